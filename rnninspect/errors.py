@@ -1,0 +1,35 @@
+"""What a user can mend. Everything else is a bug and keeps its traceback.
+
+A message says what was seen, what was needed and what to do, in one line, and names every bad row or array, not the
+first. The command line prints it and exits 2; the library raises it.
+"""
+
+
+class UserError(Exception):
+    """Something the user can mend: the message is one line, written for them."""
+
+
+class UnreadableError(UserError):
+    """A file or stream that is missing, damaged, unsafe or of an unknown format."""
+
+
+class ShapeError(UserError):
+    """Arrays whose shapes or dtypes do not fit each other, or the option that describes them."""
+
+
+class MissingExtraError(UserError):
+    """A reader needs a package that is not installed; the message holds the `pip install` line."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'rnninspect[{extra}]'")
+
+
+class UnknownNameError(UserError):
+    """An unknown option value, rule or member; lists the known ones and the nearest."""
+
+    def __init__(self, kind: str, name: str, known: "list[str] | tuple[str, ...]") -> None:
+        import difflib
+
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or '(none)'}.")

@@ -1,0 +1,147 @@
+"""Report: facts and findings as plain values. Its JSON (schema 1) is its direct image; renderers read nothing else.
+
+Every number here is a Python int, float, bool or None: a report can be saved, sent and rendered again without arrays.
+A non-finite number is None, beside a field that says so (`distance_nonfinite`, an excerpt's `nonfinite`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+SCHEMA = 1
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[str, ...] = get_args(Severity)  # worst first
+Certainty = Literal["proven", "suspected"]
+Verdict = Literal["clean", "findings", "unjudged"]
+Status = Literal["match", "ambiguous", "near", "elsewhere", "none", "no-evidence"]
+PaddingClass = Literal["none", "zero", "repeat", "constant", "computed", "nonfinite", "absent"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one row of one track. Steps count along the stored time axis.
+
+    `real`: half-open ranges of real steps. `steps`: every step whose output equals the final state, at most 64 of
+    `step_count`. `distance`: the largest absolute difference to `nearest_step`. `margin`: by how much the second
+    nearest step is farther, where the match is not bit for bit. `elsewhere`: [row, step] of equal outputs in other
+    rows. `zero_steps`: the steps whose outputs are all zero, padding or not, at most 64 of `zero_count`.
+    """
+
+    row: int
+    length: int | None
+    real: list[list[int]]
+    expected_step: int | None
+    status: Status | None
+    steps: list[int] | None
+    step_count: int | None
+    nearest_step: int | None
+    distance: float | None
+    margin: float | None
+    padding: PaddingClass | None
+    zero_steps: list[int] | None
+    zero_count: int | None
+    elsewhere: list[list[int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The numbers of one row that the tables show: `outputs[i]` is step `steps[i]`; `units` are the columns kept.
+
+    `nonfinite` names the places that are null because they are NaN or infinite: `outputs 2 0 nan` is step 2, unit 0.
+    """
+
+    row: int
+    steps: list[int]
+    units: list[int]
+    outputs: list[list[float | None]] | None
+    final: list[float | None] | None
+    cell: list[float | None] | None
+    nonfinite: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TrackReport:
+    """One layer read in one direction. `units`, `cell_units`: the whole width, of which an excerpt may show less."""
+
+    layer: int
+    direction: str
+    units: int | None
+    cell_units: int | None
+    order: str
+    rows: list[Row]
+    excerpt: list[Excerpt]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One named cause. `rows` it concerns (rows of the batch), `explains` how many, `unexplained` those it does not.
+
+    `certainty`: proven, it reconstructs the numbers; suspected, it fits, but the evidence to prove it is missing.
+    `alternatives`: at most two rules that the evidence cannot tell from this one; `evidence` says what would decide.
+    """
+
+    rule: str
+    severity: Severity
+    certainty: Certainty
+    message: str
+    layer: int | None = None
+    direction: str | None = None
+    rows: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    explains: int = 0
+    unexplained: list[int] = field(default_factory=list)
+    alternatives: list[str] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class NotChecked:
+    """A rule whose evidence is missing, and which."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `run` and `compare` found. `to_dict()` is the JSON; `ok` is False where a finding reaches `fail_on`."""
+
+    tool: dict[str, str]
+    command: str
+    source: dict[str, Any]
+    convention: str
+    reading: dict[str, Any]
+    shape: dict[str, int]
+    lengths: list[int] | None
+    tolerance: dict[str, float]
+    tracks: list[TrackReport]
+    findings: list[Finding]
+    not_checked: list[NotChecked]
+    verdict: Verdict
+    comparison: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+    def reaches(self, severity: str) -> bool:
+        """Whether a finding is at least that severe ('note' < 'warning' < 'error')."""
+        limit = SEVERITIES.index(severity)
+        return any(SEVERITIES.index(f.severity) <= limit for f in self.findings)
+
+    @property
+    def ok(self) -> bool:
+        """True where something was judged and no finding is an error."""
+        return self.verdict != "unjudged" and not self.reaches("error")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it, in schema 1's order of fields."""
+        image = dataclasses.asdict(self)
+        return {"schema": image.pop("schema"), **image}
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Strict JSON (no NaN, no Infinity); the same bytes for the same report."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=True, allow_nan=False)

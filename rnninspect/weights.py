@@ -1,0 +1,105 @@
+"""Weights: one canonical set of gates per layer and direction, with the cell's attributes.
+
+Gate blocks lie on an axis of their own, in one order whatever the framework:
+
+    lstm  i, f, g, o     c' = f*c + i*g;  h' = o*act(c')     (Hochreiter & Schmidhuber 1997, Gers 2000)
+    gru   r, z, n        h' = (1 - z)*n + z*h                 (Cho et al. 2014)
+    rnn   n              h' = act(x W + h U + b)              (Elman 1990)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rnninspect.trace import Array, Direction
+
+Cell = Literal["lstm", "gru", "rnn"]
+GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("n",)}
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """What a cell computes besides its weights.
+
+    `forget_bias`: added to the forget gate at run time (TensorFlow's LSTMCell: 1.0).
+    `reset_after`: GRU: the reset gate is applied after the recurrent product (cuDNN, PyTorch), not before.
+    `activation`: of g (LSTM) or n (GRU, RNN); `output_activation`: of c on the way to h.
+    `recurrent_activation`: of the gates. Names are those of `cells.ACTIVATIONS`.
+    `activation_alpha`, `activation_beta`: ONNX's parameters, by role (`recurrent`, `candidate`, `output`).
+    `cell_clip`: clip of c; `proj_clip`: clip of the projected h; `gate_clip`: ONNX `clip`, of the gates' inputs.
+    `input_forget`: ONNX: the gates are coupled, f = 1 - i.
+    """
+
+    cell: Cell = "lstm"
+    forget_bias: float = 0.0
+    reset_after: bool = True
+    activation: str = "tanh"
+    output_activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    activation_alpha: tuple[tuple[str, float], ...] = ()
+    activation_beta: tuple[tuple[str, float], ...] = ()
+    cell_clip: float | None = None
+    proj_clip: float | None = None
+    gate_clip: float | None = None
+    input_forget: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """The gates of one layer in one direction; `G` gates in canonical order, `P` = H, or the projection's width.
+
+    `input_kernel`: `[G, F, H]`; `recurrent_kernel`: `[G, P, H]`; `bias`: `[G, H]`, on the input side.
+    `recurrent_bias`: `[G, H]` or None; it is apart from `bias` only where that matters (a reset-after GRU) or where
+    the framework keeps two.
+    `peepholes`: `[3, H]` for i, f, o, or None; `projection`: `[H, P]` or None.
+    """
+
+    layer: int
+    direction: Direction
+    input_kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    recurrent_bias: Array | None = None
+    peepholes: Array | None = None
+    projection: Array | None = None
+
+    @property
+    def features(self) -> int:
+        return int(self.input_kernel.shape[1])
+
+    @property
+    def cell_units(self) -> int:
+        """Units of the cell (of c in an LSTM), before any projection."""
+        return int(self.input_kernel.shape[2])
+
+    @property
+    def units(self) -> int:
+        """Units of the outputs and of h."""
+        return int(self.recurrent_kernel.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Every layer's gates, bottom layer first, forward before backward, and what the cell computes."""
+
+    spec: CellSpec
+    layers: tuple[LayerWeights, ...]
+    source: str = ""
+    convention: str = ""
+    ignored: tuple[str, ...] = field(default=())
+
+    @property
+    def depth(self) -> int:
+        return 1 + max(w.layer for w in self.layers)
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        return tuple(dict.fromkeys(w.direction for w in self.layers))
+
+    def at(self, layer: int, direction: Direction) -> LayerWeights:
+        """The gates of that layer and direction; KeyError where there are none."""
+        for weights in self.layers:
+            if weights.layer == layer and weights.direction == direction:
+                return weights
+        raise KeyError((layer, direction))
