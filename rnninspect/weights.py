@@ -9,7 +9,7 @@ Gate blocks lie on an axis of their own, in one order whatever the framework:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from rnninspect.trace import Array, Direction
@@ -81,13 +81,16 @@ class LayerWeights:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Every layer's gates, bottom layer first, forward before backward, and what the cell computes."""
+    """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
+
+    `names`: the scopes or prefixes that the file gave the layers, in its order.
+    """
 
     spec: CellSpec
     layers: tuple[LayerWeights, ...]
     source: str = ""
     convention: str = ""
-    ignored: tuple[str, ...] = field(default=())
+    names: tuple[str, ...] = ()
 
     @property
     def depth(self) -> int:

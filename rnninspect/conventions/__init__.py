@@ -1,0 +1,45 @@
+"""Named arrays <-> Readings, Batch, Trace, Weights. A new file with a CONVENTION is a new framework."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.roles import fit_of_names
+from rnninspect.errors import UnknownNameError
+
+
+@cache
+def conventions() -> dict[str, Convention]:
+    """Every convention by its name, tf1 first (the project's own question), then by name."""
+    found: dict[str, Convention] = {}
+    for module in pkgutil.iter_modules(__path__):
+        convention = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CONVENTION", None)
+        if convention is not None:
+            found[convention.name] = convention
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "tf1", item[0])))
+
+
+def get(name: str) -> Convention:
+    """The convention of that name; UnknownNameError lists the known ones."""
+    known = conventions()
+    if name not in known:
+        raise UnknownNameError("convention", name, list(known))
+    return known[name]
+
+
+def of_dump(names: Iterable[str]) -> list[Convention]:
+    """The conventions whose own array names these are, the best first; all of them where no name says anything."""
+    names = list(names)
+    ranked = sorted(conventions().values(), key=lambda c: -fit_of_names(c, names))
+    best = fit_of_names(ranked[0], names)
+    return [c for c in ranked if fit_of_names(c, names) == best] if best else ranked
+
+
+def of_weights(names: Iterable[str]) -> list[Convention]:
+    """The conventions whose variable names these look like; empty where there is none."""
+    listed = tuple(names)
+    return [c for c in conventions().values() if c.owns_weights(listed)]

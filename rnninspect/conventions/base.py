@@ -1,0 +1,160 @@
+"""What every convention is made of: how users state a layer, how names become roles, and what a reading is.
+
+A convention is one file that holds *all* knowledge of one framework: the names of its arrays, axes, the order of
+states, gates and biases, its defaults, what it leaves in the padding, and the code that mends a mistake there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
+from rnninspect.weights import Cell, CellSpec, Weights
+
+Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
+
+# Names that users of every framework give these arrays; a convention's own patterns come first.
+COMMON_NAMES: dict[Role, tuple[str, ...]] = {
+    "outputs": (r"outputs?", r"Y"),
+    "h": (r"final_state(\.h)?", r"state_h", r"h_n", r"Y_h", r"carry(\.h)?", r"states?", r"h", r"final"),
+    "c": (r"final_state\.c", r"state_c", r"c_n", r"Y_c", r"carry\.c", r"c"),
+    "initial_h": (r"initial_state(\.h)?", r"initial_h", r"h_?0", r"initial_carry(\.h)?"),
+    "initial_c": (r"initial_state\.c", r"initial_c", r"c_?0", r"initial_carry\.c"),
+    "inputs": (r"inputs?", r"x", r"X"),
+    "lengths": (r"lengths?", r"sequence_lengths?", r"seq_lengths?", r"sequence_lens"),
+    "mask": (r"mask",),
+}
+
+DIRECTION_WORDS: dict[str, Direction] = {
+    "fw": "forward",
+    "forward": "forward",
+    "l": "forward",
+    "bw": "backward",
+    "backward": "backward",
+    "r": "backward",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …)."""
+
+    cell: Cell | None = None
+    layers: int | None = None
+    direction: Literal["forward", "reverse", "bidirectional"] | None = None
+    time_major: bool = False
+    go_backwards: bool = False
+    keep_order: bool | None = None
+    state_batch_first: bool | None = None
+    padding: PaddingPolicy | None = None
+    merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def directions(self) -> tuple[Direction, ...] | None:
+        """The directions stated, forward first, or None."""
+        if self.go_backwards and self.direction is None:
+            return ("backward",)
+        if self.direction is None:
+            return None
+        return {
+            "forward": ("forward",),
+            "reverse": ("backward",),
+            "bidirectional": ("forward", "backward"),
+        }[self.direction]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing."""
+
+    role: Role
+    name: str
+    array: Array
+    layer: int | None = None
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One way of understanding the named arrays, with the Trace that it gives.
+
+    `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `stated`: it keeps to all that was stated.
+    `time_swapped`: it takes the batch and time axes the other way round than stated.
+    """
+
+    trace: Trace
+    outputs_axes: str
+    state_axes: str
+    stated: bool = True
+    time_swapped: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"outputs {self.outputs_axes}, final state {self.state_axes}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A convention's row in the tables of `rnninspect list conventions` and of the README."""
+
+    framework: str
+    outputs: str
+    state: str
+    order: str
+    padding: str
+    zero_length: str
+    lstm_gates: str
+    gru_gates: str
+    biases: str
+    source: str
+
+
+class Convention:
+    """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared."""
+
+    name: str
+    facts: Facts
+    names: Mapping[Role, tuple[str, ...]] = {}
+    padding: PaddingPolicy = "zero"
+    bidirectional_padding: PaddingPolicy | None = None
+    zero_length: Literal["initial", "wrap"] = "initial"
+    fixes: Mapping[str, str] = {}
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        """The cell that this framework builds where the user states only `attributes`."""
+        raise NotImplementedError
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        """Whether these look like this framework's variable names."""
+        raise NotImplementedError
+
+    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
+        """Canonical Weights from arrays under the framework's own names; ShapeError names what does not fit."""
+        raise NotImplementedError
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        """Arrays under the framework's own names; UserError says what this framework cannot express."""
+        raise NotImplementedError
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        """A last word on the slots that the names gave (a list of states by position, c and h in one array)."""
+        return slots
+
+    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
+        """How a backward track of this framework lies along the stored time axis."""
+        return "time"
+
+    def padding_for(self, statement: Statement) -> PaddingPolicy:
+        """What masked outputs hold here."""
+        if statement.padding is not None:
+            return statement.padding
+        if self.bidirectional_padding and statement.direction == "bidirectional":
+            return self.bidirectional_padding
+        return self.padding
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        """The trace's arrays under this framework's own names and axes: what its users would have saved."""
+        raise NotImplementedError
