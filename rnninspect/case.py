@@ -1,0 +1,122 @@
+"""Case: all that a rule may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from rnninspect import matching
+from rnninspect.batch import Batch
+from rnninspect.conventions.base import Convention, Reading, Statement
+from rnninspect.facts import TrackFacts, measure
+from rnninspect.trace import Array, Bools, Trace, Track
+from rnninspect.weights import Weights
+
+# Runs the engine on a batch with the case's own weights and statement. `rnninspect.api` supplies it, so that nothing
+# below imports torch.
+Runner = Callable[["Case", Batch], Trace]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A step matches within `atol + rtol * |final|`; both default to 0: bit for bit."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The chosen reading and its rivals, what was measured, and whatever more was given.
+
+    `arrays`: every array of the dump under its own name. `batch`, `weights`: where they were given.
+    """
+
+    reading: Reading
+    convention: Convention
+    statement: Statement = field(default_factory=Statement)
+    rivals: tuple[Reading, ...] = ()
+    batch: Batch | None = None
+    weights: Weights | None = None
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    runner: Runner | None = None
+
+    @property
+    def trace(self) -> Trace:
+        return self.reading.trace
+
+    @cached_property
+    def facts(self) -> tuple[TrackFacts, ...]:
+        """The facts of every track whose outputs and final state were recorded."""
+        measured = (measure(self.trace, t, self.tolerance.rtol, self.tolerance.atol) for t in self.trace.tracks)
+        return tuple(f for f in measured if f is not None)
+
+    def has(self, need: str) -> bool:
+        """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
+        return {
+            "outputs": bool(self.facts),
+            "lengths": self.trace.knows_padding,
+            "two directions": self.trace.directions == 2,
+            "cell state": any(t.cell is not None for t in self.trace.tracks),
+            "inputs": self.batch is not None,
+            "weights": self.weights is not None,
+        }[need]
+
+    def elsewhere(self, facts: TrackFacts, rows: Bools) -> dict[int, list[tuple[int, int]]]:
+        """For each of these rows: the (row, step) of the whole track's outputs that equal its final state."""
+        picked = np.flatnonzero(rows)
+        found = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
+        return dict(zip(picked.tolist(), found, strict=True))
+
+    def run(self, batch: Batch) -> Trace:
+        """The engine's run of `batch` with this case's weights (imports torch)."""
+        if self.runner is None:
+            raise RuntimeError("this case has no engine to run: it was made without `runner`")
+        return self.runner(self, batch)
+
+    @cached_property
+    def reference(self) -> Trace:
+        """What the right run of these inputs and weights gives; made only when a rule asks."""
+        if self.batch is None or self.weights is None:
+            raise RuntimeError("a reference run needs inputs and weights")
+        return self.run(self.batch)
+
+    def with_trace(self, trace: Trace) -> Case:
+        """The same case with another trace; its facts are measured anew."""
+        return replace(self, reading=replace(self.reading, trace=trace))
+
+    def with_tracks(self, change: Callable[[Track], Track]) -> Case:
+        """The same case with every track changed: how rules plant their mistake."""
+        return self.with_trace(replace(self.trace, tracks=tuple(change(t) for t in self.trace.tracks)))
+
+
+def choose_reading(readings: list[Reading], tolerance: Tolerance) -> tuple[Reading, tuple[Reading, ...]]:
+    """The reading to use, and the others that fit the numbers as well.
+
+    The stated one (the first) wins unless its final states match nothing and another's match: fitting is the share of
+    rows whose final state equals some step of their own.
+    """
+    if len(readings) == 1:
+        return readings[0], ()
+    scores = [_fit(reading, tolerance) for reading in readings]
+    best = max(scores)
+    used = 0 if scores[0] >= best or scores[0] >= 0.5 else scores.index(best)
+    rivals = tuple(r for i, r in enumerate(readings) if i != used and scores[i] >= scores[used] > 0)
+    return readings[used], rivals
+
+
+def _fit(reading: Reading, tolerance: Tolerance) -> float:
+    """The mean over tracks of the share of rows that equal some step of their own row.
+
+    A track whose states cannot be compared does not count; a reading without any that can fits not at all.
+    """
+    shares = []
+    for track in reading.trace.tracks:
+        facts = measure(reading.trace, track, tolerance.rtol, tolerance.atol)
+        if facts is not None:
+            shares.append(float((facts.equal | facts.near).any(1).mean()))
+    return float(np.mean(shares)) if shares else 0.0
