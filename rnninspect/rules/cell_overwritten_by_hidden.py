@@ -1,0 +1,54 @@
+"""c equals h bit for bit: one buffer, or one name, was used for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.matching import same
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Bools, Track
+
+
+class CellOverwritten(Rule):
+    name = "cell-overwritten-by-hidden"
+    summary = "c equals h bit for bit"
+    why = (
+        "The cell state was saved from the variable that holds h (h = c = …, or one buffer for both). h is right, but "
+        "whatever goes on from this state starts from a wrong c."
+    )
+    fix = "name_the_states"
+    needs = ("outputs", "cell state")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        yield from proposal(
+            self,
+            case,
+            [Seen(facts, _overwritten(facts)) for facts in case.facts],
+            "{rows}: final_state.c equals final_state.h bit for bit, which no LSTM computes: one overwrote the other",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
+            raise CannotPlant("needs an LSTM without projection")
+
+        def overwritten(track: Track) -> Track:
+            return replace(track, cell=track.final)
+
+        return case.with_tracks(overwritten)
+
+
+def _overwritten(facts: TrackFacts) -> Bools:
+    """`[B]`: c equals h, in rows where neither is all zero (an initial state is, and may be)."""
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return np.zeros(facts.off.shape, dtype=np.bool_)
+    return np.asarray(same(cell, facts.final).all(-1) & ~facts.final_zero & (facts.expected >= 0))
+
+
+RULE = CellOverwritten()

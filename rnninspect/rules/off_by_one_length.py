@@ -1,0 +1,84 @@
+"""One constant offset between the step read and the last real step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Bools
+
+
+class OffByOneLength(Rule):
+    name = "off-by-one-length"
+    summary = "every final state is one constant number of steps before or after the row's last real step"
+    why = (
+        "A length is a count of steps; the last step's index is the length less one. Passing indices for lengths, or "
+        "gathering at length - 2 or at length, moves every row by the same offset."
+    )
+    fix = "count_steps"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "zero-length-row")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            offset = _offset(facts)
+            if offset is None:
+                continue
+            rows = _rows_at(facts, offset) & (facts.off | (facts.ends == 0))
+            where = "before" if offset < 0 else "after"
+            yield from proposal(
+                self,
+                case,
+                [Seen(facts, rows)],
+                f"{{rows}}: final_state.h equals outputs at step length - 1 {offset:+d}, {abs(offset)} step(s) {where} "
+                "the last real step, on every row that can tell",
+                evidence={"offset": offset},
+                strength=1,
+            )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        if case.trace.mask_given or (lengths < 2).all() or case.trace.tracks[0].order != "time":
+            raise CannotPlant("needs right padding and rows of two or more steps")
+        rows = np.arange(lengths.size)
+        return case.with_tracks(
+            lambda t: (
+                replace(t, final=t.outputs[rows, lengths - 2], cell=None)
+                if t.outputs is not None and t.direction == "forward"
+                else t
+            )
+        )
+
+
+def _rows_at(facts: TrackFacts, offset: int) -> Bools:
+    """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy."""
+    steps = facts.ends - 1 + offset
+    return facts.equals(np.where(steps < 0, steps + facts.steps, steps))
+
+
+def _offset(facts: TrackFacts) -> int | None:
+    """The one offset that holds on every row that is off and can tell, or None."""
+    if facts.track.direction == "backward" and facts.track.order == "time":
+        return None
+    telling = facts.off & ~facts.uniform & ~facts.final_zero
+    votes: Counter[int] = Counter()
+    for b in np.flatnonzero(telling):
+        votes.update((np.flatnonzero(facts.equal[b]) - (facts.ends[b] - 1)).tolist())
+    votes.pop(0, None)
+    for offset, _ in sorted(votes.items(), key=lambda item: (-item[1], abs(item[0]))):
+        at = _rows_at(facts, offset)
+        steps = facts.ends - 1 + offset
+        inside = (steps >= 0) & (steps < facts.steps)
+        contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform
+        if (at | ~telling).all() and not contradicts.any():
+            return offset
+    return None
+
+
+RULE = OffByOneLength()

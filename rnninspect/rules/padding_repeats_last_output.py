@@ -1,0 +1,55 @@
+"""Padded outputs repeat the last real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Track
+
+
+class PaddingRepeats(Rule):
+    name = "padding-repeats-last-output"
+    summary = "padded outputs repeat the row's last real output"
+    why = (
+        "Keras' masking carries the last output over masked steps, so that outputs[:, -1] is right; most frameworks "
+        "leave zeros. Anything that sums or averages over time counts the last output many times."
+    )
+    fix = "mask_outputs"
+    needs = ("outputs", "lengths")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = [
+            Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.off & ~f.uniform & ~f.final_zero)
+            for f in case.facts
+        ]
+        usual = case.trace.padding in ("repeat", "any")
+        own = f"; {case.convention.name} does so" if case.trace.padding == "repeat" else ""
+        yield from proposal(
+            self,
+            case,
+            seen,
+            f"{{rows}}: every padded output repeats the step before it, not zeros{own}",
+            kind="padding",
+            severity="note" if usual else "error",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:
+            raise CannotPlant("needs a row with zeroed padding on the right")
+        ends = np.maximum(case.trace.mask.sum(1) - 1, 0)
+        index = np.minimum(np.arange(case.trace.steps)[None], ends[:, None])[..., None]
+
+        def repeated(track: Track) -> Track:
+            if track.outputs is None or track.direction == "backward":
+                return track
+            return replace(track, outputs=np.take_along_axis(track.outputs, index, 1))
+
+        return case.with_tracks(repeated)
+
+
+RULE = PaddingRepeats()

@@ -1,0 +1,90 @@
+"""Final states in another row order than the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.matching import equal_at, step_keys
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, listed, proposal
+from rnninspect.trace import Array, Ints, Track
+
+
+class RowsPermuted(Rule):
+    name = "rows-permuted"
+    summary = "each final state is another row's: the batch was sorted and not put back"
+    why = (
+        "Packing wants rows sorted by length. Where the outputs are put back in the original order and the state is "
+        "not (or the other way round), every state belongs to another row."
+    )
+    fix = "restore_order"
+    needs = ("outputs", "lengths")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen, order = [], []
+        for facts in case.facts:
+            source = _sources(facts)
+            if source is not None:
+                seen.append(Seen(facts, facts.off & (source >= 0)))
+                order = source.tolist()
+        sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
+        how = ", the order of the rows sorted by length" if sorted_by_length else ""
+        yield from proposal(
+            self,
+            case,
+            seen,
+            f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
+            f"[{listed(order, 12)}]{how}",
+            evidence={"rows_of_states": order[:64]},
+            strength=3,
+        )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        order = np.argsort(-lengths, kind="stable")
+        if (order == np.arange(order.size)).all():
+            order = np.roll(order, 1)
+        if order.size < 2:
+            raise CannotPlant("needs two rows")
+
+        def taken(array: Array | None) -> Array | None:
+            return None if array is None else array[order]
+
+        def permuted(track: Track) -> Track:
+            return replace(track, final=taken(track.final), cell=taken(track.cell))
+
+        return case.with_tracks(permuted)
+
+
+def _sources(facts: TrackFacts) -> Ints | None:
+    """`[B]`: the row whose final step each state is, -1 where it is none; None where they are no permutation."""
+    if facts.off.sum() < 2:
+        return None
+    usable = np.flatnonzero(facts.expected >= 0)
+    ends = facts.outputs[usable, facts.expected[usable]]
+    by_key: dict[int, list[int]] = {}
+    for row, key in zip(usable.tolist(), step_keys(ends).tolist(), strict=True):
+        by_key.setdefault(key, []).append(row)
+    source = np.where(facts.at_expected | (facts.expected < 0), np.arange(facts.expected.size), -1)
+    taken = set(source[source >= 0].tolist())
+    off = np.flatnonzero(facts.off)
+    for b, key in zip(off.tolist(), step_keys(np.asarray(facts.final)[off]).tolist(), strict=True):
+        free = [r for r in by_key.get(key, []) if r not in taken]
+        if free:
+            source[b] = free[0]
+            taken.add(free[0])
+    real = equal_at(facts.outputs, facts.final, np.maximum(source, 0), facts.expected[np.maximum(source, 0)])
+    source[facts.off & ~real] = -1
+    return source.astype(np.int64) if (facts.off & (source >= 0)).sum() > 1 else None
+
+
+def _is_sorted(lengths: Ints, order: Ints) -> bool:
+    """Whether the rows named, in that order, go from long to short."""
+    return bool((order >= 0).all() and (np.diff(lengths[order]) <= 0).all())
+
+
+RULE = RowsPermuted()

@@ -1,0 +1,85 @@
+"""A row of length 0 has no last step; what its state holds differs from framework to framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.matching import equal_at, same
+from rnninspect.report import Severity
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Array
+
+HOLDS = {
+    "initial": "it holds the initial state",
+    "wrapped": "it equals the row's own last column: index -1 wrapped around",
+    "previous": "it equals the last column of the row before: a flat index of -1",
+    "other": "it is neither the initial state nor any output (uninitialised memory, perhaps)",
+}
+
+
+class ZeroLengthRow(Rule):
+    name = "zero-length-row"
+    severity: Severity = "warning"
+    summary = "a row of length 0: its state is the initial state at best"
+    why = (
+        "A row without real steps has no output to take a state from. TensorFlow keeps the initial state; indexing at "
+        "length - 1 wraps to the last column, which is padding, or to the row before; packing refuses such a row."
+    )
+    fix = "drop_empty_rows"
+    needs = ("outputs", "lengths")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        kinds: dict[str, list[Seen]] = {}
+        for facts in case.facts:
+            for row in np.flatnonzero(facts.ends == 0):
+                rows = np.arange(facts.ends.size) == row
+                kinds.setdefault(_holds(facts, int(row)), []).append(Seen(facts, rows))
+        if "wrapped" in kinds or "previous" in kinds or "other" in kinds:
+            kinds.pop("initial", None)  # one track at fault makes the row's state wrong
+        for kind, seen in kinds.items():
+            yield from proposal(
+                self,
+                case,
+                seen,
+                f"{{rows}}: length 0, so there is no final step; of final_state.h, {HOLDS[kind]}",
+                severity="warning" if kind == "initial" else "error",
+                kind="fact",
+                evidence={"holds": kind},
+            )
+
+    def plant(self, case: Case) -> Case:
+        if case.batch is None or case.trace.mask_given or case.trace.mask.shape[0] < 2:
+            raise CannotPlant("needs inputs and two rows")
+        mask = case.trace.mask.copy()
+        row = int(np.argmin(mask.sum(1)))
+        mask[row] = False
+        lengths = mask.sum(1)
+        ran = case.run(replace(case.batch, mask=mask, lengths=lengths))
+        return case.with_trace(replace(case.trace, mask=mask, lengths=lengths, tracks=ran.tracks))
+
+
+def _holds(facts: TrackFacts, row: int) -> str:
+    """Which of HOLDS the state of this row is."""
+    track = facts.track
+    if _is_initial(facts.final[row], track.initial, row) and (
+        track.cell is None or _is_initial(track.cell[row], track.initial_cell, row)
+    ):
+        return "initial"
+    if facts.equal[row, -1]:
+        return "wrapped"
+    before = np.full(facts.ends.size, row - 1)
+    if row and equal_at(facts.outputs, facts.final, before, np.full_like(before, facts.steps - 1))[row]:
+        return "previous"
+    return "other"
+
+
+def _is_initial(state: Array, initial: Array | None, row: int) -> bool:
+    return bool(same(state, np.zeros_like(state) if initial is None else initial[row]).all())
+
+
+RULE = ZeroLengthRow()
