@@ -1,0 +1,114 @@
+"""The command line: options, wiring, exit codes; no logic. One file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rnninspect.errors import UserError
+
+COMMANDS = {
+    "run": "run",
+    "compare": "compare",
+    "explain": "explain",
+    "demo": "demo",
+    "show": "show",
+    "list": "list_",
+    "schema": "schema",
+}
+CLOSED_PIPE = 141  # what a shell reports of a command that a closed pipe ended
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Loads a command's file when it is needed, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"rnninspect.cli.{COMMANDS[name]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"no such command {args[0]!r}.{hint} Known: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Names the versions that matter, from their metadata: nothing is imported for it."""
+    if not wanted:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from rnninspect._version import __version__
+
+    click.echo(f"rnninspect {__version__}")
+    for package in ("numpy", "torch"):
+        try:
+            click.echo(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            click.echo(f"{package} (not installed)")
+    click.echo(f"Python {platform.python_version()}")
+    ctx.exit()
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions.")
+def cli() -> None:
+    """Where did every row of an RNN's final state come from, and if it is wrong, why?
+
+    \b
+    rnninspect run batch.npy --lengths 3,1,2        run a masked RNN, then inspect it
+    rnninspect compare dump.npz                     inspect recorded outputs against their final state
+    rnninspect run batch.npy --lengths 3,1,2 --save - | rnninspect compare --format json
+    rnninspect explain lengths-ignored              what a finding means and how to mend it
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script: every way out has its exit code, and only bugs have a traceback."""
+    sys.exit(call(arguments))
+
+
+def call(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    from rnninspect.cli.output import close_quietly, note
+
+    try:
+        code = cli.main(args=arguments, prog_name="rnninspect", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        note(" ".join(str(error).split()))
+        return 2
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())
+        note(f"{message} (see rnninspect{_where(error)} --help)")
+        return 2
+    except BrokenPipeError:
+        close_quietly()
+        return CLOSED_PIPE
+
+
+def _where(error: click.ClickException) -> str:
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx else ""
+    return path.removeprefix("rnninspect")

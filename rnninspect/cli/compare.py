@@ -1,0 +1,50 @@
+"""`rnninspect compare`: recorded outputs against their final state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rnninspect.cli import inputs, options, output
+
+
+@click.command("compare", short_help="Inspect recorded outputs against their final state.")
+@click.argument("dump", required=False)
+@click.option("--outputs", metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member.")
+@click.option("--state", metavar="NAME|FILE", help="The final state h.")
+@click.option("--cell-state", metavar="NAME|FILE", help="The cell state c.")
+@click.option("--inputs", metavar="NAME|FILE", help="The inputs.")
+@click.option("--lengths", metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option("--mask", metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@options.weights_options
+@options.layer_options
+@options.cell_options
+@options.report_options
+@options.output_options
+def command(dump: str | None, **given: Any) -> int:
+    """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
+
+    DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected.
+
+    \b
+    rnninspect compare dump.npz
+    rnninspect compare dump.npz --convention torch --bidirectional --format json
+    rnninspect compare --outputs outputs.npy --state h.npy --lengths 3,1,2
+    """
+    from rnninspect import api, cases
+    from rnninspect.case import Tolerance
+
+    said = inputs.statement(given)
+    named = given["outputs"] is not None and dump is None
+    read = inputs.named_alone(given["outputs"]) if named else inputs.read_source(dump, "published.npz", given["quiet"])
+    stated = inputs.slots({**given, "outputs": None if named else given["outputs"]}, read.arrays)
+    convention = given["convention"] or "auto"
+    case = cases.read_case(
+        read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
+    )
+    case = inputs.with_weights(case, given, said)
+    inputs.note_reading(case, convention, given["quiet"])
+    report = api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
+    output.show(report, given)
+    return output.exit_code(report, given)

@@ -1,0 +1,213 @@
+"""From what the command line names to arrays: files, members, stdin, the packaged examples."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect import api, cases, conventions, samples
+from rnninspect.case import Case
+from rnninspect.conventions.base import Role, Slot, Statement
+from rnninspect.errors import UnknownNameError, UnreadableError, UserError
+from rnninspect.formats import read_arrays
+from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.trace import Array
+from rnninspect.weights import Weights
+
+# Options that state the layer, by the names that `api.statement` takes.
+STATED: tuple[str, ...] = (
+    "cell",
+    "layers",
+    "bidirectional",
+    "direction",
+    "time_major",
+    "batch_first",
+    "state_batch_first",
+)
+STATED += ("go_backwards", "keep_order", "padding", "merge_mode")
+ROLE_OPTIONS: dict[str, Role] = {
+    "outputs": "outputs",
+    "state": "h",
+    "cell_state": "c",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+
+
+def statement(options: Mapping[str, Any]) -> Statement:
+    """What the options state about the layer."""
+    from rnninspect.conventions.gates import ATTRIBUTES
+
+    return api.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
+
+
+def read_source(source: str | None, example: str, quiet: bool) -> NamedArrays:
+    """The arrays of a file or of stdin; without either, of the packaged example, which is said on stderr."""
+    from rnninspect.cli.output import note
+
+    if source is None:
+        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+            source = samples.path(example)
+            note(f"no file given: this is the packaged worked example, {os.path.basename(source)}", quiet)
+        else:
+            source = "-"
+    stdin = None
+    if source == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
+        stdin = sys.stdin.buffer
+    read = read_arrays(source, stdin=stdin)
+    for text in read.notes:
+        note(f"{read.source}: {text}", quiet)
+    return read
+
+
+def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
+    """The array that an option names: a member of the dump, numbers in place (lengths), a file, or FILE#member."""
+    if value in arrays:
+        return Slot(role, value, arrays[value])
+    if (
+        role == "lengths"
+        and re.fullmatch(r"[\s\d.,+\-eE]+|(?i:[^#/]*(nan|inf)[^#/]*)", value)
+        and not os.path.exists(value)
+    ):
+        return Slot(role, "lengths", _numbers(value, option))
+    if not os.path.exists(value) and not (("#" in value) and os.path.exists(value.rpartition("#")[0])):
+        members = [n for n in arrays if n] or ["(none)"]
+        if os.sep in value or "." in os.path.basename(value):
+            raise UnreadableError(f"{option} {value}: no such file, and no member of the dump ({', '.join(members)})")
+        raise UnknownNameError(f"member for {option}", value, members)
+    read = read_arrays(value)
+    if len(read.arrays) != 1:
+        own = {ANONYMOUS, role, option.lstrip("-")} & set(read.arrays)
+        if len(own) != 1:
+            raise UserError(f"{option} {value}: it holds {', '.join(read.arrays)}; pick one with {value}#NAME")
+        return Slot(role, own.copy().pop(), read.arrays[own.pop()])
+    return Slot(role, value, next(iter(read.arrays.values())))
+
+
+def _numbers(text: str, option: str) -> Array:
+    """`3,1,2` as an array; what is no number is named."""
+    parts = [p.strip() for p in text.split(",") if p.strip()]
+    bad = [p for p in parts if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[+-]?(?i:nan|inf)", p)]
+    if bad or not parts:
+        raise UserError(
+            f"{option} {text}: {', '.join(map(repr, bad)) or 'nothing'} is no number; give one length a row"
+        )
+    values = [float(p) for p in parts]
+    whole = all(np.isfinite(v) and v == int(v) for v in values)
+    return np.asarray([int(v) for v in values] if whole else values)
+
+
+def slots(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role, Slot]:
+    """Every role that an option names."""
+    found: dict[Role, Slot] = {}
+    for option, role in ROLE_OPTIONS.items():
+        value = options.get(option)
+        if value is not None:
+            found[role] = role_slot(role, value, arrays, "--" + option.replace("_", "-"))
+    return found
+
+
+def read_weights(options: Mapping[str, Any], said: Statement, convention: str) -> Weights | None:
+    """The weights that the options name, or None."""
+    path = options.get("weights")
+    if path is None:
+        return None
+    read = read_arrays(path)
+    prefix = options.get("weights_prefix")
+    arrays = read.arrays
+    if prefix:
+        arrays = {n: a for n, a in arrays.items() if n.startswith(prefix)}
+        if not arrays:
+            raise UnknownNameError("weights prefix", prefix, list(read.arrays))
+    stated = options.get("weights_convention")
+    if stated is None and convention not in [c.name for c in conventions.of_weights(arrays)]:
+        alike = conventions.of_weights(arrays)
+        if len(alike) == 1 and options.get("convention") is None:
+            stated = alike[0].name  # nothing stated contradicts what the names show
+    try:
+        return cases.read_weights(arrays, said, stated or convention)
+    except UserError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def example_options(batch: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the bare command runs besides the packaged batch: its lengths and the fitted weights."""
+    if batch is not None:
+        return {}
+    stated = options.get("hidden_size") or options.get("cell") or options.get("layers")
+    weights = {} if stated else {"weights": samples.path("weights.npz")}
+    return {"lengths": samples.path("lengths.npy"), **weights}
+
+
+def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
+    """h, or (h, c), from a member of the dump or a file that holds one or both."""
+    if value is None:
+        return None
+    if value in arrays:
+        return arrays[value]
+    named = read_arrays(value).arrays
+    if len(named) == 1:
+        return next(iter(named.values()))
+    by_end = {name.rpartition(".")[2].rpartition("_")[2]: array for name, array in named.items()}
+    if set(by_end) != {"h", "c"}:
+        raise UserError(f"--initial-state {value}: it holds {', '.join(named)}; needed: one array, or h and c")
+    return by_end["h"], by_end["c"]
+
+
+def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], quiet: bool) -> None:
+    """Says that a 2-D batch was read as one feature a step."""
+    from rnninspect.cli.output import note
+
+    found = stated["inputs"].array if "inputs" in stated else arrays.get(ANONYMOUS, arrays.get("inputs"))
+    if found is not None and found.ndim == 2:
+        note(f"the batch is {found.shape}: read as rows and steps of one feature each", quiet)
+
+
+def source_of(read: NamedArrays) -> dict[str, Any]:
+    """What the report says about where its arrays come from."""
+    return {
+        "path": read.source,
+        "format": read.format,
+        "arrays": {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()},
+    }
+
+
+def judging(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Which rules to judge by, and how much to quote."""
+    excerpt = options.get("excerpt")
+    if excerpt not in (None, "all") and not str(excerpt).isdecimal():
+        raise UserError(f"--excerpt {excerpt}: give a count of numbers, or all")
+    chosen = {name: tuple(r for text in options[name] for r in text.split(",") if r) for name in ("select", "ignore")}
+    return {**chosen, **({} if excerpt is None else {"excerpt": None if excerpt == "all" else int(excerpt)})}
+
+
+def named_alone(outputs: str) -> NamedArrays:
+    """The outputs from `--outputs FILE` where no dump is given: the file's other arrays come with it."""
+    return read_arrays(outputs)
+
+
+def with_weights(case: Case, options: Mapping[str, Any], said: Statement) -> Case:
+    """The case with the weights that the options name."""
+    weights = read_weights(options, said, case.convention.name)
+    return case if weights is None else replace(case, weights=weights)
+
+
+def note_reading(case: Case, convention: str, quiet: bool) -> None:
+    """Says which reading was used where it was not stated, and which others the numbers allow."""
+    from rnninspect.cli.output import note
+
+    if convention == "auto":
+        note(f"read as {case.convention.name}: {case.reading.text} (state --convention to choose)", quiet)
+    elif not case.reading.stated:
+        note(f"what was stated does not fit; read as {case.reading.text}", quiet)
+    for rival in case.rivals:
+        note(f"the numbers also allow: {rival.text}", quiet)

@@ -1,0 +1,102 @@
+"""Options that commands share. Each is declared once and reads as its own help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def apply(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+# What the user states about the layer. Names are those of `api.statement`.
+layer_options = _stack(
+    click.option("--convention", metavar="NAME", help="The framework: tf1, keras, torch, … (`list conventions`)."),
+    click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell."),
+    click.option("--layers", type=click.IntRange(1), metavar="N", help="Layers in the stack."),
+    click.option("--bidirectional", is_flag=True, help="Both directions."),
+    click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions."),
+    click.option("--time-major", is_flag=True, help="Axes are [T, B, …]; the default is [B, T, …]."),
+    click.option(
+        "--batch-first/--no-batch-first", default=None, help="PyTorch's word: --no-batch-first is time-major."
+    ),
+    click.option("--state-batch-first/--no-state-batch-first", default=None, help="States are [B, L*D, H]."),
+    click.option("--go-backwards", is_flag=True, help="Keras: reads backwards, outputs stay in reversed time."),
+    click.option("--keep-order/--no-keep-order", default=None, help="Flax: reversed outputs put back in input order."),
+    click.option(
+        "--padding",
+        type=click.Choice(["zero", "repeat", "computed"]),
+        help="What masked outputs hold, where the call and not the framework decides it.",
+    ),
+    click.option(
+        "--merge-mode",
+        type=click.Choice(["concat", "sum", "mul", "ave"]),
+        help="Keras Bidirectional: how the directions were merged.",
+    ),
+)
+
+cell_options = _stack(
+    click.option("--forget-bias", type=float, metavar="X", help="Added to the forget gate at run time (tf1: 1)."),
+    click.option("--reset-after/--no-reset-after", default=None, help="GRU: reset after the recurrent product."),
+    click.option("--linear-before-reset", type=click.IntRange(0, 1), metavar="0|1", help="ONNX's word for it."),
+    click.option("--use-peepholes/--no-use-peepholes", default=None, help="The cell has peepholes."),
+    click.option("--num-proj", "--proj-size", type=click.IntRange(1), metavar="N", help="Units of the projection."),
+    click.option("--cell-clip", type=float, metavar="X", help="Clip of the cell state c."),
+    click.option("--proj-clip", type=float, metavar="X", help="Clip of the projection."),
+    click.option("--clip", type=float, metavar="X", help="ONNX: clip of the gates' inputs."),
+    click.option("--input-forget", type=click.IntRange(0, 1), metavar="0|1", help="ONNX: f = 1 - i."),
+    click.option("--activation", metavar="NAME", help="Of the candidate (and of c on the way to h)."),
+    click.option("--recurrent-activation", metavar="NAME", help="Of the gates: sigmoid, hard_sigmoid, …"),
+    click.option("--activations", metavar="F,G,H", help="ONNX's list: Sigmoid,Tanh,Tanh."),
+    click.option("--activation-alpha", metavar="X,…", help="ONNX's alphas."),
+    click.option("--activation-beta", metavar="X,…", help="ONNX's betas."),
+    click.option(
+        "--state-is-tuple/--no-state-is-tuple", default=None, help="TensorFlow 1: a state is [c, h] in one array."
+    ),
+)
+
+weights_options = _stack(
+    click.option("--weights", metavar="FILE", help="The layer's weights; FILE#member picks one part."),
+    click.option("--weights-prefix", metavar="NAME", help="Which layer of a model: names that start so."),
+    click.option("--weights-convention", metavar="NAME", help="The weights' framework, where it is another."),
+)
+
+report_options = _stack(
+    click.option(
+        "--rtol", type=click.FloatRange(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."
+    ),
+    click.option("--atol", type=click.FloatRange(0), default=0.0, metavar="X", help="Absolute tolerance."),
+    click.option("--select", multiple=True, metavar="RULE", help="Only these rules (repeat, or commas)."),
+    click.option("--ignore", multiple=True, metavar="RULE", help="Not these rules."),
+    click.option(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "note"]),
+        default="error",
+        show_default=True,
+        help="Exit 1 from this severity on.",
+    ),
+    click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found."),
+    click.option("--excerpt", metavar="N|all", default=None, help="Numbers that the report may quote (4096)."),
+)
+
+output_options = _stack(
+    click.option(
+        "--format", "format_", metavar="NAME", default="table", help="table, json, ndjson, … (`list formats`)."
+    ),
+    click.option("-o", "--output", metavar="FILE", help="Write the result there instead of stdout."),
+    click.option("--rows", metavar="1,3-5", help="Show these rows."),
+    click.option("--steps", metavar="0-9", help="Show these steps."),
+    click.option("--precision", type=click.IntRange(0, 17), default=4, metavar="N", help="Digits after the point."),
+    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours."),
+    click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
+)

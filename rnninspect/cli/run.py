@@ -1,0 +1,70 @@
+"""`rnninspect run`: a masked RNN, then its inspection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from rnninspect.cli import inputs, options, output
+
+
+@click.command("run", short_help="Run a masked RNN, then inspect it.")
+@click.argument("batch", required=False)
+@click.option("--lengths", metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option("--mask", metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes.")
+@click.option("--inputs", metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays.")
+@click.option("--hidden-size", type=click.IntRange(1), metavar="N", help="Units, without --weights (4).")
+@click.option("--seed", type=int, default=0, metavar="N", help="Of the weights, without --weights (0).")
+@click.option("--initial-state", metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c.")
+@click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Of the arithmetic.")
+@click.option("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
+@click.option("--truncate", is_flag=True, help="Cut the time axis to the longest row, as pad_packed_sequence does.")
+@click.option("--save", metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone.")
+@options.weights_options
+@options.layer_options
+@options.cell_options
+@options.report_options
+@options.output_options
+def command(batch: str | None, **given: Any) -> int:
+    """Run a masked LSTM (GRU, RNN) over BATCH and show where every row of its final state comes from.
+
+    BATCH is .npy, .npz, .json, NDJSON, …, `-` or a pipe; without one the packaged worked example runs.
+
+    \b
+    rnninspect run batch.npy --lengths 3,1,2
+    rnninspect run batch.json --hidden-size 8 --bidirectional --format json
+    rnninspect run batch.npy --lengths 3,1,2 --weights layer.npz --save dump.npz
+    """
+    from rnninspect import api, cases
+    from rnninspect.case import Tolerance
+    from rnninspect.formats import write_arrays
+
+    quiet = given["quiet"]
+    example = inputs.example_options(batch, given)
+    read = inputs.read_source(batch, "batch.npy", quiet)
+    if read.source.endswith("batch.npy"):
+        given = {**example, **{k: v for k, v in given.items() if v is not None}}
+    said = inputs.statement(given)
+    convention = given["convention"] or "tf1"
+    stated = inputs.slots(given, read.arrays)
+    case = cases.run_case(
+        read.arrays,
+        said,
+        convention,
+        weights=inputs.read_weights(given, said, convention),
+        stated=stated,
+        initial_state=inputs.initial_state(given["initial_state"], read.arrays),
+        options=cases.RunOptions(
+            given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
+        ),
+    )
+    inputs.note_flat_batch(read.arrays, stated, quiet)
+    case = replace(case, tolerance=Tolerance(given["rtol"], given["atol"]))
+    report = api.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
+    if given["save"]:
+        write_arrays(given["save"], cases.dump(case))
+    if given["save"] != "-":
+        output.show(report, given)
+    return output.exit_code(report, given)

@@ -1,0 +1,94 @@
+"""What callers hand over -> arrays, a Batch, initial states: the checks that every door shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnninspect.batch import Batch, resolve_mask
+from rnninspect.conventions.base import Convention, Role, Slot, Statement
+from rnninspect.conventions.readings import initial_states
+from rnninspect.conventions.roles import assign_roles
+from rnninspect.errors import ShapeError
+from rnninspect.formats.base import ANONYMOUS
+from rnninspect.trace import Array, Direction
+from rnninspect.weights import Weights
+
+Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
+
+
+def as_arrays(given: Any, what: str) -> dict[str, Array]:
+    """Named arrays from a mapping, or one nameless array (ragged nested lists are padded, their lengths derived)."""
+    if isinstance(given, Mapping):
+        return {str(name): np.asarray(value) for name, value in given.items()}
+    if isinstance(given, (list, tuple)):
+        from rnninspect.formats.nested import from_nested
+
+        return dict(from_nested(list(given), what))
+    return {ANONYMOUS: np.asarray(given)}
+
+
+def read_batch(
+    arrays: Mapping[str, Array],
+    convention: Convention,
+    said: Statement,
+    stated: Mapping[Role, Slot],
+) -> Batch:
+    """The Batch in named arrays; what was `stated` for a role wins over the file's own.
+
+    `[B, T]` inputs are one feature a step. Raises ShapeError for another rank, an empty batch, a dtype that is no
+    number, lengths of the wrong count, negative, fractional or longer than T: every bad row is named.
+    """
+    slots = assign_roles(convention, arrays, said, stated, anonymous="inputs")
+    found = {slot.role: slot.array for slot in slots}
+    if "inputs" not in found:
+        raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with --inputs")
+    inputs = found["inputs"]
+    if inputs.dtype.kind not in "fiub":
+        raise ShapeError(f"inputs have dtype {inputs.dtype}; numbers are needed")
+    if inputs.ndim == 2:
+        inputs = inputs[..., None]
+    if inputs.ndim != 3:
+        raise ShapeError(
+            f"inputs are {inputs.shape}: a batch has 3 axes, rows, steps and features (2: one feature a step)"
+        )
+    by_row = inputs.swapaxes(0, 1) if said.time_major else inputs
+    rows, steps, features = by_row.shape
+    if 0 in (rows, steps, features):
+        raise ShapeError(f"inputs are {inputs.shape}: an empty batch has nothing to run")
+    lengths, mask = found.get("lengths"), found.get("mask")
+    if "lengths" in stated and "mask" not in stated:
+        mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
+    if mask is not None and mask.shape == (steps, rows) != (rows, steps) and said.time_major:
+        mask = mask.T
+    real, known = resolve_mask(rows, steps, lengths, mask)
+    if known is not None and (known > steps).any():
+        bad = np.flatnonzero(known > steps)
+        shown = ", ".join(f"lengths[{b}] is {known[b]}" for b in bad[:20])
+        hint = "" if said.time_major else " If the file is time-major, pass --time-major."
+        raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
+    return Batch(by_row, real, known, mask is not None)
+
+
+def read_initial_states(
+    arrays: Mapping[str, Array],
+    given: Any,
+    convention: Convention,
+    said: Statement,
+    weights: Weights,
+    rows: int,
+) -> Initial | None:
+    """Initial states by layer and direction: `given` (h, or (h, c)), else those in the arrays, else None."""
+    if given is not None:
+        pair = given if isinstance(given, (tuple, list)) and np.ndim(given[0]) >= 2 else (given, None)
+        slots = [Slot("initial_h", "initial state", np.asarray(pair[0]))]
+        if len(pair) > 1 and pair[1] is not None:
+            slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
+    elif isinstance(arrays, Mapping):
+        slots = [s for s in assign_roles(convention, arrays, said, anonymous="inputs") if s.role.startswith("initial")]
+    if not slots:
+        return None
+    units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}
+    return initial_states(tuple(slots), weights.depth, weights.directions, rows, units, weights.spec.cell == "lstm")
