@@ -16,11 +16,15 @@ Placed = Mapping[Key, Array]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Arrays placed by layer and direction, and the axes that were assumed, in letters."""
+    """Arrays placed by layer and direction, and the axes that were assumed, in letters.
+
+    `shape`: rows and steps of outputs, which stand even where merged directions leave nothing to place.
+    """
 
     axes: str
     placed: Placed
     usual: bool = True
+    shape: tuple[int, int] = (0, 0)
 
 
 def outputs_layout(
@@ -38,18 +42,18 @@ def outputs_layout(
         if by_row.shape[2] != count:
             return None
         letters = "T D B H" if time_major else "B T D H"
-        return Layout(letters, {(layer, d): by_row[:, :, i] for i, d in enumerate(directions)})
+        return Layout(letters, {(layer, d): by_row[:, :, i] for i, d in enumerate(directions)}, shape=by_row.shape[:2])
     if array.ndim == 2:
         array = array[None] if not time_major else array[:, None]
-    if array.ndim != 3 or array.shape[2] % count:
+    if array.ndim != 3 or (array.shape[2] % count and not merged):
         return None
     by_row = array.transpose(1, 0, 2) if time_major else array
     letters = ("T B " if time_major else "B T ") + ("H" if count == 1 else "(D H)")
     if merged:
-        return Layout(letters.replace("(D H)", "H"), {})
+        return Layout(letters.replace("(D H)", "H"), {}, shape=by_row.shape[:2])
     units = array.shape[2] // count
     placed: Placed = {(layer, d): by_row[:, :, i * units : (i + 1) * units] for i, d in enumerate(directions)}
-    return Layout(letters, placed)
+    return Layout(letters, placed, shape=by_row.shape[:2])
 
 
 def state_layouts(

@@ -68,13 +68,17 @@ class Statement:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing."""
+    """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing.
+
+    `position`: its place in a list of states (`initial_state.2`); a convention's `place` says what stands there.
+    """
 
     role: Role
     name: str
     array: Array
     layer: int | None = None
     direction: Direction | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +117,11 @@ class Facts:
 
 
 class Convention:
-    """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared."""
+    """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared.
+
+    `takes`: the cell attributes that its layers have. `activations`: by cell, the ones that may stand for tanh there;
+    a cell that is not listed takes any. `fixes`: the code that mends a mistake here, by the concept of the fix.
+    """
 
     name: str
     facts: Facts
@@ -121,10 +129,19 @@ class Convention:
     padding: PaddingPolicy = "zero"
     bidirectional_padding: PaddingPolicy | None = None
     zero_length: Literal["initial", "wrap"] = "initial"
+    takes: frozenset[str] = frozenset()
+    activations: Mapping[str, tuple[str, ...]] = {}
     fixes: Mapping[str, str] = {}
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         """The cell that this framework builds where the user states only `attributes`."""
+        raise NotImplementedError
+
+    def attributes(self, spec: CellSpec) -> dict[str, Any]:
+        """What a user of this framework states to get this cell, so that `spec(cell, attributes)` gives it again.
+
+        Raises UserError with every part of the cell that the framework has no attribute for.
+        """
         raise NotImplementedError
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
@@ -138,6 +155,14 @@ class Convention:
     def write_weights(self, weights: Weights) -> dict[str, Array]:
         """Arrays under the framework's own names; UserError says what this framework cannot express."""
         raise NotImplementedError
+
+    def prepare(self, arrays: Mapping[str, Array], statement: Statement) -> Mapping[str, Array]:
+        """A first word on the arrays, before names become roles (packed sequences are unpacked here)."""
+        return arrays
+
+    def state_batch_first(self, time_major: bool) -> bool:
+        """Whether stacked states are `[B, L*D, H]` here where the user states nothing about it."""
+        return False
 
     def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
         """A last word on the slots that the names gave (a list of states by position, c and h in one array)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,39 +80,63 @@ def join_bias(bias: Array, order: str, cell: Cell) -> Array:
 
 
 def spec(cell: Cell, attributes: Mapping[str, Any], **defaults: Any) -> CellSpec:
-    """A CellSpec from a framework's defaults and the attributes that the user states. Unknown ones are a UserError."""
+    """A CellSpec from a framework's defaults and the attributes that the user states. Unknown ones are a UserError.
+
+    What a cell has no use for stays at the CellSpec's own default: equal cells of two frameworks are equal specs.
+    """
     unknown = sorted(set(attributes) - set(ATTRIBUTES))
     if unknown:
         raise UserError(f"unknown cell attributes {', '.join(unknown)}; known: {', '.join(ATTRIBUTES)}")
-    fields: dict[str, Any] = {"cell": cell, **defaults}
-    for name in ("forget_bias", "cell_clip", "proj_clip", "recurrent_activation", "input_forget", "reset_after"):
+    fields: dict[str, Any] = dict(defaults)
+    for name, field in _FIELDS.items():
         if attributes.get(name) is not None:
-            fields[name] = attributes[name]
-    if attributes.get("linear_before_reset") is not None:
-        fields["reset_after"] = bool(attributes["linear_before_reset"])
-    if attributes.get("clip") is not None:
-        fields["gate_clip"] = attributes["clip"]
+            fields[field] = bool(attributes[name]) if field in ("input_forget", "reset_after") else attributes[name]
     if attributes.get("activation") is not None:
         fields["activation"] = fields["output_activation"] = attributes["activation"]
     if attributes.get("activations"):
         fields.update(_onnx_activations(cell, attributes))
-    return CellSpec(**fields)
+    return CellSpec(cell, **{name: value for name, value in fields.items() if name not in _IDLE[cell]})
+
+
+_FIELDS = {
+    "forget_bias": "forget_bias",
+    "reset_after": "reset_after",
+    "linear_before_reset": "reset_after",
+    "recurrent_activation": "recurrent_activation",
+    "cell_clip": "cell_clip",
+    "proj_clip": "proj_clip",
+    "clip": "gate_clip",
+    "input_forget": "input_forget",
+}
+_LSTM_ALONE = {"forget_bias", "cell_clip", "proj_clip", "input_forget", "output_activation"}
+_IDLE: dict[str, set[str]] = {
+    "lstm": {"reset_after"},
+    "gru": _LSTM_ALONE,
+    "rnn": _LSTM_ALONE | {"reset_after", "recurrent_activation"},
+}
+
+
+_ROLES: dict[str, tuple[str, ...]] = {
+    "lstm": ("recurrent", "candidate", "output"),
+    "gru": ("recurrent", "candidate"),
+    "rnn": ("candidate",),
+}
+_ROLE_FIELDS = {
+    "recurrent": "recurrent_activation",
+    "candidate": "activation",
+    "output": "output_activation",
+}
 
 
 def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """ONNX lists one direction's activations after the other's; both must agree: a CellSpec holds one set."""
-    roles = {"lstm": ("recurrent", "candidate", "output"), "gru": ("recurrent", "candidate"), "rnn": ("candidate",)}[
-        cell
-    ]
+    roles = _ROLES[cell]
     given = attributes["activations"]
     names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
-    if (
-        len(names) % len(roles)
-        or len({tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}) != 1
-    ):
+    sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
+    if len(names) % len(roles) or len(sets) != 1:
         raise UserError(f"--activations {','.join(names)}: {cell} needs {len(roles)} a direction, the same in both")
-    field = {"recurrent": "recurrent_activation", "candidate": "activation", "output": "output_activation"}
-    fields: dict[str, Any] = {field[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
+    fields: dict[str, Any] = {_ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
     for which in ("activation_alpha", "activation_beta"):
         values = attributes.get(which)
         if values:
@@ -119,6 +144,39 @@ def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, An
             takers = [r for r, n in zip(roles, names, strict=False) if _snake(n) in _WITH_PARAMETERS]
             fields[which] = tuple(zip(takers, listed, strict=False))
     return fields
+
+
+def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
+    """ONNX's `activations`, with alpha and beta where they are needed; empty for ONNX's own sigmoid and tanh.
+
+    >>> onnx_attributes(CellSpec("lstm", recurrent_activation="hard_sigmoid"))["activations"]
+    ['HardSigmoid', 'Tanh', 'Tanh']
+    """
+    if without_activations(spec) == spec:
+        return {}
+    names = [getattr(spec, _ROLE_FIELDS[role]) for role in _ROLES[spec.cell]]
+    stated: dict[str, Any] = {"activations": [_camel(name) for name in names]}
+    for which in ("activation_alpha", "activation_beta"):
+        given = dict(getattr(spec, which))
+        for role, name in zip(_ROLES[spec.cell], names, strict=True):
+            if name == "hard_sigmoid_keras3":
+                given[role] = 1 / 6 if which == "activation_alpha" else 0.5
+        values = [given[role] for role in _ROLES[spec.cell] if role in given]
+        if values:
+            stated[which] = values
+    return stated
+
+
+def without_activations(spec: CellSpec) -> CellSpec:
+    """The same cell with sigmoid gates and tanh."""
+    return replace(
+        spec,
+        activation="tanh",
+        output_activation="tanh",
+        recurrent_activation="sigmoid",
+        activation_alpha=(),
+        activation_beta=(),
+    )
 
 
 _WITH_PARAMETERS = ("hard_sigmoid", "elu", "leaky_relu", "thresholded_relu", "scaled_tanh", "affine")
@@ -131,3 +189,12 @@ def _snake(name: str) -> str:
     ('hard_sigmoid', 'relu')
     """
     return "".join("_" + ch.lower() if ch.isupper() and i else ch.lower() for i, ch in enumerate(name))
+
+
+def _camel(name: str) -> str:
+    """Our activation names to ONNX's.
+
+    >>> _camel("hard_sigmoid_keras3"), _camel("tanh")
+    ('HardSigmoid', 'Tanh')
+    """
+    return "".join(part.capitalize() for part in name.removesuffix("_keras3").split("_"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from rnninspect.conventions.base import Statement
+from rnninspect.conventions.base import Convention, Statement
 from rnninspect.errors import UserError
 from rnninspect.trace import Array, Direction, Trace, Track
-from rnninspect.weights import LayerWeights, Weights
+from rnninspect.weights import CellSpec, LayerWeights, Weights
 
 
 def canonical_directions(statement: Statement) -> tuple[Direction, ...]:
@@ -25,72 +26,136 @@ def merge_biases(weights: LayerWeights) -> Array:
     return np.asarray(weights.bias + weights.recurrent_bias)
 
 
-def refuse(
-    convention: str,
-    weights: Weights,
-    *,
-    reset_after: bool | None = None,
-    input_forget: bool = False,
-    gate_clip: bool = False,
-    cell_clip: bool = False,
-    peepholes: bool = False,
-    projection: bool = False,
-) -> None:
-    """Raises UserError where the weights need what this framework lacks; each flag names a thing that it lacks.
+# How messages call what a framework's cell lacks, by field of the CellSpec.
+_LACKING = {
+    "forget_bias": "forget bias added at run time",
+    "cell_clip": "clip of the cell state",
+    "proj_clip": "clip of the projection",
+    "gate_clip": "clip of the gates' inputs",
+    "input_forget": "coupled input and forget gates",
+    "recurrent_activation": "other activation of the gates",
+    "activation": "other activation",
+    "output_activation": "activation of its own for the cell state",
+    "activation_alpha": "parameters of activations",
+    "activation_beta": "parameters of activations",
+}
+# Attributes by another name than the field's, the first that the framework takes.
+_STATED_AS = {"gate_clip": ("clip",), "reset_after": ("reset_after", "linear_before_reset")}
 
-    `reset_after`: the GRU variant that it cannot express.
+
+def attributes(convention: Convention, spec: CellSpec) -> dict[str, Any]:
+    """What to state so that `convention` builds this cell, each field by the attribute of its name.
+
+    Raises UserError that names every field for which the convention `takes` no attribute.
     """
-    spec = weights.spec
+    own = convention.spec(spec.cell, {})
+    stated: dict[str, Any] = {}
+    lacking: list[str] = []
+    for field in (f.name for f in dataclasses.fields(spec)):
+        value = getattr(spec, field)
+        name = next((n for n in _STATED_AS.get(field, (field,)) if n in convention.takes), "")
+        if value == getattr(own, field) or (field == "output_activation" and value == spec.activation):
+            continue
+        allowed = convention.activations.get(spec.cell) if field == "activation" else None
+        if name and (allowed is None or value in allowed):
+            stated[name] = int(value) if name in ("linear_before_reset", "input_forget") else value
+        elif field == "reset_after":
+            lacking.append(f"GRU that resets {'after' if value else 'before'} the recurrent product")
+        else:
+            lacking.append(_LACKING[field])
+    if not lacking and convention.spec(spec.cell, stated) != spec:
+        lacking.append(_LACKING["output_activation"])
+    if lacking:
+        raise refusal(convention, lacking)
+    return stated
+
+
+def refuse(convention: Convention, weights: Weights, *, peepholes: bool = False, projection: bool = False) -> None:
+    """Raises UserError where the weights need what this framework lacks; each flag names a thing that it lacks."""
     lacking = []
-    if reset_after is not None and spec.cell == "gru" and spec.reset_after == reset_after:
-        where = "after" if reset_after else "before"
-        lacking.append(
-            f"a GRU that resets {where} the recurrent product (moving weights cannot turn one into the other)"
-        )
-    if input_forget and spec.input_forget:
-        lacking.append("coupled input and forget gates")
-    if gate_clip and spec.gate_clip:
-        lacking.append("a clip of the gates' inputs")
-    if cell_clip and (spec.cell_clip or spec.proj_clip):
-        lacking.append("a clip of the cell state or projection")
     if peepholes and any(w.peepholes is not None for w in weights.layers):
         lacking.append("peepholes")
     if projection and any(w.projection is not None for w in weights.layers):
-        lacking.append("a projection")
+        lacking.append("projection")
     if lacking:
-        raise UserError(f"{convention} has no {' and no '.join(lacking)}; these weights cannot be moved there")
+        raise refusal(convention, lacking)
+    convention.attributes(weights.spec)
+
+
+def refusal(convention: Convention, lacking: list[str]) -> UserError:
+    """The error that says what cannot be expressed there."""
+    parts = " and no ".join(dict.fromkeys(lacking))
+    return UserError(
+        f"{convention.name} has no {parts}, and moving weights cannot make up for it: the layer cannot go there"
+    )
+
+
+StateField = Literal["final", "cell", "initial", "initial_cell"]
 
 
 @dataclass(frozen=True, eq=False)
 class DumpNames:
-    """Writes a trace's arrays under names that carry direction and layer (`final_state.fw.1`)."""
+    """Lays a trace's arrays out as a framework's users would have saved them."""
 
     trace: Trace
     statement: Statement
 
-    def tracks(self, name: str, words: tuple[str, str]) -> Iterator[tuple[Track, str]]:
-        """Every track with its name: the direction's word where there are two, the layer where there are several."""
-        for track in self.trace.tracks:
-            parts = [name]
-            if self.trace.directions > 1:
-                parts.append(words[track.direction == "backward"])
-            if self.trace.layers > 1:
-                parts.append(str(track.layer))
-            yield track, ".".join(parts)
+    @property
+    def bidirectional(self) -> bool:
+        return self.trace.directions > 1
+
+    @property
+    def has_cell(self) -> bool:
+        return any(track.cell is not None for track in self.trace.tracks)
+
+    def layer(self, layer: int) -> tuple[Track, ...]:
+        """One layer's tracks, forward first."""
+        return tuple(t for t in self.trace.tracks if t.layer == layer)
+
+    def name(self, track: Track, name: str, words: tuple[str, str]) -> str:
+        """`name` with the direction's word where there are two, and the layer where there are several."""
+        parts = [name]
+        if self.bidirectional:
+            parts.append(words[track.direction == "backward"])
+        if self.trace.layers > 1:
+            parts.append(str(track.layer))
+        return ".".join(parts)
 
     def time_axis(self, outputs: Array) -> Array:
         """`[B, T, …]` -> `[T, B, …]` where the user's axes are time-major."""
         return outputs.swapaxes(0, 1) if self.statement.time_major else outputs
 
-    def outputs(self, *, apart: bool, name: str, words: tuple[str, str] = ("fw", "bw")) -> dict[str, Array]:
-        """The top layer's outputs: one array a direction where `apart`, else side by side on the last axis."""
-        top = [t for t in self.trace.tracks if t.layer == self.trace.layers - 1 and t.outputs is not None]
-        arrays = {words[t.direction == "backward"]: self.time_axis(t.outputs) for t in top if t.outputs is not None}
-        if apart and len(arrays) > 1:
-            return {f"{name}.{word}": array for word, array in arrays.items()}
-        return {name: np.concatenate(list(arrays.values()), -1)} if arrays else {}
+    def apart(self, layer: int) -> dict[Direction, Array]:
+        """One layer's outputs by direction; empty where they were not recorded."""
+        return {t.direction: self.time_axis(t.outputs) for t in self.layer(layer) if t.outputs is not None}
 
-    def stacked(self, field: str) -> Array | None:
-        """`[L*D, B, H]`: `final` or `cell` of every track, l0 forward, l0 backward, l1 forward, …; None if missing."""
-        states = [getattr(track, field) for track in self.trace.tracks]
-        return None if any(s is None for s in states) else np.stack(states)
+    def merged(self, layer: int, name: str = "outputs") -> dict[str, Array]:
+        """One layer's outputs as one array: the directions side by side, or merged as stated (Keras `merge_mode`)."""
+        arrays = list(self.apart(layer).values())
+        if not arrays:
+            return {}
+        mode = self.statement.merge_mode
+        if len(arrays) == 1 or mode == "concat":
+            return {name: np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]}
+        both = arrays[0] * arrays[1] if mode == "mul" else arrays[0] + arrays[1]
+        return {name: both / 2 if mode == "ave" else both}
+
+    def top(self, name: str = "outputs") -> dict[str, Array]:
+        """The top layer's outputs as one array."""
+        return self.merged(self.trace.layers - 1, name)
+
+    def stacked(self, **names: StateField) -> dict[str, Array]:
+        """`[L*D, B, H]` by name: l0 forward, l0 backward, l1 forward, …; the top layer alone where no more is known.
+
+        Raises UserError where layers have different widths: one array cannot hold them.
+        """
+        arrays = {}
+        for name, field in names.items():
+            known = [t for t in self.trace.tracks if getattr(t, field) is not None]
+            if not known or (len(known) < len(self.trace.tracks) and known != list(self.layer(self.trace.layers - 1))):
+                continue
+            widths = [getattr(t, field).shape[-1] for t in known]
+            if len(set(widths)) > 1:
+                raise UserError(f"{name} holds all layers in one array, but their widths differ: {widths}")
+            arrays[name] = np.stack([getattr(t, field) for t in known])
+        return arrays

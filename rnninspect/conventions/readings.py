@@ -73,18 +73,18 @@ def _layer_counts(by_role: Mapping[Role, tuple[Slot, ...]], statement: Statement
 def _outputs(slots: tuple[Slot, ...], shape: _Shape, statement: Statement) -> Iterator[Layout]:
     """The outputs placed by layer and direction; nothing where they do not fit."""
     placed: dict[Key, Array] = {}
-    axes = ""
-    merged = statement.merge_mode != "concat" and len(shape.directions) > 1
+    layouts: list[Layout] = []
     for slot in slots:
         layer = slot.layer if slot.layer is not None else shape.layers - 1
         directions = (slot.direction,) if slot.direction else shape.directions
+        merged = statement.merge_mode != "concat" and len(directions) > 1
         layout = outputs_layout(slot.array, shape.time_major, directions, layer, merged)
         if layout is None:
             return
         placed.update(layout.placed)
-        axes = layout.axes
-    if placed and len({a.shape[:2] for a in placed.values()}) == 1:
-        yield Layout(axes, placed)
+        layouts.append(layout)
+    if len({layout.shape for layout in layouts}) == 1:
+        yield Layout(layouts[-1].axes, placed, shape=layouts[-1].shape)
 
 
 def _states(slots: tuple[Slot, ...], shape: _Shape, rows: int, units: Mapping[Key, int], first: bool) -> list[Layout]:
@@ -115,14 +115,16 @@ def _with_states(
     outputs: Layout,
     tried: list[str],
 ) -> Iterator[Reading]:
-    rows, steps = next(iter(outputs.placed.values())).shape[:2]
+    rows, steps = outputs.shape
     units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
     swapped = shape.time_major != statement.time_major
-    first = bool(statement.state_batch_first)
+    first = statement.state_batch_first
+    if first is None:
+        first = convention.state_batch_first(shape.time_major)
     ways = _states(by_role["h"], shape, rows, units, first)
     tried.append(
         f"outputs {outputs.axes} with {rows} rows, {steps} steps, {shape.layers} layer(s), "
-        f"{len(shape.directions)} direction(s), {next(iter(units.values()))} units"
+        f"{len(shape.directions)} direction(s), {next(iter(units.values()), 'merged')} units"
     )
     if not ways:
         return
@@ -130,8 +132,8 @@ def _with_states(
     for way in ways:
         cells = _states(by_role["c"], shape, rows, {}, first)
         cell = next((c for c in cells if c.axes == way.axes), cells[0] if cells else None)
-        initial = _initial(by_role, "initial_h", shape, rows, units)
-        initial_cell = _initial(by_role, "initial_c", shape, rows, {})
+        initial = _initial(by_role, "initial_h", shape, rows, units, first)
+        initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)
         tracks = tuple(
             Track(
                 layer,
@@ -164,9 +166,14 @@ def _with_directions(statement: Statement, shape: _Shape) -> Statement:
 
 
 def _initial(
-    by_role: Mapping[Role, tuple[Slot, ...]], role: Role, shape: _Shape, rows: int, units: Mapping[Key, int]
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    role: Role,
+    shape: _Shape,
+    rows: int,
+    units: Mapping[Key, int],
+    first: bool,
 ) -> Mapping[Key, Array]:
-    ways = _states(by_role[role], shape, rows, units, False)
+    ways = _states(by_role[role], shape, rows, units, first)
     return ways[0].placed if ways else {}
 
 
@@ -205,3 +212,33 @@ def _no_reading(slots: tuple[Slot, ...], statement: Statement, tried: list[str])
         f"the final state fits no reading of the outputs ({arrays}); tried: {ways}. "
         "State the layer's shape with --layers, --bidirectional, --time-major, or name arrays with --outputs, --state"
     )
+
+
+def initial_states(
+    slots: tuple[Slot, ...],
+    layers: int,
+    directions: tuple[Direction, ...],
+    rows: int,
+    units: Mapping[Key, tuple[int, int]],
+    has_cell: bool,
+) -> dict[Key, tuple[Array, Array | None]]:
+    """Initial (h `[B, H]`, c `[B, C]` or None) by layer and direction; `units` are their widths (H, C).
+
+    Raises ShapeError where the arrays do not fit the layers, directions, rows and widths.
+    """
+    shape = _Shape(False, layers, directions)
+    h_slots = tuple(s for s in slots if s.role == "initial_h")
+    c_slots = tuple(s for s in slots if s.role == "initial_c")
+    h = _states(h_slots, shape, rows, {key: width for key, (width, _) in units.items()}, False)
+    c = _states(c_slots, shape, rows, {key: width for key, (_, width) in units.items()}, False)
+    if not h or (c_slots and not c):
+        widths = ", ".join(f"layer {k} {d}: h {a}, c {b}" for (k, d), (a, b) in units.items())
+        raise ShapeError(f"the initial state ({_shown(slots)}) fits no layer of {rows} rows ({widths})")
+    cells = c[0].placed if c else {}
+    found: dict[Key, tuple[Array, Array | None]] = {}
+    for key, state in h[0].placed.items():
+        cell = cells.get(key)
+        if has_cell and cell is None:
+            cell = np.zeros((rows, units[key][1]), dtype=state.dtype)
+        found[key] = (state, cell)
+    return found

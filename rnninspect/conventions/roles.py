@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rnninspect.conventions.base import COMMON_NAMES, DIRECTION_WORDS, Convention, Role, Slot, Statement
+from rnninspect.conventions.naming import natural_order
 from rnninspect.formats.base import ANONYMOUS
 from rnninspect.trace import Array
 
-# A pattern may hold the groups `layer` (a number), `name` (a layer's own name) and `direction` (a word).
+# A pattern may hold the groups `layer` (a number), `name` (a layer's own name), `direction` (a word) and `position`
+# (a place in a list of states).
 
 
 def assign_roles(
@@ -24,11 +26,13 @@ def assign_roles(
     `anonymous` is the role of the array without a name (outputs in `compare`, inputs in `run`).
     """
     stated = stated or {}
+    arrays = convention.prepare(arrays, statement)
+    order = _layer_names(convention, arrays)
     slots: list[Slot] = list(stated.values())
     for role in COMMON_NAMES:
         if role in stated:
             continue
-        slots.extend(_by_name(role, arrays, convention.names.get(role, ())) or _first(role, arrays))
+        slots.extend(_by_name(role, arrays, convention.names.get(role, ()), order) or _first(role, arrays))
     taken = {slot.role for slot in slots}
     if ANONYMOUS in arrays and anonymous not in taken:
         slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
@@ -41,23 +45,29 @@ def fit_of_names(convention: Convention, arrays: Iterable[str]) -> int:
     return sum(any(p.fullmatch(name) for p in patterns) for name in arrays)
 
 
-def _by_name(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...]) -> list[Slot]:
-    slots: list[Slot] = []
+def _layer_names(convention: Convention, arrays: Mapping[str, Array]) -> list[str]:
+    """The names of layers in the dump, bottom first: a name's place in it is its layer, whatever the role."""
+    matches = (re.fullmatch(p, name) for name in arrays for role in convention.names.values() for p in role)
+    return natural_order(m["name"] for m in matches if m and m.groupdict().get("name"))
+
+
+def _by_name(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...], order: list[str]) -> list[Slot]:
+    """The arrays that the first pattern with a hit names."""
     for pattern in patterns:
-        order: dict[str, int] = {}  # a layer's own name counts by its first appearance
-        for name, array in arrays.items():
-            match = re.fullmatch(pattern, name)
-            if not match:
-                continue
-            groups = match.groupdict()
-            layer = int(groups["layer"]) if groups.get("layer") else None
-            if groups.get("name"):
-                layer = order.setdefault(groups["name"], len(order))
-            word = groups.get("direction")
-            slots.append(Slot(role, name, array, layer, DIRECTION_WORDS[word] if word else None))
-        if slots:
-            return slots
-    return slots
+        matches = [(m, array) for name, array in arrays.items() if (m := re.fullmatch(pattern, name))]
+        if matches:
+            return [_slot(role, match, array, order) for match, array in matches]
+    return []
+
+
+def _slot(role: Role, match: re.Match[str], array: Array, order: list[str]) -> Slot:
+    groups = {key: value for key, value in match.groupdict().items() if value}
+    layer = int(groups["layer"]) if "layer" in groups else None
+    if "name" in groups:
+        layer = order.index(groups["name"])
+    direction = DIRECTION_WORDS[groups["direction"]] if "direction" in groups else None
+    position = int(groups["position"]) if "position" in groups else None
+    return Slot(role, match.string, array, layer, direction, position)
 
 
 def _first(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:

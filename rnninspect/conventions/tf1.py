@@ -15,22 +15,28 @@ from typing import Any
 import numpy as np
 
 from rnninspect.conventions import gates
-from rnninspect.conventions.base import Convention, Facts, Role, Slot, Statement
-from rnninspect.conventions.layers import DumpNames, canonical_directions, merge_biases, refuse
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
+from rnninspect.conventions.lists import place_lists, unnamed_pair
+from rnninspect.conventions.scopes import Parts, Scope, blocks
+from rnninspect.conventions.stacks import ScopedConvention
 from rnninspect.errors import ShapeError
 from rnninspect.trace import Array, Direction, Trace
 from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
 
 LSTM_ORDER = "igfo"  # TensorFlow writes i, j, f, o
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")  # in canonical order i, f, o
-_VARIABLE = re.compile(
-    r"(?P<scope>.*?)(?:(?P<cell>(?:basic_|layer_norm_basic_)?(?:lstm|gru|rnn)_cell|cudnn_compatible_\w+|\w*cell\w*)/)?"
-    r"(?P<part>gates/kernel|gates/bias|candidate/kernel|candidate/bias|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
-)
+GRU_PARTS = ("gates/kernel", "gates/bias", "candidate/kernel", "candidate/bias")
+WORDS = ("fw", "bw")
 
 
-class TensorFlow1(Convention):
+class TensorFlow1(ScopedConvention):
     name = "tf1"
+    variables = "…/lstm_cell/kernel, …/lstm_cell/bias, …/gru_cell/gates/kernel"
+    variable = re.compile(
+        r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
+    )
+    takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation"})
     facts = Facts(
         framework="TensorFlow 1 `dynamic_rnn`",
         outputs="B T H; time_major: T B H",
@@ -65,18 +71,48 @@ class TensorFlow1(Convention):
         "find_nonfinite": "inputs = tf.debugging.check_numerics(inputs, 'inputs')",
         "name_the_states": "c, h = state  # LSTMStateTuple(c, h): c comes first here",
         "read_backward_at_first_step": "final = tf.concat([state_fw.h, state_bw.h], 1)  # outputs_bw[:, 0]",
+        "transpose_state": "final = tf.concat([s.h for s in state], axis=1)  # not tf.reshape(tf.stack(…), …)",
+        "swap_batch_time": "dynamic_rnn(cell, inputs, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
+        "flat_gather_stride": "index = tf.range(B) * T + lengths - 1  # time-major: (lengths - 1) * B + tf.range(B)",
+        "top_layer": "final = state[-1].h  # MultiRNNCell: one state a layer, the bottom layer first",
+        "layer_order": "bottom, top = state[0], state[-1]  # MultiRNNCell: the bottom layer first",
+        "flip_backward": "outputs_bw = tf.reverse_sequence(outputs_bw, lengths, seq_axis=1, batch_axis=0)",
+        "reverse_within_length": "reversed_inputs = tf.reverse_sequence(inputs, lengths, seq_axis=1, batch_axis=0)",
+        "both_directions": "final = tf.concat([state_fw.h, state_bw.h], axis=1)",
+        "split_directions": "outputs = tf.concat([outputs_fw, outputs_bw], axis=2)  # not a reshape of tf.stack",
+        "dropout_after": "DropoutWrapper(cell, output_keep_prob=keep)  # 1.0 when evaluating; state.h keeps all",
+        "residual_apart": "final = state.h  # ResidualWrapper adds the inputs to the outputs alone",
+        "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one buffer",
+        "one_run": "outputs_value, state_value = sess.run([outputs, state], feed)  # both from one run",
+        "reset_state": "dynamic_rnn(cell, inputs, lengths, initial_state=cell.zero_state(batch_size, tf.float32))",
+        "reorder_gates": "i, j, f, o = np.split(kernel, 4, axis=1)  # TensorFlow's order; j is the candidate g",
+        "set_forget_bias": "LSTMCell(units, forget_bias=0.0)  # where the weights hold the forget bias already",
+        "keep_both_biases": "bias = bias_ih + bias_hh  # there is one bias here: the sum of the two",
+        "reset_variant": "tf.contrib.cudnn_rnn.CudnnCompatibleGRUCell(units)  # resets after; GRUCell resets before",
+        "flip_update_gate": "u = -u  # that block of gates/kernel and gates/bias; here h' = u * h + (1 - u) * c",
+        "transpose_kernel": "kernel = np.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first",
+        "set_recurrent_activation": "tf.keras.layers.LSTMCell(units, recurrent_activation='hard_sigmoid')",
+        "set_clip": "LSTMCell(units, use_peepholes=True, cell_clip=3.0, num_proj=size, proj_clip=3.0)",
+        "same_precision": "inputs = tf.cast(inputs, tf.float32)  # and dtype=tf.float32 in both runs",
+        "rescale_lengths": "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'",
+        "keep_time_axis": "outputs = tf.pad(outputs, [[0, 0], [0, T - tf.shape(outputs)[1]], [0, 0]])",
+        "mask_holes": "outputs *= tf.cast(mask, outputs.dtype)[..., None]  # sequence_length cannot express holes",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes, forget_bias=1.0 if cell == "lstm" else 0.0, reset_after=False)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
-        return any(re.search(r"(lstm|gru|rnn)_cell/(gates/|candidate/|projection/)?(kernel|bias)", n) for n in names)
+        if any("recurrent_kernel" in name for name in names):
+            return False  # Keras calls its cells lstm_cell too
+        cell = re.compile(r"(lstm|gru|rnn)_cell[/.](gates[/.]|candidate[/.]|projection[/.])?(kernel|bias)")
+        return any(cell.search(name) for name in names)
 
     def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
-        """With `state_is_tuple=False` a state is `[B, 2H]`: c, then h."""
+        """With `state_is_tuple=False` a state is `[B, 2H]`: c, then h. A pair without names is (c, h) too."""
         if statement.attributes.get("state_is_tuple") is not False:
-            return slots
+            return place_lists(unnamed_pair(slots, statement), statement, cell_first=True)
         placed: list[Slot] = []
         for slot in slots:
             if slot.role not in ("h", "initial_h") or slot.array.ndim != 2 or slot.name.endswith(".h"):
@@ -88,77 +124,70 @@ class TensorFlow1(Convention):
             placed.append(replace(slot, role=cell_role, array=slot.array[:, :half]))
         return tuple(placed)
 
-    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
-        groups = self._cells(arrays)
-        cell: Cell = statement.cell or ("gru" if any("gates/kernel" in g for g in groups.values()) else "lstm")
-        spec = self.spec(cell, statement.attributes)
-        layers: list[LayerWeights] = []
-        seen: dict[Direction, int] = {}
-        only = canonical_directions(statement)
-        for scope, parts in groups.items():
-            named = re.search(r"(?:^|/)(fw|bw)(?:/|$)", scope)
-            direction: Direction = ("backward" if named.group(1) == "bw" else "forward") if named else only[0]
-            layer = seen.get(direction, 0)
-            seen[direction] = layer + 1
-            layers.append(self._layer(spec, scope, parts, layer, direction))
-        ordered = sorted(layers, key=lambda w: (w.layer, w.direction == "backward"))
-        return Weights(spec, tuple(ordered), convention=self.name, names=tuple(groups))
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """Variables of cells alone, where some scope is called a cell: a model has dense kernels too."""
+        found = [s for s in super().scopes(arrays, statement) if any("kernel" in part for part in s.arrays)]
+        cells = [s for s in found if re.search(r"cell\w*$", s.name) or set(s.arrays) & set(GRU_PARTS)]
+        return tuple(cells or found)
 
-    def _cells(self, arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-        groups: dict[str, dict[str, Array]] = {}
-        for name, array in arrays.items():
-            match = _VARIABLE.fullmatch(name)
-            if match:
-                groups.setdefault(match["scope"] + (match["cell"] or ""), {})[match["part"]] = array
-        groups = {scope: parts for scope, parts in groups.items() if any("kernel" in p for p in parts)}
-        if not groups:
-            raise ShapeError(f"no TensorFlow cell variables (…/kernel, …/bias) among {', '.join(arrays) or 'nothing'}")
-        return groups
+    def cell_of(self, scope: Scope) -> Cell | None:
+        if set(scope.arrays) & set(GRU_PARTS):
+            return "gru"
+        if {"projection/kernel", *PEEPHOLES} & set(scope.arrays) or "lstm" in scope.name.rpartition("/")[2]:
+            return "lstm"
+        return "rnn" if "rnn_cell" in scope.name.rpartition("/")[2] else None
 
-    def _layer(
-        self, spec: CellSpec, scope: str, parts: dict[str, Array], layer: int, direction: Direction
-    ) -> LayerWeights:
-        if spec.cell == "gru":
-            kernel, bias = self._gru(scope, parts)
-            units = kernel.shape[2]
-        else:
-            order = LSTM_ORDER if spec.cell == "lstm" else "n"
-            kernel = gates.split_columns(self._part(scope, parts, "kernel"), order, spec.cell, f"{scope}/kernel")
-            bias = gates.split_bias(self._part(scope, parts, "bias"), order, spec.cell, f"{scope}/bias")
-            units = kernel.shape[2]
-        projection = parts.get("projection/kernel")
-        state = units if projection is None else projection.shape[1]
-        features = kernel.shape[1] - state
-        if features <= 0 or bias.shape[1] != units:
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        if cell == "gru":
+            return Parts(GRU_PARTS)
+        if cell == "rnn":
+            return Parts(("kernel", "bias"))
+        some = any(part in scope.arrays for part in PEEPHOLES)  # all of them, or none
+        return Parts(("kernel", "bias", *(PEEPHOLES if some else ())), ("projection/kernel",))
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        kernel, bias = self._gru(scope) if spec.cell == "gru" else self._joint(scope, spec.cell)
+        units = bias.shape[1]
+        why = blocks("", units, scope.path_of("bias"))
+        projection = (
+            scope.need("projection/kernel", (units, None), why) if "projection/kernel" in scope.arrays else None
+        )
+        features = kernel.shape[1] - (units if projection is None else projection.shape[1])
+        if features <= 0:
             raise ShapeError(
-                f"{scope}: kernel {parts.get('kernel', parts.get('gates/kernel', kernel)).shape} and bias "
-                f"{bias.shape} do not fit a {spec.cell} of {units} units ([features + {state}, gates * {units}])"
+                f"{scope.name}'s kernel has {kernel.shape[1]} rows, but needs the features' and the state's: "
+                f"more than {kernel.shape[1] - features}, {why}"
             )
-        diagonals = [parts[p] for p in PEEPHOLES if p in parts]
+        diagonals = [scope.need(part, (units,), why) for part in PEEPHOLES if part in scope.arrays]
         return LayerWeights(
             layer,
             direction,
             kernel[:, :features],
             kernel[:, features:],
             bias,
-            peepholes=np.stack(diagonals) if len(diagonals) == len(PEEPHOLES) else None,
+            peepholes=np.stack(diagonals) if diagonals else None,
             projection=projection,
         )
 
-    def _gru(self, scope: str, parts: dict[str, Array]) -> tuple[Array, Array]:
-        both = self._part(scope, parts, "gates/kernel")
-        candidate = self._part(scope, parts, "candidate/kernel")
-        kernel = gates.split_columns(np.concatenate([both, candidate], 1), "rzn", "gru", f"{scope}/gates/kernel")
-        biases = [self._part(scope, parts, "gates/bias"), self._part(scope, parts, "candidate/bias")]
-        return kernel, gates.split_bias(np.concatenate(biases), "rzn", "gru", f"{scope}/gates/bias")
+    def _joint(self, scope: Scope, cell: Cell) -> tuple[Array, Array]:
+        order = LSTM_ORDER if cell == "lstm" else "n"
+        bias = gates.split_bias(scope.arrays["bias"], order, cell, scope.path_of("bias"))
+        why = blocks(order.replace("g", "j") if cell == "lstm" else "", bias.shape[1], scope.shown("bias"))
+        kernel = scope.need("kernel", (None, bias.size), why)
+        return gates.split_columns(kernel, order, cell, scope.path_of("kernel")), bias
 
-    def _part(self, scope: str, parts: dict[str, Array], part: str) -> Array:
-        if part not in parts:
-            raise ShapeError(f"{scope or 'the file'} has no {part}; it holds {', '.join(parts)}")
-        return np.asarray(parts[part])
+    def _gru(self, scope: Scope) -> tuple[Array, Array]:
+        candidate = scope.need("candidate/bias", (None,), "a bias has one axis")
+        units = candidate.shape[0]
+        why = blocks("", units, scope.shown("candidate/bias"))
+        inner = scope.need("candidate/kernel", (None, units), why)
+        both = scope.need("gates/kernel", (inner.shape[0], 2 * units), f"2 gate blocks (r, u) of {why}")
+        first = scope.need("gates/bias", (2 * units,), f"2 gate blocks (r, u) of {why}")
+        kernel = gates.split_columns(np.concatenate([both, inner], 1), "rzn", "gru", scope.name)
+        return kernel, gates.split_bias(np.concatenate([first, candidate]), "rzn", "gru", scope.name)
 
     def write_weights(self, weights: Weights) -> dict[str, Array]:
-        refuse(self.name, weights, reset_after=True, input_forget=True, gate_clip=True)
+        refuse(self, weights)
         arrays: dict[str, Array] = {}
         for w in weights.layers:
             scope = self._scope(weights, w)
@@ -188,18 +217,26 @@ class TensorFlow1(Convention):
 
     def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, statement)
-        arrays = names.outputs(apart=True, name="outputs", words=("fw", "bw"))
-        together = statement.attributes.get("state_is_tuple") is False
-        for track, key in names.tracks("final_state", words=("fw", "bw")):
-            if track.final is None:
-                continue
-            if track.cell is None:
-                arrays[key] = track.final
-            elif together:
-                arrays[key] = np.concatenate([track.cell, track.final], 1)
-            else:
-                arrays[f"{key}.c"], arrays[f"{key}.h"] = track.cell, track.final
+        top = names.apart(trace.layers - 1)
+        arrays = {f"outputs.{WORDS[d == 'backward']}" if len(top) > 1 else "outputs": a for d, a in top.items()}
+        for track in trace.tracks:
+            for name, h, c in (
+                ("final_state", track.final, track.cell),
+                ("initial_state", track.initial, track.initial_cell),
+            ):
+                arrays.update(_state(names.name(track, name, WORDS), h, c, statement))
         return arrays
+
+
+def _state(key: str, h: Array | None, c: Array | None, statement: Statement) -> dict[str, Array]:
+    """One state: `key` alone, `key.c` and `key.h`, or c and h in one array where `state_is_tuple=False`."""
+    if h is None:
+        return {}
+    if c is None:
+        return {key: h}
+    if statement.attributes.get("state_is_tuple") is False:
+        return {key: np.concatenate([c, h], 1)}
+    return {f"{key}.c": c, f"{key}.h": h}
 
 
 CONVENTION = TensorFlow1()

@@ -1,0 +1,217 @@
+"""Variables in a file to the layers of one stack: which cell is which layer and direction, and what is missing.
+
+What is checked here is the same for every framework; a framework says how its variables are named and laid out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.conventions.base import Convention, Statement
+from rnninspect.conventions.layers import attributes
+from rnninspect.conventions.naming import natural_order
+from rnninspect.conventions.scopes import Parts, Scope, find_scopes
+from rnninspect.errors import ShapeError, UserError
+from rnninspect.trace import Array, Direction
+from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+
+
+class ScopedConvention(Convention):
+    """A framework whose weights are variables in scopes; the parts of reading that do not depend on which.
+
+    `variable` matches a whole name (see `find_scopes`); `variables`: what names look like, for messages.
+    """
+
+    variable: re.Pattern[str]
+    separator: str = "/"
+    variables: str
+
+    def attributes(self, spec: CellSpec) -> dict[str, Any]:
+        return attributes(self, spec)
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """Every cell in the file."""
+        return find_scopes(arrays, self.variable, self.separator, self.respell)
+
+    def respell(self, name: str) -> str:
+        """A variable's name as `variable` expects it, where the framework has several spellings."""
+        return name
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        """The cell that these variables are of, or None where they do not tell."""
+        raise NotImplementedError
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        """What such a cell is made of here."""
+        raise NotImplementedError
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        """One cell's canonical gates; ShapeError names the array that does not fit."""
+        raise NotImplementedError
+
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+        """The cell as stated; a framework may learn more from the arrays."""
+        return self.spec(cell, statement.attributes)
+
+    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
+        """Canonical Weights of the one stack in `arrays`.
+
+        Raises UserError (ShapeError) where there is none or more than one, where parts are missing or left over,
+        where a shape does not fit, or a weight is not finite; it names every array concerned.
+        """
+        scopes = self.scopes(arrays, statement)
+        if not scopes:
+            raise ShapeError(_no_variables(self, arrays))
+        cell = _one_cell(self, scopes, statement)
+        _check_parts(self, scopes, cell)
+        _check_finite(scopes)
+        spec = self.spec_of(scopes, cell, statement)
+        placed = _placed(self, scopes, statement)
+        layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
+        _check_chain(self, placed, layers, statement)
+        _check_stated(layers, statement)
+        return Weights(spec, layers, convention=self.name, names=tuple(dict.fromkeys(s.name for s, _, _ in placed)))
+
+
+def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
+    from rnninspect.conventions import of_weights  # the registry imports every convention, this one's users included
+
+    others = [c.name for c in of_weights(arrays) if c.name != convention.name]
+    looks = f"; they look like {' or '.join(others)}'s (--weights-convention {others[0]})" if others else ""
+    listed = ", ".join(list(arrays)[:12]) + (f" and {len(arrays) - 12} more" if len(arrays) > 12 else "")
+    return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}{looks}"
+
+
+def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Cell:
+    """The cell of all scopes, as stated or as the shapes say."""
+    seen = [convention.cell_of(scope) for scope in scopes]
+    known = {cell for cell in seen if cell is not None}
+    if len(known) > 1:
+        raise UserError(
+            f"these weights hold several kinds of cell: {_listing(convention, scopes)}; "
+            "pick one layer with --weights-prefix"
+        )
+    stated = statement.cell
+    if stated is not None and known and stated not in known:
+        shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
+        raise ShapeError(
+            f"these are the weights of a {known.pop()}, not of a {stated} ({shown}); "
+            "state the right --cell, or give that layer's weights"
+        )
+    cell = stated or (known.pop() if known else None)
+    if cell is None:
+        raise UserError(f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state --cell")
+    return cell
+
+
+def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Cell) -> None:
+    """Raises ShapeError that lists every part missing and every part left over, of all scopes."""
+    missing: list[str] = []
+    surplus: dict[str, None] = {}
+    for scope in scopes:
+        parts = convention.parts(scope, cell)
+        missing += [scope.path_of(part) for part in parts.required if part not in scope.arrays]
+        known = {*parts.required, *parts.optional}
+        surplus.update(dict.fromkeys([scope.paths[part] for part in scope.arrays if part not in known]))
+        surplus.update(dict.fromkeys(scope.surplus))
+    if missing or surplus:
+        said = [f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names]
+        raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(said)}")
+
+
+def _check_finite(scopes: Iterable[Scope]) -> None:
+    bad = [scope.paths[part] for scope in scopes for part, a in scope.arrays.items() if not np.isfinite(a).all()]
+    if bad:
+        raise UserError(f"NaN or infinity in the weights: {', '.join(bad)}; give finite weights")
+
+
+Placed = tuple[tuple[Scope, int, Direction], ...]
+
+
+def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Placed:
+    """Each scope with its layer and direction, bottom layer first, forward before backward."""
+    rank = {name: i for i, name in enumerate(natural_order(s.name for s in scopes))}
+    ordered = sorted(_directed(convention, scopes, statement), key=lambda s: (s.layer or 0, rank[s.name]))
+    seen: dict[Direction | None, int] = {}
+    placed = []
+    for scope in ordered:
+        assert scope.direction is not None
+        layer = seen.get(scope.direction, 0)
+        seen[scope.direction] = layer + 1
+        placed.append((scope, layer, scope.direction))
+    return tuple(sorted(placed, key=lambda p: (p[1], p[2] == "backward")))
+
+
+def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> list[Scope]:
+    """The scopes with their directions: what names say where they say both, else what is stated."""
+    named = {scope.direction for scope in scopes}
+    both = "backward" in named and len(named) > 1
+    stated = statement.directions
+    if both and stated is not None and len(stated) == 1:
+        raise UserError(
+            f"one direction is stated, but the weights hold both: {_listing(convention, scopes)}; "
+            "state --bidirectional, or pick one with --weights-prefix"
+        )
+    if both:
+        return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
+    if stated is None or len(stated) == 1:
+        only = stated[0] if stated else ("backward" if named == {"backward"} else "forward")
+        return [replace(scope, direction=only) for scope in scopes]
+    if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
+        raise UserError(
+            f"two directions are stated, but the weights hold one: {_listing(convention, scopes)}; "
+            "state one --direction, or give both directions' weights"
+        )
+    order = natural_order(scope.name for scope in scopes)
+    pairs = sorted(scopes, key=lambda s: order.index(s.name))
+    return [replace(scope, direction=stated[i % 2]) for i, scope in enumerate(pairs)]
+
+
+def _check_chain(
+    convention: ScopedConvention, placed: Placed, layers: tuple[LayerWeights, ...], statement: Statement
+) -> None:
+    """Raises UserError that lists the layers unless each reads what the one below returns."""
+    depth = 1 + max(w.layer for w in layers)
+    if statement.layers is not None and statement.layers != depth:
+        raise UserError(
+            f"--layers {statement.layers} is stated, but the weights hold {depth}: "
+            f"{_listing(convention, [scope for scope, _, _ in placed])}; "
+            f"state --layers {depth}, or pick one with --weights-prefix"
+        )
+    below: int | None = None
+    for layer in range(depth):
+        level = [w for w in layers if w.layer == layer]
+        widths = {w.features for w in level}
+        if len(level) * depth != len(layers) or len(widths) > 1 or (below is not None and widths != {below}):
+            raise UserError(
+                "these weights hold several layers that are no stack: "
+                f"{_listing(convention, [scope for scope, _, _ in placed])}; pick one with --weights-prefix"
+            )
+        below = sum(w.units for w in level) if statement.merge_mode == "concat" else level[0].units
+
+
+def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> None:
+    """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
+    if statement.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
+        raise ShapeError("--use-peepholes is stated, but the weights hold no peepholes; give them, or drop the option")
+    stated = statement.attributes.get("num_proj")
+    widths = [None if w.projection is None else w.units for w in layers]
+    if stated and any(width != int(stated) for width in widths):
+        shown = ", ".join("none" if width is None else str(width) for width in widths)
+        raise ShapeError(f"--num-proj {stated} is stated, but the weights hold projections of width {shown}")
+
+
+def _listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> str:
+    """Every layer with its sizes, in words."""
+    said = []
+    for scope in scopes:
+        cell = convention.cell_of(scope) or "lstm"
+        w = convention.read_layer(scope, convention.spec_of([scope], cell, Statement()), 0, "forward")
+        level = f" layer {scope.layer}" if scope.layer is not None else ""
+        said.append(f"{scope.name or 'unnamed'}{level} ({cell}, {w.features} features, {w.units} units)")
+    return ", ".join(said)
