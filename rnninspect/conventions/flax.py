@@ -1,0 +1,246 @@
+"""Flax: `nn.RNN` and `nn.Bidirectional` around `LSTMCell`, `OptimizedLSTMCell`, `GRUCell`, `SimpleCell` (linen, nnx).
+
+Outputs past the length are what the cell computed on the padding; the carry is picked at `seq_lengths - 1`, so a
+length of 0 wraps to the last step. `reverse=True` leaves the outputs reversed within the length unless `keep_order`.
+Every gate is a Dense of its own (ii, if, ig, io, hi, …), nnx joins them (`dense_i`, `dense_h`); the LSTM's bias is on
+the h side, the GRU's on the input side, with one more for hn (flax/linen/recurrent.py, flax/nnx/nn/recurrent.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
+from rnninspect.conventions.lists import place_lists
+from rnninspect.conventions.scopes import Parts, Scope
+from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
+from rnninspect.weights import GATES, Cell, CellSpec, LayerWeights, Weights
+
+_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+_GATE = re.compile(r"([ih][ifgorzn]?|dense_[ih])/(kernel|bias)")
+_NO_LAYER = re.compile(r"params|cell|(forward|backward)_rnn")
+_LAYER = r"(?:(?P<name>[^.]+)\.)?"
+_WAY = r"(?:\.(?P<direction>forward|backward))?"
+WORDS = ("forward", "backward")
+
+
+class Flax(ScopedConvention):
+    name = "flax"
+    variables = "…/cell/ii/kernel, …/cell/hi/kernel, …/cell/hi/bias"
+    variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
+    takes = frozenset({"activation", "recurrent_activation"})
+    padding: PaddingPolicy = "computed"
+    zero_length: Literal["initial", "wrap"] = "wrap"
+    facts = Facts(
+        framework="Flax `nn.RNN`, `nn.Bidirectional`",
+        outputs="B T (D H); time_major: T B (D H)",
+        state="B H a direction; return_carry=True",
+        order="(c, h)",
+        padding="computed",
+        zero_length="step T-1 (index -1 wraps)",
+        lstm_gates="i f g o apart",
+        gru_gates="r z n apart; reset after",
+        biases="one; GRU: one more for hn",
+        source="flax/linen/recurrent.py, flax/nnx/nn/recurrent.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (_LAYER + r"outputs",),
+        "h": (_LAYER + r"carry" + _WAY + r"(?:\.h)?", _LAYER + r"carry\.(?P<position>\d+)"),
+        "c": (_LAYER + r"carry" + _WAY + r"\.c",),
+        "initial_h": (_LAYER + r"initial_carry" + _WAY + r"(?:\.h)?", r"initial_carry\.(?P<position>\d+)"),
+        "initial_c": (_LAYER + r"initial_carry" + _WAY + r"\.c",),
+        "lengths": (r"seq_lengths", r"lengths"),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "carry, outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)",
+        "use_final_state": "(c, h), outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)  # h is final",
+        "gather_last_step": "final = outputs[jnp.arange(B), lengths - 1]",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = jnp.minimum(lengths, x.shape[1])  # Flax takes T for a longer one in silence",
+        "pad_right": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
+        "align_lengths": "keep rows and lengths in one order: batch and shuffle them together",
+        "restore_order": "carry = jax.tree.map(lambda a: a[jnp.argsort(order)], carry)  # after x[order]",
+        "drop_empty_rows": "keep = lengths > 0  # index -1 wraps: an empty row gets the state of step T-1",
+        "mask_outputs": "outputs = jnp.where((jnp.arange(T) < lengths[:, None])[..., None], outputs, 0)",
+        "find_nonfinite": "jax.config.update('jax_debug_nans', True)  # padding is computed too",
+        "name_the_states": "c, h = carry  # c comes first here",
+        "read_backward_at_first_step": "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], -1)",
+        "transpose_state": "final = jnp.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
+        "swap_batch_time": "nn.RNN(cell, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
+        "flat_gather_stride": "index = jnp.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row",
+        "top_layer": "take the carry of the last nn.RNN: each layer returns its own",
+        "layer_order": "carries = [bottom_carry, top_carry]  # one carry a layer; the bottom one reads x",
+        "flip_backward": "nn.RNN(cell, reverse=True, keep_order=True)  # outputs in the inputs' order",
+        "reverse_within_length": "flax.linen.recurrent.flip_sequences(x, lengths, num_batch_dims=1, time_major=False)",
+        "both_directions": "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], axis=-1)",
+        "split_directions": "outputs_fw, outputs_bw = jnp.split(outputs, 2, axis=-1)",
+        "dropout_after": "outputs = nn.Dropout(rate)(outputs, deterministic=not train)  # after the carry was taken",
+        "residual_apart": "summed = outputs + x  # beside the outputs; the carry never holds the sum",
+        "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one numpy buffer",
+        "one_run": "carry, outputs = rnn.apply(params, x, seq_lengths=lengths)  # both from one call",
+        "reset_state": "rnn.apply(params, x, initial_carry=carry)  # save it with the dump; without one: zeros",
+        "reorder_gates": "params['ii'], params['if'], params['ig'], params['io']  # one Dense a gate: i, f, g, o",
+        "set_forget_bias": "params['hf']['bias'] += 1  # where the other framework adds it at run time",
+        "keep_both_biases": "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart",
+        "reset_variant": "nn.GRUCell resets after the recurrent product; for before, write the cell out",
+        "flip_update_gate": "iz, hz = jax.tree.map(jnp.negative, (iz, hz))  # here h' = (1 - z) * n + z * h",
+        "transpose_kernel": "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel a gate",
+        "set_recurrent_activation": "nn.LSTMCell(H, gate_fn=nn.hard_sigmoid)  # nn.sigmoid is the default",
+        "set_clip": "no clip, peephole or projection in Flax's cells: write the cell out",
+        "same_precision": "nn.LSTMCell(H, dtype=jnp.float32)  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
+        "keep_time_axis": "x = jnp.pad(x, ((0, 0), (0, T - x.shape[1]), (0, 0)))  # one T for all batches",
+        "mask_holes": "outputs = jnp.where(mask[..., None], outputs, 0)  # seq_lengths cannot express holes",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(cell, attributes)
+
+    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
+        alone = statement.direction == "reverse" or statement.go_backwards
+        return "within" if alone and not statement.keep_order else "time"
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        """A carry without names is (c, h)."""
+        return place_lists(slots, statement, cell_first=True)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        return any(_is_gate("/".join(self.respell(re.sub(r"\.", "/", n)).split("/")[-2:])) for n in names)
+
+    def respell(self, name: str) -> str:
+        """nnx calls a gate `if_`, which Python's `if` forbids."""
+        return name.replace("/if_/", "/if/")
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        return tuple(s for s in super().scopes(arrays, statement) if any(_is_gate(part) for part in s.arrays))
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        for cell, gate in (("lstm", "g"), ("gru", "r"), ("rnn", "")):
+            if f"i{gate}/kernel" in scope.arrays or f"h{gate}/kernel" in scope.arrays:
+                return cell  # type: ignore[return-value]
+        kernel = scope.arrays.get("dense_h/kernel")
+        if kernel is None or kernel.ndim != 2 or not kernel.shape[0] or kernel.shape[1] % kernel.shape[0]:
+            return None
+        return _CELLS.get(kernel.shape[1] // kernel.shape[0])
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        if any(part.startswith("dense_") for part in scope.arrays):
+            bias, other = ("dense_h/bias", "dense_i/bias") if cell == "lstm" else ("dense_i/bias", "dense_h/bias")
+            return Parts(("dense_i/kernel", "dense_h/kernel", bias), (other,))
+        letters = _letters(cell)
+        kernels = [f"{side}{gate}/kernel" for side in "ih" for gate in letters]
+        return Parts((*kernels, *(f"{side}/bias" for side in _biased(cell))))
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        if "dense_h/kernel" in scope.arrays:
+            return self._joined(scope, spec.cell, layer, direction)
+        letters = _letters(spec.cell)
+        first = f"h{letters[0]}/kernel"
+        units = scope.need(first, (None, None), "a recurrent kernel is [H, H]").shape[1]
+        why = f"{units} units, as {scope.shown(first)} says"
+        recurrent = np.stack([scope.need(f"h{g}/kernel", (units, units), why) for g in letters])
+        features = scope.need(f"i{letters[0]}/kernel", (None, units), why).shape[0]
+        kernel = np.stack([scope.need(f"i{g}/kernel", (features, units), why) for g in letters])
+        bias = {side: scope.need(f"{side}/bias", (units,), why) for side in _biased(spec.cell)}
+        none = np.zeros(units, dtype=kernel.dtype)
+        side = "h" if spec.cell == "lstm" else "i"
+        return LayerWeights(
+            layer,
+            direction,
+            kernel,
+            recurrent,
+            np.stack([bias[f"{side}{g}"] for g in letters]),
+            np.stack([none, none, bias["hn"]]) if spec.cell == "gru" else None,
+        )
+
+    def _joined(self, scope: Scope, cell: Cell, layer: int, direction: Direction) -> LayerWeights:
+        """nnx: the gates side by side in one Dense for the inputs and one for the state."""
+        order = "".join(GATES[cell])
+        recurrent = scope.need("dense_h/kernel", (None, None), "a recurrent kernel has two axes")
+        units = recurrent.shape[0]
+        why = f"{len(order)} gate blocks of {units} units, as {scope.shown('dense_h/kernel')} says"
+        total = len(order) * units
+        scope.need("dense_h/kernel", (units, total), why)
+        kernel = scope.need("dense_i/kernel", (None, total), why)
+        none = np.zeros(total, dtype=kernel.dtype)
+        inner = scope.need("dense_i/bias", (total,), why) if "dense_i/bias" in scope.arrays else none
+        outer = scope.need("dense_h/bias", (total,), why) if "dense_h/bias" in scope.arrays else none
+        return LayerWeights(
+            layer,
+            direction,
+            gates.split_columns(kernel, order, cell, scope.path_of("dense_i/kernel")),
+            gates.split_columns(recurrent, order, cell, scope.path_of("dense_h/kernel")),
+            gates.split_bias(inner if cell == "gru" else inner + outer, order, cell, scope.path_of("dense_i/bias")),
+            gates.split_bias(outer, order, cell, scope.path_of("dense_h/bias")) if cell == "gru" else None,
+        )
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True, projection=True)
+        cell = weights.spec.cell
+        arrays: dict[str, Array] = {}
+        for w in weights.layers:
+            prefix = f"layers_{w.layer}/" if weights.depth > 1 else ""
+            prefix += f"{WORDS[w.direction == 'backward']}_rnn/" if len(weights.directions) > 1 else ""
+            bias = merge_biases(w)
+            if cell == "gru":
+                bias = np.concatenate([bias[:2], w.bias[2:]])  # n's second bias stays inside the reset
+            side = "h" if cell == "lstm" else "i"
+            for k, gate in enumerate(_letters(cell)):
+                arrays[f"{prefix}cell/i{gate}/kernel"] = w.input_kernel[k]
+                arrays[f"{prefix}cell/h{gate}/kernel"] = w.recurrent_kernel[k]
+                arrays[f"{prefix}cell/{side}{gate}/bias"] = bias[k]
+            if cell == "gru":
+                second = np.zeros_like(w.bias) if w.recurrent_bias is None else w.recurrent_bias
+                arrays[f"{prefix}cell/hn/bias"] = second[2]
+        return arrays
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        scopes = weights.names if weights is not None and weights.convention == self.name else ()
+        arrays: dict[str, Array] = {}
+        for layer, name in enumerate(_layer_names(scopes, trace.layers)):
+            prefix = f"{name}." if trace.layers > 1 else ""
+            arrays |= {prefix + key: array for key, array in names.merged(layer).items()}
+            for track in names.layer(layer):
+                way = f".{track.direction}" if names.bidirectional else ""
+                for key, h, c in (
+                    ("carry", track.final, track.cell),
+                    ("initial_carry", track.initial, track.initial_cell),
+                ):
+                    state = {
+                        f"{prefix}{key}{way}.c": c,
+                        f"{prefix}{key}{way}.h" if c is not None else prefix + key + way: h,
+                    }
+                    arrays |= {k: a for k, a in state.items() if a is not None}
+        return arrays
+
+
+def _is_gate(part: str) -> bool:
+    return _GATE.fullmatch(part) is not None
+
+
+def _letters(cell: Cell) -> tuple[str, ...]:
+    return ("",) if cell == "rnn" else GATES[cell]
+
+
+def _biased(cell: Cell) -> tuple[str, ...]:
+    """Which Dense layers have a bias."""
+    return {"lstm": ("hi", "hf", "hg", "ho"), "gru": ("ir", "iz", "in", "hn"), "rnn": ("i",)}[cell]
+
+
+def _layer_names(scopes: Sequence[str], layers: int) -> list[str]:
+    """The modules' own names, or those of a list of modules."""
+    own = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
+    found = list(dict.fromkeys(parts[-1] for parts in own if parts))
+    return found if len(found) == layers else [f"layers_{k}" for k in range(layers)]
+
+
+CONVENTION = Flax()

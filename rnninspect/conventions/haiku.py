@@ -1,0 +1,215 @@
+"""Haiku: `hk.LSTM`, `hk.GRU`, `hk.VanillaRNN` and `hk.DeepRNN` under `dynamic_unroll`.
+
+There are no lengths: every step is computed, and the state is the one after the last. The LSTM keeps one linear,
+`[F + H, 4H]`, in the order i, g, f, o, and adds 1 to the forget gate at run time. The GRU resets before the product
+and its z is 1 - z of the others: h' = (1 - z) h + z a, so its z block changes sign on the way in and out. `VanillaRNN`
+is relu, with a bias on each side (haiku/_src/recurrent.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
+from rnninspect.conventions.lists import place_lists, unnamed_pair
+from rnninspect.conventions.scopes import Parts, Scope, blocks
+from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.errors import ShapeError
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
+from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+
+LSTM_ORDER = "igfo"
+GRU_ORDER = "zrn"  # Haiku writes z, r, a
+_LAYER = r"(?:\.(?P<direction>forward|backward))?(?:\.(?P<layer>\d+))?"
+WORDS = ("forward", "backward")
+
+
+class Haiku(ScopedConvention):
+    name = "haiku"
+    variables = "…/lstm/linear/w, …/lstm/linear/b, …/gru/w_i"
+    variable = re.compile(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
+    padding: PaddingPolicy = "computed"
+    facts = Facts(
+        framework="Haiku `dynamic_unroll`",
+        outputs="T B H",
+        state="B H a layer; LSTMState",
+        order="(hidden, cell)",
+        padding="computed; no lengths",
+        zero_length="no lengths",
+        lstm_gates="i g f o, forget bias 1.0 at run time",
+        gru_gates="z r a with z = 1 - z; reset before",
+        biases="one; VanillaRNN: two",
+        source="haiku/_src/recurrent.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (r"outputs",),
+        "h": (rf"state{_LAYER}(?:\.hidden)?",),
+        "c": (rf"state{_LAYER}\.cell",),
+        "initial_h": (rf"initial_state{_LAYER}(?:\.hidden)?",),
+        "initial_c": (rf"initial_state{_LAYER}\.cell",),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "outputs, states = hk.dynamic_unroll(core, x, state, return_all_states=True)",
+        "use_final_state": "final = states.hidden[lengths - 1, jnp.arange(B)]  # with return_all_states=True",
+        "gather_last_step": "final = outputs[lengths - 1, jnp.arange(B)]  # outputs are [T, B, H]",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = jnp.minimum(lengths, x.shape[0])",
+        "pad_right": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
+        "align_lengths": "keep rows and lengths in one order: batch and shuffle them together",
+        "restore_order": "state = jax.tree.map(lambda a: a[jnp.argsort(order)], state)  # after x[:, order]",
+        "drop_empty_rows": "keep = lengths > 0  # index -1 wraps to step T-1",
+        "mask_outputs": "outputs = jnp.where((jnp.arange(T)[:, None] < lengths)[..., None], outputs, 0)",
+        "find_nonfinite": "jax.config.update('jax_debug_nans', True)  # padding is computed too",
+        "name_the_states": "h, c = state.hidden, state.cell  # LSTMState(hidden, cell)",
+        "read_backward_at_first_step": "final = jnp.concatenate([state_fw.hidden, state_bw.hidden], axis=-1)",
+        "transpose_state": "final = jnp.concatenate([s.hidden for s in state], axis=-1)  # not a reshape of a stack",
+        "swap_batch_time": "hk.dynamic_unroll(core, x, state, time_major=False)  # for [B, T, F]",
+        "flat_gather_stride": "index = (lengths - 1) * B + jnp.arange(B)  # into outputs reshaped to [T * B, H]",
+        "top_layer": "final = state[-1].hidden  # DeepRNN: one state a core, the bottom first",
+        "layer_order": "bottom, top = state[0], state[-1]  # DeepRNN: the bottom core first",
+        "flip_backward": "row = outputs_bw[:n, b][::-1]  # each row within its own length n",
+        "reverse_within_length": "steps = (lengths - 1 - jnp.arange(T)[:, None]) % T; x_bw = x[steps, jnp.arange(B)]",
+        "both_directions": "final = jnp.concatenate([state_fw.hidden, state_bw.hidden], axis=-1)",
+        "split_directions": "outputs_fw, outputs_bw = jnp.split(outputs, 2, axis=-1)",
+        "dropout_after": "outputs = hk.dropout(key, rate, outputs)  # after the state was taken",
+        "residual_apart": "summed = outputs + x  # beside the outputs; the state never holds the sum",
+        "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one numpy buffer",
+        "one_run": "outputs, state = hk.dynamic_unroll(core, x, initial_state)  # both from one call",
+        "reset_state": "initial_state = core.initial_state(B)  # zeros; or save the one used with the dump",
+        "reorder_gates": "i, g, f, o = jnp.split(w, 4, axis=1)  # Haiku's order; a GRU's is z, r, a",
+        "set_forget_bias": "b = b.at[2 * H:3 * H].add(-1)  # Haiku adds 1 at run time: take it from baked-in biases",
+        "keep_both_biases": "b = bias_ih + bias_hh  # one bias here: the sum of the two",
+        "reset_variant": "hk.GRU resets before the recurrent product; for after, write the core out",
+        "flip_update_gate": "z = -z  # the first block of w_i, w_h and b; here h' = (1 - z) * h + z * a",
+        "transpose_kernel": "w = jnp.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first",
+        "set_recurrent_activation": "hk.LSTM's gates are sigmoid; for hard sigmoid write the core out",
+        "set_clip": "hk.LSTM has no clip, peephole or projection: write the core out",
+        "same_precision": "x = x.astype(jnp.float32)  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
+        "keep_time_axis": "x = jnp.pad(x, ((0, T - x.shape[0]), (0, 0), (0, 0)))  # one T for all batches",
+        "mask_holes": "outputs = jnp.where(mask.T[..., None], outputs, 0)",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(
+            cell, attributes, forget_bias=1.0, reset_after=False, activation="relu" if cell == "rnn" else "tanh"
+        )
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        """`state.0` and `state.1` of one LSTM are a tuple without names, (hidden, cell)."""
+        return place_lists(unnamed_pair(slots, statement), statement)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        found = [n for n in names if re.search(r"(lstm|rnn)\w*[/.]linear[/.]w$|(^|[/.])w_[ih]$", n)]
+        return bool(found) and not any(n.endswith("kernel") for n in names)
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """Cores alone, where some module is called one: a model has linears of its own too."""
+        found = [s for s in super().scopes(arrays, statement) if {"linear/w", "w_i", "w_h"} & set(s.arrays)]
+        cores = [s for s in found if re.search(r"(lstm|gru|rnn|core)\w*$", s.name) or "w_i" in s.arrays]
+        return tuple(cores or found)
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        if {"w_i", "w_h"} & set(scope.arrays):
+            return "gru"
+        return "rnn" if {"linear_1/w", "linear_1/b"} & set(scope.arrays) else "lstm"
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        return {
+            "lstm": Parts(("linear/w", "linear/b")),
+            "gru": Parts(("w_i", "w_h", "b")),
+            "rnn": Parts(("linear/w", "linear/b", "linear_1/w"), ("linear_1/b",)),  # double_bias=False
+        }[cell]
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        if spec.cell == "rnn":
+            return self._vanilla(scope, layer, direction)
+        if spec.cell == "gru":
+            recurrent = scope.need("w_h", (None, None), "a recurrent kernel has two axes")
+            why = blocks("zra", recurrent.shape[0], scope.shown("w_h"))
+            total = 3 * recurrent.shape[0]
+            scope.need("w_h", (recurrent.shape[0], total), why)
+            arrays = (scope.need("w_i", (None, total), why), recurrent, scope.need("b", (total,), why))
+            kernel, recurrent, bias = (_gru(a, scope.name) for a in (arrays[0], arrays[1], arrays[2][None]))
+            return LayerWeights(layer, direction, kernel, recurrent, bias[:, 0])
+        bias = gates.split_bias(scope.arrays["linear/b"], LSTM_ORDER, "lstm", scope.path_of("linear/b"))
+        why = blocks(LSTM_ORDER, bias.shape[1], scope.shown("linear/b"))
+        both = scope.need("linear/w", (None, bias.size), why)
+        features = both.shape[0] - bias.shape[1]
+        if features <= 0:
+            raise ShapeError(f"{scope.shown('linear/w')} has no rows left for the features, with {why}")
+        kernel = gates.split_columns(both, LSTM_ORDER, "lstm", scope.path_of("linear/w"))
+        return LayerWeights(layer, direction, kernel[:, :features], kernel[:, features:], bias)
+
+    def _vanilla(self, scope: Scope, layer: int, direction: Direction) -> LayerWeights:
+        bias = scope.need("linear/b", (None,), "a bias has one axis")
+        why = blocks("", bias.size, scope.shown("linear/b"))
+        kernel = scope.need("linear/w", (None, bias.size), why)
+        recurrent = scope.need("linear_1/w", (bias.size, bias.size), why)
+        second = scope.need("linear_1/b", (bias.size,), why) if "linear_1/b" in scope.arrays else np.zeros_like(bias)
+        return LayerWeights(layer, direction, kernel[None], recurrent[None], bias[None], second[None])
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True, projection=True)
+        cell = weights.spec.cell
+        arrays: dict[str, Array] = {}
+        for w in weights.layers:
+            word = f"{WORDS[w.direction == 'backward']}_" if len(weights.directions) > 1 else ""
+            scope = f"{word}{'vanilla_rnn' if cell == 'rnn' else cell}" + (f"_{w.layer}" if w.layer else "")
+            if cell == "rnn":
+                second = np.zeros_like(w.bias) if w.recurrent_bias is None else w.recurrent_bias
+                parts = {
+                    "linear/w": w.input_kernel[0],
+                    "linear/b": w.bias[0],
+                    "linear_1/w": w.recurrent_kernel[0],
+                    "linear_1/b": second[0],
+                }
+            elif cell == "gru":
+                parts = {
+                    "w_i": gates.join_columns(_flip_z(w.input_kernel), GRU_ORDER, "gru"),
+                    "w_h": gates.join_columns(_flip_z(w.recurrent_kernel), GRU_ORDER, "gru"),
+                    "b": gates.join_bias(_flip_z(merge_biases(w)), GRU_ORDER, "gru"),
+                }
+            else:
+                both = np.concatenate([w.input_kernel, w.recurrent_kernel], 1)
+                parts = {
+                    "linear/w": gates.join_columns(both, LSTM_ORDER, "lstm"),
+                    "linear/b": gates.join_bias(merge_biases(w), LSTM_ORDER, "lstm"),
+                }
+            arrays |= {f"{scope}/{part}": array for part, array in parts.items()}
+        return arrays
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        arrays = names.top()
+        for track in trace.tracks:
+            for name, h, c in (
+                ("state", track.final, track.cell),
+                ("initial_state", track.initial, track.initial_cell),
+            ):
+                key = names.name(track, name, WORDS)
+                state = {f"{key}.hidden" if c is not None else key: h, f"{key}.cell": c}
+                arrays |= {k: a for k, a in state.items() if a is not None}
+        return arrays
+
+
+def _gru(kernel: Array, name: str) -> Array:
+    """`[F, 3H]` in Haiku's order -> `[G, F, H]`, canonical, z turned round."""
+    return _flip_z(gates.split_columns(kernel, GRU_ORDER, "gru", name))
+
+
+def _flip_z(gru: Array) -> Array:
+    """sigmoid(-x) = 1 - sigmoid(x): Haiku's z and everybody else's are one another's rest."""
+    flipped = np.array(gru)
+    flipped[1] = -flipped[1]
+    return flipped
+
+
+CONVENTION = Haiku()

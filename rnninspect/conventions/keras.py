@@ -1,0 +1,261 @@
+"""Keras 3 and tf_keras: the `LSTM`, `GRU` and `SimpleRNN` layers, `Bidirectional`, and stacked cells in `RNN`.
+
+A masked step repeats the output before it (zeros before the first real step), or is zero with
+`zero_output_for_mask`, which `Bidirectional` always sets (keras/src/backend/*/rnn.py, layers/rnn/bidirectional.py).
+Kernels are `[F, G*H]` and `[H, G*H]` in the order i, f, c, o or z, r, h; a reset-after GRU keeps two biases, `[2, 3H]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
+from rnninspect.conventions.lists import place_lists
+from rnninspect.conventions.scopes import Parts, Scope, blocks
+from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, Track
+from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+
+ORDER: dict[str, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
+_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+_BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
+_NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
+_NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
+_LAYER = r"(?:(?P<name>[^.]+)\.)?"
+WORDS = ("forward", "backward")
+
+
+class Keras(ScopedConvention):
+    name = "keras"
+    variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
+    variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
+    takes = frozenset({"reset_after", "activation", "recurrent_activation"})
+    padding: PaddingPolicy = "repeat"
+    bidirectional_padding: PaddingPolicy | None = "zero"
+    facts = Facts(
+        framework="Keras 3 `LSTM`, `GRU`, `SimpleRNN`",
+        outputs="B T H; Bidirectional: B T (D H)",
+        state="B H a layer and direction",
+        order="[h, c]",
+        padding="repeat; Bidirectional: zero",
+        zero_length="initial state",
+        lstm_gates="i f c o",
+        gru_gates="z r h; reset after by default",
+        biases="one; GRU reset after: two",
+        source="keras/src/layers/rnn/{lstm,gru,bidirectional}.py, keras/src/backend/tensorflow/rnn.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (
+            _LAYER + r"outputs(?:\.(?P<direction>forward|backward))?",
+            r"(?P<direction>forward|backward)_outputs",
+        ),
+        "h": (
+            _LAYER + r"state_h",
+            _LAYER + r"(?P<direction>forward|backward)_h",
+            r"states\.(?P<layer>\d+)\.h",
+            _LAYER + r"states?\.(?P<position>\d+)",
+        ),
+        "c": (
+            _LAYER + r"state_c",
+            _LAYER + r"(?P<direction>forward|backward)_c",
+            r"states\.(?P<layer>\d+)\.c",
+        ),
+        "initial_h": (
+            _LAYER + r"initial_state\.(?P<position>\d+)",
+            r"initial_state\.(?P<layer>\d+)\.h",
+        ),
+        "initial_c": (r"initial_state\.(?P<layer>\d+)\.c",),
+        "mask": (r"mask",),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "outputs = layer(inputs, mask=np.arange(T)[None] < lengths[:, None])",
+        "use_final_state": "outputs, h, c = LSTM(units, return_sequences=True, return_state=True)(inputs, mask=mask)",
+        "gather_last_step": "final = outputs[np.arange(B), lengths - 1]  # or return_state=True",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = np.minimum(lengths, inputs.shape[1])",
+        "pad_right": "inputs = keras.utils.pad_sequences(rows, padding='post')  # the default is 'pre'",
+        "align_lengths": "keep rows and masks in one order: batch and shuffle them together",
+        "restore_order": "final = final[np.argsort(order)]  # after inputs[order]",
+        "drop_empty_rows": "keep = mask.any(axis=1)  # the state of an empty row is its initial state",
+        "mask_outputs": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
+        "find_nonfinite": "assert np.isfinite(inputs).all()  # padding too: masked steps are computed, then dropped",
+        "name_the_states": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
+        "read_backward_at_first_step": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs)",
+        "transpose_state": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
+        "swap_batch_time": "inputs = keras.ops.transpose(inputs, (1, 0, 2))  # Keras reads [B, T, F] alone",
+        "flat_gather_stride": "index = np.arange(B) * T + lengths - 1  # into outputs reshaped to [B * T, H]",
+        "top_layer": "outputs, *states = RNN([bottom, top], return_state=True)(x); h, c = states[-1]",
+        "layer_order": "bottom, top = states[0], states[-1]  # stacked cells: one state a cell, the bottom first",
+        "flip_backward": "outputs_bw = keras.ops.flip(outputs_bw, axis=1)  # Bidirectional does it itself",
+        "reverse_within_length": "Bidirectional(layer)(inputs, mask=mask)  # the mask keeps the padding out",
+        "both_directions": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
+        "split_directions": "outputs_fw, outputs_bw = outputs[..., :units], outputs[..., units:]",
+        "dropout_after": "outputs = keras.layers.Dropout(rate)(outputs)  # after the state was taken",
+        "residual_apart": "summed = outputs + inputs  # beside the outputs; the state never holds the sum",
+        "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one buffer",
+        "one_run": "outputs, h, c = model(inputs)  # outputs and states from one call of one model",
+        "reset_state": "layer.reset_states()  # or stateful=False, or initial_state=[h, c] saved with the dump",
+        "reorder_gates": "i, f, c, o = np.split(kernel, 4, axis=1)  # Keras' order; a GRU's is z, r, h",
+        "set_forget_bias": "bias[units:2 * units] += 1  # where the other framework adds it at run time",
+        "keep_both_biases": "bias = bias_ih + bias_hh  # a GRU with reset_after: np.stack([bias_ih, bias_hh])",
+        "reset_variant": "GRU(units, reset_after=False)  # resets before the product; True, the default, after",
+        "flip_update_gate": "z = -z  # that block of both kernels and the bias; here h' = z * h + (1 - z) * hh",
+        "transpose_kernel": "layer.set_weights([w_ih.T, w_hh.T, bias])  # kernel [F, 4H], recurrent_kernel [H, 4H]",
+        "set_recurrent_activation": "LSTM(units, recurrent_activation='hard_sigmoid')  # x/6 + 0.5 in Keras 3",
+        "set_clip": "no clip, peephole or projection in Keras' LSTM: write a cell for RNN(cell)",
+        "same_precision": "keras.config.set_dtype_policy('float32')  # in both runs",
+        "rescale_lengths": "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'",
+        "keep_time_axis": "inputs = keras.utils.pad_sequences(rows, maxlen=T, padding='post')  # one T for all batches",
+        "mask_holes": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(cell, attributes)
+
+    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
+        return "reversed" if statement.go_backwards and statement.direction != "bidirectional" else "time"
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; a GRU's is [h], or [fw h, bw h]."""
+        return place_lists(slots, statement)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        return any(re.search(r"(^|[/.])recurrent_kernel(:0)?$|[/.]cell[/.](\S+[/.])?vars[/.]\d+$", n) for n in names)
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """Variables of recurrent cells alone; a dense layer has a kernel and a bias too."""
+        return tuple(scope for scope in super().scopes(arrays, statement) if _is_cell(scope))
+
+    def respell(self, name: str) -> str:
+        match = _NUMBERED.fullmatch(name)
+        if match is None:
+            return name
+        number = int(match[2])
+        return match[1] + (_BY_NUMBER[number] if number < len(_BY_NUMBER) else f"vars_{number}")
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        kernel = scope.arrays.get("recurrent_kernel")
+        if kernel is None or kernel.ndim != 2 or not kernel.shape[0] or kernel.shape[1] % kernel.shape[0]:
+            return None
+        return _CELLS.get(kernel.shape[1] // kernel.shape[0])
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        return Parts(("kernel", "recurrent_kernel"), ("bias",))  # use_bias=False
+
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+        """A GRU's bias tells how it resets, where nothing is stated: `[3H]` before, `[2, 3H]` after."""
+        spec = self.spec(cell, statement.attributes)
+        bias = scopes[0].arrays.get("bias")
+        if cell == "gru" and bias is not None and "reset_after" not in statement.attributes:
+            return replace(spec, reset_after=bias.ndim == 2)
+        return spec
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        order = ORDER[spec.cell]
+        recurrent = scope.need("recurrent_kernel", (None, None), "a recurrent kernel has two axes")
+        units = recurrent.shape[0]
+        why = blocks(order.replace("n", "h"), units, scope.shown("recurrent_kernel"))
+        total = len(order) * units
+        scope.need("recurrent_kernel", (units, total), f"a {spec.cell} has {why}")
+        kernel = scope.need("kernel", (None, total), why)
+        two = spec.cell == "gru" and spec.reset_after
+        biases = np.zeros((2, total) if two else (total,), dtype=kernel.dtype)
+        if "bias" in scope.arrays:
+            reset = f"; a GRU that resets {'after' if two else 'before'} the product" if spec.cell == "gru" else ""
+            biases = scope.need("bias", biases.shape, why + reset)
+        bias, second = (biases[0], biases[1]) if two else (biases, None)
+        path = scope.path_of("bias")
+        return LayerWeights(
+            layer,
+            direction,
+            gates.split_columns(kernel, order, spec.cell, scope.path_of("kernel")),
+            gates.split_columns(recurrent, order, spec.cell, scope.path_of("recurrent_kernel")),
+            gates.split_bias(bias, order, spec.cell, path),
+            None if second is None else gates.split_bias(second, order, spec.cell, path),
+        )
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True, projection=True)
+        cell, order = weights.spec.cell, ORDER[weights.spec.cell]
+        arrays: dict[str, Array] = {}
+        for w in weights.layers:
+            prefix = _prefix(weights, w)
+            arrays[f"{prefix}kernel"] = gates.join_columns(w.input_kernel, order, cell)
+            arrays[f"{prefix}recurrent_kernel"] = gates.join_columns(w.recurrent_kernel, order, cell)
+            if cell == "gru" and weights.spec.reset_after:
+                second = np.zeros_like(w.bias) if w.recurrent_bias is None else w.recurrent_bias
+                arrays[f"{prefix}bias"] = np.stack([gates.join_bias(b, order, cell) for b in (w.bias, second)])
+            else:
+                arrays[f"{prefix}bias"] = gates.join_bias(merge_biases(w), order, cell)
+        return arrays
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        scopes = weights.names if weights is not None and weights.convention == self.name else ()
+        if (
+            any(re.search(r"stacked_rnn_cells|(^|[/.])cells[/.]", scope) for scope in scopes)
+            and not names.bidirectional
+        ):
+            return names.top() | {k: a for t in trace.tracks for k, a in _stacked(t).items()}
+        layers = _layer_names(scopes, trace.layers, names)
+        arrays: dict[str, Array] = {}
+        for layer, name in enumerate(layers):
+            prefix = f"{name}." if len(layers) > 1 else ""
+            arrays |= {prefix + key: array for key, array in names.merged(layer).items()}
+            initial: list[Array | None] = []
+            for track in names.layer(layer):
+                h, c = ("state_h", "state_c") if not names.bidirectional else _directed(track)
+                arrays |= {prefix + k: a for k, a in ((h, track.final), (c, track.cell)) if a is not None}
+                initial += [a for a in (track.initial, track.initial_cell) if a is not None]
+            arrays |= {f"{prefix}initial_state.{i}": a for i, a in enumerate(initial) if a is not None}
+        return arrays
+
+
+def _is_cell(scope: Scope) -> bool:
+    called = re.search(r"(lstm|gru|rnn|cell)\w*$", scope.name.lower())
+    return "recurrent_kernel" in scope.arrays or called is not None
+
+
+def _directed(track: Track) -> tuple[str, str]:
+    return f"{track.direction}_h", f"{track.direction}_c"
+
+
+def _stacked(track: Track) -> dict[str, Array]:
+    """Stacked cells: one state a cell, `states.0.h` and `.c`; without a cell state `states.0`."""
+    found: dict[str, Array] = {}
+    for name, h, c in (("states", track.final, track.cell), ("initial_state", track.initial, track.initial_cell)):
+        if h is not None:
+            found[f"{name}.{track.layer}" + (".h" if c is not None else "")] = h
+        if c is not None:
+            found[f"{name}.{track.layer}.c"] = c
+    return found
+
+
+def _layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[str]:
+    """The layers' own names, or those that Keras gives: `lstm`, `lstm_1`, …"""
+    own = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
+    found = list(dict.fromkeys(parts[-1] for parts in own if parts))
+    if len(found) == layers:
+        return found
+    stem = "bidirectional" if names.bidirectional else "lstm" if names.has_cell else "gru"
+    return [f"{stem}_{k}" if k else stem for k in range(layers)]
+
+
+def _prefix(weights: Weights, w: LayerWeights) -> str:
+    cell = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}[weights.spec.cell]
+    number = f"_{w.layer}" if w.layer else ""
+    if len(weights.directions) == 1:
+        return f"{cell}{number}/" if weights.depth > 1 else ""
+    outer = f"bidirectional{number}/" if weights.depth > 1 else ""
+    return f"{outer}{WORDS[w.direction == 'backward']}_{cell}{number}/"
+
+
+CONVENTION = Keras()

@@ -1,0 +1,140 @@
+"""MXNet: Gluon's fused `rnn.LSTM`, `rnn.GRU`, `rnn.RNN`, and cells with `unroll(valid_length=…)`.
+
+The fused layers keep `[L*D, B, H]` states; on CPU they accept `valid_length` and ignore it. Cells zero the outputs past
+the length; `BidirectionalCell` returns its states in one list, [fw h, fw c, bw h, bw c]. Kernels are stacked in rows,
+i, f, g, o or r, z, n, with two biases (python/mxnet/gluon/rnn/rnn_cell.py, rnn_layer.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, refuse
+from rnninspect.conventions.lists import place_lists
+from rnninspect.conventions.rows import RowConvention, RowNames
+from rnninspect.conventions.scopes import Scope
+from rnninspect.trace import Array, Trace
+from rnninspect.weights import Cell, CellSpec, Weights
+
+_FUSED = re.compile(r"(?:.*[_.])?[lr]\d+")
+
+
+class MXNet(RowConvention):
+    name = "mxnet"
+    variables = "…i2h_weight, …h2h_weight, …i2h_bias, …h2h_bias"
+    variable = re.compile(
+        r"(?:.*?[_.])??(?:(?P<direction>[lr])(?P<layer>\d+)?_)?(?P<part>[ih]2h_(?:weight|bias)|h2r_weight)"
+    )
+    rows = RowNames("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias", "h2r_weight")
+    biases_may_lack = False
+    takes = frozenset({"activation", "recurrent_activation"})
+    facts = Facts(
+        framework="MXNet Gluon `rnn.LSTM`, cells with `unroll`",
+        outputs="T B (D H); layout NTC: B T (D H)",
+        state="(L D) B H; a cell's: B H",
+        order="[h, c]; BidirectionalCell: fw h, fw c, bw h, bw c",
+        padding="zero (cells); fused on CPU: lengths ignored",
+        zero_length="uninitialised memory",
+        lstm_gates="i f g o",
+        gru_gates="r z n; reset after",
+        biases="two",
+        source="python/mxnet/gluon/rnn/rnn_cell.py, rnn_layer.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (r"outputs?",),
+        "h": (r"h", r"states?\.(?P<position>\d+)"),
+        "c": (r"c",),
+        "initial_h": (r"initial_h", r"(?:begin|initial)_states?\.(?P<position>\d+)"),
+        "initial_c": (r"initial_c",),
+        "lengths": (r"valid_length", r"lengths"),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)",
+        "use_final_state": "outputs, states = cell.unroll(T, x, valid_length=lengths); final = states[0]",
+        "gather_last_step": "final = mx.nd.SequenceLast(outputs, lengths, use_sequence_length=True, axis=1)",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = mx.nd.minimum(lengths, T)",
+        "pad_right": "batchify = gluonnlp.data.batchify.Pad(axis=0, pad_val=0)  # pads on the right",
+        "align_lengths": "keep rows and lengths in one order: return both from one batchify_fn",
+        "restore_order": "final = mx.nd.take(final, mx.nd.argsort(order))  # after taking rows in `order`",
+        "drop_empty_rows": "keep = lengths > 0  # the state of an empty row is uninitialised memory here",
+        "mask_outputs": "outputs = mx.nd.SequenceMask(outputs, lengths, use_sequence_length=True, axis=1)",
+        "find_nonfinite": "assert np.isfinite(x.asnumpy()).all()  # padding too",
+        "name_the_states": "h, c = states  # h comes first here",
+        "read_backward_at_first_step": "fw_h, fw_c, bw_h, bw_c = states; final = mx.nd.concat(fw_h, bw_h, dim=1)",
+        "transpose_state": "final = h.transpose((1, 0, 2)).reshape((B, -1))  # not h.reshape((B, -1))",
+        "swap_batch_time": "rnn.LSTM(H, layout='NTC')  # for [B, T, F]; the default TNC reads [T, B, F]",
+        "flat_gather_stride": "index = mx.nd.arange(B) * T + lengths - 1  # TNC: (lengths - 1) * B + row",
+        "top_layer": "final = h[-1]  # h[0] is the bottom layer; two directions: h[-2], h[-1]",
+        "layer_order": "h.reshape((L, D, B, H))  # the bottom layer first, forward before backward",
+        "flip_backward": "outputs_bw = mx.nd.SequenceReverse(outputs_bw, lengths, use_sequence_length=True)  # TNC",
+        "reverse_within_length": "x_bw = mx.nd.SequenceReverse(x, lengths, use_sequence_length=True)  # TNC",
+        "both_directions": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
+        "split_directions": "outputs_fw, outputs_bw = mx.nd.split(outputs, num_outputs=2, axis=2)",
+        "dropout_after": "outputs = gluon.nn.Dropout(rate)(outputs)  # after the state; it drops while training alone",
+        "residual_apart": "summed = outputs + x  # beside the outputs; rnn.ResidualCell changes the outputs alone",
+        "copy_outputs": "steps.append(output.copy())  # a copy of each step, not one buffer",
+        "one_run": "outputs, states = cell.unroll(T, x, valid_length=lengths)  # both from one call",
+        "reset_state": "cell.unroll(T, x, begin_state=cell.begin_state(batch_size=B))  # zeros",
+        "reorder_gates": "i, f, g, o = mx.nd.split(weight, 4, axis=0)  # MXNet's order; a GRU's is r, z, n",
+        "set_forget_bias": "i2h_bias[H:2 * H] += 1  # where the other framework adds it at run time",
+        "keep_both_biases": "bias = i2h_bias + h2h_bias  # both count; a GRU's n parts stay apart",
+        "reset_variant": "rnn.GRU resets after the recurrent product; for before, write a HybridRecurrentCell",
+        "flip_update_gate": "z = -z  # rows H:2H of both weights and biases; here h' = (1 - z) * n + z * h",
+        "transpose_kernel": "i2h_weight = kernel.T; h2h_weight = recurrent_kernel.T  # [4H, F] and [4H, H] here",
+        "set_recurrent_activation": "rnn.LSTMCell(H, recurrent_activation='sigmoid')  # as in the other framework",
+        "set_clip": "rnn.LSTM(H, projection_size=P, state_clip_min=-3, state_clip_max=3)",
+        "same_precision": "x, net = x.astype('float32'), net.cast('float32')  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + 2 * pad - kernel) // stride + 1  # after a convolution",
+        "keep_time_axis": "cell.unroll(T, x, valid_length=lengths)  # T of the padded batch, not lengths.max()",
+        "mask_holes": "outputs = outputs * mask.expand_dims(2)  # valid_length cannot express holes",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        """Gluon's fused `rnn.RNN` is relu where nothing is stated; `spec_of` knows the cells, which are tanh."""
+        return gates.spec(cell, attributes, **({"activation": "relu"} if cell == "rnn" else {}))
+
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+        if cell == "rnn" and not any(_FUSED.fullmatch(scope.name) for scope in scopes):
+            return self.spec(cell, {"activation": "tanh", **statement.attributes})
+        return self.spec(cell, statement.attributes)
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; a GRU's is [h], or [fw h, bw h]."""
+        return place_lists(slots, statement)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        return any(re.search(r"(^|[_./])[ih]2h_(weight|bias)$", name) for name in names)
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True)
+        return {
+            f"{weights.spec.cell}0_{'r' if w.direction == 'backward' else 'l'}{w.layer}_{part}": array
+            for w in weights.layers
+            for part, array in self.write_layer(weights.spec, w)
+        }
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        scopes = weights.names if weights is not None and weights.convention == self.name else ()
+        if not scopes or all(_FUSED.fullmatch(scope) for scope in scopes):
+            stacked = names.stacked(h="final", c="cell", initial_h="initial", initial_c="initial_cell")
+            return names.top() | stacked
+        arrays = names.top()
+        several = len(trace.tracks) > 1
+        for prefix, single, fields in (
+            ("states", ("h", "c"), ("final", "cell")),
+            ("begin_state", ("initial_h", "initial_c"), ("initial", "initial_cell")),
+        ):
+            listed = [(k, getattr(t, f)) for t in trace.tracks for k, f in zip(single, fields, strict=True)]
+            known = [(k, a) for k, a in listed if a is not None]
+            arrays |= {f"{prefix}.{i}" if several else k: a for i, (k, a) in enumerate(known)}
+        return arrays
+
+
+CONVENTION = MXNet()

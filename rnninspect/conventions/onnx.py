@@ -1,0 +1,211 @@
+"""ONNX: the `LSTM`, `GRU` and `RNN` operators, as ONNX Runtime's CPU kernels run them.
+
+`Y` is `[T, D, B, H]` with a directions axis of its own, `Y_h` and `Y_c` are `[D, B, H]`; with `layout=1` they are
+`[B, T, D, H]` and `[B, D, H]`. ONNX Runtime zeroes `Y` past `sequence_lens`; a reverse direction is aligned to the
+inputs' time. W `[D, G*H, F]`, R `[D, G*H, H]`, B `[D, 2*G*H]`, P `[D, 3H]` (onnx/docs/Operators.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Statement
+from rnninspect.conventions.layers import DumpNames, refuse
+from rnninspect.conventions.scopes import Parts, Scope, blocks
+from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.errors import ShapeError
+from rnninspect.trace import DIRECTIONS, Array, Direction, Trace
+from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+
+ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
+_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+_PEEPHOLES = (0, 2, 1)  # P holds i, o, f; canonical is i, f, o
+_NODE = r"(?:(?P<name>[^.]+)\.)?"
+
+
+class Onnx(ScopedConvention):
+    name = "onnx"
+    separator = "."
+    variables = "W, R, B, P"
+    variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
+    takes = frozenset({"linear_before_reset", "clip", "input_forget"})
+    facts = Facts(
+        framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",
+        outputs="T D B H; layout=1: B T D H",
+        state="D B H",
+        order="Y_h, Y_c apart",
+        padding="zero",
+        zero_length="zeros",
+        lstm_gates="i o f c",
+        gru_gates="z r h; reset before (linear_before_reset=0)",
+        biases="two, in one array",
+        source="onnx/docs/Operators.md; onnxruntime/core/providers/cpu/rnn",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (_NODE + r"Y",),
+        "h": (_NODE + r"Y_h",),
+        "c": (_NODE + r"Y_c",),
+        "initial_h": (_NODE + r"initial_h",),
+        "initial_c": (_NODE + r"initial_c",),
+        "inputs": (r"X",),
+        "lengths": (r"sequence_lens",),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "session.run(None, {'X': x, 'sequence_lens': lengths.astype(np.int32)})",
+        "use_final_state": "Y, Y_h, Y_c = session.run(None, feed); final = Y_h[0]  # not Y[-1]",
+        "gather_last_step": "final = Y[lengths - 1, 0, np.arange(B)]  # Y is [T, D, B, H]",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = np.minimum(lengths, x.shape[0])  # ONNX Runtime refuses a length beyond T",
+        "pad_right": "x[:n, b] = row  # pad on the right: sequence_lens counts from the first step",
+        "align_lengths": "keep rows and sequence_lens in one order: batch and shuffle them together",
+        "restore_order": "Y_h = Y_h[:, np.argsort(order)]  # after x[:, order]",
+        "drop_empty_rows": "keep = lengths > 0  # the state of an empty row is zero",
+        "mask_outputs": "Y *= (np.arange(T)[:, None] < lengths)[:, None, :, None]",
+        "find_nonfinite": "assert np.isfinite(x).all()  # padding too",
+        "name_the_states": "Y, Y_h, Y_c = session.run(['Y', 'Y_h', 'Y_c'], feed)  # h comes before c",
+        "read_backward_at_first_step": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # Y[0, 1] is its last output",
+        "transpose_state": "final = Y_h.transpose(1, 0, 2).reshape(B, -1)  # not Y_h.reshape(B, -1)",
+        "swap_batch_time": "x = x.transpose(1, 0, 2)  # layout=0 reads [T, B, F]",
+        "flat_gather_stride": "index = (lengths - 1) * B + np.arange(B)  # into Y[:, 0] reshaped to [T * B, H]",
+        "top_layer": "use the Y_h of the last node: each layer is a node with a Y_h of its own",
+        "layer_order": "np.stack([Y_h_bottom, Y_h_top])  # one Y_h a node; the bottom node reads X",
+        "flip_backward": "row = Y[:n, 1, b][::-1]  # ONNX aligns it to the inputs: flip only what ran by hand",
+        "reverse_within_length": "onnx.helper.make_node('LSTM', …, direction='bidirectional')  # with sequence_lens",
+        "both_directions": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward, backward",
+        "split_directions": "outputs = Y.transpose(2, 0, 1, 3).reshape(B, T, -1)  # never reshape [T, D, B, H] itself",
+        "dropout_after": "put the Dropout node after Y, and take the state from Y_h",
+        "residual_apart": "put the Add node after Y; Y_h never holds the sum",
+        "copy_outputs": "steps.append(Y.copy())  # a copy of each step, not one buffer",
+        "one_run": "Y, Y_h = session.run(['Y', 'Y_h'], feed)  # both from one run",
+        "reset_state": "feed the initial_h and initial_c that were used, or leave both inputs out for zeros",
+        "reorder_gates": "i, o, f, c = np.split(W, 4, axis=1)  # ONNX's order; a GRU's is z, r, h",
+        "set_forget_bias": "B[:, 2 * H:3 * H] += 1  # block f, where the other framework adds it at run time",
+        "keep_both_biases": "B = np.concatenate([bias_ih, bias_hh])[None]  # [D, 8H]: both halves count",
+        "reset_variant": "onnx.helper.make_node('GRU', …, linear_before_reset=1)  # after the product; 0 is before",
+        "flip_update_gate": "z = -z  # rows 0:H of W and R, both halves of B; here H = (1 - z) * h + z * H_before",
+        "transpose_kernel": "W = kernel.T[None]; R = recurrent_kernel.T[None]  # [D, 4H, F] and [D, 4H, H] here",
+        "set_recurrent_activation": "make_node('LSTM', …, activations=['HardSigmoid', 'Tanh', 'Tanh'])",
+        "set_clip": "make_node('LSTM', …, clip=3.0)  # clips the gates' inputs, not c; P holds the peepholes i, o, f",
+        "same_precision": "x = x.astype(np.float32)  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + pads - kernel) // stride + 1  # after a Conv node",
+        "keep_time_axis": "x = np.pad(x, [(0, T - len(x)), (0, 0), (0, 0)])  # Y has as many steps as X",
+        "mask_holes": "Y *= mask.T[:, None, :, None]  # sequence_lens cannot express holes",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(cell, attributes, reset_after=False)
+
+    def attributes(self, spec: CellSpec) -> dict[str, Any]:
+        return gates.onnx_attributes(spec) | super().attributes(gates.without_activations(spec))
+
+    def state_batch_first(self, time_major: bool) -> bool:
+        """`layout=1` puts the batch first in every array."""
+        return not time_major
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        last = {re.split(r"[/.]", name)[-1] for name in names}
+        return {"W", "R"} <= last
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """One scope a direction: axis 0 of every array."""
+        nodes = [scope for scope in super().scopes(arrays, statement) if {"W", "R"} & set(scope.arrays)]
+        return tuple(one for node in nodes for one in _directions(node))
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        kernel = scope.arrays.get("R")
+        if kernel is None or kernel.ndim != 2 or not kernel.shape[1] or kernel.shape[0] % kernel.shape[1]:
+            return None
+        return _CELLS.get(kernel.shape[0] // kernel.shape[1])
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        return Parts(("W", "R"), ("B", "P") if cell == "lstm" else ("B",))
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        order = ORDER[spec.cell]
+        recurrent = scope.need("R", (None, None), "[D, gates * H, H], of each direction the last two axes")
+        units = recurrent.shape[1]
+        why = blocks(order.replace("g", "c").replace("n", "h"), units, f"R {(1, *recurrent.shape)}")
+        total = len(order) * units
+        scope.need("R", (total, units), f"a {spec.cell} has {why}")
+        kernel = scope.need("W", (total, None), why)
+        bias = scope.need("B", (2 * total,), f"two biases of {why}") if "B" in scope.arrays else None
+        if bias is None:
+            bias = np.zeros(2 * total, dtype=kernel.dtype)
+        peepholes = scope.need("P", (3 * units,), f"3 peepholes of {why}") if "P" in scope.arrays else None
+        return LayerWeights(
+            layer,
+            direction,
+            gates.split_rows(kernel, order, spec.cell, "W"),
+            gates.split_rows(recurrent, order, spec.cell, "R"),
+            gates.split_bias(bias[:total], order, spec.cell, "B"),
+            gates.split_bias(bias[total:], order, spec.cell, "B"),
+            peepholes=None if peepholes is None else peepholes.reshape(3, units)[list(_PEEPHOLES)],
+        )
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, projection=True)
+        cell, order = weights.spec.cell, ORDER[weights.spec.cell]
+        arrays: dict[str, Array] = {}
+        for layer in range(weights.depth):
+            prefix = f"{cell}_{layer}." if weights.depth > 1 else ""
+            level = [w for w in weights.layers if w.layer == layer]
+            arrays[f"{prefix}W"] = np.stack([gates.join_rows(w.input_kernel, order, cell) for w in level])
+            arrays[f"{prefix}R"] = np.stack([gates.join_rows(w.recurrent_kernel, order, cell) for w in level])
+            arrays[f"{prefix}B"] = np.stack([_both_biases(w, order, cell) for w in level])
+            diagonals = [w.peepholes for w in level if w.peepholes is not None]
+            if diagonals:
+                arrays[f"{prefix}P"] = np.stack([p[list(_PEEPHOLES)].reshape(-1) for p in diagonals])
+        return arrays
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        own = [n for n in weights.names if n] if weights is not None and weights.convention == self.name else []
+        nodes = own if len(own) == trace.layers else [f"layer_{k}" for k in range(trace.layers)]
+        arrays: dict[str, Array] = {}
+        for layer, node in enumerate(nodes):
+            prefix = f"{node}." if trace.layers > 1 else ""
+            outputs = list(names.apart(layer).values())
+            if outputs:
+                arrays[f"{prefix}Y"] = np.stack(outputs, 1 if statement.time_major else 2)
+            for name, field in (
+                ("Y_h", "final"),
+                ("Y_c", "cell"),
+                ("initial_h", "initial"),
+                ("initial_c", "initial_cell"),
+            ):
+                states = [getattr(track, field) for track in names.layer(layer)]
+                if all(state is not None for state in states):
+                    arrays[prefix + name] = np.stack(states, 0 if statement.time_major else 1)
+        return arrays
+
+
+def _directions(node: Scope) -> list[Scope]:
+    """A node's arrays, `[D, …]` each, as one scope a direction."""
+    counts = {part: array.shape[0] if array.ndim else 0 for part, array in node.arrays.items()}
+    if len(set(counts.values())) != 1 or not set(counts.values()) <= {1, 2}:
+        shown = ", ".join(node.shown(part) for part in node.arrays)
+        raise ShapeError(f"axis 0 of W, R, B and P is the directions', 1 or 2 in all of them; got {shown}")
+    count = next(iter(counts.values()))
+    return [
+        replace(
+            node,
+            arrays={part: array[i] for part, array in node.arrays.items()},
+            direction=DIRECTIONS[i] if count == 2 else None,
+        )
+        for i in range(count)
+    ]
+
+
+def _both_biases(w: LayerWeights, order: str, cell: Cell) -> Array:
+    second = np.zeros_like(w.bias) if w.recurrent_bias is None else w.recurrent_bias
+    return np.concatenate([gates.join_bias(w.bias, order, cell), gates.join_bias(second, order, cell)])
+
+
+CONVENTION = Onnx()

@@ -1,0 +1,127 @@
+"""Paddle: `paddle.nn.LSTM`, `GRU`, `SimpleRNN`, and `paddle.nn.RNN` around a cell.
+
+The layers zero the outputs past the length; `nn.RNN(cell)` leaves what it computed there. States are `[L*D, B, H]`,
+or `[B, H]` of a cell. Kernels, gate orders and names are PyTorch's, but the projection `weight_ho` is `[H, P]`
+(python/paddle/nn/layer/rnn.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Slot, Statement
+from rnninspect.conventions.layers import DumpNames, refuse
+from rnninspect.conventions.lists import place_lists
+from rnninspect.conventions.rows import RowConvention, RowNames
+from rnninspect.trace import Array, Trace
+from rnninspect.weights import Cell, CellSpec, Weights
+
+_CELL = re.compile(r"(?P<before>.*\.)?(?P<layer>\d+)\.cell(?:_(?P<direction>fw|bw))?\.(?P<part>\w+)")
+
+
+class Paddle(RowConvention):
+    name = "paddle"
+    variables = "…weight_ih_l0, …weight_hh_l0, …bias_ih_l0, …bias_hh_l0, or 0.cell.weight_ih"
+    variable = re.compile(
+        r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_ho)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
+    )
+    rows = RowNames(projection="weight_ho", projection_by_unit=True)
+    takes = frozenset({"activation"})
+    activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
+    facts = Facts(
+        framework="Paddle `nn.LSTM`, `nn.GRU`, `nn.SimpleRNN`",
+        outputs="B T (D H); time_major: T B (D H)",
+        state="(L D) B H; a cell's: B H",
+        order="(h, c)",
+        padding="zero; `nn.RNN(cell)`: computed",
+        zero_length="initial state",
+        lstm_gates="i f g o",
+        gru_gates="r z c; reset after",
+        biases="two",
+        source="python/paddle/nn/layer/rnn.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (r"outputs?",),
+        "h": (r"h", r"(?:final_)?states?\.(?P<position>\d+)"),
+        "c": (r"c",),
+        "initial_h": (r"initial_h", r"initial_states?\.(?P<position>\d+)"),
+        "initial_c": (r"initial_c",),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "outputs, (h, c) = lstm(x, sequence_length=lengths)",
+        "use_final_state": "outputs, (h, c) = lstm(x, sequence_length=lengths); final = h[-1]  # not outputs[:, -1]",
+        "gather_last_step": "final = paddle.gather_nd(outputs, paddle.stack([paddle.arange(B), lengths - 1], axis=1))",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = paddle.clip(lengths, max=x.shape[1])  # a length beyond T ends the process",
+        "pad_right": "pad on the right: x = paddle.nn.functional.pad(row, [0, T - n, 0, 0])",
+        "align_lengths": "keep rows and lengths in one order: return both from one collate_fn",
+        "restore_order": "h = paddle.index_select(h, paddle.argsort(order), axis=1)  # after x[order]",
+        "drop_empty_rows": "keep = lengths > 0  # the state of an empty row is its initial state",
+        "mask_outputs": "outputs *= paddle.nn.functional.sequence_mask(lengths, T, dtype='float32').unsqueeze(-1)",
+        "find_nonfinite": "assert paddle.isfinite(x).all()  # padding too",
+        "name_the_states": "outputs, (h, c) = lstm(x)  # h comes first here",
+        "read_backward_at_first_step": "final = paddle.concat([h[-2], h[-1]], axis=1)  # not outputs[:, -1]",
+        "transpose_state": "final = h.transpose([1, 0, 2]).reshape([B, -1])  # not h.reshape([B, -1])",
+        "swap_batch_time": "nn.LSTM(F, H, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
+        "flat_gather_stride": "index = paddle.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row",
+        "top_layer": "final = h[-1]  # h[0] is the bottom layer; two directions: h[-2], h[-1]",
+        "layer_order": "h.reshape([L, D, B, H])  # the bottom layer first, forward before backward",
+        "flip_backward": "row = outputs_bw[b, :n].flip(0)  # each row within its own length n",
+        "reverse_within_length": "nn.LSTM(F, H, direction='bidirect')(x, sequence_length=lengths)",
+        "both_directions": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward, backward of the top layer",
+        "split_directions": "outputs_fw, outputs_bw = paddle.split(outputs, 2, axis=-1)",
+        "dropout_after": "outputs = nn.functional.dropout(outputs, p, training=lstm.training)  # after the state",
+        "residual_apart": "summed = outputs + x  # beside the outputs; h never holds the sum",
+        "copy_outputs": "steps.append(h.clone())  # a copy of each step, not one buffer",
+        "one_run": "outputs, (h, c) = lstm(x, sequence_length=lengths)  # both from one call",
+        "reset_state": "lstm(x)  # without initial_states: zeros; or save those passed as initial_h, initial_c",
+        "reorder_gates": "i, f, g, o = paddle.split(weight, 4)  # Paddle's order; a GRU's is r, z, c",
+        "set_forget_bias": "bias_ih[H:2 * H] += 1  # where the other framework adds it at run time",
+        "keep_both_biases": "bias = bias_ih + bias_hh  # both count; a GRU's c parts stay apart",
+        "reset_variant": "nn.GRU resets after the recurrent product; for before, write a cell for nn.RNN(cell)",
+        "flip_update_gate": "z = -z  # rows H:2H of both weights and biases; here h' = z * h + (1 - z) * c",
+        "transpose_kernel": "weight_ih = kernel.T; weight_hh = recurrent_kernel.T  # [4H, F] and [4H, H] here",
+        "set_recurrent_activation": "nn.LSTM's gates are sigmoid; for hard sigmoid write a cell for nn.RNN(cell)",
+        "set_clip": "nn.LSTM has no clip and no peepholes; a projection is nn.LSTM(F, H, proj_size=P)",
+        "same_precision": "x = x.astype('float32')  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
+        "keep_time_axis": "x = nn.functional.pad(x, [0, 0, 0, T - x.shape[1], 0, 0])  # one T for all batches",
+        "mask_holes": "outputs *= mask.unsqueeze(-1)  # sequence_length cannot express holes",
+        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(cell, attributes)
+
+    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+        return place_lists(slots, statement)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        """Only the layers' inner names; the flat ones are PyTorch's as well."""
+        return any(_CELL.fullmatch(name.replace("/", ".")) or re.search(r"weight_ho(_l\d+|$)", name) for name in names)
+
+    def respell(self, name: str) -> str:
+        """`0.cell_bw.weight_ih` is `weight_ih_l0_reverse`."""
+        match = _CELL.fullmatch(name)
+        if match is None:
+            return name
+        reverse = "_reverse" if match["direction"] == "bw" else ""
+        return f"{match['before'] or ''}{match['part']}_l{match['layer']}{reverse}"
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True)
+        return {
+            f"{part}_l{w.layer}{'_reverse' if w.direction == 'backward' else ''}": array
+            for w in weights.layers
+            for part, array in self.write_layer(weights.spec, w)
+        }
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        return names.top() | names.stacked(h="final", c="cell", initial_h="initial", initial_c="initial_cell")
+
+
+CONVENTION = Paddle()

@@ -1,0 +1,152 @@
+"""PyTorch: `nn.LSTM`, `nn.GRU`, `nn.RNN`, their cells, and packed sequences.
+
+Packed outputs come back as zeros past the length (`pad_packed_sequence`), the state is the one at the last real step,
+in the rows' original order; `h_n` and `c_n` are `[L*D, B, H]` whatever `batch_first` says. Kernels are stacked in rows,
+i, f, g, o or r, z, n, with two biases (torch/nn/modules/rnn.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnninspect.conventions import gates
+from rnninspect.conventions.base import Facts, Role, Statement
+from rnninspect.conventions.layers import DumpNames, refuse
+from rnninspect.conventions.rows import RowConvention
+from rnninspect.errors import ShapeError
+from rnninspect.trace import Array, Trace
+from rnninspect.weights import Cell, CellSpec, Weights
+
+
+class Torch(RowConvention):
+    name = "torch"
+    variables = "…weight_ih_l0, …weight_hh_l0, …bias_ih_l0, …bias_hh_l0"
+    variable = re.compile(
+        r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
+    )
+    takes = frozenset({"activation"})
+    activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
+    facts = Facts(
+        framework="PyTorch `nn.LSTM`, `nn.GRU`, `nn.RNN`, packed",
+        outputs="T B (D H); batch_first: B T (D H)",
+        state="(L D) B H",
+        order="(h, c)",
+        padding="zero (pad_packed_sequence); unpacked: computed",
+        zero_length="refused",
+        lstm_gates="i f g o",
+        gru_gates="r z n; reset after",
+        biases="two",
+        source="torch/nn/modules/rnn.py, torch/nn/utils/rnn.py",
+    )
+    names: Mapping[Role, tuple[str, ...]] = {
+        "outputs": (r"output", r"0"),
+        "h": (r"h_?n", r"1(?:\.0)?"),
+        "c": (r"c_?n", r"1\.1"),
+        "initial_h": (r"h_?0",),
+        "initial_c": (r"c_?0",),
+    }
+    fixes: Mapping[str, str] = {
+        "pass_lengths": "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)",
+        "use_final_state": "output, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]",
+        "gather_last_step": "final = output[torch.arange(B), lengths - 1]",
+        "count_steps": "lengths = number of real steps of a row (last index + 1)",
+        "clip_lengths": "lengths = lengths.clamp(max=x.size(1))",
+        "pad_right": "x = pad_sequence(rows, batch_first=True)  # padding_side='right', the default",
+        "align_lengths": "keep rows and lengths in one order: return both from one collate_fn",
+        "restore_order": "h_n = h_n[:, torch.argsort(order)]  # or enforce_sorted=False, which restores it",
+        "drop_empty_rows": "keep = lengths > 0  # pack_padded_sequence refuses a length of 0",
+        "mask_outputs": "output = output * (torch.arange(T) < lengths[:, None]).unsqueeze(-1)",
+        "find_nonfinite": "assert torch.isfinite(x).all()  # padding too, unless the sequence is packed",
+        "name_the_states": "output, (h_n, c_n) = lstm(x)  # h comes first here",
+        "read_backward_at_first_step": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # not output[:, -1]",
+        "transpose_state": "final = h_n.transpose(0, 1).reshape(B, -1)  # not h_n.view(B, -1)",
+        "swap_batch_time": "nn.LSTM(F, H, batch_first=True)  # for [B, T, F]; the default reads [T, B, F]",
+        "flat_gather_stride": "index = torch.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row",
+        "top_layer": "final = h_n[-1]  # h_n[0] is the bottom layer; two directions: h_n[-2], h_n[-1]",
+        "layer_order": "h_n.view(L, D, B, H)  # the bottom layer first, forward before backward",
+        "flip_backward": "row = output_bw[b, :n].flip(0)  # each row within its own length n",
+        "reverse_within_length": "pack the sequence: pack_padded_sequence keeps the backward pass out of the padding",
+        "both_directions": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
+        "split_directions": "output_fw, output_bw = output.view(B, T, 2, H).unbind(2)  # forward comes first",
+        "dropout_after": "output = F.dropout(output, p, self.training)  # after the state; model.eval() to check",
+        "residual_apart": "summed = output + x  # beside the outputs; h_n never holds the sum",
+        "copy_outputs": "steps.append(h.clone())  # a copy of each step, not one buffer",
+        "one_run": "output, (h_n, c_n) = lstm(packed)  # both from one call",
+        "reset_state": "output, state = lstm(x)  # without a state: zeros; or save the state passed as h_0 and c_0",
+        "reorder_gates": "i, f, g, o = weight.chunk(4)  # PyTorch's order; a GRU's is r, z, n",
+        "set_forget_bias": "lstm.bias_ih_l0.data[H:2 * H] += 1  # where the other framework adds it at run time",
+        "keep_both_biases": "bias = bias_ih + bias_hh  # both count; a GRU's n parts stay apart",
+        "reset_variant": "nn.GRU resets after the recurrent product; for before, write the cell out",
+        "flip_update_gate": "z = -z  # rows H:2H of both weights and biases; here h' = (1 - z) * n + z * h",
+        "transpose_kernel": "weight_ih = kernel.T; weight_hh = recurrent_kernel.T  # [4H, F] and [4H, H] here",
+        "set_recurrent_activation": "nn.LSTM's gates are sigmoid; for hard sigmoid write the cell with F.hardsigmoid",
+        "set_clip": "nn.LSTM has no clip and no peepholes; a projection is nn.LSTM(F, H, proj_size=P)",
+        "same_precision": "x, lstm = x.float(), lstm.float()  # the same dtype in both runs",
+        "rescale_lengths": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
+        "keep_time_axis": "output, _ = pad_packed_sequence(packed, batch_first=True, total_length=T)",
+        "mask_holes": "output = output * mask.unsqueeze(-1)  # lengths cannot express holes",
+        "lengths_from_data": "lengths = torch.tensor([len(row) for row in rows])  # before padding, not from non-zeros",
+    }
+
+    def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
+        return gates.spec(cell, attributes)
+
+    def owns_weights(self, names: tuple[str, ...]) -> bool:
+        return any(re.search(r"(^|[/.])weight_(ih|hh)(_l\d+(_reverse)?)?$", name) for name in names)
+
+    def prepare(self, arrays: Mapping[str, Array], statement: Statement) -> Mapping[str, Array]:
+        """Packed sequences (`NAME.data`, `NAME.batch_sizes`, `NAME.sorted_indices`) padded with zeros, and lengths."""
+        packed = [name[: -len("batch_sizes")] for name in arrays if re.fullmatch(r"(.*\.)?batch_sizes", name)]
+        found = dict(arrays)
+        for prefix in packed:
+            fields = {
+                f: found.pop(prefix + f, None) for f in ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
+            }
+            data, sizes = fields["data"], fields["batch_sizes"]
+            if data is None or sizes is None:
+                raise ShapeError(f"{prefix}batch_sizes has no {prefix}data beside it: a PackedSequence needs both")
+            padded, lengths = unpack(data, sizes, fields["sorted_indices"])
+            found[prefix.rstrip(".") or "output"] = padded.swapaxes(0, 1) if statement.time_major else padded
+            found.setdefault("lengths", lengths)
+        return found
+
+    def write_weights(self, weights: Weights) -> dict[str, Array]:
+        refuse(self, weights, peepholes=True)
+        return {
+            f"{part}_l{w.layer}{'_reverse' if w.direction == 'backward' else ''}": array
+            for w in weights.layers
+            for part, array in self.write_layer(weights.spec, w)
+        }
+
+    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, statement)
+        return names.top("output") | names.stacked(h_n="final", c_n="cell", h_0="initial", c_0="initial_cell")
+
+
+def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
+    """A PackedSequence's `data` `[N, H]` as `[B, T, H]` with zeros past the lengths, and the lengths `[B]`.
+
+    `batch_sizes[t]` rows are `t + 1` steps long or longer; packed row i is row `sorted_indices[i]` of the batch.
+
+    >>> outputs, lengths = unpack(np.array([[1], [2], [3]]), np.array([2, 1]), np.array([1, 0]))
+    >>> outputs[:, :, 0].tolist(), lengths.tolist()
+    ([[2, 0], [1, 3]], [1, 2])
+    """
+    sizes = np.asarray(batch_sizes, dtype=np.int64)
+    if sizes.ndim != 1 or not sizes.size or (np.diff(sizes) > 0).any() or sizes.sum() != len(data):
+        raise ShapeError(f"batch_sizes {sizes.tolist()[:8]} do not fit the {len(data)} rows of a PackedSequence's data")
+    rows, starts = int(sizes[0]), np.cumsum(sizes) - sizes
+    order = np.arange(rows) if sorted_indices is None else np.asarray(sorted_indices)
+    padded = np.zeros((rows, len(sizes), *data.shape[1:]), dtype=data.dtype)
+    for step, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        padded[order[:size], step] = data[start : start + size]
+    lengths = np.zeros(rows, dtype=np.int64)
+    lengths[order] = (sizes[:, None] > np.arange(rows)).sum(0)
+    return padded, lengths
+
+
+CONVENTION = Torch()
