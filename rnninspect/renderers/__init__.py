@@ -1,0 +1,47 @@
+"""Report -> text, one file per format. A new file with a NAME is a new format."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any, Protocol, cast
+
+from rnninspect.errors import UnknownNameError
+from rnninspect.renderers.view import View
+from rnninspect.report import Report
+
+
+class Renderer(Protocol):
+    """What a module of this folder holds: its format's name, one line about it, and `render`."""
+
+    NAME: str
+    SUMMARY: str
+
+    def render(self, report: Report, view: View) -> str:
+        """The report as text that ends in one newline."""
+
+
+@cache
+def _known() -> dict[str, Renderer]:
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "NAME"):
+            found[module.NAME] = cast(Renderer, module)
+    return dict(sorted(found.items()))
+
+
+def renderers() -> list[tuple[str, str]]:
+    """Every format's name and what it is good for, by name."""
+    return [(name, renderer.SUMMARY) for name, renderer in _known().items()]
+
+
+def render(report: Report, format: str = "table", **view: Any) -> str:
+    """The report as text in that format, ending in a newline; `view` holds the fields of View.
+
+    Raises UnknownNameError, which lists the known formats.
+    """
+    if format not in _known():
+        raise UnknownNameError("format", format, list(_known()))
+    return _known()[format].render(report, View(**view))

@@ -1,0 +1,85 @@
+"""What was looked at: source, convention, reading, shape and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from rnninspect.renderers import _text
+from rnninspect.renderers.view import View
+from rnninspect.report import Report
+
+LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
+_NAMES = ("path", "file", "name", "dump", "batch")  # the entry of `source` that names it, most telling first
+
+
+def header(report: Report, view: View) -> list[Text]:
+    """A title, then one line each; entries that say nothing are left out."""
+    name, rest = _source(report.source, view)
+    title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
+    entries = [
+        ("source", rest),
+        ("convention", _text.clean(report.convention, view.ascii)),
+        ("reading", _reading(report, view)),
+        ("also fits", _also_fit(report, view)),
+        ("shape", _shape(report)),
+        ("lengths", _lengths(report, view)),
+        ("tolerance", _tolerance(report, view)),
+        *(("note", _text.clean(note, view.ascii)) for note in report.notes),
+    ]
+    lines = _text.hanging(Text(), title, view.width)
+    column = max(len(key) for key, said in entries if said) if any(said for _, said in entries) else 0
+    for key, said in entries:
+        if said:
+            lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(said), view.width)
+    return lines
+
+
+def _source(source: Mapping[str, Any], view: View) -> tuple[str, str]:
+    """The name of what was read, and the other entries in words."""
+    key = next((key for key in _NAMES if isinstance(source.get(key), str)), None)
+    name = "" if key is None else _text.clean(source[key], view.ascii)
+    rest = [f"{k} {_plain(v)}" for k, v in source.items() if k != key and v not in (None, "", [], {})]
+    return name, _text.clean(", ".join(rest), view.ascii)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(_plain(v) for v in value)
+    return str(value)
+
+
+def _reading(report: Report, view: View) -> str:
+    used = _text.clean(report.reading.get("used") or "", view.ascii)
+    return used + (" (not the one stated)" if used and report.reading.get("stated") is False else "")
+
+
+def _also_fit(report: Report, view: View) -> str:
+    return _text.clean("; ".join(map(str, report.reading.get("also_fit") or [])), view.ascii)
+
+
+def _shape(report: Report) -> str:
+    """The sizes in words; directions and layers where there are several."""
+    words = {"batch": "row", "steps": "step", "units": "unit", "layers": "layer", "directions": "direction"}
+    found = [(report.shape[key], word) for key, word in words.items() if key in report.shape]
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in found)
+
+
+def _lengths(report: Report, view: View) -> str:
+    lengths = report.lengths
+    if lengths is None:
+        return "not known"
+    listed = ", ".join(map(str, lengths[:LENGTHS]))
+    if len(lengths) <= LENGTHS:
+        return listed
+    return f"{listed}, {_text.marks(view.ascii).more} ({min(lengths)} to {max(lengths)})"
+
+
+def _tolerance(report: Report, view: View) -> str:
+    if not any(report.tolerance.values()):
+        return "0: bit for bit" if view.verbose else ""
+    return ", ".join(f"{key} {value:g}" for key, value in report.tolerance.items())

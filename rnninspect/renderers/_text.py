@@ -1,0 +1,110 @@
+"""Text that is safe to show, marks that carry the meaning without colour, and lines that fit a width."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+
+from rich.console import Console
+from rich.text import Text
+
+# Legible on dark and on light backgrounds: no white, yellow, black or blue.
+OK, BAD, HINT, FACT, WARN, QUIET, TITLE = "bold green", "bold red", "red", "cyan", "bold magenta", "dim", "bold"
+
+# Control characters, format characters (a right-to-left override among them), lone surrogates, unassigned and private
+# ones, line and paragraph separators: all that could move the cursor or hide what a name says.
+_HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """One character each, except `more` and `gap` words."""
+
+    equal: str = "="
+    wrong: str = "✗"
+    expected: str = "→"
+    near: str = "≈"
+    nearest: str = "?"
+    zero: str = "○"
+    padding: str = "·"
+    filled: str = "•"
+    nonfinite: str = "!"
+    gap: str = "⋮"
+    more: str = "…"
+    ok: str = "✓"
+    note: str = "i"
+    rule: str = "─"
+
+
+UNICODE = Marks()
+ASCII = Marks(
+    wrong="x",
+    expected=">",
+    near="~",
+    zero="o",
+    padding=".",
+    filled="*",
+    gap=":",
+    more="...",
+    ok="+",
+    rule="-",
+)
+
+
+def marks(ascii: bool) -> Marks:
+    return ASCII if ascii else UNICODE
+
+
+def clean(text: object, ascii: bool = False) -> str:
+    r"""Text from outside as one harmless line: whatever is hidden, or not ASCII where asked, is shown as its escape.
+
+    >>> clean("a\x1b[31mb\n"), clean("é\u202e", ascii=True)
+    ('a\\x1b[31mb\\n', '\\xe9\\u202e')
+    """
+    return "".join(_shown(c, ascii) for c in str(text))
+
+
+def _shown(c: str, ascii: bool) -> str:
+    if " " <= c <= "~":
+        return c
+    if ascii or unicodedata.category(c) in _HIDDEN:
+        return c.encode("unicode_escape").decode("ascii")
+    return c
+
+
+def severity(name: str, marks: Marks) -> tuple[str, str]:
+    """The mark and the style of a severity."""
+    return {"error": (marks.wrong, BAD), "warning": (marks.nonfinite, WARN)}.get(name, (marks.note, FACT))
+
+
+@cache
+def _ruler() -> Console:
+    """Only measures: Text.wrap asks for a console."""
+    return Console(file=StringIO(), width=80, _environ={})
+
+
+def hanging(lead: Text, body: Text, width: int) -> list[Text]:
+    """Lines of at most `width` cells: `body` behind `lead`, its later lines indented as deep as the lead is long.
+
+    A lead that takes more than half of the width gets a line of its own.
+    """
+    indent = lead.cell_len
+    if indent * 2 > width:
+        return [*wrapped(lead, width), *hanging(Text(" " * min(4, width // 4)), body, width)]
+    lines = wrapped(body, width - indent) or [Text()]
+    first, *rest = lines
+    return [Text.assemble(lead, first), *(Text.assemble(" " * indent, line) for line in rest)]
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """Lines of at most `width` cells; words that are longer are broken."""
+    lines = list(text.wrap(_ruler(), width, overflow="fold"))
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def joined(parts: list[Text], between: str = "  ") -> Text:
+    return Text(between).join(part for part in parts if part.plain)

@@ -1,0 +1,152 @@
+"""A saved report -> Report, so that `show` can render it again. Checks all that a renderer relies on.
+
+The fields and their types are read off the dataclasses of `rnninspect.report`; a field that this version does not know
+is left out (a schema only ever gains fields).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rnninspect.errors import UnreadableError
+from rnninspect.report import SCHEMA, Excerpt, Report, TrackReport
+
+R = TypeVar("R", bound=Report)
+
+
+def load(data: Any, kind: type[R] = Report) -> R:  # type: ignore[assignment]
+    """The Report whose `to_dict()` is `data`; `kind` may be a subclass of Report.
+
+    Raises UnreadableError, one line that names the place and what is wrong with it: no report at all, another schema,
+    a field that is missing or of another type, numbers whose counts do not fit each other.
+    """
+    if not isinstance(data, dict) or "schema" not in data:
+        raise UnreadableError("not a report: no JSON object with a field 'schema'; save one with --format json")
+    if data["schema"] != SCHEMA or isinstance(data["schema"], bool):
+        raise UnreadableError(
+            f"the report has schema {_seen(data['schema'])}, this version reads schema {SCHEMA}: render it with the "
+            "version of rnninspect that made it"
+        )
+    report: R = _record(data, kind, "")
+    _check(report)
+    return report
+
+
+def _record(data: Any, kind: type[Any], place: str) -> Any:
+    """One dataclass from one object; fields with a default may be missing."""
+    if not isinstance(data, dict):
+        raise _wrong(place, data, "an object")
+    hints = get_type_hints(kind)
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in data and _required(f)]
+    if missing:
+        raise UnreadableError(f"not a whole report: {place or 'it'} lacks {', '.join(missing)}")
+    known = [f.name for f in dataclasses.fields(kind) if f.name in data]
+    return kind(**{name: _value(data[name], hints[name], f"{place}.{name}".lstrip(".")) for name in known})
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _value(data: Any, hint: Any, place: str) -> Any:
+    """`data` as the type `hint` says."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if data is None and type(None) in inner:
+            return None
+        (hint,) = [h for h in inner if h is not type(None)]
+        return _value(data, hint, place)
+    if origin is Literal:
+        if data in inner and isinstance(data, str):
+            return data
+        raise _wrong(place, data, f"one of {', '.join(inner)}")
+    if origin is list:
+        if not isinstance(data, list):
+            raise _wrong(place, data, "a list")
+        return [_value(item, inner[0], f"{place}[{i}]") for i, item in enumerate(data)]
+    if origin is dict:
+        if not isinstance(data, dict):
+            raise _wrong(place, data, "an object")
+        return {key: _value(item, inner[1], f"{place}.{key}") for key, item in data.items()}
+    if dataclasses.is_dataclass(hint):
+        return _record(data, hint, place)  # type: ignore[arg-type]
+    return _plain(data, hint, place)
+
+
+def _plain(data: Any, hint: Any, place: str) -> Any:
+    """A string or a number; anything that strict JSON can say where the type is Any."""
+    if hint is Any:
+        return data if _strict(data) else _refuse(place, data)
+    number = isinstance(data, (int, float)) and not isinstance(data, bool)
+    if hint is float and number:
+        return float(data) if _strict(data) else _refuse(place, data)
+    if hint is int and isinstance(data, int) and number:
+        return data
+    if hint is str and isinstance(data, str):
+        return data
+    raise _wrong(place, data, {int: "a whole number", float: "a number", str: "a string"}[hint])
+
+
+def _strict(data: Any) -> bool:
+    """No NaN, no infinity, no integer beyond a float's range, at any depth."""
+    if isinstance(data, dict):
+        return all(_strict(item) for item in data.values())
+    if isinstance(data, list):
+        return all(_strict(item) for item in data)
+    try:
+        return not isinstance(data, (int, float)) or math.isfinite(data)
+    except OverflowError:
+        return False
+
+
+def _refuse(place: str, data: Any) -> Any:
+    raise _wrong(place, data, "finite numbers")
+
+
+def _wrong(place: str, data: Any, needed: str) -> UnreadableError:
+    return UnreadableError(f"not a report: {place or 'it'} is {_seen(data)}, but must be {needed}")
+
+
+def _seen(data: Any) -> str:
+    """What was found, short enough for one line and safe to print."""
+    shown = ascii(data)
+    return shown if len(shown) <= 40 else f"{shown[:40]}..."
+
+
+def _check(report: Report) -> None:
+    """What the types alone do not say."""
+    for name in ("batch", "steps"):
+        if report.shape.get(name, -1) < 0:
+            raise UnreadableError(f"not a whole report: shape lacks {name!r}, or it is negative")
+    for t, track in enumerate(report.tracks):
+        for r, row in enumerate(track.rows):
+            for name in ("real", "elsewhere"):
+                pairs: list[list[int]] = getattr(row, name)
+                if any(len(pair) != 2 for pair in pairs):
+                    raise _wrong(f"tracks[{t}].rows[{r}].{name}", pairs, "pairs of whole numbers")
+        for e, excerpt in enumerate(track.excerpt):
+            _check_excerpt(excerpt, track, f"tracks[{t}].excerpt[{e}]")
+
+
+def _check_excerpt(excerpt: Excerpt, track: TrackReport, place: str) -> None:
+    """Numbers are where `steps` and `units` say that they are."""
+    units = len(excerpt.units)
+    fits: list[tuple[str, Callable[[], bool], str]] = [
+        ("steps", lambda: _rising(excerpt.steps), "rising steps from 0 on"),
+        ("units", lambda: _rising(excerpt.units), "rising units from 0 on"),
+        ("outputs", lambda: len(excerpt.outputs or []) == len(excerpt.steps), f"{len(excerpt.steps)} steps"),
+        ("outputs", lambda: all(len(step) == units for step in excerpt.outputs or []), f"{units} units a step"),
+        ("final", lambda: len(excerpt.final or []) == units, f"{units} units"),
+        ("cell", lambda: len(excerpt.cell or []) <= (track.cell_units or 0), f"at most {track.cell_units or 0} units"),
+    ]
+    for name, holds, needed in fits:
+        if getattr(excerpt, name) is not None and not holds():
+            raise UnreadableError(f"not a report: {place}.{name} must hold {needed}")
+
+
+def _rising(numbers: list[int]) -> bool:
+    return all(a < b for a, b in zip([-1, *numbers], numbers, strict=False))
