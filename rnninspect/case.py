@@ -10,7 +10,8 @@ import numpy as np
 
 from rnninspect import matching
 from rnninspect.batch import Batch
-from rnninspect.conventions.base import Convention, Reading, Statement
+from rnninspect.comparison import TrackDifference, differences
+from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
 from rnninspect.facts import TrackFacts, measure
 from rnninspect.trace import Array, Bools, Trace, Track
 from rnninspect.weights import Weights
@@ -32,7 +33,8 @@ class Tolerance:
 class Case:
     """The chosen reading and its rivals, what was measured, and whatever more was given.
 
-    `arrays`: every array of the dump under its own name. `batch`, `weights`: where they were given.
+    `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
+    they were given. `other`: the trace of a second dump of the same inputs.
     """
 
     reading: Reading
@@ -42,8 +44,10 @@ class Case:
     batch: Batch | None = None
     weights: Weights | None = None
     arrays: Mapping[str, Array] = field(default_factory=dict)
+    slots: tuple[Slot, ...] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
     runner: Runner | None = None
+    other: Trace | None = None
 
     @property
     def trace(self) -> Trace:
@@ -64,13 +68,25 @@ class Case:
             "cell state": any(t.cell is not None for t in self.trace.tracks),
             "inputs": self.batch is not None,
             "weights": self.weights is not None,
+            "second dump": self.other is not None,
         }[need]
+
+    @cached_property
+    def differences(self) -> list[TrackDifference]:
+        """Against the second dump, track by track; empty without one."""
+        return [] if self.other is None else differences(self.trace, self.other)
 
     def elsewhere(self, facts: TrackFacts, rows: Bools) -> dict[int, list[tuple[int, int]]]:
         """For each of these rows: the (row, step) of the whole track's outputs that equal its final state."""
         picked = np.flatnonzero(rows)
         found = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
         return dict(zip(picked.tolist(), found, strict=True))
+
+    def raw(self, role: Role) -> Array | None:
+        """The array of that role as it came, where one unlabelled array holds all layers and directions."""
+        found = [s for s in self.slots if s.role == role]
+        alone = len(found) == 1 and found[0].layer is None and found[0].direction is None
+        return found[0].array if alone else None
 
     def run(self, batch: Batch) -> Trace:
         """The engine's run of `batch` with this case's weights (imports torch)."""

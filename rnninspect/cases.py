@@ -140,7 +140,7 @@ def read_case(
     slots = assign_roles(own, arrays, said, stated)
     used, rivals = choose_reading(readings(own, slots, said), tolerance)
     batch = _batch_of(slots, said, used)
-    return Case(used, own, said, rivals, batch, weights, arrays, tolerance, rerun)
+    return Case(used, own, said, rivals, batch, weights, arrays, slots, tolerance, rerun)
 
 
 def dump(case: Case) -> dict[str, Array]:

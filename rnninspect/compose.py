@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from rnninspect._version import __version__
 from rnninspect.case import Case
 from rnninspect.causes import Judgement
+from rnninspect.comparison import TrackDifference, in_words
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Excerpt, Finding, Report, Row, TrackReport, Verdict
 from rnninspect.trace import Array, Bools, Ints, Track
@@ -53,15 +53,55 @@ def compose(
         tracks=tracks,
         findings=judgement.findings,
         not_checked=judgement.not_checked,
-        verdict=verdict(case.facts, judgement.findings),
+        verdict=verdict(case, judgement.findings),
+        comparison=_comparison(case),
     )
 
 
-def verdict(facts: Iterable[TrackFacts], findings: list[Finding]) -> Verdict:
+def verdict(case: Case, findings: list[Finding]) -> Verdict:
     """`unjudged` where no row could say anything: a report that compared nothing is not clean."""
     if findings:
         return "findings"
-    return "clean" if any((~f.silent).any() for f in facts) else "unjudged"
+    compared = any((~f.silent).any() for f in case.facts) or any(d.real.any() for d in case.differences)
+    return "clean" if compared else "unjudged"
+
+
+def _comparison(case: Case) -> dict[str, Any] | None:
+    """The second dump beside the first: per track the first differing step of each row, the difference by step, the
+    worst place with both values, and the smallest tolerance that would pass; padding and non-finite places apart."""
+    if case.other is None:
+        return None
+    tracks = [_difference(d) for d in case.differences]
+    return {
+        "cause": in_words(case.differences),
+        "largest": max((d.largest for d in case.differences), default=None),
+        "smallest_passing_atol": max((d.largest for d in case.differences), default=None),
+        "tracks": tracks,
+    }
+
+
+def _difference(found: TrackDifference) -> dict[str, Any]:
+    real = np.where(found.real, found.difference, 0.0)
+    row, step, unit = found.worst()
+    assert found.track.outputs is not None
+    assert found.other.outputs is not None
+    here, there = float(found.track.outputs[row, step, unit]), float(found.other.outputs[row, step, unit])
+    return {
+        "layer": found.track.layer,
+        "direction": found.track.direction,
+        "first_differing_step": [int(s) if s >= 0 else None for s in found.first],
+        "largest_by_step": [float(v) for v in real.max(0)],
+        "largest_padded": found.largest_padded,
+        "nonfinite_places": int(found.nonfinite.sum()),
+        "worst": {
+            "row": row,
+            "step": step,
+            "unit": unit,
+            "value": _finite(np.float64(here)),
+            "reference": _finite(np.float64(there)),
+            "difference": found.largest,
+        },
+    }
 
 
 def _lengths(case: Case) -> Ints | None:

@@ -17,6 +17,7 @@ from rnninspect.cli import inputs, options, output
 @click.option("--inputs", metavar="NAME|FILE", help="The inputs.")
 @click.option("--lengths", metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
 @click.option("--mask", metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@click.option("--against", metavar="REFERENCE", help="A second dump of the same inputs: compare step by step.")
 @options.weights_options
 @options.layer_options
 @options.cell_options
@@ -30,6 +31,7 @@ def command(dump: str | None, **given: Any) -> int:
     \b
     rnninspect compare dump.npz
     rnninspect compare dump.npz --convention torch --bidirectional --format json
+    rnninspect compare mine.npz --against reference.npz
     rnninspect compare --outputs outputs.npy --state h.npy --lengths 3,1,2
     """
     from rnninspect import api, cases
@@ -44,6 +46,8 @@ def command(dump: str | None, **given: Any) -> int:
         read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
     )
     case = inputs.with_weights(case, given, said)
+    if given["against"]:
+        case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])
     report = api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
     output.show(report, given)

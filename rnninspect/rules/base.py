@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.facts import TrackFacts
+from rnninspect.facts import TrackFacts, measure
 from rnninspect.report import Certainty, Severity
-from rnninspect.trace import Bools
+from rnninspect.trace import Bools, Trace
 
 # A proposal of kind `state` explains rows whose final state is off; kind `padding` what padded outputs hold;
 # kind `fact` stands for itself and competes with nothing.
@@ -90,6 +90,17 @@ def proposal(rule: Rule, case: Case, seen: list[Seen], message: str, **more: Any
         words += f" of {' and '.join(s.facts.track.name for s in seen)}"
     more.setdefault("severity", rule.severity)
     yield Proposal(rule.name, message.format(rows=words), found, **more)
+
+
+def mended_by(case: Case, trace: Trace) -> list[Seen]:
+    """The rows that are off in the case and right in `trace`, the same tracks read another way."""
+    seen = []
+    for facts in case.facts:
+        track = trace.track(facts.track.layer, facts.track.direction)
+        mended = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
+        if mended is not None:
+            seen.append(Seen(facts, facts.off & mended.at_expected & ~mended.silent))
+    return seen
 
 
 def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:

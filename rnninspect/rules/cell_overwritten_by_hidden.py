@@ -48,7 +48,8 @@ def _overwritten(facts: TrackFacts) -> Bools:
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.off.shape, dtype=np.bool_)
-    return np.asarray(same(cell, facts.final).all(-1) & ~facts.final_zero & (facts.expected >= 0))
+    finite = np.isfinite(facts.final.astype(np.float64)).all(-1)  # NaN in both says nothing
+    return np.asarray(same(cell, facts.final).all(-1) & finite & ~facts.final_zero & (facts.expected >= 0))
 
 
 RULE = CellOverwritten()

@@ -1,0 +1,58 @@
+"""Both halves of the state are one direction's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.matching import same
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Track
+
+
+class DirectionDuplicated(Rule):
+    name = "direction-duplicated"
+    summary = "the forward and the backward half of the state are equal"
+    why = (
+        "The same state was concatenated twice (state_fw with state_fw, h with h): the widths are right and one "
+        "direction is missing."
+    )
+    fix = "both_directions"
+    needs = ("outputs", "two directions")
+    implies = ("backward-final-at-last-step",)
+    example = "bidirectional"
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        pairs: dict[int, list[TrackFacts]] = {}
+        for facts in case.facts:
+            pairs.setdefault(facts.track.layer, []).append(facts)
+        for pair in pairs.values():
+            if len(pair) != 2 or pair[0].final.shape != pair[1].final.shape:
+                continue
+            equal = np.asarray(same(pair[0].final, pair[1].final).all(-1)) & ~pair[0].final_zero
+            seen = [Seen(f, f.off & equal) for f in pair]
+            if equal[pair[0].off | pair[1].off].all():
+                yield from proposal(
+                    self,
+                    case,
+                    seen,
+                    "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
+                    strength=5,
+                )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2:
+            raise CannotPlant("needs two directions")
+
+        def doubled(track: Track) -> Track:
+            forward = case.trace.track(track.layer, "forward")
+            return track if forward is None else replace(track, final=forward.final, cell=forward.cell)
+
+        return case.with_tracks(doubled)
+
+
+RULE = DirectionDuplicated()

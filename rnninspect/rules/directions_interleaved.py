@@ -1,0 +1,95 @@
+"""Forward and backward features taken in turn, or rows mixed by a raw reshape of (T, D, B, H)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, mended_by, proposal
+from rnninspect.trace import Array, Trace, Track
+
+
+class DirectionsInterleaved(Rule):
+    name = "directions-interleaved"
+    summary = "forward and backward features are interleaved, or the directions axis was reshaped away raw"
+    why = (
+        "permute and reshape in the wrong order puts the directions axis inside the features: unit 0 forward, unit 0 "
+        "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) to (T, B, D*H) mixes rows instead."
+    )
+    fix = "split_directions"
+    needs = ("outputs", "two directions")
+    implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned")
+    example = "bidirectional"
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for words, trace in _mended(case):
+            seen = mended_by(case, trace)
+            if sum(int(s.rows.sum()) for s in seen) < 2:
+                continue
+            yield from proposal(self, case, seen, f"{{rows}}: {words}", strength=6)
+
+    def plant(self, case: Case) -> Case:
+        pair = _pair(case.trace)
+        if pair is None or pair[0].final is None or pair[1].final is None:
+            raise CannotPlant("needs two directions of one width")
+        if pair[0].final.shape[1] < 2:
+            raise CannotPlant("needs two units")
+        mixed = np.stack([pair[0].final, pair[1].final], -1).reshape(case.trace.batch_size, -1)
+        return case.with_trace(_with_halves(case.trace, pair, mixed))
+
+
+def _pair(trace: Trace) -> tuple[Track, Track] | None:
+    """The top layer's two tracks, of one width."""
+    layer = trace.layers - 1
+    forward, backward = trace.track(layer, "forward"), trace.track(layer, "backward")
+    if forward is None or backward is None or forward.final is None or backward.final is None:
+        return None
+    return (forward, backward) if forward.final.shape == backward.final.shape else None
+
+
+def _with_halves(trace: Trace, pair: tuple[Track, Track], state: Array) -> Trace:
+    units = state.shape[1] // 2
+    halves = {id(pair[0]): state[:, :units], id(pair[1]): state[:, units:]}
+    return replace(trace, tracks=tuple(replace(t, final=halves.get(id(t), t.final)) for t in trace.tracks))
+
+
+def _mended(case: Case) -> Iterator[tuple[str, Trace]]:
+    """The trace with the state's features sorted out, and the trace with the outputs' rows sorted out."""
+    pair = _pair(case.trace)
+    if pair is None:
+        return
+    forward, backward = pair
+    assert forward.final is not None
+    assert backward.final is not None
+    state = np.concatenate([forward.final, backward.final], 1)
+    apart = np.concatenate([state[:, 0::2], state[:, 1::2]], 1)
+    words = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
+    yield words, _with_halves(case.trace, pair, apart)
+    if forward.outputs is None or backward.outputs is None or forward.order != "time":
+        return
+    outputs = np.concatenate([forward.outputs, backward.outputs], -1)  # [B, T, 2H]
+    rows, steps, width = outputs.shape
+    units = width // 2
+    by_step = outputs.swapaxes(0, 1).reshape(steps, 2, rows, units)  # the memory of [T, B, 2H] as [T, D, B, H]
+    words = "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
+    fixed = {id(forward): by_step[:, 0].swapaxes(0, 1), id(backward): by_step[:, 1].swapaxes(0, 1)}
+    yield (
+        words,
+        replace(case.trace, tracks=tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)),
+    )
+    if not case.statement.time_major:
+        by_row = outputs.reshape(rows, 2, steps, units)
+        fixed = {id(forward): by_row[:, 0], id(backward): by_row[:, 1]}
+        words = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
+        yield (
+            words,
+            replace(
+                case.trace, tracks=tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)
+            ),
+        )
+
+
+RULE = DirectionsInterleaved()

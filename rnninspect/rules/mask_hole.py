@@ -1,0 +1,95 @@
+"""A real step in the middle of a row was masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.matching import same
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Bools
+
+
+class MaskHole(Rule):
+    name = "mask-hole"
+    summary = "a real step inside a row was masked: its output repeats the step before it, or is zero"
+    why = (
+        "Keras' Masking masks every step whose features all equal mask_value. A real frame that happens to hold only "
+        "that value (zeros, usually) is skipped in the middle of the row."
+    )
+    fix = "mask_holes"
+    needs = ("outputs", "lengths")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.trace.mask_given:
+            yield from self._stated(case)
+            return
+        relu = case.statement.attributes.get("activation") == "relu" or case.statement.cell == "rnn"
+        for facts in case.facts:
+            holes = _holes(facts, zeros=not relu)
+            if not holes.any() or facts.uniform.all():
+                continue
+            steps = sorted({int(t) for t in np.flatnonzero(holes.any(0))})
+            yield from proposal(
+                self,
+                case,
+                [Seen(facts, np.asarray(holes.any(1)))],
+                f"{{rows}}: at step {', '.join(map(str, steps[:8]))}, inside the row, the output repeats the step "
+                "before it or is zero, and the row goes on after it: a real step was masked",
+                kind="fact",
+                steps=tuple(steps[:64]),
+            )
+
+    def _stated(self, case: Case) -> Iterable[Proposal]:
+        mask = case.trace.mask
+        inner = ~mask & (np.cumsum(mask, 1) > 0) & (np.cumsum(mask[:, ::-1], 1)[:, ::-1] > 0)
+        yield from proposal(
+            self,
+            case,
+            [Seen(facts, np.asarray(inner.any(1))) for facts in case.facts[:1]],
+            "{rows}: the mask has holes; the steps in them are carried over",
+            severity="note",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.batch is None or case.trace.mask_given or any(t.order != "time" for t in case.trace.tracks):
+            raise CannotPlant("needs inputs and lengths")
+        mask = case.trace.mask.copy()
+        row = int(np.argmax(mask.sum(1)))
+        if mask[row].sum() < 3:
+            raise CannotPlant("needs a row of three or more steps")
+        mask[row, 1] = False
+        ran = case.run(replace(case.batch, mask=mask, mask_given=True))
+        return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _holes(facts: TrackFacts, zeros: bool) -> Bools:
+    """`[B, T]`: interior real steps that repeat the one before (in reading order), or are zero, where the row goes on.
+
+    A saturated step (one magnitude in all units) may repeat of itself and is not counted, nor is a row whose outputs
+    have settled for good.
+    """
+    outputs, mask = facts.outputs, facts.mask
+    backward = facts.track.direction == "backward" and facts.track.order == "time"
+    shift = -1 if backward else 1
+    held = np.zeros(mask.shape, dtype=np.bool_)
+    for b in np.flatnonzero((facts.ends >= 3) & ~facts.uniform):
+        row = outputs[b]
+        repeats = same(row, np.roll(row, shift, 0)).all(-1)
+        varied = np.abs(row).max(-1) != np.abs(row).min(-1) if row.shape[1] > 1 else np.ones(len(row), bool)
+        held[b] = repeats & varied & ~facts.zero[b]
+        if zeros:
+            held[b] |= facts.zero[b]
+    inner = mask & np.roll(mask, 1, 1) & np.roll(mask, -1, 1)
+    inner[:, [0, -1]] = False
+    moves_on = ~np.roll(held, -shift, 1)
+    alive = ~np.roll(facts.zero, shift, 1)
+    return np.asarray(held & inner & moves_on & alive)
+
+
+RULE = MaskHole()

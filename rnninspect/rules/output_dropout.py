@@ -1,0 +1,80 @@
+"""The outputs went through dropout and the state did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.report import Severity
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Array, Bools, Track
+
+CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
+
+
+class OutputDropout(Rule):
+    name = "output-dropout"
+    severity: Severity = "warning"
+    summary = "outputs are the state with units zeroed and the rest scaled by one constant: dropout on the outputs"
+    why = (
+        "DropoutWrapper(output_keep_prob) and dropout after the layer change the outputs and not the state: at the "
+        "last step each unit is 0 or the state's times 1/keep. Right while training, a surprise at inference."
+    )
+    fix = "dropout_after"
+    needs = ("outputs", "lengths")
+    implies = ("mask-hole", "padding-computed")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            scale, rows = _scale(facts)
+            if scale is None:
+                continue
+            yield from proposal(
+                self,
+                case,
+                [Seen(facts, rows & facts.off)],
+                f"{{rows}}: at the expected step every unit of the outputs is 0 or {scale:.4g} times final_state.h: "
+                f"the outputs went through dropout with keep probability {1 / scale:.3g}, the state did not",
+                evidence={"keep": round(1 / scale, 6)},
+                strength=2,
+            )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.mask.sum() < 4:
+            raise CannotPlant("needs more steps")
+        rng = np.random.default_rng(5)
+
+        def dropped(track: Track) -> Track:
+            if track.outputs is None or track.layer != case.trace.layers - 1:
+                return track
+            keep = rng.random(track.outputs.shape) < 0.6
+            return replace(
+                track, outputs=np.where(keep, track.outputs / np.float32(0.6), 0).astype(track.outputs.dtype)
+            )
+
+        return case.with_tracks(dropped)
+
+
+def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
+    """The one factor > 1 that every kept unit has, and the rows that it explains."""
+    rows = facts.expected >= 0
+    outputs = np.asarray(facts.outputs[np.arange(rows.size), np.maximum(facts.expected, 0)], dtype=np.float64)
+    final = facts.final.astype(np.float64)
+    kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
+    if kept.sum() < 3:
+        return None, rows
+    ratios: Array = outputs[kept] / final[kept]
+    scale = float(np.median(ratios))
+    if not np.isfinite(scale) or scale <= 1 + CLOSE:
+        return None, rows
+    fits = (outputs == 0) | (np.abs(outputs - scale * final) <= CLOSE * scale * np.abs(final))
+    explained = rows & fits.all(1)
+    dropped = ((outputs == 0) & (final != 0))[explained].any()
+    return (scale, explained) if dropped and explained[facts.off].all() else (None, rows)
+
+
+RULE = OutputDropout()

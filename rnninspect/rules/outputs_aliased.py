@@ -1,0 +1,67 @@
+"""Every step of a row holds its last output: one buffer was appended T times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.matching import same
+from rnninspect.report import Certainty
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Bools, Track
+
+
+class OutputsAliased(Rule):
+    name = "outputs-aliased"
+    summary = "every output step of a row equals its last: one buffer was appended for each step"
+    why = (
+        "A hand-written loop wrote each step into the same array and appended that array, so that all steps show what "
+        "the last one left. The state is right, and so is one step of the outputs."
+    )
+    fix = "copy_outputs"
+    needs = ("outputs",)
+    implies = ("padding-repeats-last-output", "padding-computed", "mask-hole")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        varies = _inputs_vary(case)
+        seen = []
+        for facts in case.facts:
+            long = facts.mask.sum(1) > 1
+            alike = facts.uniform & ~facts.final_zero & varies
+            if long.any() and alike[long].all():
+                seen.append(Seen(facts, alike))
+        certainty: Certainty = "proven" if case.batch is not None else "suspected"
+        yield from proposal(
+            self,
+            case,
+            seen,
+            "{rows}: every output step equals the last one, though the inputs vary: one buffer was kept for all steps",
+            kind="fact",
+            certainty=certainty,
+        )
+
+    def plant(self, case: Case) -> Case:
+        if not (case.trace.mask.sum(1) > 1).any() or case.trace.directions > 1:
+            raise CannotPlant("needs one direction and a row of two or more steps")
+
+        def aliased(track: Track) -> Track:
+            if track.outputs is None or track.final is None:
+                return track
+            return replace(track, outputs=np.repeat(track.final[:, None], track.outputs.shape[1], 1))
+
+        return case.with_tracks(aliased)
+
+
+def _inputs_vary(case: Case) -> Bools:
+    """`[B]`: rows whose real inputs are not all the same step (all rows, where inputs are not given)."""
+    rows = case.trace.batch_size
+    if case.batch is None:
+        return np.ones(rows, dtype=np.bool_)
+    inputs, mask = case.batch.inputs, case.batch.mask
+    return np.array([not same(inputs[b][mask[b]], inputs[b][mask[b]][:1]).all() for b in range(rows)])
+
+
+RULE = OutputsAliased()

@@ -1,0 +1,61 @@
+"""Two runs differ by rounding that grows with the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.comparison import is_drift, precision
+from rnninspect.report import Severity
+from rnninspect.rules.base import CannotPlant, Proposal, Rule
+from rnninspect.trace import Track
+
+
+class PrecisionDrift(Rule):
+    name = "precision-drift"
+    severity: Severity = "note"
+    summary = "two runs differ by rounding that grows with the steps and has no pattern in the lengths"
+    why = (
+        "Another precision, device, kernel or order of summation rounds otherwise, and a recurrence carries the "
+        "rounding on. It is no mistake; compare with a tolerance."
+    )
+    fix = "same_precision"
+    needs = ("outputs", "second dump")
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        differing = [d for d in case.differences if d.largest > 0]
+        if not differing or not all(is_drift(d) for d in differing):
+            return
+        largest = max(d.largest for d in differing)
+        pair = sorted({precision(o) for d in differing for o in (d.track.outputs, d.other.outputs) if o is not None})
+        rows = frozenset(
+            (d.track.layer, d.track.direction, int(b)) for d in differing for b in np.flatnonzero(d.first >= 0)
+        )
+        yield Proposal(
+            self.name,
+            f"the two dumps differ by at most {largest:.2g} over real steps, rounding of {' and '.join(pair)}; "
+            f"--atol {largest:.1e} would pass",
+            rows,
+            severity="note",
+            kind="fact",
+            evidence={"largest": largest, "precisions": pair},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if not any(t.outputs is not None and t.outputs.dtype == np.float32 for t in case.trace.tracks):
+            raise CannotPlant("needs float32 outputs")
+
+        def rounded(track: Track) -> Track:
+            if track.outputs is None or track.final is None:
+                return track
+            coarse = (track.outputs.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+            state = (track.final.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+            return replace(track, outputs=coarse, final=state)
+
+        return replace(case.with_tracks(rounded), other=case.trace)
+
+
+RULE = PrecisionDrift()
