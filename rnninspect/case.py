@@ -113,26 +113,36 @@ class Case:
 def choose_reading(readings: list[Reading], tolerance: Tolerance) -> tuple[Reading, tuple[Reading, ...]]:
     """The reading to use, and the others that fit the numbers as well.
 
-    The stated one (the first) wins unless its final states match nothing and another's match: fitting is the share of
-    rows whose final state equals some step of their own.
+    The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
+    rows whose final state equals some step of their own. A rival must also end where it should as often.
     """
     if len(readings) == 1:
         return readings[0], ()
-    scores = [_fit(reading, tolerance) for reading in readings]
-    best = max(scores)
-    used = 0 if scores[0] >= best or scores[0] >= 0.5 else scores.index(best)
-    rivals = tuple(r for i, r in enumerate(readings) if i != used and scores[i] >= scores[used] > 0)
+    fits = [_fit(reading, tolerance) for reading in readings]
+    best = max(fits, key=lambda f: f.anywhere)
+    used = 0 if fits[0].anywhere >= min(best.anywhere, 0.5) else fits.index(best)
+    own = fits[used]
+    rivals = tuple(
+        reading
+        for i, (reading, fit) in enumerate(zip(readings, fits, strict=True))
+        if i != used and fit.anywhere >= own.anywhere > 0 and fit.expected >= own.expected
+    )
     return readings[used], rivals
 
 
-def _fit(reading: Reading, tolerance: Tolerance) -> float:
-    """The mean over tracks of the share of rows that equal some step of their own row.
+@dataclass(frozen=True)
+class Fit:
+    """Shares of rows, the mean over tracks: whose state equals some step of their own row; the expected step."""
 
-    A track whose states cannot be compared does not count; a reading without any that can fits not at all.
-    """
-    shares = []
-    for track in reading.trace.tracks:
-        facts = measure(reading.trace, track, tolerance.rtol, tolerance.atol)
-        if facts is not None:
-            shares.append(float((facts.equal | facts.near).any(1).mean()))
-    return float(np.mean(shares)) if shares else 0.0
+    anywhere: float
+    expected: float
+
+
+def _fit(reading: Reading, tolerance: Tolerance) -> Fit:
+    """A track whose states cannot be compared does not count; a reading without any that can fits not at all."""
+    measured = (measure(reading.trace, t, tolerance.rtol, tolerance.atol) for t in reading.trace.tracks)
+    facts = [f for f in measured if f is not None]
+    if not facts:
+        return Fit(0.0, 0.0)
+    anywhere = np.mean([(f.equal | f.near).any(1).mean() for f in facts])
+    return Fit(float(anywhere), float(np.mean([(~f.off).mean() for f in facts])))

@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rnninspect import comparison
 from rnninspect.case import Case
 from rnninspect.report import SEVERITIES, Finding, NotChecked
 from rnninspect.rules.base import Place, Proposal, Rule, in_words, listed, places, rows_of
 
 UNEXPLAINED = "unexplained-state"
+UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not causes:
         findings.append(_unexplained(case, left))
+    if any(d.largest > 0 for d in case.differences) and not any(rules[p.rule].compares for p in kept):
+        findings.append(_unexplained_difference(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
     return Judgement(_merged(findings), skipped)
 
@@ -123,6 +127,24 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
             )
         merged[key] = f
     return list(merged.values())
+
+
+def _unexplained_difference(case: Case) -> Finding:
+    """Two dumps that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
+    worst = max(case.differences, key=lambda d: d.largest)
+    row, step, unit = worst.worst()
+    return Finding(
+        rule=UNEXPLAINED_DIFFERENCE,
+        severity="error",
+        certainty="suspected",
+        message=(
+            f"the two dumps differ by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit "
+            f"{unit} of {worst.track.name}: {comparison.in_words(case.differences)}"
+        ),
+        rows=sorted({int(b) for d in case.differences for b in np.flatnonzero(d.first >= 0)}),
+        evidence={"largest": worst.largest},
+        fix="",
+    )
 
 
 def _unexplained(case: Case, left: frozenset[Place]) -> Finding:

@@ -40,6 +40,6 @@ def of_dump(names: Iterable[str]) -> list[Convention]:
 
 
 def of_weights(names: Iterable[str]) -> list[Convention]:
-    """The conventions whose variable names these look like; empty where there is none."""
+    """The conventions whose variable names these look like, the likelier first; empty where there is none."""
     listed = tuple(names)
-    return [c for c in conventions().values() if c.owns_weights(listed)]
+    return sorted((c for c in conventions().values() if c.owns_weights(listed)), key=lambda c: c.borrows_names)

@@ -120,7 +120,8 @@ class Convention:
     """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared.
 
     `takes`: the cell attributes that its layers have. `activations`: by cell, the ones that may stand for tanh there;
-    a cell that is not listed takes any. `fixes`: the code that mends a mistake here, by the concept of the fix.
+    a cell that is not listed takes any. `borrows_names`: its variables are named as another framework's, which is the
+    likelier owner of a file. `fixes`: the code that mends a mistake here, by the concept of the fix.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Convention:
     zero_length: Literal["initial", "wrap"] = "initial"
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
+    borrows_names: bool = False
     fixes: Mapping[str, str] = {}
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:

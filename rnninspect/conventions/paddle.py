@@ -29,6 +29,7 @@ class Paddle(RowConvention):
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_ho)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
     rows = RowNames(projection="weight_ho", projection_by_unit=True)
+    borrows_names = True  # PyTorch's
     takes = frozenset({"activation"})
     activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
     facts = Facts(
@@ -100,8 +101,7 @@ class Paddle(RowConvention):
         return place_lists(slots, statement)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
-        """Only the layers' inner names; the flat ones are PyTorch's as well."""
-        return any(_CELL.fullmatch(name.replace("/", ".")) or re.search(r"weight_ho(_l\d+|$)", name) for name in names)
+        return any(re.search(r"(^|[/.])weight_(ih|hh|ho)(_l\d+(_reverse)?)?$", name) for name in names)
 
     def respell(self, name: str) -> str:
         """`0.cell_bw.weight_ih` is `weight_ih_l0_reverse`."""

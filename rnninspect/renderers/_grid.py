@@ -156,7 +156,7 @@ def _drawn_line(line: Line, units: list[int], whole: int, layout: Layout, view: 
         room = layout.width - len(head) - len(BETWEEN)
         note = next((words for words in line.note if len(words) <= room), line.note[-1][:room])
         return Text(f"{head}{BETWEEN}{note}", line.look.style)
-    drawn = Text(head, line.look.style or _text.QUIET)
+    drawn = Text.assemble((head, line.look.style or _text.QUIET))
     drawn.append(_columns(line.numbers, units, whole, layout, view), line.look.style)
     said = _said(line.look, layout.words)
     if said:

@@ -93,7 +93,7 @@ def _candidates(report: Report, rows: list[Row], view: View) -> list[Row]:
 
 def _heading(track: TrackReport, view: View) -> Text:
     """`layer 0 backward`, and a rule to the right edge."""
-    title = Text(f"layer {track.layer} {_text.clean(track.direction, view.ascii)}", _text.TITLE)
+    title = Text.assemble((f"layer {track.layer} {_text.clean(track.direction, view.ascii)}", _text.TITLE))
     if track.order in ORDERS:
         title.append(f"  {ORDERS[track.order]}", _text.QUIET)
     title.truncate(view.width)

@@ -44,6 +44,7 @@ class Rule:
 
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the packaged worked example that shows it: `single` or `bidirectional`.
+    `compares`: it explains what two dumps differ by.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Rule:
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
     example: Literal["single", "bidirectional"] = "single"
+    compares: bool = False
 
     def check(self, case: Case) -> Iterable[Proposal]:
         """The causes that this rule sees in the case; each reconstructs what it explains."""

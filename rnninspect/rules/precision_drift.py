@@ -24,6 +24,7 @@ class PrecisionDrift(Rule):
     )
     fix = "same_precision"
     needs = ("outputs", "second dump")
+    compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
         differing = [d for d in case.differences if d.largest > 0]
