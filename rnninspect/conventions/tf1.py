@@ -127,6 +127,7 @@ class TensorFlow1(ScopedConvention):
     def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
         """Variables of cells alone, where some scope is called a cell: a model has dense kernels too."""
         found = [s for s in super().scopes(arrays, statement) if any("kernel" in part for part in s.arrays)]
+        found = [s for s in found if not any("recurrent_kernel" in name for name in s.surplus)]  # Keras' cells
         cells = [s for s in found if re.search(r"cell\w*$", s.name) or set(s.arrays) & set(GRU_PARTS)]
         return tuple(cells or found)
 
