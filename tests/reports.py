@@ -128,6 +128,8 @@ def _measured(b: int, outputs: list[list[list[float]]], state: list[float], leng
     expected = None if length == 0 else 0 if direction == "backward" else length - 1
     equal = [t for t, step in enumerate(steps) if step == state]
     away = [max(abs(x - y) for x, y in zip(step, state, strict=True)) for step in steps]
+    away = [math.inf if math.isnan(far) else far for far in away]
+    second, first = sorted([*away, math.inf])[1::-1]
     zero = [t for t, step in enumerate(steps) if not any(step)]
     padded = steps[length:]
     nearest = expected if expected in equal else (equal or [min(range(len(steps)), key=away.__getitem__)])[0]
@@ -142,8 +144,8 @@ def _measured(b: int, outputs: list[list[list[float]]], state: list[float], leng
         steps=equal[:64],
         step_count=len(equal),
         nearest_step=nearest,
-        distance=None if math.isnan(away[nearest]) else away[nearest],
-        margin=None if equal else sorted(away)[1] - sorted(away)[0],
+        distance=away[nearest] if math.isfinite(away[nearest]) else None,
+        margin=second - first if math.isfinite(second) and not equal else None,
         padding="none" if not padded else "zero" if not any(map(any, padded)) else "computed",
         zero_steps=zero[:64],
         zero_count=len(zero),

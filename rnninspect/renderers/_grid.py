@@ -190,7 +190,7 @@ def _legend(blocks: list[Block], layout: Layout, view: View) -> list[Text]:
         mark.expected: "expected",
         mark.near: "near h",
         mark.nearest: "nearest",
-        mark.zero: "real, zero",
+        mark.zero: "all zero",
         mark.padding: "padding, zero",
         mark.filled: "padding, not zero",
         mark.nonfinite: "not finite",

@@ -26,9 +26,13 @@ class Look:
     brief: str = ""
 
 
-def small(number: float | None) -> str:
-    """A distance in three digits; `unknown` where it is not finite."""
-    return "unknown" if number is None else f"{number:.3g}"
+def off(distance: float | None) -> str:
+    """A distance in three digits.
+
+    >>> off(0.01234), off(None)
+    ('0.0123 off', 'no finite distance off')
+    """
+    return "no finite distance off" if distance is None else f"{distance:.3g} off"
 
 
 def is_padding(row: Row, step: int) -> bool:
@@ -48,6 +52,9 @@ def is_zero(row: Row, step: int, excerpt: Excerpt | None = None) -> bool:
 
 def look(row: Row, step: int, marks: Marks, others: list[int], excerpt: Excerpt | None = None) -> Look:
     """How one step is shown. `others`: rows elsewhere in the batch whose final state equals this step."""
+    blank = row.status == "no-evidence" and is_padding(row, step) and is_zero(row, step, excerpt)
+    if blank and not others:  # it equals the state, and so does every other blank step
+        return _plain(row, step, marks, excerpt)
     found = _equal(row, step, marks) or _expected(row, step, marks) or _nearest(row, step, marks)
     if others:
         return _claimed(found, others, marks)
@@ -73,19 +80,19 @@ def _expected(row: Row, step: int, marks: Marks) -> Look | None:
     if step != row.expected_step:
         return None
     if row.status == "near" and step == row.nearest_step:
-        away = small(row.distance)
-        return Look(marks.near, _text.OK, f"~ final_state.h[{row.row}], {away} off", f"~ h[{row.row}], {away}")
+        away = off(row.distance)
+        return Look(marks.near, _text.OK, f"~ final_state.h[{row.row}], {away}", f"~ h[{row.row}]")
     return Look(marks.expected, _text.HINT, f"should equal final_state.h[{row.row}]", "expected")
 
 
 def _nearest(row: Row, step: int, marks: Marks) -> Look | None:
     if step != row.nearest_step or row.steps or row.status not in ("near", "none"):
         return None
-    away = small(row.distance)
+    away = off(row.distance)
     if row.status == "near":
         style = _text.OK if row.expected_step is None else _text.BAD
-        return Look(marks.near, style, f"~ final_state.h[{row.row}], {away} off", f"~ h[{row.row}], {away}")
-    return Look(marks.nearest, _text.HINT, f"nearest, {away} off", "nearest")
+        return Look(marks.near, style, f"~ final_state.h[{row.row}], {away}", f"~ h[{row.row}]")
+    return Look(marks.nearest, _text.HINT, f"nearest, {away}", "nearest")
 
 
 def _claimed(found: Look | None, others: list[int], marks: Marks) -> Look:
@@ -101,13 +108,13 @@ def _claimed(found: Look | None, others: list[int], marks: Marks) -> Look:
 
 def _plain(row: Row, step: int, marks: Marks, excerpt: Excerpt | None) -> Look:
     zero, padding = is_zero(row, step, excerpt), is_padding(row, step)
+    if excerpt and any(place.split()[:2] == ["outputs", str(step)] for place in excerpt.nonfinite):
+        return Look(marks.nonfinite, _text.BAD, f"{'padding, ' if padding else ''}not finite", "not finite")
     if padding and zero:
         return Look(marks.padding, _text.QUIET, "padding", "padding")
     if padding:
         held = _PADDED.get(row.padding or "", "")
-        return Look(marks.filled, _text.QUIET, f"padding, {held}" if held else "padding", "padding")
-    if zero:
-        return Look(marks.zero, _text.FACT, "real step, all zero", "real, zero")
-    if excerpt and any(place.split()[:2] == ["outputs", str(step)] for place in excerpt.nonfinite):
-        return Look(marks.nonfinite, _text.BAD, "not finite", "not finite")
-    return Look()
+        return Look(marks.filled, _text.QUIET, f"padding, {held}" if held else "padding", "padding, not 0")
+    if zero and row.length is None:
+        return Look(marks.zero, _text.FACT, "all zero: padding or real", "all zero")
+    return Look(marks.zero, _text.FACT, "real step, all zero", "real, zero") if zero else Look()

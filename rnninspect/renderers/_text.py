@@ -20,7 +20,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 
 @dataclass(frozen=True)
 class Marks:
-    """One character each, except `more` and `gap` words."""
+    """One character each, `more` aside; only such as the usual terminal fonts have."""
 
     equal: str = "="
     wrong: str = "✗"
@@ -31,7 +31,7 @@ class Marks:
     padding: str = "·"
     filled: str = "•"
     nonfinite: str = "!"
-    gap: str = "⋮"
+    gap: str = "…"
     more: str = "…"
     ok: str = "✓"
     note: str = "i"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from rnninspect.renderers import _elide
-from rnninspect.renderers._steps import small
+from rnninspect.renderers._steps import off
 from rnninspect.report import Row
 
 Standing = Literal["good", "bad", "silent", "unknown"]
@@ -60,7 +60,7 @@ def judged(row: Row) -> str:
         case "no-evidence":
             return f"no evidence: {_silence(row)}"
         case "near" if wanted in (None, row.nearest_step):
-            return f"as expected, {small(row.distance)} off" if wanted is not None else f"{small(row.distance)} off"
+            return f"as expected, {off(row.distance)}" if wanted is not None else off(row.distance)
         case "match" | "ambiguous" if wanted is None:
             return "lengths not known" if row.length is None else ""
         case "ambiguous":
@@ -82,9 +82,9 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     """The nearest step where none is equal, what the padding holds, which real steps are all zero."""
     said = []
     if row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad":
-        said.append(f"nearest is step {row.nearest_step}, {small(row.distance)} off")
+        said.append(f"nearest is step {row.nearest_step}, {off(row.distance)}")
     if row.margin is not None and (verbose or row.status in ("near", "none")):
-        said.append(f"the next {small(row.margin)} farther" if row.margin else "others as near")
+        said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
         where = _elide.in_words(padded) if brief else _elide.steps_in_words(padded)
@@ -92,7 +92,8 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     zeros = _elide.runs(_elide.real_zeros(row, total))
     if zeros and row.padding != "absent":
         single = len(zeros) == 1 and zeros[0][1] - zeros[0][0] == 1
-        said.append(f"{_elide.steps_in_words(zeros)} {'is' if single else 'are'} zero but real")
+        which = "but real" if row.length is not None else "(padding or real)"
+        said.append(f"{_elide.steps_in_words(zeros)} {'is' if single else 'are'} zero {which}")
     return said
 
 
@@ -113,4 +114,7 @@ def tally(rows: Iterable[Row]) -> str:
         "unknown": "not compared",
     }
     said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
-    return ", ".join(said) if len(said) > 1 or not said else f"all {said[0].partition(' ')[2]}"
+    if len(said) != 1:
+        return ", ".join(said)
+    word = said[0].partition(" ")[2]
+    return "none as expected" if word == words["bad"] and known else f"all {word}"
