@@ -1,0 +1,3 @@
+"""`make.py` needs frameworks that the tests do not: it is run by hand."""
+
+collect_ignore = ["make.py"]
