@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Case:
     """The chosen reading and its rivals, what was measured, and whatever more was given.
 
     `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
-    they were given. `other`: the trace of a second dump of the same inputs.
+    they were given. `other`: the trace of a second dump of the same inputs. `memo`: what rules work out together.
     """
 
     reading: Reading
@@ -48,6 +49,7 @@ class Case:
     tolerance: Tolerance = field(default_factory=Tolerance)
     runner: Runner | None = None
     other: Trace | None = None
+    memo: dict[str, Any] = field(default_factory=dict, init=False)
 
     @property
     def trace(self) -> Trace:

@@ -1,0 +1,56 @@
+"""What the rules of wrongly converted weights share: each names one kind of change that mends the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rnninspect.case import Case
+from rnninspect.rules._conversions import mended, mended_by_two
+from rnninspect.rules._fitting import fitted_bias, fitted_clip, fitted_peepholes, follows_from_step_one
+from rnninspect.rules.base import CannotPlant, Place, Proposal, Rule
+from rnninspect.weights import Weights
+
+
+class WeightsRule(Rule):
+    """A rule that is seen by running the weights: the dump agrees with them only after a change."""
+
+    needs = ("outputs", "inputs", "weights")
+    compares = True
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        found = mended(case) or (None if explained_by_a_fit(case) else mended_by_two(case))
+        if found is None or self.name not in {c.rule for c in found.changes}:
+            return
+        words = " and ".join(c.words for c in found.changes)
+        yield Proposal(
+            self.name,
+            f"a run of these weights differs from the dump by {found.before:.2g}; with {words} by {found.after:.2g}",
+            everywhere(case),
+            kind="fact",
+            alternatives=found.also,
+            evidence={"before": found.before, "after": found.after, "change": words},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None:
+            raise CannotPlant("needs inputs and weights")
+        return replace(case, weights=self.spoil(case.weights))
+
+    def spoil(self, weights: Weights) -> Weights:
+        """The weights as the mistake leaves them."""
+        raise NotImplementedError
+
+
+def explained_by_a_fit(case: Case) -> bool:
+    """Whether one missing thing, or the state that rows began with, explains the difference already."""
+    if "explained_by_a_fit" not in case.memo:
+        fits = (fitted_bias, fitted_clip, fitted_peepholes)
+        case.memo["explained_by_a_fit"] = any(f(case) for f in fits) or bool(list(follows_from_step_one(case)))
+    return bool(case.memo["explained_by_a_fit"])
+
+
+def everywhere(case: Case) -> frozenset[Place]:
+    """Every row of every measured track."""
+    rows = range(case.trace.batch_size)
+    return frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in rows)

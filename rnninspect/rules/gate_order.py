@@ -1,0 +1,28 @@
+"""The gate blocks were taken in another framework's order."""
+
+from __future__ import annotations
+
+from rnninspect.rules._conversions import ordered
+from rnninspect.rules._weights import WeightsRule
+from rnninspect.rules.base import CannotPlant
+from rnninspect.weights import GATES, Weights
+
+
+class GateOrder(WeightsRule):
+    name = "gate-order"
+    summary = "one permutation of the gate blocks makes the weights give the dump's numbers"
+    why = (
+        "TensorFlow stacks i, j, f, o; PyTorch and Keras i, f, g, o; ONNX i, o, f, c. A kernel copied as a whole "
+        "has the right shape and the wrong gates."
+    )
+    fix = "reorder_gates"
+
+    def spoil(self, weights: Weights) -> Weights:
+        gates = len(GATES[weights.spec.cell])
+        if gates < 3:
+            raise CannotPlant("needs several gates")
+        order = (0, 2, 1, 3)[:gates]
+        return ordered(order)(weights)
+
+
+RULE = GateOrder()

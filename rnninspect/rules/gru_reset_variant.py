@@ -1,0 +1,28 @@
+"""The reset gate is applied before the recurrent product in one framework, after it in the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.rules._weights import WeightsRule
+from rnninspect.rules.base import CannotPlant
+from rnninspect.weights import Weights
+
+
+class GruResetVariant(WeightsRule):
+    name = "gru-reset-variant"
+    summary = "a GRU that resets on the other side of the recurrent product gives the dump's numbers"
+    why = (
+        "TensorFlow 1 and Keras' reset_after=False reset the state before the recurrent product (Cho et al. 2014 "
+        "v1); cuDNN, PyTorch and Keras' default after it. ONNX calls it linear_before_reset. Weights fit both and "
+        "mean different things."
+    )
+    fix = "reset_variant"
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell != "gru":
+            raise CannotPlant("needs a GRU")
+        return replace(weights, spec=replace(weights.spec, reset_after=not weights.spec.reset_after))
+
+
+RULE = GruResetVariant()

@@ -1,0 +1,26 @@
+"""A square kernel was read the wrong way round, or the two kernels were exchanged."""
+
+from __future__ import annotations
+
+from rnninspect.rules._conversions import each, turn_recurrent
+from rnninspect.rules._weights import WeightsRule
+from rnninspect.rules.base import CannotPlant
+from rnninspect.weights import Weights
+
+
+class KernelTransposed(WeightsRule):
+    name = "kernel-transposed"
+    summary = "transposing each gate's kernel, or exchanging the two, gives the dump's numbers"
+    why = (
+        "PyTorch stores [4H, F], Keras [F, 4H]: with as many features as units nothing but the numbers tells that "
+        "a transpose is missing, or that the input and recurrent kernels changed places."
+    )
+    fix = "transpose_kernel"
+
+    def spoil(self, weights: Weights) -> Weights:
+        if any(w.recurrent_kernel.shape[1] != w.recurrent_kernel.shape[2] for w in weights.layers):
+            raise CannotPlant("needs a square recurrent kernel")
+        return each(weights, turn_recurrent)
+
+
+RULE = KernelTransposed()

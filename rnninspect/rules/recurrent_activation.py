@@ -1,0 +1,27 @@
+"""Hard sigmoid against sigmoid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.rules._weights import WeightsRule
+from rnninspect.rules.base import CannotPlant
+from rnninspect.weights import Weights
+
+
+class RecurrentActivation(WeightsRule):
+    name = "recurrent-activation"
+    summary = "another recurrent activation gives the dump's numbers"
+    why = (
+        "Keras 1 and 2 used hard_sigmoid in the gates (clip(0.2 x + 0.5)), Keras 3 defines it as clip(x/6 + 0.5), "
+        "and everything else uses sigmoid. The weights do not say which."
+    )
+    fix = "set_recurrent_activation"
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell == "rnn":
+            raise CannotPlant("needs gates")
+        return replace(weights, spec=replace(weights.spec, recurrent_activation="hard_sigmoid"))
+
+
+RULE = RecurrentActivation()

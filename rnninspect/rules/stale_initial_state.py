@@ -1,0 +1,58 @@
+"""Step 0 follows from a state that nobody gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.case import Case
+from rnninspect.rules._conversions import mended
+from rnninspect.rules._fitting import follows_from_step_one
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.trace import Track
+
+
+class StaleInitialState(Rule):
+    name = "stale-initial-state"
+    summary = "the first step follows from a non-zero state that was not given: a state was carried over"
+    why = (
+        "A stateful layer was not reset, or the last batch's state was passed on: every row starts from another "
+        "row's past. All later steps are right given the first."
+    )
+    fix = "reset_state"
+    needs = ("outputs", "inputs", "weights")
+    compares = True
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if any(t.initial is not None for t in case.trace.tracks) or mended(case) is not None:
+            return
+        seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
+        yield from proposal(
+            self,
+            case,
+            seen,
+            "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: the "
+            "row started from another state, which is not in the dump",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
+            raise CannotPlant("needs inputs, weights and no initial state")
+        rng = np.random.default_rng(3)
+
+        def started(track: Track) -> Track:
+            if track.final is None:
+                return track
+            cell = None if track.cell is None else rng.normal(0, 0.5, track.cell.shape).astype(track.cell.dtype)
+            first = rng.uniform(-0.8, 0.8, track.final.shape).astype(track.final.dtype)
+            return replace(track, initial=first, initial_cell=cell)
+
+        ran = case.with_tracks(started).run(case.batch)
+        tracks = tuple(replace(t, initial=None, initial_cell=None) for t in ran.tracks)
+        return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+RULE = StaleInitialState()

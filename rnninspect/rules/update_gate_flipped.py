@@ -1,0 +1,26 @@
+"""z was taken for 1 - z."""
+
+from __future__ import annotations
+
+from rnninspect.rules._conversions import flip_update
+from rnninspect.rules._weights import WeightsRule
+from rnninspect.rules.base import CannotPlant
+from rnninspect.weights import Weights
+
+
+class UpdateGateFlipped(WeightsRule):
+    name = "update-gate-flipped"
+    summary = "z and 1 - z exchanged in the update gate give the dump's numbers"
+    why = (
+        "h' = (1-z) n + z h in most frameworks, z n + (1-z) h in the first GRU paper, Haiku and old Paddle. Moving "
+        "weights between them must negate the z block."
+    )
+    fix = "flip_update_gate"
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell != "gru":
+            raise CannotPlant("needs a GRU")
+        return flip_update(weights)
+
+
+RULE = UpdateGateFlipped()
