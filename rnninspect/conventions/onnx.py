@@ -34,7 +34,7 @@ class Onnx(ScopedConvention):
     separator = "."
     variables = "W, R, B, P"
     variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
-    takes = frozenset({"linear_before_reset", "clip", "input_forget"})
+    takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"})
     facts = Facts(
         framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",
         outputs="T D B H; layout=1: B T D H",

@@ -36,7 +36,7 @@ class TensorFlow1(ScopedConvention):
     variable = re.compile(
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
     )
-    takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation"})
+    takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation", "use_peepholes", "num_proj"})
     facts = Facts(
         framework="TensorFlow 1 `dynamic_rnn`",
         outputs="B T H; time_major: T B H",
