@@ -123,6 +123,8 @@ def _check(report: Report) -> None:
         if report.shape.get(name, -1) < 0:
             raise UnreadableError(f"not a whole report: shape lacks {name!r}, or it is negative")
     for t, track in enumerate(report.tracks):
+        if [row.row for row in track.rows] != list(range(len(track.rows))) or len(track.rows) != report.shape["batch"]:
+            raise UnreadableError(f"not a report: tracks[{t}].rows must be the batch's {report.shape['batch']} rows")
         for r, row in enumerate(track.rows):
             for name in ("real", "elsewhere"):
                 pairs: list[list[int]] = getattr(row, name)

@@ -236,3 +236,28 @@ def both_directions() -> Report:
                       certainty="suspected", alternatives=["backward-not-flipped"],
                       evidence={"would_decide": "inputs and weights"})  # fmt: skip
     return replace(report, shape=report.shape | {"layers": 2, "directions": 2}, findings=[found], verdict="findings")
+
+
+def against_a_reference() -> Report:
+    """The published table beside a second dump that differs from step 1 on in rows 0 and 2."""
+    worst = {"row": 2, "step": 1, "unit": 3, "value": -0.65035087, "reference": -0.6, "difference": 0.05035087}
+    track = {
+        "layer": 0,
+        "direction": "forward",
+        "first_differing_step": [1, None, 1],
+        "largest_by_step": [0.0, 0.05035087, 0.011],
+        "largest_padded": 0.25,
+        "nonfinite_places": 2,
+        "worst": worst,
+    }
+    found = {
+        "cause": "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel",
+        "largest": 0.05035087,
+        "smallest_passing_atol": 0.05035087,
+        "tracks": [track],
+    }
+    return replace(
+        worked_example(),
+        source={"path": "published.npz", "format": "npz", "arrays": {"outputs": [3, 3, 4], "lengths": [3]}},
+        comparison=found,
+    )

@@ -18,6 +18,7 @@ from reports import (
     a_finding,
     a_report,
     a_row,
+    against_a_reference,
     both_directions,
     lengths_ignored,
     many_rows,
@@ -112,6 +113,7 @@ REPORTS: list[Callable[[], Report]] = [
     not_finite,
     nothing_known,
     every_status,
+    against_a_reference,
 ]
 every_report = pytest.mark.parametrize("make", REPORTS)
 
@@ -177,6 +179,8 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
         (("tracks", 0, "excerpt", 2, "final"), [0.0], "excerpt[2].final must hold 4 units"),
         (("tracks", 0, "excerpt", 2, "cell"), [0.0] * 5, "excerpt[2].cell must hold at most 4 units"),
         (("tracks", 0, "excerpt", 2, "steps"), [2, 1, 0], "excerpt[2].steps must hold rising steps"),
+        (("shape", "batch"), 10**12, "tracks[0].rows must be the batch's 1000000000000 rows"),
+        (("tracks", 0, "rows", 1, "row"), 2, "tracks[0].rows must be the batch's 3 rows"),
         (("shape",), {"batch": 3}, "shape lacks 'steps'"),
         (("lengths",), {}, "lengths is {}, but must be a list"),
         (("reading",), {"used": math.inf}, "reading.used is inf, but must be finite numbers"),
@@ -517,6 +521,49 @@ def test_padding_before_the_data_and_holes_are_named() -> None:
     assert "length 2, real steps 0, 2" in text
     assert "padding zero: step 0" in text
     assert "padding zero: step 1, step 2 is zero but real" in text
+
+
+def test_a_second_dump_is_compared() -> None:
+    """The cause, the worst place with both values, which rows first differ where, and the tolerance that passes."""
+    shown = lines(against_a_reference())
+    for line in (
+        "  arrays      outputs [3, 3, 4], lengths [3]",
+        "    differs most at outputs[2, 1], unit 3: -0.65035087 against -0.6",
+        "    rows 0, 2 first differ at step 1; row 1 agrees",
+        "    by step  0: 0, 1: 0.05, 2: 0.011",
+        "    padded steps differ by up to 0.25",
+        "    2 steps are not finite in one or both",
+        "  --atol 0.0504 would pass",
+    ):
+        assert line in shown
+    assert any(line.startswith("against the reference  step 0 agrees") for line in shown)
+
+
+def leaves(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a report's JSON."""
+    keys = list(data) if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else []
+    return [path, *(leaf for key in keys for leaf in leaves(data[key], (*path, key)))] if path or keys else [path]
+
+
+BASE = replace(against_a_reference(), findings=[a_finding(evidence={"offset": -1, "would_decide": "inputs"})])
+PLACES = leaves(BASE.to_dict())[1:]
+ODD = [None, -1, 0, 10**9, 1.5, "x", "zero", "none", [], {}, [[1]], [1, None], {"a": {"b": [1]}}, True]
+
+
+@given(st.sampled_from(PLACES), st.sampled_from(ODD))
+def test_an_altered_report_is_refused_or_rendered(path: tuple[Any, ...], odd: Any) -> None:
+    """Whatever one place of a saved report holds instead, it is named as wrong or every format still works."""
+    data = json.loads(render(BASE, "json"))
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = odd
+    try:
+        report = load(data)
+    except UnreadableError:
+        return
+    for name, _ in renderers():
+        assert render(report, name, width=60, verbose=True).endswith("\n")
 
 
 def test_renderable_prints_as_it_renders() -> None:

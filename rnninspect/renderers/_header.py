@@ -12,15 +12,18 @@ from rnninspect.renderers.view import View
 from rnninspect.report import Report
 
 LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
-_NAMES = ("path", "file", "name", "dump", "batch")  # the entry of `source` that names it, most telling first
+PARTS = 8  # named things of the source that are listed
+KEY = 12  # letters of a line's name; a longer one is left out
+_NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `source` that names it, most telling first
 
 
 def header(report: Report, view: View) -> list[Text]:
     """A title, then one line each; entries that say nothing are left out."""
-    name, rest = _source(report.source, view)
+    name, rest, parts = _source(report.source, view)
     title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
     entries = [
         ("source", rest),
+        *parts,
         ("convention", _text.clean(report.convention, view.ascii)),
         ("reading", _reading(report, view)),
         ("also fits", _also_fit(report, view)),
@@ -37,20 +40,21 @@ def header(report: Report, view: View) -> list[Text]:
     return lines
 
 
-def _source(source: Mapping[str, Any], view: View) -> tuple[str, str]:
-    """The name of what was read, and the other entries in words."""
+def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple[str, str]]]:
+    """The name of what was read, its plain entries in words, and a line for each entry that holds named things."""
     key = next((key for key in _NAMES if isinstance(source.get(key), str)), None)
     name = "" if key is None else _text.clean(source[key], view.ascii)
-    rest = [f"{k} {_plain(v)}" for k, v in source.items() if k != key and v not in (None, "", [], {})]
-    return name, _text.clean(", ".join(rest), view.ascii)
+    others = {k: v for k, v in source.items() if k != key and v not in (None, "", [], {})}
+    rest = [f"{k} {v}" for k, v in others.items() if not isinstance(v, Mapping)]
+    parts = [(_text.clean(k, view.ascii), _listed(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
+    return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", said) for k, said in parts]
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(f"{k} {_plain(v)}" for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(_plain(v) for v in value)
-    return str(value)
+def _listed(named: Mapping[str, Any], view: View) -> str:
+    """The first of some named things, as `outputs [3, 3, 4], lengths [3]`."""
+    said = [f"{k} {v}" for k, v in list(named.items())[:PARTS]]
+    said += [f"and {len(named) - PARTS} more"] if len(named) > PARTS else []
+    return _text.clean(", ".join(said), view.ascii)
 
 
 def _reading(report: Report, view: View) -> str:
@@ -59,7 +63,8 @@ def _reading(report: Report, view: View) -> str:
 
 
 def _also_fit(report: Report, view: View) -> str:
-    return _text.clean("; ".join(map(str, report.reading.get("also_fit") or [])), view.ascii)
+    others = report.reading.get("also_fit")
+    return _text.clean("; ".join(map(str, others)), view.ascii) if isinstance(others, list) else ""
 
 
 def _shape(report: Report) -> str:

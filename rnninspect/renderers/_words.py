@@ -81,7 +81,8 @@ def _silence(row: Row) -> str:
 def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) -> list[str]:
     """The nearest step where none is equal, what the padding holds, which real steps are all zero."""
     said = []
-    if row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad":
+    lost = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
+    if lost and row.nearest_step is not None:
         said.append(f"nearest is step {row.nearest_step}, {off(row.distance)}")
     if row.margin is not None and (verbose or row.status in ("near", "none")):
         said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from rnninspect.renderers import _grid, _text, _words
+from rnninspect.renderers._comparison import comparison
 from rnninspect.renderers._findings import findings, not_checked
 from rnninspect.renderers._header import header
 from rnninspect.renderers._verdicts import row_verdicts, verdict
@@ -42,6 +43,7 @@ def renderable(report: Report, view: View) -> Group:
     lines = header(report, view)
     for track in report.tracks:
         lines += _track(report, track, rows, view)
+    lines += comparison(report, view)
     lines += [Text(), *verdict(report, view), *findings(report, view), *not_checked(report, view)]
     return Group(*lines)
 
