@@ -84,6 +84,7 @@ def test_merged_directions_are_not_split(mode: str) -> None:
     assert np.array_equal(dump["outputs"], right)
     got = read_back(keras, {**dump, "lengths": np.asarray(LENGTHS)}, said).trace
     assert [t.outputs for t in got.tracks] == [None, None]
+    assert "directions merged" in read_back(keras, dump, said).text
     assert all(np.array_equal(a.final, b.final) for a, b in zip(got.tracks, trace.tracks, strict=True))
     assert got.lengths is not None
 

@@ -50,7 +50,9 @@ def outputs_layout(
     by_row = array.transpose(1, 0, 2) if time_major else array
     letters = ("T B " if time_major else "B T ") + ("H" if count == 1 else "(D H)")
     if merged:
-        return Layout(letters.replace("(D H)", "H"), {}, shape=by_row.shape[:2])
+        return Layout(
+            letters.replace("(D H)", "H") + " (directions merged, not to be split)", {}, shape=by_row.shape[:2]
+        )
     units = array.shape[2] // count
     placed: Placed = {(layer, d): by_row[:, :, i * units : (i + 1) * units] for i, d in enumerate(directions)}
     return Layout(letters, placed, shape=by_row.shape[:2])
