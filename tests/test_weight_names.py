@@ -79,6 +79,25 @@ def test_names_as_frameworks_write_them(which: str) -> None:
     assert conventions.get(name) in conventions.of_weights(arrays)
 
 
+def test_cells_stacked_within_a_direction() -> None:
+    """Two MultiRNNCells in two directions: each layer reads its own direction, and the names say so again."""
+    tf1 = conventions.get("tf1")
+    arrays = {
+        f"bidirectional_rnn/{way}/multi_rnn_cell/cell_{k}/lstm_cell/{part}": np.full(shape, float(k))
+        for way in ("fw", "bw")
+        for k in (0, 1)
+        for part, shape in PARTS["tf1"](2 if k == 0 else 3)
+    }
+    weights = tf1.read_weights(arrays, Statement())
+    assert [(w.layer, w.direction, w.features) for w in weights.layers] == [
+        (0, "forward", 2),
+        (0, "backward", 2),
+        (1, "forward", 3),
+        (1, "backward", 3),
+    ]
+    assert set(tf1.write_weights(weights)) == set(arrays)
+
+
 def test_flax_compact_bidirectional_needs_to_be_stated() -> None:
     """Cells made inside a compact module carry no direction: stated, they pair up; else they are listed."""
     flax = conventions.get("flax")

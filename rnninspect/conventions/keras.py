@@ -34,6 +34,7 @@ WORDS = ("forward", "backward")
 
 class Keras(ScopedConvention):
     name = "keras"
+    stacks_directions = True  # Bidirectional around an RNN of stacked cells
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
     variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})
@@ -101,7 +102,7 @@ class Keras(ScopedConvention):
         "residual_apart": "summed = outputs + inputs  # beside the outputs; the state never holds the sum",
         "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one buffer",
         "one_run": "outputs, h, c = model(inputs)  # outputs and states from one call of one model",
-        "reset_state": "layer.reset_state()  # tf_keras: reset_states(); or save the initial_state=[h, c] with the dump",
+        "reset_state": "layer.reset_state()  # or save the initial_state=[h, c] that was used",
         "reorder_gates": "i, f, c, o = np.split(kernel, 4, axis=1)  # Keras' order; a GRU's is z, r, h",
         "set_forget_bias": "bias[units:2 * units] += 1  # where the other framework adds it at run time",
         "keep_both_biases": "bias = bias_ih + bias_hh  # a GRU with reset_after: np.stack([bias_ih, bias_hh])",

@@ -25,11 +25,13 @@ class ScopedConvention(Convention):
     """A framework whose weights are variables in scopes; the parts of reading that do not depend on which.
 
     `variable` matches a whole name (see `find_scopes`); `variables`: what names look like, for messages.
+    `stacks_directions`: cells can be stacked within one direction, so that a layer reads its own direction alone.
     """
 
     variable: re.Pattern[str]
     separator: str = "/"
     variables: str
+    stacks_directions: bool = False
 
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return attributes(self, spec)
@@ -183,16 +185,25 @@ def _check_chain(
             f"{_listing(convention, [scope for scope, _, _ in placed])}; "
             f"state --layers {depth}, or pick one with --weights-prefix"
         )
-    below: int | None = None
     for layer in range(depth):
-        level = [w for w in layers if w.layer == layer]
-        widths = {w.features for w in level}
-        if len(level) * depth != len(layers) or len(widths) > 1 or (below is not None and widths != {below}):
+        below, level = ([w for w in layers if w.layer == k] for k in (layer - 1, layer))
+        if len(level) * depth != len(layers) or not _reads(level, below, convention, statement):
             raise UserError(
                 "these weights hold several layers that are no stack: "
                 f"{_listing(convention, [scope for scope, _, _ in placed])}; pick one with --weights-prefix"
             )
-        below = sum(w.units for w in level) if statement.merge_mode == "concat" else level[0].units
+
+
+def _reads(
+    level: list[LayerWeights], below: list[LayerWeights], convention: ScopedConvention, statement: Statement
+) -> bool:
+    """Whether a layer reads what the one below returns; each direction its own where the framework stacks cells."""
+    widths = {w.features for w in level}
+    if not below:
+        return len(widths) == 1
+    if convention.stacks_directions and [w.features for w in level] == [w.units for w in below]:
+        return True
+    return widths == {sum(w.units for w in below) if statement.merge_mode == "concat" else below[0].units}
 
 
 def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> None:

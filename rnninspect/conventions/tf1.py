@@ -32,6 +32,7 @@ WORDS = ("fw", "bw")
 
 class TensorFlow1(ScopedConvention):
     name = "tf1"
+    stacks_directions = True  # bidirectional_dynamic_rnn around two MultiRNNCells
     variables = "…/lstm_cell/kernel, …/lstm_cell/bias, …/gru_cell/gates/kernel"
     variable = re.compile(
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
@@ -210,11 +211,15 @@ class TensorFlow1(ScopedConvention):
         return arrays
 
     def _scope(self, weights: Weights, w: LayerWeights) -> str:
+        """`stack_bidirectional_rnn` joins the directions between layers; MultiRNNCells in two directions do not."""
         cell = {"lstm": "lstm_cell", "gru": "gru_cell", "rnn": "basic_rnn_cell"}[weights.spec.cell]
-        root = (
-            f"bidirectional_rnn/{'bw' if w.direction == 'backward' else 'fw'}" if len(weights.directions) > 1 else "rnn"
-        )
-        return f"{root}/multi_rnn_cell/cell_{w.layer}/{cell}" if weights.depth > 1 else f"{root}/{cell}"
+        way = "bidirectional_rnn/" + WORDS[w.direction == "backward"] if len(weights.directions) > 1 else "rnn"
+        if weights.depth == 1:
+            return f"{way}/{cell}"
+        top = weights.at(weights.depth - 1, w.direction)
+        if len(weights.directions) > 1 and top.features != weights.at(weights.depth - 2, w.direction).units:
+            return f"stack_bidirectional_rnn/cell_{w.layer}/{way}/{cell}"
+        return f"{way}/multi_rnn_cell/cell_{w.layer}/{cell}"
 
     def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, statement)
