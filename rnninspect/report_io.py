@@ -10,15 +10,21 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from rnninspect.errors import UnreadableError
 from rnninspect.report import SCHEMA, Excerpt, Report, TrackReport
 
 R = TypeVar("R", bound=Report)
+Place = tuple[str | int, ...]
 
 
-def load(data: Any, kind: type[R] = Report) -> R:  # type: ignore[assignment]
+@overload
+def load(data: Any) -> Report: ...
+@overload
+def load(data: Any, kind: type[R]) -> R: ...
+def load(data: Any, kind: type[Report] = Report) -> Report:
     """The Report whose `to_dict()` is `data`; `kind` may be a subclass of Report.
 
     Raises UnreadableError, one line that names the place and what is wrong with it: no report at all, another schema,
@@ -31,28 +37,31 @@ def load(data: Any, kind: type[R] = Report) -> R:  # type: ignore[assignment]
             f"the report has schema {_seen(data['schema'])}, this version reads schema {SCHEMA}: render it with the "
             "version of rnninspect that made it"
         )
-    report: R = _record(data, kind, "")
+    report: Report = _record(data, kind, ())
     _check(report)
     return report
 
 
-def _record(data: Any, kind: type[Any], place: str) -> Any:
+def _record(data: Any, kind: Any, place: Place) -> Any:
     """One dataclass from one object; fields with a default may be missing."""
     if not isinstance(data, dict):
         raise _wrong(place, data, "an object")
-    hints = get_type_hints(kind)
-    missing = [f.name for f in dataclasses.fields(kind) if f.name not in data and _required(f)]
+    hints, required = _fields(kind)
+    missing = [name for name in required if name not in data]
     if missing:
-        raise UnreadableError(f"not a whole report: {place or 'it'} lacks {', '.join(missing)}")
-    known = [f.name for f in dataclasses.fields(kind) if f.name in data]
-    return kind(**{name: _value(data[name], hints[name], f"{place}.{name}".lstrip(".")) for name in known})
+        raise UnreadableError(f"not a whole report: {_named(place)} lacks {', '.join(missing)}")
+    return kind(**{name: _value(data[name], hint, (*place, name)) for name, hint in hints.items() if name in data})
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+@cache
+def _fields(kind: Any) -> tuple[dict[str, Any], list[str]]:
+    """The types of a dataclass' fields by name, and the fields that have no default."""
+    hints, fields, none = get_type_hints(kind), dataclasses.fields(kind), dataclasses.MISSING
+    required = [f.name for f in fields if f.default is none and f.default_factory is none]
+    return {f.name: hints[f.name] for f in fields}, required
 
 
-def _value(data: Any, hint: Any, place: str) -> Any:
+def _value(data: Any, hint: Any, place: Place) -> Any:
     """`data` as the type `hint` says."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -61,32 +70,32 @@ def _value(data: Any, hint: Any, place: str) -> Any:
         (hint,) = [h for h in inner if h is not type(None)]
         return _value(data, hint, place)
     if origin is Literal:
-        if data in inner and isinstance(data, str):
+        if isinstance(data, str) and data in inner:
             return data
         raise _wrong(place, data, f"one of {', '.join(inner)}")
     if origin is list:
         if not isinstance(data, list):
             raise _wrong(place, data, "a list")
-        return [_value(item, inner[0], f"{place}[{i}]") for i, item in enumerate(data)]
+        if all(type(item) is float for item in data) and inner[0] == float | None and _strict(data):
+            return data  # a line of numbers: most of a report, so it is not looked at one by one
+        return [_value(item, inner[0], (*place, i)) for i, item in enumerate(data)]
     if origin is dict:
         if not isinstance(data, dict):
             raise _wrong(place, data, "an object")
-        return {key: _value(item, inner[1], f"{place}.{key}") for key, item in data.items()}
+        return {key: _value(item, inner[1], (*place, key)) for key, item in data.items()}
     if dataclasses.is_dataclass(hint):
-        return _record(data, hint, place)  # type: ignore[arg-type]
+        return _record(data, hint, place)
     return _plain(data, hint, place)
 
 
-def _plain(data: Any, hint: Any, place: str) -> Any:
+def _plain(data: Any, hint: Any, place: Place) -> Any:
     """A string or a number; anything that strict JSON can say where the type is Any."""
-    if hint is Any:
-        return data if _strict(data) else _refuse(place, data)
     number = isinstance(data, (int, float)) and not isinstance(data, bool)
+    if (hint is Any or (hint is float and number)) and not _strict(data):
+        raise _wrong(place, data, "finite numbers")
     if hint is float and number:
-        return float(data) if _strict(data) else _refuse(place, data)
-    if hint is int and isinstance(data, int) and number:
-        return data
-    if hint is str and isinstance(data, str):
+        return float(data)
+    if hint is Any or (hint is int and isinstance(data, int) and number) or (hint is str and isinstance(data, str)):
         return data
     raise _wrong(place, data, {int: "a whole number", float: "a number", str: "a string"}[hint])
 
@@ -103,12 +112,16 @@ def _strict(data: Any) -> bool:
         return False
 
 
-def _refuse(place: str, data: Any) -> Any:
-    raise _wrong(place, data, "finite numbers")
+def _wrong(place: Place, data: Any, needed: str) -> UnreadableError:
+    return UnreadableError(f"not a report: {_named(place)} is {_seen(data)}, but must be {needed}")
 
 
-def _wrong(place: str, data: Any, needed: str) -> UnreadableError:
-    return UnreadableError(f"not a report: {place or 'it'} is {_seen(data)}, but must be {needed}")
+def _named(place: Place) -> str:
+    """`tracks[0].rows[1].steps`; keys that a file made up are shown as what they are."""
+    if not place:
+        return "it"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{ascii(part)[1:-1]}" for part in place)
+    return "".join(parts).removeprefix(".")
 
 
 def _seen(data: Any) -> str:
@@ -129,7 +142,7 @@ def _check(report: Report) -> None:
             for name in ("real", "elsewhere"):
                 pairs: list[list[int]] = getattr(row, name)
                 if any(len(pair) != 2 for pair in pairs):
-                    raise _wrong(f"tracks[{t}].rows[{r}].{name}", pairs, "pairs of whole numbers")
+                    raise _wrong(("tracks", t, "rows", r, name), pairs, "pairs of whole numbers")
         for e, excerpt in enumerate(track.excerpt):
             _check_excerpt(excerpt, track, f"tracks[{t}].excerpt[{e}]")
 
