@@ -146,6 +146,10 @@ class Convention:
         """
         raise NotImplementedError
 
+    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Options by their Python names out of what a file of this framework says about one layer."""
+        return {}
+
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         """Whether these look like this framework's variable names."""
         raise NotImplementedError

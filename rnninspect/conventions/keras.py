@@ -121,6 +121,15 @@ class Keras(ScopedConvention):
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
 
+    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A layer's config, as Keras 3 saves it: its `hard_sigmoid` is x / 6 + 0.5."""
+        known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "merge_mode")
+        words = {name: attributes[name] for name in known if attributes.get(name) is not None}
+        for name in ("activation", "recurrent_activation"):
+            if words.get(name) == "hard_sigmoid":
+                words[name] = "hard_sigmoid_keras3"
+        return words | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
+
     def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
         return "reversed" if statement.go_backwards and statement.direction != "bidirectional" else "time"
 

@@ -105,6 +105,14 @@ class Onnx(ScopedConvention):
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return gates.onnx_attributes(spec) | super().attributes(gates.without_activations(spec))
 
+    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """A node's attributes; without `layout` a node is time-major."""
+        known = ("activations", "activation_alpha", "activation_beta", "clip", "input_forget", "linear_before_reset")
+        words = {name: _text(attributes[name]) for name in known if attributes.get(name) is not None}
+        if "direction" in attributes:
+            words["direction"] = _text(attributes["direction"])
+        return words | {"time_major": not attributes.get("layout")}
+
     def state_batch_first(self, time_major: bool) -> bool:
         """`layout=1` puts the batch first in every array."""
         return not time_major
@@ -184,6 +192,13 @@ class Onnx(ScopedConvention):
                 if all(state is not None for state in states):
                     arrays[prefix + name] = np.stack(states, 0 if statement.time_major else 1)
         return arrays
+
+
+def _text(value: Any) -> Any:
+    """An attribute's strings as text; protobuf keeps them as bytes."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return [_text(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _directions(node: Scope) -> list[Scope]:

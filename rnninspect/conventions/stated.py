@@ -1,0 +1,35 @@
+"""What a weight file says about its own layers: an ONNX node's attributes, a Keras config, as options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rnninspect.conventions.base import Convention
+from rnninspect.errors import UserError
+
+
+def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Options by their Python names that the file states about the layers called `names` (`Weights.names`).
+
+    `attributes` are called `LAYER.attribute`, or `attribute` alone where the file holds one layer. Raises UserError
+    where layers differ in what one statement has to say of all of them.
+    """
+    parts = {part for name in names for part in re.split(r"[/.]", name)}
+    layers: dict[str, dict[str, Any]] = {}
+    for key, value in attributes.items():
+        layer, _, attribute = key.replace("/", ".").rpartition(".")
+        if not layer or layer.rpartition(".")[2] in parts:
+            layers.setdefault(layer, {})[attribute] = value
+    options: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    for layer, words in layers.items():
+        for option, value in convention.own_words(words).items():
+            if option in options and options[option] != value:
+                raise UserError(
+                    f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "
+                    "pick one layer with --weights-prefix"
+                )
+            options[option], source[option] = value, layer
+    return options
