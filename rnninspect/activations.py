@@ -1,0 +1,85 @@
+"""The activations that recurrent cells may have, in place, by the names that conventions use. Imports no torch.
+
+`hard_sigmoid` is clip(0.2 x + 0.5, 0, 1): Keras 1 and 2, tf_keras, Theano, ONNX. Keras 3 changed it to
+clip(x / 6 + 0.5, 0, 1), PyTorch's, here `hard_sigmoid_keras3`. Formulas and defaults of those with alpha and beta:
+the LSTM operator of the ONNX specification, "Changelog" opset 14, and the operators of the same names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnninspect.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, appendix
+
+
+@dataclass(frozen=True)
+class Activation:
+    """`apply(x, alpha, beta)` overwrites x with the formula and returns it; alpha and beta are the defaults."""
+
+    formula: str
+    apply: Callable[[Tensor, float, float], Tensor]
+    alpha: float = 0.0
+    beta: float = 0.0
+
+
+def _elu(x: Tensor, alpha: float, _: float) -> Tensor:
+    below = x.clamp(max=0).expm1_().mul_(alpha)
+    return x.clamp_(min=0).add_(below)
+
+
+def _leaky_relu(x: Tensor, alpha: float, _: float) -> Tensor:
+    below = x.clamp(max=0).mul_(alpha)
+    return x.clamp_(min=0).add_(below)
+
+
+def _softplus(x: Tensor, _: float, __: float) -> Tensor:
+    # max(x, 0) + log(1 + exp(-|x|)): exp cannot overflow.
+    tail = x.abs().neg_().exp_().log1p_()
+    return x.clamp_(min=0).add_(tail)
+
+
+def _linear_clip(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return x.mul_(alpha).add_(beta).clamp_(0, 1)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "sigmoid": Activation("1 / (1 + exp(-x))", lambda x, a, b: x.sigmoid_()),
+    "hard_sigmoid": Activation("clip(alpha x + beta, 0, 1)", _linear_clip, 0.2, 0.5),
+    "hard_sigmoid_keras3": Activation("clip(x / 6 + 0.5, 0, 1)", _linear_clip, 1 / 6, 0.5),
+    "tanh": Activation("tanh(x)", lambda x, a, b: x.tanh_()),
+    "scaled_tanh": Activation("alpha tanh(beta x)", lambda x, a, b: x.mul_(b).tanh_().mul_(a), 1.0, 1.0),
+    "relu": Activation("max(x, 0)", lambda x, a, b: x.relu_()),
+    "relu6": Activation("clip(x, 0, 6)", lambda x, a, b: x.clamp_(0, 6)),
+    "leaky_relu": Activation("x if x >= 0 else alpha x", _leaky_relu, 0.01),
+    "thresholded_relu": Activation("x if x > alpha else 0", lambda x, a, b: x.masked_fill_(x <= a, 0), 1.0),
+    "elu": Activation("x if x >= 0 else alpha (exp(x) - 1)", _elu, 1.0),
+    "selu": Activation("scale * elu(x, alpha)", lambda x, a, b: _elu(x, a, b).mul_(SELU_SCALE), SELU_ALPHA),
+    "silu": Activation("x sigmoid(x)", lambda x, a, b: x.mul_(x.sigmoid())),
+    "gelu": Activation("x (1 + erf(x / sqrt 2)) / 2", lambda x, a, b: x.mul_(x.mul(math.sqrt(0.5)).erf_().add_(1) / 2)),
+    "softsign": Activation("x / (1 + |x|)", lambda x, a, b: x.div_(x.abs().add_(1))),
+    "softplus": Activation("log(1 + exp(x))", _softplus),
+    "exponential": Activation("exp(x)", lambda x, a, b: x.exp_()),
+    "affine": Activation("alpha x + beta", lambda x, a, b: x.mul_(a).add_(b), 1.0, 0.0),
+    "linear": Activation("x", lambda x, a, b: x),
+}
+
+
+def activation(name: str, alpha: float | None = None, beta: float | None = None) -> Callable[[Tensor], Tensor]:
+    """The activation of that name as a function that overwrites its argument and returns it.
+
+    `alpha`, `beta`: None for the defaults. Raises UnknownNameError with the names there are.
+    """
+    if name not in ACTIVATIONS:
+        raise UnknownNameError("activation", name, list(ACTIVATIONS))
+    known = ACTIVATIONS[name]
+    a = known.alpha if alpha is None else alpha
+    b = known.beta if beta is None else beta
+    return lambda x: known.apply(x, a, b)
