@@ -1,0 +1,252 @@
+"""Runs a masked recurrence: layer by layer, direction by direction, as TensorFlow's `dynamic_rnn` defines it.
+
+A masked step carries the state over unchanged, so a pass only ever reads real steps: `reading` says which, in which
+order, and where the outputs go; a reader of `loop` reads them. The final state is gathered from
+the outputs, so that it is the bits of its step.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnninspect.batch import Batch
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
+from rnninspect.loop import Reader, make_reader
+from rnninspect.reading import Pack, pack, placement, read_order
+from rnninspect.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track
+from rnninspect.weights import CellSpec, LayerWeights, Weights
+
+Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def run(
+    batch: Batch,
+    weights: Weights,
+    *,
+    initial: Initial | None = None,
+    padding: PaddingPolicy = "zero",
+    zero_length: Literal["initial", "wrap"] = "initial",
+    order: TimeOrder = "time",
+    dtype: str | None = None,
+    device: str = "cpu",
+    keep_all: bool = True,
+) -> tuple[Track, ...]:
+    """Runs the layers of `weights` over a batch: a Track a layer and direction, bottom first, forward before backward.
+
+    Outputs are `[B, T, P]`, states `[B, P]`, c `[B, H]`. A layer reads the outputs of the layer below, forward and
+    backward side by side, in the inputs' time.
+
+    `initial`: (h `[B, P]`, c `[B, H]` or None) by layer and direction; zeros where there is none.
+    `padding`: what masked outputs hold. zero (also for `any`); repeat: the output before in the order read, zeros
+    before the first real step (Keras); computed: the cell runs on over the masked steps, read in the pass's own
+    direction, while the state is taken after the last real one (Flax).
+    `zero_length`: a row without a real step ends in its initial state, or, by `wrap`, where a run over its masked
+    steps ends (Flax indexes step -1).
+    `order`: how the outputs of backward tracks lie, as `trace.TimeOrder` says.
+    `dtype`: float64, float32, float16 or bfloat16, what everything is converted to and computed in; None for the
+    weights' own. numpy has no bfloat16: those outputs come back as float32, value for value.
+    `device`: torch's name for it. `keep_all`: every layer's outputs; else only the top layer's, None below it.
+
+    Raises ShapeError where batch, weights and initial states do not fit; UserError for a device that is not there.
+    """
+    _check(batch, weights, initial or {})
+    where = _Where(_dtype(weights, dtype), _device(device))
+    policy = _Policy(batch.mask, padding, zero_length, order)
+    directions = [d for d in DIRECTIONS if d in weights.directions]
+    tracks: list[Track] = []
+    with torch.inference_mode():
+        x = where.tensor(batch.inputs)
+        for layer in range(weights.depth):
+            top = layer == weights.depth - 1
+            passes = []
+            for direction in directions:
+                states = where.states((initial or {}).get((layer, direction)))
+                passes.append(_read(x, weights.spec, weights.at(layer, direction), policy, states, where))
+            tracks += [p.track(layer, policy, where, top or keep_all) for p in passes]
+            if not top:
+                x = torch.cat([p.outputs(policy, "time") for p in passes], dim=2)
+    return tuple(tracks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Policy:
+    """Which steps are real, and what becomes of the others."""
+
+    mask: Bools
+    padding: PaddingPolicy
+    zero_length: Literal["initial", "wrap"]
+    order: TimeOrder
+
+
+@dataclass(frozen=True, eq=False)
+class _Where:
+    """The dtype and device of a run: arrays to tensors and back."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def tensor(self, array: Array) -> Tensor:
+        """The array as a tensor; it shares memory where it can, and is never written to."""
+        native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        if native.dtype.kind == "f" and native.dtype.itemsize > 8:
+            native = native.astype(np.float64)
+        if native.dtype.kind in "bu":
+            native = native.astype(np.int64 if native.dtype.itemsize < 8 else np.float64)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not writable.*")  # files are mapped read-only
+            return torch.from_numpy(native).to(self.device, self.dtype)
+
+    def states(self, given: tuple[Array, Array | None] | None) -> tuple[Tensor | None, Tensor | None]:
+        """(h, c) as tensors, or None where nothing was given."""
+        h, c = given or (None, None)
+        return None if h is None else self.tensor(h), None if c is None else self.tensor(c)
+
+    def array(self, tensor: Tensor | None) -> Array | None:
+        """The tensor as an array; bfloat16 becomes float32."""
+        if tensor is None:
+            return None
+        shown = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return np.asarray(shown.cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What one track's passes gave: `steps` `[N + M + 1, P]`, the real steps, those beyond them, and a row of zeros."""
+
+    direction: Direction
+    order: Array
+    real: Pack
+    beyond: Pack
+    steps: Tensor
+    final: Tensor
+    cell: Tensor | None
+    initial: tuple[Tensor | None, Tensor | None]
+
+    def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
+        """`[B, T, P]`, the time axis as `stored` says."""
+        places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
+        flat = torch.from_numpy(places.reshape(-1)).to(self.steps.device)
+        return self.steps.index_select(0, flat).view(*policy.mask.shape, -1)
+
+    def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
+        stored = policy.order if self.direction == "backward" else "time"
+        h, c = (where.array(state) for state in self.initial)
+        final, cell = where.array(self.final), where.array(self.cell)
+        outputs = where.array(self.outputs(policy, stored)) if keep else None
+        return Track(layer, self.direction, outputs, final, cell, h, c, stored)
+
+
+def _read(
+    x: Tensor,
+    spec: CellSpec,
+    weights: LayerWeights,
+    policy: _Policy,
+    initial: tuple[Tensor | None, Tensor | None],
+    where: _Where,
+) -> _Pass:
+    """One layer in one direction. `x`: `[B, T, F]`."""
+    batch, steps, features = x.shape
+    counts, total = policy.mask.sum(1), np.full(batch, steps)
+    order = read_order(policy.mask, weights.direction)
+    if policy.padding == "computed":
+        ends = total
+    else:
+        ends = np.where((counts == 0) & (policy.zero_length == "wrap"), total, counts)
+    real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
+    count, past = real.index.size, beyond.index.size
+    out = x.new_zeros(count + past + 1, weights.units)
+    reader = make_reader(spec, weights, where.tensor, where.device)
+    x = x.reshape(batch * steps, features)
+    h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
+    c = None
+    if spec.cell == "lstm":
+        c = x.new_zeros(batch, weights.cell_units) if initial[1] is None else initial[1].clone()
+    _advance(reader, x, real, h, c, out[:count])
+    if past:
+        # The run past the real steps starts from their states, and leaves them as they are but where a row has none.
+        on_h, on_c = h.clone(), None if c is None else c.clone()
+        _advance(reader, x, beyond, on_h, on_c, out[count:-1])
+        if policy.zero_length == "wrap":
+            empty = torch.from_numpy(np.flatnonzero(counts == 0)).to(x.device)
+            h[empty] = on_h[empty]
+            if c is not None and on_c is not None:
+                c[empty] = on_c[empty]
+    return _Pass(weights.direction, order, real, beyond, out, h, c, initial)
+
+
+def _advance(reader: Reader, x: Tensor, steps: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> None:
+    """Reads a pack, writes its outputs to `out` `[N, P]`, and moves the states `[B, …]` of its rows on in place."""
+    if not steps.sizes:
+        return
+    rows = torch.from_numpy(steps.rows).to(x.device)
+    after = reader.run(x, steps, h.index_select(0, rows), None if c is None else c.index_select(0, rows), out)
+    h[rows] = out.index_select(0, torch.from_numpy(steps.last).to(x.device))
+    if c is not None and after is not None:
+        c[rows] = after
+
+
+def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
+    """Raises ShapeError where the parts of a run do not fit each other."""
+    if batch.inputs.ndim != 3 or 0 in batch.inputs.shape:
+        raise ShapeError(
+            f"inputs are {batch.inputs.shape}: a run needs [B, T, F] with at least one row, step and feature"
+        )
+    rows, steps, features = batch.inputs.shape
+    if batch.mask.shape != (rows, steps):
+        raise ShapeError(f"mask is {batch.mask.shape}, but the inputs have {rows} rows and {steps} steps")
+    for layer in range(weights.depth):
+        for direction in weights.directions:
+            w = weights.at(layer, direction)
+            if w.features != features:
+                below = "the inputs have" if layer == 0 else f"layer {layer - 1} gives"
+                raise ShapeError(
+                    f"layer {layer} {direction} has weights for {w.features} features a step, but {below} {features}"
+                )
+        features = sum(weights.at(layer, direction).units for direction in weights.directions)
+    for (layer, direction), (h, c) in initial.items():
+        try:
+            w = weights.at(layer, direction)
+        except KeyError:
+            raise ShapeError(
+                f"an initial state is given for layer {layer} {direction}, which the weights do not have"
+            ) from None
+        for name, state, units in (("h", h, w.units), ("c", c, w.cell_units)):
+            if state is not None and state.shape != (rows, units):
+                raise ShapeError(
+                    f"the initial {name} of layer {layer} {direction} is {state.shape}; it must be {(rows, units)}"
+                )
+
+
+def _dtype(weights: Weights, name: str | None) -> torch.dtype:
+    if name is None:
+        own = str(np.result_type(*(w.input_kernel for w in weights.layers)))
+        return DTYPES.get(own, torch.float64 if own == "longdouble" else torch.float32)
+    if name not in DTYPES:
+        raise UnknownNameError("dtype", name, list(DTYPES))
+    return DTYPES[name]
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, after one value was put there; UserError says which there are."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        known += ["mps"] if torch.backends.mps.is_available() else []
+        raise UserError(f"device {name!r} is not available here; available: {', '.join(known)}") from None
+    return device

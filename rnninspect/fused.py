@@ -1,0 +1,173 @@
+"""Cells that torch has a kernel for, run by that kernel over whole sequences.
+
+`packed` hands torch every step's rows back to back, as `pack_padded_sequence` would: exact for every such cell.
+
+`chunked` is faster where torch runs an unpacked LSTM through oneDNN. The batch is cut in time into a few rectangles
+of rows that go on; what a rectangle holds past the end of a row is padding, and padding must leave c alone. So the
+inputs get one more feature, 1 at padding and 0 elsewhere, whose weights shut the input gate and open the forget gate
+altogether: there f = 1 and i = 0 to the last bit, and c' = 1 * c + 0 * g. The final c of a row that ended inside a
+rectangle comes out of its far side unchanged, and its h is gathered from the outputs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnninspect.cells import Make
+from rnninspect.reading import Pack
+from rnninspect.weights import CellSpec, LayerWeights
+
+# A rectangle is closed when it would compute more padding than this, in rows x steps: what one more call costs in
+# oneDNN, which reorders the weights each time (they are reread for every row and step, so sizes cancel out).
+# Measured on 2 cores of a Zen 1, ms, for 0 / 50 / 200 / 1000: 32x50x128x128 11.4 / 7.5 / 7.8 / 10.2, 64x200x256x256
+# 149 / 127 / 131 / 145, 128x100x512x512 502 / 423 / 440 / 512, 8x1000x64x64 21 / 20 / 20 / 22.
+WORTH_A_CALL = 64
+
+_MKLDNN: Any = torch.backends.mkldnn
+
+
+def kernel_name(spec: CellSpec, weights: LayerWeights) -> str | None:
+    """The torch function that computes this cell (`lstm`, `gru`, `rnn_tanh`, `rnn_relu`), or None."""
+    if spec.gate_clip is not None:
+        return None
+    if spec.cell == "rnn":
+        return f"rnn_{spec.activation}" if spec.activation in ("tanh", "relu") else None
+    if (spec.recurrent_activation, spec.activation) != ("sigmoid", "tanh"):
+        return None
+    if spec.cell == "gru":
+        return "gru" if spec.reset_after else None
+    plain = spec.output_activation == "tanh" and spec.cell_clip is None and not spec.input_forget
+    whole = weights.peepholes is None and (spec.proj_clip is None or weights.projection is None)
+    return "lstm" if plain and whole else None
+
+
+class FusedCell:
+    """One layer's weights in one direction, as torch's kernels take them. Only for cells that `kernel_name` knows."""
+
+    def __init__(self, spec: CellSpec, weights: LayerWeights, make: Make) -> None:
+        self.name = str(kernel_name(spec, weights))
+        bias = make(weights.bias).clone()
+        if spec.cell == "lstm":
+            bias[1] += spec.forget_bias
+        given = weights.recurrent_bias
+        self.kernel = make(weights.input_kernel).transpose(1, 2).flatten(0, 1).contiguous()
+        self.others = [
+            make(weights.recurrent_kernel).transpose(1, 2).flatten(0, 1).contiguous(),
+            bias.flatten(),
+            torch.zeros_like(bias).flatten() if given is None else make(given).flatten(),
+        ]
+        self.projected = weights.projection is not None
+        if weights.projection is not None:
+            self.others.append(make(weights.projection).t().contiguous())
+
+    def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
+        """Reads the pack. `x`: `[B*T, F]`; `h` `[R, P]`, `c` `[R, H]` or None: the rows' states before.
+
+        `out`: `[N, P]`, overwritten with the outputs. Returns c after each row's last step, `[R, H]`, or None.
+        """
+        if c is None or self.projected or not _has_onednn(x):
+            return self.packed(x, pack, h, c, out)
+        after = self.chunked(x, pack, h, c, out)
+        last = torch.from_numpy(pack.last)
+        if not out.index_select(0, last).isfinite().all():
+            return self.packed(x, pack, h, c, out)  # 0 * NaN is NaN: a closed gate does not keep NaN out of c
+        return after
+
+    def packed(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
+        """torch's kernel for packed sequences."""
+        data = x.index_select(0, torch.from_numpy(pack.index).to(x.device))
+        state = h[None] if c is None else (h[None], c[None])
+        weights = [self.kernel, *self.others]
+        with _exact(x.device):
+            result = getattr(torch, self.name)(
+                data, torch.tensor(pack.sizes), state, weights, True, 1, 0.0, False, False
+            )
+        out.copy_(result[0])
+        after: Tensor | None = None if c is None else result[2][0]
+        return after
+
+    def chunked(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor, out: Tensor) -> Tensor:
+        """torch's kernel for unpacked sequences, on rectangles."""
+        cuts = rectangles(pack.sizes, WORTH_A_CALL)
+        kernel, mark = self.kernel, None
+        if any(pack.sizes[start] != pack.sizes[stop - 1] for start, stop in cuts):
+            kernel, mark = self._with_mark(), x.new_zeros(x.shape[1] + 1)
+            mark[-1] = 1
+        weights, index, after, position = [kernel, *self.others], torch.from_numpy(pack.index), c.clone(), 0
+        for start, stop in cuts:
+            sizes = pack.sizes[start:stop]
+            rows, count = sizes[0], sum(sizes)
+            block = x.index_select(0, index[position : position + count])
+            real = None
+            if mark is not None:
+                block = torch.nn.functional.pad(block, (0, 1))
+            if count < rows * len(sizes):
+                assert mark is not None
+                real = _real_places(sizes)
+                whole = mark.repeat(rows * len(sizes), 1)
+                block = whole.index_copy_(0, real, block)
+            state = (h[None, :rows].contiguous(), after[None, :rows].contiguous())
+            outputs, ends, cells = torch.lstm(
+                block.view(len(sizes), rows, -1), state, weights, True, 1, 0.0, False, False, False
+            )
+            flat, target = outputs.flatten(0, 1), out[position : position + count]
+            target.copy_(flat if real is None else flat.index_select(0, real))
+            h, after[:rows] = ends[0], cells[0]
+            position += count
+        return after
+
+    def _with_mark(self) -> Tensor:
+        """The kernel `[4H, F + 1]` with the padding's weights: far beyond what any state could add to a gate."""
+        units = self.kernel.shape[0] // 4
+        far = torch.finfo(self.kernel.dtype).max ** 0.5
+        column = self.kernel.new_zeros(4 * units, 1)
+        column[:units], column[units : 2 * units] = -far, far
+        return torch.cat([self.kernel, column], 1)
+
+
+def rectangles(sizes: list[int], worth: int) -> list[tuple[int, int]]:
+    """Cuts steps, of which `sizes[t]` rows go on, into ranges that compute at most `worth` rows x steps of padding.
+
+    Cuts lie where rows end. `sizes` falls or stays.
+
+    >>> rectangles([3, 3, 2, 1, 1, 1], 2)
+    [(0, 3), (3, 6)]
+    """
+    cuts = [t for t in range(1, len(sizes)) if sizes[t] != sizes[t - 1]]
+    starts, waste = [0], 0
+    for cut, stop in pairwise([*cuts, len(sizes)]):
+        more = (stop - cut) * (sizes[starts[-1]] - sizes[cut])
+        waste += more
+        if waste > worth:
+            starts.append(cut)
+            waste = 0
+    return list(pairwise([*starts, len(sizes)]))
+
+
+def _real_places(sizes: list[int]) -> Tensor:
+    """Where in a rectangle of `sizes[0]` rows, laid out step by step, the real steps are."""
+    grid = torch.arange(sizes[0])[None, :] < torch.tensor(sizes)[:, None]
+    return grid.flatten().nonzero()[:, 0]
+
+
+def _has_onednn(x: Tensor) -> bool:
+    """Whether torch runs an unpacked LSTM on `x` through oneDNN."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and bool(_MKLDNN.is_available())
+
+
+@contextlib.contextmanager
+def _exact(device: torch.device) -> Iterator[None]:
+    """On a GPU: products in full float32, and no word on weights that cuDNN has to lay out anew."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk.*")
+        yield
