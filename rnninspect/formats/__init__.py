@@ -1,0 +1,149 @@
+"""Bytes <-> named arrays. A new file with a NAME is a new format; no format knows a framework."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import pkgutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
+from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.trace import Array
+
+HEAD = 4096  # bytes that tell a format
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: its suffixes, the extra that it needs, and the module that reads and perhaps writes it."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    extra: str | None
+    summary: str
+    module: ModuleType
+
+    @property
+    def writes(self) -> bool:
+        return hasattr(self.module, "write")
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Every format of this folder, by name."""
+    found = []
+    for item in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{item.name}")
+        if hasattr(module, "NAME"):
+            found.append(Format(module.NAME, module.SUFFIXES, module.EXTRA, module.SUMMARY, module))
+    return tuple(sorted(found, key=lambda f: f.name))
+
+
+def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None) -> NamedArrays:
+    """The arrays of a file, of `FILE#member`, or of `-` (stdin). Content decides the format, then the suffix.
+
+    Raises UnreadableError (missing, empty, truncated, pickled, unknown), ShapeError (arrays that hold no numbers) and
+    UnknownNameError (a member that is not there).
+    """
+    path, member = _split(os.fspath(source))
+    if path == "-":
+        raw = (stdin or sys.stdin.buffer).read()
+        read = _read(io.BytesIO(raw), raw[:HEAD], "stdin", "")
+    else:
+        file = Path(path)
+        read = _read(file, _head(file), path, file.name)
+    bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
+    if bad:
+        raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
+    return read if member is None else _member(read, member)
+
+
+def _split(source: str) -> tuple[str, str | None]:
+    """`FILE#member` in two, unless a file of that whole name exists."""
+    if "#" not in source or os.path.exists(source):
+        return source, None
+    path, _, member = source.rpartition("#")
+    return path, member
+
+
+def _head(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"{path}: it is a folder; name a file")
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except FileNotFoundError:
+        raise UnreadableError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _read(source: Path | BinaryIO, head: bytes, name: str, suffixed: str) -> NamedArrays:
+    if not head:
+        raise UnreadableError(f"{name}: it is empty")
+    fits = [f for f in formats() if f.module.sniff(head)]
+    named = [f for f in formats() if suffixed.endswith(f.suffixes)]
+    chosen = next((f for f in named if f in fits), None) or next(iter(fits), None) or next(iter(named), None)
+    if chosen is None:
+        known = ", ".join(f.name for f in formats())
+        raise UnreadableError(f"{name}: of no known format ({known})")
+    read: NamedArrays = chosen.module.read(source, name)
+    return read
+
+
+def _member(read: NamedArrays, member: str) -> NamedArrays:
+    """One array, or the group of arrays whose names begin with `member.` or `member/`, without that prefix."""
+    if member in read.arrays:
+        return replace(read, arrays={member: read.arrays[member]}, source=f"{read.source}#{member}")
+    group = {n[len(member) + 1 :]: a for n, a in read.arrays.items() if n.startswith((f"{member}.", f"{member}/"))}
+    if not group:
+        raise UnknownNameError(f"member of {read.source}", member, [n for n in read.arrays if n != ANONYMOUS])
+    return replace(read, arrays=group, source=f"{read.source}#{member}")
+
+
+def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO | None = None) -> None:
+    """Writes arrays in the format of the suffix (.npz by default; `-` is .npz on stdout), whole or not at all."""
+    if target == "-":
+        buffer = io.BytesIO()
+        _writer(".npz").module.write(dict(arrays), buffer)
+        stream = stdout or sys.stdout.buffer
+        stream.write(buffer.getvalue())
+        stream.flush()
+        return
+    path = Path(target)
+    writer = _writer(path.suffix or ".npz")
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            part = Path(file.name)
+            try:
+                writer.module.write(dict(arrays), file)
+            except BaseException:
+                part.unlink()
+                raise
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    except OSError as error:
+        raise UnreadableError(f"cannot write {target}: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _writer(suffix: str) -> Format:
+    writers = [f for f in formats() if f.writes]
+    for known in writers:
+        if suffix in known.suffixes:
+            return known
+    raise UnknownNameError("format to write", suffix, [s for f in writers for s in f.suffixes])

@@ -1,0 +1,49 @@
+"""NDJSON: one sequence a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+from rnninspect.errors import UnreadableError
+from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.json_ import _text
+from rnninspect.formats.nested import from_nested, is_ragged
+
+NAME = "ndjson"
+SUFFIXES = (".ndjson", ".jsonl")
+EXTRA: str | None = None
+SUMMARY = "one sequence a line, as a list of steps"
+
+
+def sniff(head: bytes) -> bool:
+    """Two lines or more, of which the first is a whole list or object."""
+    first, newline, rest = head.partition(b"\n")
+    if not newline or not rest.strip():
+        return False
+    try:
+        return isinstance(json.loads(first), (list, dict))
+    except ValueError:
+        return False
+
+
+def read(source: Path | BinaryIO, name: str) -> NamedArrays:
+    """All lines as one batch, padded, with their lengths; UnreadableError names every bad line."""
+    rows, bad = [], []
+    for number, line in enumerate(_text(source, name).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            bad.append(number)
+            continue
+        rows.append(row.get("inputs", row.get("sequence")) if isinstance(row, dict) else row)
+        if not isinstance(rows[-1], list):
+            bad.append(number)
+    if bad:
+        shown = ", ".join(map(str, bad[:20]))
+        raise UnreadableError(f"{name}: line {shown}: a list of steps is needed (or an object with 'inputs')")
+    notes = (f"{len(rows)} lines: lengths derived, padded with zeros",) if is_ragged(rows) else ()
+    return NamedArrays(from_nested(rows, name), name, NAME, notes=notes)

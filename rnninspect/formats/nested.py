@@ -1,0 +1,88 @@
+"""Nested lists and objects of JSON -> named arrays: rectangular or ragged, with the place of every fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnninspect.errors import ShapeError
+from rnninspect.formats.base import ANONYMOUS
+from rnninspect.trace import Array
+
+
+def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Array]:
+    """Named arrays from lists and objects; names of nested objects are joined by dots.
+
+    Ragged sequences are padded with zeros and their `lengths` derived, unless the object states them.
+
+    >>> from_nested([[1, 2, 3], [4]], "x")["lengths"]
+    array([3, 1])
+    """
+    if not isinstance(data, dict):
+        array, lengths = _array(data, source, name)
+        return {name: array} if lengths is None else {name: array, "lengths": lengths}
+    found: dict[str, Array] = {}
+    derived: Array | None = None
+    for key, value in data.items():
+        own = f"{name}.{key}" if name else str(key)
+        if isinstance(value, dict):
+            found |= from_nested(value, source, own)
+            continue
+        found[own], lengths = _array(value, source, own)
+        derived = lengths if lengths is not None else derived
+    if derived is not None and "lengths" not in found:
+        found["lengths"] = derived
+    return found
+
+
+def is_ragged(data: Any) -> bool:
+    """Whether the rows of a list (or of an object's lists) have different numbers of steps."""
+    if isinstance(data, dict):
+        return any(is_ragged(v) for v in data.values())
+    if not isinstance(data, list) or not data or not all(isinstance(row, list) for row in data):
+        return False
+    return len({len(row) for row in data}) > 1
+
+
+def _array(data: Any, source: str, name: str) -> tuple[Array, Array | None]:
+    """The array, and the lengths of its rows where they are ragged."""
+    place = f"{source}: {name}" if name else source
+    _only_numbers(data, place, "")
+    if not is_ragged(data):
+        try:
+            return np.asarray(data), None
+        except ValueError:
+            raise ShapeError(_uneven(data, place)) from None
+    lengths = np.array([len(row) for row in data])
+    steps = [np.asarray(step) for row in data for step in row]
+    shapes = {step.shape for step in steps}
+    if len(shapes) > 1:
+        raise ShapeError(_uneven(data, place))
+    shape = shapes.pop() if shapes else ()
+    padded = np.zeros((len(data), int(lengths.max()), *shape), dtype=np.result_type(*steps) if steps else float)
+    for b, row in enumerate(data):
+        if row:
+            padded[b, : len(row)] = row
+    return padded, lengths
+
+
+def _only_numbers(data: Any, place: str, path: str) -> None:
+    if isinstance(data, list):
+        for i, item in enumerate(data):
+            _only_numbers(item, place, f"{path}[{i}]")
+    elif isinstance(data, (bool, int, float)):
+        return
+    else:
+        what = "an object" if isinstance(data, dict) else "null" if data is None else f"the text {data!r}"
+        raise ShapeError(f"{place}{path} is {what}; numbers are needed")
+
+
+def _uneven(data: Any, place: str) -> str:
+    """Which rows have steps of another number of features than most."""
+    counts = [[len(step) if isinstance(step, list) else 0 for step in row] for row in data if isinstance(row, list)]
+    flat = [n for row in counts for n in row]
+    usual = max(set(flat), key=flat.count) if flat else 0
+    bad = [f"row {b} step {t} has {n}" for b, row in enumerate(counts) for t, n in enumerate(row) if n != usual]
+    shown = ", ".join(bad[:20]) + (f" (and {len(bad) - 20} more)" if len(bad) > 20 else "")
+    return f"{place}: steps have different numbers of features: {shown or 'the nesting is uneven'}, most have {usual}"

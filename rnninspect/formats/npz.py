@@ -1,0 +1,78 @@
+"""`.npz`: named arrays in a zip; members that are stored uncompressed are memory-mapped where they lie."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from rnninspect.errors import UnreadableError
+from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.npy import why
+from rnninspect.trace import Array
+
+NAME = "npz"
+SUFFIXES = (".npz",)
+EXTRA: str | None = None
+SUMMARY = "named numpy arrays; uncompressed members memory-mapped"
+
+LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
+
+
+def sniff(head: bytes) -> bool:
+    """A zip whose first member is an .npy file."""
+    if not head.startswith(b"PK\x03\x04") or len(head) < LOCAL_HEADER:
+        return False
+    length = struct.unpack("<H", head[26:28])[0]
+    return head[LOCAL_HEADER : LOCAL_HEADER + length].endswith(b".npy")
+
+
+def read(source: Path | BinaryIO, name: str) -> NamedArrays:
+    """Every member by its name without `.npy`; UnreadableError names the member that cannot be read."""
+    arrays: dict[str, Array] = {}
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for info in archive.infolist():
+                if info.filename.endswith(".npy"):
+                    arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, struct.error):
+        raise UnreadableError(f"{name}: it is damaged or truncated; save it again") from None
+    return NamedArrays(arrays, name, NAME)
+
+
+def _member(source: Path | BinaryIO, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
+    try:
+        if isinstance(source, Path) and info.compress_type == zipfile.ZIP_STORED:
+            mapped = _mapped(source, info)
+            if mapped is not None:
+                return mapped
+        with archive.open(info) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except ValueError as error:
+        raise UnreadableError(f"{name}: {info.filename.removesuffix('.npy')}: {why(error)}") from None
+
+
+def _mapped(path: Path, info: zipfile.ZipInfo) -> Array | None:
+    """The array as a memory map of the archive itself, or None where it is empty or cannot be mapped."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(LOCAL_HEADER)
+        name_length, extra_length = struct.unpack("<HH", header[26:30])
+        file.seek(info.header_offset + LOCAL_HEADER + name_length + extra_length)
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+        offset = file.tell()
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if dtype.hasobject or not size or offset + size > path.stat().st_size:
+        return None
+    mapped: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
+    return mapped
+
+
+def write(arrays: dict[str, Array], target: BinaryIO) -> None:
+    """Writes every array, uncompressed, so that readers can map them."""
+    np.savez(target, **arrays)  # type: ignore[arg-type]
