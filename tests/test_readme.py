@@ -86,7 +86,9 @@ def test_python_snippets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_install_steps_are_those_of_ci() -> None:
     """CI runs the README's second command and nothing else."""
-    steps = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if "pip install" in line]
+    steps = [
+        line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if "pip install" in line
+    ]
     assert len(steps) == 2
     last = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
     assert last.replace("install -q", "install") == steps[1]

@@ -39,7 +39,8 @@ def command(dump: str | None, **given: Any) -> int:
 
     said = inputs.statement(given)
     named = given["outputs"] is not None and dump is None
-    read = inputs.named_alone(given["outputs"]) if named else inputs.read_source(dump, "published.npz", given["quiet"])
+    source = given["outputs"] if named else inputs.source(dump)
+    read = inputs.read(source or inputs.example("published.npz", given["quiet"]), given["quiet"])
     stated = inputs.slots({**given, "outputs": None if named else given["outputs"]}, read.arrays)
     convention = given["convention"] or "auto"
     case = cases.read_case(

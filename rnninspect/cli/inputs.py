@@ -48,25 +48,51 @@ def statement(options: Mapping[str, Any]) -> Statement:
     return api.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
 
 
-def read_source(source: str | None, example: str, quiet: bool) -> NamedArrays:
-    """The arrays of a file or of stdin; without either, of the packaged example, which is said on stderr."""
+def source(argument: str | None) -> str | None:
+    """What to read: the argument, or stdin where something is piped in; None where there is neither."""
+    if argument is not None:
+        return argument
+    return None if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty() or _is_null(sys.stdin) else "-"
+
+
+def _is_null(stream: Any) -> bool:
+    """Whether stdin is the null device, as in cron jobs and CI: nothing was piped in."""
+    import stat
+
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+        return stat.S_ISCHR(mode) and os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+    except (OSError, ValueError):
+        return False
+
+
+def example(name: str, quiet: bool) -> str:
+    """The packaged worked example, which is said on stderr."""
     from rnninspect.cli.output import note
 
-    if source is None:
-        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-            source = samples.path(example)
-            note(f"no file given: this is the packaged worked example, {os.path.basename(source)}", quiet)
-        else:
-            source = "-"
-    stdin = None
-    if source == "-":
-        if sys.stdin is None or sys.stdin.closed:
-            raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
-        stdin = sys.stdin.buffer
-    read = read_arrays(source, stdin=stdin)
-    for text in read.notes:
-        note(f"{read.source}: {text}", quiet)
-    return read
+    note(f"no file given: this is the packaged worked example, {name}", quiet)
+    return samples.path(name)
+
+
+def example_run(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The packaged batch, and the options with its lengths and fitted weights where nothing else is stated."""
+    source = example("batch.npy", options["quiet"])
+    defaults = {"lengths": samples.path("lengths.npy")}
+    if not (options["hidden_size"] or options["cell"] or options["layers"] or options["bidirectional"]):
+        defaults["weights"] = samples.path("weights.npz")
+    return source, {**options, **{k: v for k, v in defaults.items() if options[k] is None}}
+
+
+def read(source: str, quiet: bool) -> NamedArrays:
+    """The arrays of a file or of stdin; what was done on the way in is said on stderr."""
+    from rnninspect.cli.output import note
+
+    if source == "-" and (sys.stdin is None or sys.stdin.closed):
+        raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
+    found = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
+    for text in found.notes:
+        note(f"{found.source}: {text}", quiet)
+    return found
 
 
 def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
@@ -139,15 +165,6 @@ def read_weights(options: Mapping[str, Any], said: Statement, convention: str) -
         raise type(error)(f"{path}: {error}") from None
 
 
-def example_options(batch: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the bare command runs besides the packaged batch: its lengths and the fitted weights."""
-    if batch is not None:
-        return {}
-    stated = options.get("hidden_size") or options.get("cell") or options.get("layers")
-    weights = {} if stated else {"weights": samples.path("weights.npz")}
-    return {"lengths": samples.path("lengths.npy"), **weights}
-
-
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
     """h, or (h, c), from a member of the dump or a file that holds one or both."""
     if value is None:
@@ -184,15 +201,12 @@ def source_of(read: NamedArrays) -> dict[str, Any]:
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:
     """Which rules to judge by, and how much to quote."""
     excerpt = options.get("excerpt")
+    if excerpt is None and (options.get("rows") or options.get("steps")):
+        excerpt = "all"  # what was asked for must be there to show
     if excerpt not in (None, "all") and not str(excerpt).isdecimal():
         raise UserError(f"--excerpt {excerpt}: give a count of numbers, or all")
     chosen = {name: tuple(r for text in options[name] for r in text.split(",") if r) for name in ("select", "ignore")}
     return {**chosen, **({} if excerpt is None else {"excerpt": None if excerpt == "all" else int(excerpt)})}
-
-
-def named_alone(outputs: str) -> NamedArrays:
-    """The outputs from `--outputs FILE` where no dump is given: the file's other arrays come with it."""
-    return read_arrays(outputs)
 
 
 def with_weights(case: Case, options: Mapping[str, Any], said: Statement) -> Case:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rnninspect import report as report_types
-from rnninspect.errors import UnreadableError, UserError
+from rnninspect.errors import UnreadableError
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -81,29 +81,11 @@ def _colour(choice: str) -> dict[str, Any]:
 
 def _view(options: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
-        "rows": numbers(options.get("rows"), "--rows"),
-        "steps": numbers(options.get("steps"), "--steps"),
+        "rows": options.get("rows"),
+        "steps": options.get("steps"),
         "precision": options.get("precision", 4),
         **more,
     }
-
-
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """`1,3-5` as numbers; UserError where it is something else.
-
-    >>> numbers("1,3-5", "--rows")
-    (1, 3, 4, 5)
-    """
-    if text is None:
-        return None
-    found: list[int] = []
-    try:
-        for part in text.split(","):
-            first, dash, last = part.strip().partition("-")
-            found.extend(range(int(first), int(last) + 1) if dash else [int(first)])
-    except ValueError:
-        raise UserError(f"{option} {text!r}: give numbers and ranges, as in 0,3-5") from None
-    return tuple(found)
 
 
 def exit_code(report: report_types.Report, options: dict[str, Any]) -> int:

@@ -42,10 +42,10 @@ def command(batch: str | None, **given: Any) -> int:
     from rnninspect.formats import write_arrays
 
     quiet = given["quiet"]
-    example = inputs.example_options(batch, given)
-    read = inputs.read_source(batch, "batch.npy", quiet)
-    if read.source.endswith("batch.npy"):
-        given = {**example, **{k: v for k, v in given.items() if v is not None}}
+    source = inputs.source(batch)
+    if source is None:
+        source, given = inputs.example_run(given)
+    read = inputs.read(source, quiet)
     said = inputs.statement(given)
     convention = given["convention"] or "tf1"
     stated = inputs.slots(given, read.arrays)
