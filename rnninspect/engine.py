@@ -139,7 +139,7 @@ class _Pass:
     def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
         """`[B, T, P]`, the time axis as `stored` says."""
         places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
-        flat = torch.from_numpy(places.reshape(-1)).to(self.steps.device)
+        flat = torch.from_numpy(np.ascontiguousarray(places).reshape(-1)).to(self.steps.device)
         return self.steps.index_select(0, flat).view(*policy.mask.shape, -1)
 
     def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
