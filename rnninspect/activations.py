@@ -2,7 +2,8 @@
 
 `hard_sigmoid` is clip(0.2 x + 0.5, 0, 1): Keras 1 and 2, tf_keras, Theano, ONNX. Keras 3 changed it to
 clip(x / 6 + 0.5, 0, 1), PyTorch's, here `hard_sigmoid_keras3`. Formulas and defaults of those with alpha and beta:
-the LSTM operator of the ONNX specification, "Changelog" opset 14, and the operators of the same names.
+the LSTM operator of the ONNX specification, opset 14, and the ONNX operators of the same names. ONNX Runtime differs
+for thresholded_relu, scaled_tanh and affine: it takes an alpha or beta that a model does not state as 0.
 """
 
 from __future__ import annotations
