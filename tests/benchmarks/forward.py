@@ -1,8 +1,8 @@
 """Forward pass of one layer: this engine beside packed torch, torch without lengths, ONNX Runtime and a masked loop.
 
-    python -m tests.benchmarks.forward                 the five shapes, torch's own LSTM
-    python -m tests.benchmarks.forward --cells all     and the other cells
-    python -m tests.benchmarks.forward --growth        one batch at shares of its steps: time against real steps
+    python tests/benchmarks/forward.py                  the five shapes, torch's own LSTM
+    python tests/benchmarks/forward.py --cells all      and the other cells
+    python tests/benchmarks/forward.py --growth         one batch at shares of its steps: time against real steps
 
 All ways are timed in turn, round after round, in one process, so that whatever else the machine does hits all of them;
 medians are shown. Ours goes from numpy arrays to numpy arrays, weights laid out anew each time; torch's ways start
