@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,7 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
             skipped.append(NotChecked(rule.name, f"needs {' and '.join(missing)}"))
         else:
             proposals.extend(rule.check(case))
+    proposals = _united(proposals)
     off = frozenset(place for facts in case.facts for place in places(facts, facts.off))
     causes = _cover(off, [p for p in proposals if p.kind == "state"])
     kept = causes + [p for p in proposals if p.kind != "state"]
@@ -53,7 +54,16 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
     if any(d.largest > 0 for d in case.differences) and not any(rules[p.rule].compares for p in kept):
         findings.append(_unexplained_difference(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
-    return Judgement(_merged(findings), skipped)
+    return Judgement(findings, skipped)
+
+
+def _united(proposals: list[Proposal]) -> list[Proposal]:
+    """Proposals that say the same of several tracks as one."""
+    united: dict[tuple[str, str, str], Proposal] = {}
+    for p in proposals:
+        key = (p.rule, p.message, p.severity)
+        united[key] = replace(united[key], places=united[key].places | p.places) if key in united else p
+    return list(united.values())
 
 
 def _cover(off: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
@@ -88,18 +98,20 @@ def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule]) -> l
 
 
 def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Finding:
-    tracks = {(layer, direction) for layer, direction, _ in p.places}
-    layer, direction = next(iter(tracks)) if len(tracks) == 1 else (None, None)
+    tracks = sorted({(layer, direction) for layer, direction, _ in p.places}, key=lambda t: (t[0], t[1] != "forward"))
     rows = rows_of(p.places)
+    words = in_words(rows, case.trace.batch_size)
+    if len(case.facts) > 1 and tracks:
+        words += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
     unexplained = rows_of(left) if p.kind == "state" else []
-    message = p.message + (f"; rows {listed(unexplained)} remain unexplained" if unexplained else "")
+    rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""
     return Finding(
         rule=p.rule,
         severity=p.severity,
         certainty=p.certainty,
-        message=message,
-        layer=layer,
-        direction=direction,
+        message=p.message.replace("{rows}", words) + rest,
+        layer=tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None,
+        direction=tracks[0][1] if len({direction for _, direction in tracks}) == 1 else None,
         rows=rows,
         steps=list(p.steps),
         explains=len(p.places),
@@ -108,25 +120,6 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         evidence=p.evidence,
         fix=case.convention.fixes.get(rule.fix, ""),
     )
-
-
-def _merged(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding a rule and message: tracks that say the same are one."""
-    merged: dict[tuple[str, str], Finding] = {}
-    for f in findings:
-        key = (f.rule, f.message)
-        if key in merged:
-            first = merged[key]
-            same_direction = first.direction == f.direction
-            f = replace(
-                first,
-                layer=first.layer if first.layer == f.layer else None,
-                direction=first.direction if same_direction else None,
-                rows=sorted({*first.rows, *f.rows}),
-                explains=first.explains + f.explains,
-            )
-        merged[key] = f
-    return list(merged.values())
 
 
 def _unexplained_difference(case: Case) -> Finding:

@@ -189,6 +189,8 @@ def _bias_changes(weights: Weights) -> Iterator[Change]:
         yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias))))
     words = "the bias counted twice"
     yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=2 * g.bias)))
+    words = "the bias halved (it is the sum of two equal ones)"
+    yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=g.bias / 2)))
     words = "the bias left out"
     yield Change(
         "bias-dropped",

@@ -53,9 +53,13 @@ def fitted_clip(case: Case) -> Fitted | None:
 
 
 def _once(case: Case, name: str, fit: Callable[[], Fitted | None]) -> Fitted | None:
-    """Fits once a case, and only where a run disagrees and no plain conversion mends it."""
+    """Fits once a case, and only where a run disagrees, the states fit their outputs, and no plain conversion mends it.
+
+    Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
+    """
     if name not in case.memo:
-        case.memo[name] = fit() if disagreement(case) > 0 and mended(case) is None else None
+        consistent = not any(f.off.any() for f in case.facts)
+        case.memo[name] = fit() if consistent and disagreement(case) > 0 and mended(case) is None else None
     found: Fitted | None = case.memo[name]
     return found
 
@@ -213,6 +217,8 @@ def _fit_clip(case: Case) -> Fitted | None:
         if getattr(spec, name) is not None:
             continue
         value = _search_clip(few, name)
+        if value is None:
+            continue
         for digits in range(1, 8):
             written = float(f"{value:.{digits}g}")
             after = _clipped(case, name, written)
@@ -229,10 +235,13 @@ def _clipped(case: Case, name: str, value: float) -> float:
     return largest(case, replace(case, weights=changed).run(case.batch))
 
 
-def _search_clip(few: Case, name: str) -> float:
-    """Golden section (Kiefer 1953) around the best value of a grid from 0.01 to 30."""
-    grid = np.geomspace(0.01, 30, 49)
-    at = int(np.argmin([_clipped(few, name, float(v)) for v in grid]))
+def _search_clip(few: Case, name: str) -> float | None:
+    """Golden section (Kiefer 1953) around the best value of a grid from 0.01 to 30; None where none helps much."""
+    grid = np.geomspace(0.01, 30, 33)
+    tried = [_clipped(few, name, float(v)) for v in grid]
+    at = int(np.argmin(tried))
+    if tried[at] > 0.7 * tried[-1]:  # the largest clip is as good as none
+        return None
     low, high = float(grid[max(at - 1, 0)]), float(grid[min(at + 1, grid.size - 1)])
     golden = (5**0.5 - 1) / 2
     for _ in range(34):

@@ -19,7 +19,7 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        found = mended(case) or (None if explained_by_a_fit(case) else mended_by_two(case))
+        found = mended(case) or (mended_by_two(case) if _nothing_simpler(case) else None)
         if found is None or self.name not in {c.rule for c in found.changes}:
             return
         words = " and ".join(c.words for c in found.changes)
@@ -42,12 +42,13 @@ class WeightsRule(Rule):
         raise NotImplementedError
 
 
-def explained_by_a_fit(case: Case) -> bool:
-    """Whether one missing thing, or the state that rows began with, explains the difference already."""
-    if "explained_by_a_fit" not in case.memo:
+def _nothing_simpler(case: Case) -> bool:
+    """Whether neither one missing thing, nor the state that rows began with, nor a layout explains the difference."""
+    if "nothing_simpler" not in case.memo:
         fits = (fitted_bias, fitted_clip, fitted_peepholes)
-        case.memo["explained_by_a_fit"] = any(f(case) for f in fits) or bool(list(follows_from_step_one(case)))
-    return bool(case.memo["explained_by_a_fit"])
+        simpler = any(f.off.any() for f in case.facts) or any(f(case) for f in fits)
+        case.memo["nothing_simpler"] = not simpler and not list(follows_from_step_one(case))
+    return bool(case.memo["nothing_simpler"])
 
 
 def everywhere(case: Case) -> frozenset[Place]:

@@ -33,7 +33,6 @@ class BackwardFinalAtLastStep(Rule):
             seen.append(Seen(facts, facts.off & at_end))
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: the backward half of final_state.h equals the backward outputs at the last step, after one input; "
             "the backward pass ends at step 0",

@@ -35,7 +35,6 @@ class BackwardNotFlipped(Rule):
                 seen.append(Seen(facts, facts.off & _flipped(case, facts, track)))
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: turned round within the length, the backward outputs are what the weights give: they are in "
             "reversed time",

@@ -35,7 +35,6 @@ class BackwardReadPadding(Rule):
         seen = list(_through_padding(case, full))
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: the backward outputs are those of a pass over the whole time axis, padding first; a pass within "
             "the length gives others",

@@ -23,6 +23,7 @@ Place = tuple[int, str, int]  # layer, direction, row
 class Proposal:
     """A cause that reconstructs numbers that were seen, in the words of the report.
 
+    In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `strength`: how much its evidence
     could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
     """
@@ -78,20 +79,14 @@ class Seen:
     rows: Bools
 
 
-def proposal(rule: Rule, case: Case, seen: list[Seen], message: str, **more: Any) -> Iterator[Proposal]:
-    """One proposal for all tracks on which the mistake was seen; none where it was seen nowhere.
-
-    In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
-    """
+def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterator[Proposal]:
+    """One proposal for all tracks on which the mistake was seen; none where it was seen nowhere."""
     seen = [s for s in seen if s.rows.any()]
     if not seen:
         return
     found = frozenset().union(*(places(s.facts, s.rows) for s in seen))
-    words = in_words(rows_of(found), case.trace.batch_size)
-    if len(case.facts) > 1:
-        words += f" of {' and '.join(s.facts.track.name for s in seen)}"
     more.setdefault("severity", rule.severity)
-    yield Proposal(rule.name, message.format(rows=words), found, **more)
+    yield Proposal(rule.name, message, found, **more)
 
 
 def mended_by(case: Case, trace: Trace) -> list[Seen]:

@@ -28,7 +28,6 @@ class CellHiddenSwapped(Rule):
         proven = [Seen(facts, _cell_is_final_step(facts)) for facts in case.facts]
         yield from proposal(
             self,
-            case,
             proven,
             "{rows}: final_state.c equals the outputs at the expected step, final_state.h does not: they are swapped",
             strength=4,
@@ -37,7 +36,6 @@ class CellHiddenSwapped(Rule):
             suspected = [Seen(f, _bound_is_reversed(f) & ~p.rows) for f, p in zip(case.facts, proven, strict=True)]
             yield from proposal(
                 self,
-                case,
                 suspected,
                 "{rows}: an LSTM's |h| never exceeds |tanh(c)|; here it does, and it would not with c and h exchanged",
                 certainty="suspected",

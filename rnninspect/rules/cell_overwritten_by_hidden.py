@@ -27,7 +27,6 @@ class CellOverwritten(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(
             self,
-            case,
             [Seen(facts, _overwritten(facts)) for facts in case.facts],
             "{rows}: final_state.c equals final_state.h bit for bit, which no LSTM computes: one overwrote the other",
             kind="fact",

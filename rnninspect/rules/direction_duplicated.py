@@ -38,7 +38,6 @@ class DirectionDuplicated(Rule):
             if equal[pair[0].off | pair[1].off].all():
                 yield from proposal(
                     self,
-                    case,
                     seen,
                     "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
                     strength=5,

@@ -29,7 +29,7 @@ class DirectionsInterleaved(Rule):
             seen = mended_by(case, trace)
             if sum(int(s.rows.sum()) for s in seen) < 2:
                 continue
-            yield from proposal(self, case, seen, f"{{rows}}: {words}", strength=6)
+            yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
 
     def plant(self, case: Case) -> Case:
         pair = _pair(case.trace)

@@ -35,7 +35,6 @@ class FlatGatherWrongStride(Rule):
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, facts.off & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
                 strength=3,

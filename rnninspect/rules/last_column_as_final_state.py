@@ -29,7 +29,6 @@ class LastColumn(Rule):
         last = case.trace.steps - 1
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: final_state.h is all zeros and equals outputs at step {last}, the last column, which is zeroed "
             "padding there; the sequences end earlier",

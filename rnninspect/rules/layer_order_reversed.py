@@ -28,7 +28,6 @@ class LayerOrderReversed(Rule):
         seen: list[Seen] = [] if mended is None else mended_by(case, mended)
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: the top layer's outputs end in the state listed first, not last: the layers are in reverse order",
             strength=4,

@@ -32,7 +32,6 @@ class LeftPadded(Rule):
         seen = [Seen(facts, _blank_before(facts)) for facts in case.facts if facts.track.order == "time"]
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: the steps before the last `length` ones are blank and final_state.h equals outputs at step "
             f"{case.trace.steps - 1}: the padding lies before the data, not behind it",
@@ -46,7 +45,6 @@ class LeftPadded(Rule):
         left = mask.any(1) & ~mask[:, 0] & mask[:, -1]
         yield from proposal(
             self,
-            case,
             [Seen(facts, left & ~facts.off) for facts in case.facts[:1]],
             "{rows}: the mask puts the padding before the data; lengths alone would point at the wrong steps",
             severity="note",

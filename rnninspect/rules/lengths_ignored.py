@@ -33,7 +33,6 @@ class LengthsIgnored(Rule):
         ends = ", ".join(str(e) for e in sorted({int(e) - 1 for s in seen for e in s.facts.ends[s.rows]})[:4])
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: final_state.h equals outputs at step {steps - 1}, the last column, whose values were computed; "
             f"these sequences end at step {ends}, so the state has read padding",

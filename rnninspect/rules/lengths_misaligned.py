@@ -32,7 +32,6 @@ class LengthsMisaligned(Rule):
                 continue
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, facts.off & facts.equals(np.asarray(used) - 1))],
                 f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
                 f"[{listed(used, 12)}], a permutation of those given",

@@ -35,7 +35,6 @@ class LengthsRescaled(Rule):
                 continue
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, facts.off & facts.equals(used - 1))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
                 "the lengths belong to a time axis of another scale",

@@ -28,15 +28,13 @@ class MaskHole(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
-        relu = case.statement.attributes.get("activation") == "relu" or case.statement.cell == "rnn"
         for facts in case.facts:
-            holes = _holes(facts, zeros=not relu)
+            holes = _holes(facts, zeros=not _has_single_zeros(facts))
             if not holes.any() or facts.uniform.all():
                 continue
             steps = sorted({int(t) for t in np.flatnonzero(holes.any(0))})
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, np.asarray(holes.any(1)))],
                 f"{{rows}}: at step {', '.join(map(str, steps[:8]))}, inside the row, the output repeats the step "
                 "before it or is zero, and the row goes on after it: a real step was masked",
@@ -49,7 +47,6 @@ class MaskHole(Rule):
         inner = ~mask & (np.cumsum(mask, 1) > 0) & (np.cumsum(mask[:, ::-1], 1)[:, ::-1] > 0)
         yield from proposal(
             self,
-            case,
             [Seen(facts, np.asarray(inner.any(1))) for facts in case.facts[:1]],
             "{rows}: the mask has holes; the steps in them are carried over",
             severity="note",
@@ -66,6 +63,12 @@ class MaskHole(Rule):
         mask[row, 1] = False
         ran = case.run(replace(case.batch, mask=mask, mask_given=True))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _has_single_zeros(facts: TrackFacts) -> bool:
+    """Whether units are zero in steps that are not: relu, dropout and clips make zeros that no mask made."""
+    alive = facts.outputs[facts.mask & ~facts.zero]
+    return bool((alive == 0).any())
 
 
 def _holes(facts: TrackFacts, zeros: bool) -> Bools:

@@ -31,7 +31,6 @@ class NonfiniteValues(Rule):
                 continue
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, rows)],
                 f"{{rows}}: {_where(facts)}; {_reach(state)}",
                 kind="fact",

@@ -34,7 +34,6 @@ class OffByOneLength(Rule):
             where = "before" if offset < 0 else "after"
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, rows)],
                 f"{{rows}}: final_state.h equals outputs at step length - 1 {offset:+d}, {abs(offset)} step(s) {where} "
                 "the last real step, on every row that can tell",

@@ -35,7 +35,6 @@ class OutputDropout(Rule):
                 continue
             yield from proposal(
                 self,
-                case,
                 [Seen(facts, rows & facts.off)],
                 f"{{rows}}: at the expected step every unit of the outputs is 0 or {scale:.4g} times final_state.h: "
                 f"the outputs went through dropout with keep probability {1 / scale:.3g}, the state did not",

@@ -39,7 +39,6 @@ class OutputResidual(Rule):
             if rows.any() and rows[facts.off].all():
                 yield from proposal(
                     self,
-                    case,
                     [Seen(facts, rows)],
                     "{rows}: at the expected step outputs - inputs equals final_state.h to rounding: a residual",
                     strength=2,

@@ -36,7 +36,6 @@ class OutputsAliased(Rule):
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: every output step equals the last one, though the inputs vary: one buffer was kept for all steps",
             kind="fact",

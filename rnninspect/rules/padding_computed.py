@@ -27,7 +27,6 @@ class PaddingComputed(Rule):
         own = f"; {case.convention.name} does so" if case.trace.padding == "computed" else ""
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: outputs past the end are neither zero nor repeated: the layer went on over the padding{own}",
             kind="padding",

@@ -31,7 +31,6 @@ class PaddingRepeats(Rule):
         own = f"; {case.convention.name} does so" if case.trace.padding == "repeat" else ""
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: every padded output repeats the step before it, not zeros{own}",
             kind="padding",

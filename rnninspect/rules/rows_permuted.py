@@ -35,7 +35,6 @@ class RowsPermuted(Rule):
         how = ", the order of the rows sorted by length" if sorted_by_length else ""
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
             f"[{listed(order, 12)}]{how}",

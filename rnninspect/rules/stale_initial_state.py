@@ -31,7 +31,6 @@ class StaleInitialState(Rule):
         seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
         yield from proposal(
             self,
-            case,
             seen,
             "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: the "
             "row started from another state, which is not in the dump",
@@ -41,6 +40,8 @@ class StaleInitialState(Rule):
     def plant(self, case: Case) -> Case:
         if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
             raise CannotPlant("needs inputs, weights and no initial state")
+        if case.trace.layers > 1:
+            raise CannotPlant("needs one layer: of a stack the outputs do not tell where each layer began")
         rng = np.random.default_rng(3)
 
         def started(track: Track) -> Track:

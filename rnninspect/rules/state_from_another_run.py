@@ -34,7 +34,6 @@ class StateFromAnotherRun(Rule):
         worst = max((float(_expected_distance(s.facts)[s.rows].max()) for s in seen), default=0.0)
         yield from proposal(
             self,
-            case,
             seen,
             f"{{rows}}: final_state.h is near the expected step, within {worst:.2g}, and equal to no step: outputs and "
             "state come from two runs, or one was cast",

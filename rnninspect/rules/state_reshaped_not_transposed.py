@@ -31,7 +31,6 @@ class StateReshaped(Rule):
                 continue
             yield from proposal(
                 self,
-                case,
                 seen,
                 f"{{rows}}: read as a view of ({slots}, {case.trace.batch_size}, H) every state is right: the array "
                 "was reshaped, not transposed",

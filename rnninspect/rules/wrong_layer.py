@@ -34,7 +34,6 @@ class WrongLayer(Rule):
                 if rows.any():
                     yield from proposal(
                         self,
-                        case,
                         [Seen(facts, rows)],
                         f"{{rows}}: final_state.h equals {where}, and nothing in the top layer's outputs",
                         strength=4,

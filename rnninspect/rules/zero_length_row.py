@@ -44,7 +44,6 @@ class ZeroLengthRow(Rule):
         for kind, seen in kinds.items():
             yield from proposal(
                 self,
-                case,
                 seen,
                 f"{{rows}}: length 0, so there is no final step; of final_state.h, {HOLDS[kind]}",
                 severity="warning" if kind == "initial" else "error",

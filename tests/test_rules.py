@@ -1,0 +1,126 @@
+"""Every check against every plant: rule i fires on mistake i and on no other, and nothing fires on a correct run."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from made import correct_case, random_weights
+
+from rnninspect import examples
+from rnninspect.case import Case
+from rnninspect.causes import Judgement, judge
+from rnninspect.conventions import conventions
+from rnninspect.rules import rules
+from rnninspect.rules.base import CannotPlant
+
+SHAPES = [(cell, layers, directions) for cell in ("lstm", "gru", "rnn") for layers in (1, 2) for directions in (1, 2)]
+
+# Rules that the same numbers bear out as well; each is a fact of its own, not a second cause.
+ALSO = {
+    "lengths-ignored": {"backward-read-padding"},  # both directions of the planted run read on
+    "padding-computed": {"backward-read-padding"},
+    "lengths-misaligned": {"backward-read-padding", "stale-initial-state", "mask-hole"},
+    "left-padded": {"backward-not-flipped", "mask-hole"},
+}
+
+
+@functools.cache
+def correct(shape: tuple[str, int, int]) -> Case:
+    cell, layers, directions = shape
+    if shape == ("lstm", 1, 1):  # one shape with peepholes and a clip, so that leaving them out can be planted
+        return correct_case(cell, layers, directions)
+    rows = np.array([4, 1, 7, 3]) if layers * directions == 4 else np.array([4, 1, 7, 3, 6])
+    return correct_case(cell, layers, directions, lengths=rows)
+
+
+def judged(case: Case) -> Judgement:
+    return judge(case, rules())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_nothing_fires_on_a_correct_run(shape: tuple[str, int, int]) -> None:
+    """A right run of every cell, depth and direction has no finding at all, weights and inputs included."""
+    found = judged(correct(shape)).findings
+    assert found == []
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_each_rule_on_its_own_plant(name: str, shape: tuple[str, int, int]) -> None:
+    """The planted mistake is named, and no other rule is but those that the rule itself says or implies."""
+    rule = rules()[name]
+    try:
+        planted = rule.plant(correct(shape))
+    except CannotPlant as reason:
+        pytest.skip(str(reason))
+    found = judged(planted).findings
+    named = {n for f in found for n in (f.rule, *f.alternatives)}
+    assert name in named, [f.message for f in found]
+    extra = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
+    assert extra <= set(rule.implies) | ALSO.get(name, set()), [f.message for f in found]
+    own = next(f for f in found if name in (f.rule, *f.alternatives))
+    assert own.severity == rule.severity
+
+
+def plantable(name: str) -> list[tuple[str, int, int]]:
+    found = []
+    for shape in SHAPES:
+        try:
+            rules()[name].plant(correct(shape))
+        except CannotPlant:
+            continue
+        found.append(shape)
+    return found
+
+
+# Mistakes that need a cell or a shape which the matrix does not hold; each has a test of its own below.
+ELSEWHERE = {"clip-or-peephole-ignored", "state-read-batch-first"}
+
+
+@pytest.mark.parametrize("name", sorted(set(rules()) - ELSEWHERE))
+def test_every_rule_can_be_planted(name: str) -> None:
+    """No rule passes the matrix by being skipped everywhere."""
+    assert plantable(name)
+
+
+def test_a_clip_left_out_is_named() -> None:
+    """A cell clip that the weights' reader was not told of is found, with its value."""
+    weights = random_weights("lstm", 5, 5, cell_clip=0.25)
+    case = correct_case(weights=weights)
+    assert judged(case).findings == []
+    found = judged(rules()["clip-or-peephole-ignored"].plant(case)).findings
+    assert [f.rule for f in found] == ["clip-or-peephole-ignored"]
+    assert found[0].evidence["clip"] == pytest.approx(0.25)
+
+
+def test_a_state_of_one_row_is_named() -> None:
+    """h_n[:, -1] of as many layers as rows is the last row's, and is said to be."""
+    case = correct_case("gru", 4, 1, lengths=np.array([4, 1, 7, 3]))
+    found = judged(rules()["state-read-batch-first"].plant(case)).findings
+    assert [f.rule for f in found] == ["state-read-batch-first"]
+    assert found[0].evidence["row"] == 3
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_every_rule_explains_itself(name: str) -> None:
+    """A rule has a summary, a reason, and a fix in every convention."""
+    rule = rules()[name]
+    assert rule.name == name
+    assert len(rule.summary) > 20
+    assert len(rule.why) > 60
+    for convention in conventions().values():
+        assert convention.fixes.get(rule.fix), f"{convention.name} has no snippet for {rule.fix}"
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_implied_rules_exist(name: str) -> None:
+    """A rule implies rules that there are."""
+    assert set(rules()[name].implies) <= set(rules())
+
+
+@pytest.mark.parametrize("example", ["single", "bidirectional"])
+def test_worked_examples_are_clean(example: str) -> None:
+    """Both packaged examples are right runs."""
+    assert judged(examples.case(example)).findings == []  # type: ignore[arg-type]
