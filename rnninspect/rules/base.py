@@ -100,6 +100,12 @@ def mended_by(case: Case, trace: Trace) -> list[Seen]:
     return seen
 
 
+def convincing(case: Case, seen: list[Seen]) -> bool:
+    """Whether a reading mends enough to be believed: two rows or more, or every row that is off."""
+    mended = sum(int(s.rows.sum()) for s in seen)
+    return mended >= 2 or 0 < mended == sum(int(f.off.sum()) for f in case.facts)
+
+
 def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:
     """The (layer, direction, row) of these rows of one track."""
     return frozenset((facts.track.layer, facts.track.direction, int(b)) for b in np.flatnonzero(rows))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, mended_by, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, convincing, mended_by, proposal
 from rnninspect.trace import Array, Trace, Track
 
 
@@ -27,7 +27,7 @@ class DirectionsInterleaved(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for words, trace in _mended(case):
             seen = mended_by(case, trace)
-            if sum(int(s.rows.sum()) for s in seen) < 2:
+            if not convincing(case, seen):
                 continue
             yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
 

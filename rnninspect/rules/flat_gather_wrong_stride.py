@@ -29,7 +29,8 @@ class FlatGatherWrongStride(Rule):
         for facts in case.facts:
             best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
             seen, rows, steps, formula = best
-            if (facts.off & seen.rows).sum() < 2 or not (seen.rows | facts.silent | ~facts.off).all():
+            astray = facts.off & seen.rows & (rows != np.arange(rows.size))
+            if not astray.any() or not (seen.rows | facts.silent | ~facts.off).all():
                 continue
             picked = np.flatnonzero(facts.off & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)

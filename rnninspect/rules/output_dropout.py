@@ -43,8 +43,9 @@ class OutputDropout(Rule):
             )
 
     def plant(self, case: Case) -> Case:
-        if case.trace.mask.sum() < 4:
-            raise CannotPlant("needs more steps")
+        top = case.trace.tracks[-1].outputs
+        if top is None or case.trace.batch_size * top.shape[2] < 16:
+            raise CannotPlant("needs more units: a few numbers cannot show one factor")
         rng = np.random.default_rng(5)
 
         def dropped(track: Track) -> Track:

@@ -1,0 +1,135 @@
+"""Thousands of random runs of every convention: none that is right is accused, and every planted mistake is named.
+
+Run by `pytest -m long`; the suite itself runs a few dozen of each. `RNNINSPECT_LONG` sets how many (10,000).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import random_weights
+
+from rnninspect import cases, conventions
+from rnninspect.case import Case
+from rnninspect.causes import judge
+from rnninspect.conventions.base import Statement
+from rnninspect.errors import UserError
+from rnninspect.report import Finding
+from rnninspect.rules import rules
+from rnninspect.rules.base import CannotPlant
+
+LONG = int(os.environ.get("RNNINSPECT_LONG", "10000"))
+SHORT = 40
+
+# Of a right run only conventions may be remarked on, and empty rows, which are a trap in themselves.
+REMARKS = {"padding-repeats-last-output", "padding-computed", "zero-length-row"}
+
+
+def random_case(seed: int) -> Case:
+    """A right run of a random layer, written as its framework's users save it and read back from that."""
+    rng = np.random.default_rng(seed)
+    cell = str(rng.choice(["lstm", "gru", "rnn"]))
+    layers, directions = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    rows, steps = int(rng.integers(1, 7)), int(rng.integers(1, 9))
+    units, features = int(rng.integers(2, 7)), int(rng.integers(1, 6))
+    lengths = rng.integers(0 if rng.random() < 0.2 else 1, steps + 1, rows)
+    if rng.random() < 0.3:
+        lengths[rng.integers(rows)] = steps
+    own = conventions.get(str(rng.choice(list(conventions.conventions()))))
+    said = Statement(
+        cell=cell,  # type: ignore[arg-type]
+        layers=layers,
+        direction="bidirectional" if directions == 2 else None,
+        time_major=bool(rng.random() < 0.3),
+    )
+    spec = {}
+    if cell == "gru":
+        spec["reset_after"] = own.spec("gru", {}).reset_after
+    weights = random_weights(cell, features, units, layers, directions, seed, **spec)
+    if cell != "gru" or not weights.spec.reset_after:
+        weights = replace(weights, layers=tuple(replace(w, recurrent_bias=None) for w in weights.layers))
+    inputs = rng.normal(size=(rows, steps, features)).astype(np.float32)
+    given = {"inputs": inputs.swapaxes(0, 1) if said.time_major else inputs, "lengths": lengths}
+    case = cases.run_case(given, said, own.name, weights=weights)
+    arrays = cases.dump(case)
+    return replace(cases.read_case(arrays, said, own.name), weights=weights)
+
+
+def findings(case: Case) -> list[Finding]:
+    return judge(case, rules()).findings
+
+
+def in_words(case: Case, found: list[Finding]) -> str:
+    shape = (case.convention.name, case.statement, case.trace.lengths, case.reading.text)
+    return f"{shape}: {[(f.rule, f.message) for f in found]}"
+
+
+def check_right(seeds: range) -> int:
+    """How many right runs were read and not accused."""
+    count = 0
+    for seed in seeds:
+        try:
+            case = random_case(seed)
+        except UserError:
+            continue  # a layer that this framework does not have
+        found = findings(case)
+        accused = [f for f in found if f.rule not in REMARKS or (f.severity == "error" and f.rule != "zero-length-row")]
+        assert not accused, f"seed {seed}: {in_words(case, accused)}"
+        count += 1
+    return count
+
+
+def check_planted(seeds: range) -> dict[str, int]:
+    """How often each mistake was planted; each time it was named."""
+    names = sorted(rules())
+    counts = dict.fromkeys(names, 0)
+    for seed in seeds:
+        try:
+            case = random_case(seed)
+        except UserError:
+            continue
+        name = names[seed % len(names)]
+        if findings(case):
+            continue  # a remark of its own would blur what the plant adds
+        try:
+            planted = rules()[name].plant(case)
+        except CannotPlant:
+            continue
+        found = findings(planted)
+        named = {n for f in found for n in (f.rule, *f.alternatives)}
+        assert name in named or not visible(case, planted), f"seed {seed}: {name} in {in_words(planted, found)}"
+        counts[name] += 1
+    return counts
+
+
+def visible(case: Case, planted: Case) -> bool:
+    """Whether the plant changed any number that can tell: of a batch of one step, say, some change nothing."""
+    if planted.other is not None:
+        return True
+    if planted.weights is not case.weights:  # a single step from a zero state uses only some of the weights
+        return bool((case.trace.mask.sum(1) > 1).any())
+    return any(f.off.any() for f in planted.facts)
+
+
+def test_some_right_runs() -> None:
+    """A few dozen random right runs of every convention are not accused."""
+    assert check_right(range(SHORT)) > SHORT / 2
+
+
+@pytest.mark.long
+def test_right_runs_are_never_accused() -> None:
+    """No right run of any convention is accused."""
+    count = check_right(range(LONG))
+    print(f"{count} right runs judged, none accused")
+    assert count > LONG / 2
+
+
+@pytest.mark.long
+def test_every_plant_is_named() -> None:
+    """Every mistake that a random run has room for is named."""
+    counts = check_planted(range(LONG))
+    print(f"planted and named: {counts}")
+    assert sum(counts.values()) > LONG / 5
