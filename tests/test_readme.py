@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,17 +17,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def sessions() -> list[tuple[str, str]]:
-    """Every `$ command` of the console blocks with the output that the README shows for it."""
+def sessions(text: str) -> list[tuple[str, str]]:
+    """Every `$ command` of a console block with the output that the README shows for it."""
     found = []
-    for language, text in BLOCKS:
-        if language == "console":
-            for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                command, _, output = part.partition("\n")
-                while command.endswith("\\"):
-                    more, _, output = output.partition("\n")
-                    command = command[:-1] + more.strip()
-                found.append((command, output))
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        found.append((command, output))
     return found
 
 
@@ -52,36 +48,42 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_readme_shows_sessions() -> None:
-    """The parser finds the sessions: a README without any would pass the next test by saying nothing."""
-    assert len(sessions()) >= 5
-    assert any(output for _, output in sessions())
-
-
-def test_console_sessions(folder: Path) -> None:
-    """Each command prints what the README shows, in order, in one folder."""
-    for command, shown in sessions():
-        if "jq " in command and not _has_jq():
-            continue
-        done = shell(command, folder)
-        assert done.returncode in (0, 1), f"{command}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, command
-        if shown.strip():
-            assert done.stdout.rstrip() == shown.rstrip(), command
-
-
-def _has_jq() -> bool:
-    return subprocess.run(["bash", "-c", "command -v jq"], capture_output=True, check=False).returncode == 0
-
-
-def test_python_snippets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each Python block runs as a doctest, in one namespace."""
+def test_blocks_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command prints what the README shows and each snippet gives what it says, in order, in one folder."""
     monkeypatch.chdir(folder)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    text = "\n".join(block for language, block in BLOCKS if language == "python")
-    assert ">>>" in text
-    examples = doctest.DocTestParser().get_doctest(text, {}, "README", "README.md", 0)
-    assert runner.run(examples).failed == 0
+    names: dict[str, object] = {}
+    counts = {"console": 0, "python": 0}
+    for language, text in BLOCKS:
+        if language == "python":
+            snippet = doctest.DocTestParser().get_doctest(text, names, "README", "README.md", 0)
+            assert runner.run(snippet, clear_globs=False).failed == 0
+            names = snippet.globs
+            counts["python"] += len(snippet.examples)
+        elif language == "console":
+            for command, shown in sessions(text):
+                check_session(command, shown, folder)
+                counts["console"] += 1
+    assert counts["console"] >= 4
+    assert counts["python"] >= 5
+
+
+def check_session(command: str, shown: str, folder: Path) -> None:
+    """One command; without jq on the machine, as far as the pipe into it."""
+    plain, piped, _ = command.partition("| jq")
+    if piped and shutil.which("jq") is None:
+        command, shown = plain, ""
+    done = shell(command, folder)
+    assert done.returncode in (0, 1), f"{command}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, command
+    if shown:
+        assert done.stdout.rstrip() == shown.rstrip(), command
+
+
+def test_a_wrong_session_is_seen(folder: Path) -> None:
+    """The guard can fail: output that the command does not print is found."""
+    with pytest.raises(AssertionError):
+        check_session("rnninspect list", "nothing of the kind", folder)
 
 
 def test_install_steps_are_those_of_ci() -> None:
