@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from rnninspect.case import Case
 from rnninspect.rules._conversions import mended, mended_by_two
-from rnninspect.rules._fitting import fitted_bias, fitted_clip, fitted_peepholes, follows_from_step_one
+from rnninspect.rules._fitting import fitted_bias, fitted_clip, fitted_peepholes
+from rnninspect.rules._forcing import follows_from_step_one
 from rnninspect.rules.base import CannotPlant, Place, Proposal, Rule
 from rnninspect.weights import Weights
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.rules._conversions import mended
-from rnninspect.rules._fitting import follows_from_step_one
+from rnninspect.rules._forcing import follows_from_step_one
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
 from rnninspect.trace import Track
 

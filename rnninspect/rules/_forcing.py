@@ -1,0 +1,132 @@
+"""The dump fed with its own outputs: each step is given the output that the dump holds for the step before.
+
+So an error does not grow from step to step, and the units part: fed like this, a unit depends on no other unit (teacher
+forcing: Williams & Zipser 1989, "A learning algorithm for continually running fully recurrent neural networks").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+
+import numpy as np
+
+from rnninspect.batch import Batch
+from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
+from rnninspect.rules._conversions import disagreement, tolerance
+from rnninspect.rules._least_squares import levenberg
+from rnninspect.trace import Array, Bools, Trace, Track
+from rnninspect.weights import LayerWeights, Weights
+
+
+def weights_of(case: Case) -> Weights:
+    """The case's weights, which a rule that fits has already asked for."""
+    assert case.weights is not None
+    return case.weights
+
+
+def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
+    """A teacher-forced run of one track `[B, T, H]`, float64: each step is fed the dump's own output before it."""
+    assert case.batch is not None
+    spec = weights_of(case).spec
+    inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
+    before = _before(facts)
+    rows, steps = facts.mask.shape
+    if spec.cell == "lstm":  # c must go on from step to step, so h comes in as further features
+        fed = Batch(np.concatenate([inputs, before], 2), facts.mask, None, True)
+
+        def run(own: LayerWeights) -> Array:
+            kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
+            return plain_outputs(
+                case, fed, replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
+            )
+
+        return run
+    alone = Batch(inputs.reshape(rows * steps, 1, -1), np.ones((rows * steps, 1), dtype=np.bool_), None, True)
+    state = before.reshape(rows * steps, -1)
+
+    def run_apart(own: LayerWeights) -> Array:
+        return plain_outputs(case, alone, own, state).reshape(rows, steps, -1)
+
+    return run_apart
+
+
+def _before(facts: TrackFacts) -> Array:
+    """`[B, T, H]`: the output that was read before each step, the initial state (or zeros) before the first."""
+    outputs = np.where(facts.mask[..., None], facts.outputs, 0).astype(np.float64)
+    first = np.zeros_like(outputs[:, 0]) if facts.track.initial is None else facts.track.initial.astype(np.float64)
+    before = np.zeros_like(outputs)
+    if facts.track.direction == "backward":
+        before[:, :-1] = outputs[:, 1:]
+        last = np.maximum(facts.ends - 1, 0)
+        before[np.arange(last.size), last] = first
+    else:
+        before[:, 1:] = outputs[:, :-1]
+        before[:, 0] = first
+    return before
+
+
+def plain_outputs(
+    case: Case, batch: Batch, own: LayerWeights, state: Array | None = None, cell: Array | None = None
+) -> Array:
+    """One layer, one direction, in float64: the outputs `[B, T, H]` of a plain run."""
+    weights = replace(weights_of(case), layers=(_as_float64(replace(own, layer=0)),))
+    track = Track(0, own.direction, None, state, None, state, cell)
+    trace = Trace(batch.mask, (track,), None, True, "zero", "initial", case.convention.name)
+    ran = replace(case.with_trace(trace), weights=weights).run(batch).tracks[0].outputs
+    assert ran is not None
+    return ran.astype(np.float64)
+
+
+def _as_float64(own: LayerWeights) -> LayerWeights:
+    arrays = {f.name: getattr(own, f.name) for f in fields(own) if isinstance(getattr(own, f.name), np.ndarray)}
+    return replace(own, **{name: array.astype(np.float64) for name, array in arrays.items()})
+
+
+def follows_from_step_one(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
+    """For each track: the rows whose first step is not what a zero state gives, and whose later steps follow from it.
+
+    Of an LSTM the cell state after the first step is fitted; a row needs three real steps to say anything.
+    """
+    weights = weights_of(case)
+    if disagreement(case) == 0 or weights.depth > 1 or any(w.projection is not None for w in weights.layers):
+        return
+    limit = tolerance(case)
+    for facts in case.facts:
+        if facts.track.order != "time":
+            continue
+        own = weights.at(0, facts.track.direction)
+        reference = case.reference.track(0, facts.track.direction)
+        assert reference is not None
+        assert reference.outputs is not None
+        first = np.maximum(facts.ends - 1, 0) if facts.track.direction == "backward" else np.zeros_like(facts.ends)
+        rows = np.arange(first.size)
+        ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
+        starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.ends >= 3)
+        later = facts.mask.copy()
+        later[rows, first] = False
+        error = _later_error(case, facts, own, later)
+        follows = np.asarray(starts_off & ((error * later[..., None]).max((1, 2)) <= 10 * limit))
+        if follows.any() and follows[starts_off].all():
+            yield facts, follows
+
+
+def _later_error(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools) -> Array:
+    """`[B, T, H]`: how far the steps after the first are from what the step before gives."""
+    target = facts.outputs.astype(np.float64)
+    if weights_of(case).spec.cell != "lstm":
+        return np.abs(forced(case, facts)(own) - target)
+    assert case.batch is not None
+    inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
+    fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
+    kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
+    fed_own = replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
+    state = np.zeros(target[:, 0].shape)
+
+    def residuals(cell: Array) -> Array:
+        gap = (plain_outputs(case, fed, fed_own, state, cell.reshape(state.shape)) - target) * later[..., None]
+        return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
+
+    cell = levenberg(residuals, 1, state.size)
+    return np.abs(plain_outputs(case, fed, fed_own, state, cell.reshape(state.shape)) - target)
