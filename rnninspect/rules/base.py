@@ -40,12 +40,20 @@ class Proposal:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Thread:
+    """A public thread in which people met the mistake: its address, and in one sentence what it is about."""
+
+    url: str
+    about: str
+
+
 class Rule:
     """One mistake. `needs`: evidence without which it is listed as not checked. `fix`: a concept of the conventions.
 
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the packaged worked example that shows it: `single` or `bidirectional`.
-    `compares`: it explains what two dumps differ by.
+    `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Rule:
     implies: tuple[str, ...] = ()
     example: Literal["single", "bidirectional"] = "single"
     compares: bool = False
+    threads: tuple[Thread, ...] = ()
 
     def check(self, case: Case) -> Iterable[Proposal]:
         """The causes that this rule sees in the case; each reconstructs what it explains."""
