@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 
 
 class LastColumn(Rule):
@@ -18,6 +18,16 @@ class LastColumn(Rule):
     )
     fix = "use_final_state"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/1830",
+            "outputs[-1] is zero for every row shorter than the longest; people ask for the last real output.",
+        ),
+        Thread(
+            "https://github.com/thtrieu/qclass_dl/issues/1",
+            "Somebody simplifies the selection of last steps to outputs[-1], and the results turn terrible.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import same
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Ints, Track
 
 
@@ -24,6 +24,20 @@ class LeftPadded(Rule):
     fix = "pad_right"
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "lengths-ignored")
+    threads = (
+        Thread(
+            "https://github.com/Atcold/NYU-DLSP20/pull/814",
+            "Training reads the last column of batches padded on the left, and evaluation the step at length - 1.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/10456",
+            "The manual of pad_sequences speaks of padding at the end, while its default pads in front.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/30745",
+            "A reader takes cuDNN's demand for padding on the right for a demand for padding on the left.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.mask_given:

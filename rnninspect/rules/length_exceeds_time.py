@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, in_words, listed
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, in_words, listed
 
 
 class LengthExceedsTime(Rule):
@@ -20,6 +20,12 @@ class LengthExceedsTime(Rule):
     )
     fix = "clip_lengths"
     needs = ("lengths",)
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/146744",
+            "A length larger than the time axis fails in packing with an error that does not say so.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, in_words, listed
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, in_words, listed
 from rnninspect.trace import Ints, prefix_mask
 
 
@@ -23,6 +23,16 @@ class LengthsFromZeros(Rule):
     )
     fix = "lengths_from_data"
     needs = ("inputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/chiphuyen/stanford-tensorflow-tutorials/issues/118",
+            "Counting the non-zero frames counts one-hot padding too, so that every row gets the full length.",
+        ),
+        Thread(
+            "https://github.com/liu-nlper/NER-LSTM-CRF/issues/10",
+            "A length counted from signs is wrong as soon as a row holds a negative value.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths

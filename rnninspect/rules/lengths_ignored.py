@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 
 
 class LengthsIgnored(Rule):
@@ -21,6 +21,20 @@ class LengthsIgnored(Rule):
     fix = "pass_lengths"
     needs = ("outputs", "lengths")
     implies = ("padding-computed",)
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/27981",
+            "The manual called sequence_length a matter of speed; without it the final state has read padding.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/517",
+            "Zero padding still moves the state, through the biases; the request from which packing came.",
+        ),
+        Thread(
+            "https://github.com/keitakurita/practical-torchtext/issues/5",
+            "A classifier reads the last step of a padded batch, which is right for the longest sentence alone.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

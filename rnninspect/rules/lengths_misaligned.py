@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, listed, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import prefix_mask
 
 
@@ -24,6 +24,12 @@ class LengthsMisaligned(Rule):
     fix = "align_lengths"
     needs = ("outputs", "lengths")
     implies = ("padding-computed",)
+    threads = (
+        Thread(
+            "https://github.com/mlpack/mlpack/pull/3926",
+            "A shuffle moved the sequences and their labels, and left the lengths where they were.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools, Ints
 
 
@@ -24,6 +24,16 @@ class LengthsRescaled(Rule):
     fix = "rescale_lengths"
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "length-exceeds-time")
+    threads = (
+        Thread(
+            "https://github.com/ShankHarinath/DeepSpeech2-Keras/issues/3",
+            "The loss is given the length of the inputs where it needs that of the network's shorter outputs.",
+        ),
+        Thread(
+            "https://github.com/openspeech-team/openspeech/issues/76",
+            "After a strided convolution the lengths are divided once more than the time axis was.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths

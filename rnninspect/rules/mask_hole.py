@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import same
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools
 
 
@@ -23,6 +23,16 @@ class MaskHole(Rule):
     )
     fix = "mask_holes"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/Element-Research/rnn/issues/433",
+            "How can MaskZero tell a zero in the middle of a sequence from padding?",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/176",
+            "When masking by value was designed: real data that happen to be all zero would be skipped as well.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.mask_given:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools
 
 
@@ -24,6 +24,12 @@ class OffByOneLength(Rule):
     fix = "count_steps"
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "zero-length-row")
+    threads = (
+        Thread(
+            "https://github.com/yandexdataschool/Practical_RL/pull/558",
+            "A length was used as an index, so that the encoder's vector came from the step after the end.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

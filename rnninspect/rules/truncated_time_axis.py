@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread
 from rnninspect.trace import Track
 
 
@@ -23,6 +23,20 @@ class TruncatedTimeAxis(Rule):
     )
     fix = "keep_time_axis"
     needs = ("inputs",)
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1591",
+            "On several GPUs a part of the batch comes back shorter than it went in, and later layers break.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/6299",
+            "Replicas pad to their own longest row and cannot be gathered; total_length was added for this.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/144207",
+            "Packing and padding back drops the steps beyond the largest length without a word.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None:

@@ -11,7 +11,7 @@ from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at, same
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array
 
 HOLDS = {
@@ -32,6 +32,20 @@ class ZeroLengthRow(Rule):
     )
     fix = "drop_empty_rows"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/4582",
+            "Packing refuses an empty row; people clamp its length to 1 and mask its result.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/15091",
+            "Gathering each row's last step fails at the row for which the index has become -1.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/36139",
+            "A row masked from end to end gives a zero vector in one batch and a cuDNN error in another.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kinds: dict[str, list[Seen]] = {}
