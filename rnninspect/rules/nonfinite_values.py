@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, listed, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import Bools
 
 
@@ -22,6 +22,16 @@ class NonfiniteValues(Rule):
     )
     fix = "find_nonfinite"
     needs = ("outputs",)
+    threads = (
+        Thread(
+            "https://github.com/junhyukoh/caffe-lstm/issues/3",
+            "A network gives NaN on the GPU alone; one NaN spreads through all that follows it.",
+        ),
+        Thread(
+            "https://github.com/ragulpr/wtte-rnn/issues/50",
+            "NaN comes out of a masked batch: a mask of zeros does not remove a NaN from a sum.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

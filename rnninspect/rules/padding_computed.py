@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 
 
 class PaddingComputed(Rule):
@@ -20,6 +20,20 @@ class PaddingComputed(Rule):
     )
     fix = "mask_outputs"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/google/flax/pull/2604",
+            "The review that settles that Flax's RNN does not set the outputs of padded steps to zero.",
+        ),
+        Thread(
+            "https://github.com/jax-ml/jax/pull/15169",
+            "JAX's reference LSTM is corrected: the carry at each row's length, and zeros at padded steps.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/2311",
+            "How does one average a row's outputs without counting its padded steps?",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.off & (f.ends > 0)) for f in case.facts]

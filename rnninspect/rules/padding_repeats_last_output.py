@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Track
 
 
@@ -21,6 +21,20 @@ class PaddingRepeats(Rule):
     )
     fix = "mask_outputs"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/microsoft/onnxruntime/issues/12492",
+            "A converted Keras model gives zeros at the masked steps, where Keras repeats the last output.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/7878",
+            "The predictions at padded steps repeat the last real one; what do loss and gradient make of them?",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/1569",
+            "A request that masked steps show the last valid output instead of zeros, which Keras by then did.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [
