@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, in_words, rows_of
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, in_words, rows_of
 
 
 class BatchTimeSwapped(Rule):
@@ -21,6 +21,16 @@ class BatchTimeSwapped(Rule):
     fix = "swap_batch_time"
     needs = ("outputs",)
     implies = ("lengths-ignored", "padding-computed", "lengths-misaligned")
+    threads = (
+        Thread(
+            "https://github.com/HHTseng/video-classification/issues/42",
+            "A video classifier hands a batch-major input to an LSTM that expects time first.",
+        ),
+        Thread(
+            "https://github.com/NervanaSystems/neon/issues/311",
+            "The data iterator flattens batch before time, and the LSTM reads time before batch.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if not case.reading.time_swapped:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, listed, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import Ints, Track
 
 
@@ -24,6 +24,16 @@ class FlatGatherWrongStride(Rule):
     fix = "flat_gather_stride"
     needs = ("outputs", "lengths")
     implies = ("rows-permuted", "lengths-misaligned")
+    threads = (
+        Thread(
+            "https://github.com/aymericdamien/TensorFlow-Examples/issues/153",
+            "The flat index of a row's last step, worked out for batch-major and for time-major outputs.",
+        ),
+        Thread(
+            "https://github.com/MichelDeudon/neural-combinatorial-optimization-rl-tensorflow/issues/5",
+            "Gathering by position alone from a time-major tensor picks other rows' values.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

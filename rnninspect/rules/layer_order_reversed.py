@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, mended_by, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, mended_by, proposal
 from rnninspect.trace import Trace
 
 
@@ -20,6 +20,16 @@ class LayerOrderReversed(Rule):
     fix = "layer_order"
     needs = ("outputs",)
     implies = ("wrong-layer",)
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/pull/11021",
+            "Keras' stacked cells listed their states from the top layer down until this change.",
+        ),
+        Thread(
+            "https://github.com/OpenNMT/OpenNMT-py/issues/61",
+            "Does h_n run through a layer's directions first, or through all layers of one direction?",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:

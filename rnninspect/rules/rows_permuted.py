@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at, step_keys
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, listed, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import Array, Ints, Track
 
 
@@ -23,6 +23,20 @@ class RowsPermuted(Rule):
     )
     fix = "restore_order"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/Lizhen0628/text_classification/issues/12",
+            "After packing, the outputs are put back in the batch's order and the state is not; the author agrees.",
+        ),
+        Thread(
+            "https://github.com/mead-ml/mead-baseline/pull/677",
+            "Undoing the sort in place wrote some rows' results over those of others.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/4927",
+            "Two sequences an example, each sorted by its own lengths, no longer belong together.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen, order = [], []

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.matching import equal_at
-from rnninspect.rules.base import CannotPlant, Place, Proposal, Rule, in_words, places
+from rnninspect.rules.base import CannotPlant, Place, Proposal, Rule, Thread, in_words, places
 from rnninspect.trace import Array
 
 
@@ -24,6 +24,20 @@ class StateReadBatchFirst(Rule):
     needs = ("outputs",)
     implies = ("direction-missing", "rows-permuted", "wrong-layer", "lengths-misaligned")
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/19675",
+            "With batch_first=True somebody expects the batch first in h_n too; it is the second axis.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/34036",
+            "The state of a batch-first LSTM looks as if batch and time were swapped; it has no time axis.",
+        ),
+        Thread(
+            "https://github.com/timbmg/Sentence-VAE/issues/15",
+            "A model treats the state as batch-first because its inputs are, and the rows mix without an error.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.statement.state_batch_first and not case.reading.stated and not case.reading.time_swapped:

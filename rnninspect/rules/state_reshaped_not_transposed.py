@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, convincing, mended_by, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, convincing, mended_by, proposal
 from rnninspect.trace import Array, Trace
 
 
@@ -23,6 +23,20 @@ class StateReshaped(Rule):
     needs = ("outputs",)
     implies = ("rows-permuted", "wrong-layer", "lengths-misaligned", "direction-duplicated")
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/graykode/nlp-tutorial/issues/38",
+            "Viewing the two directions' states as one vector a row mixes the rows, shown with numbers.",
+        ),
+        Thread(
+            "https://github.com/Stable-Baselines-Team/stable-baselines3-contrib/issues/111",
+            "States stored by sequence are reshaped to layers first where the axes had to be swapped.",
+        ),
+        Thread(
+            "https://github.com/OpenNMT/OpenNMT-py/issues/1521",
+            "Flattening (layers, batch, units) with view puts different rows into one vector.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for trace, slots in _unviewed(case):

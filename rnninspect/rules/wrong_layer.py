@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import same
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
 
 
@@ -24,6 +24,16 @@ class WrongLayer(Rule):
     fix = "top_layer"
     needs = ("outputs",)
     implies = ("state-from-another-run",)
+    threads = (
+        Thread(
+            "https://github.com/spro/practical-pytorch/issues/81",
+            "A slice of h_n taken for the forward states holds the bottom layer's two directions.",
+        ),
+        Thread(
+            "https://github.com/yanwii/dynamic-seq2seq/issues/4",
+            "Which of a stack's states does the decoder get? The last one.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
