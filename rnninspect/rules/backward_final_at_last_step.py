@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Track
 
 
@@ -23,6 +23,20 @@ class BackwardFinalAtLastStep(Rule):
     fix = "read_backward_at_first_step"
     needs = ("outputs", "two directions")
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/yunjey/pytorch-tutorial/issues/149",
+            "A tutorial classifies by the last step, where the backward half has seen one input.",
+        ),
+        Thread(
+            "https://github.com/yalesong/pvse/issues/13",
+            "At a row's last step the forward half equals h_n and the backward half does not, shown with numbers.",
+        ),
+        Thread(
+            "https://discuss.pytorch.org/t/pytorch-lstm-output-not-match-hidden-state/114814/3",
+            "Why does the output at length - 1 equal the state for a row of one step, and for no longer row?",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

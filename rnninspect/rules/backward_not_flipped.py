@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.rules._conversions import tolerance
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
 
 
@@ -26,6 +26,20 @@ class BackwardNotFlipped(Rule):
     implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order")
     example = "bidirectional"
     compares = True
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/1431",
+            "With go_backwards the outputs come in the order of reading, and merging them pairs other moments.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/1674",
+            "A proposal to turn the outputs of go_backwards round, since people overlook that they are reversed.",
+        ),
+        Thread(
+            "https://github.com/ContextScout/gcn_ner/issues/10",
+            "The backward outputs were joined to the forward ones unreversed; a clean-up had broken it.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

@@ -11,7 +11,7 @@ from rnninspect.case import Case
 from rnninspect.comparison import TrackDifference
 from rnninspect.facts import TrackFacts
 from rnninspect.rules._conversions import compared, disagreement, tolerance
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools, Trace
 
 
@@ -27,6 +27,20 @@ class BackwardReadPadding(Rule):
     implies = ("padding-computed", "stale-initial-state")
     example = "bidirectional"
     compares = True
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1811",
+            "Does a reversed batch begin with its padding? Drawn for both cases; packing does it right.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1794",
+            "A request for a reversal within each row's length, with code that people still copy.",
+        ),
+        Thread(
+            "https://github.com/soumith/cudnn.torch/issues/187",
+            "With cuDNN's bidirectional LSTM both passes read the padding like any other step.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None or disagreement(case) == 0 or case.trace.mask.all():

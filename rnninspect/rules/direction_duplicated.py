@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import same
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Track
 
 
@@ -25,6 +25,16 @@ class DirectionDuplicated(Rule):
     needs = ("outputs", "two directions")
     implies = ("backward-final-at-last-step",)
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/tflearn/tflearn/pull/522",
+            "A bidirectional layer returned its forward state twice.",
+        ),
+        Thread(
+            "https://github.com/ematvey/tensorflow-seq2seq-tutorials/issues/1",
+            "An encoder joins the forward outputs with themselves, by a slip of typing.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         pairs: dict[int, list[TrackFacts]] = {}

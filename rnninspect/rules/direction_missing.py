@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, places
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, places
 from rnninspect.trace import Track
 
 
@@ -22,6 +22,12 @@ class DirectionMissing(Rule):
     fix = "both_directions"
     needs = ("outputs", "two directions")
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/AuCson/PyTorch-Batch-Attention-Seq2seq/issues/2",
+            "A decoder has room for one direction's state of a bidirectional encoder; which one should it get?",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, convincing, mended_by, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, convincing, mended_by, proposal
 from rnninspect.trace import Array, Trace, Track
 
 
@@ -23,6 +23,16 @@ class DirectionsInterleaved(Rule):
     needs = ("outputs", "two directions")
     implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned")
     example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/10838",
+            "The ONNX exporter puts the directions after the units, where they belong before them.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/7809",
+            "ONNX has the directions before the batch: a reshape without moving them gives wrong numbers.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for words, trace in _mended(case):
