@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools, Track
 
 
@@ -23,6 +23,20 @@ class CellHiddenSwapped(Rule):
     )
     fix = "name_the_states"
     needs = ("outputs", "cell state")
+    threads = (
+        Thread(
+            "https://github.com/microsoft/nni/pull/2842",
+            "A correction of the order in which the two states of an LSTM are taken.",
+        ),
+        Thread(
+            "https://github.com/asyml/texar-pytorch/issues/198",
+            "Code in (h, c) and a manual in (c, h), carried over from TensorFlow.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/11726",
+            "Keras' manual did not say which of the two returned states is which.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         proven = [Seen(facts, _cell_is_final_step(facts)) for facts in case.facts]

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import same
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools, Track
 
 
@@ -23,6 +23,16 @@ class CellOverwritten(Rule):
     )
     fix = "name_the_states"
     needs = ("outputs", "cell state")
+    threads = (
+        Thread(
+            "https://github.com/joeynmt/joeynmt/issues/51",
+            "A decoder's initial state is (h, h) where an LSTM wants a cell state too.",
+        ),
+        Thread(
+            "https://github.com/joeynmt/joeynmt/issues/13",
+            "Is it right to use h for c? The authors train both ways and compare.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
 
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
@@ -27,6 +27,20 @@ class OutputDropout(Rule):
     fix = "dropout_after"
     needs = ("outputs", "lengths")
     implies = ("mask-hole", "padding-computed")
+    threads = (
+        Thread(
+            "https://github.com/monikkinom/ner-lstm/issues/23",
+            "The wrapper's keep probability is a constant, and so drops outputs at inference too.",
+        ),
+        Thread(
+            "https://github.com/lilianweng/stock-rnn/issues/12",
+            "Dropout stayed on when the model was tested; the author corrects it.",
+        ),
+        Thread(
+            "https://github.com/ageron/handson-ml/issues/111",
+            "The keep probabilities can be placeholders, so that testing need not drop anything.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
 
 
@@ -25,6 +25,16 @@ class OutputResidual(Rule):
     fix = "residual_apart"
     needs = ("outputs", "lengths", "inputs")
     implies = ("padding-computed",)
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/15220",
+            "ResidualWrapper adds the inputs to the cell's outputs, and so fails where the widths differ.",
+        ),
+        Thread(
+            "https://github.com/una-dinosauria/human-motion-prediction/issues/68",
+            "A port differs from the original until the residual wrapper around the cell is accounted for.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None:

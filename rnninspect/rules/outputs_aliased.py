@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.matching import same
 from rnninspect.report import Certainty
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools, Track
 
 
@@ -24,6 +24,12 @@ class OutputsAliased(Rule):
     fix = "copy_outputs"
     needs = ("outputs",)
     implies = ("padding-repeats-last-output", "padding-computed", "mask-hole")
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/142303",
+            "The loop in PyTorch's own manual appends one buffer again and again, so all steps show the last.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         varies = _inputs_vary(case)

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.rules._conversions import mended
 from rnninspect.rules._forcing import follows_from_step_one
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Track
 
 
@@ -24,6 +24,20 @@ class StaleInitialState(Rule):
     fix = "reset_state"
     needs = ("outputs", "inputs", "weights")
     compares = True
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/10231",
+            "Is a stateful layer's state reset between two predictions, or after training?",
+        ),
+        Thread(
+            "https://github.com/mlpack/mlpack/issues/2747",
+            "The first prediction differs from all later ones on the same inputs.",
+        ),
+        Thread(
+            "https://github.com/allenai/bilm-tf/issues/220",
+            "Is the state reset for each sentence? The author says that it never is in training.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if any(t.initial is not None for t in case.trace.tracks) or mended(case) is not None:

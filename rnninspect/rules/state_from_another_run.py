@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
 
 DRIFT = 0.02  # absolute, of outputs within [-1, 1]: what bfloat16 (8 bits) loses over some hundred steps
@@ -27,6 +27,20 @@ class StateFromAnotherRun(Rule):
     )
     fix = "one_run"
     needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/6216",
+            "Two predictions of one trained model agree to about 1e-6 and are not equal.",
+        ),
+        Thread(
+            "https://github.com/schmidt-ju/crat-pred/issues/8",
+            "The initial state is drawn at random at each call, so that two calls never agree.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/14663",
+            "Two runs of one graph with dropout differ although the seed is the same.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [Seen(facts, _near_expected(facts)) for facts in case.facts]
