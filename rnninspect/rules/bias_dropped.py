@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.rules._fitting import fitted_bias
 from rnninspect.rules._weights import WeightsRule, everywhere
-from rnninspect.rules.base import CannotPlant, Proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Thread
 from rnninspect.weights import Weights
 
 
@@ -22,6 +22,20 @@ class BiasDropped(WeightsRule):
         "b_hh; the sum of both is what one bias must hold (of a GRU's candidate gate they stay apart)."
     )
     fix = "keep_both_biases"
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/pull/8307",
+            "cuDNN has two biases a gate and Keras' LSTM one: their sum does for an LSTM, and not for a GRU.",
+        ),
+        Thread(
+            "https://github.com/google/flax/issues/3746",
+            "Flax's LSTM has one of PyTorch's two biases; where do both go?",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/20435",
+            "A model moves from two biases in PyTorch to one in TensorFlow; which formula holds?",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from super().check(case)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rnninspect.case import Case
 from rnninspect.rules._fitting import fitted_clip, fitted_peepholes
 from rnninspect.rules._weights import WeightsRule, everywhere
-from rnninspect.rules.base import CannotPlant, Proposal
+from rnninspect.rules.base import CannotPlant, Proposal, Thread
 from rnninspect.weights import Weights
 
 
@@ -20,6 +20,20 @@ class ClipOrPeepholeIgnored(WeightsRule):
         "arrays loses the clips, and many frameworks cannot express them at all."
     )
     fix = "set_clip"
+    threads = (
+        Thread(
+            "https://github.com/microsoft/onnxruntime/issues/27224",
+            "ONNX asks for a clip before every activation, and one of them had none.",
+        ),
+        Thread(
+            "https://github.com/apache/tvm/pull/19633",
+            "A review finds that peepholes and projections are dropped in silence and the numbers are wrong.",
+        ),
+        Thread(
+            "https://github.com/PaddlePaddle/Paddle/pull/15605",
+            "Paddle's projected LSTM lacked TensorFlow's clips of cell and projection until this change.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from super().check(case)

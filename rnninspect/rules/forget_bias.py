@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
 
 
@@ -17,6 +17,20 @@ class ForgetBias(WeightsRule):
         "made ports have it in the bias. Moving weights between them must add it once."
     )
     fix = "set_forget_bias"
+    threads = (
+        Thread(
+            "https://github.com/apple/coremltools/issues/309",
+            "The converted model agrees on the first step alone; adding forget_bias to the bias by hand mends it.",
+        ),
+        Thread(
+            "https://github.com/apache/tvm/pull/3410",
+            "A converter added forget_bias after the sigmoid; tests with forget_bias 0 had not noticed.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/14223",
+            "The bias variable stays zero whatever forget_bias is: it is not part of the weights.",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         if weights.spec.cell != "lstm":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.rules._conversions import ordered
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import GATES, Weights
 
 
@@ -16,6 +16,20 @@ class GateOrder(WeightsRule):
         "has the right shape and the wrong gates."
     )
     fix = "reorder_gates"
+    threads = (
+        Thread(
+            "https://github.com/CrispStrobe/CrispASR/pull/106",
+            "Weights from an ONNX file were read in PyTorch's gate order, and the speakers collapsed into one.",
+        ),
+        Thread(
+            "https://github.com/apple/coremltools/pull/93",
+            "The manual names one order of the gates and the code uses another.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/29308",
+            "In which order does cuDNN's kernel hold the gates, compared with BasicLSTMCell's?",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         gates = len(GATES[weights.spec.cell])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
 
 
@@ -18,6 +18,20 @@ class GruResetVariant(WeightsRule):
         "mean different things."
     )
     fix = "reset_variant"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/8153",
+            "PyTorch and cuDNN reset after the product, the later versions of the paper before it.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/9112",
+            "Keras gains reset_after, so that a GRU trained with cuDNN runs on a CPU.",
+        ),
+        Thread(
+            "https://github.com/onnx/onnx-tensorflow/issues/853",
+            "A GRU with linear_before_reset cannot be converted to the other variant.",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         if weights.spec.cell != "gru":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.rules._conversions import each, turn_recurrent
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
 
 
@@ -16,6 +16,16 @@ class KernelTransposed(WeightsRule):
         "a transpose is missing, or that the input and recurrent kernels changed places."
     )
     fix = "transpose_kernel"
+    threads = (
+        Thread(
+            "https://github.com/huggingface/transformers/pull/10712",
+            "A conversion transposes the kernels and forgets the recurrent kernels.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/8720",
+            "The kernels of CuDNNGRU have the right shape and are stored the other way round.",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         if any(w.recurrent_kernel.shape[1] != w.recurrent_kernel.shape[2] for w in weights.layers):

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.comparison import is_drift, precision
 from rnninspect.report import Severity
-from rnninspect.rules.base import CannotPlant, Proposal, Rule
+from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread
 from rnninspect.trace import Track
 
 
@@ -25,6 +25,16 @@ class PrecisionDrift(Rule):
     fix = "same_precision"
     needs = ("outputs", "second dump")
     compares = True
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/19254",
+            "One set of weights gives other outputs on CPU and GPU in float32, and equal ones in float64.",
+        ),
+        Thread(
+            "https://github.com/keras-team/tf-keras/issues/772",
+            "The same, on one kind of GPU alone, gone with float64 or on another machine.",
+        ),
+    )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         differing = [d for d in case.differences if d.largest > 0]

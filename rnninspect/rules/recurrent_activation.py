@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
 
 
@@ -17,6 +17,16 @@ class RecurrentActivation(WeightsRule):
         "and everything else uses sigmoid. The weights do not say which."
     )
     fix = "set_recurrent_activation"
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/65381",
+            "hard_sigmoid is documented with the old slope and computed with the new one.",
+        ),
+        Thread(
+            "https://github.com/minimaxir/textgenrnn/issues/153",
+            "Keras 2.3 changes the default from hard_sigmoid to sigmoid, and old models may break.",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         if weights.spec.cell == "rnn":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.rules._conversions import flip_update
 from rnninspect.rules._weights import WeightsRule
-from rnninspect.rules.base import CannotPlant
+from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
 
 
@@ -16,6 +16,20 @@ class UpdateGateFlipped(WeightsRule):
         "weights between them must negate the z block."
     )
     fix = "flip_update_gate"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/20129",
+            "z and 1 - z trade places between two papers by one author; he says that either will do.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/785",
+            "Keras' formula is not the cited paper's; both work, with other weights.",
+        ),
+        Thread(
+            "https://github.com/mindspore-ai/mindspore/issues/149",
+            "A manual's update of the state has z on the wrong side.",
+        ),
+    )
 
     def spoil(self, weights: Weights) -> Weights:
         if weights.spec.cell != "gru":
