@@ -24,12 +24,12 @@ def _finding(finding: Finding, view: View) -> list[Text]:
     title = Text.assemble(
         (f"{finding.severity}  ", style),
         (_text.clean(finding.rule, view.ascii), _text.TITLE),
-        (f"  {', '.join(_standing(finding))}", _text.QUIET),
+        (f"  {', '.join(standing(finding))}", _text.QUIET),
     )
     indent = Text("  ")
     lines = _text.hanging(Text(f"{sign} ", style), title, view.width)
     lines += _text.hanging(indent, Text(_text.clean(finding.message, view.ascii)), view.width)
-    for key, said in _details(finding, view):
+    for key, said in details(finding, view):
         lines += _text.hanging(Text(f"  {key}: ", _text.QUIET), Text(_text.clean(said, view.ascii)), view.width)
     if finding.fix:
         lines.append(Text("  fix:", _text.OK))
@@ -38,7 +38,7 @@ def _finding(finding: Finding, view: View) -> list[Text]:
     return lines
 
 
-def _standing(finding: Finding) -> list[str]:
+def standing(finding: Finding) -> list[str]:
     """How sure it is, where it is and how much it explains."""
     said: list[str] = [finding.certainty]
     if finding.layer is not None:
@@ -52,16 +52,17 @@ def _standing(finding: Finding) -> list[str]:
     return said
 
 
-def _details(finding: Finding, view: View) -> list[tuple[str, str]]:
-    details = []
+def details(finding: Finding, view: View) -> list[tuple[str, str]]:
+    """The alternatives, what would decide and, where `view` is verbose, the whole evidence, as (name, words)."""
+    found = []
     if finding.alternatives:
-        details.append(("or", ", ".join(finding.alternatives)))
+        found.append(("or", ", ".join(finding.alternatives)))
     for key, value in finding.evidence.items():
         if key == "would_decide":
-            details.append(("what would decide", _value(value, view)))
+            found.append(("what would decide", _value(value, view)))
         elif view.verbose:
-            details.append((key.replace("_", " "), _value(value, view)))
-    return [(_text.clean(key, view.ascii), said) for key, said in details]
+            found.append((key.replace("_", " "), _value(value, view)))
+    return [(_text.clean(key, view.ascii), said) for key, said in found]
 
 
 def _value(value: Any, view: View) -> str:
@@ -85,11 +86,17 @@ def _code(code: str, view: View) -> list[Text]:
     return [Text.assemble(lead, first), *(Text.assemble(lead, "    ", line) for line in rest)]
 
 
+def skipped(report: Report) -> dict[str, list[str]]:
+    """The rules that were not checked, by the reason; as the report has them."""
+    by_reason: dict[str, list[str]] = {}
+    for rule in report.not_checked:
+        by_reason.setdefault(rule.reason, []).append(rule.rule)
+    return by_reason
+
+
 def not_checked(report: Report, view: View) -> list[Text]:
     """The rules whose evidence is missing, by what is missing."""
-    by_reason: dict[str, list[str]] = {}
-    for skipped in report.not_checked:
-        by_reason.setdefault(skipped.reason, []).append(skipped.rule)
+    by_reason = skipped(report)
     if not by_reason:
         return []
     count = len(report.not_checked)

@@ -18,10 +18,25 @@ _NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `s
 
 
 def header(report: Report, view: View) -> list[Text]:
-    """A title, then one line each; entries that say nothing are left out."""
-    name, rest, parts = _source(report.source, view)
+    """A title, then one line each."""
+    name, said = source_name(report, view), entries(report, view)
     title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
-    entries = [
+    lines = _text.hanging(Text(), title, view.width)
+    column = max((len(key) for key, _ in said), default=0)
+    for key, words in said:
+        lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(words), view.width)
+    return lines
+
+
+def source_name(report: Report, view: View) -> str:
+    """The name of what was read, '' where it has none; safe to show."""
+    return _source(report.source, view)[0]
+
+
+def entries(report: Report, view: View) -> list[tuple[str, str]]:
+    """What was looked at as (name, words), safe to show; entries that say nothing are left out."""
+    _, rest, parts = _source(report.source, view)
+    found = [
         ("source", rest),
         *parts,
         ("convention", _text.clean(report.convention, view.ascii)),
@@ -32,12 +47,7 @@ def header(report: Report, view: View) -> list[Text]:
         ("tolerance", _tolerance(report, view)),
         *(("note", _text.clean(note, view.ascii)) for note in report.notes),
     ]
-    lines = _text.hanging(Text(), title, view.width)
-    column = max(len(key) for key, said in entries if said) if any(said for _, said in entries) else 0
-    for key, said in entries:
-        if said:
-            lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(said), view.width)
-    return lines
+    return [(key, said) for key, said in found if said]
 
 
 def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple[str, str]]]:

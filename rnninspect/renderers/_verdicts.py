@@ -36,21 +36,39 @@ def row_verdicts(track: TrackReport, rows: list[Row], total: int, view: View) ->
 
 def verdict(report: Report, view: View) -> list[Text]:
     """The verdict on the whole: what was found, and how many rows stand how."""
-    mark = _text.marks(view.ascii)
-    counts = Counter(str(finding.severity) for finding in report.findings)
-    if report.verdict == "unjudged":
-        sign, style, said = mark.nearest, _text.WARN, "could not judge"
-    elif report.verdict == "clean":
-        sign, style, said = mark.ok, _text.OK, "clean"
-    else:
-        sign, style = _text.severity(next((s for s in SEVERITIES if counts[s]), "note"), mark)
-        said = ", ".join(f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if counts[s])
-    rows = [row for track in report.tracks for row in track.rows]
-    tally = _words.counted(len(rows), "row")
-    tally += f" in {len(report.tracks)} tracks" if len(report.tracks) > 1 else ""
-    tally += f": {_words.tally(rows)}" if rows else ""
-    body = Text.assemble((said, style), f"{BETWEEN} {tally}")
+    sign, style = standing(report, view)
+    body = Text.assemble((said(report), style), f"{BETWEEN} {tally(report)}")
     return _text.hanging(Text(f"{sign} ", style), body, view.width)
+
+
+def standing(report: Report, view: View) -> tuple[str, str]:
+    """The mark and the style of the verdict on the whole."""
+    mark = _text.marks(view.ascii)
+    if report.verdict == "unjudged":
+        return mark.nearest, _text.WARN
+    if report.verdict == "clean":
+        return mark.ok, _text.OK
+    return _text.severity(next((s for s in SEVERITIES if _counts(report)[s]), "note"), mark)
+
+
+def said(report: Report) -> str:
+    """The verdict in words: `clean`, `could not judge` or `1 error, 2 notes`."""
+    if report.verdict != "findings":
+        return {"clean": "clean", "unjudged": "could not judge"}[report.verdict]
+    counts = _counts(report)
+    return ", ".join(_words.counted(counts[s], s) for s in SEVERITIES if counts[s])
+
+
+def tally(report: Report) -> str:
+    """How many rows stand how: `8 rows in 2 tracks: 1 not as expected, 7 as expected`."""
+    rows = [row for track in report.tracks for row in track.rows]
+    words = _words.counted(len(rows), "row")
+    words += f" in {len(report.tracks)} tracks" if len(report.tracks) > 1 else ""
+    return words + (f": {_words.tally(rows)}" if rows else "")
+
+
+def _counts(report: Report) -> Counter[str]:
+    return Counter(str(finding.severity) for finding in report.findings)
 
 
 def _sign(row: Row, view: View) -> tuple[str, str]:
@@ -80,11 +98,11 @@ def _line(row: Row, names: list[str], widths: list[int], total: int, view: View,
     else:
         lines = [line]
     between = f"{BETWEEN} "
-    for said in _words.remarks(row, total, view.verbose, brief):
-        if lines[-1].cell_len + len(between) + len(said) <= view.width:
-            lines[-1].append(f"{between}{said}", _text.QUIET)
+    for remark in _words.remarks(row, total, view.verbose, brief):
+        if lines[-1].cell_len + len(between) + len(remark) <= view.width:
+            lines[-1].append(f"{between}{remark}", _text.QUIET)
         else:
-            lines += _text.hanging(Text("    "), Text(said, _text.QUIET), view.width)
+            lines += _text.hanging(Text("    "), Text(remark, _text.QUIET), view.width)
         between = ", "
     for line in lines:
         line.rstrip()

@@ -39,7 +39,7 @@ def render(report: Report, view: View) -> str:
 
 def renderable(report: Report, view: View) -> Group:
     """Lines of at most `view.width` cells, for a Console of that width."""
-    rows = _shown_rows(report, view)
+    rows = shown_rows(report, view)
     lines = header(report, view)
     for track in report.tracks:
         lines += _track(report, track, rows, view)
@@ -48,7 +48,7 @@ def renderable(report: Report, view: View) -> Group:
     return Group(*lines)
 
 
-def _shown_rows(report: Report, view: View) -> list[int]:
+def shown_rows(report: Report, view: View) -> list[int]:
     """The chosen rows; else all, or where those are too many, the ones with findings and then the first."""
     total = report.shape.get("batch", 0)
     asked = chosen(view.rows, total, "rows")
