@@ -25,7 +25,7 @@ class BackwardReadPadding(Rule):
     fix = "reverse_within_length"
     needs = ("outputs", "two directions", "inputs", "weights")
     implies = ("padding-computed", "stale-initial-state")
-    example = "bidirectional"
+    example = "directions"
     compares = True
     threads = (
         Thread(

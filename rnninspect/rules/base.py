@@ -16,6 +16,8 @@ from rnninspect.trace import Bools, Trace
 # A proposal of kind `state` explains rows whose final state is off; kind `padding` what padded outputs hold;
 # kind `fact` stands for itself and competes with nothing.
 Kind = Literal["state", "padding", "fact"]
+# The worked examples (`examples.py`): the two packaged ones, and the packaged inputs read by layers of other kinds.
+Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", "directions"]
 Place = tuple[int, str, int]  # layer, direction, row
 
 
@@ -52,7 +54,7 @@ class Rule:
     """One mistake. `needs`: evidence without which it is listed as not checked. `fix`: a concept of the conventions.
 
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
-    `example`: the packaged worked example that shows it: `single` or `bidirectional`.
+    `example`: the worked example in which it is planted and shown.
     `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
 
@@ -63,7 +65,7 @@ class Rule:
     fix: str
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
-    example: Literal["single", "bidirectional"] = "single"
+    example: Example = "single"
     compares: bool = False
     threads: tuple[Thread, ...] = ()
 

@@ -22,6 +22,7 @@ class BiasDropped(WeightsRule):
         "b_hh; the sum of both is what one bias must hold (of a GRU's candidate gate they stay apart)."
     )
     fix = "keep_both_biases"
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/keras-team/keras/pull/8307",

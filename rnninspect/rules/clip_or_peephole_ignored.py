@@ -20,6 +20,7 @@ class ClipOrPeepholeIgnored(WeightsRule):
         "arrays loses the clips, and many frameworks cannot express them at all."
     )
     fix = "set_clip"
+    example = "clipped"
     threads = (
         Thread(
             "https://github.com/microsoft/onnxruntime/issues/27224",

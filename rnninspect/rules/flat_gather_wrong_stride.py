@@ -24,6 +24,7 @@ class FlatGatherWrongStride(Rule):
     fix = "flat_gather_stride"
     needs = ("outputs", "lengths")
     implies = ("rows-permuted", "lengths-misaligned")
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/aymericdamien/TensorFlow-Examples/issues/153",

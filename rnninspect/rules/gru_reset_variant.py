@@ -18,6 +18,7 @@ class GruResetVariant(WeightsRule):
         "mean different things."
     )
     fix = "reset_variant"
+    example = "gru"
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/8153",

@@ -20,6 +20,7 @@ class LayerOrderReversed(Rule):
     fix = "layer_order"
     needs = ("outputs",)
     implies = ("wrong-layer",)
+    example = "stack"
     threads = (
         Thread(
             "https://github.com/keras-team/keras/pull/11021",

@@ -24,6 +24,7 @@ class LengthsRescaled(Rule):
     fix = "rescale_lengths"
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "length-exceeds-time")
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/ShankHarinath/DeepSpeech2-Keras/issues/3",

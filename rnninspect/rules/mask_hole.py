@@ -23,6 +23,7 @@ class MaskHole(Rule):
     )
     fix = "mask_holes"
     needs = ("outputs", "lengths")
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/Element-Research/rnn/issues/433",

@@ -22,6 +22,7 @@ class NonfiniteValues(Rule):
     )
     fix = "find_nonfinite"
     needs = ("outputs",)
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/junhyukoh/caffe-lstm/issues/3",

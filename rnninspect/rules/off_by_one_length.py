@@ -24,6 +24,7 @@ class OffByOneLength(Rule):
     fix = "count_steps"
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "zero-length-row")
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/yandexdataschool/Practical_RL/pull/558",

@@ -27,6 +27,7 @@ class OutputDropout(Rule):
     fix = "dropout_after"
     needs = ("outputs", "lengths")
     implies = ("mask-hole", "padding-computed")
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/monikkinom/ner-lstm/issues/23",

@@ -25,6 +25,7 @@ class OutputResidual(Rule):
     fix = "residual_apart"
     needs = ("outputs", "lengths", "inputs")
     implies = ("padding-computed",)
+    example = "rows"
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/15220",

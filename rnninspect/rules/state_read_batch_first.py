@@ -23,7 +23,7 @@ class StateReadBatchFirst(Rule):
     fix = "transpose_state"
     needs = ("outputs",)
     implies = ("direction-missing", "rows-permuted", "wrong-layer", "lengths-misaligned")
-    example = "bidirectional"
+    example = "stack"
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/19675",

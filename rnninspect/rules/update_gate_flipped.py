@@ -16,6 +16,7 @@ class UpdateGateFlipped(WeightsRule):
         "weights between them must negate the z block."
     )
     fix = "flip_update_gate"
+    example = "gru"
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/20129",

@@ -24,6 +24,7 @@ class WrongLayer(Rule):
     fix = "top_layer"
     needs = ("outputs",)
     implies = ("state-from-another-run",)
+    example = "stack"
     threads = (
         Thread(
             "https://github.com/spro/practical-pytorch/issues/81",
