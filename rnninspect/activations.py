@@ -47,6 +47,14 @@ def _softplus(x: Tensor, _: float, __: float) -> Tensor:
     return x.clamp_(min=0).add_(tail)
 
 
+def _mish(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return x.mul_(_softplus(x.clone(), alpha, beta).tanh_())
+
+
+def _log_sigmoid(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return _softplus(x.neg_(), alpha, beta).neg_()
+
+
 def _linear_clip(x: Tensor, alpha: float, beta: float) -> Tensor:
     return x.mul_(alpha).add_(beta).clamp_(0, 1)
 
@@ -57,13 +65,18 @@ ACTIVATIONS: dict[str, Activation] = {
     "hard_sigmoid_keras3": Activation("clip(x / 6 + 0.5, 0, 1)", _linear_clip, 1 / 6, 0.5),
     "tanh": Activation("tanh(x)", lambda x, a, b: x.tanh_()),
     "scaled_tanh": Activation("alpha tanh(beta x)", lambda x, a, b: x.mul_(b).tanh_().mul_(a), 1.0, 1.0),
+    "hard_tanh": Activation("clip(x, -1, 1)", lambda x, a, b: x.clamp_(-1, 1)),
     "relu": Activation("max(x, 0)", lambda x, a, b: x.relu_()),
     "relu6": Activation("clip(x, 0, 6)", lambda x, a, b: x.clamp_(0, 6)),
     "leaky_relu": Activation("x if x >= 0 else alpha x", _leaky_relu, 0.01),
     "thresholded_relu": Activation("x if x > alpha else 0", lambda x, a, b: x.masked_fill_(x <= a, 0), 1.0),
     "elu": Activation("x if x >= 0 else alpha (exp(x) - 1)", _elu, 1.0),
+    "celu": Activation("x if x >= 0 else exp(x) - 1", lambda x, a, b: _elu(x, 1.0, b)),
     "selu": Activation("scale * elu(x, alpha)", lambda x, a, b: _elu(x, a, b).mul_(SELU_SCALE), SELU_ALPHA),
     "silu": Activation("x sigmoid(x)", lambda x, a, b: x.mul_(x.sigmoid())),
+    "hard_silu": Activation("x clip(x + 3, 0, 6) / 6", lambda x, a, b: x.mul_(x.add(3).clamp_(0, 6).div_(6))),
+    "mish": Activation("x tanh(log(1 + exp(x)))", _mish),
+    "log_sigmoid": Activation("-log(1 + exp(-x))", _log_sigmoid),
     "gelu": Activation("x (1 + erf(x / sqrt 2)) / 2", lambda x, a, b: x.mul_(x.mul(math.sqrt(0.5)).erf_().add_(1) / 2)),
     "softsign": Activation("x / (1 + |x|)", lambda x, a, b: x.div_(x.abs().add_(1))),
     "softplus": Activation("log(1 + exp(x))", _softplus),
@@ -73,11 +86,22 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+# Other names of the same.
+SPELLINGS = {
+    "swish": "silu",
+    "hard_swish": "hard_silu",
+    "hardtanh": "hard_tanh",
+    "identity": "linear",
+    "exp": "exponential",
+}
+
+
 def activation(name: str, alpha: float | None = None, beta: float | None = None) -> Callable[[Tensor], Tensor]:
     """The activation of that name as a function that overwrites its argument and returns it.
 
     `alpha`, `beta`: None for the defaults. Raises UnknownNameError with the names there are.
     """
+    name = SPELLINGS.get(name, name)
     if name not in ACTIVATIONS:
         raise UnknownNameError("activation", name, list(ACTIVATIONS))
     known = ACTIVATIONS[name]

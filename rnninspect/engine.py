@@ -21,7 +21,7 @@ from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.loop import Reader, make_reader
 from rnninspect.reading import Pack, pack, placement, read_order
 from rnninspect.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track
-from rnninspect.weights import CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, CellSpec, LayerWeights, Weights
 
 Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
@@ -47,8 +47,9 @@ def run(
 ) -> tuple[Track, ...]:
     """Runs the layers of `weights` over a batch: a Track a layer and direction, bottom first, forward before backward.
 
-    Outputs are `[B, T, P]`, states `[B, P]`, c `[B, H]`. A layer reads the outputs of the layer below, forward and
-    backward side by side, in the inputs' time.
+    Outputs are `[B, T, P]`, states `[B, P]`, c `[B, H]`. A layer reads what the layer below returned, forward and
+    backward merged or apart as `weights.between` says, along the time axis as `order` leaves it: a Keras layer under
+    `go_backwards` hands its outputs up in reversed time, and the mask as it was.
 
     `initial`: (h `[B, P]`, c `[B, H]` or None) by layer and direction; zeros where there is none.
     `padding`: what masked outputs hold. zero (also for `any`); repeat: the output before in the order read, zeros
@@ -69,17 +70,33 @@ def run(
     directions = [d for d in DIRECTIONS if d in weights.directions]
     tracks: list[Track] = []
     with torch.inference_mode():
-        x = where.tensor(batch.inputs)
+        inputs = where.tensor(batch.inputs)
+        given = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
             top = layer == weights.depth - 1
             passes = []
             for direction in directions:
                 states = where.states((initial or {}).get((layer, direction)))
-                passes.append(_read(x, weights.spec, weights.at(layer, direction), policy, states, where))
+                passes.append(
+                    _read(given[direction], weights.spec, weights.at(layer, direction), policy, states, where)
+                )
             tracks += [p.track(layer, policy, where, top or keep_all) for p in passes]
             if not top:
-                x = torch.cat([p.outputs(policy, "time") for p in passes], dim=2)
+                given = _handed_up(passes, policy, weights.between)
     return tuple(tracks)
+
+
+def _handed_up(passes: list[_Pass], policy: _Policy, between: Between) -> dict[Direction, Tensor]:
+    """What the layer above reads, by its direction, `[B, T, F]`. A stacked cell reads step by step, so in time."""
+    if between == "apart":
+        return {p.direction: p.outputs(policy, "time") for p in passes}
+    returned = [p.outputs(policy, p.stored(policy)) for p in passes]
+    if len(returned) == 1 or between == "concat":
+        merged = torch.cat(returned, dim=2)
+    else:
+        merged = returned[0] * returned[1] if between == "mul" else returned[0] + returned[1]
+        merged = merged / 2 if between == "ave" else merged
+    return {p.direction: merged for p in passes}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +153,10 @@ class _Pass:
     cell: Tensor | None
     initial: tuple[Tensor | None, Tensor | None]
 
+    def stored(self, policy: _Policy) -> TimeOrder:
+        """How the outputs lie that this track returns."""
+        return policy.order if self.direction == "backward" else "time"
+
     def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
         """`[B, T, P]`, the time axis as `stored` says."""
         places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
@@ -143,7 +164,7 @@ class _Pass:
         return self.steps.index_select(0, flat).view(*policy.mask.shape, -1)
 
     def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
-        stored = policy.order if self.direction == "backward" else "time"
+        stored = self.stored(policy)
         h, c = (where.array(state) for state in self.initial)
         final, cell = where.array(self.final), where.array(self.cell)
         outputs = where.array(self.outputs(policy, stored)) if keep else None
@@ -211,12 +232,12 @@ def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
     for layer in range(weights.depth):
         for direction in weights.directions:
             w = weights.at(layer, direction)
-            if w.features != features:
+            read = features if layer == 0 else weights.reads(layer, direction)
+            if w.features != read:
                 below = "the inputs have" if layer == 0 else f"layer {layer - 1} gives"
                 raise ShapeError(
-                    f"layer {layer} {direction} has weights for {w.features} features a step, but {below} {features}"
+                    f"layer {layer} {direction} has weights for {w.features} features a step, but {below} {read}"
                 )
-        features = sum(weights.at(layer, direction).units for direction in weights.directions)
     for (layer, direction), (h, c) in initial.items():
         try:
             w = weights.at(layer, direction)

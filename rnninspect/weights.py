@@ -15,6 +15,9 @@ from typing import Literal
 from rnninspect.trace import Array, Direction
 
 Cell = Literal["lstm", "gru", "rnn"]
+# What a layer reads of the two directions below it: both, side by side or merged (Keras `merge_mode`), or its own alone
+# (cells stacked within a direction: TensorFlow's MultiRNNCell, Keras' RNN of several cells).
+Between = Literal["concat", "sum", "mul", "ave", "apart"]
 GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("n",)}
 
 
@@ -83,7 +86,8 @@ class LayerWeights:
 class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 
-    `names`: the scopes or prefixes that the file gave the layers, in its order.
+    `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the one
+    below.
     """
 
     spec: CellSpec
@@ -91,6 +95,7 @@ class Weights:
     source: str = ""
     convention: str = ""
     names: tuple[str, ...] = ()
+    between: Between = "concat"
 
     @property
     def depth(self) -> int:
@@ -106,3 +111,10 @@ class Weights:
             if weights.layer == layer and weights.direction == direction:
                 return weights
         raise KeyError((layer, direction))
+
+    def reads(self, layer: int, direction: Direction) -> int:
+        """How many features that layer must read, in that direction: what the layer below gives it. Above the first."""
+        if self.between == "apart":
+            return self.at(layer - 1, direction).units
+        below = [w.units for w in self.layers if w.layer == layer - 1]
+        return sum(below) if self.between == "concat" else below[0]

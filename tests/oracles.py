@@ -7,13 +7,13 @@ by packing the real steps together. Flax's way (`run_flax`) flips, runs over eve
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from rnninspect.trace import Direction
-from rnninspect.weights import CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, CellSpec, LayerWeights, Weights
 
 Array = np.ndarray[Any, Any]
 State = tuple[Array, Array]
@@ -48,6 +48,11 @@ def activate(name: str, x: float, alpha: float | None = None, beta: float | None
         return a(1.0) * x + b(0.0)
     simple = {
         "tanh": math.tanh,
+        "hard_tanh": lambda v: min(max(v, -1.0), 1.0),
+        "celu": lambda v: v if v >= 0 else math.exp(v) - 1,
+        "hard_silu": lambda v: v * min(max(v + 3, 0.0), 6.0) / 6,
+        "mish": lambda v: v * math.tanh(math.log1p(math.exp(v))),
+        "log_sigmoid": lambda v: -math.log1p(math.exp(-v)),
         "relu": lambda v: max(v, 0.0),
         "relu6": lambda v: min(max(v, 0.0), 6.0),
         "silu": lambda v: v * activate("sigmoid", v),
@@ -175,16 +180,26 @@ def run_stack(
     *,
     padding: str = "zero",
 ) -> dict[tuple[int, Direction], tuple[Array, Array, Array]]:
-    """(outputs, h, c) by layer and direction; a layer reads the outputs below, forward and backward side by side."""
-    given = np.asarray(inputs, dtype=np.float64)
+    """(outputs, h, c) by layer and direction; a layer reads the outputs below as `weights.between` says."""
+    given = dict.fromkeys(weights.directions, np.asarray(inputs, dtype=np.float64))
     results: dict[tuple[int, Direction], tuple[Array, Array, Array]] = {}
     for layer in range(weights.depth):
         for direction in weights.directions:
             start = (initial or {}).get((layer, direction))
             w = weights.at(layer, direction)
-            results[layer, direction] = run_masked(weights.spec, w, given, mask, start, padding=padding)
-        given = np.concatenate([results[layer, direction][0] for direction in weights.directions], axis=2)
+            results[layer, direction] = run_masked(weights.spec, w, given[direction], mask, start, padding=padding)
+        below = {direction: results[layer, direction][0] for direction in weights.directions}
+        given = below if weights.between == "apart" else dict.fromkeys(below, joined(weights.between, below.values()))
     return results
+
+
+def joined(between: str, directions: Iterable[Array]) -> Array:
+    """What Keras' `Bidirectional` makes of two directions by its `merge_mode`."""
+    both = list(directions)
+    if between == "concat" or len(both) == 1:
+        return np.concatenate(both, axis=2)
+    one, other = both
+    return {"sum": one + other, "mul": one * other, "ave": (one + other) / 2}[between]
 
 
 def random_layer(
@@ -227,11 +242,12 @@ def random_stack(
     *,
     layers: int = 1,
     directions: tuple[Direction, ...] = ("forward",),
+    between: Between = "concat",
     **options: Any,
 ) -> Weights:
     """Layers of `random_layer`, each as wide as the one below gives."""
     made, width = [], features
     for layer in range(layers):
         made += [random_layer(rng, spec.cell, width, units, layer=layer, direction=d, **options) for d in directions]
-        width = made[-1].units * len(directions)
-    return Weights(spec, tuple(made))
+        width = made[-1].units * (len(directions) if between == "concat" else 1)
+    return Weights(spec, tuple(made), between=between)

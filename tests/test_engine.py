@@ -107,6 +107,33 @@ def test_every_layer_is_the_plain_loops(name: str, layers: int, directions: tupl
             np.testing.assert_allclose(track.cell, cell, rtol=0, atol=limit)
 
 
+@pytest.mark.parametrize("between", ["concat", "sum", "mul", "ave", "apart"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+def test_what_a_layer_reads_of_two_directions(name: str, between: Any) -> None:
+    """Merged by Keras' `merge_mode`, or each direction its own, cells stacked within it: the loop's."""
+    weights = stack_of(name, 3, BOTH, between=between)
+    batch = batch_of(mask=HOLES)
+    initial = states_of(weights, len(HOLES))
+    want = run_stack(weights, batch.inputs, HOLES, for_oracle(initial, weights))
+    for track in engine.run(batch, weights, initial=initial):
+        outputs, final, _ = want[track.layer, track.direction]
+        np.testing.assert_allclose(track.outputs, outputs, rtol=0, atol=3e-6)
+        np.testing.assert_allclose(track.final, final, rtol=0, atol=3e-6)
+
+
+def test_a_stacked_cell_reads_in_time_whatever_is_stored() -> None:
+    """Under `go_backwards` a layer hands its outputs up reversed, but cells of one layer hand them up step by step."""
+    batch = batch_of()
+    for between in ("concat", "apart"):
+        weights = stack_of("gru", 2, ("backward",), between=between)
+        lower, upper = engine.run(batch, weights, order="reversed")
+        given_to = lower.outputs if between == "concat" else lower.outputs[:, ::-1]  # type: ignore[index]
+        own = weights.at(1, "backward")
+        want = run_masked(weights.spec, own, given_to, batch.mask, order="reversed")  # type: ignore[arg-type]
+        np.testing.assert_allclose(upper.outputs, want[0], rtol=0, atol=3e-6)
+        np.testing.assert_allclose(upper.final, want[1], rtol=0, atol=3e-6)
+
+
 @pytest.mark.parametrize(
     ("direction", "order"),
     [("forward", "time"), ("backward", "time"), ("backward", "reversed"), ("backward", "within")],
@@ -205,7 +232,10 @@ def test_a_batch_of_empty_rows_runs() -> None:
 def test_any_mask_is_the_plain_loops(
     name: str, mask: list[list[bool]], direction: Direction, order: Any, padding: Any, layers: int
 ) -> None:
-    """Whatever the mask, every layer's outputs and states are those of a loop that holds the state at masked steps."""
+    """Whatever the mask, every layer's outputs and states are those of a loop that holds the state at masked steps.
+
+    A layer reads what the one below returned, as it lies, under the same mask.
+    """
     real = np.array(mask)
     batch, weights = batch_of(mask=real, steps=6), stack_of(name, layers, (direction,))
     tracks = engine.run(batch, weights, padding=padding, order=order)
@@ -217,7 +247,7 @@ def test_any_mask_is_the_plain_loops(
         np.testing.assert_allclose(track.final, final, rtol=0, atol=3e-6)
         if track.cell is not None:
             np.testing.assert_allclose(track.cell, cell, rtol=0, atol=3e-6)
-        given_to = run_masked(weights.spec, w, given_to, real, padding=padding)[0]
+        given_to = outputs
 
 
 @pytest.mark.parametrize("dtype", list(engine.DTYPES))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
-from rnninspect.weights import Cell, CellSpec, Weights
+from rnninspect.weights import Between, Cell, CellSpec, Weights
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
 
@@ -49,7 +49,7 @@ class Statement:
     keep_order: bool | None = None
     state_batch_first: bool | None = None
     padding: PaddingPolicy | None = None
-    merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
+    merge_mode: Literal["concat", "sum", "mul", "ave", "none"] = "concat"
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,7 +70,8 @@ class Statement:
 class Slot:
     """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing.
 
-    `position`: its place in a list of states (`initial_state.2`); a convention's `place` says what stands there.
+    `position`: its place in a list of states, (2,) of `initial_state.2`, (0, 1) of `carry.0.1`; a convention's `place`
+    says what stands there.
     """
 
     role: Role
@@ -78,7 +79,7 @@ class Slot:
     array: Array
     layer: int | None = None
     direction: Direction | None = None
-    position: int | None = None
+    position: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,8 @@ class Convention:
 
     `takes`: the cell attributes that its layers have. `activations`: by cell, the ones that may stand for tanh there;
     a cell that is not listed takes any. `borrows_names`: its variables are named as another framework's, which is the
-    likelier owner of a file. `fixes`: the code that mends a mistake here, by the concept of the fix.
+    likelier owner of a file. `joins`: what a layer may read of the two directions below it. `fixes`: the code that
+    mends a mistake here, by the concept of the fix.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Convention:
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
     borrows_names: bool = False
+    joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:

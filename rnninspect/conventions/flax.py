@@ -52,9 +52,12 @@ class Flax(ScopedConvention):
     )
     names: Mapping[Role, tuple[str, ...]] = {
         "outputs": (_LAYER + r"outputs",),
-        "h": (_LAYER + r"carry" + _WAY + r"(?:\.h)?", _LAYER + r"carry\.(?P<position>\d+)"),
+        "h": (_LAYER + r"carry" + _WAY + r"(?:\.h)?", _LAYER + r"carry(?P<position>(?:\.\d+)+)"),
         "c": (_LAYER + r"carry" + _WAY + r"\.c",),
-        "initial_h": (_LAYER + r"initial_carry" + _WAY + r"(?:\.h)?", r"initial_carry\.(?P<position>\d+)"),
+        "initial_h": (
+            _LAYER + r"initial_carry" + _WAY + r"(?:\.h)?",
+            _LAYER + r"initial_carry(?P<position>(?:\.\d+)+)",
+        ),
         "initial_c": (_LAYER + r"initial_carry" + _WAY + r"\.c",),
         "lengths": (r"seq_lengths", r"lengths"),
     }

@@ -146,6 +146,15 @@ def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, An
     return fields
 
 
+def with_slope(spec: CellSpec, slope: float) -> CellSpec:
+    """The same cell with this framework's slope of leaky_relu below 0, where that is one of its activations.
+
+    TensorFlow and Keras take 0.2, everybody else 0.01 (tf.nn.leaky_relu, keras.activations.leaky_relu).
+    """
+    takers = tuple((role, slope) for role in _ROLES[spec.cell] if getattr(spec, _ROLE_FIELDS[role]) == "leaky_relu")
+    return replace(spec, activation_alpha=takers) if takers else spec
+
+
 def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
     """ONNX's `activations`, with alpha and beta where they are needed; empty for ONNX's own sigmoid and tanh.
 

@@ -21,13 +21,14 @@ from rnninspect.conventions.lists import place_lists
 from rnninspect.conventions.scopes import Parts, Scope, blocks
 from rnninspect.conventions.stacks import ScopedConvention
 from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, Track
-from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, Cell, CellSpec, LayerWeights, Weights
 
 ORDER: dict[str, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
 _BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
 _NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
 _NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
+_STACKED = re.compile(r"stacked_rnn_cells|(^|[/.])cells[/.]")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
 WORDS = ("forward", "backward")
 
@@ -35,6 +36,7 @@ WORDS = ("forward", "backward")
 class Keras(ScopedConvention):
     name = "keras"
     stacks_directions = True  # Bidirectional around an RNN of stacked cells
+    joins: frozenset[Between] = frozenset({"concat", "sum", "mul", "ave", "apart"})  # Bidirectional's `merge_mode`
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
     variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})
@@ -55,24 +57,26 @@ class Keras(ScopedConvention):
     names: Mapping[Role, tuple[str, ...]] = {
         "outputs": (
             _LAYER + r"outputs(?:\.(?P<direction>forward|backward))?",
-            r"(?P<direction>forward|backward)_outputs",
+            _LAYER + r"(?P<direction>forward|backward)_outputs",
         ),
         "h": (
             _LAYER + r"state_h",
             _LAYER + r"(?P<direction>forward|backward)_h",
             r"states\.(?P<layer>\d+)\.h",
-            _LAYER + r"states?\.(?P<position>\d+)",
+            r"(?P<direction>forward|backward)_states?\.(?P<layer>\d+)(?:\.h)?",
+            _LAYER + r"states?(?P<position>(?:\.\d+)+)",
         ),
         "c": (
             _LAYER + r"state_c",
             _LAYER + r"(?P<direction>forward|backward)_c",
             r"states\.(?P<layer>\d+)\.c",
+            r"(?P<direction>forward|backward)_states?\.(?P<layer>\d+)\.c",
         ),
         "initial_h": (
-            _LAYER + r"initial_state\.(?P<position>\d+)",
-            r"initial_state\.(?P<layer>\d+)\.h",
+            _LAYER + r"initial_state(?P<position>(?:\.\d+)+)",
+            r"(?:(?P<direction>forward|backward)_)?initial_state\.(?P<layer>\d+)(?:\.h)?",
         ),
-        "initial_c": (r"initial_state\.(?P<layer>\d+)\.c",),
+        "initial_c": (r"(?:(?P<direction>forward|backward)_)?initial_state\.(?P<layer>\d+)\.c",),
         "mask": (r"mask",),
     }
     fixes: Mapping[str, str] = {
@@ -119,14 +123,14 @@ class Keras(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        return gates.spec(cell, attributes)
+        return gates.with_slope(gates.spec(cell, attributes), 0.2)
 
     def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """A layer's config, as Keras 3 saves it: its `hard_sigmoid` is x / 6 + 0.5."""
+        """A layer's config; where Keras 3 wrote it (`keras_version`), its `hard_sigmoid` is x / 6 + 0.5."""
         known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "merge_mode")
         words = {name: attributes[name] for name in known if attributes.get(name) is not None}
         for name in ("activation", "recurrent_activation"):
-            if words.get(name) == "hard_sigmoid":
+            if words.get(name) == "hard_sigmoid" and not re.match("[12][.]", str(attributes.get("keras_version", ""))):
                 words[name] = "hard_sigmoid_keras3"
         return words | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
 
@@ -134,8 +138,8 @@ class Keras(ScopedConvention):
         return "reversed" if statement.go_backwards and statement.direction != "bidirectional" else "time"
 
     def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
-        """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; a GRU's is [h], or [fw h, bw h]."""
-        return place_lists(slots, statement)
+        """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; of stacked cells it runs over those of fw first."""
+        return place_lists(slots, statement, by_direction=True)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])recurrent_kernel(:0)?$|[/.]cell[/.](\S+[/.])?vars[/.]\d+$", n) for n in names)
@@ -167,6 +171,10 @@ class Keras(ScopedConvention):
         if cell == "gru" and bias is not None and "reset_after" not in statement.attributes:
             return replace(spec, reset_after=bias.ndim == 2)
         return spec
+
+    def between(self, weights: Weights, statement: Statement) -> Between:
+        """Stacked cells read one another's steps, whatever `merge_mode` makes of the outputs of the topmost."""
+        return "apart" if any(_STACKED.search(name) for name in weights.names) else super().between(weights, statement)
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]
@@ -210,16 +218,15 @@ class Keras(ScopedConvention):
     def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, statement)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
-        if (
-            any(re.search(r"stacked_rnn_cells|(^|[/.])cells[/.]", scope) for scope in scopes)
-            and not names.bidirectional
-        ):
-            return names.top() | {k: a for t in trace.tracks for k, a in _stacked(t).items()}
+        if any(_STACKED.search(scope) for scope in scopes):
+            return _outputs(names, trace.layers - 1) | {
+                k: a for t in trace.tracks for k, a in _stacked(t, names).items()
+            }
         layers = _layer_names(scopes, trace.layers, names)
         arrays: dict[str, Array] = {}
         for layer, name in enumerate(layers):
             prefix = f"{name}." if len(layers) > 1 else ""
-            arrays |= {prefix + key: array for key, array in names.merged(layer).items()}
+            arrays |= {prefix + key: array for key, array in _outputs(names, layer).items()}
             initial: list[Array | None] = []
             for track in names.layer(layer):
                 h, c = ("state_h", "state_c") if not names.bidirectional else _directed(track)
@@ -238,10 +245,21 @@ def _directed(track: Track) -> tuple[str, str]:
     return f"{track.direction}_h", f"{track.direction}_c"
 
 
-def _stacked(track: Track) -> dict[str, Array]:
+def _outputs(names: DumpNames, layer: int) -> dict[str, Array]:
+    """One layer's outputs; with `merge_mode=None` one array a direction."""
+    if names.statement.merge_mode == "none" and names.bidirectional:
+        return {f"{direction}_outputs": array for direction, array in names.apart(layer).items()}
+    return names.merged(layer)
+
+
+def _stacked(track: Track, names: DumpNames) -> dict[str, Array]:
     """Stacked cells: one state a cell, `states.0.h` and `.c`; without a cell state `states.0`."""
     found: dict[str, Array] = {}
-    for name, h, c in (("states", track.final, track.cell), ("initial_state", track.initial, track.initial_cell)):
+    way = f"{track.direction}_" if names.bidirectional else ""
+    for name, h, c in (
+        (f"{way}states", track.final, track.cell),
+        (f"{way}initial_state", track.initial, track.initial_cell),
+    ):
         if h is not None:
             found[f"{name}.{track.layer}" + (".h" if c is not None else "")] = h
         if c is not None:
@@ -262,6 +280,9 @@ def _layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[s
 def _prefix(weights: Weights, w: LayerWeights) -> str:
     cell = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}[weights.spec.cell]
     number = f"_{w.layer}" if w.layer else ""
+    if weights.between == "apart" and weights.depth > 1:
+        way = f"bidirectional/{WORDS[w.direction == 'backward']}_" if len(weights.directions) > 1 else ""
+        return f"{way}rnn/stacked_rnn_cells/{cell}_cell{number}/"
     if len(weights.directions) == 1:
         return f"{cell}{number}/" if weights.depth > 1 else ""
     outer = f"bidirectional{number}/" if weights.depth > 1 else ""

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention, Statement
 from rnninspect.errors import UserError
 from rnninspect.trace import Array, Direction, Trace, Track
-from rnninspect.weights import CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, CellSpec, LayerWeights, Weights
 
 
 def canonical_directions(statement: Statement) -> tuple[Direction, ...]:
@@ -39,6 +39,14 @@ _LACKING = {
     "activation_alpha": "parameters of activations",
     "activation_beta": "parameters of activations",
 }
+# What a layer reads of the two directions below it, in words.
+_JOINS: dict[Between, str] = {
+    "concat": "layer that reads both directions below it",
+    "sum": "layer that reads the sum of the directions below it",
+    "mul": "layer that reads the product of the directions below it",
+    "ave": "layer that reads the mean of the directions below it",
+    "apart": "stack of cells within each direction",
+}
 # Attributes by another name than the field's, the first that the framework takes.
 _STATED_AS = {"gate_clip": ("clip",), "reset_after": ("reset_after", "linear_before_reset")}
 
@@ -48,13 +56,13 @@ def attributes(convention: Convention, spec: CellSpec) -> dict[str, Any]:
 
     Raises UserError that names every field for which the convention `takes` no attribute.
     """
-    own = convention.spec(spec.cell, {})
     stated: dict[str, Any] = {}
     lacking: list[str] = []
     for field in (f.name for f in dataclasses.fields(spec)):
         value = getattr(spec, field)
         name = next((n for n in _STATED_AS.get(field, (field,)) if n in convention.takes), "")
-        if value == getattr(own, field) or (field == "output_activation" and value == spec.activation):
+        given = getattr(convention.spec(spec.cell, stated), field)
+        if value == given or (field == "output_activation" and value == spec.activation):
             continue
         allowed = convention.activations.get(spec.cell) if field == "activation" else None
         if name and (allowed is None or value in allowed):
@@ -77,6 +85,8 @@ def refuse(convention: Convention, weights: Weights, *, peepholes: bool = False,
         lacking.append("peepholes")
     if projection and any(w.projection is not None for w in weights.layers):
         lacking.append("projection")
+    if weights.depth > 1 and len(weights.directions) > 1 and weights.between not in convention.joins:
+        lacking.append(_JOINS[weights.between])
     if lacking:
         raise refusal(convention, lacking)
     convention.attributes(weights.spec)
@@ -135,7 +145,7 @@ class DumpNames:
         if not arrays:
             return {}
         mode = self.statement.merge_mode
-        if len(arrays) == 1 or mode == "concat":
+        if len(arrays) == 1 or mode in ("concat", "none"):
             return {name: np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]}
         both = arrays[0] * arrays[1] if mode == "mul" else arrays[0] + arrays[1]
         return {name: both / 2 if mode == "ave" else both}

@@ -1,4 +1,4 @@
-"""Lists of states by position (`initial_state.0`, `states.3`): which entry is which state of which layer."""
+"""Lists of states by position (`initial_state.0`, `carry.1.0`): which entry is which state of which layer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from rnninspect.trace import DIRECTIONS
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
 
-def place_lists(slots: tuple[Slot, ...], statement: Statement, cell_first: bool = False) -> tuple[Slot, ...]:
+def place_lists(
+    slots: tuple[Slot, ...], statement: Statement, cell_first: bool = False, by_direction: bool = False
+) -> tuple[Slot, ...]:
     """Gives every slot with a `position` its role, layer and direction; the others pass as they are.
 
-    A list runs over layers, then directions, then h and c (`cell_first`: c and h) of an LSTM.
+    A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h)
+    of an LSTM; a nested list runs as if it were flat.
     """
     placed = [slot for slot in slots if slot.position is None]
     for h, c in _PAIRS:
         listed = [slot for slot in slots if slot.position is not None and slot.role == h]
         for layer in dict.fromkeys(slot.layer for slot in listed):
-            one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or 0)
-            placed += _placed(one, (c, h) if cell_first else (h, c), layer, statement, slots)
+            one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
+            placed += _placed(one, (c, h) if cell_first else (h, c), layer, statement, slots, by_direction)
     return tuple(placed)
 
 
@@ -30,7 +33,7 @@ def unnamed_pair(slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, .
     if statement.cell != "lstm" or statement.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
         return slots
     return tuple(
-        replace(slot, layer=None, direction=None, position=slot.layer)
+        replace(slot, layer=None, direction=None, position=(slot.layer,))
         if slot.role in ("h", "initial_h") and slot.layer is not None and slot.name.endswith(str(slot.layer))
         else slot
         for slot in slots
@@ -38,12 +41,19 @@ def unnamed_pair(slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, .
 
 
 def _placed(
-    listed: list[Slot], pair: tuple[Role, Role], layer: int | None, statement: Statement, slots: tuple[Slot, ...]
+    listed: list[Slot],
+    pair: tuple[Role, Role],
+    layer: int | None,
+    statement: Statement,
+    slots: tuple[Slot, ...],
+    by_direction: bool,
 ) -> list[Slot]:
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], statement, slots)
     roles = pair if _is_lstm(len(listed), directions, statement, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
-    keys = product(range(layers), DIRECTIONS[:directions], roles)
+    keys = list(product(range(layers), DIRECTIONS[:directions], roles))
+    if by_direction:
+        keys.sort(key=lambda key: DIRECTIONS.index(key[1]))  # stable: within a direction as before
     return [
         replace(
             slot,

@@ -77,7 +77,7 @@ def _outputs(slots: tuple[Slot, ...], shape: _Shape, statement: Statement) -> It
     for slot in slots:
         layer = slot.layer if slot.layer is not None else shape.layers - 1
         directions = (slot.direction,) if slot.direction else shape.directions
-        merged = statement.merge_mode != "concat" and len(directions) > 1
+        merged = statement.merge_mode not in ("concat", "none") and len(directions) > 1
         layout = outputs_layout(slot.array, shape.time_major, directions, layer, merged)
         if layout is None:
             return

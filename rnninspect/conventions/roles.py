@@ -11,7 +11,7 @@ from rnninspect.formats.base import ANONYMOUS
 from rnninspect.trace import Array
 
 # A pattern may hold the groups `layer` (a number), `name` (a layer's own name), `direction` (a word) and `position`
-# (a place in a list of states).
+# (a place in a list of states, nested or not: `2`, `0.1`).
 
 
 def assign_roles(
@@ -66,7 +66,7 @@ def _slot(role: Role, match: re.Match[str], array: Array, order: list[str]) -> S
     if "name" in groups:
         layer = order.index(groups["name"])
     direction = DIRECTION_WORDS[groups["direction"]] if "direction" in groups else None
-    position = int(groups["position"]) if "position" in groups else None
+    position = tuple(int(n) for n in re.findall(r"\d+", groups["position"])) if "position" in groups else None
     return Slot(role, match.string, array, layer, direction, position)
 
 

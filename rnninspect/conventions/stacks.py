@@ -18,7 +18,7 @@ from rnninspect.conventions.naming import natural_order
 from rnninspect.conventions.scopes import Parts, Scope, find_scopes
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.trace import Array, Direction
-from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, Cell, CellSpec, LayerWeights, Weights
 
 
 class ScopedConvention(Convention):
@@ -75,9 +75,21 @@ class ScopedConvention(Convention):
         spec = self.spec_of(scopes, cell, statement)
         placed = _placed(self, scopes, statement)
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
-        _check_chain(self, placed, layers, statement)
+        names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
+        weights = Weights(spec, layers, convention=self.name, names=names)
+        weights = replace(weights, between=self.between(weights, statement))
+        _check_chain(self, placed, weights, statement)
         _check_stated(layers, statement)
-        return Weights(spec, layers, convention=self.name, names=tuple(dict.fromkeys(s.name for s, _, _ in placed)))
+        return weights
+
+    def between(self, weights: Weights, statement: Statement) -> Between:
+        """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
+        if self.stacks_directions and statement.merge_mode == "concat" and len(weights.directions) == 2:
+            upper = [w for w in weights.layers if w.layer]
+            own = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
+            if upper and own:
+                return "apart"
+        return "concat" if statement.merge_mode == "none" else statement.merge_mode
 
 
 def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
@@ -174,36 +186,34 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement
     return [replace(scope, direction=stated[i % 2]) for i, scope in enumerate(pairs)]
 
 
-def _check_chain(
-    convention: ScopedConvention, placed: Placed, layers: tuple[LayerWeights, ...], statement: Statement
-) -> None:
+def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
+    """The width of that layer's outputs, or None where the weights hold no such layer."""
+    return next((w.units for w in weights.layers if (w.layer, w.direction) == (layer, direction)), None)
+
+
+def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, statement: Statement) -> None:
     """Raises UserError that lists the layers unless each reads what the one below returns."""
-    depth = 1 + max(w.layer for w in layers)
-    if statement.layers is not None and statement.layers != depth:
+    if statement.layers is not None and statement.layers != weights.depth:
         raise UserError(
-            f"--layers {statement.layers} is stated, but the weights hold {depth}: "
+            f"--layers {statement.layers} is stated, but the weights hold {weights.depth}: "
             f"{_listing(convention, [scope for scope, _, _ in placed])}; "
-            f"state --layers {depth}, or pick one with --weights-prefix"
+            f"state --layers {weights.depth}, or pick one with --weights-prefix"
         )
-    for layer in range(depth):
-        below, level = ([w for w in layers if w.layer == k] for k in (layer - 1, layer))
-        if len(level) * depth != len(layers) or not _reads(level, below, convention, statement):
-            raise UserError(
-                "these weights hold several layers that are no stack: "
-                f"{_listing(convention, [scope for scope, _, _ in placed])}; pick one with --weights-prefix"
-            )
+    if not _is_stack(weights):
+        raise UserError(
+            "these weights hold several layers that are no stack: "
+            f"{_listing(convention, [scope for scope, _, _ in placed])}; pick one with --weights-prefix"
+        )
 
 
-def _reads(
-    level: list[LayerWeights], below: list[LayerWeights], convention: ScopedConvention, statement: Statement
-) -> bool:
-    """Whether a layer reads what the one below returns; each direction its own where the framework stacks cells."""
-    widths = {w.features for w in level}
-    if not below:
-        return len(widths) == 1
-    if convention.stacks_directions and [w.features for w in level] == [w.units for w in below]:
-        return True
-    return widths == {sum(w.units for w in below) if statement.merge_mode == "concat" else below[0].units}
+def _is_stack(weights: Weights) -> bool:
+    """Whether every layer has all directions, and each reads what the one below gives it."""
+    if len(weights.layers) != weights.depth * len(weights.directions):
+        return False
+    bottom = {w.features for w in weights.layers if not w.layer}
+    return len(bottom) == 1 and all(
+        w.features == weights.reads(w.layer, w.direction) for w in weights.layers if w.layer
+    )
 
 
 def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> None:

@@ -22,7 +22,7 @@ from rnninspect.conventions.scopes import Parts, Scope, blocks
 from rnninspect.conventions.stacks import ScopedConvention
 from rnninspect.errors import ShapeError
 from rnninspect.trace import Array, Direction, Trace
-from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
+from rnninspect.weights import Between, Cell, CellSpec, LayerWeights, Weights
 
 LSTM_ORDER = "igfo"  # TensorFlow writes i, j, f, o
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")  # in canonical order i, f, o
@@ -33,6 +33,7 @@ WORDS = ("fw", "bw")
 class TensorFlow1(ScopedConvention):
     name = "tf1"
     stacks_directions = True  # bidirectional_dynamic_rnn around two MultiRNNCells
+    joins: frozenset[Between] = frozenset({"concat", "apart"})
     variables = "…/lstm_cell/kernel, …/lstm_cell/bias, …/gru_cell/gates/kernel"
     variable = re.compile(
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
@@ -102,7 +103,8 @@ class TensorFlow1(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        return gates.spec(cell, attributes, forget_bias=1.0 if cell == "lstm" else 0.0, reset_after=False)
+        own = gates.spec(cell, attributes, forget_bias=1.0 if cell == "lstm" else 0.0, reset_after=False)
+        return gates.with_slope(own, 0.2)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         if any("recurrent_kernel" in name for name in names):
@@ -216,8 +218,7 @@ class TensorFlow1(ScopedConvention):
         way = "bidirectional_rnn/" + WORDS[w.direction == "backward"] if len(weights.directions) > 1 else "rnn"
         if weights.depth == 1:
             return f"{way}/{cell}"
-        top = weights.at(weights.depth - 1, w.direction)
-        if len(weights.directions) > 1 and top.features != weights.at(weights.depth - 2, w.direction).units:
+        if len(weights.directions) > 1 and weights.between != "apart":
             return f"stack_bidirectional_rnn/cell_{w.layer}/{way}/{cell}"
         return f"{way}/multi_rnn_cell/cell_{w.layer}/{cell}"
 
