@@ -35,7 +35,9 @@ class Case:
     """The chosen reading and its rivals, what was measured, and whatever more was given.
 
     `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
-    they were given. `other`: the trace of a second dump of the same inputs. `memo`: what rules work out together.
+    they were given. `other`: the trace of a second dump of the same inputs. `rounded_to`: the decimals
+    that outputs and states were rounded to, where they had been printed with different numbers of them. `memo`: what
+    rules work out together.
     """
 
     reading: Reading
@@ -49,6 +51,7 @@ class Case:
     tolerance: Tolerance = field(default_factory=Tolerance)
     runner: Runner | None = None
     other: Trace | None = None
+    rounded_to: int | None = None
     memo: dict[str, Any] = field(default_factory=dict, init=False)
 
     @property

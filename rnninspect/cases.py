@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect import conventions
+from rnninspect import conventions, printed
+from rnninspect.arrays import to_array
 from rnninspect.batch import Batch
 from rnninspect.case import Case, Tolerance, choose_reading
 from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
@@ -21,6 +22,8 @@ from rnninspect.errors import ShapeError
 from rnninspect.loading import Initial, read_batch, read_initial_states
 from rnninspect.trace import Array, Trace
 from rnninspect.weights import Weights
+
+PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def simulate(
         initial=initial,
         padding=padding,
         zero_length=convention.zero_length,
-        order=convention.order(said),
+        order=convention.order(both),
         dtype=dtype,
         device=device,
     )
@@ -110,7 +113,7 @@ def initial_weights(batch: Batch, said: Statement, options: RunOptions) -> Weigh
 
 def read_weights(arrays: Mapping[str, Any], said: Statement, convention: str) -> Weights:
     """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's."""
-    named = {name: np.asarray(array) for name, array in arrays.items()}
+    named = {name: to_array(array, name) for name, array in arrays.items()}
     own = conventions.get(convention)
     alike = conventions.of_weights(named)
     if alike and own not in alike:
@@ -128,19 +131,26 @@ def read_case(
     convention: str = "auto",
     *,
     stated: Mapping[Role, Slot] | None = None,
+    returned: tuple[Slot, ...] = (),
     weights: Weights | None = None,
     tolerance: Tolerance | None = None,
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
-    `stated`: arrays that the user named for a role. Raises ShapeError where no reading fits.
+    `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
+    and states that were printed with different numbers of decimals are rounded to the fewest. Raises ShapeError where
+    no reading fits.
     """
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
-    slots = assign_roles(own, arrays, said, stated)
+    slots = assign_roles(own, arrays, said, stated, returned=returned)
+    digits = printed.coarsest([s.array for s in slots if s.role in PRINTED])
+    if digits is not None:
+        slots = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
+        tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))
     used, rivals = choose_reading(readings(own, slots, said), tolerance)
     batch = _batch_of(slots, said, used)
-    return Case(used, own, said, rivals, batch, weights, arrays, slots, tolerance, rerun)
+    return Case(used, own, said, rivals, batch, weights, arrays, slots, tolerance, rerun, rounded_to=digits)
 
 
 def dump(case: Case) -> dict[str, Array]:

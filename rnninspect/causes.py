@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -141,24 +142,36 @@ def _unexplained_difference(case: Case) -> Finding:
 
 
 def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
-    """The rows that no rule explains, with the nearest step of the worst of them."""
-    worst = max(
-        ((facts, row) for facts in case.facts for row in np.flatnonzero(facts.off)),
-        key=lambda item: float(item[0].distance[item[1]]),
-    )
-    facts, row = worst
+    """The rows that no rule explains: where each comes from, or how near the worst of them comes to a step."""
     rows = rows_of(left)
+    origins = dict(_origins(case, left))
+    words = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
+    evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
+    lost = [(f, row) for f in case.facts for row in np.flatnonzero(f.off) if row in rows and row not in origins]
+    if lost:
+        facts, row = max(lost, key=lambda item: float(item[0].distance[item[1]]))
+        near = int(facts.nearest[row])
+        words.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        evidence |= {"nearest_step": near, "row": int(row)}
     return Finding(
         rule=UNEXPLAINED,
         severity="error",
         certainty="proven",
         message=(
             f"{in_words(rows, case.trace.batch_size)}: the final state is not the output of the last real step, and no "
-            f"known mistake reconstructs it; row {row} ({facts.track.name}) comes nearest to step "
-            f"{facts.nearest[row]}, {facts.distance[row]:.3g} away"
+            f"known mistake reconstructs it; {listed(words, 6)}"
         ),
         rows=rows,
         unexplained=rows,
-        evidence={"nearest_step": int(facts.nearest[row]), "row": int(row)},
+        evidence=evidence,
         fix="",
     )
+
+
+def _origins(case: Case, left: frozenset[Place]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """For each of these rows whose state equals some output of its track: the first (row, step), its own row first."""
+    for facts in case.facts:
+        rows = np.array([(facts.track.layer, facts.track.direction, b) in left for b in range(facts.ends.size)])
+        for row, found in case.elsewhere(facts, rows & ~facts.final_zero).items():
+            if found:
+                yield row, min(found, key=lambda place: (place[0] != row, place))

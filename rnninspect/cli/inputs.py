@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -42,9 +43,13 @@ ROLE_OPTIONS: dict[str, Role] = {
 
 
 def statement(options: Mapping[str, Any]) -> Statement:
-    """What the options state about the layer."""
+    """What the options state about the layer; UserError where two of them contradict each other."""
     from rnninspect.conventions.gates import ATTRIBUTES
 
+    if options["bidirectional"] and options["direction"] in ("forward", "reverse"):
+        raise UserError(f"--bidirectional and --direction {options['direction']} contradict each other; state one")
+    if options["time_major"] and options["batch_first"]:
+        raise UserError("--time-major and --batch-first contradict each other; state one")
     return api.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
 
 
@@ -92,31 +97,51 @@ def read(source: str, quiet: bool) -> NamedArrays:
     found = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
     for text in found.notes:
         note(f"{found.source}: {text}", quiet)
+    if not found.arrays:
+        raise UnreadableError(f"{found.source}: it holds no arrays")
     return found
+
+
+@contextmanager
+def about(option: str) -> Iterator[None]:
+    """Puts the option before what is wrong with the file that it names."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from None
 
 
 def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
     """The array that an option names: a member of the dump, numbers in place (lengths), a file, or FILE#member."""
     if value in arrays:
         return Slot(role, value, arrays[value])
-    if (
-        role == "lengths"
-        and re.fullmatch(r"[\s\d.,+\-eE]+|(?i:[^#/]*(nan|inf)[^#/]*)", value)
-        and not os.path.exists(value)
-    ):
-        return Slot(role, "lengths", _numbers(value, option))
-    if not os.path.exists(value) and not (("#" in value) and os.path.exists(value.rpartition("#")[0])):
-        members = [n for n in arrays if n] or ["(none)"]
-        if os.sep in value or "." in os.path.basename(value):
-            raise UnreadableError(f"{option} {value}: no such file, and no member of the dump ({', '.join(members)})")
-        raise UnknownNameError(f"member for {option}", value, members)
-    read = read_arrays(value)
-    if len(read.arrays) != 1:
-        own = {ANONYMOUS, role, option.lstrip("-")} & set(read.arrays)
-        if len(own) != 1:
-            raise UserError(f"{option} {value}: it holds {', '.join(read.arrays)}; pick one with {value}#NAME")
-        return Slot(role, own.copy().pop(), read.arrays[own.pop()])
-    return Slot(role, value, next(iter(read.arrays.values())))
+    if not _is_there(value):
+        if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", value):
+            return Slot(role, "lengths", _numbers(value, option))
+        raise _nowhere(value, arrays, option)
+    with about(f"{option} {value}"):
+        found = read_arrays(value).arrays
+        if len(found) != 1:
+            own = {ANONYMOUS, role, option.lstrip("-")} & set(found)
+            if len(own) != 1:
+                raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
+            found = {name: found[name] for name in own}
+    name, array = next(iter(found.items()))
+    return Slot(role, name or value, array)
+
+
+def _is_there(value: str) -> bool:
+    """Whether it names a file, or a member of one."""
+    return os.path.exists(value) or ("#" in value and os.path.exists(value.rpartition("#")[0]))
+
+
+def _nowhere(value: str, arrays: Mapping[str, Array], option: str) -> UserError:
+    members = [name for name in arrays if name]
+    if not members:
+        return UnreadableError(f"{option} {value}: no such file")
+    if os.sep in value or "." in os.path.basename(value):
+        return UnreadableError(f"{option} {value}: no such file, and no member of the input ({', '.join(members)})")
+    return UnknownNameError(f"member for {option}", value, members)
 
 
 def _numbers(text: str, option: str) -> Array:
@@ -125,10 +150,10 @@ def _numbers(text: str, option: str) -> Array:
     bad = [p for p in parts if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[+-]?(?i:nan|inf)", p)]
     if bad or not parts:
         raise UserError(
-            f"{option} {text}: {', '.join(map(repr, bad)) or 'nothing'} is no number; give one length a row"
+            f"{option} {text}: {', '.join(map(repr, bad)) or 'it'} is no number; give one length a row, as in 3,1,2"
         )
     values = [float(p) for p in parts]
-    whole = all(np.isfinite(v) and v == int(v) for v in values)
+    whole = all(abs(v) < 2**63 and v == int(v) for v in values)
     return np.asarray([int(v) for v in values] if whole else values)
 
 
@@ -147,10 +172,14 @@ def read_weights(options: Mapping[str, Any], said: Statement, convention: str) -
     path = options.get("weights")
     if path is None:
         return None
-    read = read_arrays(path)
+    with about(f"--weights {path}"):
+        return _weights(read_arrays(path).arrays, options, said, convention)
+
+
+def _weights(arrays: Mapping[str, Array], options: Mapping[str, Any], said: Statement, convention: str) -> Weights:
     prefix = options.get("weights_prefix")
-    arrays = read.arrays
     if prefix:
+        known = list(arrays)
         arrays = {n: a for n, a in arrays.items() if n.startswith(prefix)}
         if not arrays:
             raise UnknownNameError("weights prefix", prefix, list(read.arrays))
@@ -223,6 +252,12 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
         note(f"read as {case.convention.name}: {case.reading.text} (state --convention to choose)", quiet)
     elif not case.reading.stated:
         note(f"what was stated does not fit; read as {case.reading.text}", quiet)
+    if case.rounded_to is not None:
+        note(
+            f"outputs and states were printed with different decimals: all are rounded to {case.rounded_to}, and match "
+            f"within {case.tolerance.atol:.3g}",
+            quiet,
+        )
     for rival in case.rivals:
         note(f"the numbers also allow: {rival.text}", quiet)
 

@@ -14,6 +14,7 @@ import numpy as np
 from rnninspect.batch import Batch
 from rnninspect.case import Case
 from rnninspect.comparison import TrackDifference, differences, precision
+from rnninspect.printed import decimals
 from rnninspect.trace import Array, Trace
 from rnninspect.weights import GATES, LayerWeights, Weights
 
@@ -73,10 +74,18 @@ def tolerance(case: Case) -> float:
         return 0.0
     sample = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in outputs])
     kinds = {precision(sample), precision(case.weights.layers[0].input_kernel)}
-    finite = sample[np.isfinite(sample)].astype(np.float64)
-    digits = next((d for d in range(1, 8) if np.allclose(finite, np.round(finite, d), rtol=0, atol=1e-9)), 8)
-    scale = max(1.0, float(np.abs(finite).max(initial=0.0)))
-    return max(max(AGREE[k] for k in kinds) * scale, 0.6 * 10.0**-digits)
+    scale = max(1.0, float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0)))
+    return max(AGREE[k] for k in kinds) * scale + _lost_by_printing(case, sample)
+
+
+def _lost_by_printing(case: Case, outputs: Array) -> float:
+    """Half a unit of the last printed digit of the outputs, and what rounded inputs can add through the kernels."""
+    lost = 0.0
+    if (digits := decimals(outputs)) is not None:
+        lost += 0.6 * 10.0**-digits
+    if case.batch is not None and (digits := decimals(case.batch.inputs)) is not None:
+        lost += 4 * 10.0**-digits
+    return lost
 
 
 def compared(case: Case, trace: Trace) -> list[TrackDifference]:

@@ -100,14 +100,20 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
     yield Proposal(rule.name, message, found, **more)
 
 
-def mended_by(case: Case, trace: Trace) -> list[Seen]:
-    """The rows that are off in the case and right in `trace`, the same tracks read another way."""
+def mended_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
+    """The rows that are off in the case and right in `trace`, the same tracks read another way.
+
+    `whole`: the outputs were read another way, which moves every row; none where a row that was right is lost by it.
+    """
     seen = []
     for facts in case.facts:
         track = trace.track(facts.track.layer, facts.track.direction)
         mended = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
-        if mended is not None:
-            seen.append(Seen(facts, facts.off & mended.at_expected & ~mended.silent))
+        if mended is None:
+            continue
+        if whole and (~facts.off & ~facts.silent & mended.off).any():
+            return []
+        seen.append(Seen(facts, facts.off & mended.at_expected & ~mended.silent))
     return seen
 
 

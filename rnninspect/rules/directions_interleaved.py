@@ -35,8 +35,8 @@ class DirectionsInterleaved(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        for words, trace in _mended(case):
-            seen = mended_by(case, trace)
+        for words, trace, whole in _mended(case):
+            seen = mended_by(case, trace, whole)
             if not convincing(case, seen):
                 continue
             yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
@@ -66,8 +66,8 @@ def _with_halves(trace: Trace, pair: tuple[Track, Track], state: Array) -> Trace
     return replace(trace, tracks=tuple(replace(t, final=halves.get(id(t), t.final)) for t in trace.tracks))
 
 
-def _mended(case: Case) -> Iterator[tuple[str, Trace]]:
-    """The trace with the state's features sorted out, and the trace with the outputs' rows sorted out."""
+def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
+    """The trace with the state's features sorted out, and (whole) the traces with the outputs' rows sorted out."""
     pair = _pair(case.trace)
     if pair is None:
         return
@@ -77,7 +77,7 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace]]:
     state = np.concatenate([forward.final, backward.final], 1)
     apart = np.concatenate([state[:, 0::2], state[:, 1::2]], 1)
     words = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
-    yield words, _with_halves(case.trace, pair, apart)
+    yield words, _with_halves(case.trace, pair, apart), False
     if forward.outputs is None or backward.outputs is None or forward.order != "time":
         return
     outputs = np.concatenate([forward.outputs, backward.outputs], -1)  # [B, T, 2H]
@@ -89,6 +89,7 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace]]:
     yield (
         words,
         replace(case.trace, tracks=tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)),
+        True,
     )
     if not case.statement.time_major:
         by_row = outputs.reshape(rows, 2, steps, units)
@@ -99,6 +100,7 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace]]:
             replace(
                 case.trace, tracks=tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)
             ),
+            True,
         )
 
 

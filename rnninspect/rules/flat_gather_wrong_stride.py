@@ -40,7 +40,7 @@ class FlatGatherWrongStride(Rule):
         for facts in case.facts:
             best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
             seen, rows, steps, formula = best
-            astray = facts.off & seen.rows & (rows != np.arange(rows.size))
+            astray = facts.off & seen.rows & (rows != np.arange(rows.size)) & ~facts.final_zero
             if not astray.any() or not (seen.rows | facts.silent | ~facts.off).all():
                 continue
             picked = np.flatnonzero(facts.off & seen.rows)

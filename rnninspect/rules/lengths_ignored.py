@@ -20,7 +20,7 @@ class LengthsIgnored(Rule):
     )
     fix = "pass_lengths"
     needs = ("outputs", "lengths")
-    implies = ("padding-computed",)
+    implies = ("padding-computed", "backward-read-padding")
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/27981",

@@ -23,7 +23,7 @@ class LengthsMisaligned(Rule):
     )
     fix = "align_lengths"
     needs = ("outputs", "lengths")
-    implies = ("padding-computed",)
+    implies = ("padding-computed", "backward-read-padding", "stale-initial-state", "mask-hole")
     threads = (
         Thread(
             "https://github.com/mlpack/mlpack/pull/3926",
@@ -42,7 +42,7 @@ class LengthsMisaligned(Rule):
                 f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
-                strength=1,
+                strength=1 if (facts.off & ~facts.final_zero).sum() > 1 else -1,
             )
 
     def plant(self, case: Case) -> Case:
@@ -58,7 +58,10 @@ class LengthsMisaligned(Rule):
 
 
 def _lengths_used(facts: TrackFacts) -> list[int] | None:
-    """The length that each row's state shows, where together they are a permutation of the lengths given."""
+    """The length that each row's state shows, where together they are a permutation of the lengths given.
+
+    -1 for a row whose state equals no step of its own.
+    """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return None
     if facts.off.sum() < 2:
@@ -66,7 +69,8 @@ def _lengths_used(facts: TrackFacts) -> list[int] | None:
     pool = Counter(facts.ends.tolist())
     used: dict[int, int] = {}
     rows = sorted(range(facts.ends.size), key=lambda b: int(facts.equal[b].sum()) or facts.steps + 1)
-    for b in rows:  # rows that can end at one step only choose first
+    lost = facts.off & ~facts.equal.any(1)  # another mistake's
+    for b in (b for b in rows if not lost[b]):  # rows that can end at one step only choose first
         ends = (np.flatnonzero(facts.equal[b]) + 1).tolist() if facts.expected[b] >= 0 else [int(facts.ends[b])]
         own = int(facts.ends[b])
         end = own if own in ends and pool[own] else next((e for e in ends if pool[e]), None)
@@ -74,7 +78,7 @@ def _lengths_used(facts: TrackFacts) -> list[int] | None:
             return None
         pool[end] -= 1
         used[b] = end
-    return [used[b] for b in range(facts.ends.size)]
+    return [used.get(b, -1) for b in range(facts.ends.size)] if len(used) > 1 else None
 
 
 RULE = LengthsMisaligned()

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.blocks import tiles
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.matching import same
+from rnninspect.matching import gather, parts
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools
 
@@ -40,7 +41,7 @@ class MaskHole(Rule):
             yield from self._stated(case)
             return
         for facts in case.facts:
-            holes = _holes(facts, zeros=not _has_single_zeros(facts))
+            holes = _holes(facts)
             if not holes.any() or facts.uniform.all():
                 continue
             steps = sorted({int(t) for t in np.flatnonzero(holes.any(0))})
@@ -78,32 +79,45 @@ class MaskHole(Rule):
 
 def _has_single_zeros(facts: TrackFacts) -> bool:
     """Whether units are zero in steps that are not: relu, dropout and clips make zeros that no mask made."""
-    alive = facts.outputs[facts.mask & ~facts.zero]
-    return bool((alive == 0).any())
+    for here in tiles(facts.outputs):
+        alive = facts.mask[here] & ~facts.zero[here]
+        if (alive & (facts.outputs[here] == 0).any(-1)).any():
+            return True
+    return False
 
 
-def _holes(facts: TrackFacts, zeros: bool) -> Bools:
+def _holes(facts: TrackFacts) -> Bools:
     """`[B, T]`: interior real steps that repeat the one before (in reading order), or are zero, where the row goes on.
 
     A saturated step (one magnitude in all units) may repeat of itself and is not counted, nor is a row whose outputs
     have settled for good.
     """
-    outputs, mask = facts.outputs, facts.mask
+    mask, zero = facts.mask, facts.zero
     backward = facts.track.direction == "backward" and facts.track.order == "time"
     shift = -1 if backward else 1
-    held = np.zeros(mask.shape, dtype=np.bool_)
-    for b in np.flatnonzero((facts.ends >= 3) & ~facts.uniform):
-        row = outputs[b]
-        repeats = same(row, np.roll(row, shift, 0)).all(-1)
-        varied = np.abs(row).max(-1) != np.abs(row).min(-1) if row.shape[1] > 1 else np.ones(len(row), bool)
-        held[b] = repeats & varied & ~facts.zero[b]
-        if zeros:
-            held[b] |= facts.zero[b]
+    rows = ((facts.ends >= 3) & ~facts.uniform)[:, None]
+    repeats = np.roll(facts.repeats, -1, 1) if backward else facts.repeats
+    held = _varied(facts, repeats & mask & ~zero & rows)
+    zeroed = zero & mask & rows
+    if zeroed.any() and not _has_single_zeros(facts):
+        held |= zeroed
     inner = mask & np.roll(mask, 1, 1) & np.roll(mask, -1, 1)
     inner[:, [0, -1]] = False
     moves_on = ~np.roll(held, -shift, 1)
-    alive = ~np.roll(facts.zero, shift, 1)
+    alive = ~np.roll(zero, shift, 1)
     return np.asarray(held & inner & moves_on & alive)
+
+
+def _varied(facts: TrackFacts, steps: Bools) -> Bools:
+    """`[B, T]`: those of `steps` whose units are not all of one magnitude."""
+    varied = steps.copy()
+    if facts.outputs.shape[2] > 1 and steps.any():
+        places = np.nonzero(steps)
+        for part in parts(places[0].size, facts.outputs.shape[2]):
+            b, t = places[0][part], places[1][part]
+            size = np.abs(gather(facts.outputs, b, t))
+            varied[b, t] = size.max(-1) != size.min(-1)
+    return varied
 
 
 RULE = MaskHole()

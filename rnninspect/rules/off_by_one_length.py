@@ -34,19 +34,18 @@ class OffByOneLength(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            offset = _offset(facts)
-            if offset is None:
-                continue
-            rows = _rows_at(facts, offset) & (facts.off | (facts.ends == 0))
-            where = "before" if offset < 0 else "after"
-            yield from proposal(
-                self,
-                [Seen(facts, rows)],
-                f"{{rows}}: final_state.h equals outputs at step length - 1 {offset:+d}, {abs(offset)} step(s) {where} "
-                "the last real step, on every row that can tell",
-                evidence={"offset": offset},
-                strength=1,
-            )
+            for offset, every in _offsets(facts):
+                rows = _rows_at(facts, offset) & (facts.off | (facts.ends == 0))
+                plural = "s" if abs(offset) != 1 else ""
+                yield from proposal(
+                    self,
+                    [Seen(facts, rows)],
+                    f"{{rows}}: final_state.h equals outputs at step {_step(offset)}, {abs(offset)} step{plural} "
+                    f"{'before' if offset < 0 else 'after'} the last real step"
+                    + (", on every row that can tell" if every else ""),
+                    evidence={"offset": offset},
+                    strength=1 if every else 0,
+                )
 
     def plant(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
@@ -68,10 +67,22 @@ def _rows_at(facts: TrackFacts, offset: int) -> Bools:
     return facts.equals(np.where(steps < 0, steps + facts.steps, steps))
 
 
-def _offset(facts: TrackFacts) -> int | None:
-    """The one offset that holds on every row that is off and can tell, or None."""
+def _step(offset: int) -> str:
+    """The step read, in terms of the length.
+
+    >>> _step(-1), _step(1), _step(3)
+    ('length - 2', 'length', 'length + 2')
+    """
+    return "length" if offset == 1 else f"length {'-' if offset < 1 else '+'} {abs(offset - 1)}"
+
+
+def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
+    """The one offset that holds on every row that can tell (True), or those that hold on some of them (False).
+
+    On some rows only, an offset needs two rows that share it, or to be the commonest slip, a single step.
+    """
     if facts.track.direction == "backward" and facts.track.order == "time":
-        return None
+        return []
     telling = facts.off & ~facts.uniform & ~facts.final_zero
     votes: Counter[int] = Counter()
     for b in np.flatnonzero(telling):
@@ -83,8 +94,8 @@ def _offset(facts: TrackFacts) -> int | None:
         inside = (steps >= 0) & (steps < facts.steps)
         contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform
         if (at | ~telling).all() and not contradicts.any():
-            return offset
-    return None
+            return [(offset, True)]
+    return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]
 
 
 RULE = OffByOneLength()

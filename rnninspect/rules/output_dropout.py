@@ -80,7 +80,7 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     outputs = np.asarray(facts.outputs[np.arange(rows.size), np.maximum(facts.expected, 0)], dtype=np.float64)
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
-    if kept.sum() < 3:
+    if kept.sum() < 2:
         return None, rows
     ratios: Array = outputs[kept] / final[kept]
     scale = float(np.median(ratios))
@@ -89,7 +89,8 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     fits = (outputs == 0) | (np.abs(outputs - scale * final) <= CLOSE * scale * np.abs(final))
     explained = rows & fits.all(1)
     dropped = ((outputs == 0) & (final != 0))[explained].any()
-    return (scale, explained) if dropped and explained[facts.off].all() else (None, rows)
+    several = explained[facts.off].all() or (explained & facts.off).sum() > 1
+    return (scale, explained) if dropped and several else (None, rows)
 
 
 RULE = OutputDropout()

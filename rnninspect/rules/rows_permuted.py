@@ -11,7 +11,7 @@ from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at, step_keys
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
-from rnninspect.trace import Array, Ints, Track
+from rnninspect.trace import Array, Bools, Ints, Track
 
 
 class RowsPermuted(Rule):
@@ -39,22 +39,24 @@ class RowsPermuted(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen, order = [], []
-        for facts in case.facts:
-            source = _sources(facts)
-            if source is not None:
-                seen.append(Seen(facts, facts.off & (source >= 0)))
-                order = source.tolist()
-        sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
-        how = ", the order of the rows sorted by length" if sorted_by_length else ""
-        yield from proposal(
-            self,
-            seen,
-            f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
-            f"[{listed(order, 12)}]{how}",
-            evidence={"rows_of_states": order[:64]},
-            strength=3,
-        )
+        for permutation in (True, False):
+            seen, order = [], []
+            for facts in case.facts:
+                source = _sources(facts)
+                rows = facts.off & (source >= 0) & ~facts.final_zero
+                if rows.any() and _is_permutation(source, rows) == permutation:
+                    seen.append(Seen(facts, rows))
+                    order = source.tolist()
+            sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
+            how = ", the order of the rows sorted by length" if sorted_by_length else ""
+            yield from proposal(
+                self,
+                seen,
+                f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
+                f"[{listed(order, 12)}]{how if permutation else ', not each once'}",
+                evidence={"rows_of_states": order[:64]},
+                strength=3 if permutation else 0,
+            )
 
     def plant(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
@@ -73,26 +75,29 @@ class RowsPermuted(Rule):
         return case.with_tracks(permuted)
 
 
-def _sources(facts: TrackFacts) -> Ints | None:
-    """`[B]`: the row whose final step each state is, -1 where it is none; None where they are no permutation."""
-    if facts.off.sum() < 2:
-        return None
+def _sources(facts: TrackFacts) -> Ints:
+    """`[B]`: the row whose final step each state is, each row once as far as they allow it; -1 where it is none."""
     usable = np.flatnonzero(facts.expected >= 0)
-    ends = facts.outputs[usable, facts.expected[usable]]
-    by_key: dict[int, list[int]] = {}
-    for row, key in zip(usable.tolist(), step_keys(ends).tolist(), strict=True):
-        by_key.setdefault(key, []).append(row)
     source = np.where(facts.at_expected | (facts.expected < 0), np.arange(facts.expected.size), -1)
-    taken = set(source[source >= 0].tolist())
     off = np.flatnonzero(facts.off)
-    for b, key in zip(off.tolist(), step_keys(np.asarray(facts.final)[off]).tolist(), strict=True):
-        free = [r for r in by_key.get(key, []) if r not in taken]
-        if free:
-            source[b] = free[0]
-            taken.add(free[0])
+    if off.size:
+        ends = facts.outputs[usable, facts.expected[usable]]
+        by_key: dict[int, list[int]] = {}
+        for row, key in zip(usable.tolist(), step_keys(ends).tolist(), strict=True):
+            by_key.setdefault(key, []).append(row)
+        taken = set(source[source >= 0].tolist())
+        for b, key in zip(off.tolist(), step_keys(np.asarray(facts.final)[off]).tolist(), strict=True):
+            alike = by_key.get(key, [])
+            source[b] = next((r for r in alike if r not in taken), alike[0] if alike else -1)
+            taken.add(int(source[b]))
     real = equal_at(facts.outputs, facts.final, np.maximum(source, 0), facts.expected[np.maximum(source, 0)])
     source[facts.off & ~real] = -1
-    return source.astype(np.int64) if (facts.off & (source >= 0)).sum() > 1 else None
+    return source.astype(np.int64)
+
+
+def _is_permutation(source: Ints, rows: Bools) -> bool:
+    """Whether two or more rows hold one another's states, each once."""
+    return bool(rows.sum() > 1 and np.unique(source[rows]).size == rows.sum() and rows[source[rows]].all())
 
 
 def _is_sorted(lengths: Ints, order: Ints) -> bool:

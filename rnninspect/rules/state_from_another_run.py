@@ -81,11 +81,19 @@ def _near_expected(facts: TrackFacts) -> Bools:
     lost = facts.off & ~facts.equal.any(1)
     distance = _expected_distance(facts)
     scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
-    close = (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
-    only = np.isnan(facts.margin)
-    clear = only | (facts.margin >= (APART - 1) * distance)
-    rows = lost & close
-    return np.asarray(rows if (rows & clear).sum() * 2 >= rows.sum() else rows & clear)
+    rows = lost & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
+    clear = rows.copy()
+    for b in np.flatnonzero(rows):
+        clear[b] = _distance_to_others(facts, int(b)) >= APART * distance[b]
+    return np.asarray(rows if clear.sum() * 2 >= rows.sum() else clear)
+
+
+def _distance_to_others(facts: TrackFacts, row: int) -> float:
+    """From the row's state to the nearest of its other real steps; infinity where there is none."""
+    others = facts.mask[row].copy()
+    others[facts.expected[row]] = False
+    gaps = np.abs(facts.outputs[row, others].astype(np.float64) - facts.final[row].astype(np.float64)).max(-1)
+    return float(gaps.min(initial=np.inf))
 
 
 RULE = StateFromAnotherRun()

@@ -41,7 +41,7 @@ class WrongLayer(Rule):
             if facts.track.layer == 0 or not facts.off.any():
                 continue
             for where, states, exact in _lower_states(case, facts):
-                rows = facts.off & ~facts.equal.any(1) & _agree(facts.final, states, exact)
+                rows = facts.off & ~facts.final_zero & ~facts.equal.any(1) & _agree(facts.final, states, exact)
                 if rows.any():
                     yield from proposal(
                         self,
@@ -71,7 +71,7 @@ def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, b
     for track in case.trace.tracks:
         if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
             yield f"the state of layer {track.layer}", track.final, True
-    used = {id(s.array) for s in case.slots if s.role == "h"}
+    used = {id(s.array) for s in case.slots if s.role in ("h", "outputs", "inputs")}
     for name, array in case.arrays.items():
         if array.ndim == 3 and id(array) not in used and array.shape[1:] == (rows, units):
             for k in range(array.shape[0] - 1):
