@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from rnninspect.renderers import _text
+from rnninspect.renderers._words import track_name
 from rnninspect.renderers.view import View
 from rnninspect.report import Finding, Report
 
@@ -24,7 +25,7 @@ def _finding(finding: Finding, view: View) -> list[Text]:
     title = Text.assemble(
         (f"{finding.severity}  ", style),
         (_text.clean(finding.rule, view.ascii), _text.TITLE),
-        (f"  {', '.join(standing(finding))}", _text.QUIET),
+        (f"  {', '.join(standing(finding, view))}", _text.QUIET),
     )
     indent = Text("  ")
     lines = _text.hanging(Text(f"{sign} ", style), title, view.width)
@@ -38,13 +39,11 @@ def _finding(finding: Finding, view: View) -> list[Text]:
     return lines
 
 
-def standing(finding: Finding) -> list[str]:
+def standing(finding: Finding, view: View) -> list[str]:
     """How sure it is, where it is and how much it explains."""
     said: list[str] = [finding.certainty]
-    if finding.layer is not None:
-        said.append(f"layer {finding.layer}{' ' + finding.direction if finding.direction else ''}")
-    elif finding.direction:
-        said.append(finding.direction)
+    place = track_name(finding.layer, finding.direction, view.ascii)
+    said += [place] if place else []
     if finding.explains:
         said.append(f"explains {finding.explains} row{'s' if finding.explains > 1 else ''}")
     if finding.unexplained and finding.explains:

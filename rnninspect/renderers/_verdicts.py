@@ -71,7 +71,8 @@ def _counts(report: Report) -> Counter[str]:
     return Counter(str(finding.severity) for finding in report.findings)
 
 
-def _sign(row: Row, view: View) -> tuple[str, str]:
+def sign(row: Row, view: View) -> tuple[str, str]:
+    """The mark and the style of one row."""
     mark = _text.marks(view.ascii)
     return {
         "good": (mark.ok, _text.OK),
@@ -87,14 +88,14 @@ def _names(row: Row) -> list[str]:
 
 def _line(row: Row, names: list[str], widths: list[int], total: int, view: View, brief: bool) -> list[Text]:
     """One row's line, its parts as wide as `widths`; what does not fit goes on below its name."""
-    sign, style = _sign(row, view)
+    mark, style = sign(row, view)
     padded = [name.ljust(width) for name, width in zip(names, widths, strict=True) if width]
-    line = Text.assemble((f"{sign} ", style), BETWEEN.join(padded[:-1]), BETWEEN, (padded[-1], style))
+    line = Text.assemble((f"{mark} ", style), BETWEEN.join(padded[:-1]), BETWEEN, (padded[-1], style))
     bare = line.copy()
     bare.rstrip()
     if bare.cell_len > view.width:
         loose = Text.assemble(BETWEEN.join(name for name in names[:-1] if name), BETWEEN, (names[-1], style))
-        lines = _text.hanging(Text(f"{sign} ", style), loose, view.width)
+        lines = _text.hanging(Text(f"{mark} ", style), loose, view.width)
     else:
         lines = [line]
     between = f"{BETWEEN} "

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
-from rnninspect.renderers import _elide
+from rnninspect.renderers import _elide, _text
 from rnninspect.renderers._steps import off
 from rnninspect.report import Row
 
@@ -119,3 +119,13 @@ def tally(rows: Iterable[Row]) -> str:
         return ", ".join(said)
     word = said[0].partition(" ")[2]
     return "none as expected" if word == words["bad"] and known else f"all {word}"
+
+
+def track_name(layer: int | None, direction: str | None, ascii: bool = False) -> str:
+    """`layer 0 forward`, or less where less is known.
+
+    >>> track_name(0, "forward"), track_name(1, None), track_name(None, None)
+    ('layer 0 forward', 'layer 1', '')
+    """
+    words = ["" if layer is None else f"layer {layer}", "" if direction is None else _text.clean(direction, ascii)]
+    return " ".join(word for word in words if word)
