@@ -13,14 +13,15 @@ from rnninspect.errors import UserError
 def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Options by their Python names that the file states about the layers called `names` (`Weights.names`).
 
-    `attributes` are called `LAYER.attribute`, or `attribute` alone where the file holds one layer. Raises UserError
-    where layers differ in what one statement has to say of all of them.
+    `attributes` are called `LAYER.attribute`, or `attribute` alone where the file holds one layer; LAYER is a whole
+    name or a part of one (`lstm` of `layers/lstm/cell`). Raises UserError where layers differ in what one statement has
+    to say of all of them.
     """
-    parts = {part for name in names for part in re.split(r"[/.]", name)}
+    paths = [_path(name) for name in names]
     layers: dict[str, dict[str, Any]] = {}
     for key, value in attributes.items():
         layer, _, attribute = key.replace("/", ".").rpartition(".")
-        if not layer or layer.rpartition(".")[2] in parts:
+        if not layer or any(_path(layer) in path for path in paths):
             layers.setdefault(layer, {})[attribute] = value
     options: dict[str, Any] = {}
     source: dict[str, str] = {}
@@ -33,3 +34,8 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
                 )
             options[option], source[option] = value, layer
     return options
+
+
+def _path(name: str) -> str:
+    """The name's parts with a separator on both sides of each, so that whole parts are found in it."""
+    return "/" + "/".join(part for part in re.split(r"[/.]", name) if part) + "/"

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
 from rnninspect.trace import Array
 
 NAME = "npy"
@@ -24,10 +24,11 @@ def sniff(head: bytes) -> bool:
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """The array; UnreadableError where it is truncated or holds Python objects."""
-    try:
-        array = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise UnreadableError(f"{name}: {why(error)}") from None
+    with guarded(name):
+        try:
+            array = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
+        except ValueError as error:
+            raise UnreadableError(f"{name}: {why(error)}") from None
     return NamedArrays({ANONYMOUS: array}, name, NAME)
 
 
@@ -41,6 +42,6 @@ def write(arrays: dict[str, Array], target: BinaryIO) -> None:
 def why(error: Exception) -> str:
     """numpy's reasons in a user's words."""
     text = str(error).lower()
-    if "pickle" in text or "object arrays" in text:
+    if "pickle" in text or "object arrays" in text or "python objects" in text:
         return "it holds pickled Python objects, which are never loaded; save plain numeric arrays"
     return "it is damaged or truncated; save it again"

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.base import NamedArrays, guarded
 from rnninspect.formats.npy import why
 from rnninspect.trace import Array
 
@@ -24,22 +24,24 @@ LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
 
 def sniff(head: bytes) -> bool:
     """A zip whose first member is an .npy file."""
+    return first_member(head).endswith(".npy")
+
+
+def first_member(head: bytes) -> str:
+    """The name of a zip's first member; empty where the bytes are no zip."""
     if not head.startswith(b"PK\x03\x04") or len(head) < LOCAL_HEADER:
-        return False
+        return ""
     length = struct.unpack("<H", head[26:28])[0]
-    return head[LOCAL_HEADER : LOCAL_HEADER + length].endswith(b".npy")
+    return head[LOCAL_HEADER : LOCAL_HEADER + length].decode(errors="replace")
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """Every member by its name without `.npy`; UnreadableError names the member that cannot be read."""
     arrays: dict[str, Array] = {}
-    try:
-        with zipfile.ZipFile(source) as archive:
-            for info in archive.infolist():
-                if info.filename.endswith(".npy"):
-                    arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, struct.error):
-        raise UnreadableError(f"{name}: it is damaged or truncated; save it again") from None
+    with guarded(name), zipfile.ZipFile(source) as archive:
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
     return NamedArrays(arrays, name, NAME)
 
 

@@ -1,0 +1,53 @@
+"""bfloat16, which numpy lacks: the upper half of a float32, so that widening is exact."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from rnninspect.errors import UnreadableError
+from rnninspect.trace import Array
+
+IN_MEMORY = 64 << 20  # bytes of float32; what is larger is widened into a temporary file
+BLOCK = 1 << 20  # numbers read at a time
+
+
+def widened(bits: Array) -> Array:
+    """bfloat16 given as uint16, as float32 of the same shape.
+
+    >>> widened(np.array([0x3F80, 0xC000], dtype=np.uint16))
+    array([ 1., -2.], dtype=float32)
+    """
+    wide: Array = (np.asarray(bits).astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return wide
+
+
+def widened_on_disk(blocks: Iterable[Array], shape: tuple[int, ...], name: str) -> Array:
+    """Blocks of uint16 as one float32 array, mapped from a temporary file that vanishes with it.
+
+    The file takes 4 bytes a number where TMPDIR points to; UnreadableError where there is no such room.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            for block in blocks:
+                file.write(widened(block).tobytes())
+            file.flush()
+            return np.memmap(file, np.float32, mode="r", shape=shape)
+    except OSError as error:
+        size = math.prod(shape) * 4 >> 20
+        raise UnreadableError(
+            f"{name}: bfloat16 is widened to float32 in a temporary file of {size} MiB, and that cannot be written "
+            f"({error.strerror}); point TMPDIR to a folder with room"
+        ) from None
+
+
+def note_widened(dtypes: Mapping[str, str]) -> str:
+    """What to say about arrays that the file holds in a dtype that numpy lacks; empty where there are none."""
+    if not dtypes:
+        return ""
+    names, more = list(dtypes)[:4], len(dtypes) - 4
+    shown = ", ".join(name or "the array" for name in names) + (f" and {more} more" if more > 0 else "")
+    return f"{' and '.join(sorted(set(dtypes.values())))} read as float32, exactly: {shown}"

@@ -1,0 +1,50 @@
+"""`.keras`: a Keras 3 model in a zip; its arrays and its config are read, and nothing of it is built or run."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rnninspect.errors import UnreadableError
+from rnninspect.formats.base import NamedArrays, guarded, need
+from rnninspect.formats.hdf5 import datasets
+from rnninspect.formats.keras_config import model_attributes
+from rnninspect.formats.npz import first_member
+from rnninspect.formats.tree import gather, shorten
+
+NAME = "keras"
+SUFFIXES = (".keras",)
+EXTRA: str | None = "hdf5"
+SUMMARY = "a Keras 3 model: its weights, and what its config says of every layer"
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+
+
+def sniff(head: bytes) -> bool:
+    """A zip that begins with a member that Keras writes."""
+    return first_member(head) in (CONFIG, WEIGHTS, METADATA)
+
+
+def read(source: Path | BinaryIO, name: str) -> NamedArrays:
+    """The weights by their paths, with the config of every layer as attributes (`layers/lstm.activation`)."""
+    h5py = need("h5py", name, "hdf5")
+    dtypes: dict[str, str] = {}
+    with guarded(name), zipfile.ZipFile(source) as archive:
+        lacking = {CONFIG, WEIGHTS} - set(archive.namelist())
+        if lacking:
+            raise UnreadableError(
+                f"{name}: no {' and no '.join(sorted(lacking))} in it, only {shorten(archive.namelist()) or 'nothing'}"
+                "; save it with model.save('NAME.keras')"
+            )
+        attributes = model_attributes(archive.read(CONFIG), version=_version(archive), by_name=False)
+        with h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
+            found = list(datasets(file, None, dtypes))
+    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes)
+
+
+def _version(archive: zipfile.ZipFile) -> str:
+    said: Any = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
+    return str(said.get("keras_version", "")) if isinstance(said, dict) else ""

@@ -1,0 +1,117 @@
+"""A Keras model's `config.json` -> plain values by layer, under the paths that its weights have; no code is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Layer = Mapping[str, Any]  # an object with a class_name and a config
+
+# Configs within a config that are parts of the layer, and the attribute of the layer that holds the part's weights
+# (keras/src/layers/rnn/{bidirectional,rnn,stacked_rnn_cells}.py, keras/src/layers/core/wrapper.py).
+_PARTS = ("layer", "backward_layer", "cell")
+
+
+def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dict[str, Any]:
+    """`PATH.attribute` -> value, for every layer of a model's config.
+
+    `by_name`: paths are the layers' names, as in a legacy `.h5`; else they are those of `.weights.h5`, which counts
+    classes (`layers/lstm_1`). `version`: the Keras that wrote it, repeated for each layer as `keras_version`.
+    Raises ValueError where the config is no JSON.
+    """
+    found: dict[str, Any] = {}
+    model = json.loads(config)
+    if not isinstance(model, dict):
+        return {}
+    walk = _by_name if by_name else _by_class
+    for path, layer in walk(model, ""):
+        settings = layer["config"]
+        values = {key: _plain(value) for key, value in settings.items() if key not in (*_PARTS, "layers", "cells")}
+        if path.rpartition("/")[2].startswith("backward_"):
+            values.pop("go_backwards", None)  # it is what makes it the backward one
+        found |= {f"{path}.{key}": value for key, value in values.items()}
+        found[f"{path}.keras_version"] = version
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Plain values as they are; of an object that stands for a function or a class, its name."""
+    if isinstance(value, dict) and "class_name" in value:
+        return value["config"] if isinstance(value.get("config"), str) else value["class_name"]
+    return value
+
+
+def _layers(node: Any) -> list[Layer]:
+    """The layers of a model's config: a list, or within an object (Keras before 2.3 kept a Sequential's as a list)."""
+    listed = node.get("layers", node.get("cells")) if isinstance(node, dict) else node
+    return [x for x in listed if _is_layer(x)] if isinstance(listed, list) else []
+
+
+def _is_layer(node: Any) -> bool:
+    return (
+        isinstance(node, dict)
+        and isinstance(node.get("class_name"), str)
+        and isinstance(node.get("config"), (dict, list))
+    )
+
+
+def _parts(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    config = layer["config"]
+    for key in _PARTS:
+        part: Any = config.get(key) if isinstance(config, dict) else None
+        if _is_layer(part):
+            yield key, part
+        elif isinstance(part, list):  # RNN([cell, cell]) of Keras 1
+            yield from ((key, x) for x in part if _is_layer(x))
+
+
+def _by_class(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    """Paths as `keras/src/saving/saving_lib.py` makes them: attributes, and classes counted within a container."""
+    prefix = f"{path}/" if path else ""
+    counts: dict[str, int] = {}
+    container = "cells" if "cells" in node["config"] else "layers"
+    for layer in _layers(node["config"]):
+        called = _snake(layer["class_name"])
+        number = counts.get(called, 0)
+        counts[called] = number + 1
+        own = f"{prefix}{container}/{called}" + (f"_{number}" if number else "")
+        yield from _with_config(layer, own)
+        yield from _by_class(layer, own)
+    for key, part in _parts(node):
+        own = prefix + ("forward_layer" if key == "layer" and node["class_name"] == "Bidirectional" else key)
+        yield from _with_config(part, own)
+        yield from _by_class(part, own)
+
+
+def _by_name(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    """Paths of names. A Bidirectional's halves are called forward_NAME and backward_NAME, in the config or later."""
+    prefix = f"{path}/" if path else ""
+    for layer in _layers(node["config"]):
+        own = prefix + _name(layer)
+        yield from _with_config(layer, own)
+        yield from _by_name(layer, own)
+    for key, part in _parts(node):
+        way = {"layer": "forward_", "backward_layer": "backward_"}.get(key, "")
+        way = way if node["class_name"] == "Bidirectional" else ""
+        own = prefix + way + _name(part).removeprefix(way)
+        yield from _with_config(part, own)
+        yield from _by_name(part, own)
+
+
+def _with_config(layer: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    if isinstance(layer["config"], dict):
+        yield path, layer
+
+
+def _name(layer: Layer) -> str:
+    config = layer["config"]
+    return str(config.get("name", "")) if isinstance(config, dict) else str(layer.get("name", ""))
+
+
+def _snake(name: str) -> str:
+    """`to_snake_case` of keras/src/utils/naming.py."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

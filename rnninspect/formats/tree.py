@@ -1,0 +1,111 @@
+"""Nested containers of arrays <-> names: what pickles, msgpack trees and HDF5 groups have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from rnninspect.errors import ShapeError, UnreadableError
+from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.bfloat16 import note_widened
+from rnninspect.trace import Array
+
+SHOWN = 12  # names in a message
+NUMBERS = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
+NUMBERS += ("float16", "float32", "float64")  # numpy's names of what every format here can hold
+
+
+def leaves(tree: Any, separator: str, name: str = ANONYMOUS) -> Iterator[tuple[str, Any]]:
+    """Every leaf with its name: keys, fields of named tuples and places in lists, joined by the separator.
+
+    A list of numbers is one leaf.
+
+    >>> list(leaves({"a": (1, {"b": 2}), "lengths": [3, 1]}, "."))
+    [('a.0', 1), ('a.1.b', 2), ('lengths', [3, 1])]
+    """
+    if isinstance(tree, Mapping):
+        items: Iterable[tuple[Any, Any]] = tree.items()
+    elif isinstance(tree, (list, tuple)) and not (tree and all(isinstance(item, Number) for item in tree)):
+        items = zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True)
+    else:
+        yield name, tree
+        return
+    for key, value in items:
+        yield from leaves(value, separator, f"{name}{separator}{key}" if name else str(key))
+
+
+def gather(
+    found: Iterable[tuple[str, Any]],
+    source: str,
+    format: str,
+    *,
+    dtypes: Mapping[str, str] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> NamedArrays:
+    """The leaves that are arrays or numbers; the others are left out, and a note says which (None is not worth one).
+
+    `dtypes`: names of arrays that the file holds in another dtype. Raises UnreadableError where nothing is left, or
+    where two leaves have one name.
+    """
+    arrays: dict[str, Array] = {}
+    others: list[str] = []
+    for name, value in found:
+        if name in arrays:
+            raise UnreadableError(f"{source}: two arrays are called {name}; rename one")
+        if isinstance(value, (np.ndarray, np.generic, Number, list, tuple)):
+            arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
+        elif value is not None:
+            others.append(f"{name or 'the whole'} ({type(value).__name__})")
+    left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
+    if not arrays:
+        raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
+    notes = tuple(note for note in (note_widened(dtypes or {}), left) if note)
+    return NamedArrays(arrays, source, format, attributes or {}, notes, dtypes or {})
+
+
+def shorten(names: Iterable[str]) -> str:
+    """At most SHOWN names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
+
+
+def nest(arrays: Mapping[str, Array], format: str) -> dict[str, Any]:
+    """Names with slashes as nested mappings.
+
+    Raises UnreadableError for a name that would not come back: an empty part, or an array that is a group too.
+
+    >>> nest({"cell/kernel": 1, "cell/bias": 2, "carry.h": 3}, "msgpack")
+    {'cell': {'kernel': 1, 'bias': 2}, 'carry.h': 3}
+    """
+    tree: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *groups, last = name.split("/")
+        if not all(groups) or not last or {".", ".."} & {*groups, last}:
+            raise UnreadableError(f"{format} cannot hold an array called {name!r}: rename it, or write .npz")
+        level = tree
+        for group in groups:
+            level = level.setdefault(group, {})
+            if not isinstance(level, dict):
+                break
+        if not isinstance(level, dict) or last in level:
+            raise UnreadableError(f"{format} cannot hold {name!r} beside an array that its name goes through")
+        level[last] = array
+    return tree
+
+
+def check_dtypes(arrays: Mapping[str, Array], format: str) -> None:
+    """Raises ShapeError that names every array whose dtype is none of NUMBERS."""
+    bad = [
+        f"{name or 'the array'} ({array.dtype})" for name, array in arrays.items() if array.dtype.name not in NUMBERS
+    ]
+    if bad:
+        raise ShapeError(f"{format} cannot hold {shorten(bad)}: convert to float32 or int64, or write .npz")
+
+
+def little(array: Array) -> Array:
+    """The array in C order and little-endian, as files hold it; 0-d stays 0-d."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
