@@ -1,6 +1,7 @@
 """Facts of one track: which steps each final row equals, what the padding holds, which steps are zero.
 
-One pass over the outputs, in blocks of rows, so that a file larger than memory is measured in place.
+One pass over the outputs, a tile at a time, so that a file larger than memory is measured in place; a second pass only
+over the rows whose final state equals no step of their own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
-from rnninspect import matching
-from rnninspect.padding import padding_class
+from rnninspect.matching import gather
+from rnninspect.nearest import near_steps, nearest_steps
+from rnninspect.padding import padding_classes
 from rnninspect.report import PaddingClass, Status
+from rnninspect.scan import scan
 from rnninspect.trace import Array, Bools, Ints, Trace, Track, last_true
-
-BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,8 @@ class TrackFacts:
     """What was measured of one track; steps along its stored time axis.
 
     `mask` `[B, T]`, `expected` `[B]` (-1: no real step), `expected_known`: whether what was stated tells the step.
-    `equal`, `near`, `zero`, `nonfinite`: `[B, T]`. `nearest`, `distance`, `margin`: `[B]`. `padding`: a class a row.
+    `equal`, `near`, `zero`, `nonfinite`, `repeats` (equals the step before it): `[B, T]`. `nearest`, `distance`,
+    `margin`: `[B]`. `padding`: a class a row.
     `uniform` `[B]`: every step of the row is equal, so it cannot tell steps apart (False where T is 1).
     """
 
@@ -34,6 +36,7 @@ class TrackFacts:
     equal: Bools
     near: Bools
     zero: Bools
+    repeats: Bools
     nonfinite: Bools
     nearest: Ints
     distance: Array
@@ -59,6 +62,11 @@ class TrackFacts:
     def ends(self) -> Ints:
         """`[B]`: the row's last real step + 1, its length where padding is on the right; 0 without a real step."""
         return np.where(self.mask.any(1), last_true(self.mask) + 1, 0).astype(np.int64)
+
+    @cached_property
+    def at_end(self) -> Array:
+        """`[B, H]`: the outputs at the expected step (at step 0, where none is expected)."""
+        return gather(self.outputs, np.arange(self.expected.size), np.maximum(self.expected, 0))
 
     @cached_property
     def final_zero(self) -> Bools:
@@ -120,58 +128,37 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     outputs, final = track.outputs, track.final
     if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
         return None
-    rows, steps, units = outputs.shape
-    mask = trace.stored_mask(track)
-    flags = [np.zeros((rows, steps), dtype=np.bool_) for _ in range(4)]
-    equal, near, zero, nonfinite = flags
-    nearest, distance, margin = np.zeros(rows, dtype=np.int64), np.zeros(rows), np.full(rows, np.nan)
-    padding: list[PaddingClass] = []
-    uniform = np.zeros(rows, dtype=np.bool_)
-    expected = trace.expected_steps(track)
-    for block in _blocks(rows, max(1, steps * units * outputs.itemsize)):
-        o, h = outputs[block], final[block]
-        equal[block] = matching.equal_steps(o, h)
-        zero[block] = matching.zero_steps(o)
-        nonfinite[block] = _nonfinite(o)
-        uniform[block] = _uniform(o)
-        lost = np.flatnonzero(~equal[block].any(1)) + block.start
-        if lost.size:
-            best = matching.nearest_steps(outputs[lost], final[lost])
-            nearest[lost], distance[lost], margin[lost] = best.step, best.distance, best.margin
-            if rtol or atol:
-                near[lost] = matching.near_steps(outputs[lost], final[lost], rtol, atol)
-        for i, row in enumerate(range(block.start, block.stop)):
-            padding.append(padding_class(o[i], mask[row], zero[row]))
-    hit = equal.any(1)
-    at_expected = np.take_along_axis(equal, np.maximum(expected, 0)[:, None], 1)[:, 0] & (expected >= 0)
-    nearest[hit] = np.where(at_expected, expected, equal.argmax(1))[hit]
-    known = trace.knows_padding or (track.direction == "backward" and track.order == "time")
-    return TrackFacts(
-        track, mask, expected, known, equal, near, zero, nonfinite, nearest, distance, margin, tuple(padding), uniform
+    rows = outputs.shape[0]
+    mask, expected = trace.stored_mask(track), trace.expected_steps(track)
+    seen = scan(outputs, final)
+    hit = seen.equal.any(1)
+    at_expected = np.take_along_axis(seen.equal, np.maximum(expected, 0)[:, None], 1)[:, 0] & (expected >= 0)
+    nearest, distance, margin = (
+        np.where(at_expected, expected, seen.equal.argmax(1)),
+        np.zeros(rows),
+        np.full(rows, np.nan),
     )
-
-
-def _nonfinite(outputs: Array) -> Bools:
-    """`[B, T]`: a NaN or infinity in that step. One sum tells a clean block; only others are looked at in full."""
-    if outputs.dtype.kind != "f":
-        return np.zeros(outputs.shape[:2], dtype=np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(outputs.sum(dtype=np.promote_types(outputs.dtype, np.float32))):
-            return np.zeros(outputs.shape[:2], dtype=np.bool_)
-    return np.asarray(~np.isfinite(outputs).all(-1))
-
-
-def _uniform(outputs: Array) -> Bools:
-    """`[B]`: all steps equal, of two or more."""
-    if outputs.shape[1] < 2:
-        return np.zeros(outputs.shape[0], dtype=np.bool_)
-    ends = matching.same(outputs[:, -1, : matching.HEAD], outputs[:, 0, : matching.HEAD])
-    alike: Bools = np.asarray(ends.all(-1))
-    for b in np.flatnonzero(alike):
-        alike[b] = matching.same(outputs[b], np.broadcast_to(outputs[b, :1], outputs[b].shape)).all()
-    return alike
-
-
-def _blocks(rows: int, row_bytes: int) -> list[slice]:
-    size = max(1, BLOCK_BYTES // row_bytes)
-    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
+    near: Bools = np.broadcast_to(np.False_, mask.shape)
+    lost = np.flatnonzero(~hit)
+    if lost.size:
+        best = nearest_steps(outputs, final, lost)
+        nearest[lost], distance[lost], margin[lost] = best.step, best.distance, best.margin
+        if rtol or atol:
+            near = np.zeros(mask.shape, dtype=np.bool_)
+            near[lost] = near_steps(outputs, final, lost, rtol, atol)
+    return TrackFacts(
+        track=track,
+        mask=mask,
+        expected=expected,
+        expected_known=trace.knows_padding or (track.direction == "backward" and track.order == "time"),
+        equal=seen.equal,
+        near=near,
+        zero=seen.zero,
+        repeats=seen.repeats,
+        nonfinite=seen.nonfinite,
+        nearest=nearest,
+        distance=distance,
+        margin=margin,
+        padding=padding_classes(outputs, mask, seen),
+        uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
+    )

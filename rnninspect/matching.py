@@ -1,19 +1,13 @@
-"""Which output steps does each final row equal? Bit for bit first, then by distance.
-
-Equal means value for value: -0 equals 0, NaN equals NaN. Everything works on blocks of rows, so that a block of a
-memory-mapped array is read once.
-"""
+"""Which vectors are equal? Value for value: -0 equals 0, NaN equals NaN."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from rnninspect.blocks import release, tiles
 from rnninspect.trace import Array, Bools, Ints
 
 HEAD = 8  # units looked at first: most steps differ there, and the rest of them need not be read
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: spreads bits (Knuth, TAOCP 3, 6.4)
 
 
 def same(a: Array, b: Array) -> Bools:
@@ -28,24 +22,13 @@ def same(a: Array, b: Array) -> Bools:
     return np.asarray(equal)
 
 
-def equal_steps(outputs: Array, final: Array) -> Bools:
-    """`[B, T]`: whether `outputs[b, t]` equals `final[b]`, for `[B, T, H]` and `[B, H]`."""
-    equal: Bools = np.asarray(same(outputs[:, :, :HEAD], final[:, None, :HEAD]).all(-1))
-    if outputs.shape[2] > HEAD:
-        rows, steps = np.nonzero(equal)
-        for part in _parts(rows.size, outputs.shape[2]):
-            equal[rows[part], steps[part]] = same(outputs[rows[part], steps[part]], final[rows[part]]).all(-1)
-    return equal
-
-
-def zero_steps(outputs: Array) -> Bools:
-    """`[B, T]`: whether every unit of that step is zero."""
-    zero = (outputs[:, :, :HEAD] == 0).all(-1)
-    if outputs.shape[2] > HEAD:
-        rows, steps = np.nonzero(zero)
-        for part in _parts(rows.size, outputs.shape[2]):
-            zero[rows[part], steps[part]] = (outputs[rows[part], steps[part]] == 0).all(-1)
-    return np.asarray(zero)
+def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
+    """`[N, H]`: `outputs[rows[n], steps[n]]`, pages let go on the way."""
+    found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
+    for part in parts(rows.size, 1 << 12):  # a few hundred places, each of which maps pages around it
+        found[part] = outputs[rows[part], steps[part]]
+        release(outputs)
+    return found
 
 
 def equal_at(outputs: Array, final: Array, rows: Ints, steps: Ints) -> Bools:
@@ -53,89 +36,56 @@ def equal_at(outputs: Array, final: Array, rows: Ints, steps: Ints) -> Bools:
     inside = (steps >= 0) & (steps < outputs.shape[1]) & (rows >= 0) & (rows < outputs.shape[0])
     result = np.zeros(final.shape[0], dtype=np.bool_)
     picked = np.flatnonzero(inside)
-    result[picked] = same(outputs[rows[picked], steps[picked]], final[picked]).all(-1)
+    result[picked] = same(gather(outputs, rows[picked], steps[picked]), final[picked]).all(-1)
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """`step`, `distance`, `margin`: `[B]`; the nearest step, its largest absolute difference, and by how much the
-    second nearest is farther (NaN where there is no second)."""
-
-    step: Ints
-    distance: Array
-    margin: Array
-
-
-def nearest_steps(outputs: Array, final: Array) -> Nearest:
-    """The nearest step of every row by largest absolute difference, in float64.
-
-    A difference that is not finite counts as infinite, so NaN never poisons the rest; two NaN count as equal.
-    """
-    rows, steps = outputs.shape[:2]
-    distance = np.empty((rows, steps))
-    for b in range(rows):  # a row at a time: float64 differences of one row only are in memory
-        row, target = outputs[b].astype(np.float64), final[b].astype(np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            gap = np.abs(row - target)
-        gap[same(row, np.broadcast_to(target, row.shape))] = 0.0
-        gap[np.isnan(gap)] = np.inf
-        distance[b] = gap.max(-1, initial=0.0)
-    step = distance.argmin(1)
-    best = np.take_along_axis(distance, step[:, None], 1)[:, 0]
-    margin = np.full(rows, np.nan)
-    if steps > 1:
-        with np.errstate(invalid="ignore"):
-            margin = np.partition(distance, 1, axis=1)[:, 1] - best
-    return Nearest(step.astype(np.int64), best, margin)
-
-
-def near_steps(outputs: Array, final: Array, rtol: float, atol: float) -> Bools:
-    """`[B, T]`: within `atol + rtol * |final|` in every unit (numpy's rule), or equal."""
-    near = np.zeros(outputs.shape[:2], dtype=np.bool_)
-    for b in range(outputs.shape[0]):
-        target = final[b].astype(np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            inside = np.abs(outputs[b].astype(np.float64) - target) <= atol + rtol * np.abs(target)
-        near[b] = (inside | same(outputs[b], np.broadcast_to(final[b], outputs[b].shape))).all(-1)
-    return near
-
-
 def step_keys(vectors: Array) -> Array:
-    """`[...]` uint64: one key a vector of `[..., H]`; equal vectors (value for value) have equal keys."""
-    keys: Array = np.zeros(vectors.shape[:-1], dtype=np.uint64)
-    for unit in range(vectors.shape[-1]):
-        column = vectors[..., unit].astype(np.float64) + 0.0  # -0 becomes 0
-        bits = np.where(np.isnan(column), np.nan, column).view(np.uint64)
-        with np.errstate(over="ignore"):
-            keys = (keys ^ bits) * _MULTIPLIER
-            keys ^= keys >> np.uint64(29)
-    return keys
+    """`[...]` uint64: one key a vector of `[..., H]`; equal vectors (value for value) have equal keys.
+
+    A sum of the units' bits times odd numbers that look random (multiply-shift: Dietzfelbinger et al. 1997, "A
+    reliable randomized algorithm for the closest-pair problem").
+    """
+    values = vectors.astype(np.float64) + 0.0  # -0 becomes 0
+    values[np.isnan(values)] = np.nan  # one NaN for all
+    bits = values.view(np.uint64)
+    bits ^= bits >> np.uint64(32)  # numbers of a lower precision differ in their high bits only
+    odd = np.random.default_rng(0).integers(1 << 63, size=vectors.shape[-1], dtype=np.uint64) << np.uint64(1)
+    keys: Array = (bits * (odd + np.uint64(1))).sum(-1, dtype=np.uint64)
+    return np.asarray(keys ^ (keys >> np.uint64(29)))
 
 
 def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[int, int]]]:
-    """For each of `vectors` `[N, H]`: the (row, step) of `outputs` `[B, T, H]` that equal it, at most `most`.
+    """For each of `vectors` `[N, H]`: the first (row, step) of `outputs` `[B, T, H]` that equal it, at most `most`.
 
-    Linear in the size of the outputs: keys are compared, then the few candidates in full.
+    Linear in the size of the outputs: keys of a few units are compared, then keys of all units of the few candidates,
+    then one vector with each of those. Equal vectors are searched once.
     """
-    wanted = step_keys(vectors)
-    found: list[list[tuple[int, int]]] = [[] for _ in wanted]
-    order = np.argsort(wanted, kind="stable")
-    ranked = wanted[order]
-    for part in _parts(outputs.shape[0], outputs.shape[1] * outputs.shape[2]):
-        keys = step_keys(outputs[part])
-        rows, steps = np.nonzero(np.isin(keys, wanted))
-        for b, t in zip(rows.tolist(), steps.tolist(), strict=True):
-            at = int(np.searchsorted(ranked, keys[b, t]))
-            while at < ranked.size and ranked[at] == keys[b, t]:
-                n = int(order[at])
-                if len(found[n]) < most and same(outputs[part.start + b, t], vectors[n]).all():
-                    found[n].append((part.start + b, t))
-                at += 1
-    return found
+    units = np.unique(np.linspace(0, vectors.shape[1] - 1, HEAD).astype(np.int64))
+    wanted, first, group = np.unique(step_keys(vectors), return_index=True, return_inverse=True)
+    few = np.unique(step_keys(vectors[:, units]))
+    hits: list[list[tuple[int, int]]] = [[] for _ in wanted]
+    for rows, steps in tiles(outputs):
+        tile = outputs[rows, steps]
+        for b, t in _candidates(tile, units, few):
+            keys = step_keys(tile[b, t])
+            at = np.minimum(np.searchsorted(wanted, keys), wanted.size - 1)
+            real = np.flatnonzero(wanted[at] == keys)
+            real = real[same(tile[b[real], t[real]], vectors[first[at[real]]]).all(-1)]
+            for n in np.unique(at[real]).tolist():
+                own = real[at[real] == n]
+                hits[n].extend(zip((b[own] + rows.start).tolist(), (t[own] + steps.start).tolist(), strict=True))
+                hits[n] = sorted(hits[n])[:most]
+    return [hits[n] for n in group.reshape(-1).tolist()]
 
 
-def _parts(count: int, width: int, numbers: int = 1 << 20) -> list[slice]:
+def _candidates(tile: Array, units: Ints, few: Array) -> list[tuple[Ints, Ints]]:
+    """Rows and steps of a tile whose key of these units is one of `few`, in parts that can be read at once."""
+    rows, steps = np.nonzero(np.isin(step_keys(tile[:, :, units]), few))
+    return [(rows[part], steps[part]) for part in parts(rows.size, tile.shape[2])]
+
+
+def parts(count: int, width: int, numbers: int = 1 << 20) -> list[slice]:
     """Slices of `range(count)` that hold about `numbers` numbers each, for items of `width` numbers."""
     size = max(1, numbers // max(1, width))
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]

@@ -6,31 +6,43 @@ import numpy as np
 
 from rnninspect.matching import same
 from rnninspect.report import PaddingClass
+from rnninspect.scan import Scan
 from rnninspect.trace import Array, Bools
 
 
-def padding_class(outputs: Array, real: Bools, zero: Bools) -> PaddingClass:
-    """The class of one row: `outputs` `[T, H]`, `real` `[T]`, `zero` `[T]` (which steps are all zero).
+def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingClass, ...]:
+    """The class of every row: `outputs` `[B, T, H]`, `real` `[B, T]`, and what a scan of the outputs saw.
 
     none (no padded step), zero, nonfinite, repeat (each padded step equals the step before it; leading ones are zero,
     as Keras does), constant (equal to each other), computed.
 
-    >>> o = np.array([[1.0], [2.0], [2.0], [2.0]]); real = np.array([True, True, False, False])
-    >>> padding_class(o, real, (o == 0).all(-1))
-    'repeat'
+    >>> from rnninspect.scan import scan
+    >>> o = np.array([[[1.0], [2.0], [2.0], [2.0]]]); real = np.array([[True, True, False, False]])
+    >>> padding_classes(o, real, scan(o, o[:, 1]))
+    ('repeat',)
     """
-    padded = np.flatnonzero(~real)
-    if not padded.size:
-        return "none"
-    if zero[padded].all():
-        return "zero"
-    held = outputs[padded]
-    if held.dtype.kind == "f" and not np.isfinite(held).all():
-        return "nonfinite"
-    before = outputs[np.maximum(padded - 1, 0)]
-    leading = padded < (np.flatnonzero(real)[0] if real.any() else 0)
-    if (same(held, before).all(-1) | (leading & zero[padded])).all() and real.any():
-        return "repeat"
-    if padded.size > 1 and same(held, held[:1]).all():
-        return "constant"
-    return "computed"
+    padded = ~real
+    leading = ~np.logical_or.accumulate(real, axis=1)
+    repeats = seen.repeats.copy()
+    repeats[:, 0] = True  # a padded step that has none before it
+    rules: dict[PaddingClass, Bools] = {
+        "none": np.all(real, axis=1),
+        "zero": np.all(seen.zero | real, axis=1),
+        "nonfinite": np.any(seen.nonfinite & padded, axis=1),
+        "repeat": np.all(repeats | (leading & seen.zero) | real, axis=1) & np.any(real, axis=1),
+        "constant": _constant(outputs, padded, seen.repeats),
+    }
+    classes = np.select(list(rules.values()), range(len(rules)), len(rules))
+    names: list[PaddingClass] = [*rules, "computed"]
+    return tuple(names[i] for i in classes.tolist())
+
+
+def _constant(outputs: Array, padded: Bools, repeats: Bools) -> Bools:
+    """`[B]`: two or more padded steps, all equal; where they lie apart, the firsts of their runs are compared."""
+    starts = padded.copy()
+    starts[:, 1:] &= ~padded[:, :-1]
+    constant: Bools = (padded.sum(1) > 1) & (~padded | starts | repeats).all(1)
+    for b in np.flatnonzero(constant & (starts.sum(1) > 1)):
+        firsts = outputs[b, np.flatnonzero(starts[b])]
+        constant[b] = same(firsts, firsts[:1]).all()
+    return constant

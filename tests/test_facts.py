@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnninspect import facts as facts_module
+from rnninspect import blocks
 from rnninspect.facts import TrackFacts, measure
-from rnninspect.padding import padding_class
+from rnninspect.padding import padding_classes
+from rnninspect.scan import scan
 from rnninspect.trace import Array, Trace, Track, prefix_mask
 
 LENGTHS = np.array([4, 1, 6, 3, 0])
@@ -58,9 +59,9 @@ def test_blocks_do_not_change_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measuring row by row gives the same facts as measuring at once."""
     trace = right_trace()
     whole = facts_of(trace)
-    monkeypatch.setattr(facts_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks, "TILE_BYTES", 1)
     rows = facts_of(trace)
-    for name in ("equal", "zero", "nonfinite", "nearest", "distance", "uniform"):
+    for name in ("equal", "zero", "repeats", "nonfinite", "nearest", "distance", "uniform"):
         assert np.array_equal(getattr(whole, name), getattr(rows, name)), name
     assert whole.padding == rows.padding
 
@@ -128,13 +129,17 @@ def test_without_lengths_nothing_is_expected() -> None:
         ([1, 2, np.nan, 0], [1, 1, 0, 0], "nonfinite"),
         ([0, 0, 0], [0, 0, 0], "zero"),
         ([5, 5, 5], [0, 0, 0], "constant"),
+        ([7, 1, 7, 2], [0, 1, 0, 1], "constant"),
+        ([7, 7, 1, 7, 8], [0, 0, 1, 0, 0], "computed"),
+        ([0, 0, 1, 2, 2], [0, 0, 1, 1, 0], "repeat"),
     ],
 )
 def test_padding_classes(outputs: list[float], real: list[int], expected: str) -> None:
     """Each class of padding by a row that has it; leading masked steps are zero where others repeat."""
     array = np.array(outputs, dtype=np.float64)[:, None] * np.ones(2)
     mask = np.array(real, dtype=np.bool_)
-    assert padding_class(array, mask, (array == 0).all(-1)) == expected
+    found = padding_classes(array[None], mask[None], scan(array[None], array[None, 0]))
+    assert found == (expected,)
 
 
 def test_infinity_in_one_unit_is_found() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnninspect import matching
+from rnninspect import blocks, matching
+from rnninspect.nearest import Nearest, near_steps, nearest_steps
+from rnninspect.scan import scan
 from rnninspect.trace import Array
+
+TILES = [1, 300, 1 << 22]  # bytes: a step at a time, a few steps, all at once
+LAYOUTS = ["batch-major", "time-major", "half of the units"]
 
 
 def equal_loop(a: Array, b: Array) -> bool:
@@ -29,15 +36,57 @@ def runs(draw: st.DrawFn) -> tuple[Array, Array]:
     return outputs.astype(draw(st.sampled_from(["f4", "f8", "f2"]))), final
 
 
-@settings(max_examples=150, deadline=None)
-@given(runs())
-def test_equal_steps_is_the_loop(run: tuple[Array, Array]) -> None:
-    """Every step is compared in all its units, also beyond those that are looked at first."""
-    outputs, final = run
-    found = matching.equal_steps(outputs, final.astype(outputs.dtype))
+def laid_out(outputs: Array, layout: str) -> Array:
+    """The same numbers, stored another way."""
+    if layout == "time-major":
+        return np.ascontiguousarray(outputs.swapaxes(0, 1)).swapaxes(0, 1)
+    if layout == "half of the units":
+        return np.concatenate([outputs, outputs], -1)[:, :, : outputs.shape[2]]
+    return outputs
+
+
+def all_rows(outputs: Array, final: Array) -> Nearest:
+    return nearest_steps(outputs, final, np.arange(len(outputs)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(TILES), st.sampled_from(LAYOUTS), runs())
+def test_a_scan_is_the_loop(tile: int, layout: str, run: tuple[Array, Array]) -> None:
+    """Whatever the tiles and the layout: every step is compared in all its units, with the state, with zero and with
+    the step before it."""
+    outputs, final = laid_out(run[0], layout), run[1].astype(run[0].dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "TILE_BYTES", tile)
+        found = scan(outputs, final)
     for b in range(outputs.shape[0]):
         for t in range(outputs.shape[1]):
-            assert found[b, t] == equal_loop(outputs[b, t], final[b].astype(outputs.dtype))
+            step = outputs[b, t]
+            assert found.equal[b, t] == equal_loop(step, final[b])
+            assert found.zero[b, t] == all(v == 0 for v in step.tolist())
+            assert found.repeats[b, t] == (t > 0 and equal_loop(step, outputs[b, t - 1]))
+            assert found.nonfinite[b, t] == any(v != v or abs(v) == np.inf for v in step.tolist())
+
+
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_long_rows_are_scanned_run_by_run(tile: int, layout: str) -> None:
+    """Wide rows, whose padding is compared as a whole: a single other number in it is seen, and nothing else is."""
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(size=(3, 40, 700)).astype(np.float32)
+    outputs[0, 10:] = 0
+    outputs[0, 30, 699] = 1e-30
+    outputs[1, 20:] = outputs[1, 19]
+    outputs[1, 25, 350] = np.nextafter(outputs[1, 19, 350], np.float32(9))
+    outputs[2, 5:8] = -0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "TILE_BYTES", tile)
+        found = scan(laid_out(outputs, layout), outputs[:, 19])
+    assert np.flatnonzero(~found.repeats[0]).tolist() == [*range(11), 30, 31]
+    assert np.flatnonzero(found.zero[0]).tolist() == [*range(10, 30), *range(31, 40)]
+    assert np.flatnonzero(~found.repeats[1]).tolist() == [*range(20), 25, 26]
+    assert np.flatnonzero(found.equal[1]).tolist() == [*range(19, 25), *range(26, 40)]
+    assert np.flatnonzero(found.zero[2]).tolist() == [5, 6, 7]
+    assert np.flatnonzero(found.repeats[2]).tolist() == [6, 7]
 
 
 @settings(max_examples=150, deadline=None)
@@ -54,19 +103,31 @@ def test_locate_finds_every_place(run: tuple[Array, Array]) -> None:
         assert sorted(found[n]) == places
 
 
-@settings(max_examples=100, deadline=None)
-@given(runs())
-def test_zero_steps_is_the_loop(run: tuple[Array, Array]) -> None:
-    """A step is zero where every unit is, -0 included."""
-    outputs, _ = run
-    expected = [[all(v == 0 for v in step) for step in row] for row in outputs.tolist()]
-    assert matching.zero_steps(outputs).tolist() == expected
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(TILES), st.sampled_from(LAYOUTS), runs(), st.sampled_from([0.0, 1e-7, 0.3]))
+def test_nearest_steps_is_the_loop(tile: int, layout: str, run: tuple[Array, Array], noise: float) -> None:
+    """The nearest step, its distance and its margin are those of plain float64 differences, to the last bit."""
+    outputs = laid_out(run[0], layout)
+    final = (run[1] + noise * np.random.default_rng(0).normal(size=run[1].shape)).astype(run[0].dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "TILE_BYTES", tile)
+        found = all_rows(outputs, final)
+    for b in range(outputs.shape[0]):
+        gaps = []
+        for t in range(outputs.shape[1]):
+            pairs = zip(outputs[b, t].tolist(), final[b].tolist(), strict=True)
+            apart = [0.0 if x == y or (x != x and y != y) else abs(x - y) for x, y in pairs]
+            gaps.append(max(np.inf if gap != gap else gap for gap in apart))
+        assert found.distance[b] == min(gaps)
+        assert found.step[b] == gaps.index(min(gaps))
+        if len(gaps) > 1 and np.isfinite(sorted(gaps)[1]):
+            assert found.margin[b] == sorted(gaps)[1] - min(gaps)
 
 
 def test_nearest_step_distance_and_margin() -> None:
     """The nearest step is the one with the smallest largest difference; NaN counts as infinitely far."""
     outputs = np.array([[[0.0, 0.0], [1.0, 1.0], [np.nan, 1.1]], [[5.0, 0.0], [4.0, 4.0], [0.0, 9.0]]])
-    best = matching.nearest_steps(outputs, np.array([[1.0, 1.25], [4.5, 3.0]]))
+    best = all_rows(outputs, np.array([[1.0, 1.25], [4.5, 3.0]]))
     assert best.step.tolist() == [1, 1]
     assert best.distance.tolist() == [0.25, 1.0]
     assert best.margin.tolist() == [1.0, 2.0]
@@ -74,7 +135,7 @@ def test_nearest_step_distance_and_margin() -> None:
 
 def test_margin_of_a_single_step_is_unknown() -> None:
     """With one step there is no second best."""
-    best = matching.nearest_steps(np.ones((1, 1, 2)), np.zeros((1, 2)))
+    best = all_rows(np.ones((1, 1, 2)), np.zeros((1, 2)))
     assert np.isnan(best.margin[0])
     assert best.distance[0] == 1.0
 
@@ -87,7 +148,7 @@ def test_near_steps_is_numpys_rule() -> None:
     outputs[1, 0, 2] = final[1, 2] = np.nan
     expected = np.isclose(outputs, final[:, None], rtol=1e-3, atol=1e-6, equal_nan=True).all(-1)
     assert expected.sum() == 4
-    assert (matching.near_steps(outputs, final, 1e-3, 1e-6) == expected).all()
+    assert (near_steps(outputs, final, np.arange(4), 1e-3, 1e-6) == expected).all()
 
 
 def test_equal_at_outside_the_time_axis_is_false() -> None:
@@ -99,11 +160,15 @@ def test_equal_at_outside_the_time_axis_is_false() -> None:
     assert matching.equal_at(outputs, final, rows, np.array([3, 2])).tolist() == [False, True]
 
 
+def equal_steps(outputs: Array, final: Array) -> Array:
+    return scan(outputs, final).equal
+
+
 def test_mixed_precision_is_compared_exactly() -> None:
     """A float64 state equals a float32 output only where it holds that very number."""
     outputs = np.array([[[0.1], [0.5]]], dtype=np.float32)
-    assert matching.equal_steps(outputs, np.array([[0.1]])).tolist() == [[False, False]]
-    assert matching.equal_steps(outputs, np.array([[np.float64(np.float32(0.1))]])).tolist() == [[True, False]]
+    assert equal_steps(outputs, np.array([[0.1]])).tolist() == [[False, False]]
+    assert equal_steps(outputs, np.array([[np.float64(np.float32(0.1))]])).tolist() == [[True, False]]
     assert matching.locate(outputs, np.array([[np.float64(np.float32(0.1))]])) == [[(0, 0)]]
 
 
@@ -112,5 +177,46 @@ def test_a_difference_in_the_last_unit_is_seen(units: int) -> None:
     """Steps that agree in the first units and differ in the last are not equal."""
     outputs = np.ones((2, 3, units), dtype=np.float32)
     outputs[0, 1, -1] = 2
-    found = matching.equal_steps(outputs, np.ones((2, units), dtype=np.float32))
+    found = equal_steps(outputs, np.ones((2, units), dtype=np.float32))
     assert found.tolist() == [[True, False, True], [True, True, True]]
+
+
+def test_a_search_among_many_equal_vectors_is_linear() -> None:
+    """A thousand equal states among a hundred thousand equal steps: each gets its first places, at once."""
+    outputs = np.zeros((1000, 100, 9), dtype=np.float32)
+    found = matching.locate(outputs, np.zeros((1000, 9)), most=3)
+    assert found == [[(0, 0), (0, 1), (0, 2)]] * 1000
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_mapped_file_is_let_go(tmp_path: Path, layout: str) -> None:
+    """Reading a file's map tile by tile leaves next to none of it resident, and changes no number."""
+    path = tmp_path / "outputs.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(64, 64, 2048)))
+    mapped = np.load(path, mmap_mode="r")
+    outputs = {"time-major": mapped.swapaxes(0, 1), "half of the units": mapped[:, :, :1024]}.get(layout, mapped)
+    total = 0.0
+    for here in blocks.tiles(outputs):
+        total += float(outputs[here].sum())
+    assert resident(path) < 8 << 20
+    assert np.isclose(total, float(outputs.sum()))
+    assert resident(path) > 8 << 20  # the probe can tell
+
+
+def resident(path: Path) -> int:
+    """Bytes of this file's map that count as resident (Linux)."""
+    smaps = Path("/proc/self/smaps")
+    if not smaps.exists():
+        pytest.skip("needs /proc")
+    text = smaps.read_text()
+    return sum(1024 * int(part.split("Rss:")[1].split()[0]) for part in text.split(str(path))[1:])
+
+
+def test_changes_to_a_private_map_stay(tmp_path: Path) -> None:
+    """Pages of a copy-on-write map are not let go: what was written to it would be lost."""
+    path = tmp_path / "outputs.npy"
+    np.save(path, np.zeros((4, 8, 1024)))
+    private = np.load(path, mmap_mode="c")
+    private[1, 2] = 7
+    assert scan(private, private[:, 2]).equal[1].tolist() == [False, False, True] + [False] * 5
+    assert private[1, 2, 0] == 7

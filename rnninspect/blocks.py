@@ -1,0 +1,69 @@
+"""Large arrays, a tile at a time: which rows and steps come together in memory, and letting mapped pages go.
+
+A memory-mapped array counts as resident as far as it has been touched. So a pass over a file of any size walks tiles
+of a few MiB in the order of memory, and gives the pages of each back to the system when it is done with them.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rnninspect.trace import Array
+
+TILE_BYTES = 4 << 20  # more than a call costs, less than the cache that the cores share
+
+
+def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
+    """Rows and steps of `[B, T, H]`, a tile at a time, in the order of memory; a row's tiles come in order of steps.
+
+    The pages of a tile are let go before the next one is made.
+
+    >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 3, 1 << 19), dtype=np.float32))]
+    [(0, 0, 2), (0, 2, 3), (1, 0, 2), (1, 2, 3)]
+    """
+    rows, steps, units = outputs.shape
+    room = max(1, TILE_BYTES // max(1, units * outputs.itemsize))  # in steps of one row
+    if outputs.strides[0] < outputs.strides[1]:  # time-major: all rows of a step lie together
+        width = min(rows, room)
+        height = max(1, room // max(1, width))
+        corners = ((i, j) for j in range(0, steps, height) for i in range(0, rows, width))
+    else:
+        height = min(steps, room)
+        width = max(1, room // max(1, height))
+        corners = ((i, j) for i in range(0, rows, width) for j in range(0, steps, height))
+    for i, j in corners:
+        tile = slice(i, min(i + width, rows)), slice(j, min(j + height, steps))
+        yield tile
+        release(outputs[tile])
+
+
+def release(array: Array) -> None:
+    """Lets go of the pages under a mapped array; other arrays are left alone. The values stay as they are.
+
+    Only maps of a file's own pages are touched: in a copy-on-write map what was changed would be lost.
+    """
+    root: Any = array
+    while isinstance(root, np.ndarray) and not isinstance(root.base, mmap.mmap):
+        root = root.base
+    if not isinstance(root, np.memmap) or root.mode not in ("r", "r+") or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    start = _address(root) - root.offset % mmap.ALLOCATIONGRANULARITY  # where the map begins
+    low, high = _bounds(array)
+    low = (low - start) // mmap.PAGESIZE * mmap.PAGESIZE
+    mapped: Any = root.base
+    mapped.madvise(mmap.MADV_DONTNEED, low, min(high - start, len(mapped)) - low)
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _bounds(array: Array) -> tuple[int, int]:
+    """The lowest address of an array, and the one past its highest."""
+    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True) if n > 1]
+    first = _address(array)
+    return first + sum(s for s in spans if s < 0), first + sum(s for s in spans if s > 0) + array.itemsize
