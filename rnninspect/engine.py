@@ -262,10 +262,10 @@ def _dtype(weights: Weights, name: str | None) -> torch.dtype:
 
 
 def _device(name: str) -> torch.device:
-    """The device of that name, after one value was put there; UserError says which there are."""
+    """The device of that name, after one value was put there and fetched; UserError says which there are."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError):
         known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         known += ["mps"] if torch.backends.mps.is_available() else []

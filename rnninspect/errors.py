@@ -4,9 +4,12 @@ A message says what was seen, what was needed and what to do, in one line, and n
 first. The command line prints it and exits 2; the library raises it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
-    """Something the user can mend: the message is one line, written for them."""
+    """Something the user can mend: the message is one line, written for them; its notes are a list below it."""
 
 
 class UnreadableError(UserError):
@@ -31,5 +34,18 @@ class UnknownNameError(UserError):
         import difflib
 
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or '(none)'}.")
+
+
+@contextmanager
+def about(option: str, value: str) -> Iterator[None]:
+    """Puts an option and its value, a file, before the message of a UserError that is raised within."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        named = UserError(f"{option} {text}" if text.startswith(value) else f"{option} {value}: {text}")
+        for line in getattr(error, "__notes__", ()):
+            named.add_note(line)
+        raise named from None

@@ -25,7 +25,7 @@ def decimals(array: Array) -> int | None:
     >>> decimals(np.round(np.linspace(0, 1, 50) ** 2, 3)), decimals(np.linspace(0, 1, 50) ** 2)
     (3, None)
     """
-    if array.dtype.name not in MOST or not array.size:
+    if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
     places = np.linspace(0, array.size - 1, min(array.size, SAMPLE)).astype(np.int64)
     sample = np.asarray(array[np.unravel_index(places, array.shape)])

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "list_",
     "schema": "schema",
 }
+UNJUDGED = 2
 CLOSED_PIPE = 141  # what a shell reports of a command that a closed pipe ended
 INTERRUPTED = 130
 
@@ -86,26 +87,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def call(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    from rnninspect.cli.output import close_quietly, note
+    from rnninspect.cli.output import give_up, note, open_streams, printable
 
+    open_streams()
     try:
-        code = cli.main(args=arguments, prog_name="rnninspect", standalone_mode=False)
+        code = _invoked(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code
     except UserError as error:
-        note(" ".join(str(error).split()))
-        return 2
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
+        note(str(error))
+        for line in getattr(error, "__notes__", ()):
+            click.echo(f"  {printable(line)}", err=True)
+        return UNJUDGED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         note(f"{message} (see rnninspect{_where(error)} --help)")
-        return 2
+        return UNJUDGED
+    except MemoryError as error:
+        note(f"not enough memory: {error or 'the arrays are too large for this machine'}")
+        return UNJUDGED
     except BrokenPipeError:
-        close_quietly()
+        give_up()
         return CLOSED_PIPE
+    except OSError as error:
+        give_up()
+        note(f"cannot go on: {error.strerror or error}")
+        return UNJUDGED
+
+
+def _invoked(arguments: list[str]) -> int:
+    """The command's own exit code. (`cli.main` would turn a closed pipe into 1, which here means findings.)"""
+    try:
+        with cli.make_context("rnninspect", arguments) as ctx:
+            return int(cli.invoke(ctx) or 0)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
 
 
 def _where(error: click.ClickException) -> str:

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Text(click.types.StringParamType):
+    """A name or a file: anything but nothing, for an empty shell variable is a mistake."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; name a file or a member", param, ctx)
+        return value
+
+
+class Number(click.FloatRange):
+    """A finite number; NaN lies in no range, but compares as if it lay in each."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return found
+
+
+class Numbers(click.types.StringParamType):
+    """Finite numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return [Number().convert(part, param, ctx) for part in parts]
+
+
+class Count(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
+TEXT, POSITIVE = Text(), Number(0, min_open=True)
 
 
 def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -21,9 +64,11 @@ def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 # What the user states about the layer. Names are those of `api.statement`.
 layer_options = _stack(
-    click.option("--convention", metavar="NAME", help="The framework: tf1, keras, torch, … (`list conventions`)."),
+    click.option(
+        "--convention", type=TEXT, metavar="NAME", help="The framework: tf1, keras, torch, … (`list conventions`)."
+    ),
     click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell."),
-    click.option("--layers", type=click.IntRange(1), metavar="N", help="Layers in the stack."),
+    click.option("--layers", type=Count(1), metavar="N", help="Layers in the stack."),
     click.option("--bidirectional", is_flag=True, help="Both directions."),
     click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions."),
     click.option("--time-major", is_flag=True, help="Axes are [T, B, …]; the default is [B, T, …]."),
@@ -40,44 +85,44 @@ layer_options = _stack(
     ),
     click.option(
         "--merge-mode",
-        type=click.Choice(["concat", "sum", "mul", "ave"]),
+        type=click.Choice(["concat", "sum", "mul", "ave", "none"]),
         help="Keras Bidirectional: how the directions were merged.",
     ),
 )
 
 cell_options = _stack(
-    click.option("--forget-bias", type=float, metavar="X", help="Added to the forget gate at run time (tf1: 1)."),
+    click.option("--forget-bias", type=Number(), metavar="X", help="Added to the forget gate at run time (tf1: 1)."),
     click.option("--reset-after/--no-reset-after", default=None, help="GRU: reset after the recurrent product."),
-    click.option("--linear-before-reset", type=click.IntRange(0, 1), metavar="0|1", help="ONNX's word for it."),
+    click.option("--linear-before-reset", type=Count(0, 1), metavar="0|1", help="ONNX's word for it."),
     click.option("--use-peepholes/--no-use-peepholes", default=None, help="The cell has peepholes."),
-    click.option("--num-proj", "--proj-size", type=click.IntRange(1), metavar="N", help="Units of the projection."),
-    click.option("--cell-clip", type=float, metavar="X", help="Clip of the cell state c."),
-    click.option("--proj-clip", type=float, metavar="X", help="Clip of the projection."),
-    click.option("--clip", type=float, metavar="X", help="ONNX: clip of the gates' inputs."),
-    click.option("--input-forget", type=click.IntRange(0, 1), metavar="0|1", help="ONNX: f = 1 - i."),
-    click.option("--activation", metavar="NAME", help="Of the candidate (and of c on the way to h)."),
-    click.option("--recurrent-activation", metavar="NAME", help="Of the gates: sigmoid, hard_sigmoid, …"),
-    click.option("--activations", metavar="F,G,H", help="ONNX's list: Sigmoid,Tanh,Tanh."),
-    click.option("--activation-alpha", metavar="X,…", help="ONNX's alphas."),
-    click.option("--activation-beta", metavar="X,…", help="ONNX's betas."),
+    click.option("--num-proj", "--proj-size", type=Count(1), metavar="N", help="Units of the projection."),
+    click.option("--cell-clip", type=POSITIVE, metavar="X", help="Clip of the cell state c."),
+    click.option("--proj-clip", type=POSITIVE, metavar="X", help="Clip of the projection."),
+    click.option("--clip", type=POSITIVE, metavar="X", help="ONNX: clip of the gates' inputs."),
+    click.option("--input-forget", type=Count(0, 1), metavar="0|1", help="ONNX: f = 1 - i."),
+    click.option("--activation", type=TEXT, metavar="NAME", help="Of the candidate (and of c on the way to h)."),
+    click.option("--recurrent-activation", type=TEXT, metavar="NAME", help="Of the gates: sigmoid, hard_sigmoid, …"),
+    click.option("--activations", type=TEXT, metavar="F,G,H", help="ONNX's list: Sigmoid,Tanh,Tanh."),
+    click.option("--activation-alpha", type=Numbers(), metavar="X,…", help="ONNX's alphas."),
+    click.option("--activation-beta", type=Numbers(), metavar="X,…", help="ONNX's betas."),
     click.option(
         "--state-is-tuple/--no-state-is-tuple", default=None, help="TensorFlow 1: a state is [c, h] in one array."
     ),
 )
 
 weights_options = _stack(
-    click.option("--weights", metavar="FILE", help="The layer's weights; FILE#member picks one part."),
-    click.option("--weights-prefix", metavar="NAME", help="Which layer of a model: names that start so."),
-    click.option("--weights-convention", metavar="NAME", help="The weights' framework, where it is another."),
+    click.option("--weights", type=TEXT, metavar="FILE", help="The layer's weights; FILE#member picks one part."),
+    click.option("--weights-prefix", type=TEXT, metavar="NAME", help="Which layer of a model: names that start so."),
+    click.option(
+        "--weights-convention", type=TEXT, metavar="NAME", help="The weights' framework, where it is another."
+    ),
 )
 
 report_options = _stack(
-    click.option(
-        "--rtol", type=click.FloatRange(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."
-    ),
-    click.option("--atol", type=click.FloatRange(0), default=0.0, metavar="X", help="Absolute tolerance."),
-    click.option("--select", multiple=True, metavar="RULE", help="Only these rules (repeat, or commas)."),
-    click.option("--ignore", multiple=True, metavar="RULE", help="Not these rules."),
+    click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
+    click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
+    click.option("--select", multiple=True, type=TEXT, metavar="RULE", help="Only these rules (repeat, or commas)."),
+    click.option("--ignore", multiple=True, type=TEXT, metavar="RULE", help="Not these rules."),
     click.option(
         "--fail-on",
         type=click.Choice(["error", "warning", "note"]),
@@ -93,10 +138,10 @@ output_options = _stack(
     click.option(
         "--format", "format_", metavar="NAME", default="table", help="table, json, ndjson, … (`list formats`)."
     ),
-    click.option("-o", "--output", metavar="FILE", help="Write the result there instead of stdout."),
+    click.option("-o", "--output", type=TEXT, metavar="FILE", help="Write the result there instead of stdout."),
     click.option("--rows", metavar="1,3-5", help="Show these rows."),
     click.option("--steps", metavar="0-9", help="Show these steps."),
-    click.option("--precision", type=click.IntRange(0, 17), default=4, metavar="N", help="Digits after the point."),
+    click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the point."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours."),
     click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
 )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from rnninspect import report as report_types
-from rnninspect.errors import UnreadableError
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """One line for the person at the terminal, never part of the result."""
+    """One line for the person at the terminal, never part of the result; a stderr that fails stops nothing."""
     if not quiet:
-        click.echo(f"rnninspect: {printable(text)}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"rnninspect: {printable(text)}", err=True)
 
 
 def printable(text: str) -> str:
@@ -29,6 +32,7 @@ def printable(text: str) -> str:
 
 def show(report: report_types.Report, options: dict[str, Any]) -> None:
     """Renders the report where and how the options say."""
+    check_selection(report, options)
     target = options.get("output")
     if options["format_"] == "table" and target is None:
         _print_table(report, options)
@@ -44,36 +48,45 @@ def show(report: report_types.Report, options: dict[str, Any]) -> None:
 
 def write_text(target: str, text: str) -> None:
     """Writes a file whole or not at all; UnreadableError where that cannot be."""
-    part = f"{target}.part"
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(part, target)
-    except OSError as error:
-        if os.path.exists(part):
-            os.unlink(part)
-        raise UnreadableError(f"cannot write {target}: {error.strerror}") from None
+    from rnninspect.formats.whole import write_whole
+
+    write_whole(target, lambda file: file.write(text.encode()))
+
+
+def check_selection(report: report_types.Report, options: dict[str, Any]) -> None:
+    """Raises UserError where --rows or --steps name what is not in the report, whether the format shows it or not."""
+    from rnninspect.renderers.view import chosen
+
+    chosen(options.get("rows"), report.shape["batch"], "rows")
+    chosen(options.get("steps"), report.shape["steps"], "steps")
 
 
 def _print_table(report: report_types.Report, options: dict[str, Any]) -> None:
     from rich.console import Console
 
     from rnninspect.renderers.table import renderable
-    from rnninspect.renderers.view import View
+    from rnninspect.renderers.view import NARROWEST, View
 
     console = Console(highlight=False, **_colour(options["color"]))
-    plain = not (console.encoding or "").lower().startswith("utf")
-    view = View(**_view(options, width=console.width, color=console.color_system is not None, ascii=plain))
+    console.width = max(console.width or 80, NARROWEST)  # COLUMNS=0 is said where nobody knows
+    view = View(
+        **_view(
+            options,
+            width=console.width,
+            color=console.color_system is not None,
+            ascii=ascii_only(console.encoding, os.environ),
+        )
+    )
     with console.capture() as capture:
         console.print(renderable(report, view))
     click.echo(capture.get(), nl=False, color=True)
 
 
 def _colour(choice: str) -> dict[str, Any]:
-    """rich honours NO_COLOR, FORCE_COLOR and TERM=dumb by itself."""
+    """rich honours NO_COLOR, FORCE_COLOR and TERM=dumb by itself; what the command line says wins over them."""
     choices: dict[str, dict[str, Any]] = {
         "auto": {},
-        "always": {"force_terminal": True},
+        "always": {"force_terminal": True, "no_color": False, "color_system": "standard"},
         "never": {"no_color": True, "color_system": None},
     }
     return choices[choice]
@@ -97,6 +110,33 @@ def exit_code(report: report_types.Report, options: dict[str, Any]) -> int:
     return 2 if report.verdict == "unjudged" else 0
 
 
-def close_quietly() -> None:
-    """After a closed pipe: nothing more may be written to stdout, not even at exit."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it must stay open until the end
+def ascii_only(encoding: str, environment: Mapping[str, str]) -> bool:
+    """Whether the terminal is to be spared other characters: by its encoding, or because the locale is C.
+
+    Python writes UTF-8 in the C locale (PEP 538, PEP 540), and then LC_CTYPE says so, whatever LANG says.
+
+    >>> ascii_only("utf-8", {"LC_ALL": "C"}), ascii_only("utf-8", {"LANG": "en_GB.UTF-8"}), ascii_only("latin-1", {})
+    (True, False, True)
+    """
+    named = [environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    coerced = named[1] == "C.UTF-8" and named[2] in ("C", "POSIX")
+    stated = named[0] or (named[2] if coerced else named[1] or named[2])
+    return stated in ("C", "POSIX") or not encoding.lower().startswith("utf")
+
+
+def open_streams() -> None:
+    """Makes both streams fit to write to: one that is closed goes nowhere, and no character is beyond an encoding."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it must stay open until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def give_up() -> None:
+    """After stdout has failed: what is still buffered goes nowhere, so that leaving does not fail again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # no file behind it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it must stay open until the end

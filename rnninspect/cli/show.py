@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from rnninspect.cli import options, output
-from rnninspect.errors import UnreadableError
+from rnninspect.errors import UnreadableError, about
 
 
 @click.command("show", short_help="Render a saved JSON report again.")
-@click.argument("report")
+@click.argument("report", type=options.TEXT)
 @options.output_options
 @click.option(
     "--fail-on", type=click.Choice(["error", "warning", "note"]), default="error", help="Exit 1 from here on."
@@ -28,13 +29,20 @@ def command(report: str, **given: Any) -> int:
     """
     from rnninspect.report_io import load
 
-    try:
-        text = sys.stdin.read() if report == "-" else open(report, encoding="utf-8").read()  # noqa: SIM115
-        data = json.loads(text)
-    except OSError as error:
-        raise UnreadableError(f"{report}: {error.strerror}") from None
-    except ValueError as error:
-        raise UnreadableError(f"{report}: not a JSON report ({error}); save one with --format json -o FILE") from None
-    loaded = load(data)
+    with about("show", report):
+        data = _json(report)
+        loaded = load(data)
     output.show(loaded, given)
     return output.exit_code(loaded, given)
+
+
+def _json(source: str) -> Any:
+    """What the file or stdin holds; UnreadableError where it is no JSON."""
+    if source == "-" and sys.stdin is None:
+        raise UnreadableError("stdin is closed; name a file")
+    try:
+        return json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise UnreadableError("not a JSON report; save one with --format json -o FILE") from None

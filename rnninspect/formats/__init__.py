@@ -7,7 +7,6 @@ import io
 import os
 import pkgutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.whole import write_whole
 from rnninspect.trace import Array
 
 HEAD = 4096  # bytes that tell a format
@@ -60,7 +60,11 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None
         read = _read(io.BytesIO(raw), raw[:HEAD], "stdin", "")
     else:
         file = Path(path)
-        read = _read(file, _head(file), path, file.name)
+        if file.is_fifo() or file.is_char_device():  # can be read once, so it is read whole, as stdin is
+            raw = file.read_bytes()
+            read = _read(io.BytesIO(raw), raw[:HEAD], path, file.name)
+        else:
+            read = _read(file, _head(file), path, file.name)
     bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
     if bad:
         raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
@@ -119,26 +123,8 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
         stream.write(buffer.getvalue())
         stream.flush()
         return
-    path = Path(target)
-    writer = _writer(path.suffix or ".npz")
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            part = Path(file.name)
-            try:
-                writer.module.write(dict(arrays), file)
-            except BaseException:
-                part.unlink()
-                raise
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    except OSError as error:
-        raise UnreadableError(f"cannot write {target}: {error.strerror}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    writer = _writer(Path(target).suffix or ".npz")
+    write_whole(target, lambda file: writer.module.write(dict(arrays), file))
 
 
 def _writer(suffix: str) -> Format:
