@@ -56,6 +56,7 @@ ROOMS = [
     "convert",
     "api",
     "examples",
+    "worked",
     "fleet",
     "recording",
     "testing",

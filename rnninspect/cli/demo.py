@@ -1,35 +1,139 @@
-"""`rnninspect demo`: plants a mistake in a worked example and shows what the tool says."""
+"""`rnninspect demo`: plants a mistake in a worked example and shows what the tool says; `--all` is a course of them."""
 
 from __future__ import annotations
 
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from rnninspect import rules
-from rnninspect.cli import options, output
+from rnninspect.cli import explain, options, output
+from rnninspect.errors import UserError
+from rnninspect.report import Report
+from rnninspect.rules.base import Example, Rule
+from rnninspect.worked import Worked, before_and_after, course
+
+TEXTS = {"table": "a screen each", "json": "one array", "ndjson": "the reports' lines"}
+WIDTH = 80
+FRAMEWORK = "tf1"  # whose fix a lesson shows
 
 
 @click.command("demo", short_help="Plant a mistake in a worked example and look.")
 @click.argument("rule", required=False)
+@click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
 @options.report_options
 @options.output_options
-def command(rule: str | None, **given: Any) -> int:
-    """Plant RULE's mistake in the packaged worked example that suits it, and show what rnninspect says.
+def command(rule: str | None, every: bool, **given: Any) -> int:
+    """Plant RULE's mistake in the worked example that suits it, and show what rnninspect says.
 
-    Without RULE the correct example is shown.
+    Without RULE the correct example is shown. With --all every mistake is shown, a short screen each, in an order
+    that teaches; in a terminal it waits for a key between them.
 
     \b
     rnninspect demo lengths-ignored
+    rnninspect demo --all
     """
-    from rnninspect import api, examples
-    from rnninspect.cli.inputs import judging
-
+    if every:
+        if rule is not None:
+            raise click.UsageError(f"--all shows every rule; leave out {rule!r}")
+        _course(given)
+        return 0
     chosen = None if rule is None else rules.get(rule)
-    case = examples.case("single" if chosen is None else chosen.example)
+    example: Example = "single" if chosen is None else chosen.example
     if chosen is not None:
-        case = chosen.plant(case)
-        output.note(f"planted in the {chosen.example} example: {chosen.summary}", given["quiet"])
-    report = api.inspect_case(case, "demo", source={"example": rule or "correct"}, **judging(given))
+        output.note(f"planted in the example {example}: {chosen.summary}", given["quiet"])
+    report = _report(example, chosen, given)
     output.show(report, given)
     return 0 if given["exit_zero"] or chosen is not None else output.exit_code(report, given)
+
+
+def _report(example: Example, planted: Rule | None, given: dict[str, Any]) -> Report:
+    """What is said of the example, right or with the mistake planted."""
+    from rnninspect import api
+    from rnninspect.cli.inputs import judging
+
+    case = _right(example)
+    if planted is not None:
+        case = planted.plant(case)
+    name = "correct" if planted is None else planted.name
+    return api.inspect_case(case, "demo", source={"example": name}, **judging(given))
+
+
+@functools.cache
+def _right(example: Example) -> Any:
+    from rnninspect import examples
+
+    return examples.case(example)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One mistake of the course: its place in it, and the right and the planted report."""
+
+    place: str
+    group: str
+    rule: Rule
+    right: Report
+    planted: Report
+
+    @property
+    def example(self) -> Worked:
+        """What planting the mistake changed."""
+        return before_and_after(self.rule, self.right, self.planted)
+
+    def text(self) -> str:
+        """One screen: what it is, why it happens, the rows before and after, what is found, a fix."""
+        body = explain.text(self.rule, FRAMEWORK, WIDTH, self.example, brief=True)
+        return f"[{self.place}: {self.group}]\n{body}\n"
+
+    def image(self) -> dict[str, Any]:
+        """The same as plain values, every framework's fix and the whole report with them."""
+        return {"group": self.group, **explain.image(self.rule, example=self.example), "report": self.planted.to_dict()}
+
+
+def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
+    """Every rule in the order that teaches, made one by one."""
+    right: dict[Example, Report] = {}
+    taught = course()
+    for i, (group, rule) in enumerate(taught, 1):
+        if rule.example not in right:
+            right[rule.example] = _report(rule.example, None, given)
+        planted = _report(rule.example, rule, given)
+        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], planted)
+
+
+def _course(given: dict[str, Any]) -> None:
+    """Writes the course as it was asked for; a person at a terminal turns the pages."""
+    from rnninspect.renderers import render
+
+    form, target = given["format_"], given["output"]
+    if form not in TEXTS:
+        raise UserError(f"--all has no format {form!r}; it has {', '.join(f'{k} ({v})' for k, v in TEXTS.items())}")
+    lessons = _lessons(given)
+    if form == "json":
+        parts = iter([json.dumps([lesson.image() for lesson in lessons], indent=2) + "\n"])
+    elif form == "ndjson":
+        parts = (render(lesson.planted, form) for lesson in lessons)
+    else:
+        parts = (lesson.text() for lesson in lessons)
+    if target not in (None, "-"):
+        output.write_text(target, ("\n" if form == "table" else "").join(parts))
+        return
+    paged = form == "table" and target is None and sys.stdin.isatty() and sys.stdout.isatty()
+    for i, part in enumerate(parts):
+        if i and paged and not _next_page():
+            return
+        click.echo(("\n" if i and form == "table" else "") + part, nl=False)
+
+
+def _next_page() -> bool:
+    """Waits for a key; q ends the course."""
+    click.echo("\nany key: the next one; q: stop ", nl=False, err=True)
+    key = click.getchar()
+    click.echo("", err=True)
+    return key.lower() != "q"

@@ -1,44 +1,155 @@
-"""`rnninspect explain`: what a rule means, why the mistake happens and how to mend it."""
+"""`rnninspect explain`: what a rule means, what it looks like, how to mend it, and who else met it."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from typing import Any
+
 import click
 
-from rnninspect import conventions, rules
+from rnninspect import conventions, rules, worked
 from rnninspect.rules.base import Rule
+
+NARROWEST, WIDEST = 40, 88
 
 
 @click.command("explain", short_help="What a finding means, and how to mend it.")
 @click.argument("rule", required=False)
 @click.option("--convention", metavar="NAME", help="The fix for this framework alone.")
-def command(rule: str | None, convention: str | None) -> int:
-    """Explain RULE: the mistake, why it happens, and the code that mends it; without RULE, one line for each.
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(rule: str | None, convention: str | None, format_: str) -> int:
+    """Explain RULE: the mistake, why it happens, a worked example before and after, the code that mends it, and
+    public threads of people who met it. Without RULE, one line for each.
 
     \b
     rnninspect explain lengths-ignored
     rnninspect explain rows-permuted --convention torch
     """
-    if rule is None:
-        width = max(map(len, rules.rules()))
-        for name, known in rules.rules().items():
-            click.echo(f"{name:{width}}  {known.severity:7}  {known.summary}")
-        return 0
-    click.echo(text(rules.get(rule), convention))
+    chosen = [r for _, r in worked.course()] if rule is None else [rules.get(rule)]
+    if format_ == "json":
+        import json
+
+        found = [image(r, convention) for r in chosen]
+        click.echo(json.dumps(found if rule is None else found[0], indent=2))
+    elif rule is None:
+        click.echo(overview(_width()))
+    else:
+        click.echo(text(chosen[0], convention, _width()))
     return 0
 
 
-def text(rule: Rule, convention: str | None) -> str:
-    """The explanation of one rule."""
-    import textwrap
+def _width() -> int:
+    """Columns of the terminal (80 in a pipe), within what reads well."""
+    return min(max(shutil.get_terminal_size((80, 24)).columns, NARROWEST), WIDEST)
 
+
+def overview(width: int) -> str:
+    """Every rule with its summary, in groups."""
+    lines: list[str] = []
+    last = ""
+    for group, rule in worked.course():
+        if group != last:
+            lines += ["", group] if lines else [group]
+            last = group
+        lines += _hanging(f"  {rule.name} ({rule.severity}): ", rule.summary, width, indent=6)
+    return "\n".join([*lines, "", "rnninspect explain RULE says more; rnninspect demo --all is a course of them all."])
+
+
+def image(rule: Rule, convention: str | None = None, example: worked.Worked | None = None) -> dict[str, Any]:
+    """What `explain` knows of a rule, as plain values. `example`: the recorded one by default."""
+    example = example or worked.recorded(rule.name)
+    return {
+        "rule": rule.name,
+        "severity": rule.severity,
+        "summary": rule.summary,
+        "why": rule.why,
+        "needs": list(rule.needs),
+        "example": None
+        if example is None
+        else {
+            "of": example.example,
+            "before": list(example.before),
+            "after": list(example.after),
+            "found": example.said,
+        },
+        "fixes": fixes(rule, convention),
+        "threads": [{"url": t.url, "about": t.about} for t in rule.threads],
+    }
+
+
+def fixes(rule: Rule, convention: str | None = None) -> dict[str, str]:
+    """The code that mends it, by framework."""
     chosen = conventions.conventions().values() if convention is None else [conventions.get(convention)]
-    lines = [f"{rule.name} ({rule.severity}): {rule.summary}", "", *textwrap.wrap(rule.why, 88), ""]
-    lines.append(f"Evidence it needs: {', '.join(rule.needs)}.")
-    fixes = [(own.name, own.fixes[rule.fix]) for own in chosen if rule.fix in own.fixes]
-    if fixes:
-        lines += ["", "How to mend it:"]
-    for name, fix in fixes:
-        lines.append(f"  {name}")
-        lines += [f"    {line}" for line in fix.splitlines()]
-    lines += ["", f"See it happen: rnninspect demo {rule.name}"]
-    return "\n".join(lines)
+    return {own.name: own.fixes[rule.fix] for own in chosen if rule.fix in own.fixes}
+
+
+def text(
+    rule: Rule,
+    convention: str | None = None,
+    width: int = 80,
+    example: worked.Worked | None = None,
+    brief: bool = False,
+) -> str:
+    """The explanation of one rule in lines of at most `width`, addresses aside.
+
+    `example`: the worked example; the recorded one by default. `brief` leaves out what fills more than a screen.
+    """
+    lines = _hanging(f"{rule.name} ({rule.severity}): ", rule.summary, width, indent=2)
+    lines += ["", *textwrap.wrap(rule.why, width)]
+    if not brief:
+        lines += ["", f"Evidence it needs: {', '.join(rule.needs)}."]
+    lines += _example_lines(example or worked.recorded(rule.name), width)
+    lines += _fix_lines(fixes(rule, convention), width)
+    if brief:
+        return "\n".join(lines)
+    if rule.threads:
+        lines += ["", "People met it here:"]
+    for thread in rule.threads:
+        lines += [f"  {thread.url}", *_hanging("    ", thread.about, width, indent=4)]
+    return "\n".join([*lines, "", f"See it happen: rnninspect demo {rule.name}"])
+
+
+def _example_lines(example: worked.Worked | None, width: int) -> list[str]:
+    """A worked example: rows before and after the mistake was planted, and what the report says."""
+    if example is None:
+        return []
+    lines = ["", *_hanging("Planted in a right run of ", f"{example.example}:", width, indent=2)]
+    for head, rows in (("before", example.before), ("after", example.after)):
+        for i, row in enumerate(rows):
+            lines += _hanging(f"  {head if i == 0 else '':7} ", row, width, indent=12)
+    return lines + _hanging("  found   ", example.said, width, indent=10)
+
+
+def _fix_lines(found: dict[str, str], width: int) -> list[str]:
+    """Each framework's code; frameworks with the same code share it."""
+    names: dict[str, list[str]] = {}
+    for name, code in found.items():
+        names.setdefault(code, []).append(name)
+    alone = f" in {next(iter(found))}" if len(found) == 1 else ""
+    lines = ["", f"How to mend it{alone}:"] if names else []
+    for code, users in names.items():
+        lines += [] if alone else [f"  {', '.join(users)}"]
+        lines += [line for code_line in code.splitlines() for line in _code_lines(code_line, width)]
+    return lines
+
+
+def _code_lines(code: str, width: int) -> list[str]:
+    """A line of code, indented by four; where it is too long, its comment goes above it and the rest below."""
+    if len(code) + 4 <= width:
+        return [f"    {code}"]
+    body, found, comment = code.partition("  # ")
+    above = [f"    # {line}" for line in textwrap.wrap(comment, width - 6)] if found else []
+    return above + _hanging("    ", body, width, indent=8)
+
+
+def _hanging(head: str, body: str, width: int, indent: int) -> list[str]:
+    """`head` and then `body`, its further lines indented; words and addresses are never broken."""
+    return textwrap.wrap(
+        body,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]

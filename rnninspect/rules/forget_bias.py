@@ -13,7 +13,7 @@ class ForgetBias(WeightsRule):
     name = "forget-bias"
     summary = "step 0 agrees and later steps do not: 1 at the forget gate's bias mends it"
     why = (
-        "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, and it is not in the weights; Keras and hand- "
+        "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, and it is not in the weights; Keras and hand-"
         "made ports have it in the bias. Moving weights between them must add it once."
     )
     fix = "set_forget_bias"
