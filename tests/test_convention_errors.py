@@ -11,7 +11,8 @@ from logical import directions_of, logical_weights
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Statement
-from rnninspect.errors import ShapeError, UserError
+from rnninspect.conventions.listing import pick
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.trace import Array
 from rnninspect.weights import CellSpec
 
@@ -26,11 +27,17 @@ def written(name: str, cell: str = "lstm", layers: int = 1, count: int = 1, **mo
 
 def fails(name: str, arrays: dict[str, Array], said: Statement | None = None) -> str:
     """The message of the UserError that reading gives; one line."""
+    message, _ = fails_with_notes(name, arrays, said)
+    return message
+
+
+def fails_with_notes(name: str, arrays: dict[str, Array], said: Statement | None = None) -> tuple[str, list[str]]:
+    """The message, and the list below it."""
     with pytest.raises(UserError) as caught:
         conventions.get(name).read_weights(arrays, said or Statement())
     message = str(caught.value)
     assert "\n" not in message
-    return message
+    return message, getattr(caught.value, "__notes__", [])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,13 +118,17 @@ def test_shapes_are_checked_gate_by_gate(name: str) -> None:
 
 def test_two_layers_that_are_no_stack_are_listed() -> None:
     """Two layers of which the second does not read the first: both with their sizes, and how to pick one."""
-    small, large = written("torch", units=3), written("torch", units=5, features=4)
+    small, large = written("torch", layers=2, units=3), written("torch", units=5, features=4, count=2)
     arrays = {f"encoder.{k}": a for k, a in small.items()} | {f"decoder.{k}": a for k, a in large.items()}
-    message = fails("torch", arrays)
-    assert "encoder layer 0 (lstm, 2 features, 3 units), decoder layer 0 (lstm, 4 features, 5 units)" in message
-    assert "--weights-prefix" in message
-    picked = {k: a for k, a in arrays.items() if k.startswith("decoder")}
-    assert conventions.get("torch").read_weights(picked, Statement()).layers[0].units == 5
+    message, notes = fails_with_notes("torch", arrays)
+    assert message.endswith("pick one with --weights-prefix:")
+    assert notes == [
+        "encoder: lstm, 2 layers, 2 features, 3 units",
+        "decoder: lstm, both directions, 4 features, 5 units",
+    ]
+    for name, units, count in (("encoder", 3, 2), ("decoder", 5, 2)):
+        picked = conventions.get("torch").read_weights(pick(arrays, name), Statement())
+        assert (picked.layers[0].units, len(picked.layers)) == (units, count)
 
 
 def test_two_kinds_of_cell_are_listed() -> None:
@@ -125,9 +136,34 @@ def test_two_kinds_of_cell_are_listed() -> None:
     arrays = {f"a/{k}": v for k, v in written("keras").items()} | {
         f"b/{k}": v for k, v in written("keras", "gru").items()
     }
-    message = fails("keras", arrays)
-    assert "a (lstm, 2 features, 3 units), b (gru, 2 features, 3 units)" in message
-    assert "--weights-prefix" in message
+    message, notes = fails_with_notes("keras", arrays)
+    assert "several kinds of cell" in message
+    assert notes == ["a: lstm, 2 features, 3 units", "b: gru, 2 features, 3 units"]
+
+
+NAMED = {
+    "torch": ["a.lstm.weight_ih_l0", "a.lstm.weight_ih_l1", "a.lstm_1.weight_ih_l0"],
+    "keras": ["layers/lstm/cell/vars/0", "layers/lstm/cell/vars/1", "layers/lstm_1/cell/vars/0"],
+    "mxnet": ["lstm0_l0_i2h_weight", "lstm0_r0_i2h_weight", "lstm1_l0_i2h_weight"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("torch", "a.lstm"), ("torch", "lstm"), ("keras", "layers/lstm"), ("keras", "lstm"), ("mxnet", "lstm0")],
+)
+def test_a_prefix_picks_a_whole_stack_and_no_neighbour(name: str, prefix: str) -> None:
+    """Whole parts of a name count, from its beginning or further in: `lstm` is not `lstm_1`."""
+    assert list(pick(dict.fromkeys(NAMED[name], np.zeros(1)), prefix)) == NAMED[name][:2]
+
+
+def test_a_prefix_that_names_nothing_lists_the_layers() -> None:
+    """The layers that there are, and the nearest; an empty prefix picks nothing."""
+    arrays = dict.fromkeys(NAMED["keras"], np.zeros(1))
+    with pytest.raises(UnknownNameError, match=r"did you mean 'layers/lstm'\? Known: layers/lstm, layers/lstm_1\."):
+        pick(arrays, "layer/lstm")
+    with pytest.raises(UnknownNameError):
+        pick(arrays, "/")
 
 
 def test_stated_layers_and_directions_must_be_there() -> None:

@@ -114,6 +114,6 @@ def test_flax_compact_bidirectional_needs_to_be_stated() -> None:
         (1, "backward", 3),
     ]
     with pytest.raises(
-        UserError, match=r"no stack: params/LSTMCell_0 \(lstm, 2 features, 3 units\), params/LSTMCell_1"
+        UserError, match=r"no stack; .*\nparams/LSTMCell_0: lstm, 2 features, 3 units\nparams/LSTMCell_1"
     ):
         flax.read_weights(arrays, Statement())

@@ -47,6 +47,7 @@ class Flax(ScopedConvention):
         zero_length="step T-1 (index -1 wraps)",
         lstm_gates="i f g o apart",
         gru_gates="r z n apart; reset after",
+        kernels="a gate each [F, H], [H, H]",
         biases="one; GRU: one more for hn",
         source="flax/linen/recurrent.py, flax/nnx/nn/recurrent.py",
     )

@@ -44,6 +44,7 @@ class Haiku(ScopedConvention):
         zero_length="no lengths",
         lstm_gates="i g f o, forget bias 1.0 at run time",
         gru_gates="z r a with z = 1 - z; reset before",
+        kernels="one [F + H, 4H]",
         biases="one; VanillaRNN: two",
         source="haiku/_src/recurrent.py",
     )

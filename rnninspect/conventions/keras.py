@@ -51,6 +51,7 @@ class Keras(ScopedConvention):
         zero_length="initial state",
         lstm_gates="i f c o",
         gru_gates="z r h; reset after by default",
+        kernels="[F, 4H], [H, 4H]",
         biases="one; GRU reset after: two",
         source="keras/src/layers/rnn/{lstm,gru,bidirectional}.py, keras/src/backend/tensorflow/rnn.py",
     )
@@ -127,11 +128,13 @@ class Keras(ScopedConvention):
 
     def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A layer's config; where Keras 3 wrote it (`keras_version`), its `hard_sigmoid` is x / 6 + 0.5."""
-        known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "merge_mode")
+        known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "time_major", "merge_mode")
         words = {name: attributes[name] for name in known if attributes.get(name) is not None}
         for name in ("activation", "recurrent_activation"):
             if words.get(name) == "hard_sigmoid" and not re.match("[12][.]", str(attributes.get("keras_version", ""))):
                 words[name] = "hard_sigmoid_keras3"
+        if attributes.get("merge_mode", "") is None:
+            words["merge_mode"] = "none"
         return words | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
 
     def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:

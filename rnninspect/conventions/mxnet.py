@@ -41,6 +41,7 @@ class MXNet(RowConvention):
         zero_length="uninitialised memory",
         lstm_gates="i f g o",
         gru_gates="r z n; reset after",
+        kernels="[4H, F], [4H, H]",
         biases="two",
         source="python/mxnet/gluon/rnn/rnn_cell.py, rnn_layer.py",
     )

@@ -44,6 +44,7 @@ class Onnx(ScopedConvention):
         zero_length="zeros",
         lstm_gates="i o f c",
         gru_gates="z r h; reset before (linear_before_reset=0)",
+        kernels="[D, 4H, F], [D, 4H, H]",
         biases="two, in one array",
         source="onnx/docs/Operators.md; onnxruntime/core/providers/cpu/rnn",
     )

@@ -41,6 +41,7 @@ class Paddle(RowConvention):
         zero_length="initial state",
         lstm_gates="i f g o",
         gru_gates="r z c; reset after",
+        kernels="[4H, F], [4H, H]",
         biases="two",
         source="python/paddle/nn/layer/rnn.py",
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnninspect.conventions.base import Convention, Statement
 from rnninspect.conventions.layers import attributes
+from rnninspect.conventions.listing import listing, several
 from rnninspect.conventions.naming import natural_order
 from rnninspect.conventions.scopes import Parts, Scope, find_scopes
 from rnninspect.errors import ShapeError, UserError
@@ -106,10 +107,7 @@ def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], statement
     seen = [convention.cell_of(scope) for scope in scopes]
     known = {cell for cell in seen if cell is not None}
     if len(known) > 1:
-        raise UserError(
-            f"these weights hold several kinds of cell: {_listing(convention, scopes)}; "
-            "pick one layer with --weights-prefix"
-        )
+        raise several(convention, scopes, "these weights hold several kinds of cell")
     stated = statement.cell
     if stated is not None and known and stated not in known:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
@@ -167,10 +165,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement
     both = "backward" in named and len(named) > 1
     stated = statement.directions
     if both and stated is not None and len(stated) == 1:
-        raise UserError(
-            f"one direction is stated, but the weights hold both: {_listing(convention, scopes)}; "
-            "state --bidirectional, or pick one with --weights-prefix"
-        )
+        raise several(convention, scopes, "one direction is stated, but the weights hold both; state --bidirectional")
     if both:
         return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
     if stated is None or len(stated) == 1:
@@ -178,7 +173,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement
         return [replace(scope, direction=only) for scope in scopes]
     if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
         raise UserError(
-            f"two directions are stated, but the weights hold one: {_listing(convention, scopes)}; "
+            f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes))}); "
             "state one --direction, or give both directions' weights"
         )
     order = natural_order(scope.name for scope in scopes)
@@ -194,16 +189,11 @@ def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
 def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, statement: Statement) -> None:
     """Raises UserError that lists the layers unless each reads what the one below returns."""
     if statement.layers is not None and statement.layers != weights.depth:
-        raise UserError(
-            f"--layers {statement.layers} is stated, but the weights hold {weights.depth}: "
-            f"{_listing(convention, [scope for scope, _, _ in placed])}; "
-            f"state --layers {weights.depth}, or pick one with --weights-prefix"
-        )
+        reason = f"--layers {statement.layers} is stated, but the weights hold {weights.depth}; state that"
+        raise several(convention, [scope for scope, _, _ in placed], reason)
     if not _is_stack(weights):
-        raise UserError(
-            "these weights hold several layers that are no stack: "
-            f"{_listing(convention, [scope for scope, _, _ in placed])}; pick one with --weights-prefix"
-        )
+        reason = "these weights hold several layers that are no stack"
+        raise several(convention, [scope for scope, _, _ in placed], reason)
 
 
 def _is_stack(weights: Weights) -> bool:
@@ -225,14 +215,3 @@ def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> Non
     if stated and any(width != int(stated) for width in widths):
         shown = ", ".join("none" if width is None else str(width) for width in widths)
         raise ShapeError(f"--num-proj {stated} is stated, but the weights hold projections of width {shown}")
-
-
-def _listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> str:
-    """Every layer with its sizes, in words."""
-    said = []
-    for scope in scopes:
-        cell = convention.cell_of(scope) or "lstm"
-        w = convention.read_layer(scope, convention.spec_of([scope], cell, Statement()), 0, "forward")
-        level = f" layer {scope.layer}" if scope.layer is not None else ""
-        said.append(f"{scope.name or 'unnamed'}{level} ({cell}, {w.features} features, {w.units} units)")
-    return ", ".join(said)

@@ -48,6 +48,7 @@ class TensorFlow1(ScopedConvention):
         zero_length="initial state",
         lstm_gates="i j f o (j = g), forget bias 1.0 at run time",
         gru_gates="r u, candidate apart; reset before",
+        kernels="one [F + H, 4H]",
         biases="one",
         source="tensorflow/python/ops/rnn.py, rnn_cell_impl.py",
     )

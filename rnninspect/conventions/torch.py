@@ -39,6 +39,7 @@ class Torch(RowConvention):
         zero_length="refused",
         lstm_gates="i f g o",
         gru_gates="r z n; reset after",
+        kernels="[4H, F], [4H, H]",
         biases="two",
         source="torch/nn/modules/rnn.py, torch/nn/utils/rnn.py",
     )
@@ -100,7 +101,7 @@ class Torch(RowConvention):
 
     def prepare(self, arrays: Mapping[str, Array], statement: Statement) -> Mapping[str, Array]:
         """Packed sequences (`NAME.data`, `NAME.batch_sizes`, `NAME.sorted_indices`) padded with zeros, and lengths."""
-        packed = [name[: -len("batch_sizes")] for name in arrays if re.fullmatch(r"(.*\.)?batch_sizes", name)]
+        packed = [name[: -len("batch_sizes")] for name in arrays if re.fullmatch(r"(.*[./])?batch_sizes", name)]
         found = dict(arrays)
         for prefix in packed:
             fields = {
@@ -110,7 +111,7 @@ class Torch(RowConvention):
             if data is None or sizes is None:
                 raise ShapeError(f"{prefix}batch_sizes has no {prefix}data beside it: a PackedSequence needs both")
             padded, lengths = unpack(data, sizes, fields["sorted_indices"])
-            found[prefix.rstrip(".") or "output"] = padded.swapaxes(0, 1) if statement.time_major else padded
+            found[prefix.rstrip("./") or "output"] = padded.swapaxes(0, 1) if statement.time_major else padded
             found.setdefault("lengths", lengths)
         return found
 

@@ -1,0 +1,58 @@
+"""`rnninspect convert`: a layer's weights, moved to another framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rnninspect.cli import options
+
+
+@click.command("convert", short_help="Move a layer's weights to another framework.")
+@click.argument("weights", type=options.TEXT)
+@click.option("--to", required=True, type=options.TEXT, metavar="NAME", help="The framework to move them to.")
+@click.option(
+    "--from", "--weights-convention", "source", type=options.TEXT, metavar="NAME", help="The framework they are from."
+)
+@click.option("-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="What to write: .npz, .pt, …")
+@click.option("--weights-prefix", type=options.TEXT, metavar="NAME", help="Which layer of a model.")
+@click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell.")
+@click.option("--layers", type=options.Count(1), metavar="N", help="Layers in the stack.")
+@click.option("--bidirectional", is_flag=True, help="Both directions.")
+@click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions.")
+@click.option(
+    "--merge-mode",
+    type=click.Choice(["concat", "sum", "mul", "ave", "none"]),
+    help="Keras Bidirectional: how the directions were merged.",
+)
+@options.cell_options
+@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+def command(weights: str, **given: Any) -> int:
+    """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases.
+
+    What was written is read back and run beside the original on random inputs; exit 1 where they differ by more than
+    rounding. What cannot be moved (a GRU that resets before the product into torch, peepholes into Keras, …) is
+    refused, and nothing is written.
+
+    \b
+    rnninspect convert layer.pt --to keras -o layer.npz
+    rnninspect convert model.onnx --weights-prefix encoder --to torch -o encoder.pt
+    rnninspect convert model.weights.h5 --to onnx -o layer.npz --activation relu
+    """
+    from rnninspect import convert
+    from rnninspect.cli import inputs
+    from rnninspect.errors import about
+    from rnninspect.layerfile import read_layer
+
+    with about("WEIGHTS", weights):
+        read = inputs.read(weights, given["quiet"])
+        found = read_layer(read, inputs.statement(given), given["source"], prefix=given["weights_prefix"])
+        inputs.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
+        moved = convert.move(found.weights, given["to"])
+    written = convert.write(moved, given["output"])
+    click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")
+    if moved.stated:
+        click.echo(f"state beside it: {inputs.as_options(moved.stated)}")
+    click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
+    return 0 if written.agrees else 1
