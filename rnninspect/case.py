@@ -13,7 +13,7 @@ from rnninspect import matching
 from rnninspect.batch import Batch
 from rnninspect.comparison import TrackDifference, differences
 from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
-from rnninspect.facts import TrackFacts, measure
+from rnninspect.facts import TrackFacts, may_end_right, measure
 from rnninspect.trace import Array, Bools, Trace, Track
 from rnninspect.weights import Weights
 
@@ -36,8 +36,8 @@ class Case:
 
     `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
     they were given. `other`: the trace of a second dump of the same inputs. `rounded_to`: the decimals
-    that outputs and states were rounded to, where they had been printed with different numbers of them. `memo`: what
-    rules work out together.
+    that outputs and states were rounded to, where they had been printed with different numbers of them. `measured`:
+    the reading's facts, where they are known already. `memo`: what rules work out together.
     """
 
     reading: Reading
@@ -52,6 +52,7 @@ class Case:
     runner: Runner | None = None
     other: Trace | None = None
     rounded_to: int | None = None
+    measured: tuple[TrackFacts, ...] | None = None
     memo: dict[str, Any] = field(default_factory=dict, init=False)
 
     @property
@@ -61,8 +62,7 @@ class Case:
     @cached_property
     def facts(self) -> tuple[TrackFacts, ...]:
         """The facts of every track whose outputs and final state were recorded."""
-        measured = (measure(self.trace, t, self.tolerance.rtol, self.tolerance.atol) for t in self.trace.tracks)
-        return tuple(f for f in measured if f is not None)
+        return measure_all(self.trace, self.tolerance) if self.measured is None else self.measured
 
     def has(self, need: str) -> bool:
         """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
@@ -108,31 +108,54 @@ class Case:
 
     def with_trace(self, trace: Trace) -> Case:
         """The same case with another trace; its facts are measured anew."""
-        return replace(self, reading=replace(self.reading, trace=trace))
+        return replace(self, reading=replace(self.reading, trace=trace), measured=None)
 
     def with_tracks(self, change: Callable[[Track], Track]) -> Case:
         """The same case with every track changed: how rules plant their mistake."""
         return self.with_trace(replace(self.trace, tracks=tuple(change(t) for t in self.trace.tracks)))
 
 
-def choose_reading(readings: list[Reading], tolerance: Tolerance) -> tuple[Reading, tuple[Reading, ...]]:
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The reading to use, the others that fit the numbers as well, and what was measured of the one used."""
+
+    reading: Reading
+    rivals: tuple[Reading, ...]
+    measured: tuple[TrackFacts, ...]
+
+
+def choose_reading(readings: list[Reading], tolerance: Tolerance) -> Choice:
     """The reading to use, and the others that fit the numbers as well.
 
     The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
-    rows whose final state equals some step of their own. A rival must also end where it should as often.
+    rows whose final state equals some step of their own. A rival must also end where it should as often; the expected
+    steps alone tell most of those that do not.
     """
-    if len(readings) == 1:
-        return readings[0], ()
-    fits = [_fit(reading, tolerance) for reading in readings]
-    best = max(fits, key=lambda f: f.anywhere)
-    used = 0 if fits[0].anywhere >= min(best.anywhere, 0.5) else fits.index(best)
-    own = fits[used]
-    rivals = tuple(
-        reading
-        for i, (reading, fit) in enumerate(zip(readings, fits, strict=True))
-        if i != used and fit.anywhere >= own.anywhere > 0 and fit.expected >= own.expected
-    )
-    return readings[used], rivals
+    measured: dict[int, tuple[TrackFacts, ...]] = {}
+
+    def fit(i: int) -> Fit:
+        if i not in measured:
+            measured[i] = measure_all(readings[i].trace, tolerance)
+        return _fit(measured[i])
+
+    used = 0
+    if fit(0).anywhere < 0.5:
+        used = max(range(len(readings)), key=lambda i: fit(i).anywhere)
+    own = fit(used)
+
+    def fits_as_well(i: int) -> bool:
+        if own.anywhere == 0 or _ends_right(readings[i], tolerance) < own.expected:
+            return False
+        return fit(i).anywhere >= own.anywhere and fit(i).expected >= own.expected
+
+    rivals = tuple(reading for i, reading in enumerate(readings) if i != used and fits_as_well(i))
+    return Choice(readings[used], rivals, measured[used])
+
+
+def measure_all(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
+    """The facts of every track whose outputs and final state were recorded and can be compared."""
+    measured = (measure(trace, t, tolerance.rtol, tolerance.atol) for t in trace.tracks)
+    return tuple(f for f in measured if f is not None)
 
 
 @dataclass(frozen=True)
@@ -143,11 +166,15 @@ class Fit:
     expected: float
 
 
-def _fit(reading: Reading, tolerance: Tolerance) -> Fit:
+def _fit(facts: tuple[TrackFacts, ...]) -> Fit:
     """A track whose states cannot be compared does not count; a reading without any that can fits not at all."""
-    measured = (measure(reading.trace, t, tolerance.rtol, tolerance.atol) for t in reading.trace.tracks)
-    facts = [f for f in measured if f is not None]
     if not facts:
         return Fit(0.0, 0.0)
     anywhere = np.mean([(f.equal | f.near).any(1).mean() for f in facts])
     return Fit(float(anywhere), float(np.mean([(~f.off).mean() for f in facts])))
+
+
+def _ends_right(reading: Reading, tolerance: Tolerance) -> float:
+    """What `Fit.expected` is at most: the share of rows that the expected step alone does not show to be off."""
+    ends = (may_end_right(reading.trace, t, tolerance.rtol, tolerance.atol) for t in reading.trace.tracks)
+    return float(np.mean([found.mean() for found in ends if found is not None] or [0.0]))

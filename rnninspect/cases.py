@@ -148,9 +148,23 @@ def read_case(
     if digits is not None:
         slots = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
         tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))
-    used, rivals = choose_reading(readings(own, slots, said), tolerance)
+    chosen = choose_reading(readings(own, slots, said), tolerance)
+    used, rivals = chosen.reading, chosen.rivals
     batch = _batch_of(slots, said, used)
-    return Case(used, own, said, rivals, batch, weights, arrays, slots, tolerance, rerun, rounded_to=digits)
+    return Case(
+        used,
+        own,
+        said,
+        rivals,
+        batch,
+        weights,
+        arrays,
+        slots,
+        tolerance,
+        rerun,
+        rounded_to=digits,
+        measured=chosen.measured,
+    )
 
 
 def dump(case: Case) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnninspect.matching import gather
+from rnninspect.matching import gather, same
 from rnninspect.nearest import near_steps, nearest_steps
 from rnninspect.padding import padding_classes
 from rnninspect.report import PaddingClass, Status
@@ -150,7 +150,7 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
         track=track,
         mask=mask,
         expected=expected,
-        expected_known=trace.knows_padding or (track.direction == "backward" and track.order == "time"),
+        expected_known=_knows_end(trace, track),
         equal=seen.equal,
         near=near,
         zero=seen.zero,
@@ -162,3 +162,25 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
         padding=padding_classes(outputs, mask, seen),
         uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
     )
+
+
+def may_end_right(trace: Trace, track: Track, rtol: float, atol: float) -> Bools | None:
+    """`[B]`: rows whose final state equals or is near the expected step, told by that step alone; True where none is
+    expected. None where `measure` gives None."""
+    outputs, final = track.outputs, track.final
+    if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
+        return None
+    expected = trace.expected_steps(track)
+    if not _knows_end(trace, track):
+        return np.ones(expected.shape, dtype=np.bool_)
+    ends = gather(outputs, np.arange(expected.size), np.maximum(expected, 0))
+    close = same(ends, np.asarray(final))
+    if rtol or atol:
+        gap, room = np.abs(ends.astype(np.float64) - final), atol + rtol * np.abs(final.astype(np.float64))
+        close = close | (gap <= room)
+    return np.asarray((expected < 0) | close.all(-1))
+
+
+def _knows_end(trace: Trace, track: Track) -> bool:
+    """Whether what was stated tells the step that the final state must equal."""
+    return trace.knows_padding or (track.direction == "backward" and track.order == "time")

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rnninspect.blocks import release
 from rnninspect.trace import Array
 
 # Beyond these decimals the type's own spacing could pass for rounding (float32 near 1 is spaced 6e-8).
 MOST = {"float16": 2, "float32": 6, "float64": 12}
-SAMPLE = 4096
+SAMPLE, STRETCH = 4096, 64
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
 CHANCE = 1e-10  # that so many full-precision numbers are round by accident
 
@@ -27,8 +28,7 @@ def decimals(array: Array) -> int | None:
     """
     if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
-    places = np.linspace(0, array.size - 1, min(array.size, SAMPLE)).astype(np.int64)
-    sample = np.asarray(array[np.unravel_index(places, array.shape)])
+    sample = _sample(array)
     fractions = np.unique(sample[np.isfinite(sample) & (sample != np.rint(sample))])
     if fractions.size < DISTINCT:
         return None
@@ -38,6 +38,15 @@ def decimals(array: Array) -> int | None:
         if _holds(fractions, exact, digits):
             return digits if (spacing * 10.0**digits) ** fractions.size <= CHANCE else None
     return None
+
+
+def _sample(array: Array) -> Array:
+    """About SAMPLE numbers from all over the array, STRETCH of them side by side: a mapped file is read by pages."""
+    starts = np.linspace(0, max(array.size - STRETCH, 0), SAMPLE // STRETCH).astype(np.int64)
+    places = np.minimum(starts[:, None] + np.arange(STRETCH), array.size - 1).reshape(-1)
+    sample = np.asarray(array[np.unravel_index(places, array.shape)])
+    release(array)
+    return sample
 
 
 def coarsest(arrays: Sequence[Array]) -> int | None:
