@@ -1,7 +1,8 @@
 """Where did every row of an RNN's final state come from, and if it is wrong, why?
 
 `run` runs a masked recurrent layer and records a Trace; `inspect` relates outputs to their final state and returns a
-Report. Importing this imports neither torch nor, until a name is used, anything else.
+Report; `compare` does it for a file, `record` for a live torch model; `load` reads a saved report. Importing this
+imports neither torch nor, until a name is used, anything else.
 """
 
 from __future__ import annotations
@@ -11,30 +12,62 @@ from typing import TYPE_CHECKING, Any
 from rnninspect._version import __version__
 
 if TYPE_CHECKING:
-    from rnninspect.api import Report, inspect, run
+    from rnninspect import testing as testing
+    from rnninspect.api import compare, inspect, load, run
     from rnninspect.batch import Batch
     from rnninspect.errors import UserError
+    from rnninspect.recording import Recording, record
+    from rnninspect.reports import FindingsError, Report, Reports
     from rnninspect.trace import Trace, Track
     from rnninspect.weights import Weights
 
-__all__ = ["Batch", "Report", "Trace", "Track", "UserError", "Weights", "__version__", "inspect", "run"]
+__all__ = [
+    "Batch",
+    "FindingsError",
+    "Recording",
+    "Report",
+    "Reports",
+    "Trace",
+    "Track",
+    "UserError",
+    "Weights",
+    "__version__",
+    "compare",
+    "inspect",
+    "load",
+    "record",
+    "run",
+]
 
 _HOMES = {
     "Batch": "batch",
-    "Report": "api",
+    "FindingsError": "reports",
+    "Recording": "recording",
+    "Report": "reports",
+    "Reports": "reports",
     "Trace": "trace",
     "Track": "trace",
     "UserError": "errors",
     "Weights": "weights",
+    "compare": "api",
     "inspect": "api",
+    "load": "api",
+    "record": "recording",
     "run": "api",
 }
+_MODULES = ("testing",)  # found as attributes too: `rnninspect.testing.assert_final_state`
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rnninspect' has no attribute {name!r}")
     import importlib
 
+    if name in _MODULES:
+        return importlib.import_module(f"rnninspect.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnninspect' has no attribute {name!r}")
     return getattr(importlib.import_module(f"rnninspect.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

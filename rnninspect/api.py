@@ -1,4 +1,4 @@
-"""run and inspect: what the commands call, and what a program calls. Nothing here prints.
+"""run, inspect, compare, load: what the commands call, and what a program calls. Nothing here prints.
 
 The keywords are the command line's options with underscores (`--time-major` is `time_major=True`). Importing this does
 not import torch; `run` does, and `inspect` does only where a rule runs `weights`.
@@ -6,45 +6,34 @@ not import torch; `run` does, and `inspect` does only where a rule runs `weights
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from rnninspect import conventions, report, rules
-from rnninspect.batch import Batch
+from rnninspect import rules
+from rnninspect.arrays import is_array, to_array
 from rnninspect.case import Case, Tolerance
-from rnninspect.cases import RunOptions, read_case, read_weights, rerun, run_case
+from rnninspect.cases import RunOptions, read_case, read_weights, run_case
 from rnninspect.causes import judge
 from rnninspect.compose import EXCERPT, compose
-from rnninspect.conventions.base import Reading, Role, Slot, Statement
+from rnninspect.conventions import returned
+from rnninspect.conventions.base import Role, Slot, Statement
 from rnninspect.conventions.gates import ATTRIBUTES
-from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.errors import UnknownNameError, UnreadableError, UserError
+from rnninspect.formats import read_arrays
+from rnninspect.formats.base import NamedArrays
+from rnninspect.handed import Handed, beside, case_of, role_slots
 from rnninspect.loading import as_arrays
+from rnninspect.reports import Report
 from rnninspect.rules.base import Rule
 from rnninspect.trace import Trace
 from rnninspect.weights import Weights
 
-
-class Report(report.Report):
-    """A report that renders and prints itself."""
-
-    def render(self, format: str = "table", **view: Any) -> str:
-        """The report as text in that format (`table`, `json`, `ndjson`, …); UnknownNameError lists the known ones."""
-        from rnninspect.renderers import render
-
-        return render(self, format, **view)
-
-    def __str__(self) -> str:
-        return self.render("table")
-
-    def __rich__(self) -> Any:
-        from rnninspect.renderers.table import renderable
-        from rnninspect.renderers.view import View
-
-        return renderable(self, View())
+Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", or several
 
 
 def statement(**stated: Any) -> Statement:
@@ -53,8 +42,9 @@ def statement(**stated: Any) -> Statement:
     attributes = {k: stated.pop(k) for k in ATTRIBUTES if k in stated}
     if stated.pop("bidirectional", False):
         stated["direction"] = "bidirectional"
-    if stated.pop("batch_first", None) is False:
-        stated["time_major"] = True
+    batch_first = stated.pop("batch_first", None)
+    if batch_first is not None:
+        stated["time_major"], stated["axes_stated"] = not batch_first or stated.get("time_major", False), True
     unknown = sorted(set(stated) - own)
     if unknown:
         raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(sorted(own | set(ATTRIBUTES)))}")
@@ -80,7 +70,8 @@ def run(
 ) -> Trace:
     """Runs a masked recurrent layer and records every track.
 
-    `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), or ragged nested lists.
+    `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), of any framework; ragged
+    rows; torch's PackedSequence; or named arrays with `inputs` among them.
     `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, every step is real.
     `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), or Weights; without them
     TensorFlow's initialisers with `hidden_size` units, 4 by default, from `seed`.
@@ -89,15 +80,20 @@ def run(
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
 
     Raises UserError for what the caller can mend: shapes, lengths longer than T, weights that do not fit.
+
+    >>> trace = run([[[1.0], [2.0]], [[3.0]]], hidden_size=2)
+    >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
+    (array([2, 1]), (2, 2, 2), (2, 2))
     """
     said = statement(**stated)
+    arrays = as_arrays(batch, "inputs") if not returned.is_packed(batch) else _unpacked(batch, said)
     case = run_case(
-        as_arrays(batch, "inputs"),
+        arrays,
         said,
         convention,
         weights=_weights(weights, said, weights_convention or convention),
-        stated=_slots(lengths=lengths, mask=mask),
-        initial_state=initial_state,
+        stated=role_slots(lengths=lengths, mask=mask),
+        initial_state=_pair(initial_state),
         options=RunOptions(hidden_size, seed, dtype, device, truncate),
     )
     return case.trace
@@ -108,41 +104,120 @@ def inspect(
     final_state: Any = None,
     *,
     cell_state: Any = None,
+    initial_state: Any = None,
     lengths: npt.ArrayLike | None = None,
     mask: npt.ArrayLike | None = None,
     inputs: Any = None,
     weights: Weights | Mapping[str, Any] | None = None,
     weights_convention: str | None = None,
+    against: Any = None,
     convention: str = "auto",
     rtol: float = 0.0,
     atol: float = 0.0,
-    select: tuple[str, ...] = (),
-    ignore: tuple[str, ...] = (),
+    select: Names = (),
+    ignore: Names = (),
     excerpt: int | None = EXCERPT,
     **stated: Any,
 ) -> Report:
     """Relates outputs to their final state and names what is wrong.
 
-    `outputs`: a Trace (from `run`), a mapping of named arrays (a dump), or outputs `[B, T, H]` with `final_state`:
-    h `[B, H]`, or `[L*D, B, H]`, or (h, c) in the convention's own order. `lengths` `[B]`, `mask` `[B, T]`,
-    `inputs` `[B, T, F]`. `rtol`, `atol` default to 0: bit for bit.
+    `outputs`: `[B, T, H]`, `[B, T, 2H]` in two directions (time-major with `time_major=True`), an array of any
+    framework, a pair (forward, backward), or torch's PackedSequence, which brings its lengths along. It may also be all
+    that the layer's call returned, outputs and state, or a mapping of named arrays (a dump), or a Trace from `run`.
+    `final_state`: h `[B, H]`, `[B, 2H]` or `[L*D, B, H]`; (h, c) in the convention's own order ((h, c) where nothing
+    states one); an object with h and c; a flat list of states; tuples of those by layer or direction.
+    `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
+    `lengths`: `[B]`; `mask`: `[B, T]`, True where a step is real; `inputs`: `[B, T, F]`.
+    `weights`: Weights, or arrays under `weights_convention`'s own names (`layer.state_dict()`): with `inputs`, the
+    layer is run again and its numbers are compared too.
+    `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
+    `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
+    `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit. `select`, `ignore`: rules by name.
+    `excerpt`: how many numbers the report may quote; None: all.
+    Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
+
+    Raises UserError for what the caller can mend: arrays that fit no reading, or hold no numbers; unknown names.
 
     >>> import numpy as np
     >>> o = np.array([[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]])
     >>> inspect(o, np.array([[0.2], [0.5]]), lengths=[2, 3]).ok
     True
+    >>> inspect(o, o[:, -1], lengths=[2, 3])
+    <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
     """
     said, tolerance = statement(**stated), Tolerance(rtol, atol)
-    if isinstance(outputs, Trace):
-        batch = None if inputs is None else Batch(np.asarray(inputs), outputs.mask, outputs.lengths, outputs.mask_given)
-        own = conventions.get(outputs.convention)
-        case = Case(Reading(outputs, "B T H", "B H"), own, said, batch=batch, tolerance=tolerance, runner=rerun)
-    else:
-        given = _state_slots(final_state, cell_state, convention)
-        given |= _slots(lengths=lengths, mask=mask, inputs=inputs)
-        case = read_case(as_arrays(outputs, "outputs"), said, convention, stated=given, tolerance=tolerance)
+    given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
+    case = case_of(outputs, given, said, convention, tolerance)
     case = replace(case, weights=_weights(weights, said, weights_convention or case.convention.name))
+    if against is not None:
+        known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
+        case = beside(case, case_of(against, known, said, case.convention.name, tolerance))
     return inspect_case(case, "inspect", select=select, ignore=ignore, excerpt=excerpt)
+
+
+def compare(
+    dump: str | os.PathLike[str],
+    *,
+    against: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | Weights | Mapping[str, Any] | None = None,
+    select: Names = (),
+    ignore: Names = (),
+    excerpt: int | None = EXCERPT,
+    convention: str = "auto",
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    **options: Any,
+) -> Report:
+    """What `rnninspect compare DUMP` reports of a file: `.npz`, `.json`, `FILE#member`, …
+
+    `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: the name of a member of the dump, or an array.
+    `against`, `weights`: files too. The other keywords are those of `inspect`.
+    Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
+
+    >>> from rnninspect import samples
+    >>> compare(samples.path("published.npz"), convention="tf1")
+    <Report: clean, 3 rows, convention tf1>
+    """
+    read = read_arrays(dump)
+    named = {role: options.pop(name, None) for name, role in _ROLES.items()}
+    prefix, weights_convention = options.pop("weights_prefix", None), options.pop("weights_convention", None)
+    said, tolerance = statement(**options), Tolerance(rtol, atol)
+    stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
+    case = read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance)
+    if isinstance(weights, (str, os.PathLike)):
+        weights = read_arrays(weights).arrays
+    if prefix and isinstance(weights, Mapping):
+        weights = {name: array for name, array in weights.items() if name.startswith(prefix)}
+    case = replace(case, weights=_weights(weights, said, weights_convention or case.convention.name))
+    if against is not None:
+        arrays = read_arrays(against).arrays
+        again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
+        case = beside(case, read_case(arrays, said, case.convention.name, stated=again, tolerance=tolerance))
+    source = source_of(read)
+    return inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
+
+
+def load(report: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
+    """A Report from its JSON, as `--format json` or `to_dict()` gave it: a file, or the object itself.
+
+    Raises UnreadableError where it is no report of this schema.
+
+    >>> saved = inspect([[[0.1], [0.2]]], [[0.2]], lengths=[2]).to_dict()
+    >>> load(saved).ok
+    True
+    """
+    from rnninspect import report_io
+
+    if isinstance(report, Mapping):
+        return report_io.load(dict(report), Report)
+    path = os.fspath(report)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return report_io.load(json.load(file), Report)
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path}: not a JSON report ({error}); save one with report.to_json()") from None
 
 
 def inspect_case(
@@ -150,12 +225,14 @@ def inspect_case(
     command: str,
     *,
     source: Mapping[str, Any] | None = None,
-    select: tuple[str, ...] = (),
-    ignore: tuple[str, ...] = (),
+    select: Names = (),
+    ignore: Names = (),
     excerpt: int | None = EXCERPT,
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
-    made = compose(case, judge(case, chosen_rules(select, ignore)), command, dict(source or {}), excerpt)
+    made = compose(
+        case, judge(case, chosen_rules(_listed(select), _listed(ignore))), command, dict(source or {}), excerpt
+    )
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
 
 
@@ -168,19 +245,52 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, 
     return {n: r for n, r in known.items() if (not select or n in select) and n not in ignore}
 
 
+def _unpacked(batch: Any, said: Statement) -> dict[str, Any]:
+    """A PackedSequence's inputs and lengths, by name."""
+    read = returned.read_outputs(batch, said)
+    return {"inputs": read.slots[0].array, "lengths": read.lengths}
+
+
+def _pair(state: Any) -> Any:
+    """h, or (h, c), as numpy arrays; None where there is none."""
+    if state is None:
+        return None
+    if hasattr(state, "h") and hasattr(state, "c"):
+        state = (state.h, state.c)
+    if isinstance(state, (tuple, list)) and len(state) == 2 and all(is_array(part) for part in state):
+        return tuple(to_array(part, "initial_state") for part in state)
+    return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
+
+
+_ROLES: dict[str, Role] = {
+    "outputs": "outputs",
+    "state": "h",
+    "cell_state": "c",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+
+
+def source_of(read: NamedArrays) -> dict[str, Any]:
+    """What a report says about where its arrays come from."""
+    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
+    return {"path": read.source, "format": read.format, "arrays": shapes}
+
+
+def _member(role: Role, value: Any, read: NamedArrays) -> Slot:
+    """The array that stands for a role: a member of the dump by its name, or an array."""
+    if not isinstance(value, str):
+        return Slot(role, role, to_array(value, role))
+    if value not in read.arrays:
+        raise UnknownNameError(f"member for {role}", value, list(read.arrays))
+    return Slot(role, value, read.arrays[value])
+
+
 def _weights(given: Weights | Mapping[str, Any] | None, said: Statement, convention: str) -> Weights | None:
     return given if given is None or isinstance(given, Weights) else read_weights(given, said, convention)
 
 
-def _slots(**given: Any) -> dict[Role, Slot]:
-    return {role: Slot(role, role, np.asarray(v)) for role, v in given.items() if v is not None}  # type: ignore[misc, arg-type]
-
-
-def _state_slots(final_state: Any, cell_state: Any, convention: str) -> dict[Role, Slot]:
-    """h and c from a state as frameworks return it: an array, a pair in the convention's order, or with .h and .c."""
-    if hasattr(final_state, "h") and hasattr(final_state, "c"):
-        final_state, cell_state = final_state.h, final_state.c
-    elif isinstance(final_state, (tuple, list)) and len(final_state) == 2 and np.ndim(final_state[0]) >= 2:
-        c_first = conventions.get("torch" if convention == "auto" else convention).facts.order.startswith("(c")
-        final_state, cell_state = final_state[::-1] if c_first else final_state
-    return _slots(h=final_state, c=cell_state)
+def _listed(names: Names) -> tuple[str, ...]:
+    """Rules by name: one or several in one text, as on the command line, or a sequence."""
+    return tuple(n.strip() for n in names.split(",") if n.strip()) if isinstance(names, str) else tuple(names)

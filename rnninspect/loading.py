@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.arrays import holds_arrays, padded, to_array
 from rnninspect.batch import Batch, resolve_mask
 from rnninspect.conventions.base import Convention, Role, Slot, Statement
 from rnninspect.conventions.readings import initial_states
+from rnninspect.conventions.returned import flattened
 from rnninspect.conventions.roles import assign_roles
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import ANONYMOUS
@@ -20,14 +22,17 @@ Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
 
 
 def as_arrays(given: Any, what: str) -> dict[str, Array]:
-    """Named arrays from a mapping, or one nameless array (ragged nested lists are padded, their lengths derived)."""
+    """Named arrays from a mapping, or one nameless array (ragged rows are padded, their lengths derived)."""
     if isinstance(given, Mapping):
-        return {str(name): np.asarray(value) for name, value in given.items()}
+        return flattened(given)
+    if holds_arrays(given):
+        array, lengths = padded(given, what)
+        return {ANONYMOUS: array} if lengths is None else {ANONYMOUS: array, "lengths": lengths}
     if isinstance(given, (list, tuple)):
         from rnninspect.formats.nested import from_nested
 
         return dict(from_nested(list(given), what))
-    return {ANONYMOUS: np.asarray(given)}
+    return {ANONYMOUS: to_array(given, what)}
 
 
 def read_batch(

@@ -1,0 +1,272 @@
+"""The hooks: what recurrent layers read and return, copied as it passes, with nothing changed.
+
+Forward hooks see every call of a module, also those of its replicas in DataParallel. `torch.compile` takes hooks in, or
+leaves them out, when it compiles: while hooks are registered, compiled models therefore run uncompiled.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from rnninspect.arrays import to_array
+from rnninspect.errors import ShapeError, UserError
+from rnninspect.recording.calls import Call, Layer, Where, copied, same
+from rnninspect.recording.loops import Loop, kind
+
+Recorded = Call | Loop
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+@dataclass(eq=False)
+class _Kept:
+    """A recorded call before it has its place: `stated` lengths at the call, `arguments` of the forwards around it."""
+
+    key: str
+    call: Recorded
+    thread: int
+    stated: Any
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class Store:
+    """Takes in calls from any thread. A layer is known by a key; its name may be learned later."""
+
+    def __init__(self, lengths: Any, limit: int | None) -> None:
+        self.lengths = lengths
+        self.limit = limit
+        self.names: dict[str, str] = {}
+        self._kept: list[_Kept] = []
+        self._more: Counter[str] = Counter()
+        self._weights: dict[str, dict[str, Tensor]] = {}
+        self._loops: dict[tuple[str, int], _Kept] = {}
+        self._lock = threading.Lock()
+        self._forwards = threading.local()
+
+    def saw(self, key: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """One call of a recurrent module; what no layer of torch's would return is passed over."""
+        inputs = args[0] if args else kwargs.get("input")
+        state = args[1] if len(args) > 1 else kwargs.get("hx")
+        with self._lock, torch.no_grad():
+            if isinstance(module, nn.RNNBase) and isinstance(output, tuple) and len(output) == 2:
+                if self._has_room(key):
+                    where, weights = _where(key, module), self._weights_of(key, module)
+                    read, returned = (copied(inputs), copied(state)), (copied(output[0]), copied(output[1]))
+                    self._keep(key, Call(where, Layer.of(module), *read, *returned, weights))
+            elif isinstance(module, nn.RNNCellBase):
+                self._step(key, module, inputs, state, output)
+
+    def enter(self) -> None:
+        """A forward begins whose arguments may hold lengths."""
+        self._stack().append(len(self._kept))
+
+    def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """That forward ends: the calls within it, of the same thread, learn its arguments, the innermost first."""
+        start = self._stack().pop()
+        wanted = argument_names(self.lengths) & set(_parameters(module))
+        if not wanted or start == len(self._kept):
+            return
+        try:
+            given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+        except TypeError:
+            return  # the call itself has failed, with the message that its author sees
+        for kept in self._kept[start:]:
+            if kept.thread == threading.get_ident():
+                for name in wanted & set(given):
+                    kept.arguments.setdefault(name, _snapshot(given[name]))
+
+    def close(self) -> None:
+        """No further step continues a loop."""
+        self._loops.clear()
+
+    def calls(self) -> tuple[Recorded, ...]:
+        """Every call with its name, its number among the calls of that name, and its lengths."""
+        counts: Counter[str] = Counter()
+        found: list[Recorded] = []
+        for kept in self._kept:
+            name = self.names.get(kept.key, kept.key)
+            where = replace(kept.call.where, name=name, number=counts[name], lengths=_lengths(kept, name))
+            counts[name] += 1
+            found.append(replace(kept.call, where=where))
+        return tuple(found)
+
+    def skipped(self) -> dict[str, int]:
+        return {self.names.get(key, key): count for key, count in self._more.items()}
+
+    def _step(self, key: str, module: nn.RNNCellBase, inputs: Any, state: Any, output: Any) -> None:
+        place = (key, threading.get_ident())
+        cell, kept = kind(module), self._loops.get(place)
+        if kept is None or not isinstance(kept.call, Loop) or not kept.call.continues(state):
+            if cell is None or not self._has_room(key):
+                return
+            kept = self._keep(key, Loop(_where(key, module), cell, self._weights_of(key, module)))
+            self._loops[place] = kept
+        assert isinstance(kept.call, Loop)
+        kept.call.add(inputs, state, output)
+
+    def _keep(self, key: str, call: Recorded) -> _Kept:
+        self._kept.append(_Kept(key, call, threading.get_ident(), _snapshot(self.lengths)))
+        return self._kept[-1]
+
+    def _has_room(self, key: str) -> bool:
+        room = self.limit is None or sum(kept.key == key for kept in self._kept) < self.limit
+        if not room:
+            self._more[key] += 1
+        return room
+
+    def _weights_of(self, key: str, module: nn.Module) -> dict[str, Tensor]:
+        """The weights as they are now; the copy before where nothing has changed."""
+        now = _weights(module)
+        if key not in self._weights or not same(now, self._weights[key]):
+            self._weights[key] = {name: copied(tensor) for name, tensor in now.items()}
+        return self._weights[key]
+
+    def _stack(self) -> list[int]:
+        if not hasattr(self._forwards, "stack"):
+            self._forwards.stack = []
+        stack: list[int] = self._forwards.stack
+        return stack
+
+
+def hook_model(model: nn.Module, store: Store, hooks: ExitStack) -> None:
+    """Hooks every recurrent layer of one model; UserError where it holds none, or scripted ones."""
+    own = _unwrapped(model)
+    layers = {name: module for name, module in own.named_modules() if _is_recurrent(module)}
+    scripted = [m for m in own.modules() if isinstance(m, torch.jit.ScriptModule)]
+    if not layers or any(getattr(m, "original_name", "") in ("LSTM", "GRU", "RNN") for m in scripted):
+        why = (
+            "its layers are scripted, and hooks do not run there: record it before torch.jit.script" if scripted else ""
+        )
+        raise UserError(f"no nn.LSTM, nn.GRU, nn.RNN or cell can be recorded: {why or 'the model holds none'}")
+    _uncompiled(hooks, any(_is_compiled(module) for module in model.modules()))
+    for name, module in layers.items():
+        key = name or type(module).__name__
+        hooks.callback(module.register_forward_hook(_seer(store, key), with_kwargs=True).remove)
+    for module in own.modules():
+        if argument_names(store.lengths) & set(_parameters(module)) and not _is_recurrent(module):
+            hooks.callback(module.register_forward_pre_hook(lambda *_: store.enter()).remove)
+            leave = lambda m, args, kwargs, _: store.leave(m, args, kwargs)  # noqa: E731
+            hooks.callback(module.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
+
+
+def hook_everything(store: Store, hooks: ExitStack) -> None:
+    """Hooks every module of the process. A layer is called by its place in the outermost module that was called."""
+    _uncompiled(hooks, False)
+    walked: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+    layers: dict[str, nn.Module] = {}  # holds them, so that no other module gets their id
+
+    def saw(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if _is_recurrent(module):
+            key = _key(module)
+            layers.setdefault(key, module)
+            store.names.setdefault(key, _unused(type(module).__name__, store))
+            store.saw(key, module, args, kwargs, output)
+        elif module not in walked and not getattr(module, "_is_replica", False):
+            walked.add(module)
+            store.names.update((_key(m), name) for name, m in _unwrapped(module).named_modules() if _is_recurrent(m))
+        store.leave(module, args, kwargs)
+
+    hooks.callback(register_module_forward_pre_hook(lambda *_: store.enter()).remove)
+    hooks.callback(register_module_forward_hook(saw, with_kwargs=True, always_call=True).remove)
+
+
+def argument_names(lengths: Any) -> set[str]:
+    """The arguments of a forward that hold lengths."""
+    values = lengths.values() if isinstance(lengths, Mapping) else (lengths,)
+    return {value for value in values if isinstance(value, str)}
+
+
+def _seer(store: Store, key: str) -> Any:
+    def saw(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        store.saw(key, module, args, kwargs, output)
+
+    return saw
+
+
+def _where(key: str, module: nn.Module) -> Where:
+    """The call's place, its number and lengths still open. Only the plain RNN has a choice of activation."""
+    relu = "RELU" in str(getattr(module, "mode", getattr(module, "nonlinearity", ""))).upper()
+    return Where(key, 0, str(module), {"activation": "relu"} if relu else {})
+
+
+def _lengths(kept: _Kept, name: str) -> Any:
+    """The lengths stated for a call; an argument's only where they are one a row, since it may speak of other rows."""
+    stated = kept.stated.get(name) if isinstance(kept.stated, Mapping) else kept.stated
+    if not isinstance(stated, str):
+        return stated
+    try:
+        found = to_array(kept.arguments[stated], stated)
+    except (KeyError, ShapeError):
+        return None
+    return found if found.size == kept.call.batch_size else None
+
+
+def _snapshot(lengths: Any) -> Any:
+    """Lengths as they are now, whatever becomes of the tensor."""
+    if isinstance(lengths, Mapping):
+        return {name: _snapshot(value) for name, value in lengths.items()}
+    return copied(lengths) if isinstance(lengths, (Tensor, tuple)) else lengths
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors that the module computes with, parametrised ones and those of replicas too."""
+    if isinstance(module, nn.RNNBase):
+        named = zip(module._flat_weights_names, module._flat_weights, strict=True)
+    else:
+        named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
+    return {name: tensor.detach() for name, tensor in named if tensor is not None}
+
+
+def _is_recurrent(module: nn.Module) -> bool:
+    return isinstance(module, (nn.RNNBase, nn.RNNCellBase))
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+
+
+def _uncompiled(hooks: ExitStack, needed: bool) -> None:
+    """Compiled models run uncompiled until the stack closes; UserError where this torch cannot, and it is needed."""
+    stance = getattr(torch.compiler, "set_stance", None)
+    if stance is not None:
+        hooks.enter_context(stance("force_eager"))
+    elif needed:
+        raise UserError("a compiled model cannot be recorded before torch 2.6: record the model before torch.compile")
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model within torch.compile's and DataParallel's wrappers, under which its layers have their own names."""
+    inner = getattr(model, "_orig_mod", None) or (model.module if isinstance(model, _WRAPPERS) else None)
+    return _unwrapped(inner) if isinstance(inner, nn.Module) else model
+
+
+def _parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
+    """The arguments of its forward."""
+    try:
+        return inspect.signature(module.forward).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _key(module: nn.Module) -> str:
+    """Which module it is. DataParallel makes new replicas for every call: those are known by what they are."""
+    return f"{type(module).__name__} replica" if getattr(module, "_is_replica", False) else f"#{id(module)}"
+
+
+def _unused(name: str, store: Store) -> str:
+    """`LSTM`, then `LSTM 2`, …: a name for a layer that was called outside any other module."""
+    taken = set(store.names.values())
+    count = 1
+    while (found := name if count == 1 else f"{name} {count}") in taken:
+        count += 1
+    return found

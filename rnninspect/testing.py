@@ -1,0 +1,29 @@
+"""For test suites: outputs and their final state must belong together, or the test fails with the findings and the fix.
+
+The fixture `assert_final_state` of the pytest plugin is this function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def assert_final_state(
+    outputs: Any, final_state: Any = None, lengths: Any = None, *, fail_on: str = "error", **options: Any
+) -> None:
+    """Raises FindingsError, an AssertionError, unless every row's final state is the one at its last real step.
+
+    `outputs` `[B, T, H]`, `final_state` `[B, H]`, `lengths` `[B]`, in any form that `rnninspect.inspect` takes; so are
+    the `options` (`convention=`, `mask=`, `rtol=`, `ignore=`, …). `fail_on`: the least severity that fails: error,
+    warning or note. What could not be judged fails too. Raises UserError where the arrays do not fit each other.
+
+    >>> outputs = [[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]]
+    >>> assert_final_state(outputs, [[0.2], [0.5]], [2, 3])
+    >>> assert_final_state(outputs, [[0.0], [0.5]], [2, 3])  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    rnninspect.reports.FindingsError: 1 error, last-column-as-final-state, and how to mend it
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    from rnninspect.api import inspect
+
+    inspect(outputs, final_state, lengths=lengths, **options).raise_for_findings(fail_on)
