@@ -52,9 +52,17 @@ def datasets(file: Any, path: Path | None, dtypes: dict[str, str]) -> Iterator[t
 
     paths: list[str] = []
     file.visititems(lambda key, item: paths.append(key) if isinstance(item, h5py.Dataset) else None)
-    for key in paths:
+    for key in _as_layers_are(file, paths):
         if not key.startswith("optimizer_weights/"):
             yield key, _array(file[key], key, path, dtypes)
+
+
+def _as_layers_are(file: Any, paths: list[str]) -> list[str]:
+    """The paths in the order of a legacy Keras model's `layer_names`: HDF5 itself sorts groups by name."""
+    prefix = "model_weights/" if "model_weights" in file else ""
+    layers = [_text(name) for name in file[prefix or "/"].attrs.get("layer_names", ())]
+    rank = {layer: i for i, layer in enumerate(layers)}
+    return sorted(paths, key=lambda path: rank.get(path.removeprefix(prefix).split("/")[0], len(rank)))
 
 
 def _array(dataset: Any, key: str, path: Path | None, dtypes: dict[str, str]) -> Any:

@@ -51,6 +51,7 @@ class _Bits:
 
 
 def _extension(code: int, data: bytes) -> Any:
+    """An array, a complex number, or the bytes of a type that Flax does not have."""
     import msgpack
 
     if code in (NDARRAY, SCALAR):
@@ -60,7 +61,7 @@ def _extension(code: int, data: bytes) -> Any:
         return np.frombuffer(held, np.dtype(dtype.decode()).newbyteorder("<")).reshape(shape)
     if code == COMPLEX:
         return complex(*msgpack.unpackb(data))
-    return msgpack.ExtType(code, data)
+    return data
 
 
 def _joined(tree: Any) -> Any:

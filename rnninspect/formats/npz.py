@@ -42,6 +42,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
         for info in archive.infolist():
             if info.filename.endswith(".npy"):
                 arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
+    if not arrays:
+        raise UnreadableError(f"{name}: it holds no arrays")
     return NamedArrays(arrays, name, NAME)
 
 

@@ -42,10 +42,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     import torch
 
     with guarded(name):
-        zipped = _is_archive(source, name)
+        mmap = _is_archive(source, name) and isinstance(source, Path)
+        mmap = mmap and not name.endswith(".safetensors")  # torch goes by that suffix, whatever the file holds
         with _packed_sequences(torch), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded = _load(source, name, mmap=zipped and isinstance(source, Path))
+            loaded = _load(source, name, mmap)
         dtypes: dict[str, str] = {}
         found = [(key, _leaf(value, key, dtypes)) for key, value in leaves(loaded, ".")]
     return gather(found, name, NAME, dtypes=dtypes)
@@ -54,9 +55,12 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 def _load(source: Path | BinaryIO, name: str, mmap: bool) -> Any:
     import torch
 
-    file = str(source) if isinstance(source, Path) else source
     try:
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+        if isinstance(source, Path) and not mmap:
+            with source.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
+        held = str(source) if isinstance(source, Path) else source
+        return torch.load(held, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused is None:

@@ -54,7 +54,7 @@ def gather(
     others: list[str] = []
     for name, value in found:
         if name in arrays:
-            raise UnreadableError(f"{source}: two arrays are called {name}; rename one")
+            raise UnreadableError(f"{source}: two arrays are called {shorten([name])}; rename one")
         if isinstance(value, (np.ndarray, np.generic, Number, list, tuple)):
             arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
         elif value is not None:
@@ -67,8 +67,8 @@ def gather(
 
 
 def shorten(names: Iterable[str]) -> str:
-    """At most SHOWN names, and how many more there are."""
-    listed = list(names)
+    """At most SHOWN names, printable, and how many more there are."""
+    listed = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) for name in names]
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more
 

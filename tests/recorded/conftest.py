@@ -1,3 +1,3 @@
-"""`make.py` needs frameworks that the tests do not: it is run by hand."""
+"""What makes the recordings needs frameworks that the tests do not: it is run by hand."""
 
-collect_ignore = ["make.py"]
+collect_ignore = ["make.py", "make_flax_file.py", "make_keras_files.py"]
