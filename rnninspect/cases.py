@@ -5,6 +5,7 @@ Importing this does not import torch; `run_case` and a reference run do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +19,12 @@ from rnninspect.case import Case, Tolerance, choose_reading
 from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
 from rnninspect.conventions.readings import readings
 from rnninspect.conventions.roles import assign_roles
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from rnninspect.loading import Initial, read_batch, read_initial_states
 from rnninspect.trace import Array, Trace
-from rnninspect.weights import Weights
+from rnninspect.weights import GATES, Weights
 
+MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
 
 
@@ -55,6 +57,7 @@ def run_case(
     own = conventions.get(convention)
     batch = read_batch(arrays, own, said, stated or {})
     made = weights or initial_weights(batch, said, options)
+    _check_units(made, options.hidden_size)
     rows = batch.mask.shape[0]
     initial = read_initial_states(arrays, initial_state, own, said, made, rows)
     if options.truncate:
@@ -82,16 +85,21 @@ def simulate(
 
     both = replace(said, direction="bidirectional") if len(weights.directions) == 2 else said
     padding = convention.padding_for(both)
-    tracks = engine.run(
-        batch,
-        weights,
-        initial=initial,
-        padding=padding,
-        zero_length=convention.zero_length,
-        order=convention.order(both),
-        dtype=dtype,
-        device=device,
-    )
+    try:
+        tracks = engine.run(
+            batch,
+            weights,
+            initial=initial,
+            padding=padding,
+            zero_length=convention.zero_length,
+            order=convention.order(both),
+            dtype=dtype,
+            device=device,
+        )
+    except RuntimeError as error:  # torch has no type of its own for the CPU's
+        if not re.search("out of memory|can't allocate memory", str(error)):
+            raise
+        raise UserError(f"not enough memory on {device} for inputs of {batch.inputs.shape}; run fewer rows") from None
     return Trace(batch.mask, tracks, batch.lengths, batch.mask_given, padding, convention.zero_length, convention.name)
 
 
@@ -99,16 +107,28 @@ def initial_weights(batch: Batch, said: Statement, options: RunOptions) -> Weigh
     """TensorFlow's initialisers for the layer that was stated: 4 units unless `hidden_size` says otherwise."""
     from rnninspect.initialise import glorot
 
-    cell = said.cell or "lstm"
-    made = glorot(
-        cell,
-        int(batch.inputs.shape[2]),
-        options.hidden_size or 4,
-        layers=said.layers or 1,
-        directions=said.directions or ("forward",),
-        seed=options.seed,
-    )
+    for name in ("num_proj", "use_peepholes"):
+        if said.attributes.get(name):
+            raise UserError(f"--{name.replace('_', '-')} needs --weights: no initial weights are drawn for such a cell")
+    if options.seed < 0:
+        raise UserError(f"the seed is {options.seed}; a whole number from 0 on is needed")
+    cell, units, layers = said.cell or "lstm", options.hidden_size or 4, said.layers or 1
+    features, directions = int(batch.inputs.shape[2]), said.directions or ("forward",)
+    numbers = layers * len(directions) * len(GATES[cell]) * units * (max(features, units * len(directions)) + units)
+    if numbers > MOST_WEIGHTS:
+        raise UserError(
+            f"a {cell} of {units} units in {layers} layer(s) may hold {numbers:.1e} weights, and at most "
+            f"{MOST_WEIGHTS:.1e} are drawn; state a smaller --hidden-size or fewer --layers, or give --weights"
+        )
+    made = glorot(cell, features, units, layers=layers, directions=directions, seed=options.seed)
     return replace(made, spec=conventions.get("tf1").spec(cell, said.attributes))
+
+
+def _check_units(weights: Weights, hidden_size: int | None) -> None:
+    """Raises ShapeError where the units stated are not those that the weights have."""
+    found = weights.layers[-1].cell_units
+    if hidden_size not in (None, found):
+        raise ShapeError(f"--hidden-size {hidden_size} is stated, but the weights have {found} units; leave it out")
 
 
 def read_weights(arrays: Mapping[str, Any], said: Statement, convention: str) -> Weights:
@@ -144,6 +164,8 @@ def read_case(
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
     slots = assign_roles(own, arrays, said, stated, returned=returned)
+    if not any(slot.role == "outputs" for slot in slots):
+        raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
     digits = printed.coarsest([s.array for s in slots if s.role in PRINTED])
     if digits is not None:
         slots = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
@@ -163,7 +185,7 @@ def read_case(
         tolerance,
         rerun,
         rounded_to=digits,
-        measured=chosen.measured,
+        measured=(chosen.reading.trace, chosen.measured),
     )
 
 

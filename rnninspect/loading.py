@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,6 +54,8 @@ def read_batch(
     inputs = found["inputs"]
     if inputs.dtype.kind not in "fiub":
         raise ShapeError(f"inputs have dtype {inputs.dtype}; numbers are needed")
+    if 0 in inputs.shape:
+        raise ShapeError(f"inputs are {inputs.shape}: an empty batch has nothing to run")
     if inputs.ndim == 2:
         inputs = inputs[..., None]
     if inputs.ndim != 3:
@@ -60,9 +63,7 @@ def read_batch(
             f"inputs are {inputs.shape}: a batch has 3 axes, rows, steps and features (2: one feature a step)"
         )
     by_row = inputs.swapaxes(0, 1) if said.time_major else inputs
-    rows, steps, features = by_row.shape
-    if 0 in (rows, steps, features):
-        raise ShapeError(f"inputs are {inputs.shape}: an empty batch has nothing to run")
+    rows, steps, _ = by_row.shape
     lengths, mask = found.get("lengths"), found.get("mask")
     if "lengths" in stated and "mask" not in stated:
         mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
@@ -75,6 +76,19 @@ def read_batch(
         hint = "" if said.time_major else " If the file is time-major, pass --time-major."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
     return Batch(by_row, real, known, mask is not None)
+
+
+def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
+    """A note on the steps whose inputs hold NaN or infinity, padded ones apart; none where every number is finite."""
+    bad = ~np.isfinite(batch.inputs).all(-1)
+    notes = []
+    for kind, places in (("real", bad & batch.mask), ("padded", bad & ~batch.mask)):
+        found = np.argwhere(places)
+        shown = ", ".join(f"[{b}, {t}]" for b, t in found[:most].tolist())
+        more = f" and {len(found) - most} more" if len(found) > most else ""
+        if shown:
+            notes.append(f"inputs hold NaN or infinity at {kind} steps [row, step] {shown}{more}")
+    return notes
 
 
 def read_initial_states(
@@ -92,8 +106,24 @@ def read_initial_states(
         if len(pair) > 1 and pair[1] is not None:
             slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
     elif isinstance(arrays, Mapping):
-        slots = [s for s in assign_roles(convention, arrays, said, anonymous="inputs") if s.role.startswith("initial")]
+        known = _with_what_weights_say(said, weights)
+        slots = [s for s in assign_roles(convention, arrays, known, anonymous="inputs") if s.role.startswith("initial")]
     if not slots:
         return None
     units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}
     return initial_states(tuple(slots), weights.depth, weights.directions, rows, units, weights.spec.cell == "lstm")
+
+
+def _with_what_weights_say(said: Statement, weights: Weights) -> Statement:
+    """The statement with the cell, layers and direction of the weights where it names none."""
+    direction: Literal["forward", "reverse", "bidirectional"] = "forward"
+    if len(weights.directions) == 2:
+        direction = "bidirectional"
+    elif weights.directions == ("backward",):
+        direction = "reverse"
+    return replace(
+        said,
+        cell=said.cell or weights.spec.cell,
+        layers=said.layers or weights.depth,
+        direction=said.direction or direction,
+    )

@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "explain",
     "demo": "demo",
     "show": "show",
+    "convert": "convert",
     "list": "list_",
     "schema": "schema",
 }

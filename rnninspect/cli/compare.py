@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -10,14 +11,18 @@ from rnninspect.cli import inputs, options, output
 
 
 @click.command("compare", short_help="Inspect recorded outputs against their final state.")
-@click.argument("dump", required=False)
-@click.option("--outputs", metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member.")
-@click.option("--state", metavar="NAME|FILE", help="The final state h.")
-@click.option("--cell-state", metavar="NAME|FILE", help="The cell state c.")
-@click.option("--inputs", metavar="NAME|FILE", help="The inputs.")
-@click.option("--lengths", metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
-@click.option("--mask", metavar="NAME|FILE", help="[B, T], true where a step is real.")
-@click.option("--against", metavar="REFERENCE", help="A second dump of the same inputs: compare step by step.")
+@click.argument("dump", required=False, type=options.TEXT)
+@click.option(
+    "--outputs", type=options.TEXT, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
+)
+@click.option("--state", type=options.TEXT, metavar="NAME|FILE", help="The final state h.")
+@click.option("--cell-state", type=options.TEXT, metavar="NAME|FILE", help="The cell state c.")
+@click.option("--inputs", type=options.TEXT, metavar="NAME|FILE", help="The inputs.")
+@click.option("--lengths", type=options.TEXT, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option("--mask", type=options.TEXT, metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@click.option(
+    "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
+)
 @options.weights_options
 @options.layer_options
 @options.cell_options
@@ -34,7 +39,7 @@ def command(dump: str | None, **given: Any) -> int:
     rnninspect compare mine.npz --against reference.npz
     rnninspect compare --outputs outputs.npy --state h.npy --lengths 3,1,2
     """
-    from rnninspect import api, cases
+    from rnninspect import api, cases, conventions
     from rnninspect.case import Tolerance
 
     said = inputs.statement(given)
@@ -43,10 +48,15 @@ def command(dump: str | None, **given: Any) -> int:
     read = inputs.read(source or inputs.example("published.npz", given["quiet"]), given["quiet"])
     stated = inputs.slots({**given, "outputs": None if named else given["outputs"]}, read.arrays)
     convention = given["convention"] or "auto"
+    likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
+    layer = inputs.layer_file(given, said, likely)
+    if layer is not None:
+        said = layer.statement(said, conventions.get(likely[0]))
     case = cases.read_case(
         read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
     )
-    case = inputs.with_weights(case, given, said)
+    if layer is not None:
+        case = replace(case, weights=layer.weights)
     if given["against"]:
         case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rnninspect import api, cases, conventions, samples
+from rnninspect import api, cases, samples
 from rnninspect.case import Case
 from rnninspect.conventions.base import Role, Slot, Statement
-from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError
+from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.layerfile import LayerFile, read_layer
 from rnninspect.trace import Array
-from rnninspect.weights import Weights
 
 # Options that state the layer, by the names that `api.statement` takes.
 STATED: tuple[str, ...] = (
@@ -48,7 +47,7 @@ def statement(options: Mapping[str, Any]) -> Statement:
 
     if options["bidirectional"] and options["direction"] in ("forward", "reverse"):
         raise UserError(f"--bidirectional and --direction {options['direction']} contradict each other; state one")
-    if options["time_major"] and options["batch_first"]:
+    if options.get("time_major") and options.get("batch_first"):
         raise UserError("--time-major and --batch-first contradict each other; state one")
     return api.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
 
@@ -102,15 +101,6 @@ def read(source: str, quiet: bool) -> NamedArrays:
     return found
 
 
-@contextmanager
-def about(option: str) -> Iterator[None]:
-    """Puts the option before what is wrong with the file that it names."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{option}: {error}") from None
-
-
 def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
     """The array that an option names: a member of the dump, numbers in place (lengths), a file, or FILE#member."""
     if value in arrays:
@@ -119,15 +109,14 @@ def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) 
         if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", value):
             return Slot(role, "lengths", _numbers(value, option))
         raise _nowhere(value, arrays, option)
-    with about(f"{option} {value}"):
+    with about(option, value):
         found = read_arrays(value).arrays
-        if len(found) != 1:
-            own = {ANONYMOUS, role, option.lstrip("-")} & set(found)
-            if len(own) != 1:
-                raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
-            found = {name: found[name] for name in own}
-    name, array = next(iter(found.items()))
-    return Slot(role, name or value, array)
+        if len(found) == 1:
+            return Slot(role, value, next(iter(found.values())))
+        own = [name for name in dict.fromkeys((ANONYMOUS, role, option.lstrip("-"))) if name in found]
+        if len(own) != 1:
+            raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
+        return Slot(role, own[0], found[own[0]])
 
 
 def _is_there(value: str) -> bool:
@@ -167,31 +156,48 @@ def slots(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role,
     return found
 
 
-def read_weights(options: Mapping[str, Any], said: Statement, convention: str) -> Weights | None:
-    """The weights that the options name, or None."""
-    path = options.get("weights")
+def layer_file(options: Mapping[str, Any], said: Statement, likely: Iterable[str] = ()) -> LayerFile | None:
+    """The layer that --weights names, or None. Whose weights they were taken for is noted, where nobody stated it."""
+    path, stated = options["weights"], options["weights_convention"] or options["convention"]
     if path is None:
         return None
-    with about(f"--weights {path}"):
-        return _weights(read_arrays(path).arrays, options, said, convention)
+    with about("--weights", path):
+        found = read_layer(
+            read(path, options["quiet"]),
+            said,
+            None if stated == "auto" else stated,
+            prefix=options["weights_prefix"],
+            likely=likely,
+        )
+    note_layer(found, said, path, stated, options["quiet"])
+    return found
 
 
-def _weights(arrays: Mapping[str, Array], options: Mapping[str, Any], said: Statement, convention: str) -> Weights:
-    prefix = options.get("weights_prefix")
-    if prefix:
-        known = list(arrays)
-        arrays = {n: a for n, a in arrays.items() if n.startswith(prefix)}
-        if not arrays:
-            raise UnknownNameError("weights prefix", prefix, list(read.arrays))
-    stated = options.get("weights_convention")
-    if stated is None and convention not in [c.name for c in conventions.of_weights(arrays)]:
-        alike = conventions.of_weights(arrays)
-        if len(alike) == 1 and options.get("convention") is None:
-            stated = alike[0].name  # nothing stated contradicts what the names show
-    try:
-        return cases.read_weights(arrays, said, stated or convention)
-    except UserError as error:
-        raise type(error)(f"{path}: {error}") from None
+def note_layer(found: LayerFile, said: Statement, path: str, stated: str | None, quiet: bool) -> None:
+    """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
+    from rnninspect.cli.output import note
+
+    if stated in (None, "auto"):
+        note(f"{path}: read as {found.convention.name}'s (state --weights-convention to choose)", quiet)
+    for name, own, used in found.overruled(said):
+        note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
+
+
+def as_options(stated: Mapping[str, Any]) -> str:
+    """Options as a user types them.
+
+    >>> as_options({"reset_after": False, "num_proj": 3, "activations": ["Relu", "Tanh"], "use_peepholes": True})
+    '--no-reset-after --num-proj 3 --activations Relu,Tanh --use-peepholes'
+    """
+    words = []
+    for name, value in stated.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            words.append(f"--{option} {shown}")
+    return " ".join(words)
 
 
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
@@ -200,13 +206,16 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
         return None
     if value in arrays:
         return arrays[value]
-    named = read_arrays(value).arrays
-    if len(named) == 1:
-        return next(iter(named.values()))
-    by_end = {name.rpartition(".")[2].rpartition("_")[2]: array for name, array in named.items()}
-    if set(by_end) != {"h", "c"}:
-        raise UserError(f"--initial-state {value}: it holds {', '.join(named)}; needed: one array, or h and c")
-    return by_end["h"], by_end["c"]
+    if not _is_there(value):
+        raise _nowhere(value, arrays, "--initial-state")
+    with about("--initial-state", value):
+        named = read_arrays(value).arrays
+        if len(named) == 1:
+            return next(iter(named.values()))
+        by_end = {name.rpartition(".")[2].rpartition("_")[2]: array for name, array in named.items()}
+        if set(by_end) != {"h", "c"}:
+            raise UserError(f"it holds {', '.join(named)}; needed: one array, or h and c")
+        return by_end["h"], by_end["c"]
 
 
 def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], quiet: bool) -> None:
@@ -238,12 +247,6 @@ def judging(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, **({} if excerpt is None else {"excerpt": None if excerpt == "all" else int(excerpt)})}
 
 
-def with_weights(case: Case, options: Mapping[str, Any], said: Statement) -> Case:
-    """The case with the weights that the options name."""
-    weights = read_weights(options, said, case.convention.name)
-    return case if weights is None else replace(case, weights=weights)
-
-
 def note_reading(case: Case, convention: str, quiet: bool) -> None:
     """Says which reading was used where it was not stated, and which others the numbers allow."""
     from rnninspect.cli.output import note
@@ -264,9 +267,10 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
 
 def with_other(case: Case, source: str, said: Statement, stated: Mapping[Role, Slot]) -> Case:
     """The case with a second dump, read as the first was; members that were named are looked up there too."""
-    arrays = read_arrays(source).arrays
-    named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-    other = cases.read_case(arrays, said, case.convention.name, stated=named, tolerance=case.tolerance)
+    with about("--against", source):
+        arrays = read_arrays(source).arrays
+        named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
+        other = cases.read_case(arrays, said, case.convention.name, stated=named, tolerance=case.tolerance)
     found = replace(case, other=other.trace)
     try:
         compared = found.differences

@@ -11,17 +11,23 @@ from rnninspect.cli import inputs, options, output
 
 
 @click.command("run", short_help="Run a masked RNN, then inspect it.")
-@click.argument("batch", required=False)
-@click.option("--lengths", metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
-@click.option("--mask", metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes.")
-@click.option("--inputs", metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays.")
-@click.option("--hidden-size", type=click.IntRange(1), metavar="N", help="Units, without --weights (4).")
-@click.option("--seed", type=int, default=0, metavar="N", help="Of the weights, without --weights (0).")
-@click.option("--initial-state", metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c.")
+@click.argument("batch", required=False, type=options.TEXT)
+@click.option("--lengths", type=options.TEXT, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option(
+    "--mask", type=options.TEXT, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
+)
+@click.option("--inputs", type=options.TEXT, metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays.")
+@click.option("--hidden-size", type=options.Count(1), metavar="N", help="Units, without --weights (4).")
+@click.option("--seed", type=options.Count(0), default=0, metavar="N", help="Of the weights, without --weights (0).")
+@click.option(
+    "--initial-state", type=options.TEXT, metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c."
+)
 @click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Of the arithmetic.")
-@click.option("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
+@click.option("--device", type=options.TEXT, default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
 @click.option("--truncate", is_flag=True, help="Cut the time axis to the longest row, as pad_packed_sequence does.")
-@click.option("--save", metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone.")
+@click.option(
+    "--save", type=options.TEXT, metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone."
+)
 @options.weights_options
 @options.layer_options
 @options.cell_options
@@ -37,9 +43,10 @@ def command(batch: str | None, **given: Any) -> int:
     rnninspect run batch.json --hidden-size 8 --bidirectional --format json
     rnninspect run batch.npy --lengths 3,1,2 --weights layer.npz --save dump.npz
     """
-    from rnninspect import api, cases
+    from rnninspect import api, cases, conventions
     from rnninspect.case import Tolerance
     from rnninspect.formats import write_arrays
+    from rnninspect.loading import nonfinite_inputs
 
     quiet = given["quiet"]
     source = inputs.source(batch)
@@ -47,13 +54,16 @@ def command(batch: str | None, **given: Any) -> int:
         source, given = inputs.example_run(given)
     read = inputs.read(source, quiet)
     said = inputs.statement(given)
-    convention = given["convention"] or "tf1"
+    layer = inputs.layer_file(given, said)
+    convention = given["convention"] or (layer.convention.name if layer else "tf1")
+    if layer is not None:
+        said = layer.statement(said, conventions.get(convention))
     stated = inputs.slots(given, read.arrays)
     case = cases.run_case(
         read.arrays,
         said,
         convention,
-        weights=inputs.read_weights(given, said, convention),
+        weights=layer.weights if layer else None,
         stated=stated,
         initial_state=inputs.initial_state(given["initial_state"], read.arrays),
         options=cases.RunOptions(
@@ -63,8 +73,10 @@ def command(batch: str | None, **given: Any) -> int:
     inputs.note_flat_batch(read.arrays, stated, quiet)
     case = replace(case, tolerance=Tolerance(given["rtol"], given["atol"]))
     report = api.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
+    report = replace(report, notes=nonfinite_inputs(case.batch) if case.batch else [])
     if given["save"]:
+        output.check_selection(report, given)
         write_arrays(given["save"], cases.dump(case))
-    if given["save"] != "-":
+    if given["save"] != "-" or given["output"]:
         output.show(report, given)
     return output.exit_code(report, given)
