@@ -14,12 +14,15 @@ from rnninspect.batch import Batch
 from rnninspect.comparison import TrackDifference, differences
 from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
 from rnninspect.facts import TrackFacts, may_end_right, measure
-from rnninspect.trace import Array, Bools, Trace, Track
+from rnninspect.trace import Array, Bools, Direction, Trace, Track
 from rnninspect.weights import Weights
 
 # Runs the engine on a batch with the case's own weights and statement. `rnninspect.api` supplies it, so that nothing
 # below imports torch.
 Runner = Callable[["Case", Batch], Trace]
+
+# h `[B, P]`, and c `[B, C]` or None, by layer and direction.
+States = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Case:
     `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
     they were given. `other`: the trace of a second dump of the same inputs. `rounded_to`: the decimals
     that outputs and states were rounded to, where they had been printed with different numbers of them. `measured`:
-    the reading's facts, where they are known already. `memo`: what rules work out together.
+    a trace whose facts are known already, and they; they count while the case holds that trace. `memo`: what rules
+    work out together.
     """
 
     reading: Reading
@@ -52,7 +56,9 @@ class Case:
     runner: Runner | None = None
     other: Trace | None = None
     rounded_to: int | None = None
-    measured: tuple[TrackFacts, ...] | None = None
+    measured: tuple[Trace, tuple[TrackFacts, ...]] | None = None
+    previous: States | None = None
+    named_initial: Mapping[tuple[int, Direction], Array] | None = None
     memo: dict[str, Any] = field(default_factory=dict, init=False)
 
     @property
@@ -62,7 +68,9 @@ class Case:
     @cached_property
     def facts(self) -> tuple[TrackFacts, ...]:
         """The facts of every track whose outputs and final state were recorded."""
-        return measure_all(self.trace, self.tolerance) if self.measured is None else self.measured
+        if self.measured is not None and self.measured[0] is self.trace:
+            return self.measured[1]
+        return measure_all(self.trace, self.tolerance)
 
     def has(self, need: str) -> bool:
         """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
@@ -108,7 +116,7 @@ class Case:
 
     def with_trace(self, trace: Trace) -> Case:
         """The same case with another trace; its facts are measured anew."""
-        return replace(self, reading=replace(self.reading, trace=trace), measured=None)
+        return replace(self, reading=replace(self.reading, trace=trace))
 
     def with_tracks(self, change: Callable[[Track], Track]) -> Case:
         """The same case with every track changed: how rules plant their mistake."""

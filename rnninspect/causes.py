@@ -38,14 +38,15 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
     proposals: list[Proposal] = []
     skipped: list[NotChecked] = []
     for rule in rules.values():
-        missing = [need for need in rule.needs if not case.has(need)]
+        missing = rule.missing(case)
         if missing:
             skipped.append(NotChecked(rule.name, f"needs {' and '.join(missing)}"))
         else:
             proposals.extend(rule.check(case))
     proposals = _united(proposals)
     off = frozenset(place for facts in case.facts for place in places(facts, facts.off))
-    causes = _cover(off, [p for p in proposals if p.kind == "state"])
+    zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
+    causes = _cover(off, zero, [p for p in proposals if p.kind == "state"])
     kept = causes + [p for p in proposals if p.kind != "state"]
     kept = _without_symptoms(kept, rules)
     left = off - frozenset().union(*(p.places for p in causes))
@@ -67,19 +68,20 @@ def _united(proposals: list[Proposal]) -> list[Proposal]:
     return list(united.values())
 
 
-def _cover(off: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
-    """Greedy set cover of the places that are off, strongest evidence first among equals."""
+def _cover(off: frozenset[Place], zero: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
+    """Greedy set cover of the places that are off, strongest evidence first among equals.
+
+    States of all zeros (`zero`) equal any zeroed step, so they count only where nothing else tells two causes apart.
+    """
     chosen: list[Proposal] = []
     left = off
     while left:
-        gains = [(len(p.places & left), p.strength, p) for p in proposals]
-        best = max(gains, key=lambda g: (g[0], g[1]), default=None)
-        if best is None or best[0] == 0:
+        useful = [p for p in proposals if p.places & left]
+        if not useful:
             break
-        gain, strength, proposal = best
-        equals = [
-            p.rule for g, s, p in gains if g == gain and s == strength and p.places & left == proposal.places & left
-        ]
+        gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
+        gain, proposal = max(gains, key=lambda g: g[0])
+        equals = [p.rule for g, p in gains if g == gain and p.places & left == proposal.places & left]
         others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *equals) if r != proposal.rule))
         chosen.append(replace(proposal, alternatives=others[:2]))
         left -= proposal.places

@@ -69,6 +69,10 @@ class Rule:
     compares: bool = False
     threads: tuple[Thread, ...] = ()
 
+    def missing(self, case: Case) -> list[str]:
+        """The evidence that it needs and the case does not hold."""
+        return [need for need in self.needs if not case.has(need)]
+
     def check(self, case: Case) -> Iterable[Proposal]:
         """The causes that this rule sees in the case; each reconstructs what it explains."""
         raise NotImplementedError

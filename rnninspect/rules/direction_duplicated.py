@@ -44,14 +44,12 @@ class DirectionDuplicated(Rule):
             if len(pair) != 2 or pair[0].final.shape != pair[1].final.shape:
                 continue
             equal = np.asarray(same(pair[0].final, pair[1].final).all(-1)) & ~pair[0].final_zero
-            seen = [Seen(f, f.off & equal) for f in pair]
-            if equal[pair[0].off | pair[1].off].all():
-                yield from proposal(
-                    self,
-                    seen,
-                    "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
-                    strength=5,
-                )
+            yield from proposal(
+                self,
+                [Seen(f, f.off & equal) for f in pair],
+                "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
+                strength=5,
+            )
 
     def plant(self, case: Case) -> Case:
         if case.trace.directions != 2:

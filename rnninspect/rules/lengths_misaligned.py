@@ -36,13 +36,16 @@ class LengthsMisaligned(Rule):
             used = _lengths_used(facts)
             if used is None:
                 continue
+            rows = facts.off & facts.equals(np.asarray(used) - 1)
+            offsets = (np.asarray(used) - facts.ends)[rows & ~facts.final_zero]
+            several = np.unique(offsets).size > 1  # one offset alone is another mistake's
             yield from proposal(
                 self,
-                [Seen(facts, facts.off & facts.equals(np.asarray(used) - 1))],
+                [Seen(facts, rows)],
                 f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
-                strength=1 if (facts.off & ~facts.final_zero).sum() > 1 else -1,
+                strength=-1 if not several else 0 if -1 in used else 1,
             )
 
     def plant(self, case: Case) -> Case:

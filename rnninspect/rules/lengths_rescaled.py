@@ -46,11 +46,11 @@ class LengthsRescaled(Rule):
                 continue
             yield from proposal(
                 self,
-                [Seen(facts, facts.off & facts.equals(used - 1))],
+                [Seen(facts, facts.equals(used - 1))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
                 "the lengths belong to a time axis of another scale",
                 evidence={"ratio": str(ratio)},
-                strength=1,
+                strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
 
     def plant(self, case: Case) -> Case:

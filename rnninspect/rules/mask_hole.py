@@ -70,8 +70,8 @@ class MaskHole(Rule):
             raise CannotPlant("needs inputs and lengths")
         mask = case.trace.mask.copy()
         row = int(np.argmax(mask.sum(1)))
-        if mask[row].sum() < 3:
-            raise CannotPlant("needs a row of three or more steps")
+        if mask[row].sum() < 3 or case.trace.padding == "computed":
+            raise CannotPlant("needs a row of three or more steps, and masked outputs that are not computed")
         mask[row, 1] = False
         ran = case.run(replace(case.batch, mask=mask, mask_given=True))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))

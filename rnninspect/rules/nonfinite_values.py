@@ -49,8 +49,8 @@ class NonfiniteValues(Rule):
             )
 
     def plant(self, case: Case) -> Case:
-        if case.batch is None or case.batch.inputs.dtype.kind != "f":
-            raise CannotPlant("needs inputs of a floating type")
+        if case.batch is None or case.batch.inputs.dtype.kind != "f" or not case.batch.mask.any():
+            raise CannotPlant("needs inputs of a floating type, and a real step")
         inputs = case.batch.inputs.copy()
         row = int(np.argmax(case.batch.mask.sum(1)))
         inputs[row, int(np.flatnonzero(case.batch.mask[row])[-1])] = np.nan

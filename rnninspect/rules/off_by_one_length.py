@@ -83,7 +83,7 @@ def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
     """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return []
-    telling = facts.off & ~facts.uniform & ~facts.final_zero
+    telling = facts.off & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
     votes: Counter[int] = Counter()
     for b in np.flatnonzero(telling):
         votes.update((np.flatnonzero(facts.equal[b]) - (facts.ends[b] - 1)).tolist())
@@ -92,7 +92,7 @@ def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
         at = _rows_at(facts, offset)
         steps = facts.ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
-        contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform
+        contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform & facts.equal.any(1)
         if (at | ~telling).all() and not contradicts.any():
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]

@@ -11,7 +11,7 @@ from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
-from rnninspect.trace import Array, Bools, Track
+from rnninspect.trace import Bools, Track
 
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
 
@@ -75,22 +75,25 @@ class OutputDropout(Rule):
 
 
 def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
-    """The one factor > 1 that every kept unit has, and the rows that it explains."""
+    """The one factor > 1 that every kept unit has, and the rows that it explains.
+
+    Rows vote with their own middle ratio, so that another mistake in other rows does not hide it.
+    """
     rows = facts.expected >= 0
     outputs = np.asarray(facts.outputs[np.arange(rows.size), np.maximum(facts.expected, 0)], dtype=np.float64)
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
-    if kept.sum() < 2:
-        return None, rows
-    ratios: Array = outputs[kept] / final[kept]
-    scale = float(np.median(ratios))
-    if not np.isfinite(scale) or scale <= 1 + CLOSE:
-        return None, rows
-    fits = (outputs == 0) | (np.abs(outputs - scale * final) <= CLOSE * scale * np.abs(final))
-    explained = rows & fits.all(1)
-    dropped = ((outputs == 0) & (final != 0))[explained].any()
-    several = explained[facts.off].all() or (explained & facts.off).sum() > 1
-    return (scale, explained) if dropped and several else (None, rows)
+    best, most = None, rows & False
+    for b in np.flatnonzero(kept.any(1)):
+        scale = float(np.median(outputs[b, kept[b]] / final[b, kept[b]]))
+        if not np.isfinite(scale) or scale <= 1 + CLOSE:
+            continue
+        fits = (outputs == 0) | (np.abs(outputs - scale * final) <= CLOSE * scale * np.abs(final))
+        explained = rows & facts.off & fits.all(1)
+        if explained.sum() > most.sum():
+            best, most = scale, explained
+    dropped = ((outputs == 0) & (final != 0))[most].any()
+    return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
 
 
 RULE = OutputDropout()

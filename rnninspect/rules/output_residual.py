@@ -47,7 +47,7 @@ class OutputResidual(Rule):
             if facts.track.order == "reversed":
                 inputs = inputs[:, ::-1]
             rows = facts.off & _adds_up(facts, inputs)
-            if rows.any() and rows[facts.off].all():
+            if rows.sum() > 1 or (rows.any() and rows[facts.off].all()):
                 yield from proposal(
                     self,
                     [Seen(facts, rows)],

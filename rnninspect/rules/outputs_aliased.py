@@ -36,7 +36,7 @@ class OutputsAliased(Rule):
         seen = []
         for facts in case.facts:
             long = facts.mask.sum(1) > 1
-            alike = facts.uniform & ~facts.final_zero & varies
+            alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies
             if long.any() and alike[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"

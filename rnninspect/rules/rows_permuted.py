@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.matching import equal_at, step_keys
+from rnninspect.matching import same, step_keys
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import Array, Bools, Ints, Track
 
@@ -23,6 +23,7 @@ class RowsPermuted(Rule):
     )
     fix = "restore_order"
     needs = ("outputs", "lengths")
+    implies = ("zero-length-row",)
     threads = (
         Thread(
             "https://github.com/Lizhen0628/text_classification/issues/12",
@@ -42,8 +43,7 @@ class RowsPermuted(Rule):
         for permutation in (True, False):
             seen, order = [], []
             for facts in case.facts:
-                source = _sources(facts)
-                rows = facts.off & (source >= 0) & ~facts.final_zero
+                source, rows = _sources(facts, case.trace.zero_length == "wrap")
                 if rows.any() and _is_permutation(source, rows) == permutation:
                     seen.append(Seen(facts, rows))
                     order = source.tolist()
@@ -75,24 +75,34 @@ class RowsPermuted(Rule):
         return case.with_tracks(permuted)
 
 
-def _sources(facts: TrackFacts) -> Ints:
-    """`[B]`: the row whose final step each state is, each row once as far as they allow it; -1 where it is none."""
-    usable = np.flatnonzero(facts.expected >= 0)
-    source = np.where(facts.at_expected | (facts.expected < 0), np.arange(facts.expected.size), -1)
-    off = np.flatnonzero(facts.off)
-    if off.size:
-        ends = facts.outputs[usable, facts.expected[usable]]
+def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
+    """`[B]`: the row whose right final state each state is, each row once as far as they allow it (-1: none), and the
+    rows that hold another row's. A row of all zeros tells nothing where no permutation needs it."""
+    right = _right(facts, wrap)
+    astray = facts.off | ((facts.expected < 0) & ~same(facts.final, right).all(-1))
+    source = np.where(astray, -1, np.arange(astray.size))
+    rows = np.flatnonzero(astray)
+    if facts.off.any():
         by_key: dict[int, list[int]] = {}
-        for row, key in zip(usable.tolist(), step_keys(ends).tolist(), strict=True):
+        for row, key in enumerate(step_keys(right).tolist()):
             by_key.setdefault(key, []).append(row)
         taken = set(source[source >= 0].tolist())
-        for b, key in zip(off.tolist(), step_keys(np.asarray(facts.final)[off]).tolist(), strict=True):
+        for b, key in zip(rows.tolist(), step_keys(np.asarray(facts.final)[rows]).tolist(), strict=True):
             alike = by_key.get(key, [])
             source[b] = next((r for r in alike if r not in taken), alike[0] if alike else -1)
             taken.add(int(source[b]))
-    real = equal_at(facts.outputs, facts.final, np.maximum(source, 0), facts.expected[np.maximum(source, 0)])
-    source[facts.off & ~real] = -1
-    return source.astype(np.int64)
+    source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
+    found = astray & (source >= 0)
+    return source.astype(np.int64), found if _is_permutation(source, found) else found & ~facts.final_zero
+
+
+def _right(facts: TrackFacts, wrap: bool) -> Array:
+    """`[B, H]`: what each row ought to end in; an empty row in its initial state, or in its last step (`wrap`)."""
+    right = np.array(facts.outputs[np.arange(facts.expected.size), facts.expected])  # -1 is the last step
+    empty = facts.expected < 0
+    if not wrap:
+        right[empty] = 0 if facts.track.initial is None else facts.track.initial[empty]
+    return right
 
 
 def _is_permutation(source: Ints, rows: Bools) -> bool:

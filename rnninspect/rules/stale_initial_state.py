@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
+from rnninspect.rules._chunks import not_gone_on
 from rnninspect.rules._conversions import mended
 from rnninspect.rules._forcing import follows_from_step_one
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
@@ -39,7 +40,15 @@ class StaleInitialState(Rule):
         ),
     )
 
+    def missing(self, case: Case) -> list[str]:
+        """Where the chunk before is given and the dump names its initial state, the two are enough."""
+        return [] if case.previous is not None and case.named_initial is not None else super().missing(case)
+
     def check(self, case: Case) -> Iterable[Proposal]:
+        if case.previous is not None:
+            for gone_on, words in not_gone_on(case):
+                yield from proposal(self, [gone_on], f"{{rows}}: {words}", kind="fact")
+            return
         if any(t.initial is not None for t in case.trace.tracks) or mended(case) is not None:
             return
         seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
