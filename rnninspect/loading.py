@@ -99,7 +99,9 @@ def read_initial_states(
     weights: Weights,
     rows: int,
 ) -> Initial | None:
-    """Initial states by layer and direction: `given` (h, or (h, c)), else those in the arrays, else None."""
+    """Initial states by layer and direction: `given` (h, (h, c), or such a mapping), or those in the arrays, or None."""
+    if isinstance(given, Mapping):
+        return dict(given)
     if given is not None:
         pair = given if isinstance(given, (tuple, list)) and np.ndim(given[0]) >= 2 else (given, None)
         slots = [Slot("initial_h", "initial state", np.asarray(pair[0]))]

@@ -86,8 +86,8 @@ class LayerWeights:
 class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 
-    `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the one
-    below.
+    `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
+    two directions below it.
     """
 
     spec: CellSpec

@@ -51,6 +51,7 @@ ROOMS = [
     "loading",
     "cases",
     "layerfile",
+    "previous",
     "handed",
     "reports",
     "convert",

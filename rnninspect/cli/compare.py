@@ -23,6 +23,7 @@ from rnninspect.cli import inputs, options, output
 @click.option(
     "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
 )
+@options.previous_option
 @options.weights_options
 @options.layer_options
 @options.cell_options
@@ -57,6 +58,8 @@ def command(dump: str | None, **given: Any) -> int:
     )
     if layer is not None:
         case = replace(case, weights=layer.weights)
+    if given["previous"]:
+        case = inputs.with_previous(case, given["previous"], said, given["quiet"])
     if given["against"]:
         case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])

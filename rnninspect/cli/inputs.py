@@ -18,6 +18,7 @@ from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, Use
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.layerfile import LayerFile, read_layer
+from rnninspect.previous import ended_in, going_on
 from rnninspect.trace import Array
 
 # Options that state the layer, by the names that `api.statement` takes.
@@ -216,6 +217,23 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
         if set(by_end) != {"h", "c"}:
             raise UserError(f"it holds {', '.join(named)}; needed: one array, or h and c")
         return by_end["h"], by_end["c"]
+
+
+def start(options: Mapping[str, Any], arrays: Mapping[str, Array], said: Statement, convention: str) -> Any:
+    """The state that --initial-state or --previous names, or None."""
+    value = options["previous"]
+    if value is None:
+        return initial_state(options["initial_state"], arrays)
+    if options["initial_state"] is not None:
+        raise UserError("--initial-state and --previous both say where the run starts; state one")
+    with about("--previous", value):
+        return ended_in(read(value, options["quiet"]), said, convention)
+
+
+def with_previous(case: Case, value: str, said: Statement, quiet: bool) -> Case:
+    """The case as one that goes on from where the dump of the chunk before ended."""
+    with about("--previous", value):
+        return going_on(case, ended_in(read(value, quiet), said, case.convention.name))
 
 
 def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], quiet: bool) -> None:

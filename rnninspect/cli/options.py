@@ -118,6 +118,10 @@ weights_options = _stack(
     ),
 )
 
+previous_option = click.option(
+    "--previous", type=TEXT, metavar="DUMP", help="The chunk before: this run goes on from the state it ended in."
+)
+
 report_options = _stack(
     click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
     click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),

@@ -28,6 +28,7 @@ from rnninspect.cli import inputs, options, output
 @click.option(
     "--save", type=options.TEXT, metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone."
 )
+@options.previous_option
 @options.weights_options
 @options.layer_options
 @options.cell_options
@@ -65,7 +66,7 @@ def command(batch: str | None, **given: Any) -> int:
         convention,
         weights=layer.weights if layer else None,
         stated=stated,
-        initial_state=inputs.initial_state(given["initial_state"], read.arrays),
+        initial_state=inputs.start(given, read.arrays, said, convention),
         options=cases.RunOptions(
             given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
         ),

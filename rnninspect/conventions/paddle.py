@@ -16,7 +16,7 @@ from rnninspect.conventions.base import Facts, Role, Slot, Statement
 from rnninspect.conventions.layers import DumpNames, refuse
 from rnninspect.conventions.lists import place_lists
 from rnninspect.conventions.rows import RowConvention, RowNames
-from rnninspect.trace import Array, Trace
+from rnninspect.trace import Array, PaddingPolicy, Trace
 from rnninspect.weights import Cell, CellSpec, Weights
 
 _CELL = re.compile(r"(?P<before>.*\.)?(?P<layer>\d+)\.cell(?:_(?P<direction>fw|bw))?\.(?P<part>\w+)")
@@ -97,6 +97,12 @@ class Paddle(RowConvention):
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
+
+    def padding_for(self, statement: Statement) -> PaddingPolicy:
+        """A layer with a projection is run cell by cell, as `nn.RNN(cell)` is, and leaves what it computed."""
+        if statement.padding is None and statement.attributes.get("num_proj"):
+            return "computed"
+        return super().padding_for(statement)
 
     def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
         return place_lists(slots, statement)
