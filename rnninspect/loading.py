@@ -99,7 +99,7 @@ def read_initial_states(
     weights: Weights,
     rows: int,
 ) -> Initial | None:
-    """Initial states by layer and direction: `given` (h, (h, c), or such a mapping), or those in the arrays, or None."""
+    """Initial states by layer and direction: `given` (h, (h, c), a mapping), or those in the arrays, or None."""
     if isinstance(given, Mapping):
         return dict(given)
     if given is not None:
