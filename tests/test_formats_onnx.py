@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnninspect import conventions
+from rnninspect.conventions.base import Statement
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import read_arrays
 
@@ -53,6 +55,9 @@ def test_inputs_by_place_and_attributes(tmp_path: Path) -> None:
     assert list(read.arrays) == [f"enc/rnn.{role}" for role in ("W", "R", "sequence_lens", "initial_h", "P")]
     assert np.array_equal(read.arrays["enc/rnn.P"], P)
     assert np.array_equal(read.arrays["enc/rnn.sequence_lens"], states["n"])
+    assert read.notes == ("the model stores states: enc/rnn.initial_h; a run takes them only through --initial-state",)
+    weights = conventions.get("onnx").read_weights(read.arrays, Statement())
+    assert (weights.depth, weights.names) == (1, ("enc.rnn",))
     assert read.attributes == {
         "enc/rnn.hidden_size": 3,
         "enc/rnn.direction": "reverse",
@@ -125,6 +130,10 @@ def test_a_graph_without_recurrence_lists_what_it_holds(tmp_path: Path) -> None:
     ]
     with pytest.raises(UnreadableError, match=re.escape("no LSTM, GRU or RNN node in this graph; it holds LSTM, Relu")):
         read_arrays(saved(graph(nodes), tmp_path))
+    path = saved(graph([lstm()]), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"LSTM", b"\xff\n\x1bM"))  # protobuf hands such text on as bytes
+    with pytest.raises(UnreadableError, match=r"it holds b'\\xff\\n\\x1bM'$"):
+        read_arrays(path)
     with pytest.raises(UnreadableError, match="it holds no nodes at all"):
         read_arrays(saved(graph([]), tmp_path))
 

@@ -27,6 +27,7 @@ ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX write
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
 _PEEPHOLES = (0, 2, 1)  # P holds i, o, f; canonical is i, f, o
 _NODE = r"(?:(?P<name>[^.]+)\.)?"
+_GIVEN = re.compile(r"(.*[./])?(sequence_lens|initial_[hc])")  # of a node too, but no weights
 
 
 class Onnx(ScopedConvention):
@@ -124,7 +125,8 @@ class Onnx(ScopedConvention):
 
     def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
         """One scope a direction: axis 0 of every array."""
-        nodes = [scope for scope in super().scopes(arrays, statement) if {"W", "R"} & set(scope.arrays)]
+        weights = {name: array for name, array in arrays.items() if not _GIVEN.fullmatch(name)}
+        nodes = [scope for scope in super().scopes(weights, statement) if {"W", "R"} & set(scope.arrays)]
         return tuple(one for node in nodes for one in _directions(node))
 
     def cell_of(self, scope: Scope) -> Cell | None:

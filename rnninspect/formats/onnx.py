@@ -13,7 +13,7 @@ import numpy as np
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
-from rnninspect.formats.tree import gather, shorten
+from rnninspect.formats.tree import gather, shorten, shown
 from rnninspect.trace import Array
 
 NAME = "onnx"
@@ -25,6 +25,7 @@ SUMMARY = "the LSTM, GRU and RNN nodes of a graph: their weights and attributes"
 _COMMON = ("X", "W", "R", "B", "sequence_lens", "initial_h")
 INPUTS = {"LSTM": (*_COMMON, "initial_c", "P"), "GRU": _COMMON, "RNN": _COMMON}
 NEEDED = ("W", "R", "B", "P")
+STATES = ("initial_h", "initial_c")
 
 Values = Mapping[str, Any]  # a value's name -> its TensorProto, Constant node, or None where the graph computes it
 
@@ -68,14 +69,16 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
                 array = _array(node, role, value, folder, name)
                 if array is not None:
                     arrays[f"{node.name}.{role}"] = array
-        seen = sorted({node.op_type for node in _all_nodes(model.graph)})
+        seen = sorted({str(node.op_type) for node in _all_nodes(model.graph)})
     if not arrays:
         raise UnreadableError(
             f"{name}: no LSTM, GRU or RNN node in this graph; it holds {shorten(seen) or 'no nodes at all'}"
         )
     dtypes = {key: "bfloat16" for key, array in arrays.items() if array.dtype.name == "bfloat16"}
     found = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
-    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes)
+    kept = [key for key in arrays if key.rpartition(".")[2] in STATES]
+    note = f"the model stores states: {shorten(kept)}; a run takes them only through --initial-state" if kept else ""
+    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes, notes=(note,))
 
 
 def _nodes(graph: Any, values: Values) -> Iterator[tuple[Any, Values]]:
@@ -138,7 +141,7 @@ def _array(node: _Node, role: str, value: str, folder: str, source: str) -> Arra
         if role not in NEEDED:
             return None
         raise UnreadableError(
-            f"{source}: {role} of node {node.name} ({value}) is computed in the graph, not stored in it; "
+            f"{source}: {role} of node {shown(node.name)} ({shown(value)}) is computed in the graph, not stored in it; "
             "export with constant folding, or fold it (onnxsim)"
         )
     if hasattr(held, "op_type"):
@@ -150,7 +153,8 @@ def _array(node: _Node, role: str, value: str, folder: str, source: str) -> Arra
             raise
         where = {entry.key: entry.value for entry in held.external_data}.get("location", "?")
         raise UnreadableError(
-            f"{source}: {role} of node {node.name} lies in {where!r}, which must stand beside the model and be whole"
+            f"{source}: {role} of node {shown(node.name)} lies in {where!r}, which must stand beside the model "
+            "and be whole"
         ) from None
     return array
 

@@ -44,6 +44,7 @@ def gather(
     *,
     dtypes: Mapping[str, str] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> NamedArrays:
     """The leaves that are arrays or numbers; the others are left out, and a note says which (None is not worth one).
 
@@ -54,7 +55,7 @@ def gather(
     others: list[str] = []
     for name, value in found:
         if name in arrays:
-            raise UnreadableError(f"{source}: two arrays are called {shorten([name])}; rename one")
+            raise UnreadableError(f"{source}: two arrays are called {shown(name)}; rename one")
         if isinstance(value, (np.ndarray, np.generic, Number, list, tuple)):
             arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
         elif value is not None:
@@ -62,13 +63,22 @@ def gather(
     left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
-    notes = tuple(note for note in (note_widened(dtypes or {}), left) if note)
-    return NamedArrays(arrays, source, format, attributes or {}, notes, dtypes or {})
+    said = tuple(note for note in (note_widened(dtypes or {}), left, *notes) if note)
+    return NamedArrays(arrays, source, format, attributes or {}, said, dtypes or {})
 
 
-def shorten(names: Iterable[str]) -> str:
+def shown(name: object) -> str:
+    """A name from a file as one line of printable text.
+
+    >>> shown("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+
+
+def shorten(names: Iterable[object]) -> str:
     """At most SHOWN names, printable, and how many more there are."""
-    listed = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) for name in names]
+    listed = [shown(name) for name in names]
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more
 
