@@ -16,10 +16,12 @@ from rnninspect.facts import TrackFacts
 from rnninspect.rules._conversions import disagreement, largest, mended, small, tolerance
 from rnninspect.rules._forcing import forced, weights_of
 from rnninspect.rules._least_squares import levenberg
+from rnninspect.rules._openings import longest, opening
 from rnninspect.trace import Array
 from rnninspect.weights import GATES, LayerWeights
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
+FIT_ROWS = 16  # rows whose first steps are fitted to; the fit is confirmed on all
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted
         facts = next((f for f in case.facts if f.track.direction == own.direction), None)
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
-        vectors = levenberg(_residuals(case, facts, own, slots), len(slots), own.cell_units)
+        few = opening(case, facts, longest(facts, FIT_ROWS))
+        vectors = levenberg(_residuals(*few, own, slots), len(slots), own.cell_units)
         layers.append(_with(own, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
     changed = replace(case, weights=replace(weights, layers=tuple(layers)))

@@ -16,8 +16,11 @@ from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.rules._conversions import disagreement, tolerance
 from rnninspect.rules._least_squares import levenberg
-from rnninspect.trace import Array, Bools, Trace, Track
+from rnninspect.rules._openings import longest, opening
+from rnninspect.trace import Array, Bools, Ints, Trace, Track
 from rnninspect.weights import LayerWeights, Weights
+
+FEW = 4  # rows that are looked at before all are
 
 
 def weights_of(case: Case) -> Weights:
@@ -101,33 +104,61 @@ def follows_from_step_one(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         reference = case.reference.track(0, facts.track.direction)
         assert reference is not None
         assert reference.outputs is not None
-        first = np.maximum(facts.ends - 1, 0) if facts.track.direction == "backward" else np.zeros_like(facts.ends)
+        first = _first(facts)
         rows = np.arange(first.size)
         ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
         starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.mask.sum(1) >= fewest)
-        later = facts.mask.copy()
-        later[rows, first] = False
-        error = _later_error(case, facts, own, later)
-        follows = np.asarray(starts_off & ((error * later[..., None]).max((1, 2)) <= 10 * limit))
+        if not starts_off.any():
+            continue
+        few = longest(replace(facts, mask=facts.mask & starts_off[:, None]), FEW)
+        few = few[starts_off[few]]
+        if not (_later_error(*opening(case, facts, few), own) <= 10 * limit).all():
+            continue  # a few rows tell that the later steps do not follow, and that is the end of it
+        follows = starts_off & (_later_error(case, facts, own) <= 10 * limit)
         if follows.any() and follows[starts_off].all():
             yield facts, follows
 
 
-def _later_error(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools) -> Array:
-    """`[B, T, H]`: how far the steps after the first are from what the step before gives."""
+def _first(facts: TrackFacts) -> Ints:
+    """`[B]`: the step that each row reads first."""
+    return np.maximum(facts.ends - 1, 0) if facts.track.direction == "backward" else np.zeros_like(facts.ends)
+
+
+def _later_error(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+    """`[B]`: how far the steps after the first are at most from what the step before gives.
+
+    Of an LSTM the cell state that a row has after its first step is fitted on the steps of its opening.
+    """
     target = facts.outputs.astype(np.float64)
-    if weights_of(case).spec.cell != "lstm":
-        return np.abs(forced(case, facts)(own) - target)
+    later = facts.mask.copy()
+    later[np.arange(len(later)), _first(facts)] = False
+    if weights_of(case).spec.cell == "lstm":
+        cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), own)
+        error = np.abs(_after_first(case, facts, own, later, cell) - target)
+    else:
+        error = np.abs(forced(case, facts)(own) - target)
+    found: Array = (error * later[..., None]).max((1, 2))
+    return found
+
+
+def _fitted_cell(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+    """`[B, H]`: the cell states after each row's first step from which its later steps follow best."""
+    target, later = facts.outputs.astype(np.float64), facts.mask.copy()
+    later[np.arange(len(later)), _first(facts)] = False
+    shape = target[:, 0].shape
+
+    def residuals(cell: Array) -> Array:
+        gap = (_after_first(case, facts, own, later, cell.reshape(shape)) - target) * later[..., None]
+        return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
+
+    return levenberg(residuals, 1, shape[0] * shape[1]).reshape(shape)
+
+
+def _after_first(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools, cell: Array) -> Array:
+    """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`."""
     assert case.batch is not None
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
     fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
     kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
     fed_own = replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
-    state = np.zeros(target[:, 0].shape)
-
-    def residuals(cell: Array) -> Array:
-        gap = (plain_outputs(case, fed, fed_own, state, cell.reshape(state.shape)) - target) * later[..., None]
-        return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
-
-    cell = levenberg(residuals, 1, state.size)
-    return np.abs(plain_outputs(case, fed, fed_own, state, cell.reshape(state.shape)) - target)
+    return plain_outputs(case, fed, fed_own, np.zeros_like(cell), cell)

@@ -9,6 +9,7 @@ import numpy as np
 from rnninspect.trace import Array
 
 ROUNDS = 40  # of a fit; each costs one run a parameter
+ENOUGH = 1e-6  # a step that lowers the residuals by a smaller share is the last that is worth its runs
 
 
 def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Array:
@@ -21,6 +22,7 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Ar
     error = residuals(best)
     cost = (error**2).sum(0)
     damping = np.full(units, 1e-3)
+    settled = np.zeros(units, dtype=np.bool_)
     nudge = 1e-6
     for _ in range(ROUNDS):
         slopes = np.stack([(residuals(best + nudge * np.eye(count)[i][:, None]) - error) / nudge for i in range(count)])
@@ -36,8 +38,8 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Ar
         best = np.where(better, best + step, best)
         error = np.where(better, trial, error)
         damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-12, 1e9)
-        done = np.abs(np.where(better, cost - trial_cost, 0)).max() <= 1e-18 and not better.any()
+        settled |= better & (cost - trial_cost <= ENOUGH * cost)
         cost = np.minimum(cost, trial_cost)
-        if (done and (damping > 1e6).all()) or cost.max() < 1e-22:
+        if (settled | (damping > 1e6) | (cost < 1e-22)).all():
             break
     return best
