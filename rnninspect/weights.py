@@ -18,6 +18,18 @@ Cell = Literal["lstm", "gru", "rnn"]
 # What a layer reads of the two directions below it: both, side by side or merged (Keras `merge_mode`), or its own alone
 # (cells stacked within a direction: TensorFlow's MultiRNNCell, Keras' RNN of several cells).
 Between = Literal["concat", "sum", "mul", "ave", "apart"]
+# One step, x the inputs, h and c the states before, * elementwise; sigma and act are the cell's activations.
+EQUATIONS: dict[str, str] = {
+    "lstm": (
+        "i, f, o = sigma(x W + h U + b); g = act(x W + h U + b); c' = f * c + i * g; h' = o * act(c'). Peepholes add "
+        "p * c to i and f and p * c' to o; a projection makes h' = (o * act(c')) R"
+    ),
+    "gru": (
+        "r, z = sigma(x W + h U + b); n = act(x W + b + r * (h U + b')), or act(x W + (r * h) U + b) where it resets "
+        "before the product; h' = (1 - z) * n + z * h"
+    ),
+    "rnn": "h' = act(x W + h U + b)",
+}
 GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("n",)}
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from logical import directions_of, logical_weights
+from oracles import random_stack, run_stack
 
 from rnninspect import conventions
+from rnninspect import convert as convert_module
+from rnninspect.cli import call
 from rnninspect.conventions.base import Statement
-from rnninspect.convert import attributes, convert, largest_difference
+from rnninspect.convert import attributes, convert, largest_difference, move
 from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.formats.base import NamedArrays
 from rnninspect.weights import CellSpec, Weights
 
 NAMES = ["tf1", "flax", "haiku", "keras", "mxnet", "onnx", "paddle", "torch"]
@@ -116,3 +124,106 @@ def test_a_wrong_copy_is_measured() -> None:
     assert largest_difference(weights, wrong, "torch") > 1e-3
     other = replace(weights, spec=replace(weights.spec, forget_bias=1.0))
     assert largest_difference(other, arrays, "torch") > 1e-3
+
+
+def test_parts_without_an_effect_do_not_bind() -> None:
+    """Peepholes of zeros and the clip of a projection that is not there are left behind; real ones are not."""
+    lstm = logical_weights(CellSpec("lstm", proj_clip=1.0), peepholes=True)
+    idle = replace(lstm, layers=tuple(replace(w, peepholes=0 * w.peepholes) for w in lstm.layers))  # type: ignore[operator]
+    assert largest_difference(idle, convert(idle, "torch"), "torch") < 1e-12
+    with pytest.raises(UserError, match="peepholes"):
+        convert(lstm, "torch")
+
+
+JOINED = {"concat": NAMES, "apart": ["tf1", "keras"], "sum": ["keras"], "mul": ["keras"], "ave": ["keras"]}
+
+
+@pytest.mark.parametrize("between", list(JOINED))
+@pytest.mark.parametrize("to", NAMES)
+def test_a_stack_goes_only_where_its_layers_are_joined_alike(to: str, between: Any) -> None:
+    """Cells stacked within a direction, layers that read a sum: they go to frameworks that have them; else why not."""
+    weights = random_stack(
+        np.random.default_rng(0), CellSpec(), 2, 3, layers=2, directions=directions_of(2), between=between
+    )
+    weights = replace(weights, convention="tf1" if between == "apart" else "keras")
+    if to not in JOINED[between]:
+        with pytest.raises(UserError, match=r"cells within each direction|layer that reads the"):
+            convert(weights, to)
+        return
+    moved = move(weights, to)
+    assert moved.convention.read_weights(moved.arrays, moved.statement).between == between
+    assert moved.difference < 1e-6
+
+
+def run(*arguments: str) -> int:
+    return call(["convert", *arguments, "-q"])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json", ".pt", ".safetensors", ".h5", ".msgpack"])
+@pytest.mark.parametrize("to", NAMES)
+def test_every_framework_in_every_format(
+    to: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command writes the layer, reads it back, and says what it moved and how far the two are apart."""
+    spec = CellSpec("lstm", forget_bias=1.0)
+    arrays = conventions.get("tf1").write_weights(logical_weights(spec, 2, directions_of(2)))
+    np.savez(tmp_path / "layer.npz", **{k: a.astype(np.float32) for k, a in arrays.items()})  # type: ignore[arg-type]
+    target = tmp_path / f"moved{suffix}"
+    assert run(str(tmp_path / "layer.npz"), "--to", to, "-o", str(target)) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"tf1 -> {to}: gates i j f o")
+    moved_in = to not in ("tf1", "haiku")
+    assert ("forget bias 1 at run time moved into the bias" in first) == moved_in
+    found = re.fullmatch(r"largest difference on random inputs: (\S+) \(.*read back\)", last)
+    assert found is not None
+    assert float(found[1]) < 2e-6
+    again = tmp_path / "again.npz"
+    assert run(str(target), "--from", to, "--to", "tf1", "-o", str(again), "--bidirectional") == 0
+    with np.load(again) as back:
+        assert set(back) == set(arrays)
+        assert all(np.allclose(back[name], arrays[name], rtol=0, atol=1e-6) for name in arrays)
+
+
+def test_torch_itself_takes_what_was_written(tmp_path: Path) -> None:
+    """A Keras layer moved into torch loads into `nn.GRU` and computes what Keras' equations give."""
+    weights = logical_weights(CellSpec("gru"), 2, directions_of(2), two_biases=True)
+    np.savez(tmp_path / "k.npz", **conventions.get("keras").write_weights(weights))  # type: ignore[arg-type]
+    assert run(str(tmp_path / "k.npz"), "--to", "torch", "-o", str(tmp_path / "t.pt")) == 0
+    layer = torch.nn.GRU(2, 3, num_layers=2, bidirectional=True, batch_first=True, dtype=torch.float64)
+    layer.load_state_dict(torch.load(tmp_path / "t.pt", weights_only=True))
+    inputs = np.random.default_rng(1).normal(size=(3, 5, 2))
+    with torch.no_grad():
+        output, h_n = layer(torch.tensor(inputs))
+    want = run_stack(weights, inputs, np.ones((3, 5), dtype=bool))
+    for i, key in enumerate([(0, "forward"), (0, "backward"), (1, "forward"), (1, "backward")]):
+        np.testing.assert_allclose(h_n[i].numpy(), want[key][1], rtol=0, atol=1e-12)  # type: ignore[index]
+    np.testing.assert_allclose(output[..., :3].numpy(), want[1, "forward"][0], rtol=0, atol=1e-12)
+
+
+def test_what_to_state_is_printed_as_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Attributes that the other framework's defaults do not give come as options; with them the layer is the same."""
+    spec = CellSpec("gru", recurrent_activation="hard_sigmoid")
+    np.savez(tmp_path / "k.npz", **conventions.get("keras").write_weights(logical_weights(spec)))  # type: ignore[arg-type]
+    arguments = [str(tmp_path / "k.npz"), "--to", "onnx", "-o", str(tmp_path / "o.npz")]
+    assert run(*arguments, "--recurrent-activation", "hard_sigmoid") == 0
+    beside = capsys.readouterr().out.splitlines()[1]
+    assert beside == "state beside it: --activations HardSigmoid,Tanh --linear-before-reset 1"
+    options = beside.partition(": ")[2].split()
+    assert run(str(tmp_path / "o.npz"), "--to", "keras", "-o", str(tmp_path / "b.npz"), *options) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "state beside it: --recurrent-activation hard_sigmoid"
+    with np.load(tmp_path / "k.npz") as one, np.load(tmp_path / "b.npz") as other:
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_copy_that_differs_exits_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes back of the file is what is measured: a writer that loses a bias is found out."""
+    weights = logical_weights(CellSpec("lstm"), convention="torch")
+    np.savez(tmp_path / "t.npz", **conventions.get("torch").write_weights(weights))  # type: ignore[arg-type]
+    real = convert_module.read_arrays
+
+    def lossy(path: str) -> NamedArrays:
+        read = real(path)
+        return replace(read, arrays={k: 0 * a if k == "bias" else a for k, a in read.arrays.items()})
+
+    monkeypatch.setattr(convert_module, "read_arrays", lossy)
+    assert run(str(tmp_path / "t.npz"), "--to", "keras", "-o", str(tmp_path / "k.npz")) == 1

@@ -56,6 +56,8 @@ ROOMS = [
     "reports",
     "convert",
     "api",
+    "files",
+    "catalogue",
     "examples",
     "worked",
     "fleet",

@@ -140,14 +140,16 @@ class Facts:
 class Convention:
     """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared.
 
-    `takes`: the cell attributes that its layers have. `activations`: by cell, the ones that may stand for tanh there;
-    a cell that is not listed takes any. `borrows_names`: its variables are named as another framework's, which is the
-    likelier owner of a file. `joins`: what a layer may read of the two directions below it. `fixes`: the code that
-    mends a mistake here, by the concept of the fix.
+    `variables`: what names of weights look like here, for people. `takes`: the cell attributes that its layers have.
+    `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
+    `borrows_names`: its variables are named as another framework's, which is the likelier owner of a file. `joins`:
+    what a layer may read of the two directions below it. `fixes`: the code that mends a mistake here, by the concept of
+    the fix.
     """
 
     name: str
     facts: Facts
+    variables: str
     names: Mapping[Role, tuple[str, ...]] = {}
     padding: PaddingPolicy = "zero"
     bidirectional_padding: PaddingPolicy | None = None

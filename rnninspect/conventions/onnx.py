@@ -26,6 +26,7 @@ from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
 ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
 _PEEPHOLES = (0, 2, 1)  # P holds i, o, f; canonical is i, f, o
+_ACTIVATIONS = frozenset({"activations", "activation_alpha", "activation_beta"})
 _NODE = r"(?:(?P<name>[^.]+)\.)?"
 _GIVEN = re.compile(r"(.*[./])?(sequence_lens|initial_[hc])")  # of a node too, but no weights
 
@@ -35,7 +36,7 @@ class Onnx(ScopedConvention):
     separator = "."
     variables = "W, R, B, P"
     variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
-    takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"})
+    takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"}) | _ACTIVATIONS
     facts = Facts(
         framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",
         outputs="T D B H; layout=1: B T D H",

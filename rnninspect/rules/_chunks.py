@@ -14,6 +14,7 @@ from rnninspect.rules.base import Seen
 from rnninspect.trace import Array, Bools, Trace
 
 NOT_IT = "the state in which the chunk before ended"
+_NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 
 def not_gone_on(case: Case) -> Iterator[tuple[Seen, str]]:
@@ -22,7 +23,7 @@ def not_gone_on(case: Case) -> Iterator[tuple[Seen, str]]:
         key = facts.track.layer, facts.track.direction
         if case.named_initial is not None:
             yield from _named(case, facts, case.named_initial.get(key))
-    if case.named_initial is None and mended(case) is None:
+    if case.named_initial is None:
         yield from _run(case)
 
 
@@ -43,11 +44,14 @@ def _run(case: Case) -> Iterator[tuple[Seen, str]]:
     assert case.batch is not None
     limit = tolerance(case)
     reset = case.with_tracks(lambda track: replace(track, initial=None, initial_cell=None)).run(case.batch)
-    for facts in case.facts:
-        off = _starts_off(facts, case.reference, limit)
-        zero = off & ~_starts_off(facts, reset, limit)
-        for rows, where in ((zero, "it is what they give from zeros"), (off & ~zero, "it started from another state")):
-            yield Seen(facts, rows), f"the first step is not what the weights give from {NOT_IT}; {where}"
+    off = [(facts, _starts_off(facts, case.reference, limit)) for facts in case.facts]
+    zero = [(facts, rows & ~_starts_off(facts, reset, limit)) for facts, rows in off]
+    for facts, rows in zero:
+        yield Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros"
+    other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(off, zero, strict=True)]
+    if any(rows.any() for _, rows in other) and mended(case) is None:
+        for facts, rows in other:
+            yield Seen(facts, rows), f"{_NOT_GIVEN}; it started from another state"
 
 
 def _starts_off(facts: TrackFacts, run: Trace, limit: float) -> Bools:
