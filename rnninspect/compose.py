@@ -12,12 +12,14 @@ from rnninspect.case import Case
 from rnninspect.causes import Judgement
 from rnninspect.comparison import TrackDifference, in_words
 from rnninspect.facts import TrackFacts
-from rnninspect.report import Excerpt, Finding, Report, Row, TrackReport, Verdict
+from rnninspect.report import Excerpt, Finding, Levels, Report, Row, TrackReport, Verdict
 from rnninspect.trace import Array, Bools, Ints, Track
 
 LISTED = 64  # entries of `steps` and `zero_steps` that a row holds at most
 EXCERPT = 4096  # numbers that all excerpts hold together, unless more are asked for
 EXCERPT_STEPS, EXCERPT_UNITS = 32, 16
+SHARE = 8  # of an excerpt larger than EXCERPT a row may take one part in this many, whole
+LEVELS = 4_000_000  # steps of a track whose levels are kept at most
 
 
 def compose(
@@ -28,7 +30,8 @@ def compose(
     facts = {(f.track.layer, f.track.direction): f for f in case.facts}
     named = {row for finding in judgement.findings for row in finding.rows}
     budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
-    tracks = [_track(case, t, facts.get((t.layer, t.direction)), named, budget) for t in trace.tracks]
+    more = excerpt is None or excerpt > EXCERPT
+    tracks = [_track(case, t, facts.get((t.layer, t.direction)), named, budget, more) for t in trace.tracks]
     lengths = _lengths(case)
     widths = [f.final.shape[1] for f in case.facts] or [t.final.shape[1] for t in trace.tracks if t.final is not None]
     return Report(
@@ -110,7 +113,10 @@ def _lengths(case: Case) -> Ints | None:
     return np.asarray(case.trace.mask.sum(1)) if case.trace.knows_padding else None
 
 
-def _track(case: Case, track: Track, facts: TrackFacts | None, named: set[int], budget: int | None) -> TrackReport:
+def _track(
+    case: Case, track: Track, facts: TrackFacts | None, named: set[int], budget: int | None, more: bool
+) -> TrackReport:
+    """`more` than the usual was asked for: levels, and whole rows where the budget has room for several."""
     mask, lengths = case.trace.stored_mask(track), _lengths(case)
     rows = [_unmeasured(b, mask[b], lengths, track.outputs is None) for b in range(case.trace.batch_size)]
     if facts is not None:
@@ -123,8 +129,20 @@ def _track(case: Case, track: Track, facts: TrackFacts | None, named: set[int], 
         cell_units=None if track.cell is None else int(track.cell.shape[1]),
         order=track.order,
         rows=rows,
-        excerpt=_excerpts(track, facts, rows, named, budget),
+        excerpt=_excerpts(track, facts, rows, named, budget, more),
+        levels=_levels(facts) if more and facts is not None and facts.mask.size <= LEVELS else None,
     )
+
+
+def _levels(facts: TrackFacts) -> Levels:
+    """The size of every step, read a row at a time: the outputs may be larger than memory."""
+    sizes = np.stack([np.abs(row.astype(np.float64)).max(-1, initial=0) for row in facts.outputs])
+    finite = np.isfinite(sizes)
+    largest = sizes[finite].max(initial=0)
+    share = np.divide(sizes, largest, out=np.zeros_like(sizes), where=finite & (largest > 0))
+    levels = np.where(finite, np.where(sizes > 0, np.clip(np.ceil(share * 15), 1, 15), 0), 16).astype(np.intp)
+    digits = np.frombuffer(b"0123456789abcdef!", dtype="S1")[levels]
+    return Levels(float(largest), [row.tobytes().decode() for row in digits])
 
 
 def _unmeasured(b: int, mask: Bools, lengths: Ints | None, absent: bool) -> Row:
@@ -178,14 +196,16 @@ def _ranges(mask: Bools) -> list[list[int]]:
 
 
 def _excerpts(
-    track: Track, facts: TrackFacts | None, rows: list[Row], named: set[int], budget: int | None
+    track: Track, facts: TrackFacts | None, rows: list[Row], named: set[int], budget: int | None, more: bool
 ) -> list[Excerpt]:
     """The numbers of as many rows as the budget holds, rows with findings first, in row order."""
     first = sorted(range(len(rows)), key=lambda b: (b not in named, b))
     chosen: list[Excerpt] = []
     left = budget
+    width = (0 if track.final is None else track.final.shape[1]) * (0 if facts is None else facts.steps)
+    whole = budget is None or (more and width * SHARE <= budget)
     for b in first:
-        excerpt = _excerpt(track, facts, rows[b], whole=budget is None)
+        excerpt = _excerpt(track, facts, rows[b], whole)
         size = sum(len(line) for line in excerpt.outputs or []) + len(excerpt.final or []) + len(excerpt.cell or [])
         if left is not None:
             if size > left:

@@ -64,8 +64,21 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """How large every step is: `rows[b][t]` is a hexadecimal digit, the largest absolute output of the step in
+    fifteenths of `largest`, rounded up (0: all zero), or ! where an output is not finite.
+    """
+
+    largest: float
+    rows: list[str]
+
+
+@dataclass(frozen=True)
 class TrackReport:
-    """One layer read in one direction. `units`, `cell_units`: the whole width, of which an excerpt may show less."""
+    """One layer read in one direction. `units`, `cell_units`: the whole width, of which an excerpt may show less.
+
+    `levels`: kept where more than the usual excerpt was asked for.
+    """
 
     layer: int
     direction: str
@@ -74,6 +87,7 @@ class TrackReport:
     order: str
     rows: list[Row]
     excerpt: list[Excerpt]
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True)

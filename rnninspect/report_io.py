@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from rnninspect.errors import UnreadableError
-from rnninspect.report import SCHEMA, Excerpt, Report, TrackReport
+from rnninspect.report import SCHEMA, Excerpt, Levels, Report, TrackReport
 
 R = TypeVar("R", bound=Report)
 Place = tuple[str | int, ...]
@@ -143,6 +143,11 @@ def _check(report: Report) -> None:
                 pairs: list[list[int]] = getattr(row, name)
                 if any(len(pair) != 2 for pair in pairs):
                     raise _wrong(("tracks", t, "rows", r, name), pairs, "pairs of whole numbers")
+        if track.levels is not None and not _fits(track.levels, report.shape):
+            raise UnreadableError(
+                f"not a report: tracks[{t}].levels.rows must hold {report.shape['batch']} rows of "
+                f"{report.shape['steps']} hexadecimal digits or !"
+            )
         for e, excerpt in enumerate(track.excerpt):
             _check_excerpt(excerpt, track, f"tracks[{t}].excerpt[{e}]")
 
@@ -161,6 +166,12 @@ def _check_excerpt(excerpt: Excerpt, track: TrackReport, place: str) -> None:
     for name, holds, needed in fits:
         if getattr(excerpt, name) is not None and not holds():
             raise UnreadableError(f"not a report: {place}.{name} must hold {needed}")
+
+
+def _fits(levels: Levels, shape: dict[str, int]) -> bool:
+    """A character a step for every row, and none that says nothing."""
+    whole = len(levels.rows) == shape["batch"] and all(len(row) == shape["steps"] for row in levels.rows)
+    return whole and not set("".join(levels.rows)) - set("0123456789abcdef!")
 
 
 def _rising(numbers: list[int]) -> bool:

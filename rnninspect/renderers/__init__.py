@@ -45,3 +45,8 @@ def render(report: Report, format: str = "table", **view: Any) -> str:
     if format not in _known():
         raise UnknownNameError("format", format, list(_known()))
     return _known()[format].render(report, View(**view))
+
+
+def excerpt(format: str) -> int | None:
+    """How many numbers a report should quote for that format; None where the usual ones do, or it is unknown."""
+    return getattr(_known().get(format), "EXCERPT", None)
