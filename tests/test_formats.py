@@ -154,6 +154,8 @@ SAMPLES = {
     ".h5": RECORDED / "keras-file-bilstm.h5",
     ".keras": RECORDED / "keras-file-gru.keras",
     ".msgpack": None,
+    ".npy": None,
+    ".json": None,
 }
 
 
@@ -162,7 +164,8 @@ def sample(suffix: str, folder: Path) -> bytes:
     path = SAMPLES[suffix]
     if path is None:
         path = folder / f"made{suffix}"
-        write_arrays(str(path), {"params/cell/ii/kernel": np.ones((3, 4), np.float32), "params/b": np.arange(5)})
+        arrays = {"params/cell/ii/kernel": np.ones((3, 4), np.float32), "params/b": np.arange(5)}
+        write_arrays(str(path), arrays if suffix != ".npy" else {"": np.arange(60.0).reshape(3, 4, 5)})
     return path.read_bytes()
 
 
@@ -353,10 +356,12 @@ def test_plain_arrays_are_mapped(suffix: str, write: Callable[[Path], None], tmp
 
 
 def test_hdf5_datasets_of_every_layout(tmp_path: Path) -> None:
-    """Chunked, compressed, big-endian, boolean and scalar datasets are read; text and empty ones are left out."""
+    """Chunked, compressed, big-endian, boolean and scalar datasets are read; text and empty ones are left out, and so
+    are links and datasets that name another file, which is not opened."""
     import h5py
 
-    path = tmp_path / "x.h5"
+    path, outside = tmp_path / "x.h5", tmp_path / "outside"
+    outside.write_bytes(b"1234")
     values = np.arange(24.0).reshape(4, 6)
     with h5py.File(path, "w") as file:
         file.create_dataset("dump/chunked", data=values, chunks=(2, 3))
@@ -367,13 +372,19 @@ def test_hdf5_datasets_of_every_layout(tmp_path: Path) -> None:
         file["name"] = "lstm"
         file["words"] = np.array(["a", "b"], dtype=object)
         file["nothing"] = h5py.Empty("f4")
+        file["record"] = np.zeros(2, [("a", "f4")])
         file["again"] = h5py.SoftLink("/dump/big")
+        file["away"] = h5py.ExternalLink("other.h5", "/x")
+        file.create_dataset("secret", (4,), "u1", external=[(str(outside), 0, 4)])
     read = read_arrays(path)
     assert set(read.arrays) == {"dump/chunked", "dump/packed", "dump/big", "mask", "lr"}
     assert all(np.array_equal(read.arrays[f"dump/{name}"], values) for name in ("chunked", "packed", "big"))
     assert np.array_equal(read.arrays["mask"], values > 5)
     assert read.arrays["mask"].dtype == np.bool_
-    assert read.notes == ("left out, being no arrays of numbers: name (str), words (str)",)
+    assert read.notes == (
+        "left out, being no arrays of numbers: name (text), record ([('a', '<f4')]), secret (kept in another file), "
+        "words (text)",
+    )
 
 
 def test_msgpack_as_flax_writes_it(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def guarded(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except (BlockingIOError, PermissionError):
+        raise UnreadableError(f"{name}: it cannot be read: no permission, or another program is writing it") from None
     except MemoryError:
         raise UnreadableError(f"{name}: it is larger than this machine's memory, or damaged") from None
     except Exception:

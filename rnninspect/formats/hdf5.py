@@ -12,7 +12,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.keras_config import model_attributes
-from rnninspect.formats.tree import check_dtypes, gather, nest
+from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest
 from rnninspect.trace import Array
 
 NAME = "hdf5"
@@ -44,7 +44,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 
 def datasets(file: Any, path: Path | None, dtypes: dict[str, str]) -> Iterator[tuple[str, Any]]:
-    """Every dataset as (path within the file, array, or its kind in words where it is no array of numbers).
+    """Every dataset as (path within the file, array or LeftOut).
 
     `path`: the file on disk, where contiguous datasets can be mapped; `dtypes` gets those that are bfloat16.
     """
@@ -69,10 +69,14 @@ def _array(dataset: Any, key: str, path: Path | None, dtypes: dict[str, str]) ->
     if dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2:  # Keras' own mark
         dtypes[key] = "bfloat16"
         return widened(dataset[()].view(np.uint16))
-    if dataset.shape is None or dataset.dtype.kind not in "fiubc":
-        return None if dataset.shape is None else str(dataset.dtype)
+    if dataset.external or dataset.is_virtual:
+        return LeftOut("kept in another file")  # whichever path that file names: it is not opened
+    if dataset.shape is None:
+        return None
+    if dataset.dtype.kind not in "fiubc":
+        return LeftOut("text" if dataset.dtype.kind in "SO" else str(dataset.dtype))
     offset = dataset.id.get_offset()
-    if path is None or offset is None or dataset.external or dataset.dtype.kind in "bc" or not dataset.size:
+    if path is None or offset is None or dataset.dtype.kind in "bc" or not dataset.size:
         return dataset[()]
     return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
 

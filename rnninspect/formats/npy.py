@@ -29,6 +29,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             array = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
         except ValueError as error:
             raise UnreadableError(f"{name}: {why(error)}") from None
+    if not isinstance(array, np.ndarray):  # numpy goes by the content: a zip without members
+        raise UnreadableError(f"{name}: it is no .npy file, but an archive")
     return NamedArrays({ANONYMOUS: array}, name, NAME)
 
 

@@ -6,7 +6,6 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -115,5 +114,8 @@ def write(arrays: dict[str, Array], target: BinaryIO) -> None:
     import torch
 
     check_dtypes(arrays, ".pt")
-    state: Mapping[str, Any] = {key: torch.from_numpy(np.array(little(array))) for key, array in arrays.items()}
-    torch.save(state[ANONYMOUS] if list(state) == [ANONYMOUS] else dict(state), target)
+    try:
+        state = {key: torch.from_numpy(np.array(little(array))) for key, array in arrays.items()}
+    except TypeError as error:  # unsigned integers of 16 bits and more, in torch before 2.3
+        raise ShapeError(f".pt: {error}") from None
+    torch.save(state[ANONYMOUS] if list(state) == [ANONYMOUS] else state, target)

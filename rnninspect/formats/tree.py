@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -16,6 +17,13 @@ from rnninspect.trace import Array
 SHOWN = 12  # names in a message
 NUMBERS = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 NUMBERS += ("float16", "float32", "float64")  # numpy's names of what every format here can hold
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A leaf that a format does not read, and what it is in words."""
+
+    what: str
 
 
 def leaves(tree: Any, separator: str, name: str = ANONYMOUS) -> Iterator[tuple[str, Any]]:
@@ -59,7 +67,8 @@ def gather(
         if isinstance(value, (np.ndarray, np.generic, Number, list, tuple)):
             arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
         elif value is not None:
-            others.append(f"{name or 'the whole'} ({type(value).__name__})")
+            what = value.what if isinstance(value, LeftOut) else type(value).__name__
+            others.append(f"{name or 'the whole'} ({what})")
     left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
