@@ -68,10 +68,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     raw = b"" if isinstance(source, Path) else source.read()
     with guarded(name):
         if isinstance(source, Path):
-            library.safe_open(str(source), framework="numpy").__exit__(
-                None, None, None
-            )  # checks the header, maps the rest
-            with source.open("rb") as file:
+            with library.safe_open(str(source), framework="numpy"), source.open("rb") as file:  # it checks the header
                 size = _length(file.read(LENGTH.size))
                 header = json.loads(file.read(size))
         else:
