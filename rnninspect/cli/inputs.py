@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect import api, cases, samples
+from rnninspect import api, cases, renderers, samples
 from rnninspect.case import Case
 from rnninspect.conventions.base import Role, Slot, Statement
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError, about
@@ -255,10 +255,10 @@ def source_of(read: NamedArrays) -> dict[str, Any]:
 
 
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Which rules to judge by, and how much to quote."""
+    """Which rules to judge by, and how much to quote: what was asked for must be there to show."""
     excerpt = options.get("excerpt")
-    if excerpt is None and (options.get("rows") or options.get("steps")):
-        excerpt = "all"  # what was asked for must be there to show
+    if excerpt is None:
+        excerpt = "all" if options.get("rows") or options.get("steps") else renderers.excerpt(options["format_"])
     if excerpt not in (None, "all") and not str(excerpt).isdecimal():
         raise UserError(f"--excerpt {excerpt}: give a count of numbers, or all")
     chosen = {name: tuple(r for text in options[name] for r in text.split(",") if r) for name in ("select", "ignore")}
