@@ -141,7 +141,7 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     near: Bools = np.broadcast_to(np.False_, mask.shape)
     lost = np.flatnonzero(~hit)
     if lost.size:
-        best = nearest_steps(outputs, final, lost)
+        best = nearest_steps(outputs, final, lost, seen.repeats)
         nearest[lost], distance[lost], margin[lost] = best.step, best.distance, best.margin
         if rtol or atol:
             near = np.zeros(mask.shape, dtype=np.bool_)

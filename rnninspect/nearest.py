@@ -24,15 +24,16 @@ class Nearest:
     margin: Array
 
 
-def nearest_steps(outputs: Array, final: Array, rows: Ints) -> Nearest:
+def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> Nearest:
     """The nearest step of each of these rows `[N]` (ascending), for `[B, T, H]` and `[B, H]`; in float64.
 
-    A difference that is not finite counts as infinite, so NaN never poisons the rest; two NaN count as equal.
+    `repeats` `[B, T]`: the steps that equal the one before them, and are as far. A difference that is not finite counts
+    as infinite, so NaN never poisons the rest; two NaN count as equal.
     """
     step = np.zeros(rows.size, dtype=np.int64)
     best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
     for where, steps, tile in _tiles_of(outputs, rows):
-        distance = _distances(tile, final[rows[where]])
+        distance = _distances(tile, final[rows[where]], ~repeats[rows[where], steps])
         at = distance.argmin(1)
         here = distance.min(1)
         distance[np.arange(at.size), at] = np.inf
@@ -68,23 +69,33 @@ def _tiles_of(outputs: Array, rows: Ints) -> Iterator[tuple[slice, slice, Array]
             yield slice(low, high), steps, outputs[rows[low:high], steps]
 
 
-def _distances(tile: Array, target: Array) -> Array:
+def _distances(tile: Array, target: Array, fresh: Bools) -> Array:
     """`[n, t]`: the largest absolute difference of each step to the row's target, exact for the two nearest steps of
-    each row; infinite for steps that a difference in float32 shows to be farther."""
+    each row; infinite for steps that a difference in float32 shows to be farther. `fresh` `[n, t]`: no repeats."""
+    fresh[:, 0] = True
+    near = fresh if tile.dtype.kind != "f" else fresh & _rough(tile, target)
+    found = np.full(near.shape, np.inf)
+    rows, steps = np.nonzero(near)
+    for part in parts(rows.size, tile.shape[2]):
+        b, t = rows[part], steps[part]
+        found[b, t] = _exact(tile[b, t], target[b])
+    if fresh.all():
+        return found
+    first = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
+    return np.take_along_axis(found, first, 1)
+
+
+def _rough(tile: Array, target: Array) -> Bools:
+    """`[n, t]`: True for the steps that may be among the two nearest of their row."""
     kind = np.result_type(tile, target)
-    if kind.kind == "f" and kind.itemsize <= 4:
-        with np.errstate(invalid="ignore", over="ignore"):
-            gap = np.subtract(tile, target[:, None], dtype=np.float32, casting="same_kind")
+    narrow = np.float64 if kind.itemsize > 4 else np.float32
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.subtract(tile, target[:, None], dtype=narrow)
         rough = np.abs(gap, out=gap).max(-1, initial=0.0)
-        if np.isfinite(rough).all():
-            limit = np.partition(rough, min(1, rough.shape[1] - 1), axis=1)[:, :2].max(1) * SLACK
-            rows, steps = np.nonzero(rough <= limit[:, None])
-            found = np.full(rough.shape, np.inf)
-            for part in parts(rows.size, tile.shape[2]):
-                b, t = rows[part], steps[part]
-                found[b, t] = _exact(tile[b, t], target[b])
-            return found
-    return np.stack([_exact(row, np.broadcast_to(state, row.shape)) for row, state in zip(tile, target, strict=True)])
+    lost = np.isnan(rough)  # NaN, or infinity, in both is no difference: to be looked at
+    ranked = np.where(lost, np.inf, rough)
+    second = np.partition(ranked, 1, axis=1)[:, 1] if ranked.shape[1] > 1 else ranked[:, 0]
+    return np.asarray(lost | (ranked <= second[:, None] * SLACK))
 
 
 def _exact(values: Array, target: Array) -> Array:

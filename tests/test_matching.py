@@ -46,7 +46,7 @@ def laid_out(outputs: Array, layout: str) -> Array:
 
 
 def all_rows(outputs: Array, final: Array) -> Nearest:
-    return nearest_steps(outputs, final, np.arange(len(outputs)))
+    return nearest_steps(outputs, final, np.arange(len(outputs)), scan(outputs, final).repeats)
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,7 +9,6 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.matching import same
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Ints, Track
 
@@ -83,8 +82,7 @@ def _blank_before(facts: TrackFacts) -> Bools:
     backward = facts.track.direction == "backward"
     for b in np.flatnonzero((facts.off | backward) & (facts.ends > 0) & (facts.ends < facts.steps)):
         lead = facts.steps - int(facts.ends[b])
-        first = facts.outputs[b, :lead]
-        still = facts.zero[b, :lead].all() or (lead > 1 and bool(same(first, first[:1]).all()))
+        still = facts.zero[b, :lead].all() or (lead > 1 and facts.repeats[b, 1:lead].all())
         filled = not facts.zero[b, lead:].all()
         state = facts.equal[b, lead] if backward else facts.equal[b, -1]
         blank[b] = still and filled and bool(state)

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread, in_words, listed
+from rnninspect.scan import scan
 from rnninspect.trace import Ints, prefix_mask
 
 
@@ -38,7 +39,10 @@ class LengthsFromZeros(Rule):
         lengths = case.trace.lengths
         if case.batch is None or lengths is None:
             return
-        filled = (case.batch.inputs != 0).any(-1)
+        inputs = case.batch.inputs
+        if (inputs[0] != 0).any(-1).sum() != lengths[0]:
+            return  # one row tells most batches, whose padding is not zero
+        filled = ~scan(inputs, np.zeros_like(inputs, shape=inputs.shape[::2])).zero
         counts = filled.sum(1)
         ends = np.where(filled.any(1), filled.shape[1] - filled[:, ::-1].argmax(1), 0)
         rows = np.flatnonzero((lengths == counts) & (counts < ends))

@@ -80,7 +80,7 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     Rows vote with their own middle ratio, so that another mistake in other rows does not hide it.
     """
     rows = facts.expected >= 0
-    outputs = np.asarray(facts.outputs[np.arange(rows.size), np.maximum(facts.expected, 0)], dtype=np.float64)
+    outputs = facts.at_end.astype(np.float64)
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
     best, most = None, rows & False

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
+from rnninspect.matching import gather
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Array, Bools, Track
@@ -75,7 +76,7 @@ def _adds_up(facts: TrackFacts, inputs: Array) -> Bools:
     """`[B]`: output - input equals the state to the rounding of that sum, with an input that is not zero."""
     rows = np.arange(facts.off.size)
     at = np.maximum(facts.expected, 0)
-    outputs, x = facts.outputs[rows, at].astype(np.float64), inputs[rows, at].astype(np.float64)
+    outputs, x = facts.at_end.astype(np.float64), gather(inputs, rows, at).astype(np.float64)
     final = facts.final.astype(np.float64)
     unit = np.finfo(facts.outputs.dtype if facts.outputs.dtype.kind == "f" else np.float64).eps
     room = 2 * unit * (np.abs(outputs) + np.abs(x) + np.abs(final))

@@ -32,6 +32,8 @@ class OutputsAliased(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        if not any(facts.uniform.any() for facts in case.facts):
+            return
         varies = _inputs_vary(case)
         seen = []
         for facts in case.facts:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.matching import same, step_keys
+from rnninspect.matching import gather, same, step_keys
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.trace import Array, Bools, Ints, Track
 
@@ -98,7 +98,7 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:
     """`[B, H]`: what each row ought to end in; an empty row in its initial state, or in its last step (`wrap`)."""
-    right = np.array(facts.outputs[np.arange(facts.expected.size), facts.expected])  # -1 is the last step
+    right = gather(facts.outputs, np.arange(facts.expected.size), facts.expected)  # -1 is the last step
     empty = facts.expected < 0
     if not wrap:
         right[empty] = 0 if facts.track.initial is None else facts.track.initial[empty]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.blocks import release
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
@@ -70,8 +71,7 @@ class StateFromAnotherRun(Rule):
 
 def _expected_distance(facts: TrackFacts) -> Array:
     """`[B]`: the largest absolute difference between the state and the expected step."""
-    at = np.maximum(facts.expected, 0)
-    outputs = facts.outputs[np.arange(at.size), at].astype(np.float64)
+    outputs = facts.at_end.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(outputs - facts.final.astype(np.float64)).max(-1))
 
@@ -82,8 +82,9 @@ def _near_expected(facts: TrackFacts) -> Bools:
     distance = _expected_distance(facts)
     scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
     rows = lost & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
-    clear = rows.copy()
-    for b in np.flatnonzero(rows):
+    second = facts.distance + np.where(np.isnan(facts.margin), np.inf, facts.margin)  # of all steps, padded ones too
+    clear = rows & (second >= APART * distance)
+    for b in np.flatnonzero(rows & ~clear):
         clear[b] = _distance_to_others(facts, int(b)) >= APART * distance[b]
     return np.asarray(rows if clear.sum() * 2 >= rows.sum() else clear)
 
@@ -93,6 +94,7 @@ def _distance_to_others(facts: TrackFacts, row: int) -> float:
     others = facts.mask[row].copy()
     others[facts.expected[row]] = False
     gaps = np.abs(facts.outputs[row, others].astype(np.float64) - facts.final[row].astype(np.float64)).max(-1)
+    release(facts.outputs)
     return float(gaps.min(initial=np.inf))
 
 
