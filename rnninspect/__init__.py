@@ -13,9 +13,10 @@ from rnninspect._version import __version__
 
 if TYPE_CHECKING:
     from rnninspect import testing as testing
-    from rnninspect.api import compare, inspect, load, run
+    from rnninspect.api import inspect, run
     from rnninspect.batch import Batch
     from rnninspect.errors import UserError
+    from rnninspect.files import compare, load
     from rnninspect.recording import Recording, record
     from rnninspect.reports import FindingsError, Report, Reports
     from rnninspect.trace import Trace, Track
@@ -49,9 +50,9 @@ _HOMES = {
     "Track": "trace",
     "UserError": "errors",
     "Weights": "weights",
-    "compare": "api",
+    "compare": "files",
     "inspect": "api",
-    "load": "api",
+    "load": "files",
     "record": "recording",
     "run": "api",
 }

@@ -1,4 +1,4 @@
-"""run, inspect, compare, load: what the commands call, and what a program calls. Nothing here prints.
+"""run and inspect: what the commands call, and what a program calls. Nothing here prints.
 
 The keywords are the command line's options with underscores (`--time-major` is `time_major=True`). Importing this does
 not import torch; `run` does, and `inspect` does only where a rule runs `weights`.
@@ -6,8 +6,6 @@ not import torch; `run` does, and `inspect` does only where a rule runs `weights
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -17,15 +15,13 @@ import numpy.typing as npt
 from rnninspect import rules
 from rnninspect.arrays import is_array, to_array
 from rnninspect.case import Case, Tolerance
-from rnninspect.cases import RunOptions, read_case, read_weights, run_case
+from rnninspect.cases import RunOptions, read_weights, run_case
 from rnninspect.causes import judge
 from rnninspect.compose import EXCERPT, compose
 from rnninspect.conventions import returned
-from rnninspect.conventions.base import Role, Slot, Statement
+from rnninspect.conventions.base import Statement
 from rnninspect.conventions.gates import ATTRIBUTES
-from rnninspect.errors import UnknownNameError, UnreadableError, UserError
-from rnninspect.formats import read_arrays
-from rnninspect.formats.base import NamedArrays
+from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.handed import Handed, beside, case_of, role_slots
 from rnninspect.loading import as_arrays
 from rnninspect.reports import Report
@@ -91,7 +87,7 @@ def run(
         arrays,
         said,
         convention,
-        weights=_weights(weights, said, weights_convention or convention),
+        weights=weights_of(weights, said, weights_convention or convention),
         stated=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
         options=RunOptions(hidden_size, seed, dtype, device, truncate),
@@ -132,7 +128,8 @@ def inspect(
     layer is run again and its numbers are compared too.
     `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
     `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
-    `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit. `select`, `ignore`: rules by name.
+    `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit (numbers in lists or in a dump, where
+    they were printed with unequal decimals, are first rounded alike). `select`, `ignore`: rules by name.
     `excerpt`: how many numbers the report may quote; None: all.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
 
@@ -148,76 +145,11 @@ def inspect(
     said, tolerance = statement(**stated), Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     case = case_of(outputs, given, said, convention, tolerance)
-    case = replace(case, weights=_weights(weights, said, weights_convention or case.convention.name))
+    case = replace(case, weights=weights_of(weights, said, weights_convention or case.convention.name))
     if against is not None:
         known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, known, said, case.convention.name, tolerance))
     return inspect_case(case, "inspect", select=select, ignore=ignore, excerpt=excerpt)
-
-
-def compare(
-    dump: str | os.PathLike[str],
-    *,
-    against: str | os.PathLike[str] | None = None,
-    weights: str | os.PathLike[str] | Weights | Mapping[str, Any] | None = None,
-    select: Names = (),
-    ignore: Names = (),
-    excerpt: int | None = EXCERPT,
-    convention: str = "auto",
-    rtol: float = 0.0,
-    atol: float = 0.0,
-    **options: Any,
-) -> Report:
-    """What `rnninspect compare DUMP` reports of a file: `.npz`, `.json`, `FILE#member`, …
-
-    `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: the name of a member of the dump, or an array.
-    `against`, `weights`: files too. The other keywords are those of `inspect`.
-    Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
-
-    >>> from rnninspect import samples
-    >>> compare(samples.path("published.npz"), convention="tf1")
-    <Report: clean, 3 rows, convention tf1>
-    """
-    read = read_arrays(dump)
-    named = {role: options.pop(name, None) for name, role in _ROLES.items()}
-    prefix, weights_convention = options.pop("weights_prefix", None), options.pop("weights_convention", None)
-    said, tolerance = statement(**options), Tolerance(rtol, atol)
-    stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
-    case = read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance)
-    if isinstance(weights, (str, os.PathLike)):
-        weights = read_arrays(weights).arrays
-    if prefix and isinstance(weights, Mapping):
-        weights = {name: array for name, array in weights.items() if name.startswith(prefix)}
-    case = replace(case, weights=_weights(weights, said, weights_convention or case.convention.name))
-    if against is not None:
-        arrays = read_arrays(against).arrays
-        again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-        case = beside(case, read_case(arrays, said, case.convention.name, stated=again, tolerance=tolerance))
-    source = source_of(read)
-    return inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
-
-
-def load(report: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
-    """A Report from its JSON, as `--format json` or `to_dict()` gave it: a file, or the object itself.
-
-    Raises UnreadableError where it is no report of this schema.
-
-    >>> saved = inspect([[[0.1], [0.2]]], [[0.2]], lengths=[2]).to_dict()
-    >>> load(saved).ok
-    True
-    """
-    from rnninspect import report_io
-
-    if isinstance(report, Mapping):
-        return report_io.load(dict(report), Report)
-    path = os.fspath(report)
-    try:
-        with open(path, encoding="utf-8") as file:
-            return report_io.load(json.load(file), Report)
-    except OSError as error:
-        raise UnreadableError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UnreadableError(f"{path}: not a JSON report ({error}); save one with report.to_json()") from None
 
 
 def inspect_case(
@@ -262,32 +194,8 @@ def _pair(state: Any) -> Any:
     return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
 
 
-_ROLES: dict[str, Role] = {
-    "outputs": "outputs",
-    "state": "h",
-    "cell_state": "c",
-    "inputs": "inputs",
-    "lengths": "lengths",
-    "mask": "mask",
-}
-
-
-def source_of(read: NamedArrays) -> dict[str, Any]:
-    """What a report says about where its arrays come from."""
-    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
-    return {"path": read.source, "format": read.format, "arrays": shapes}
-
-
-def _member(role: Role, value: Any, read: NamedArrays) -> Slot:
-    """The array that stands for a role: a member of the dump by its name, or an array."""
-    if not isinstance(value, str):
-        return Slot(role, role, to_array(value, role))
-    if value not in read.arrays:
-        raise UnknownNameError(f"member for {role}", value, list(read.arrays))
-    return Slot(role, value, read.arrays[value])
-
-
-def _weights(given: Weights | Mapping[str, Any] | None, said: Statement, convention: str) -> Weights | None:
+def weights_of(given: Weights | Mapping[str, Any] | None, said: Statement, convention: str) -> Weights | None:
+    """Weights from what was given for them: Weights, or arrays under that convention's names."""
     return given if given is None or isinstance(given, Weights) else read_weights(given, said, convention)
 
 

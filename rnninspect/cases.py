@@ -154,19 +154,20 @@ def read_case(
     returned: tuple[Slot, ...] = (),
     weights: Weights | None = None,
     tolerance: Tolerance | None = None,
+    as_printed: bool = True,
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
     `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
-    and states that were printed with different numbers of decimals are rounded to the fewest. Raises ShapeError where
-    no reading fits.
+    and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`.
+    Raises ShapeError where no reading fits.
     """
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
     slots = assign_roles(own, arrays, said, stated, returned=returned)
     if not any(slot.role == "outputs" for slot in slots):
         raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
-    digits = printed.coarsest([s.array for s in slots if s.role in PRINTED])
+    digits = printed.coarsest([s.array for s in slots if s.role in PRINTED]) if as_printed else None
     if digits is not None:
         slots = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
         tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))

@@ -51,7 +51,8 @@ def case_of(outputs: Any, given: Handed, said: Statement, convention: str, toler
             raise UserError("no final state: give final_state, or all that the layer's call returned")
         outputs, given = parted[0], replace(given, final_state=parted[1])
     chosen = _chosen(convention, [outputs, given.final_state], [])
-    return _read({}, returned.read_outputs(outputs, said), given, said, chosen, tolerance)
+    live = returned.live(outputs) or returned.live(given.final_state)
+    return _read({}, returned.read_outputs(outputs, said), given, said, chosen, tolerance, as_printed=not live)
 
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
@@ -83,6 +84,7 @@ def _read(
     said: Statement,
     convention: str,
     tolerance: Tolerance,
+    as_printed: bool = True,
 ) -> Case:
     cell_first = convention != "auto" and conventions.get(convention).facts.order.startswith("(c")
     slots = list(outputs.slots)
@@ -95,7 +97,9 @@ def _read(
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
     if outputs.lengths is not None:
         stated["lengths"] = _lengths(outputs.lengths, stated.get("lengths"))
-    return read_case(arrays, said, convention, stated=stated, returned=tuple(slots), tolerance=tolerance)
+    return read_case(
+        arrays, said, convention, stated=stated, returned=tuple(slots), tolerance=tolerance, as_printed=as_printed
+    )
 
 
 def _inputs(given: Handed, said: Statement) -> Any:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rnninspect import report
-from rnninspect.errors import UnknownNameError
+from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.report import SEVERITIES
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+
+
+JOINED = ("table", "ndjson", "findings", "markdown", "github")  # formats whose texts can follow one another
 
 
 class FindingsError(AssertionError):
@@ -24,7 +26,8 @@ class FindingsError(AssertionError):
 class Report(report.Report):
     """A report that renders and prints itself.
 
-    `print(report)` gives the table in 80 columns, rich's Console the table in its own width, its repr one line.
+    `print(report)` gives the table in 80 columns, rich's Console the table in its own width, a notebook's cell a piece
+    of HTML, its repr one line.
     """
 
     def render(self, format: str = "table", **view: Any) -> str:
@@ -57,6 +60,12 @@ class Report(report.Report):
         verdict = "; ".join(said) or self.verdict
         return f"<Report: {verdict}, {rows} row{'' if rows == 1 else 's'}, convention {self.convention}>"
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from rnninspect.renderers.html import fragment
+
+        return fragment(self)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rnninspect.renderers.table import renderable
         from rnninspect.renderers.view import View
@@ -79,11 +88,16 @@ class Reports(tuple[Report, ...]):
         return [finding for r in self for finding in r.findings]
 
     def render(self, format: str = "table", **view: Any) -> str:
-        """Every report's text, one behind the other; with `ndjson` the lines can be told apart by their source."""
-        return "\n".join(r.render(format, **view) for r in self) if format != "ndjson" else "".join(self._lines(view))
+        """Every report's text, one behind the other; lines of `ndjson` can be told apart by their source.
 
-    def _lines(self, view: dict[str, Any]) -> Iterator[str]:
-        return (r.render("ndjson", **view) for r in self)
+        Raises UserError where there are several, and the format is a document that holds one.
+        """
+        if len(self) > 1 and format not in JOINED:
+            known = ", ".join(JOINED)
+            raise UserError(
+                f"{len(self)} reports, and a document of format {format} holds one: take {known}, or pick one"
+            )
+        return ("" if format == "ndjson" else "\n").join(r.render(format, **view) for r in self)
 
     def raise_for_findings(self, fail_on: str = "error") -> None:
         """Raises the FindingsError of the first report that has one."""
@@ -96,6 +110,9 @@ class Reports(tuple[Report, ...]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} report{'' if len(self) == 1 else 's'}: {', '.join(map(repr, self))}>"
+
+    def _repr_html_(self) -> str:
+        return "".join(r._repr_html_() for r in self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for i, r in enumerate(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -118,6 +119,19 @@ def test_whole_results_of_a_call(result: Any, convention: str, stated: dict[str,
     report = rnninspect.inspect(result, lengths=LENGTHS, convention=convention, **stated)
     assert matched(report) == expected
     assert report.ok
+
+
+def test_live_numbers_are_never_rounded() -> None:
+    """Arrays that look like a print-out of few decimals are compared bit for bit; typed-in lists are rounded alike."""
+    outputs = np.round(OUT.astype(float), 2)
+    h = outputs[np.arange(B), LENGTHS - 1] + 0.004
+    live = rnninspect.inspect(outputs, h, lengths=LENGTHS)
+    assert live.tolerance == {"rtol": 0.0, "atol": 0.0}
+    assert matched(live) == [(0, "forward", ["none"] * B)]
+    assert live.findings
+    typed = rnninspect.inspect(outputs.tolist(), np.round(h, 3).tolist(), lengths=LENGTHS)
+    assert matched(typed) == FORWARD
+    assert typed.tolerance["atol"] > 0
 
 
 def test_a_swapped_pair_is_not_put_right_in_silence() -> None:
@@ -496,6 +510,19 @@ def test_reports_print_themselves() -> None:
     out = io.StringIO()
     Console(file=out, width=80, force_terminal=True, color_system="standard", _environ={}).print(report)
     assert "\x1b[" in out.getvalue()
+
+
+def test_notebooks_show_html() -> None:
+    """A notebook's cell gets the fragment: the finding and its fix, text from outside escaped, no script."""
+    report = wrong()
+    shown = report._repr_html_()
+    assert "last-column-as-final-state" in shown
+    assert "final = h_n[-1]" in shown
+    finding = dataclasses.replace(report.findings[0], message="<script>alert(1)</script>")
+    hostile = dataclasses.replace(report, findings=[finding])._repr_html_()
+    assert "<script" not in hostile
+    assert "&lt;script&gt;" in hostile
+    assert rnninspect.Reports([report, report])._repr_html_() == shown * 2
 
 
 def test_reports_print_in_ascii_where_the_console_must() -> None:

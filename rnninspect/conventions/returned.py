@@ -48,6 +48,11 @@ def is_packed(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("batch_sizes", "sorted_indices", "data"))
 
 
+def live(value: Any) -> bool:
+    """Whether arrays of some framework are in it: a program's own numbers, which never went through a print-out."""
+    return any(package for _, package in _types([value]))
+
+
 def convention_of(values: Iterable[Any], names: Sequence[str] = ()) -> str | None:
     """The convention whose framework made these, by the types of arrays and states; None where they are numpy's.
 

@@ -141,7 +141,7 @@ class Call:
         elif not is_packed(self.inputs) and not case.trace.mask.all() and "h_n" in case.arrays:
             notes.append(
                 "the final state is the one that the layer returned; where your code takes another, give it: "
-                f"inspect({self.where.name!r}, final_state=…)"
+                f"recording.inspect({self.where.name!r}, final_state=…)"
             )
         if self.layer.dropout:
             notes.append("dropout between the layers was on, so the weights were not run again (see model.eval())")

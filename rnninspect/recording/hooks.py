@@ -45,6 +45,7 @@ class Store:
     def __init__(self, lengths: Any, limit: int | None) -> None:
         self.lengths = lengths
         self.limit = limit
+        self.open = True
         self.names: dict[str, str] = {}
         self._kept: list[_Kept] = []
         self._more: Counter[str] = Counter()
@@ -54,17 +55,22 @@ class Store:
         self._forwards = threading.local()
 
     def saw(self, key: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """One call of a recurrent module; what no layer of torch's would return is passed over."""
+        """One call of a recurrent module, copied where there is room. Never raises: the model must run as it does.
+
+        A tracer's or exporter's pass holds no numbers, and is passed over; so is what no layer of torch's returns.
+        """
+        if not self.open or torch.compiler.is_compiling() or torch._C._get_tracing_state():
+            return
         inputs = args[0] if args else kwargs.get("input")
         state = args[1] if len(args) > 1 else kwargs.get("hx")
         with self._lock, torch.no_grad():
-            if isinstance(module, nn.RNNBase) and isinstance(output, tuple) and len(output) == 2:
-                if self._has_room(key):
-                    where, weights = _where(key, module), self._weights_of(key, module)
-                    read, returned = (copied(inputs), copied(state)), (copied(output[0]), copied(output[1]))
-                    self._keep(key, Call(where, Layer.of(module), *read, *returned, weights))
-            elif isinstance(module, nn.RNNCellBase):
-                self._step(key, module, inputs, state, output)
+            try:
+                if isinstance(module, nn.RNNCellBase):
+                    self._step(key, module, inputs, state, output)
+                elif isinstance(module, nn.RNNBase) and isinstance(output, tuple) and len(output) == 2:
+                    self._call(key, module, inputs, state, output)
+            except (RuntimeError, MemoryError):  # no memory is left for a copy
+                self._more[key] += 1
 
     def enter(self) -> None:
         """A forward begins whose arguments may hold lengths."""
@@ -86,7 +92,8 @@ class Store:
                     kept.arguments.setdefault(name, _snapshot(given[name]))
 
     def close(self) -> None:
-        """No further step continues a loop."""
+        """Takes nothing in any more, not even from a copy of the model that was made with its hooks."""
+        self.open = False
         self._loops.clear()
 
     def calls(self) -> tuple[Recorded, ...]:
@@ -103,10 +110,17 @@ class Store:
     def skipped(self) -> dict[str, int]:
         return {self.names.get(key, key): count for key, count in self._more.items()}
 
+    def _call(self, key: str, module: nn.RNNBase, inputs: Any, state: Any, output: tuple[Any, Any]) -> None:
+        if self._has_room(key):
+            where, weights = _where(key, module), self._weights_of(key, module)
+            read, returned = (copied(inputs), copied(state)), (copied(output[0]), copied(output[1]))
+            self._keep(key, Call(where, Layer.of(module), *read, *returned, weights))
+
     def _step(self, key: str, module: nn.RNNCellBase, inputs: Any, state: Any, output: Any) -> None:
         place = (key, threading.get_ident())
         cell, kept = kind(module), self._loops.get(place)
         if kept is None or not isinstance(kept.call, Loop) or not kept.call.continues(state):
+            self._loops.pop(place, None)
             if cell is None or not self._has_room(key):
                 return
             kept = self._keep(key, Loop(_where(key, module), cell, self._weights_of(key, module)))

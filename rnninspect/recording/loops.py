@@ -123,7 +123,7 @@ class Loop:
         if case.trace.tracks[0].final is None:
             return [
                 "the loop runs on over the padding, and which state your code takes as final cannot be seen: give it, "
-                f"inspect({self.where.name!r}, final_state=h)"
+                f"recording.inspect({self.where.name!r}, final_state=h)"
             ]
         return [] if case.trace.knows_padding else ["no lengths are known: every step is taken as real"]
 

@@ -32,7 +32,8 @@ def record(model: nn.Module | None = None, *, lengths: Any = None, limit: int | 
     `limit`: how many calls of each layer are kept, the first ones; None: all.
 
     Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed
-    however the block ends. Compiled models run uncompiled inside the block. Raises UserError, as the block begins,
+    however the block ends. Compiled models run uncompiled inside the block; a module's `forward` that is called by name
+    passes its hooks by, and is not seen. Raises UserError, as the block begins,
     where the model holds no such layer, or one inside a scripted module, where hooks do not run.
 
     >>> import torch
@@ -55,6 +56,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         with ExitStack() as hooks:  # frees what was registered where the rest cannot be
+            self._store.open = True
             if self._model is None:
                 hook_everything(self._store, hooks)
             else:
@@ -125,8 +127,9 @@ class Recording:
     def save(self, path: str | os.PathLike[str], name: str | None = None, *, call: int | None = None) -> None:
         """Writes a dump that `rnninspect compare PATH --weights PATH --convention torch` reads, batch-major.
 
-        One call's arrays have torch's own names; several calls are groups, `PATH#NAME.CALL`. The format is that of the
-        suffix, `.npz` by default. Raises UserError where nothing was recorded, or the file cannot be written.
+        One call's arrays have torch's own names; several calls are groups, `PATH#NAME.CALL`. The dump of a loop over a
+        cell wants `--padding computed` besides. The format is that of the suffix, `.npz` by default. Raises UserError
+        where nothing was recorded, or the file cannot be written.
         """
         chosen = self._chosen(name, call)
         arrays: dict[str, Array] = {}

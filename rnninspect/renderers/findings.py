@@ -6,6 +6,7 @@ from rich.text import Text
 
 from rnninspect.renderers import _words
 from rnninspect.renderers._findings import findings
+from rnninspect.renderers._header import header
 from rnninspect.renderers._verdicts import row_verdicts, verdict
 from rnninspect.renderers.view import View
 from rnninspect.report import Report, TrackReport
@@ -16,7 +17,8 @@ SUMMARY = "the verdict, the rows that are off, and the findings with their fixes
 
 def render(report: Report, view: View) -> str:
     """Plain lines of at most `view.width` cells; of each track at most `view.max_rows` rows that are off."""
-    lines = verdict(report, view)
+    lines = header(report, view)[:2] if report.source else []  # which dump, which layer
+    lines += verdict(report, view)
     for track in report.tracks:
         lines += _off(track, len(report.tracks) > 1, report.shape.get("steps", 0), view)
     lines += findings(report, view)

@@ -1,0 +1,117 @@
+"""compare and load: reports of files, as the commands give them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rnninspect import api, conventions, report_io
+from rnninspect.arrays import to_array
+from rnninspect.case import Tolerance
+from rnninspect.cases import read_case
+from rnninspect.compose import EXCERPT
+from rnninspect.conventions.base import Role, Slot
+from rnninspect.errors import UnknownNameError, UnreadableError
+from rnninspect.formats import read_arrays
+from rnninspect.formats.base import NamedArrays
+from rnninspect.handed import beside
+from rnninspect.layerfile import read_layer
+from rnninspect.reports import Report
+from rnninspect.weights import Weights
+
+Path = str | os.PathLike[str]
+_ROLES: dict[str, Role] = {
+    "outputs": "outputs",
+    "state": "h",
+    "cell_state": "c",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+
+
+def compare(
+    dump: Path,
+    *,
+    against: Path | None = None,
+    weights: Path | Weights | Mapping[str, Any] | None = None,
+    select: api.Names = (),
+    ignore: api.Names = (),
+    excerpt: int | None = EXCERPT,
+    convention: str = "auto",
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    **options: Any,
+) -> Report:
+    """What `rnninspect compare DUMP` reports of a file: `.npz`, `.json`, `FILE#member`, …
+
+    `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: the name of a member of the dump, or an array.
+    `against`, `weights`: files too; `weights_prefix`: which layer of the weights' file. The
+    other keywords are those of `inspect`.
+    Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
+
+    >>> from rnninspect import samples
+    >>> compare(samples.path("published.npz"), convention="tf1")
+    <Report: clean, 3 rows, convention tf1>
+    """
+    read = read_arrays(dump)
+    named = {role: options.pop(name, None) for name, role in _ROLES.items()}
+    prefix, whose = options.pop("weights_prefix", None), options.pop("weights_convention", None)
+    said, tolerance = api.statement(**options), Tolerance(rtol, atol)
+    if isinstance(weights, (str, os.PathLike)):
+        likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
+        layer = read_layer(read_arrays(weights), said, whose or _known(convention), prefix=prefix, likely=likely)
+        weights, said = layer.weights, layer.statement(said, conventions.get(likely[0]))
+    stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
+    case = read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance)
+    case = replace(case, weights=api.weights_of(weights, said, whose or case.convention.name))
+    if against is not None:
+        arrays = read_arrays(against).arrays
+        again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
+        case = beside(case, read_case(arrays, said, case.convention.name, stated=again, tolerance=tolerance))
+    source = source_of(read)
+    return api.inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
+
+
+def load(report: Path | Mapping[str, Any]) -> Report:
+    """A Report from its JSON, as `--format json` or `to_dict()` gave it: a file, or the object itself.
+
+    Raises UnreadableError where it is no report of this schema.
+
+    >>> from rnninspect import inspect
+    >>> saved = inspect([[[0.1], [0.2]]], [[0.2]], lengths=[2]).to_dict()
+    >>> load(saved).ok
+    True
+    """
+    if isinstance(report, Mapping):
+        return report_io.load(dict(report), Report)
+    path = os.fspath(report)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return report_io.load(json.load(file), Report)
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path}: not a JSON report ({error}); save one with report.to_json()") from None
+
+
+def source_of(read: NamedArrays) -> dict[str, Any]:
+    """What a report says about where its arrays come from."""
+    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
+    return {"path": read.source, "format": read.format, "arrays": shapes}
+
+
+def _member(role: Role, value: Any, read: NamedArrays) -> Slot:
+    """The array that stands for a role: a member of the dump by its name, or an array."""
+    if not isinstance(value, str):
+        return Slot(role, role, to_array(value, role))
+    if value not in read.arrays:
+        raise UnknownNameError(f"member for {role}", value, list(read.arrays))
+    return Slot(role, value, read.arrays[value])
+
+
+def _known(convention: str) -> str | None:
+    return None if convention == "auto" else convention
