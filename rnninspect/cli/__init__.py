@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "demo",
     "show": "show",
     "convert": "convert",
+    "record": "record",
     "list": "list_",
     "schema": "schema",
 }

@@ -7,11 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnninspect import report as report_types
+
+if TYPE_CHECKING:
+    from rnninspect.reports import Reports
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -30,20 +33,34 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def show(report: report_types.Report, options: dict[str, Any]) -> None:
-    """Renders the report where and how the options say."""
+def show(report: report_types.Report, options: dict[str, Any], err: bool = False) -> None:
+    """Renders the report where and how the options say; `err`: to stderr, where stdout is another's."""
     check_selection(report, options)
     target = options.get("output")
     if options["format_"] == "table" and target is None:
-        _print_table(report, options)
+        _print_table(report, options, err)
         return
     from rnninspect.renderers import render
 
     text = render(report, options["format_"], **_view(options, width=100, color=False, ascii=False))
     if target is None or target == "-":
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(text, nl=not text.endswith("\n"), err=err)
     else:
         write_text(target, text)
+
+
+def show_all(reports: Reports, options: dict[str, Any]) -> None:
+    """Renders several reports, one behind the other, to stderr or into the one file that -o names."""
+    if options.get("output") in (None, "-"):
+        for i, report in enumerate(reports):
+            if i and options["format_"] != "ndjson":
+                click.echo(err=True)
+            show(report, {**options, "output": None}, err=True)
+        return
+    for report in reports:
+        check_selection(report, options)
+    view = _view(options, width=100, color=False, ascii=False)
+    write_text(options["output"], reports.render(options["format_"], **view))
 
 
 def write_text(target: str, text: str) -> None:
@@ -61,13 +78,13 @@ def check_selection(report: report_types.Report, options: dict[str, Any]) -> Non
     chosen(options.get("steps"), report.shape["steps"], "steps")
 
 
-def _print_table(report: report_types.Report, options: dict[str, Any]) -> None:
+def _print_table(report: report_types.Report, options: dict[str, Any], err: bool) -> None:
     from rich.console import Console
 
     from rnninspect.renderers.table import renderable
     from rnninspect.renderers.view import NARROWEST, View
 
-    console = Console(highlight=False, **_colour(options["color"]))
+    console = Console(highlight=False, stderr=err, **_colour(options["color"]))
     console.width = max(console.width or 80, NARROWEST)  # COLUMNS=0 is said where nobody knows
     view = View(
         **_view(
@@ -79,7 +96,7 @@ def _print_table(report: report_types.Report, options: dict[str, Any]) -> None:
     )
     with console.capture() as capture:
         console.print(renderable(report, view))
-    click.echo(capture.get(), nl=False, color=True)
+    click.echo(capture.get(), nl=False, color=True, err=err)
 
 
 def _colour(choice: str) -> dict[str, Any]:

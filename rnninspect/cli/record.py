@@ -1,0 +1,101 @@
+"""`rnninspect record`: runs a script, records its torch layers, and reports when it has ended."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+
+from rnninspect.cli import INTERRUPTED, UNJUDGED, inputs, options, output
+from rnninspect.errors import UnreadableError, UserError
+
+
+@click.command(
+    "record",
+    short_help="Run a script, and inspect its torch layers.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("-m", "module", is_flag=True, help="SCRIPT is a module's name, as in `python -m`.")
+@click.option("--lengths", type=options.TEXT, metavar="NAME", help="The argument of a forward that holds the lengths.")
+@click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Calls of each layer to keep (1).")
+@options.report_options
+@options.output_options
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(script: str, arguments: tuple[str, ...], module: bool, **given: Any) -> int:
+    """Run SCRIPT with its ARGUMENTS, as `python SCRIPT ARGUMENTS` does, record every nn.LSTM, nn.GRU, nn.RNN and cell
+    that it calls, and inspect what was recorded when it ends.
+
+    The script's stdout is its own: the report goes to stderr, or to the file that -o names. A script that fails keeps
+    its exit code; else 0, 1 or 2 as for `compare`. Processes that the script starts are not recorded.
+
+    \b
+    rnninspect record train.py --epochs 1
+    rnninspect record --lengths lengths --format ndjson -o report.ndjson train.py
+    rnninspect record -m package.train
+    """
+    if not module and not os.path.isfile(script):
+        raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
+    judging = inputs.judging(given)
+    from rnninspect.recording import record
+
+    with record(lengths=given["lengths"], limit=given["limit"]) as recording:
+        failed = run(script, arguments, module)
+    sys.stdout.flush()
+    if not recording.calls:
+        output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", given["quiet"])
+        return failed or (0 if given["exit_zero"] else UNJUDGED)
+    try:
+        reports = recording.inspect(rtol=given["rtol"], atol=given["atol"], **judging)
+        output.show_all(reports, given)
+    except UserError as error:
+        if not failed:
+            raise
+        output.note(str(error))
+        return failed
+    codes = [output.exit_code(report, given) for report in reports]
+    return failed or (1 if 1 in codes else min(codes))
+
+
+def run(script: str, arguments: Sequence[str], module: bool) -> int:
+    """Runs it as the main program; the exit code that Python would give. Its exceptions are printed as Python does."""
+    kept = sys.argv, sys.path[0]
+    sys.argv = [script, *arguments]
+    sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.abspath(script))
+    try:
+        if module:
+            runpy.run_module(script, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        return _code(end)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseException as error:
+        sys.stdout.flush()
+        traceback.print_exception(type(error), error, _own(error.__traceback__))
+        return 1
+    finally:
+        sys.argv, sys.path[0] = kept
+    return 0
+
+
+def _code(end: SystemExit) -> int:
+    """The exit code of `sys.exit(…)`: a text is printed, and is 1."""
+    if end.code is None or isinstance(end.code, int):
+        return (end.code or 0) & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _own(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the script on: without what runs it."""
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        trace = trace.tb_next
+    return trace
