@@ -54,7 +54,7 @@ def _defaults(convention: Convention) -> str:
     >>> _defaults(known_conventions.get("tf1"))
     'forget bias 1; GRU resets before; RNN tanh'
     """
-    specs = {cell: convention.spec(cell, {}) for cell in ("lstm", "gru", "rnn")}  # type: ignore[arg-type]
+    specs = {cell: convention.spec(cell, {}) for cell in ("lstm", "gru", "rnn")}
     reset = "after" if specs["gru"].reset_after else "before"
     return f"forget bias {specs['lstm'].forget_bias:g}; GRU resets {reset}; RNN {specs['rnn'].activation}"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from rnninspect.batch import Batch
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.loop import Reader, make_reader
 from rnninspect.reading import Pack, pack, placement, read_order
-from rnninspect.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track
+from rnninspect.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.weights import Between, CellSpec, LayerWeights, Weights
 
 Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
@@ -39,7 +38,7 @@ def run(
     *,
     initial: Initial | None = None,
     padding: PaddingPolicy = "zero",
-    zero_length: Literal["initial", "wrap"] = "initial",
+    zero_length: ZeroLength = "initial",
     order: TimeOrder = "time",
     dtype: str | None = None,
     device: str = "cpu",
@@ -56,7 +55,7 @@ def run(
     before the first real step (Keras); computed: the cell runs on over the masked steps, read in the pass's own
     direction, while the state is taken after the last real one (Flax).
     `zero_length`: a row without a real step ends in its initial state, or, by `wrap`, where a run over its masked
-    steps ends (Flax indexes step -1).
+    steps ends (Flax indexes step -1), or, by `zero`, in zeros (ONNX Runtime).
     `order`: how the outputs of backward tracks lie, as `trace.TimeOrder` says.
     `dtype`: float64, float32, float16 or bfloat16, what everything is converted to and computed in; None for the
     weights' own. numpy has no bfloat16: those outputs come back as float32, value for value.
@@ -105,7 +104,7 @@ class _Policy:
 
     mask: Bools
     padding: PaddingPolicy
-    zero_length: Literal["initial", "wrap"]
+    zero_length: ZeroLength
     order: TimeOrder
 
 
@@ -206,6 +205,10 @@ def _read(
             h[empty] = on_h[empty]
             if c is not None and on_c is not None:
                 c[empty] = on_c[empty]
+    if policy.zero_length == "zero":
+        for state in (h, c):
+            if state is not None:
+                state[torch.from_numpy(counts == 0).to(x.device)] = 0
     return _Pass(weights.direction, order, real, beyond, out, h, c, initial)
 
 

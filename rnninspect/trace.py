@@ -32,6 +32,10 @@ TimeOrder = Literal["time", "reversed", "within"]
 # What a framework leaves in the outputs of masked steps; "any" where nothing was stated.
 PaddingPolicy = Literal["zero", "repeat", "computed", "any"]
 
+# What a row without real steps ends in: its initial state; where a run over its masked steps ends, as the index -1
+# finds it (Flax); or zeros, whatever it began with (ONNX Runtime).
+ZeroLength = Literal["initial", "wrap", "zero"]
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -66,7 +70,7 @@ class Trace:
     `lengths`: `[B]` as stated, or None. They may exceed T, and are what the user believes; the mask decides.
     `mask_given`: the mask itself was stated (it may have holes or left padding that lengths cannot express).
     `padding`: what this run's framework leaves in masked outputs.
-    `zero_length`: what a row without real steps ends in: its initial state, or the step at index -1 (Flax).
+    `zero_length`: what a row without real steps ends in.
     """
 
     mask: Bools
@@ -74,7 +78,7 @@ class Trace:
     lengths: Ints | None = None
     mask_given: bool = False
     padding: PaddingPolicy = "any"
-    zero_length: Literal["initial", "wrap"] = "initial"
+    zero_length: ZeroLength = "initial"
     convention: str = "tf1"
     source: Mapping[str, Any] = field(default_factory=dict)
 

@@ -232,3 +232,12 @@ def test_a_keras_gru_tells_how_it_resets() -> None:
     assert keras.read_weights({**arrays, "bias": np.zeros((2, 9))}, Statement()).spec.reset_after
     with pytest.raises(ShapeError, match=r"bias is \(9,\), expected \(2, 9\): 3 gate blocks \(z, r, h\) of 3 units"):
         keras.read_weights(arrays, Statement(attributes={"reset_after": True}))
+
+
+def test_each_activation_takes_its_own_parameters() -> None:
+    """ONNX lists alphas and betas apart: LeakyRelu takes an alpha and no beta, so the beta is ScaledTanh's."""
+    stated = {"activations": "Sigmoid,LeakyRelu,ScaledTanh", "activation_alpha": [0.3, 0.7], "activation_beta": [0.4]}
+    spec = conventions.get("onnx").spec("lstm", stated)
+    assert spec.activation_alpha == (("candidate", 0.3), ("output", 0.7))
+    assert spec.activation_beta == (("output", 0.4),)
+    assert conventions.get("onnx").attributes(spec) == {**stated, "activations": ["Sigmoid", "LeakyRelu", "ScaledTanh"]}

@@ -207,6 +207,18 @@ def test_empty_rows_keep_their_initial_state(name: str) -> None:
             assert np.array_equal(track.initial_cell, c)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_empty_rows_may_end_in_zeros(name: str) -> None:
+    """ONNX Runtime leaves zeros in a row without a real step, whatever it began with; the other rows are as ever."""
+    batch, weights = batch_of(np.array([0, 3, 0, 7])), stack_of(name, 1, BOTH)
+    initial = states_of(weights, 4)
+    usual, zeroed = (engine.run(batch, weights, initial=initial, zero_length=z) for z in ("initial", "zero"))  # type: ignore[arg-type]
+    for one, other in zip(usual, zeroed, strict=True):
+        for a, b in ((one.final, other.final), (one.cell, other.cell)):
+            assert a is None or (not b[[0, 2]].any() and np.array_equal(a[[1, 3]], b[[1, 3]]))  # type: ignore[index]
+        assert np.array_equal(one.outputs, other.outputs)  # type: ignore[arg-type]
+
+
 def test_a_batch_of_empty_rows_runs() -> None:
     """Nothing real at all is a run too: states as they were, or where Flax's index wraps to."""
     batch, weights = batch_of(np.zeros(3, dtype=int)), stack_of("lstm")

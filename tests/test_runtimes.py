@@ -106,7 +106,9 @@ def test_torch_gives_the_same(
         out, state = torch_layer(weights)(data, start if cell == "lstm" else start[0])
         top = pad_packed_sequence(out, batch_first=True, total_length=steps)[0].numpy()
     h_n, c_n = (state[0].numpy(), state[1].numpy()) if cell == "lstm" else (state.numpy(), None)
-    tolerance = {"rtol": 1e-12, "atol": 1e-12} if double else {"rtol": 1e-5, "atol": 1e-5}
+    # relu is unbounded: a small sum of large terms is off by their rounding, not by its own.
+    scale = max(1.0, *(float(np.abs(t.outputs).max()) for t in tracks))  # type: ignore[arg-type]
+    tolerance = {"rtol": 1e-12, "atol": 1e-12 * scale} if double else {"rtol": 1e-5, "atol": 1e-5 * scale}
     mine = [t.outputs for t in tracks if t.layer == layers - 1]
     np.testing.assert_allclose(np.concatenate(mine, axis=2), top, **tolerance)  # type: ignore[arg-type]
     for place, track in enumerate(tracks):

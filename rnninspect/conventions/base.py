@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.weights import Between, Cell, CellSpec, Weights
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
@@ -153,7 +153,7 @@ class Convention:
     names: Mapping[Role, tuple[str, ...]] = {}
     padding: PaddingPolicy = "zero"
     bidirectional_padding: PaddingPolicy | None = None
-    zero_length: Literal["initial", "wrap"] = "initial"
+    zero_length: ZeroLength = "initial"
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
     borrows_names: bool = False

@@ -20,7 +20,7 @@ from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
 from rnninspect.conventions.lists import place_lists
 from rnninspect.conventions.scopes import Parts, Scope
 from rnninspect.conventions.stacks import ScopedConvention
-from rnninspect.trace import Array, Direction, PaddingPolicy, Trace
+from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.weights import GATES, Cell, CellSpec, LayerWeights, Weights
 
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
@@ -37,7 +37,7 @@ class Flax(ScopedConvention):
     variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
     takes = frozenset({"activation", "recurrent_activation"})
     padding: PaddingPolicy = "computed"
-    zero_length: Literal["initial", "wrap"] = "wrap"
+    zero_length: ZeroLength = "wrap"
     facts = Facts(
         framework="Flax `nn.RNN`, `nn.Bidirectional`",
         outputs="B T (D H); time_major: T B (D H)",

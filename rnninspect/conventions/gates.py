@@ -137,11 +137,11 @@ def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, An
     if len(names) % len(roles) or len(sets) != 1:
         raise UserError(f"--activations {','.join(names)}: {cell} needs {len(roles)} a direction, the same in both")
     fields: dict[str, Any] = {_ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
-    for which in ("activation_alpha", "activation_beta"):
+    for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
         values = attributes.get(which)
         if values:
             listed = [float(v) for v in values.split(",")] if isinstance(values, str) else [float(v) for v in values]
-            takers = [r for r, n in zip(roles, names, strict=False) if _snake(n) in _WITH_PARAMETERS]
+            takers = [r for r, n in zip(roles, names, strict=False) if _snake(n) in with_it]
             fields[which] = tuple(zip(takers, listed, strict=False))
     return fields
 
@@ -188,7 +188,9 @@ def without_activations(spec: CellSpec) -> CellSpec:
     )
 
 
-_WITH_PARAMETERS = ("hard_sigmoid", "elu", "leaky_relu", "thresholded_relu", "scaled_tanh", "affine")
+# Each of these takes the next of the values listed (onnxruntime/core/providers/cpu/rnn/rnn_helpers.cc).
+_WITH_BETA = ("hard_sigmoid", "scaled_tanh", "affine")
+_WITH_ALPHA = (*_WITH_BETA, "elu", "leaky_relu", "thresholded_relu")
 
 
 def _snake(name: str) -> str:

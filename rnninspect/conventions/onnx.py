@@ -20,7 +20,7 @@ from rnninspect.conventions.layers import DumpNames, refuse
 from rnninspect.conventions.scopes import Parts, Scope, blocks
 from rnninspect.conventions.stacks import ScopedConvention
 from rnninspect.errors import ShapeError
-from rnninspect.trace import DIRECTIONS, Array, Direction, Trace
+from rnninspect.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
 from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
 
 ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
@@ -37,6 +37,7 @@ class Onnx(ScopedConvention):
     variables = "W, R, B, P"
     variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
     takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"}) | _ACTIVATIONS
+    zero_length: ZeroLength = "zero"
     facts = Facts(
         framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",
         outputs="T D B H; layout=1: B T D H",

@@ -12,10 +12,11 @@ from rnninspect.facts import TrackFacts
 from rnninspect.matching import equal_at, same
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
-from rnninspect.trace import Array
+from rnninspect.trace import Array, ZeroLength
 
 HOLDS = {
     "initial": "it holds the initial state",
+    "zeros": "it is zeros, as this framework leaves it whatever the row began with",
     "wrapped": "it equals the row's own last column: index -1 wrapped around",
     "previous": "it equals the last column of the row before: a flat index of -1",
     "other": "it is neither the initial state nor any output (uninitialised memory, perhaps)",
@@ -52,15 +53,16 @@ class ZeroLengthRow(Rule):
         for facts in case.facts:
             for row in np.flatnonzero(facts.ends == 0):
                 rows = np.arange(facts.ends.size) == row
-                kinds.setdefault(_holds(facts, int(row)), []).append(Seen(facts, rows))
+                kinds.setdefault(_holds(facts, int(row), case.trace.zero_length), []).append(Seen(facts, rows))
         if "wrapped" in kinds or "previous" in kinds or "other" in kinds:
-            kinds.pop("initial", None)  # one track at fault makes the row's state wrong
+            for right in ("initial", "zeros"):
+                kinds.pop(right, None)  # one track at fault makes the row's state wrong
         for kind, seen in kinds.items():
             yield from proposal(
                 self,
                 seen,
                 f"{{rows}}: length 0, so there is no final step; of final_state.h, {HOLDS[kind]}",
-                severity="warning" if kind == "initial" else "error",
+                severity="warning" if kind in ("initial", "zeros") else "error",
                 kind="fact",
                 evidence={"holds": kind},
             )
@@ -76,13 +78,15 @@ class ZeroLengthRow(Rule):
         return case.with_trace(replace(case.trace, mask=mask, lengths=lengths, tracks=ran.tracks))
 
 
-def _holds(facts: TrackFacts, row: int) -> str:
+def _holds(facts: TrackFacts, row: int, usual: ZeroLength) -> str:
     """Which of HOLDS the state of this row is."""
     track = facts.track
     if _is_initial(facts.final[row], track.initial, row) and (
         track.cell is None or _is_initial(track.cell[row], track.initial_cell, row)
     ):
         return "initial"
+    if usual == "zero" and not facts.final[row].any():
+        return "zeros"
     if facts.equal[row, -1]:
         return "wrapped"
     before = np.full(facts.ends.size, row - 1)
