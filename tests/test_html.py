@@ -495,3 +495,11 @@ def test_long_rows_scroll_with_their_names(browser: Browser, tmp_path: Path) -> 
     x, y = page("(b => [b.right - 3, b.y + 30])(tracks[0].map.canvas.getBoundingClientRect())")
     browser.mouse(x, y)
     assert page.hint().startswith("row 0, step 999: padding")
+
+
+@pytest.mark.parametrize(("name", "begins"), [("page.png", b"\x89PNG"), ("table.svg", b"<svg")])
+def test_pictures_are_small(name: str, begins: bytes) -> None:
+    """The README's pictures are there, are what their names say, and stay below 200 kB."""
+    picture = (Path(__file__).parent.parent / "sample_data" / name).read_bytes()
+    assert picture.startswith(begins)
+    assert len(picture) < 200_000

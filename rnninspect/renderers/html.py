@@ -124,10 +124,11 @@ def _finding(report: Report, finding: Finding, view: View) -> dict[str, Any]:
 
 def _track(report: Report, track: TrackReport, view: View) -> dict[str, Any]:
     """One track's name and the rows that its table lists."""
-    shown, total = set(shown_rows(report, view)), report.shape.get("steps", 0)
+    shown, total = shown_rows(report, view), report.shape.get("steps", 0)
+    by_row = {row.row: row for row in track.rows}
     number = next(i for i, other in enumerate(report.tracks) if other is track)
     rows = []
-    for row in (row for row in track.rows if row.row in shown):
+    for row in (by_row[b] for b in shown if b in by_row):
         rows.append(
             {
                 "row": row.row,
@@ -140,7 +141,7 @@ def _track(report: Report, track: TrackReport, view: View) -> dict[str, Any]:
                 "strip": _page.strip(row, total, view) if total <= STRIP else "",
             }
         )
-    hidden = [row for row in track.rows if row.row not in shown]
+    hidden = [by_row[b] for b in by_row.keys() - set(shown)]
     rest = f"and {_words.counted(len(hidden), 'more row')}: {_words.tally(hidden)}" if hidden else ""
     return {
         "number": number,

@@ -25,7 +25,7 @@ def render(report: Report, view: View) -> str:
     for finding in report.findings:
         lines += ["", *_finding(finding, view)]
     lines += ["", *_table(["", ""], [[key, said] for key, said in _header.entries(report, view)], view)]
-    rows = set(shown_rows(report, view))
+    rows = shown_rows(report, view)
     for track in report.tracks:
         lines += ["", *_track(track, rows, report, view)]
     compared = [line.plain.strip() for line in _comparison.comparison(report, view)]
@@ -46,17 +46,17 @@ def _finding(finding: Finding, view: View) -> list[str]:
     return lines + (["", *_fenced(finding.fix.expandtabs(4))] if finding.fix else [])
 
 
-def _track(track: TrackReport, shown: set[int], report: Report, view: View) -> list[str]:
-    total = report.shape.get("steps", 0)
+def _track(track: TrackReport, shown: list[int], report: Report, view: View) -> list[str]:
+    total, by_row = report.shape.get("steps", 0), {row.row: row for row in track.rows}
     cells = []
-    for row in (row for row in track.rows if row.row in shown):
+    for row in (by_row[b] for b in shown if b in by_row):
         sign, _ = _verdicts.sign(row, view)
         length = "" if row.length is None else str(row.length)
         said = ", ".join(filter(None, [_words.judged(row), *_words.remarks(row, total, view.verbose)]))
         cells.append([f"{sign} {row.row}", length, _words.equals(row), said])
     lines = [f"### {_escaped(_words.track_name(track.layer, track.direction), view).capitalize()}", ""]
     lines += _table(["row", "length", "final state", "verdict"], cells, view)
-    hidden = [row for row in track.rows if row.row not in shown]
+    hidden = [by_row[b] for b in by_row.keys() - set(shown)]
     rest = f"and {_words.counted(len(hidden), 'more row')}: {_words.tally(hidden)}"
     return lines + (["", rest] if hidden else [])
 

@@ -43,7 +43,8 @@ class HeatMap {
     this.ruler.font = FONT;
     const names = [0, rows - 1].map((i) => (rows ? `${this.model.sign(i)} ${this.model.rowName(i)}` : ""));
     this.left = Math.max(...names.map((name) => this.ruler.measureText(name).width)) + 16;
-    const room = this.host.parentElement.clientWidth - this.left - 18;
+    const frame = getComputedStyle(this.host.parentElement);
+    const room = parseFloat(frame.width) - this.left - 18;
     const high = window.innerHeight * 0.7 - TOP - 18;
     this.w = Math.min(cell[0], Math.max(whole ? 0.25 : 4, room / Math.max(1, columns)));
     this.h = whole ? Math.min(cell[1], Math.max(0.25, high / Math.max(1, rows))) : rows > 60 ? Math.min(14, cell[1]) : cell[1];

@@ -45,18 +45,21 @@ function fixed(value, digits) {
   return Math.abs(value) >= 1e6 ? value.toExponential(Math.min(digits, 2)) : plain;
 }
 
+// Lines for padding: a dark one beside one in the colour of the paper, so that they are seen on any cell.
 function hatching(ctx) {
   if (!palette.pattern) {
     const tile = document.createElement("canvas");
     tile.width = tile.height = 6;
     const pen = tile.getContext("2d");
-    pen.strokeStyle = css(palette.hatch);
-    pen.lineWidth = 1;
-    for (const shift of [-6, 0, 6]) {
-      pen.moveTo(shift - 1, 7);
-      pen.lineTo(shift + 7, -1);
+    for (const [colour, aside] of [[palette.paper, 1], [palette.hatch, 0]]) {
+      pen.beginPath();
+      pen.strokeStyle = css(colour);
+      for (const shift of [-6, 0, 6]) {
+        pen.moveTo(shift - 1 + aside, 7);
+        pen.lineTo(shift + 7 + aside, -1);
+      }
+      pen.stroke();
     }
-    pen.stroke();
     palette.pattern = ctx.createPattern(tile, "repeat");
   }
   return palette.pattern;
