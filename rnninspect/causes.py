@@ -18,7 +18,9 @@ import numpy as np
 
 from rnninspect import comparison
 from rnninspect.case import Case
+from rnninspect.comparison import TrackDifference
 from rnninspect.report import SEVERITIES, Finding, NotChecked
+from rnninspect.rules._conversions import compared, disagreement
 from rnninspect.rules.base import Place, Proposal, Rule, in_words, listed, places, rows_of
 
 UNEXPLAINED = "unexplained-state"
@@ -51,10 +53,17 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
     kept = _without_symptoms(kept, rules)
     left = off - frozenset().union(*(p.places for p in causes))
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
-    if left and not causes:
+    if left and not any(p.severity == "error" for p in causes):
         findings.append(_unexplained(case, left))
-    if any(d.largest > 0 for d in case.differences) and not any(rules[p.rule].compares for p in kept):
-        findings.append(_unexplained_difference(case))
+    if not any(rules[p.rule].compares for p in kept):
+        findings.extend(_unexplained_difference(case.differences, "the two dumps differ"))
+        if (
+            not causes
+            and not any(f.severity == "error" for f in findings)
+            and case.has("inputs")
+            and case.has("weights")
+        ):
+            findings.extend(_unlike_its_weights(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
     return Judgement(findings, skipped)
 
@@ -81,8 +90,8 @@ def _cover(off: frozenset[Place], zero: frozenset[Place], proposals: list[Propos
             break
         gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
         gain, proposal = max(gains, key=lambda g: g[0])
-        equals = [p.rule for g, p in gains if g == gain and p.places & left == proposal.places & left]
-        others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *equals) if r != proposal.rule))
+        alike = [p.rule for g, p in gains if p.places & left == proposal.places & left and (g == gain or not gain[0])]
+        others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *alike) if r != proposal.rule))
         chosen.append(replace(proposal, alternatives=others[:2]))
         left -= proposal.places
     return chosen
@@ -125,19 +134,31 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
     )
 
 
-def _unexplained_difference(case: Case) -> Finding:
-    """Two dumps that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
-    worst = max(case.differences, key=lambda d: d.largest)
+def _unlike_its_weights(case: Case) -> Iterator[Finding]:
+    """A dump that no run of its weights gives, though every state is where it ought to be."""
+    if disagreement(case) > 0:
+        yield from _unexplained_difference(
+            compared(case, case.reference),
+            "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or "
+            "an attribute that was not stated?): they differ",
+        )
+
+
+def _unexplained_difference(found: list[TrackDifference], opening: str) -> Iterator[Finding]:
+    """Numbers that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
+    worst = max(found, key=lambda d: d.largest, default=None)
+    if worst is None or worst.largest == 0:
+        return
     row, step, unit = worst.worst()
-    return Finding(
+    yield Finding(
         rule=UNEXPLAINED_DIFFERENCE,
         severity="error",
         certainty="suspected",
         message=(
-            f"the two dumps differ by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit "
-            f"{unit} of {worst.track.name}: {comparison.in_words(case.differences)}"
+            f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
+            f"{worst.track.name}: {comparison.in_words(found)}"
         ),
-        rows=sorted({int(b) for d in case.differences for b in np.flatnonzero(d.first >= 0)}),
+        rows=sorted({int(b) for d in found for b in np.flatnonzero(d.first >= 0)}),
         evidence={"largest": worst.largest},
         fix="",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,44 @@ def test_a_clip_left_out_is_named() -> None:
     found = judged(rules()["clip-or-peephole-ignored"].plant(case)).findings
     assert [f.rule for f in found] == ["clip-or-peephole-ignored"]
     assert found[0].evidence["clip"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_weights_of_another_layer_are_no_match(cell: str) -> None:
+    """Weights that never gave these outputs are not passed over: the difference is reported with its size."""
+    case = replace(correct_case(cell), weights=random_weights(cell, 5, 5, seed=9))
+    found = judged(case).findings
+    assert [(f.rule, f.severity) for f in found] == [("unexplained-difference", "error")]
+    reference = case.reference.tracks[0].outputs
+    outputs = case.trace.tracks[0].outputs
+    assert found[0].evidence["largest"] == pytest.approx(float(np.abs(reference - outputs).max()))
+
+
+def test_two_mistakes_on_different_rows_are_both_named() -> None:
+    """One row's state is another's, two rows' are a step early: each cause is named with its own rows."""
+    case = correct_case("gru", lengths=np.array([4, 2, 7, 3, 6, 5]))
+    early = rules()["off-by-one-length"].plant(case).trace.tracks[0].final
+    final = case.trace.tracks[0].final
+    assert early is not None
+    assert final is not None
+    spoiled = final.copy()
+    spoiled[[0, 3]] = early[[0, 3]]
+    spoiled[[2, 5]] = final[[5, 2]]
+    found = judged(case.with_tracks(lambda t: replace(t, final=spoiled))).findings
+    assert {f.rule: f.rows for f in found} == {"off-by-one-length": [0, 3], "rows-permuted": [2, 5]}
+
+
+def test_what_nothing_explains_says_where_it_was_found() -> None:
+    """A state taken from another row's middle step is no known mistake, but its origin is told."""
+    case = correct_case("gru")
+    outputs, final = case.trace.tracks[0].outputs, case.trace.tracks[0].final
+    assert outputs is not None
+    assert final is not None
+    spoiled = final.copy()
+    spoiled[3] = outputs[2, 4]
+    found = judged(case.with_tracks(lambda t: replace(t, final=spoiled))).findings
+    assert [f.rule for f in found] == ["unexplained-state"]
+    assert found[0].evidence["origins"] == [[3, 2, 4]]
 
 
 def test_a_state_of_one_row_is_named() -> None:

@@ -87,6 +87,11 @@ def _as_float64(own: LayerWeights) -> LayerWeights:
     return replace(own, **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 
+def fewest_steps(weights: Weights) -> int:
+    """The real steps that a row must have to show what its later steps follow from: an LSTM's c takes one to fit."""
+    return 3 if weights.spec.cell == "lstm" else 2
+
+
 def follows_from_step_one(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     """For each track: the rows whose first step is not what a zero state gives, and whose later steps follow from it.
 
@@ -96,7 +101,7 @@ def follows_from_step_one(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     if disagreement(case) == 0 or weights.depth > 1 or any(w.projection is not None for w in weights.layers):
         return
     limit = tolerance(case)
-    fewest = 3 if weights.spec.cell == "lstm" else 2
+    fewest = fewest_steps(weights)
     for facts in case.facts:
         if facts.track.order != "time":
             continue

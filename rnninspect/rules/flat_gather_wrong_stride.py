@@ -40,8 +40,9 @@ class FlatGatherWrongStride(Rule):
         for facts in case.facts:
             best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
             seen, rows, steps, formula = best
-            astray = facts.off & seen.rows & (rows != np.arange(rows.size)) & ~facts.final_zero
-            if not astray.any() or not (seen.rows | facts.silent | ~facts.off).all():
+            astray = facts.off & seen.rows & (rows != np.arange(rows.size))
+            whole = (seen.rows | facts.silent | ~facts.off).all()
+            if not astray.any() or not (whole or (astray & ~facts.final_zero).sum() > 1):
                 continue
             picked = np.flatnonzero(facts.off & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
@@ -49,13 +50,16 @@ class FlatGatherWrongStride(Rule):
                 self,
                 [Seen(facts, facts.off & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
-                strength=3,
+                strength=3 if (astray & ~facts.final_zero).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 
     def plant(self, case: Case) -> Case:
         if case.trace.steps == case.trace.batch_size or (case.trace.mask.sum(1) == 0).any():
             raise CannotPlant("needs as many rows as not steps, and no empty row")
+        rows, lengths = np.arange(case.trace.batch_size), case.trace.mask.sum(1)
+        if ((rows * case.trace.steps + lengths - 1) % rows.size == rows).all():
+            raise CannotPlant("here every flat index stays within its row")
 
         def gathered(track: Track) -> Track:
             if track.outputs is None or track.direction == "backward":

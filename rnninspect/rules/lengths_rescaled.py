@@ -55,8 +55,8 @@ class LengthsRescaled(Rule):
 
     def plant(self, case: Case) -> Case:
         lengths = case.trace.lengths
-        if lengths is None or np.unique(lengths).size < 2 or case.trace.mask_given:
-            raise CannotPlant("needs stated, uneven lengths")
+        if lengths is None or np.unique(lengths).size < 2 or case.trace.mask_given or case.trace.padding == "repeat":
+            raise CannotPlant("needs stated, uneven lengths, and padding that does not repeat the last step")
         return case.with_trace(replace(case.trace, lengths=lengths * 2, mask=_doubled(lengths, case.trace.steps)))
 
 
@@ -70,7 +70,7 @@ def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
     if facts.track.direction == "backward" and facts.track.order == "time":
         return nothing
     telling = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
-    if np.unique(lengths[telling]).size < 2 or not facts.off.any():
+    if not facts.off.any() or np.unique(lengths[telling]).size < 2:
         return nothing
     anchor = telling[np.argmax(lengths[telling])]
     for step in np.flatnonzero(facts.equal[anchor])[:8]:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.case import Case
 from rnninspect.rules._chunks import not_gone_on
 from rnninspect.rules._conversions import mended
-from rnninspect.rules._forcing import follows_from_step_one
+from rnninspect.rules._forcing import fewest_steps, follows_from_step_one
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Track
 
@@ -65,6 +65,8 @@ class StaleInitialState(Rule):
             raise CannotPlant("needs inputs, weights and no initial state")
         if case.trace.layers > 1:
             raise CannotPlant("needs one layer: of a stack the outputs do not tell where each layer began")
+        if case.trace.mask.sum(1).max(initial=0) < fewest_steps(case.weights):
+            raise CannotPlant("needs a row whose later steps can show what they follow from")
         rng = np.random.default_rng(3)
 
         def started(track: Track) -> Track:
