@@ -48,6 +48,7 @@ class Store:
         self.open = True
         self.names: dict[str, str] = {}
         self._kept: list[_Kept] = []
+        self._count: Counter[str] = Counter()
         self._more: Counter[str] = Counter()
         self._weights: dict[str, dict[str, Tensor]] = {}
         self._loops: dict[tuple[str, int], _Kept] = {}
@@ -129,11 +130,12 @@ class Store:
         kept.call.add(inputs, state, output)
 
     def _keep(self, key: str, call: Recorded) -> _Kept:
+        self._count[key] += 1
         self._kept.append(_Kept(key, call, threading.get_ident(), _snapshot(self.lengths)))
         return self._kept[-1]
 
     def _has_room(self, key: str) -> bool:
-        room = self.limit is None or sum(kept.key == key for kept in self._kept) < self.limit
+        room = self.limit is None or self._count[key] < self.limit
         if not room:
             self._more[key] += 1
         return room

@@ -104,7 +104,7 @@ class Loop:
         initial = (None, None) if first is None else (to_array(first[0], "h_0"), _second(first))
         track = Track(0, "forward", self.outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, False, "any", "initial", "torch")
-        weights = read_weights(self.weights, said, "torch")
+        weights = None if h is None else read_weights(self.weights, said, "torch")  # without h nothing is judged
         batch = Batch(self.inputs, mask, real)
         own = conventions.get("torch")
         reading = Reading(trace, "B T H", "B H")
