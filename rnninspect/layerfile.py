@@ -31,8 +31,13 @@ class LayerFile:
     attributes: Mapping[str, Any]
 
     def statement(self, said: Statement, dump: Convention | None) -> Statement:
-        """What is stated of a dump of the framework `dump`: the user's word, and under it the file's own."""
-        words = self._words(said)
+        """What is stated of a dump of the framework `dump`: the user's word, then the file's, then what it holds."""
+        held: dict[str, Any] = {"cell": self.weights.spec.cell, "layers": self.weights.depth}
+        if len(self.weights.directions) == 2:
+            held["direction"] = "bidirectional"
+        if self.weights.layers[-1].projection is not None:
+            held["num_proj"] = self.weights.layers[-1].units
+        words = held | self._words(said)
         if dump is not self.convention:
             words = {name: value for name, value in words.items() if name not in LAID_OUT}
         return said.over(words)
