@@ -61,6 +61,7 @@ ROOMS = [
     "examples",
     "worked",
     "fleet",
+    "results",
     "recording",
     "testing",
     "pytest_plugin",

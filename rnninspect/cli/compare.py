@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnninspect.cli import inputs, options, output
 
+if TYPE_CHECKING:
+    from rnninspect.reports import Report
 
-@click.command("compare", short_help="Inspect recorded outputs against their final state.")
-@click.argument("dump", required=False, type=options.TEXT)
+
+@click.command("compare")
+@click.argument("dumps", metavar="[DUMP]...", nargs=-1, type=options.TEXT)
 @click.option(
     "--outputs", type=options.TEXT, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
 )
@@ -29,17 +33,39 @@ from rnninspect.cli import inputs, options, output
 @options.cell_options
 @options.report_options
 @options.output_options
-def command(dump: str | None, **given: Any) -> int:
+@options.fleet_options
+def command(dumps: tuple[str, ...], **given: Any) -> int:
     """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
 
-    DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected.
+    DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected. Several dumps,
+    folders, patterns and @list.txt are judged one after the other, or side by side with --jobs.
 
     \b
     rnninspect compare dump.npz
     rnninspect compare dump.npz --convention torch --bidirectional --format json
     rnninspect compare mine.npz --against reference.npz
     rnninspect compare --outputs outputs.npy --state h.npy --lengths 3,1,2
+    rnninspect compare runs/ --recursive --jobs 8 --format ndjson -o results.ndjson --resume
     """
+    if _are_many(dumps, given):
+        from rnninspect.cli import fleet
+
+        return fleet.run(judged, dumps, given)
+    report = judged(dumps[0] if dumps else None, given)
+    output.show(report, given)
+    return output.exit_code(report, given)
+
+
+def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
+    """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
+    if len(dumps) > 1 or any(given[name] for name in ("jobs", "scheduler", "recursive", "resume")):
+        return True
+    several = (dump for dump in dumps if not os.path.isfile(dump))
+    return any(os.path.isdir(dump) or dump.startswith("@") or set("*?[") & set(dump) for dump in several)
+
+
+def judged(dump: str | None, given: dict[str, Any]) -> Report:
+    """The report of one dump, read and judged as the options say."""
     from rnninspect import api, cases, conventions
     from rnninspect.case import Tolerance
 
@@ -49,9 +75,10 @@ def command(dump: str | None, **given: Any) -> int:
     read = inputs.read(source or inputs.example("published.npz", given["quiet"]), given["quiet"])
     stated = inputs.slots({**given, "outputs": None if named else given["outputs"]}, read.arrays)
     convention = given["convention"] or "auto"
-    likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-    layer = inputs.layer_file(given, said, likely)
-    if layer is not None:
+    layer = None
+    if given["weights"]:
+        likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
+        layer = inputs.layer_file(given, said, likely)
         said = layer.statement(said, conventions.get(likely[0]))
     case = cases.read_case(
         read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
@@ -63,6 +90,4 @@ def command(dump: str | None, **given: Any) -> int:
     if given["against"]:
         case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])
-    report = api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
-    output.show(report, given)
-    return output.exit_code(report, given)
+    return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

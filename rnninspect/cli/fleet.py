@@ -1,0 +1,202 @@
+"""Many dumps at once: what is named becomes a list of files, each is judged, and results stream out in that order."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import click
+
+from rnninspect.cli.output import note, printable
+from rnninspect.errors import UnreadableError, UserError
+from rnninspect.fleet import Cluster, Engine, Lost, Processes
+from rnninspect.report import SEVERITIES
+from rnninspect.reports import JOINED, Report
+from rnninspect.results import Outcome, Tally, error_line, stamp, taken_up
+
+Judge = Callable[[str, dict[str, Any]], Report]
+
+
+def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
+    """Judges every dump and shows what was found; the exit code: 2 where one could not be judged, 1 for findings."""
+    _check(options)
+    paths = expanded(dumps, options["recursive"], leave_out=options["output"])
+    tally = Tally()
+    done = taken_up(options["output"], set(paths)) if options["resume"] else []
+    for outcome in done:
+        tally.add(outcome)
+    judged = {outcome.path for outcome in done}
+    left = [path for path in paths if path not in judged]
+    engine: Engine = Processes(options["jobs"] or 1)
+    if options["scheduler"]:
+        engine = Cluster(options["scheduler"], options["jobs"] or os.cpu_count() or 1)
+    reached = any(outcome.reaches(options["fail_on"]) for outcome in done)
+    with _target(options) as write, _progress(len(paths), len(done), options["quiet"]) as advance:
+        task = functools.partial(judge_one, judge, {**options, "quiet": True})
+        for found in engine.outcomes(task, left):
+            outcome = _lost(found) if isinstance(found, Lost) else found
+            write(_shown(outcome, options))
+            tally.add(outcome)
+            reached = reached or outcome.reaches(options["fail_on"])
+            advance(tally)
+    _show_tally(tally, options)
+    if options["exit_zero"]:
+        return 0
+    return 2 if tally.verdicts["error"] or tally.verdicts["unjudged"] else int(reached)
+
+
+def judge_one(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
+    """One dump's outcome; what goes wrong with it is its outcome, too, so that the others go on."""
+    try:
+        report = judge(path, options)
+        report.source.update(path=path, **stamp(path))
+        findings = tuple((f.rule, f.severity) for f in report.findings)
+        text = "" if options["format_"] == "table" else report.render(options["format_"])
+        return Outcome(path, report.verdict, findings, text)
+    except UserError as error:
+        return _failed(path, " ".join([str(error), *getattr(error, "__notes__", ())]))
+    except (OSError, MemoryError) as error:
+        return _failed(path, f"{path}: {error or 'not enough memory'}")
+    except Exception as error:
+        return _failed(path, f"{path}: unexpected {type(error).__name__}: {error} (please report this)")
+
+
+def expanded(dumps: Sequence[str], recursive: bool, leave_out: str | None = None) -> list[str]:
+    """The files that are named, each once, in the order named; within a folder or a pattern by name.
+
+    A file that is not there stays in the list: it is one dump that cannot be read. UserError where nothing is named.
+    """
+    found = [path for dump in dumps for path in _files(dump, recursive)]
+    own = os.path.abspath(leave_out) if leave_out else None
+    kept = [path for path in dict.fromkeys(found) if os.path.abspath(path) != own]
+    if not kept:
+        raise UserError(f"{', '.join(dumps) or 'nothing'}: no dump there; name files, folders, patterns or @list.txt")
+    return kept
+
+
+def _files(dump: str, recursive: bool) -> list[str]:
+    if os.path.isfile(dump):
+        return [dump]
+    if dump.startswith("@"):
+        return _listed(dump[1:])
+    if os.path.isdir(dump):
+        return _below(dump, recursive)
+    if glob.has_magic(dump) and not os.path.exists(dump.rpartition("#")[0]):
+        return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path))
+    return [dump]
+
+
+def _listed(name: str) -> list[str]:
+    """One file a line; empty lines say nothing."""
+    try:
+        with open(name, encoding="utf-8") as file:
+            return [line.strip() for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"@{name}: cannot be read as a list of files ({error})") from None
+
+
+def _below(folder: str, recursive: bool) -> list[str]:
+    """The files in a folder, or below it, whose suffix is that of a known format."""
+    from rnninspect.formats import formats
+
+    suffixes = tuple(suffix for f in formats() for suffix in f.suffixes)
+    below = os.walk(folder) if recursive else [next(os.walk(folder))]
+    return sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
+
+
+def _check(options: dict[str, Any]) -> None:
+    if options["format_"] not in JOINED:
+        raise UserError(f"--format {options['format_']} holds one report, and several are asked for: take ndjson")
+    if options["resume"] and (options["output"] in (None, "-") or options["format_"] != "ndjson"):
+        raise UserError("--resume goes on with a results file: give -o FILE and --format ndjson with it")
+
+
+def _failed(path: str, error: str) -> Outcome:
+    return Outcome(path, "error", text=error_line(path, error), error=error)
+
+
+def _lost(found: Lost) -> Outcome:
+    return _failed(found.item, f"{found.item}: {found.reason}")
+
+
+def _shown(outcome: Outcome, options: dict[str, Any]) -> str:
+    """What goes into the result: the dump's lines, or, in a table, one line about it."""
+    if options["format_"] == "ndjson":
+        return outcome.text
+    if outcome.error:
+        line = f"{'error':<10} {printable(outcome.error)}\n"
+        return line if options["format_"] == "table" else ""
+    if options["format_"] != "table":
+        return outcome.text
+    rules = ", ".join(rule for rule, _ in outcome.findings)
+    return f"{outcome.verdict:<10} {printable(outcome.path)}{': ' if rules else ''}{rules}\n"
+
+
+@contextmanager
+def _target(options: dict[str, Any]) -> Iterator[Callable[[str], None]]:
+    """Where results go: stdout, or the file of -o, which grows by whole blocks."""
+    name = options["output"]
+    if name in (None, "-"):
+        yield lambda text: click.echo(text, nl=False)
+        return
+    try:
+        file: BinaryIO = open(name, "ab" if options["resume"] else "wb", buffering=0)  # noqa: SIM115
+    except OSError as error:
+        raise UnreadableError(f"cannot write {name}: {error.strerror or error}") from None
+    with file:
+        yield lambda text: _append(file, text.encode())
+
+
+def _append(file: BinaryIO, block: bytes) -> None:
+    """A block at once, as far as the system takes it at once."""
+    while block:
+        block = block[file.write(block) :]
+
+
+def _show_tally(tally: Tally, options: dict[str, Any]) -> None:
+    """The summary by rule: part of a table, and for other formats a word on stderr."""
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(tally.verdicts.items()))
+    lines = [f"{tally.dumps} dump{'s' if tally.dumps != 1 else ''}: {counts}"]
+    lines += [f"{severity:<8} {rule:<32} in {n}" for rule, severity, n in tally.by_rule()]
+    if options["format_"] == "table" and options["output"] in (None, "-"):
+        click.echo("\n" + "\n".join(lines))
+        return
+    for line in lines:
+        note(line, options["quiet"])
+
+
+@contextmanager
+def _progress(total: int, done: int, quiet: bool) -> Iterator[Callable[[Tally], None]]:
+    """A bar on stderr with rate, time left and findings so far, where stderr is a terminal; it leaves no trace."""
+    if quiet or total - done < 2 or not sys.stderr.isatty():
+        yield lambda tally: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[found]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("", total=total, completed=done, rate="", found="")
+
+        def advance(tally: Tally) -> None:
+            task = bar.tasks[0]
+            rate = (tally.dumps - done) / max(task.elapsed or 0.0, 1e-3)
+            found = ", ".join(
+                f"{n} with {severity}s"
+                for severity in SEVERITIES
+                if (n := sum(count for _, own, count in tally.by_rule() if own == severity))
+            )
+            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", found=found)
+
+        yield advance

@@ -1,0 +1,160 @@
+"""Many items, one task: on this machine's processes, or on a Dask cluster. Outcomes come in the items' order.
+
+Nothing here knows what the task does. Both engines keep a few items ahead of the one that is waited for, so that
+outcomes that come early never pile up, and both go on when a worker dies: its items are done again by others, and an
+item that ends every worker it meets is given back as `Lost`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from logging import CRITICAL
+from multiprocessing import get_context
+from typing import Any, Protocol, TypeVar
+
+from rnninspect.errors import UserError
+from rnninspect.formats.base import need
+
+AHEAD = 2  # items a worker: one that it works on, one that waits for it
+LOST = "the process that read it ended without a word (out of memory, perhaps)"
+SECONDS = 10  # to wait for a scheduler to answer
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Stands for the outcome of an item that ended its worker."""
+
+    item: str
+    reason: str
+
+
+class Engine(Protocol):
+    """Does a task on many items."""
+
+    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+        """What `task` gives for each of the items, in their order, each as soon as it is its turn.
+
+        `task` and what it gives must be picklable.
+        """
+
+
+class Processes:
+    """This machine's own processes; with one job, this very process."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+        if self.jobs == 1:
+            yield from map(task, items)
+            return
+        waiting = deque(items)
+        while waiting:
+            begun: deque[tuple[str, Any]] = deque()
+            with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
+                yield from _in_order(pool.submit, task, waiting, begun, AHEAD * self.jobs)
+            for item, future in begun:
+                yield _alone(task, item, future)
+
+
+def _in_order(
+    submit: Callable[..., Any],
+    task: Callable[[str], Result],
+    waiting: deque[str],
+    begun: deque[tuple[str, Any]],
+    ahead: int,
+) -> Iterator[Result]:
+    """Results in order. Items move from `waiting` to `begun`, and out of there when their result was given."""
+    while waiting or begun:
+        while waiting and len(begun) < ahead:
+            future = submit(task, waiting[0])
+            begun.append((waiting.popleft(), future))
+        result = begun[0][1].result()
+        begun.popleft()
+        yield result
+
+
+def _alone(task: Callable[[str], Result], item: str, future: Future[Result]) -> Result | Lost:
+    """The result of an item that was begun when a worker died: one of these was the reason, and it will die again."""
+    if future.done() and future.exception() is None:
+        return future.result()
+    with _pool(1) as pool:
+        try:
+            return pool.submit(task, item).result()
+        except BrokenProcessPool:
+            return Lost(item, LOST)
+
+
+class _pool:
+    """A pool of processes that is left at once, whatever is still under way in it."""
+
+    def __init__(self, jobs: int) -> None:
+        # Spawned, not forked: a fork of a process whose libraries have threads may hang.
+        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+
+    def __enter__(self) -> ProcessPoolExecutor:
+        return self.pool
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        workers = list((self.pool._processes or {}).values()) if kind else []
+        self.pool.shutdown(wait=not workers, cancel_futures=True)
+        for worker in workers:  # after an interruption nobody waits for what is under way
+            worker.terminate()
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the process that waits; it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Cluster:
+    """A Dask cluster (extra `cluster`): the scheduler at `address`, or one of this machine for `local`.
+
+    A worker that dies has its tasks run again elsewhere by Dask; after several deaths the item is given up.
+    """
+
+    def __init__(self, address: str, jobs: int) -> None:
+        self.address, self.jobs = address, jobs
+
+    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+        dask = need("distributed", "--scheduler", "cluster")
+        with ExitStack() as stack:
+            where: Any = self.address
+            if where == "local":
+                workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+                where = stack.enter_context(dask.LocalCluster(**workers, silence_logs=CRITICAL))
+            try:
+                client = stack.enter_context(dask.Client(where, timeout=SECONDS))
+            except (OSError, ValueError) as error:
+                raise UserError(f"--scheduler {self.address}: no scheduler answers there ({error})") from None
+            threads = max(1, sum(client.nthreads().values()))
+
+            def submit(task: Callable[[str], Result], item: str) -> _OnCluster:
+                return _OnCluster(item, client.submit(task, item, pure=False), dask.KilledWorker)
+
+            yield from _in_order(submit, task, deque(items), deque(), AHEAD * threads)
+
+
+@dataclass(frozen=True)
+class _OnCluster:
+    """A future of Dask whose result is `Lost` where the item ended every worker that it met."""
+
+    item: str
+    future: Any
+    killed: type[Exception]
+
+    def result(self) -> Any:
+        try:
+            return self.future.result()
+        except self.killed:
+            return Lost(self.item, LOST)
+        finally:
+            self.future.release()
