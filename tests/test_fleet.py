@@ -196,7 +196,8 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["*.nothing"], "no dump there"),
+        (["*.nothing"], "*.nothing: no such file"),
+        (["empty", "--recursive"], "empty: no dump there"),
         (["@nowhere"], "cannot be read as a list"),
         (["a.npz", "b.npz", "--format", "json"], "take ndjson"),
         (["a.npz", "--resume"], "give -o FILE"),
@@ -208,6 +209,7 @@ def test_what_cannot_be_meant_is_said(
     arguments: list[str], said: str, dumps: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line and exit code 2; a file that holds no results is not cut."""
+    (dumps / "empty").mkdir()
     assert call(["compare", *arguments]) == 2
     assert said in capsys.readouterr().err
     assert (dumps / "c.npz").read_bytes() == CLEAN.read_bytes()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect.cli import inputs, options, output
+from rnninspect.cli import inputs, layers, options, output
 
 if TYPE_CHECKING:
     from rnninspect.reports import Report
@@ -60,8 +61,8 @@ def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
     """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
     if len(dumps) > 1 or any(given[name] for name in ("jobs", "scheduler", "recursive", "resume")):
         return True
-    several = (dump for dump in dumps if not os.path.isfile(dump))
-    return any(os.path.isdir(dump) or dump.startswith("@") or set("*?[") & set(dump) for dump in several)
+    others = [dump for dump in dumps if not os.path.isfile(dump)]
+    return any(os.path.isdir(dump) or dump.startswith("@") or glob.glob(dump, recursive=True) for dump in others)
 
 
 def judged(dump: str | None, given: dict[str, Any]) -> Report:
@@ -78,7 +79,7 @@ def judged(dump: str | None, given: dict[str, Any]) -> Report:
     layer = None
     if given["weights"]:
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = inputs.layer_file(given, said, likely)
+        layer = layers.layer_file(given, said, likely)
         said = layer.statement(said, conventions.get(likely[0]))
     case = cases.read_case(
         read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
@@ -86,7 +87,7 @@ def judged(dump: str | None, given: dict[str, Any]) -> Report:
     if layer is not None:
         case = replace(case, weights=layer.weights)
     if given["previous"]:
-        case = inputs.with_previous(case, given["previous"], said, given["quiet"])
+        case = layers.with_previous(case, given["previous"], said, given["quiet"])
     if given["against"]:
         case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])

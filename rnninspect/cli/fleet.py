@@ -86,9 +86,7 @@ def _files(dump: str, recursive: bool) -> list[str]:
         return _listed(dump[1:])
     if os.path.isdir(dump):
         return _below(dump, recursive)
-    if glob.has_magic(dump) and not os.path.exists(dump.rpartition("#")[0]):
-        return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path))
-    return [dump]
+    return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path)) or [dump]
 
 
 def _listed(name: str) -> list[str]:
