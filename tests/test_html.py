@@ -373,6 +373,27 @@ def test_filters_choose_rows(browser: Browser, tmp_path: Path) -> None:
     assert page.listed() == [[40, 61]]
 
 
+def test_each_kind_of_step_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    """By the canvas' pixels: real is even, padding hatched, a match ringed, a zero step empty but for its circle."""
+    page = Page(browser, tmp_path, worked_example())
+
+    def greys(row: int, step: int, inset: int) -> set[int]:
+        x, y = page.cell(row, step)
+        wide, high = CELL[0] // 2 - inset, CELL[1] // 2 - inset
+        across = [page.colour(x + dx, y + 7) for dx in range(-wide, wide)]
+        down = [page.colour(x + 7, y + dy) for dy in range(-high, high)]
+        return {round(lightness(colour) / 8) for colour in (*across, *down)}
+
+    real, padding, ringed, zero = greys(0, 1, 3), greys(1, 1, 3), greys(0, 2, 1), greys(0, 0, 3)
+    assert len(real) == 1
+    assert len(padding) >= 2
+    assert len(ringed) >= 3
+    assert min(ringed) < 8
+    assert zero == {32}
+    centre = [page.colour(page.cell(0, 0)[0] + dx, page.cell(0, 0)[1]) for dx in range(-6, 7)]
+    assert min(map(lightness, centre)) < 120
+
+
 def lightness(colour: tuple[int, int, int]) -> float:
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -284,6 +285,18 @@ def test_markdown_shows_text_as_it_is() -> None:
         if t.type == "inline"
     ]
     assert sum(SHOWN.strip() in line for line in inline) >= 8
+
+
+def test_markdown_cells_hold_their_whole_text() -> None:
+    """A pipe in a name neither ends its cell nor loses the rest: each of the facts is read whole."""
+    whole = WICKED.replace("\n", "\\n").replace("\r", "\\r").replace("\x00", "\\x00").replace("\ufffe", "\\ufffe")
+    made = MarkdownIt("gfm-like", {"linkify": False}).parse(render(wicked(), "markdown"))
+    cells = [
+        "".join(c.content for c in inline.children or [])
+        for opened, inline in pairwise(made)
+        if opened.type == "td_open"
+    ]
+    assert sum(cell == whole for cell in cells) == 3
 
 
 def test_markdown_says_the_verdict_the_rows_and_the_fix() -> None:
