@@ -9,7 +9,7 @@ import click
 from rnninspect.cli import options
 
 
-@click.command("convert", short_help="Move a layer's weights to another framework.")
+@click.command("convert")
 @click.argument("weights", type=options.TEXT)
 @click.option("--to", required=True, type=options.TEXT, metavar="NAME", help="The framework to move them to.")
 @click.option(
@@ -41,18 +41,18 @@ def command(weights: str, **given: Any) -> int:
     rnninspect convert model.weights.h5 --to onnx -o layer.npz --activation relu
     """
     from rnninspect import convert
-    from rnninspect.cli import inputs
+    from rnninspect.cli import inputs, layers
     from rnninspect.errors import about
     from rnninspect.layerfile import read_layer
 
     with about("WEIGHTS", weights):
         read = inputs.read(weights, given["quiet"])
         found = read_layer(read, inputs.statement(given), given["source"], prefix=given["weights_prefix"])
-        inputs.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
+        layers.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
         moved = convert.move(found.weights, given["to"])
     written = convert.write(moved, given["output"])
     click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")
     if moved.stated:
-        click.echo(f"state beside it: {inputs.as_options(moved.stated)}")
+        click.echo(f"state beside it: {layers.as_options(moved.stated)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
     return 0 if written.agrees else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,6 @@ from rnninspect.conventions.base import Role, Slot, Statement
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
-from rnninspect.layerfile import LayerFile, read_layer
-from rnninspect.previous import ended_in, going_on
 from rnninspect.trace import Array
 
 # Options that state the layer, by the names that `api.statement` takes.
@@ -157,50 +155,6 @@ def slots(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role,
     return found
 
 
-def layer_file(options: Mapping[str, Any], said: Statement, likely: Iterable[str] = ()) -> LayerFile | None:
-    """The layer that --weights names, or None. Whose weights they were taken for is noted, where nobody stated it."""
-    path, stated = options["weights"], options["weights_convention"] or options["convention"]
-    if path is None:
-        return None
-    with about("--weights", path):
-        found = read_layer(
-            read(path, options["quiet"]),
-            said,
-            None if stated == "auto" else stated,
-            prefix=options["weights_prefix"],
-            likely=likely,
-        )
-    note_layer(found, said, path, stated, options["quiet"])
-    return found
-
-
-def note_layer(found: LayerFile, said: Statement, path: str, stated: str | None, quiet: bool) -> None:
-    """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
-    from rnninspect.cli.output import note
-
-    if stated in (None, "auto"):
-        note(f"{path}: read as {found.convention.name}'s (state --weights-convention to choose)", quiet)
-    for name, own, used in found.overruled(said):
-        note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
-
-
-def as_options(stated: Mapping[str, Any]) -> str:
-    """Options as a user types them.
-
-    >>> as_options({"reset_after": False, "num_proj": 3, "activations": ["Relu", "Tanh"], "use_peepholes": True})
-    '--no-reset-after --num-proj 3 --activations Relu,Tanh --use-peepholes'
-    """
-    words = []
-    for name, value in stated.items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            words.append(f"--{option} {shown}")
-    return " ".join(words)
-
-
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
     """h, or (h, c), from a member of the dump or a file that holds one or both."""
     if value is None:
@@ -217,23 +171,6 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
         if set(by_end) != {"h", "c"}:
             raise UserError(f"it holds {', '.join(named)}; needed: one array, or h and c")
         return by_end["h"], by_end["c"]
-
-
-def start(options: Mapping[str, Any], arrays: Mapping[str, Array], said: Statement, convention: str) -> Any:
-    """The state that --initial-state or --previous names, or None."""
-    value = options["previous"]
-    if value is None:
-        return initial_state(options["initial_state"], arrays)
-    if options["initial_state"] is not None:
-        raise UserError("--initial-state and --previous both say where the run starts; state one")
-    with about("--previous", value):
-        return ended_in(read(value, options["quiet"]), said, convention)
-
-
-def with_previous(case: Case, value: str, said: Statement, quiet: bool) -> Case:
-    """The case as one that goes on from where the dump of the chunk before ended."""
-    with about("--previous", value):
-        return going_on(case, ended_in(read(value, quiet), said, case.convention.name))
 
 
 def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], quiet: bool) -> None:

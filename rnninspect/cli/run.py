@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from rnninspect.cli import inputs, options, output
+from rnninspect.cli import inputs, layers, options, output
 
 
-@click.command("run", short_help="Run a masked RNN, then inspect it.")
+@click.command("run")
 @click.argument("batch", required=False, type=options.TEXT)
 @click.option("--lengths", type=options.TEXT, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
 @click.option(
@@ -55,7 +55,7 @@ def command(batch: str | None, **given: Any) -> int:
         source, given = inputs.example_run(given)
     read = inputs.read(source, quiet)
     said = inputs.statement(given)
-    layer = inputs.layer_file(given, said)
+    layer = layers.layer_file(given, said) if given["weights"] else None
     convention = given["convention"] or (layer.convention.name if layer else "tf1")
     if layer is not None:
         said = layer.statement(said, conventions.get(convention))
@@ -66,7 +66,7 @@ def command(batch: str | None, **given: Any) -> int:
         convention,
         weights=layer.weights if layer else None,
         stated=stated,
-        initial_state=inputs.start(given, read.arrays, said, convention),
+        initial_state=layers.start(given, read.arrays, said, convention),
         options=cases.RunOptions(
             given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
         ),
