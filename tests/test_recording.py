@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 from pathlib import Path
@@ -321,12 +322,12 @@ class Nested(nn.Module):
         self.words = FlippingTagger()
         self.last = nn.GRU(F, H, batch_first=True)
 
-    def forward(self, x: Tensor, *, lengths: Tensor, fail: bool = False) -> None:
+    def forward(self, x: Tensor, *, lengths: Tensor, fail: BaseException | None = None) -> None:
         self.first(x)
         self.words(x, lengths.flip(0))
         self.words.rnn(x[:2])
         if fail:
-            raise KeyboardInterrupt
+            raise fail
         self.last(x)
 
 
@@ -335,11 +336,36 @@ def test_an_argument_speaks_for_the_calls_within_its_forward() -> None:
     model, listed = Nested(), LENGTHS.tolist()
     with rnninspect.record(model, lengths="lengths") as recording:
         with pytest.raises(KeyboardInterrupt):
-            model(batch(), lengths=LENGTHS, fail=True)
+            model(batch(), lengths=LENGTHS, fail=KeyboardInterrupt())
         model(batch(), lengths=LENGTHS)
     found = [(c.where.name, r.lengths) for c in recording.calls for r in recording.inspect(c.where.name, call=-1)]
     assert found[-4:] == [("first", listed), ("words.rnn", None), ("words.rnn", None), ("last", listed)]
     assert [r.lengths for r in recording.inspect("words.rnn")] == [listed[::-1], None] * 2
+
+
+class Forgiving(nn.Module):
+    """A model that catches the failure of a part of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.GRU(F, H, batch_first=True)
+        self.part = Nested()
+        self.last = nn.GRU(F, H, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> None:
+        self.first(x)
+        with contextlib.suppress(ValueError):
+            self.part(x, lengths=lengths.flip(0), fail=ValueError())
+        self.last(x)
+
+
+def test_a_failure_that_the_model_catches() -> None:
+    """The forward around a failed one still speaks for its own calls, and the failed one for those that it made."""
+    model = Forgiving()
+    with rnninspect.record(model, lengths="lengths") as recording:
+        model(batch(), LENGTHS)
+    assert recording.inspect("first")[0].lengths == recording.inspect("last")[0].lengths == LENGTHS.tolist()
+    assert recording.inspect("part.first")[0].lengths == LENGTHS.flip(0).tolist()
 
 
 def test_dropout_between_layers_is_not_run_again() -> None:
@@ -486,30 +512,55 @@ def replicated(model: nn.Module) -> nn.Module:
     return found
 
 
+class Meeting(FlippingTagger):
+    """Replicas of it wait for one another after the layer was called, so that their calls always interleave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meet = threading.Barrier(2).wait
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        found = super().forward(x, lengths)
+        self.meet()
+        return found
+
+
 @pytest.mark.parametrize("everything", [False, True])
 def test_replicas_in_threads(everything: bool) -> None:
     """DataParallel's replicas run in threads on their share of the batch: every share is recorded, with its lengths."""
-    model = FlippingTagger()
-    shares = [(batch(s)[: s + 2], LENGTHS[: s + 2]) for s in range(2)]
-    ready = threading.Barrier(2)
+    model = Meeting()
+    shares = batch().split(2), LENGTHS.split(2)
 
-    def work(share: tuple[Tensor, Tensor]) -> None:
+    def work(x: Tensor, lengths: Tensor) -> None:
         replica = replicated(model)
-        ready.wait()
         for _ in range(3):
-            replica(*share)
+            replica(x, lengths)
 
     with rnninspect.record(None if everything else nn.DataParallel(model), lengths="lengths") as recording:
-        threads = [threading.Thread(target=work, args=(share,)) for share in shares]
+        threads = [threading.Thread(target=work, args=share) for share in zip(*shares, strict=True)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert sorted(call.batch_size for call in recording.calls) == [2, 2, 2, 3, 3, 3]
+    assert len(recording.calls) == 6
     assert {call.where.name for call in recording.calls} == {"LSTM" if everything else "rnn"}
-    for report in recording.inspect():
-        assert report.lengths == LENGTHS[: report.shape["batch"]].tolist()
+    for call, report in zip(recording.calls, recording.inspect(), strict=True):
+        assert isinstance(call, Call)
+        share = next(n for x, n in zip(*shares, strict=True) if torch.equal(x, call.inputs))
+        assert report.lengths == share.tolist()
         assert "backward-read-padding" not in {n.rule for n in report.not_checked}
+
+
+def test_failed_calls_are_not_recorded() -> None:
+    """A layer and a cell whose calls fail leave nothing behind, and the next call begins afresh."""
+    layer, cell = nn.GRU(F, H, batch_first=True), nn.GRUCell(F, H)
+    with rnninspect.record() as recording:
+        for module, x in ((layer, batch()), (cell, batch()[:, 0])):
+            with pytest.raises((RuntimeError, ValueError)):
+                module(x[..., :2])
+            module(x)
+    assert [c.where.name for c in recording.calls] == ["GRU", "GRUCell"]
+    assert recording.inspect().ok
 
 
 def test_names_within_wrappers() -> None:

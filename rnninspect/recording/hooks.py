@@ -58,9 +58,10 @@ class Store:
     def saw(self, key: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """One call of a recurrent module, copied where there is room. Never raises: the model must run as it does.
 
-        A tracer's or exporter's pass holds no numbers, and is passed over; so is what no layer of torch's returns.
+        A call that failed is passed over; so is a tracer's or exporter's pass, which holds no numbers, and whatever no
+        layer of torch's returns.
         """
-        if not self.open or torch.compiler.is_compiling() or torch._C._get_tracing_state():
+        if output is None or not self.open or torch.compiler.is_compiling() or torch._C._get_tracing_state():
             return
         inputs = args[0] if args else kwargs.get("input")
         state = args[1] if len(args) > 1 else kwargs.get("hx")
@@ -73,13 +74,16 @@ class Store:
             except (RuntimeError, MemoryError):  # no memory is left for a copy
                 self._more[key] += 1
 
-    def enter(self) -> None:
+    def enter(self, module: nn.Module) -> None:
         """A forward begins whose arguments may hold lengths."""
-        self._stack().append(len(self._kept))
+        self._stack().append((id(module), len(self._kept)))
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """That forward ends: the calls within it, of the same thread, learn its arguments, the innermost first."""
-        start = self._stack().pop()
+        stack = self._stack()
+        while stack and stack[-1][0] != id(module):
+            stack.pop()  # a forward that was broken off: torch calls no hook after a KeyboardInterrupt
+        start = stack.pop()[1] if stack else len(self._kept)
         wanted = argument_names(self.lengths) & set(_parameters(module))
         if not wanted or start == len(self._kept):
             return
@@ -147,10 +151,11 @@ class Store:
             self._weights[key] = {name: copied(tensor) for name, tensor in now.items()}
         return self._weights[key]
 
-    def _stack(self) -> list[int]:
+    def _stack(self) -> list[tuple[int, int]]:
+        """The forwards of this thread that have begun: which module, and how many calls had been kept before."""
         if not hasattr(self._forwards, "stack"):
             self._forwards.stack = []
-        stack: list[int] = self._forwards.stack
+        stack: list[tuple[int, int]] = self._forwards.stack
         return stack
 
 
@@ -170,7 +175,7 @@ def hook_model(model: nn.Module, store: Store, hooks: ExitStack) -> None:
         hooks.callback(module.register_forward_hook(_seer(store, key), with_kwargs=True).remove)
     for module in own.modules():
         if argument_names(store.lengths) & set(_parameters(module)) and not _is_recurrent(module):
-            hooks.callback(module.register_forward_pre_hook(lambda *_: store.enter()).remove)
+            hooks.callback(module.register_forward_pre_hook(lambda module, *_: store.enter(module)).remove)
             leave = lambda m, args, kwargs, _: store.leave(m, args, kwargs)  # noqa: E731
             hooks.callback(module.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
 
@@ -192,7 +197,7 @@ def hook_everything(store: Store, hooks: ExitStack) -> None:
             store.names.update((_key(m), name) for name, m in _unwrapped(module).named_modules() if _is_recurrent(m))
         store.leave(module, args, kwargs)
 
-    hooks.callback(register_module_forward_pre_hook(lambda *_: store.enter()).remove)
+    hooks.callback(register_module_forward_pre_hook(lambda module, *_: store.enter(module)).remove)
     hooks.callback(register_module_forward_hook(saw, with_kwargs=True, always_call=True).remove)
 
 
