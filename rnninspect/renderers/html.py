@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from rnninspect.errors import MissingExtraError
 from rnninspect.renderers import _comparison, _findings, _header, _page, _text, _verdicts, _words
 from rnninspect.renderers.table import ORDERS, shown_rows
 from rnninspect.renderers.view import View
@@ -51,8 +52,10 @@ def fragment(report: Report) -> str:
 
 @cache
 def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtraError("the HTML page", "html") from None
     loader = PackageLoader("rnninspect.renderers", "_html")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["clean"] = _text.clean
