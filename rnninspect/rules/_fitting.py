@@ -21,7 +21,7 @@ from rnninspect.trace import Array
 from rnninspect.weights import GATES, LayerWeights
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
-FIT_ROWS = 16  # rows whose first steps are fitted to; the fit is confirmed on all
+FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,19 @@ def fewest_steps(weights: Weights) -> int:
     return 3 if weights.spec.cell == "lstm" else 2
 
 
-def follows_from_step_one(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
+def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
     """For each track: the rows whose first step is not what a zero state gives, and whose later steps follow from it.
 
-    Of an LSTM the cell state after the first step is fitted, which takes one more step to say anything.
+    Of an LSTM the cell state after the first step is fitted, which takes one more step to say anything. Worked out once
+    a case.
     """
+    if "follows_from_step_one" not in case.memo:
+        case.memo["follows_from_step_one"] = list(_following(case))
+    found: list[tuple[TrackFacts, Bools]] = case.memo["follows_from_step_one"]
+    return found
+
+
+def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     weights = weights_of(case)
     if disagreement(case) == 0 or weights.depth > 1 or any(w.projection is not None for w in weights.layers):
         return

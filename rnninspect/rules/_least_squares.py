@@ -9,7 +9,8 @@ import numpy as np
 from rnninspect.trace import Array
 
 ROUNDS = 40  # of a fit; each costs one run a parameter
-ENOUGH = 1e-6  # a step that lowers the residuals by a smaller share is the last that is worth its runs
+HOPELESS = 12  # rounds after which a fit that has not halved its largest residual is no explanation
+ENOUGH = 1e-6  # a step that changes the residuals by a smaller share is the last that is worth its runs
 
 
 def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Array:
@@ -24,7 +25,8 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Ar
     damping = np.full(units, 1e-3)
     settled = np.zeros(units, dtype=np.bool_)
     nudge = 1e-6
-    for _ in range(ROUNDS):
+    start = np.abs(error).max(initial=0.0)
+    for turn in range(ROUNDS):
         slopes = np.stack([(residuals(best + nudge * np.eye(count)[i][:, None]) - error) / nudge for i in range(count)])
         normal = np.einsum("inh,jnh->hij", slopes, slopes)
         gradient = np.einsum("inh,nh->hi", slopes, error)
@@ -38,8 +40,10 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Ar
         best = np.where(better, best + step, best)
         error = np.where(better, trial, error)
         damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-12, 1e9)
-        settled |= better & (cost - trial_cost <= ENOUGH * cost)
+        settled |= np.abs(cost - trial_cost) <= ENOUGH * cost
         cost = np.minimum(cost, trial_cost)
         if (settled | (damping > 1e6) | (cost < 1e-22)).all():
+            break
+        if turn + 1 == HOPELESS and np.abs(error).max(initial=0.0) > start / 2:
             break
     return best

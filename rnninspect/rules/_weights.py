@@ -48,7 +48,7 @@ def _nothing_simpler(case: Case) -> bool:
     if "nothing_simpler" not in case.memo:
         fits = (fitted_bias, fitted_clip, fitted_peepholes)
         simpler = any(f.off.any() for f in case.facts) or any(f(case) for f in fits)
-        case.memo["nothing_simpler"] = not simpler and not list(follows_from_step_one(case))
+        case.memo["nothing_simpler"] = not simpler and not follows_from_step_one(case)
     return bool(case.memo["nothing_simpler"])
 
 
