@@ -551,6 +551,7 @@ def test_replicas_in_threads(everything: bool) -> None:
         assert "backward-read-padding" not in {n.rule for n in report.not_checked}
 
 
+@pytest.mark.filterwarnings("error")
 def test_failed_calls_are_not_recorded() -> None:
     """A layer and a cell whose calls fail leave nothing behind, and the next call begins afresh."""
     layer, cell = nn.GRU(F, H, batch_first=True), nn.GRUCell(F, H)

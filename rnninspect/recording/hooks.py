@@ -186,7 +186,8 @@ def hook_everything(store: Store, hooks: ExitStack) -> None:
     walked: weakref.WeakSet[nn.Module] = weakref.WeakSet()
     layers: dict[str, nn.Module] = {}  # holds them, so that no other module gets their id
 
-    def saw(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def saw(module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+        kwargs, output = rest if len(rest) == 2 else ({}, None)  # torch leaves the keywords out where a forward failed
         if _is_recurrent(module):
             key = _key(module)
             layers.setdefault(key, module)
