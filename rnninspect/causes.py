@@ -21,6 +21,7 @@ from rnninspect.case import Case
 from rnninspect.comparison import TrackDifference
 from rnninspect.report import SEVERITIES, Finding, NotChecked
 from rnninspect.rules._conversions import compared, disagreement
+from rnninspect.rules._one_step import first_bad_steps
 from rnninspect.rules.base import Place, Proposal, Rule, in_words, listed, places, rows_of
 
 UNEXPLAINED = "unexplained-state"
@@ -136,12 +137,18 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
 
 def _unlike_its_weights(case: Case) -> Iterator[Finding]:
     """A dump that no run of its weights gives, though every state is where it ought to be."""
-    if disagreement(case) > 0:
-        yield from _unexplained_difference(
-            compared(case, case.reference),
-            "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or "
-            "an attribute that was not stated?): they differ",
-        )
+    if disagreement(case) == 0:
+        return
+    bad = list(first_bad_steps(case))
+    words = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
+    for finding in _unexplained_difference(
+        compared(case, case.reference),
+        "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or an "
+        "attribute that was not stated?): they differ",
+    ):
+        more = f"; the first that do not follow from the dump's own step before: {words}" if bad else ""
+        evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
+        yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
 
 
 def _unexplained_difference(found: list[TrackDifference], opening: str) -> Iterator[Finding]:

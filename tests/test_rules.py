@@ -107,6 +107,19 @@ def test_weights_of_another_layer_are_no_match(cell: str) -> None:
     assert found[0].evidence["largest"] == pytest.approx(float(np.abs(reference - outputs).max()))
 
 
+@pytest.mark.parametrize(("cell", "directions"), [("lstm", 1), ("gru", 2), ("rnn", 2)])
+def test_the_first_bad_step_is_told(cell: str, directions: int) -> None:
+    """One step's outputs are spoiled: of all steps fed with the dump's own outputs, that one is the first to be bad."""
+    case = correct_case(cell, 1, directions)
+    last = case.trace.tracks[-1]
+    assert last.outputs is not None
+    spoiled = last.outputs.copy()
+    spoiled[2, 3, 1] += 0.05
+    found = judged(case.with_tracks(lambda t: replace(t, outputs=spoiled) if t is last else t)).findings
+    assert [f.rule for f in found] == ["unexplained-difference"]
+    assert [b[:3] for b in found[0].evidence["first_bad_steps"]] == [[last.direction, 2, 3]]
+
+
 def test_two_mistakes_on_different_rows_are_both_named() -> None:
     """One row's state is another's, two rows' are a step early: each cause is named with its own rows."""
     case = correct_case("gru", lengths=np.array([4, 2, 7, 3, 6, 5]))
