@@ -102,7 +102,8 @@ def in_words(moved: Moved) -> str:
     if cell != "rnn":
         old, new = (_letters(getattr(facts, f"{cell}_gates")) for facts in (source, target))
         parts.append(f"gates {old} -> {new}" if old != new else f"gates {old}")
-    old, new = source.kernels, target.kernels
+    columns = f"{len(GATES[cell])}H".removeprefix("1")
+    old, new = (facts.kernels.replace("4H", columns) for facts in (source, target))
     parts.append(f"kernels {old} -> {new}" if old != new else f"kernels {old}")
     parts.append(_biases(before, moved.convention.read_weights(moved.arrays, moved.statement)))
     if before.spec.forget_bias != after.spec.forget_bias:
