@@ -207,7 +207,9 @@ def test_what_to_state_is_printed_as_options(tmp_path: Path, capsys: pytest.Capt
     arguments = [str(tmp_path / "k.npz"), "--to", "onnx", "-o", str(tmp_path / "o.npz")]
     assert run(*arguments, "--recurrent-activation", "hard_sigmoid") == 0
     first, beside, _ = capsys.readouterr().out.splitlines()
-    assert first.startswith("keras -> onnx: gates z r h; kernels [F, 3H], [H, 3H] -> [D, 3H, F], [D, 3H, H]; both biases")
+    assert first.startswith(
+        "keras -> onnx: gates z r h; kernels [F, 3H], [H, 3H] -> [D, 3H, F], [D, 3H, H]; both biases"
+    )
     assert beside == "state beside it: --activations HardSigmoid,Tanh --linear-before-reset 1"
     options = beside.partition(": ")[2].split()
     assert run(str(tmp_path / "o.npz"), "--to", "keras", "-o", str(tmp_path / "b.npz"), *options) == 0
