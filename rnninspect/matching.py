@@ -25,9 +25,9 @@ def same(a: Array, b: Array) -> Bools:
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
     """`[N, H]`: `outputs[rows[n], steps[n]]`, pages let go on the way."""
     found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
-    for part in parts(rows.size, 1 << 14):  # a few places, each of which maps the pages around it
+    for part in parts(rows.size, 1 << 17):  # a few places: each may map up to 2 MiB around it
         found[part] = outputs[rows[part], steps[part]]
-        release(outputs)
+        release(outputs[rows[part].min() : rows[part].max() + 1])
     return found
 
 

@@ -24,7 +24,7 @@ def _items(report: Report) -> Iterator[dict[str, Any]]:
     for track in report.tracks:
         place = {"source": report.source, "layer": track.layer, "direction": track.direction}
         for row in track.rows:
-            yield {"kind": "row", **place, **dataclasses.asdict(row)}
+            yield {"kind": "row", **place, **vars(row)}
     for finding in report.findings:
         yield {"kind": "finding", "source": report.source, **dataclasses.asdict(finding)}
     yield _summary(report)
