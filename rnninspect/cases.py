@@ -169,8 +169,10 @@ def read_case(
         raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
     digits = printed.coarsest([s.array for s in slots if s.role in PRINTED]) if as_printed else None
     if digits is not None:
-        slots = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
-        tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))
+        evened = tuple(replace(s, array=printed.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
+        if any(printed.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
+            tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))
+        slots = evened
     chosen = choose_reading(readings(own, slots, said), tolerance)
     used, rivals = chosen.reading, chosen.rivals
     batch = _batch_of(slots, said, used)

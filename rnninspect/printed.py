@@ -29,7 +29,8 @@ def decimals(array: Array) -> int | None:
     if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
     sample = _sample(array)
-    fractions = np.unique(sample[np.isfinite(sample) & (sample != np.rint(sample))])
+    fractions = np.sort(sample[np.isfinite(sample) & (sample != np.rint(sample))])
+    fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
     if fractions.size < DISTINCT:
         return None
     spacing = float(np.finfo(fractions.dtype).eps) / 2
@@ -64,6 +65,15 @@ def coarsest(arrays: Sequence[Array]) -> int | None:
 def rounded(array: Array, digits: int) -> Array:
     """The array as float64, rounded to that many decimals."""
     return np.round(array.astype(np.float64), digits)
+
+
+def moved(array: Array, evened: Array) -> bool:
+    """Whether rounding changed any number of the array; where it did not, no room is needed for numbers rounded twice.
+
+    >>> moved(np.array([2.0, 0.25]), np.array([2.0, 0.25])), moved(np.array([2.0, 0.251]), np.array([2.0, 0.25]))
+    (False, True)
+    """
+    return not np.array_equal(array, evened.astype(array.dtype), equal_nan=array.dtype.kind == "f")
 
 
 def unit(digits: int) -> float:

@@ -60,6 +60,15 @@ def test_a_print_out_of_a_right_run_is_not_accused(outputs: int | None, states: 
     assert case.tolerance.atol == (0 if outputs == states else pytest.approx(1.05 * 10.0**-fewest))
 
 
+def test_no_room_is_given_that_rounding_does_not_need() -> None:
+    """Outputs of whole numbers beside a state that is a hundredth off: nothing was rounded away, so it is not near."""
+    outputs = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    state = (outputs[:, 2] + np.float32(0.01)).astype(np.float32)
+    case = cases.read_case({"outputs": outputs, "final_state.h": state}, correct_case().statement, "tf1")
+    assert case.tolerance.atol == 0
+    assert any(f.off.any() for f in case.facts)
+
+
 def test_a_mistake_in_a_print_out_is_named() -> None:
     """Rounding alike brings back exact equality, so that rows in another order are found by their numbers."""
     arrays = dumped(4, 6)

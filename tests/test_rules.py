@@ -176,3 +176,16 @@ def test_implied_rules_exist(name: str) -> None:
 def test_worked_examples_are_clean(example: str) -> None:
     """Both packaged examples are right runs."""
     assert judged(examples.case(example)).findings == []  # type: ignore[arg-type]
+
+
+def test_a_gate_that_holds_the_state_is_no_masked_step() -> None:
+    """A GRU whose update gate saturates repeats its output exactly; weights that give the same numbers clear it."""
+    case = correct_case("gru")
+    assert case.weights is not None
+    heavy = tuple(replace(w, input_kernel=w.input_kernel * 60, bias=w.bias * 30) for w in case.weights.layers)
+    case = correct_case("gru", weights=replace(case.weights, layers=heavy))
+    outputs = case.trace.tracks[0].outputs
+    assert outputs is not None
+    held = (outputs[:, 1:] == outputs[:, :-1]).all(-1) & case.trace.mask[:, 1:]
+    assert held.any()
+    assert judged(case).findings == []

@@ -19,6 +19,7 @@ from rnninspect.trace import Array, Trace
 from rnninspect.weights import GATES, LayerWeights, Weights
 
 ROWS, STEPS = 4, 10  # what a change is tried on first
+MUCH = 4  # a change that mends leaves at most one in so many
 # What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -69,7 +70,7 @@ def disagreement(case: Case) -> float:
 
 def tolerance(case: Case) -> float:
     """How far two right runs may be apart: by the dump's own precision, or half a unit of its last printed digit."""
-    outputs = [f.outputs for f in case.facts]
+    outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
     if not outputs or case.weights is None:
         return 0.0
     sample = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in outputs])
@@ -88,6 +89,12 @@ def _lost_by_printing(case: Case, outputs: Array) -> float:
     return lost
 
 
+def mends(case: Case, before: float, after: float) -> bool:
+    """Whether a change that leaves the difference `after` of `before` is to be believed: within what two right runs may
+    differ by, and far below what it was, because a fit can always shave off some of the rounding."""
+    return after <= tolerance(case) and after * MUCH <= before
+
+
 def compared(case: Case, trace: Trace) -> list[TrackDifference]:
     """Differences between the dump and a run, over the tracks and steps that both have."""
     return differences(case.trace, trace)
@@ -103,7 +110,7 @@ def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, .
     few, limit = small(case), tolerance(case)
     good = [changes for changes in group(list(_changes(case.weights))) if _tried(few, changes) <= limit]
     confirmed = [(_tried(case, changes), changes) for changes in good[:6]]
-    confirmed = [(after, changes) for after, changes in confirmed if after <= limit]
+    confirmed = [(after, changes) for after, changes in confirmed if mends(case, disagreement(case), after)]
     if not confirmed:
         return None
     after, changes = confirmed[0]

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules._conversions import disagreement, largest, mended, small, tolerance
+from rnninspect.rules._conversions import disagreement, largest, mended, mends, small
 from rnninspect.rules._forcing import forced, weights_of
 from rnninspect.rules._least_squares import levenberg
 from rnninspect.rules._openings import longest, opening
@@ -88,8 +88,8 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted
         size = max(size, float(np.abs(vectors).max()))
     changed = replace(case, weights=replace(weights, layers=tuple(layers)))
     assert case.batch is not None
-    after = largest(case, changed.run(case.batch))
-    return Fitted(disagreement(case), after, size, words) if after <= tolerance(case) else None
+    before, after = disagreement(case), largest(case, changed.run(case.batch))
+    return Fitted(before, after, size, words) if mends(case, before, after) else None
 
 
 def _with(own: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:
@@ -134,9 +134,9 @@ def _fit_clip(case: Case) -> Fitted | None:
             continue
         for digits in range(1, 8):
             written = float(f"{value:.{digits}g}")
-            after = _clipped(case, name, written)
-            if after <= tolerance(case):
-                return Fitted(disagreement(case), after, written, words.format(written))
+            before, after = disagreement(case), _clipped(case, name, written)
+            if mends(case, before, after):
+                return Fitted(before, after, written, words.format(written))
     return None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rnninspect.batch import Batch
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules._conversions import disagreement, tolerance
+from rnninspect.rules._conversions import MUCH, disagreement, tolerance
 from rnninspect.rules._least_squares import levenberg
 from rnninspect.rules._openings import longest, opening
 from rnninspect.trace import Array, Bools, Ints, Trace, Track
@@ -127,7 +127,9 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         few = few[starts_off[few]]
         if not (_later_error(*opening(case, facts, few), own) <= 10 * limit).all():
             continue  # a few rows tell that the later steps do not follow, and that is the end of it
-        follows = starts_off & (_later_error(case, facts, own) <= 10 * limit)
+        later = _later_error(case, facts, own)
+        gap = np.abs(ours.astype(np.float64) - theirs).max(-1)
+        follows = starts_off & (later <= 10 * limit) & (later * MUCH <= gap)
         if follows.any() and follows[starts_off].all():
             yield facts, follows
 

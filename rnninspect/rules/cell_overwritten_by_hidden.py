@@ -53,12 +53,16 @@ class CellOverwritten(Rule):
 
 
 def _overwritten(facts: TrackFacts) -> Bools:
-    """`[B]`: c equals h, in rows where neither is all zero (an initial state is, and may be)."""
+    """`[B]`: c equals h, in rows where it could not: |h| <= |tanh(c)|, and tanh moves some unit of this c.
+
+    Zeros, and numbers so small that tanh leaves them as they are, may be equal under an open output gate.
+    """
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.off.shape, dtype=np.bool_)
     finite = np.isfinite(facts.final.astype(np.float64)).all(-1)  # NaN in both says nothing
-    return np.asarray(same(cell, facts.final).all(-1) & finite & ~facts.final_zero & (facts.expected >= 0))
+    moved = (np.tanh(cell.astype(np.float64)).astype(cell.dtype) != cell).any(-1)
+    return np.asarray(same(cell, facts.final).all(-1) & finite & moved & (facts.expected >= 0))
 
 
 RULE = CellOverwritten()

@@ -55,6 +55,9 @@ class LengthsMisaligned(Rule):
         used = -np.sort(-lengths)
         if (used == lengths).all():
             used = np.sort(lengths)
+        telling = used > lengths if case.trace.padding == "repeat" else used != lengths
+        if telling.sum() < 2:
+            raise CannotPlant("needs two rows that show it; where the padding repeats, a row cut short shows nothing")
         mask = prefix_mask(used, case.trace.steps)
         ran = case.run(replace(case.batch, mask=mask, lengths=used))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))

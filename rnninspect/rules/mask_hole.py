@@ -11,6 +11,7 @@ from rnninspect.blocks import tiles
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.matching import gather, parts
+from rnninspect.rules._conversions import disagreement
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.trace import Bools
 
@@ -40,6 +41,8 @@ class MaskHole(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
+        if case.has("inputs") and case.has("weights") and disagreement(case) == 0:
+            return  # a run that reads every step gives these very outputs: a gate held the state, not a mask
         for facts in case.facts:
             holes = _holes(facts)
             if not holes.any() or facts.uniform.all():
@@ -109,14 +112,14 @@ def _holes(facts: TrackFacts) -> Bools:
 
 
 def _varied(facts: TrackFacts, steps: Bools) -> Bools:
-    """`[B, T]`: those of `steps` whose units are not all of one magnitude."""
+    """`[B, T]`: those of `steps` whose units are not all of one magnitude, or not 1 where there is one unit only."""
     varied = steps.copy()
-    if facts.outputs.shape[2] > 1 and steps.any():
+    if steps.any():
         places = np.nonzero(steps)
         for part in parts(places[0].size, facts.outputs.shape[2]):
             b, t = places[0][part], places[1][part]
             size = np.abs(gather(facts.outputs, b, t))
-            varied[b, t] = size.max(-1) != size.min(-1)
+            varied[b, t] = size.max(-1) != (size.min(-1) if size.shape[-1] > 1 else 1)
     return varied
 
 

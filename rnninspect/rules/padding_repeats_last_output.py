@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
+from rnninspect.facts import TrackFacts
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
-from rnninspect.trace import Track
+from rnninspect.trace import Bools, Track
 
 
 class PaddingRepeats(Rule):
@@ -41,6 +42,8 @@ class PaddingRepeats(Rule):
             Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.off & ~f.uniform & ~f.final_zero)
             for f in case.facts
         ]
+        if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
+            seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
         usual = case.trace.padding in ("repeat", "any")
         own = f"; {case.convention.name} does so" if case.trace.padding == "repeat" else ""
         yield from proposal(
@@ -63,6 +66,12 @@ class PaddingRepeats(Rule):
             return replace(track, outputs=np.take_along_axis(track.outputs, index, 1))
 
         return case.with_tracks(repeated)
+
+
+def _saturated(facts: TrackFacts) -> Bools:
+    """`[B]`: the units of the last real step are all of one magnitude."""
+    last = np.abs(facts.outputs[np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)])
+    return np.asarray(last.max(-1) == (last.min(-1) if last.shape[-1] > 1 else 1))
 
 
 RULE = PaddingRepeats()
