@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rnninspect.cli import call
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -94,6 +96,15 @@ def test_install_steps_are_those_of_ci() -> None:
     assert len(steps) == 2
     last = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
     assert last.replace("install -q", "install") == steps[1]
+
+
+@pytest.mark.parametrize("kind", ["rules", "conventions", "cells", "formats", "renderers"])
+def test_tables_are_those_of_list(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each table of what there is stands in the README as `rnninspect list` prints it."""
+    assert call(["list", kind, "--format", "markdown"]) == 0
+    table = capsys.readouterr().out.strip()
+    assert table.count("\n") > 3
+    assert table in README
 
 
 def test_named_files_exist() -> None:
