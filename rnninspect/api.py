@@ -1,7 +1,8 @@
 """run and inspect: what the commands call, and what a program calls. Nothing here prints.
 
 The keywords are the command line's options with underscores (`--time-major` is `time_major=True`). Importing this does
-not import torch; `run` does, and `inspect` does only where a rule runs `weights`.
+not import torch; `run` does, and `inspect` does only where a rule runs `weights`. What reads objects that a program
+holds is imported where they come in: the command line, which has files, starts without it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ from rnninspect.case import Case, Tolerance
 from rnninspect.cases import RunOptions, read_weights, run_case
 from rnninspect.causes import judge
 from rnninspect.compose import EXCERPT, compose
-from rnninspect.conventions import returned
 from rnninspect.conventions.base import Statement
 from rnninspect.conventions.gates import ATTRIBUTES
 from rnninspect.errors import UnknownNameError, UserError
-from rnninspect.handed import Handed, beside, case_of, role_slots
 from rnninspect.loading import as_arrays
 from rnninspect.reports import Report
 from rnninspect.rules.base import Rule
@@ -81,6 +80,9 @@ def run(
     >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
     (array([2, 1]), (2, 2, 2), (2, 2))
     """
+    from rnninspect.conventions import returned
+    from rnninspect.handed import role_slots
+
     said = statement(**stated)
     arrays = as_arrays(batch, "inputs") if not returned.is_packed(batch) else _unpacked(batch, said)
     case = run_case(
@@ -142,6 +144,8 @@ def inspect(
     >>> inspect(o, o[:, -1], lengths=[2, 3])
     <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
     """
+    from rnninspect.handed import Handed, beside, case_of
+
     said, tolerance = statement(**stated), Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     case = case_of(outputs, given, said, convention, tolerance)
@@ -179,7 +183,9 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, 
 
 def _unpacked(batch: Any, said: Statement) -> dict[str, Any]:
     """A PackedSequence's inputs and lengths, by name."""
-    read = returned.read_outputs(batch, said)
+    from rnninspect.conventions.returned import read_outputs
+
+    read = read_outputs(batch, said)
     return {"inputs": read.slots[0].array, "lengths": read.lengths}
 
 

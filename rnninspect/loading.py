@@ -12,7 +12,6 @@ from rnninspect.arrays import holds_arrays, padded, to_array
 from rnninspect.batch import Batch, resolve_mask
 from rnninspect.conventions.base import Convention, Role, Slot, Statement
 from rnninspect.conventions.readings import initial_states
-from rnninspect.conventions.returned import flattened
 from rnninspect.conventions.roles import assign_roles
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import ANONYMOUS
@@ -25,6 +24,8 @@ Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
 def as_arrays(given: Any, what: str) -> dict[str, Array]:
     """Named arrays from a mapping, or one nameless array (ragged rows are padded, their lengths derived)."""
     if isinstance(given, Mapping):
+        from rnninspect.conventions.returned import flattened
+
         return flattened(given)
     if holds_arrays(given):
         array, lengths = padded(given, what)

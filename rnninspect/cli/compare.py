@@ -61,7 +61,7 @@ def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
     """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
     if len(dumps) > 1 or any(given[name] for name in ("jobs", "scheduler", "recursive", "resume")):
         return True
-    others = [dump for dump in dumps if not os.path.isfile(dump)]
+    others = [dump for dump in dumps if os.path.isdir(dump) or not os.path.exists(dump)]
     return any(os.path.isdir(dump) or dump.startswith("@") or glob.glob(dump, recursive=True) for dump in others)
 
 

@@ -23,7 +23,7 @@ WIDTH = 80
 FRAMEWORK = "tf1"  # whose fix a lesson shows
 
 
-@click.command("demo", short_help="Plant a mistake in a worked example and look.")
+@click.command("demo")
 @click.argument("rule", required=False)
 @click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
 @options.report_options

@@ -14,7 +14,7 @@ from rnninspect.rules.base import Rule
 NARROWEST, WIDEST = 40, 88
 
 
-@click.command("explain", short_help="What a finding means, and how to mend it.")
+@click.command("explain")
 @click.argument("rule", required=False)
 @click.option("--convention", metavar="NAME", help="The fix for this framework alone.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -7,7 +7,7 @@ import click
 WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "samples")
 
 
-@click.command("list", short_help=f"List {', '.join(WHAT)}.")
+@click.command("list")
 @click.argument("what", required=False, type=click.Choice(WHAT))
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True

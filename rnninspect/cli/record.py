@@ -18,7 +18,6 @@ from rnninspect.errors import UnreadableError, UserError
 
 @click.command(
     "record",
-    short_help="Run a script, and inspect its torch layers.",
     context_settings={"allow_interspersed_args": False},
 )
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module's name, as in `python -m`.")

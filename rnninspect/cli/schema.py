@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command("schema", short_help="Print the JSON Schema of the report.")
+@click.command("schema")
 def command() -> int:
     """Print the JSON Schema (2020-12) that every `--format json` report validates against."""
     from rnninspect.schema import schema

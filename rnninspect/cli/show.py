@@ -13,7 +13,7 @@ from rnninspect.cli import options, output
 from rnninspect.errors import UnreadableError, about
 
 
-@click.command("show", short_help="Render a saved JSON report again.")
+@click.command("show")
 @click.argument("report", type=options.TEXT)
 @options.output_options
 @click.option(

@@ -33,10 +33,10 @@ def get(name: str) -> Convention:
 
 def of_dump(names: Iterable[str]) -> list[Convention]:
     """The conventions whose own array names these are, the best first; all of them where no name says anything."""
-    names = list(names)
-    ranked = sorted(conventions().values(), key=lambda c: -fit_of_names(c, names))
-    best = fit_of_names(ranked[0], names)
-    return [c for c in ranked if fit_of_names(c, names) == best] if best else ranked
+    listed = list(names)
+    fits = {name: fit_of_names(convention, listed) for name, convention in conventions().items()}
+    best = max(fits.values())
+    return [convention for name, convention in conventions().items() if fits[name] == best]
 
 
 def of_weights(names: Iterable[str]) -> list[Convention]:

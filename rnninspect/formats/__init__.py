@@ -40,12 +40,17 @@ class Format:
 @cache
 def formats() -> tuple[Format, ...]:
     """Every format of this folder, by name."""
-    found = []
-    for item in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{item.name}")
-        if hasattr(module, "NAME"):
-            found.append(Format(module.NAME, module.SUFFIXES, module.EXTRA, module.SUMMARY, module))
-    return tuple(sorted(found, key=lambda f: f.name))
+    found = (_format(item.name) for item in pkgutil.iter_modules(__path__))
+    return tuple(sorted((f for f in found if f is not None), key=lambda f: f.name))
+
+
+@cache
+def _format(file: str) -> Format | None:
+    """The format that a file of this folder holds, if it does."""
+    module = importlib.import_module(f"{__name__}.{file}")
+    if not hasattr(module, "NAME"):
+        return None
+    return Format(module.NAME, module.SUFFIXES, module.EXTRA, module.SUMMARY, module)
 
 
 def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None) -> NamedArrays:
@@ -94,14 +99,27 @@ def _head(path: Path) -> bytes:
 def _read(source: Path | BinaryIO, head: bytes, name: str, suffixed: str) -> NamedArrays:
     if not head:
         raise UnreadableError(f"{name}: it is empty")
-    fits = [f for f in formats() if f.module.sniff(head)]
-    named = [f for f in formats() if suffixed.endswith(f.suffixes)]
-    chosen = next((f for f in named if f in fits), None) or next(iter(fits), None) or next(iter(named), None)
+    chosen = _called_as_its_suffix(head, suffixed) or _chosen(head, suffixed)
     if chosen is None:
         known = ", ".join(f.name for f in formats())
         raise UnreadableError(f"{name}: of no known format ({known})")
     read: NamedArrays = chosen.module.read(source, name)
     return read
+
+
+def _called_as_its_suffix(head: bytes, suffixed: str) -> Format | None:
+    """The format whose file here is called as the suffix, where the bytes are its own: no other need be imported."""
+    suffix = os.path.splitext(suffixed)[1]
+    files = [item.name for item in pkgutil.iter_modules(__path__) if f".{item.name.rstrip('_')}" == suffix]
+    found = _format(files[0]) if files else None
+    return found if found is not None and suffix in found.suffixes and found.module.sniff(head) else None
+
+
+def _chosen(head: bytes, suffixed: str) -> Format | None:
+    """The format whose bytes and suffix these are, else whose bytes, else whose suffix."""
+    fits = [f for f in formats() if f.module.sniff(head)]
+    named = [f for f in formats() if suffixed.endswith(f.suffixes)]
+    return next((f for f in named if f in fits), None) or next(iter(fits), None) or next(iter(named), None)
 
 
 def _member(read: NamedArrays, member: str) -> NamedArrays:

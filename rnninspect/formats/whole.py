@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -41,11 +40,13 @@ def _is_special(target: str) -> bool:
 
 
 def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    from tempfile import NamedTemporaryFile  # with all that it imports: most commands write no file
+
     if target.is_dir():
         raise IsADirectoryError(None, "it is a folder; name a file")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(None, "it is read-only")
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:80]}.", delete=False) as file:
+    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:80]}.", delete=False) as file:
         part = Path(file.name)
         try:
             write(file)  # type: ignore[arg-type]

@@ -32,6 +32,17 @@ def _known() -> dict[str, Renderer]:
     return dict(sorted(found.items()))
 
 
+@cache
+def _renderer(format: str) -> Renderer | None:
+    """The renderer of that format; a file called as the format is tried first, so that no other need be imported."""
+    for info in pkgutil.iter_modules(__path__):
+        if info.name.rstrip("_") == format:
+            module = importlib.import_module(f"{__name__}.{info.name}")
+            if getattr(module, "NAME", None) == format:
+                return cast(Renderer, module)
+    return _known().get(format)
+
+
 def renderers() -> list[tuple[str, str]]:
     """Every format's name and what it is good for, by name."""
     return [(name, renderer.SUMMARY) for name, renderer in _known().items()]
@@ -42,11 +53,12 @@ def render(report: Report, format: str = "table", **view: Any) -> str:
 
     Raises UnknownNameError, which lists the known formats.
     """
-    if format not in _known():
+    renderer = _renderer(format)
+    if renderer is None:
         raise UnknownNameError("format", format, list(_known()))
-    return _known()[format].render(report, View(**view))
+    return renderer.render(report, View(**view))
 
 
 def excerpt(format: str) -> int | None:
     """How many numbers a report should quote for that format; None where the usual ones do, or it is unknown."""
-    return getattr(_known().get(format), "EXCERPT", None)
+    return getattr(_renderer(format), "EXCERPT", None)
