@@ -1,7 +1,7 @@
 """Facts of one track: which steps each final row equals, what the padding holds, which steps are zero.
 
-One pass over the outputs, a tile at a time, so that a file larger than memory is measured in place; a second pass only
-over the rows whose final state equals no step of their own.
+One pass over the outputs, a tile at a time, so that a file larger than memory is measured in place; a second one, for
+the nearest step, only where it is asked for, and over the rows whose final state equals no step of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from rnninspect.matching import gather, same
-from rnninspect.nearest import near_steps, nearest_steps
+from rnninspect.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.padding import padding_classes
 from rnninspect.report import PaddingClass, Status
 from rnninspect.scan import scan
@@ -24,8 +24,7 @@ class TrackFacts:
     """What was measured of one track; steps along its stored time axis.
 
     `mask` `[B, T]`, `expected` `[B]` (-1: no real step), `expected_known`: whether what was stated tells the step.
-    `equal`, `near`, `zero`, `nonfinite`, `repeats` (equals the step before it): `[B, T]`. `nearest`, `distance`,
-    `margin`: `[B]`. `padding`: a class a row.
+    `equal`, `near`, `zero`, `nonfinite`, `repeats` (equals the step before it): `[B, T]`. `padding`: a class a row.
     `uniform` `[B]`: every step of the row is equal, so it cannot tell steps apart (False where T is 1).
     """
 
@@ -38,9 +37,6 @@ class TrackFacts:
     zero: Bools
     repeats: Bools
     nonfinite: Bools
-    nearest: Ints
-    distance: Array
-    margin: Array
     padding: tuple[PaddingClass, ...]
     uniform: Bools
 
@@ -62,6 +58,32 @@ class TrackFacts:
     def ends(self) -> Ints:
         """`[B]`: the row's last real step + 1, its length where padding is on the right; 0 without a real step."""
         return np.where(self.mask.any(1), last_true(self.mask) + 1, 0).astype(np.int64)
+
+    @cached_property
+    def closest(self) -> Nearest:
+        """`[B]` each: the nearest step, its distance, and the margin to the second nearest; of a row whose final state
+        equals a step, that step (the expected one first), 0 and NaN. Only the other rows are read for it."""
+        hit = self.equal.any(1)
+        at_expected = np.take_along_axis(self.equal, np.maximum(self.expected, 0)[:, None], 1)[:, 0]
+        step = np.where(at_expected & (self.expected >= 0), self.expected, self.equal.argmax(1))
+        distance, margin = np.zeros(hit.size), np.full(hit.size, np.nan)
+        lost = np.flatnonzero(~hit)
+        if lost.size:
+            found = nearest_steps(self.outputs, self.final, lost, self.repeats)
+            step[lost], distance[lost], margin[lost] = found.step, found.distance, found.margin
+        return Nearest(step, distance, margin)
+
+    @property
+    def nearest(self) -> Ints:
+        return self.closest.step
+
+    @property
+    def distance(self) -> Array:
+        return self.closest.distance
+
+    @property
+    def margin(self) -> Array:
+        return self.closest.margin
 
     @cached_property
     def at_end(self) -> Array:
@@ -128,24 +150,13 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     outputs, final = track.outputs, track.final
     if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
         return None
-    rows = outputs.shape[0]
     mask, expected = trace.stored_mask(track), trace.expected_steps(track)
     seen = scan(outputs, final)
-    hit = seen.equal.any(1)
-    at_expected = np.take_along_axis(seen.equal, np.maximum(expected, 0)[:, None], 1)[:, 0] & (expected >= 0)
-    nearest, distance, margin = (
-        np.where(at_expected, expected, seen.equal.argmax(1)),
-        np.zeros(rows),
-        np.full(rows, np.nan),
-    )
     near: Bools = np.broadcast_to(np.False_, mask.shape)
-    lost = np.flatnonzero(~hit)
-    if lost.size:
-        best = nearest_steps(outputs, final, lost, seen.repeats)
-        nearest[lost], distance[lost], margin[lost] = best.step, best.distance, best.margin
-        if rtol or atol:
-            near = np.zeros(mask.shape, dtype=np.bool_)
-            near[lost] = near_steps(outputs, final, lost, rtol, atol)
+    lost = np.flatnonzero(~seen.equal.any(1))
+    if lost.size and (rtol or atol):
+        near = np.zeros(mask.shape, dtype=np.bool_)
+        near[lost] = near_steps(outputs, final, lost, rtol, atol)
     return TrackFacts(
         track=track,
         mask=mask,
@@ -156,27 +167,24 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
         zero=seen.zero,
         repeats=seen.repeats,
         nonfinite=seen.nonfinite,
-        nearest=nearest,
-        distance=distance,
-        margin=margin,
         padding=padding_classes(outputs, mask, seen),
         uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
     )
 
 
-def may_end_right(trace: Trace, track: Track, rtol: float, atol: float) -> Bools | None:
-    """`[B]`: rows whose final state equals or is near the expected step, told by that step alone; True where none is
-    expected. None where `measure` gives None."""
+def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: Ints) -> Bools | None:
+    """`[N]`: whether the final states of these rows `[N]` equal, or are near, the expected step, told by that step
+    alone; True where none is expected. None where `measure` gives None."""
     outputs, final = track.outputs, track.final
     if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
         return None
-    expected = trace.expected_steps(track)
     if not _knows_end(trace, track):
-        return np.ones(expected.shape, dtype=np.bool_)
-    ends = gather(outputs, np.arange(expected.size), np.maximum(expected, 0))
-    close = same(ends, np.asarray(final))
+        return np.ones(rows.size, dtype=np.bool_)
+    expected = trace.expected_steps(track)[rows]
+    ends, target = gather(outputs, rows, np.maximum(expected, 0)), np.asarray(final[rows])
+    close = same(ends, target)
     if rtol or atol:
-        gap, room = np.abs(ends.astype(np.float64) - final), atol + rtol * np.abs(final.astype(np.float64))
+        gap, room = np.abs(ends.astype(np.float64) - target), atol + rtol * np.abs(target.astype(np.float64))
         close = close | (gap <= room)
     return np.asarray((expected < 0) | close.all(-1))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnninspect.blocks import tiles
+from rnninspect.blocks import side_by_side
 from rnninspect.matching import parts, same
 from rnninspect.trace import Array, Bools
 
@@ -34,14 +34,14 @@ def scan(outputs: Array, final: Array) -> Scan:
     outputs, final = np.asarray(outputs), np.asarray(final)  # to slice a memmap costs more than its plain view
     shape = outputs.shape[:2]
     equal, zero, repeats = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
-    nonfinite: Bools = np.broadcast_to(np.False_, shape)  # takes no memory while all is finite
-    for rows, steps in tiles(outputs):
+    lost: list[tuple[slice, slice, Bools]] = []  # tiles with steps that are not finite: few, mostly none
+
+    def look(rows: slice, steps: slice) -> None:
         new = min(steps.start, 1)  # the step before the tile's first is looked at again
         tile = outputs[rows, steps.start - new : steps.stop]
         finite = all_finite(tile)
         if not finite:
-            nonfinite = nonfinite if nonfinite.flags.writeable else np.zeros(shape, dtype=np.bool_)
-            nonfinite[rows, steps] = ~np.isfinite(tile[:, new:]).all(-1)
+            lost.append((rows, steps, np.any(~np.isfinite(tile[:, new:]), axis=-1)))
         head = np.ascontiguousarray(np.moveaxis(tile[:, :, :HEAD], 2, 0))
         again = _repeats(tile, head, finite)
         repeats[rows, steps] = again[:, new:]
@@ -49,6 +49,11 @@ def scan(outputs: Array, final: Array) -> Scan:
         equal[rows, steps] = _equal(tile, head, final[rows], ~again, clean)[:, new:]
         nothing = np.broadcast_to(np.zeros(1, tile.dtype), (len(tile), tile.shape[2]))
         zero[rows, steps] = _equal(tile, head, nothing, ~again, True)[:, new:]
+
+    side_by_side(outputs, look)
+    nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if lost else np.broadcast_to(np.False_, shape)
+    for rows, steps, found in lost:
+        nonfinite[rows, steps] = found
     for part in parts(*shape):
         _spread(equal[part], repeats[part])
         _spread(zero[part], repeats[part])

@@ -37,7 +37,7 @@ class FlatGatherWrongStride(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        for facts in case.facts:
+        for facts in (f for f in case.facts if f.off.any()):
             best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
             seen, rows, steps, formula = best
             astray = facts.off & seen.rows & (rows != np.arange(rows.size))

@@ -11,7 +11,7 @@ from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Seen, Thread, proposal
-from rnninspect.trace import Bools, Track
+from rnninspect.trace import Array, Bools, Track
 
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
 
@@ -77,23 +77,34 @@ class OutputDropout(Rule):
 def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     """The one factor > 1 that every kept unit has, and the rows that it explains.
 
-    Rows vote with their own middle ratio, so that another mistake in other rows does not hide it.
+    A row's own middle ratio tells whether it fits at all, so that another mistake in other rows does not hide it; of
+    the ratios that fit their row, the one that the most rows share is it.
     """
     rows = facts.expected >= 0
+    if not facts.off.any():
+        return None, rows
     outputs = facts.at_end.astype(np.float64)
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
-    best, most = None, rows & False
+    scales = np.full(rows.size, np.nan)
     for b in np.flatnonzero(kept.any(1)):
-        scale = float(np.median(outputs[b, kept[b]] / final[b, kept[b]]))
-        if not np.isfinite(scale) or scale <= 1 + CLOSE:
-            continue
-        fits = (outputs == 0) | (np.abs(outputs - scale * final) <= CLOSE * scale * np.abs(final))
-        explained = rows & facts.off & fits.all(1)
-        if explained.sum() > most.sum():
-            best, most = scale, explained
+        scales[b] = np.median(outputs[b, kept[b]] / final[b, kept[b]])
+    own = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
+    if not own.any():
+        return None, rows
+    ranked = np.sort(scales[own])
+    shared = np.searchsorted(ranked, ranked * (1 + CLOSE), side="right") - np.arange(ranked.size)
+    best = float(ranked[shared.argmax() + shared.max() // 2])
+    most = rows & facts.off & _fits(outputs, final, np.full(rows.size, best))
     dropped = ((outputs == 0) & (final != 0))[most].any()
     return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
+
+
+def _fits(outputs: Array, final: Array, scales: Array) -> Bools:
+    """`[B]`: every unit of the outputs is 0, or the state's times the row's scale."""
+    with np.errstate(invalid="ignore"):
+        gap, room = np.abs(outputs - scales[:, None] * final), CLOSE * scales[:, None] * np.abs(final)
+    return np.asarray(((outputs == 0) | (gap <= room)).all(1))
 
 
 RULE = OutputDropout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -42,7 +43,7 @@ class RowsPermuted(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for permutation in (True, False):
             seen, order = [], []
-            for facts in case.facts:
+            for facts in (f for f in case.facts if f.off.any() or (f.expected < 0).any()):
                 source, rows = _sources(facts, case.trace.zero_length == "wrap")
                 if rows.any() and _is_permutation(source, rows) == permutation:
                     seen.append(Seen(facts, rows))
@@ -83,13 +84,16 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
     source = np.where(astray, -1, np.arange(astray.size))
     rows = np.flatnonzero(astray)
     if facts.off.any():
-        by_key: dict[int, list[int]] = {}
+        by_key: dict[int, deque[int]] = {}
         for row, key in enumerate(step_keys(right).tolist()):
-            by_key.setdefault(key, []).append(row)
+            by_key.setdefault(key, deque()).append(row)
+        first = {key: alike[0] for key, alike in by_key.items()}
         taken = set(source[source >= 0].tolist())
         for b, key in zip(rows.tolist(), step_keys(np.asarray(facts.final)[rows]).tolist(), strict=True):
-            alike = by_key.get(key, [])
-            source[b] = next((r for r in alike if r not in taken), alike[0] if alike else -1)
+            alike = by_key.get(key, deque())
+            while alike and alike[0] in taken:
+                alike.popleft()
+            source[b] = alike[0] if alike else first.get(key, -1)
             taken.add(int(source[b]))
     source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
     found = astray & (source >= 0)

@@ -79,6 +79,8 @@ def _expected_distance(facts: TrackFacts) -> Array:
 def _near_expected(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off, equal no step, and lie near the expected one and clearly nearer than to any other."""
     lost = facts.off & ~facts.equal.any(1)
+    if not lost.any():
+        return lost
     distance = _expected_distance(facts)
     scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
     rows = lost & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)

@@ -1,0 +1,76 @@
+"""compare beside what people write by hand: one recorded dump, all ways in turn, in one process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnninspect import api, cases
+from rnninspect.conventions.base import Role, Slot
+from rnninspect.formats import read_arrays
+from tests.benchmarks.dumps import Dump, make
+
+SHAPE, TINY = (256, 1024, 512), (4, 8, 16)
+KINDS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float32, time-major": {"time_major": True},
+    "float32, every state wrong": {"wrong": True},
+    "float64": {"dtype": "float64"},
+    "float16": {"dtype": "float16"},
+}
+
+
+def inspect(dump: Dump) -> Any:
+    """The whole of it, from a fresh map to the report: facts, padding classes, every rule that needs no weights."""
+    stated: dict[Role, Slot] = {
+        role: Slot(role, "", next(iter(read_arrays(path).arrays.values())))  # type: ignore[misc]
+        for role, path in (("outputs", dump.outputs), ("h", dump.state), ("lengths", dump.lengths))
+    }
+    said = api.statement(time_major=dump.time_major)
+    return api.inspect_case(cases.read_case({}, said, "tf1", stated=stated), "compare")
+
+
+def ways(dump: Dump) -> dict[str, Callable[[], Any]]:
+    state = np.load(dump.state)
+    target = state[None] if dump.time_major else state[:, None]
+
+    def mapped() -> Any:
+        return np.load(dump.outputs, mmap_mode="r")
+
+    return {
+        "np.max": lambda: mapped().max(),
+        "rnninspect": lambda: inspect(dump),
+        "np.isclose": lambda: np.isclose(mapped(), target).all(-1),
+        "assert_allclose": lambda: np.testing.assert_allclose(mapped(), mapped()),
+    }
+
+
+def timed(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, in turn, so that whatever else the machine does hits all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn:  # the first round warms the page cache
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def table(folder: Path, tiny: bool, rounds: int) -> None:
+    """Prints milliseconds, and ours as passes of np.max and as a share of the others."""
+    shape = TINY if tiny else SHAPE
+    print(f"\ncompare, outputs {list(shape)}, ms (medians of {rounds})")
+    names = ("np.max", "rnninspect", "np.isclose", "assert_allclose")
+    print(f"{'':<28}" + "".join(f"{name:>16}" for name in names) + f"{'passes':>9}{'isclose/ours':>14}")
+    for kind, options in KINDS.items():
+        dump = make(folder, shape, **options)
+        taken = timed(ways(dump), rounds)
+        passes, gain = taken["rnninspect"] / taken["np.max"], taken["np.isclose"] / taken["rnninspect"]
+        print(f"{kind:<28}" + "".join(f"{1e3 * taken[name]:16.1f}" for name in names) + f"{passes:9.2f}{gain:14.1f}")
+        dump.outputs.unlink()

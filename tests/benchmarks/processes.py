@@ -1,0 +1,65 @@
+"""What only a process of its own can tell: memory against size, and several dumps side by side."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.benchmarks.dumps import make
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLE = ROOT / "sample_data" / "published.npz"
+# The peak of the resident set, mapped pages included, above what a small dump needs (Linux).
+PROBE = """
+import sys, time
+from pathlib import Path
+from rnninspect.cli import call
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+quiet = ["--format", "json", "-o", "/dev/null", "-q"]
+call(["compare", sys.argv[1], *quiet])
+before, start = peak(), time.perf_counter()
+call(["compare", *sys.argv[2:], *quiet])
+print(time.perf_counter() - start, (peak() - before) / 1024)
+"""
+
+
+def ran(arguments: list[str]) -> tuple[float, str]:
+    """Seconds that a fresh interpreter took, and what it printed."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return time.perf_counter() - start, done.stdout
+
+
+def memory(folder: Path, tiny: bool, largest: float) -> None:
+    """Prints time and peak memory against the size of one dump, up to `largest` GB: both should be seen to be right."""
+    print("\none dump of growing size: seconds, and peak resident memory above start-up")
+    print(f"{'GB':>8}{'s':>8}{'s/GB':>8}{'MiB':>8}")
+    full = int(largest * 1e9 / (1024 * 512 * 4))
+    for rows in (2, 4) if tiny else (full // 16, full // 4, full):
+        dump = make(folder, (rows, 8, 16) if tiny else (rows, 1024, 512))
+        size = dump.outputs.stat().st_size / 1e9
+        seconds, peak = map(float, ran(["-c", PROBE, str(EXAMPLE), *dump.arguments])[1].split())
+        print(f"{size:8.2f}{seconds:8.2f}{seconds / size:8.2f}{peak:8.0f}", flush=True)
+        dump.outputs.unlink()
+
+
+def jobs(folder: Path, tiny: bool) -> None:
+    """Prints how long many dumps take by the number of processes, start-up included."""
+    count = 2 if tiny else 200
+    many = folder / "many"
+    many.mkdir()
+    for i in range(count):
+        shutil.copy(EXAMPLE, many / f"{i:04}.npz")
+    print(f"\n{count} small dumps by processes ({os.cpu_count()} cores)")
+    print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}")
+    alone = 0.0
+    for n in (1, 2) if tiny else (1, 2, 4):
+        command = ["-m", "rnninspect", "compare", str(many), "--jobs", str(n), "--format", "ndjson", "-o", os.devnull]
+        seconds = ran([*command, "-q"])[0]
+        alone = alone or seconds
+        print(f"{n:>6}{seconds:8.2f}{count / seconds:10.1f}{alone / seconds:10.2f}", flush=True)
