@@ -24,9 +24,11 @@ COMMANDS = {
     "show": "Render a saved JSON report again.",
     "convert": "Move a layer's weights to another framework.",
     "record": "Run a script, and inspect its torch layers.",
-    "list": "List rules, formats, conventions, cells, samples.",
+    "list": "List rules, formats, conventions, cells, samples, settings.",
     "schema": "Print the JSON Schema of the report.",
+    "completion": "Print the script that makes a shell complete all this.",
 }
+VARIABLE = "_RNNINSPECT_COMPLETE"  # by which a shell's script asks for completions
 UNJUDGED = 2
 CLOSED_PIPE = 141  # what a shell reports of a command that a closed pipe ended
 INTERRUPTED = 130
@@ -43,6 +45,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"rnninspect.cli.{'list_' if name == 'list' else name}")
         command: click.Command = module.command
+        command.context_settings.setdefault("auto_envvar_prefix", "RNNINSPECT")  # RNNINSPECT_RTOL for every --rtol
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -80,7 +83,8 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions.")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Where did every row of an RNN's final state come from, and if it is wrong, why?
 
     \b
@@ -89,6 +93,9 @@ def cli() -> None:
     rnninspect run batch.npy --lengths 3,1,2 --save - | rnninspect compare --format json
     rnninspect explain lengths-ignored              what a finding means and how to mend it
     """
+    from rnninspect.cli.settings import default_map
+
+    ctx.default_map = default_map()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -115,6 +122,8 @@ def call(arguments: Sequence[str] | None = None) -> int:
 
     open_streams()
     try:
+        if VARIABLE in os.environ:
+            return _complete()
         code = _invoked(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
         return code
@@ -127,7 +136,7 @@ def call(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
-        note(f"{message} (see rnninspect{_where(error)} --help)")
+        note(f"{message} ({_origin(error)}see rnninspect{_where(error)} --help)")
         return UNJUDGED
     except MemoryError as error:
         note(f"not enough memory: {error or 'the arrays are too large for this machine'}")
@@ -139,6 +148,13 @@ def call(arguments: Sequence[str] | None = None) -> int:
         give_up()
         note(f"cannot go on: {error.strerror or error}")
         return UNJUDGED
+
+
+def _complete() -> int:
+    """Answers the shell that asks what a line may go on with; that line is in its environment."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(cli, {}, "rnninspect", VARIABLE, os.environ[VARIABLE])
 
 
 def _invoked(arguments: list[str]) -> int:
@@ -154,3 +170,12 @@ def _where(error: click.ClickException) -> str:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else ""
     return path.removeprefix("rnninspect")
+
+
+def _origin(error: click.ClickException) -> str:
+    """Where a value comes from that the command line does not show."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or not error.param.name:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name)
+    places = {"ENVIRONMENT": "it comes from the environment; ", "DEFAULT_MAP": "it comes from pyproject.toml; "}
+    return places.get(source.name, "") if source else ""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("dumps", metavar="[DUMP]...", nargs=-1, type=options.TEXT)
 @click.option(
-    "--outputs", type=options.TEXT, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
+    "--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
 )
-@click.option("--state", type=options.TEXT, metavar="NAME|FILE", help="The final state h.")
-@click.option("--cell-state", type=options.TEXT, metavar="NAME|FILE", help="The cell state c.")
-@click.option("--inputs", type=options.TEXT, metavar="NAME|FILE", help="The inputs.")
-@click.option("--lengths", type=options.TEXT, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
-@click.option("--mask", type=options.TEXT, metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@click.option("--state", type=options.MEMBER, metavar="NAME|FILE", help="The final state h.")
+@click.option("--cell-state", type=options.MEMBER, metavar="NAME|FILE", help="The cell state c.")
+@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
+@click.option("--lengths", type=options.MEMBER, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
 @click.option(
     "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
 )

@@ -11,9 +11,14 @@ from rnninspect.cli import options
 
 @click.command("convert")
 @click.argument("weights", type=options.TEXT)
-@click.option("--to", required=True, type=options.TEXT, metavar="NAME", help="The framework to move them to.")
+@click.option("--to", required=True, type=options.CONVENTION, metavar="NAME", help="The framework to move them to.")
 @click.option(
-    "--from", "--weights-convention", "source", type=options.TEXT, metavar="NAME", help="The framework they are from."
+    "--from",
+    "--weights-convention",
+    "source",
+    type=options.CONVENTION,
+    metavar="NAME",
+    help="The framework they are from.",
 )
 @click.option("-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="What to write: .npz, .pt, …")
 @click.option("--weights-prefix", type=options.TEXT, metavar="NAME", help="Which layer of a model.")

@@ -24,7 +24,7 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows
 
 
 @click.command("demo")
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, type=options.RULE)
 @click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
 @options.report_options
 @options.output_options

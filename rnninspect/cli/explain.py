@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from rnninspect import conventions, rules, worked
+from rnninspect.cli.kinds import CONVENTION, RULE
 from rnninspect.rules.base import Rule
 
 NARROWEST, WIDEST = 40, 88
 
 
 @click.command("explain")
-@click.argument("rule", required=False)
-@click.option("--convention", metavar="NAME", help="The fix for this framework alone.")
+@click.argument("rule", required=False, type=RULE)
+@click.option("--convention", type=CONVENTION, metavar="NAME", help="The fix for this framework alone.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(rule: str | None, convention: str | None, format_: str) -> int:
     """Explain RULE: the mistake, why it happens, a worked example before and after, the code that mends it, and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "samples")
+WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "samples", "settings")
 
 
 @click.command("list")
@@ -12,19 +12,21 @@ WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", 
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True
 )
-def command(what: str | None, format_: str) -> int:
-    """List what there is: rules, conventions with their facts, cells, activations, formats, packaged samples.
+@click.pass_context
+def command(ctx: click.Context, what: str | None, format_: str) -> int:
+    """List what there is: rules, conventions with their facts, cells, activations, formats, packaged samples, settings.
 
     \b
     rnninspect list rules
     rnninspect list conventions --format json
     """
     from rnninspect import catalogue
+    from rnninspect.cli import settings
 
     if what is None:
         click.echo("\n".join(WHAT))
         return 0
-    rows = catalogue.LISTS[what]()
+    rows = settings.rows(ctx.find_root()) if what == "settings" else catalogue.LISTS[what]()
     head, *body = rows
     if format_ == "json":
         import json

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from rnninspect.cli.kinds import CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
+
+__all__ = ["CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Text(click.types.StringParamType):
-    """A name or a file: anything but nothing, for an empty shell variable is a mistake."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("it is empty; name a file or a member", param, ctx)
-        return value
-
-
-class Number(click.FloatRange):
-    """A finite number; NaN lies in no range, but compares as if it lay in each."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return found
-
-
-class Numbers(click.types.StringParamType):
-    """Finite numbers with commas between them."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        parts = value.split(",") if isinstance(value, str) else value
-        return [Number().convert(part, param, ctx) for part in parts]
-
-
-class Count(click.IntRange):
-    """A whole number in a range."""
-
-    name = "whole number"
-
-
-TEXT, POSITIVE = Text(), Number(0, min_open=True)
 
 
 def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -65,7 +26,10 @@ def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 # What the user states about the layer. Names are those of `api.statement`.
 layer_options = _stack(
     click.option(
-        "--convention", type=TEXT, metavar="NAME", help="The framework: tf1, keras, torch, … (`list conventions`)."
+        "--convention",
+        type=CONVENTION,
+        metavar="NAME",
+        help="The framework: tf1, keras, torch, … (`list conventions`).",
     ),
     click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell."),
     click.option("--layers", type=Count(1), metavar="N", help="Layers in the stack."),
@@ -114,7 +78,7 @@ weights_options = _stack(
     click.option("--weights", type=TEXT, metavar="FILE", help="The layer's weights; FILE#member picks one part."),
     click.option("--weights-prefix", type=TEXT, metavar="NAME", help="Which layer of a model: names that start so."),
     click.option(
-        "--weights-convention", type=TEXT, metavar="NAME", help="The weights' framework, where it is another."
+        "--weights-convention", type=CONVENTION, metavar="NAME", help="The weights' framework, where it is another."
     ),
 )
 
@@ -125,8 +89,8 @@ previous_option = click.option(
 report_options = _stack(
     click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
     click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
-    click.option("--select", multiple=True, type=TEXT, metavar="RULE", help="Only these rules (repeat, or commas)."),
-    click.option("--ignore", multiple=True, type=TEXT, metavar="RULE", help="Not these rules."),
+    click.option("--select", multiple=True, type=RULE, metavar="RULE", help="Only these rules (repeat, or commas)."),
+    click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Not these rules."),
     click.option(
         "--fail-on",
         type=click.Choice(["error", "warning", "note"]),
@@ -140,7 +104,13 @@ report_options = _stack(
 
 output_options = _stack(
     click.option(
-        "--format", "format_", metavar="NAME", default="table", help="table, json, ndjson, … (`list formats`)."
+        "--format",
+        "format_",
+        type=FORMAT,
+        envvar="RNNINSPECT_FORMAT",
+        metavar="NAME",
+        default="table",
+        help="table, json, ndjson, … (`list formats`).",
     ),
     click.option("-o", "--output", type=TEXT, metavar="FILE", help="Write the result there instead of stdout."),
     click.option("--rows", metavar="1,3-5", help="Show these rows."),

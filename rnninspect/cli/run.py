@@ -12,15 +12,17 @@ from rnninspect.cli import inputs, layers, options, output
 
 @click.command("run")
 @click.argument("batch", required=False, type=options.TEXT)
-@click.option("--lengths", type=options.TEXT, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@click.option("--lengths", type=options.MEMBER, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
 @click.option(
-    "--mask", type=options.TEXT, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
+    "--mask", type=options.MEMBER, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
 )
-@click.option("--inputs", type=options.TEXT, metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays.")
+@click.option(
+    "--inputs", type=options.MEMBER, metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays."
+)
 @click.option("--hidden-size", type=options.Count(1), metavar="N", help="Units, without --weights (4).")
 @click.option("--seed", type=options.Count(0), default=0, metavar="N", help="Of the weights, without --weights (0).")
 @click.option(
-    "--initial-state", type=options.TEXT, metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c."
+    "--initial-state", type=options.MEMBER, metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c."
 )
 @click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Of the arithmetic.")
 @click.option("--device", type=options.TEXT, default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
