@@ -7,43 +7,14 @@ of a few MiB in the order of memory, and gives the pages of each back to the sys
 from __future__ import annotations
 
 import mmap
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rnninspect.trace import Array
 
-THREADS: int | None = None  # that work on tiles; None: as many as this process may run
-TILE_BYTES = 4 << 20  # more than a call costs, less than the cache that the cores share
-
-
-def side_by_side(outputs: Array, work: Callable[[slice, slice], None]) -> None:
-    """Does `work` on the rows and steps of every tile of `[B, T, H]`, on as many threads as may run at once.
-
-    numpy lets go of Python's lock while it works on a tile. The pages of a tile are let go when it is done.
-    """
-    every = list(_corners(outputs))
-    threads = min(THREADS or _cores(), len(every) // 4)
-
-    def done(tile: tuple[slice, slice]) -> None:
-        work(*tile)
-        release(outputs[tile])
-
-    if threads < 2:
-        for tile in every:
-            done(tile)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # only where there is work for several
-
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(done, every):
-            pass
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+TILE_BYTES = 8 << 20  # more than a call costs, less than the cache that the cores share
 
 
 def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
@@ -51,15 +22,9 @@ def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
 
     The pages of a tile are let go before the next one is made.
 
-    >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 3, 1 << 19), dtype=np.float32))]
+    >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 3, 1 << 20), dtype=np.float32))]
     [(0, 0, 2), (0, 2, 3), (1, 0, 2), (1, 2, 3)]
     """
-    for tile in _corners(outputs):
-        yield tile
-        release(outputs[tile])
-
-
-def _corners(outputs: Array) -> Iterator[tuple[slice, slice]]:
     rows, steps, units = outputs.shape
     room = max(1, TILE_BYTES // max(1, units * outputs.itemsize))  # in steps of one row
     if outputs.strides[0] < outputs.strides[1]:  # time-major: all rows of a step lie together
@@ -71,7 +36,9 @@ def _corners(outputs: Array) -> Iterator[tuple[slice, slice]]:
         width = max(1, room // max(1, height))
         corners = ((i, j) for i in range(0, rows, width) for j in range(0, steps, height))
     for i, j in corners:
-        yield slice(i, min(i + width, rows)), slice(j, min(j + height, steps))
+        tile = slice(i, min(i + width, rows)), slice(j, min(j + height, steps))
+        yield tile
+        release(outputs[tile])
 
 
 def release(array: Array) -> None:

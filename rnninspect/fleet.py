@@ -18,7 +18,6 @@ from logging import CRITICAL
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
-from rnninspect import blocks
 from rnninspect.errors import UserError
 from rnninspect.formats.base import need
 
@@ -99,7 +98,7 @@ class _pool:
 
     def __init__(self, jobs: int) -> None:
         # Spawned, not forked: a fork of a process whose libraries have threads may hang.
-        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
 
     def __enter__(self) -> ProcessPoolExecutor:
         return self.pool
@@ -111,10 +110,9 @@ class _pool:
             worker.terminate()
 
 
-def _begin() -> None:
-    """Ctrl-C is for the process that waits, which ends the others; and each keeps to one core."""
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the process that waits; it ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    blocks.THREADS = 1
 
 
 class Cluster:
