@@ -79,13 +79,18 @@ def _finite_but_for(tile: Array, again: Bools, blank: Bools) -> bool:
 
     `again` `[b, t]`: steps that repeat; `blank` `[b, t]`: first steps of runs that are zero.
     """
-    if tile[0].nbytes < LINE_BYTES:
+    if not _has_lines(tile):
         return all_finite(tile)
     last = again.shape[1] - 1 - np.argmin(again[:, ::-1], axis=1)  # the first step of each row's last run
     ends = np.where(blank[np.arange(last.size), last], last, again.shape[1])
     if 4 * ends.sum() > 3 * again.size:
         return all_finite(tile)
     return all(all_finite(row[:end]) for row, end in zip(tile, ends.tolist(), strict=True))
+
+
+def _has_lines(tile: Array) -> bool:
+    """Whether each row's part lies together, and is worth a call of its own."""
+    return bool(tile.strides[0] >= tile.strides[1] and tile[0].nbytes >= LINE_BYTES)
 
 
 def _is_finite(values: Array) -> bool:
@@ -106,7 +111,7 @@ def _repeats(tile: Array, head: Array, finite: bool) -> Bools:
 
 def _confirm(before: Array, after: Array, found: Bools, finite: bool) -> None:
     """Settles `found` `[b, t]` in place: whether `before` and `after` `[b, t, H]` are equal in all units."""
-    if after[0].nbytes < LINE_BYTES:
+    if not _has_lines(after):
         _settle(before, after, found, finite)
         return
     for b in np.flatnonzero(found.any(1)):
