@@ -130,7 +130,12 @@ def _tried(case: Case, changes: tuple[Change, ...]) -> float:
 
 
 def small(case: Case) -> Case:
-    """A small case to try things on: the first steps of the longest few rows."""
+    """A small case to try things on: the first steps of the longest few rows.
+
+    Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
+    """
+    assert case.batch is not None
+    case = _forward_of_one_layer(case)
     assert case.batch is not None
     rows = np.argsort(-case.trace.mask.sum(1), kind="stable")[:ROWS]
     steps = min(STEPS, case.trace.steps) if _causal(case) else case.trace.steps
@@ -152,6 +157,17 @@ def small(case: Case) -> Case:
     mask = case.trace.mask[rows, :steps]
     batch = Batch(case.batch.inputs[rows, :steps], mask, None, True)
     return replace(case.with_trace(replace(case.trace, mask=mask, lengths=None, tracks=tracks)), batch=batch)
+
+
+def _forward_of_one_layer(case: Case) -> Case:
+    """The case without its backward track, where that leaves one to compare; a stack's layers read both directions."""
+    forward = case.trace.track(0, "forward")
+    if case.weights is None or case.weights.depth > 1 or forward is None or forward.outputs is None:
+        return case
+    layers = tuple(w for w in case.weights.layers if w.direction == "forward")
+    one = case.with_trace(replace(case.trace, tracks=(forward,)))
+    said = replace(case.statement, direction=None)
+    return replace(one, weights=replace(case.weights, layers=layers), statement=said)
 
 
 def _causal(case: Case) -> bool:
