@@ -13,7 +13,7 @@ import numpy as np
 
 from rnninspect.case import Case
 from rnninspect.facts import TrackFacts
-from rnninspect.rules._conversions import disagreement, largest, mended, mends, small
+from rnninspect.rules._conversions import disagreement, largest, mended, mends, small, tolerance
 from rnninspect.rules._forcing import forced, weights_of
 from rnninspect.rules._least_squares import levenberg
 from rnninspect.rules._openings import longest, opening
@@ -82,8 +82,10 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted
         facts = next((f for f in case.facts if f.track.direction == own.direction), None)
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
-        few = opening(case, facts, longest(facts, FIT_ROWS))
-        vectors = levenberg(_residuals(*few, own, slots), len(slots), own.cell_units)
+        residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), own, slots)
+        vectors = levenberg(residuals, len(slots), own.cell_units)
+        if not np.abs(residuals(vectors)).max(initial=0.0) <= tolerance(case):
+            return None
         layers.append(_with(own, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
     changed = replace(case, weights=replace(weights, layers=tuple(layers)))
@@ -130,7 +132,7 @@ def _fit_clip(case: Case) -> Fitted | None:
         if getattr(spec, name) is not None:
             continue
         value = _search_clip(few, name)
-        if value is None:
+        if value is None or _clipped(few, name, value) > tolerance(case):
             continue
         for digits in range(1, 8):
             written = float(f"{value:.{digits}g}")
