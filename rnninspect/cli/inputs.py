@@ -14,7 +14,7 @@ import numpy as np
 from rnninspect import api, cases, renderers, samples
 from rnninspect.case import Case
 from rnninspect.conventions.base import Role, Slot, Statement
-from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError, about
+from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.trace import Array
@@ -222,15 +222,10 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
 
 def with_other(case: Case, source: str, said: Statement, stated: Mapping[Role, Slot]) -> Case:
     """The case with a second dump, read as the first was; members that were named are looked up there too."""
+    from rnninspect.handed import beside
+
     with about("--against", source):
         arrays = read_arrays(source).arrays
         named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
         other = cases.read_case(arrays, said, case.convention.name, stated=named, tolerance=case.tolerance)
-    found = replace(case, other=other.trace)
-    try:
-        compared = found.differences
-    except ValueError as error:
-        raise ShapeError(f"--against {source}: {error}; the two dumps must come from the same inputs") from None
-    if not compared:
-        raise ShapeError(f"--against {source}: no layer and direction has outputs in both dumps; nothing to compare")
-    return found
+    return beside(case, other, f"--against {source}")
