@@ -58,7 +58,18 @@ def compose(
         not_checked=judgement.not_checked,
         verdict=verdict(case, judgement.findings),
         comparison=_comparison(case),
+        notes=_notes(case),
     )
+
+
+def _notes(case: Case) -> list[str]:
+    """What was done to the numbers before they were compared."""
+    if case.rounded_to is None:
+        return []
+    return [
+        f"outputs and states were printed with different decimals: all are rounded to {case.rounded_to}, and match "
+        f"within {case.tolerance.atol:.3g}"
+    ]
 
 
 def verdict(case: Case, findings: list[Finding]) -> Verdict:

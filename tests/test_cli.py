@@ -93,6 +93,27 @@ def test_run_takes_lengths_from_wherever_they_are(tmp_path: Path) -> None:
         assert found["tracks"] == wanted["tracks"], way
 
 
+def test_attributes_of_another_cell_are_said_to_be_idle() -> None:
+    """What means nothing to the cell is named on stderr, and what does is not."""
+    batch = SAMPLES / "batch.npy"
+    done = rnninspect("run", batch, "--lengths", "3,1,2", "--reset-after", "--forget-bias", "0", "--format", "json")
+    assert done.code == 0
+    assert "--reset-after: of no meaning to a cell of kind lstm" in done.err
+    assert "--forget-bias" not in done.err
+
+
+def test_a_print_out_of_other_decimals_is_noted(tmp_path: Path) -> None:
+    """The report says that the numbers were rounded alike, and the tolerance that it used."""
+    with np.load(SAMPLES / "published.npz") as z:
+        arrays = {name: z[name] for name in z.files}
+    arrays["outputs"] = np.round(arrays["outputs"].astype(np.float64), 4)
+    np.savez(tmp_path / "dump.npz", **arrays)
+    report = rnninspect("compare", tmp_path / "dump.npz", "--lengths", "3,1,2", "--format", "json").json
+    assert report["verdict"] == "clean"
+    assert "rounded to 4" in report["notes"][0]
+    assert report["tolerance"]["atol"] == pytest.approx(1.05e-4)
+
+
 def test_run_reads_a_flat_batch_as_one_feature(tmp_path: Path) -> None:
     """A 2-D batch is read as one feature a step, and that is said on stderr unless -q is."""
     np.save(tmp_path / "flat.npy", np.load(BATCH)[..., 0])

@@ -91,4 +91,5 @@ def judged(dump: str | None, given: dict[str, Any]) -> Report:
     if given["against"]:
         case = inputs.with_other(case, given["against"], said, stated)
     inputs.note_reading(case, convention, given["quiet"])
+    inputs.note_idle(case, given, given["quiet"])
     return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

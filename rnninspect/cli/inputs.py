@@ -210,14 +210,24 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
         note(f"read as {case.convention.name}: {case.reading.text} (state --convention to choose)", quiet)
     elif not case.reading.stated:
         note(f"what was stated does not fit; read as {case.reading.text}", quiet)
-    if case.rounded_to is not None:
-        note(
-            f"outputs and states were printed with different decimals: all are rounded to {case.rounded_to}, and match "
-            f"within {case.tolerance.atol:.3g}",
-            quiet,
-        )
     for rival in case.rivals:
         note(f"the numbers also allow: {rival.text}", quiet)
+
+
+def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
+    """Says which of the attributes stated mean nothing to this cell."""
+    from rnninspect.cli.output import note
+    from rnninspect.conventions.gates import ATTRIBUTES
+
+    cell = case.weights.spec.cell if case.weights is not None else case.statement.cell
+    stated = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
+    if cell is None or not stated:
+        return
+    from rnninspect.catalogue import VARIED_BY
+
+    idle = ["--" + name.replace("_", "-") for name in stated if name not in VARIED_BY[cell]]
+    if idle:
+        note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)
 
 
 def with_other(case: Case, source: str, said: Statement, stated: Mapping[Role, Slot]) -> Case:
