@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import hashlib
 import json
 import re
 import sys
+from html.parser import HTMLParser
 from typing import Any
 
 import click
@@ -17,6 +20,7 @@ from reports import worked_example
 from rnninspect import worked
 from rnninspect.cli import call, demo, explain
 from rnninspect.conventions import conventions
+from rnninspect.renderers.course import Lesson, page
 from rnninspect.rules import rules
 from rnninspect.rules.base import Thread
 
@@ -227,7 +231,7 @@ def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(("--all", "gate-order"), "leave out 'gate-order'"), (("--all", "--format", "html"), "no format 'html'")],
+    [(("--all", "gate-order"), "leave out 'gate-order'"), (("--all", "--format", "markdown"), "no format 'markdown'")],
     ids=["a rule as well", "a page format"],
 )
 def test_what_the_course_is_not(arguments: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,3 +250,107 @@ def test_one_line_of_ndjson_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         "wrong-layer",
     ]
     assert {line["kind"] for line in lines} == {"row", "finding", "summary"}
+
+
+class Nested(HTMLParser):
+    """A page's tags, text, links and ids; an end tag that closes nothing, or the wrong element, fails."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, given in self.tags if (value := given.get(name)) is not None]
+
+
+def test_the_nesting_can_tell() -> None:
+    """Elements that cross or stay open are seen."""
+    for text in ("<p><b></p></b>", "<ul><li></ul>", "<p>"):
+        with pytest.raises(AssertionError):
+            Nested(text)
+
+
+@pytest.fixture(scope="module")
+def course_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The whole course, as a page in a file."""
+    target = tmp_path_factory.mktemp("course") / "course.html"
+    assert call(["demo", "--all", "-q", "--format", "html", "-o", str(target)]) == 0
+    return target.read_text("utf-8")
+
+
+def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]]) -> None:
+    """Every rule is an element of its own that the contents lead to; all that the JSON tells of it is said."""
+    seen = Nested(course_page)
+    assert [given["id"] for tag, given in seen.tags if tag == "article" and "id" in given] == NAMES
+    ids = seen.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in seen.values("href") if link.startswith("#")} == set(ids) - {"contents"}
+    for group in worked.COURSE:
+        assert seen.text.count(group) >= 2
+    for lesson in course:
+        told = [lesson["summary"], lesson["why"], *lesson["example"].pop("before"), *lesson["example"].pop("after")]
+        told += [*lesson["example"].values(), *(t["about"] for t in lesson["threads"])]
+        for part in [*told, *(code.expandtabs(4).rstrip() for code in lesson["fixes"].values())]:
+            assert part in seen.text, (lesson["rule"], part)
+
+
+def test_the_page_asks_nothing(course_page: str) -> None:
+    """Its only addresses are the threads, whose links say nothing of where they stand; it runs no script."""
+    seen = Nested(course_page)
+    threads = [thread.url for _, rule in worked.course() for thread in rule.threads]
+    assert [link for link in seen.values("href") if not link.startswith("#")] == threads
+    assert all(given.get("rel") == "noreferrer" for tag, given in seen.tags if given.get("href") in threads)
+    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in seen.tags}
+    assert not seen.values("src") + seen.values("style")
+    assert not [name for _, given in seen.tags for name in given if name.startswith("on")]
+    bare = "".join(value for name in ("content", "class") for value in seen.values(name))
+    assert "http:" not in bare
+    assert "https:" not in bare
+    styles = re.findall(r"<style>(.*?)</style>", course_page, re.S)
+    assert not [style for style in styles if "url(" in style or "@import" in style]
+    (policy,) = [value for value in seen.values("content") if value.startswith("default-src 'none'")]
+    assert "script-src" not in policy
+    for style in set(styles):
+        assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
+
+
+def test_the_page_escapes_what_it_is_told(course_page: str) -> None:
+    """Markup in any text of a lesson stays text, and an address that would run is no link."""
+    bad = "<script>alert(1)</script>\"'&\x1b"
+    rule = rules()["gate-order"]
+    known = explain.image(rule) | {"rule": bad, "summary": bad, "why": bad}
+    known["example"] = {"of": bad, "before": [bad], "after": [bad], "found": bad}
+    known["threads"] = [{"url": "javascript:alert(1)", "about": bad}, {"url": f'https://a"{bad}', "about": bad}]
+    seen = Nested(page([Lesson(bad, known, {bad: [bad]}, right(rule.example))]))
+    assert {tag for tag, _ in seen.tags} <= {tag for tag, _ in Nested(course_page).tags}
+    assert seen.text.count("<script>alert(1)</script>\"'&\\x1b") == 15  # group and rule stand in the contents too
+    assert not [link for link in seen.values("href") if link.startswith("javascript:")]
+
+
+def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without -o the same page is written to stdout, ending in one newline."""
+    few = [pair for pair in worked.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
+    monkeypatch.setattr(demo, "course", lambda: few)
+    text = said(capsys, "demo", "--all", "--format", "html")
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
+    assert "2 of 2" in Nested(text).text

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,10 @@ from rnninspect.report import Report
 from rnninspect.rules.base import Example, Rule
 from rnninspect.worked import Worked, before_and_after, course
 
-TEXTS = {"table": "a screen each", "json": "one array", "ndjson": "the reports' lines"}
+if TYPE_CHECKING:
+    from rnninspect.renderers.course import Lesson as OnPage
+
+TEXTS = {"table": "a screen each", "json": "one array", "ndjson": "the reports' lines", "html": "one page"}
 WIDTH = 80
 FRAMEWORK = "tf1"  # whose fix a lesson shows
 
@@ -37,6 +40,7 @@ def command(rule: str | None, every: bool, **given: Any) -> int:
     \b
     rnninspect demo lengths-ignored
     rnninspect demo --all
+    rnninspect demo --all --format html -o course.html
     """
     if every:
         if rule is not None:
@@ -95,6 +99,13 @@ class Lesson:
         """The same as plain values, every framework's fix and the whole report with them."""
         return {"group": self.group, **explain.image(self.rule, example=self.example), "report": self.planted.to_dict()}
 
+    def on_page(self) -> OnPage:
+        """The same for the page of the whole course."""
+        from rnninspect.renderers.course import Lesson
+
+        known = explain.image(self.rule, example=self.example)
+        return Lesson(self.group, known, explain.by_code(known["fixes"]), self.planted)
+
 
 def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
     """Every rule in the order that teaches, made one by one."""
@@ -117,6 +128,8 @@ def _course(given: dict[str, Any]) -> None:
     lessons = _lessons(given)
     if form == "json":
         parts = iter([json.dumps([lesson.image() for lesson in lessons], indent=2) + "\n"])
+    elif form == "html":
+        parts = iter([_page(lessons)])
     elif form == "ndjson":
         parts = (render(lesson.planted, form) for lesson in lessons)
     else:
@@ -129,6 +142,13 @@ def _course(given: dict[str, Any]) -> None:
         if i and paged and not _next_page():
             return
         click.echo(("\n" if i and form == "table" else "") + part, nl=False)
+
+
+def _page(lessons: Iterator[Lesson]) -> str:
+    """The whole course as one HTML page."""
+    from rnninspect.renderers.course import page
+
+    return page([lesson.on_page() for lesson in lessons])
 
 
 def _next_page() -> bool:

@@ -85,6 +85,18 @@ def fixes(rule: Rule, convention: str | None = None) -> dict[str, str]:
     return {own.name: own.fixes[rule.fix] for own in chosen if rule.fix in own.fixes}
 
 
+def by_code(found: dict[str, str]) -> dict[str, list[str]]:
+    """The frameworks that share each code of `fixes`.
+
+    >>> by_code({"tf1": "a", "keras": "b", "torch": "a"})
+    {'a': ['tf1', 'torch'], 'b': ['keras']}
+    """
+    names: dict[str, list[str]] = {}
+    for name, code in found.items():
+        names.setdefault(code, []).append(name)
+    return names
+
+
 def text(
     rule: Rule,
     convention: str | None = None,
@@ -124,9 +136,7 @@ def _example_lines(example: worked.Worked | None, width: int) -> list[str]:
 
 def _fix_lines(found: dict[str, str], width: int) -> list[str]:
     """Each framework's code; frameworks with the same code share it."""
-    names: dict[str, list[str]] = {}
-    for name, code in found.items():
-        names.setdefault(code, []).append(name)
+    names = by_code(found)
     alone = f" in {next(iter(found))}" if len(found) == 1 else ""
     lines = ["", f"How to mend it{alone}:"] if names else []
     for code, users in names.items():

@@ -5,21 +5,14 @@ The template is jinja2's (escapes by itself); what scripts and styles the page m
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnninspect.errors import MissingExtraError
 from rnninspect.renderers import _comparison, _findings, _header, _page, _text, _verdicts, _words
+from rnninspect.renderers._templates import asset, clean_code, source, templates
 from rnninspect.renderers.table import ORDERS, shown_rows
 from rnninspect.renderers.view import View
 from rnninspect.report import Finding, Report, TrackReport
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 NAME = "html"
 SUMMARY = "one self-contained page: a map of rows and steps a track, the units of a row on a click, findings and fixes"
@@ -32,10 +25,10 @@ STRIP = 48  # steps of a row that are shown as marks in a table's cell
 
 def render(report: Report, view: View) -> str:
     """The whole page; `view` chooses rows, digits and ASCII marks, width and colour mean nothing here."""
-    style, script = _asset("page.css"), "\n".join(_asset(name) for name in SCRIPTS)
+    style, script = asset("page.css"), "\n".join(asset(name) for name in SCRIPTS)
     data, kept = _page.data(report, view)
-    page = _templates().get_template("page.html")
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    page = templates().get_template("page.html")
+    policy = f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; base-uri 'none'"
     policy += "; form-action 'none'; require-trusted-types-for 'script'"
     made = page.render(
         _words_of(report, view), policy=policy, style=style, script=script, data=_embedded(data), kept=kept
@@ -46,30 +39,8 @@ def render(report: Report, view: View) -> str:
 def fragment(report: Report) -> str:
     """A compact piece of HTML for a notebook's cell: no script, colours that follow the notebook's own."""
     view = View()
-    made = _templates().get_template("fragment.html").render(_words_of(report, view), style=_asset("fragment.css"))
+    made = templates().get_template("fragment.html").render(_words_of(report, view), style=asset("fragment.css"))
     return made.rstrip() + "\n"
-
-
-@cache
-def _templates() -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtraError("the HTML page", "html") from None
-    loader = PackageLoader("rnninspect.renderers", "_html")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["clean"] = _text.clean
-    return made
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("rnninspect.renderers") / "_html" / name).read_text("utf-8").strip()
-
-
-def _hash(text: str) -> str:
-    """A source of the page's content security policy: this text and no other (CSP level 3, 2.3.1)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _embedded(data: dict[str, Any]) -> str:
@@ -121,7 +92,7 @@ def _finding(report: Report, finding: Finding, view: View) -> dict[str, Any]:
         "details": _findings.details(finding, View(verbose=True)),
         "links": [(row, _page.anchor(track, row)) for row in rows[:LINKED]] if report.tracks else [],
         "more": max(0, len(rows) - LINKED),
-        "fix": "\n".join(_text.clean(line) for line in finding.fix.expandtabs(4).splitlines()),
+        "fix": clean_code(finding.fix),
     }
 
 
