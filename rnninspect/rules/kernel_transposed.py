@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnninspect.rules._conversions import each, turn_recurrent
+from rnninspect.rules._changes import each, turn_recurrent
 from rnninspect.rules._weights import WeightsRule
 from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights

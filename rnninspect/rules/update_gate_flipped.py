@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnninspect.rules._conversions import flip_update
+from rnninspect.rules._changes import flip_update
 from rnninspect.rules._weights import WeightsRule
 from rnninspect.rules.base import CannotPlant, Thread
 from rnninspect.weights import Weights
