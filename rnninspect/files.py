@@ -13,7 +13,7 @@ from rnninspect.arrays import to_array
 from rnninspect.case import Tolerance
 from rnninspect.cases import read_case
 from rnninspect.compose import EXCERPT
-from rnninspect.conventions.base import Role, Slot
+from rnninspect.conventions.base import OPTION_ROLES, Role, Slot
 from rnninspect.errors import UnknownNameError, UnreadableError
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import NamedArrays
@@ -23,14 +23,6 @@ from rnninspect.reports import Report
 from rnninspect.weights import Weights
 
 Path = str | os.PathLike[str]
-_ROLES: dict[str, Role] = {
-    "outputs": "outputs",
-    "state": "h",
-    "cell_state": "c",
-    "inputs": "inputs",
-    "lengths": "lengths",
-    "mask": "mask",
-}
 
 
 def compare(
@@ -58,7 +50,7 @@ def compare(
     <Report: clean, 3 rows, convention tf1>
     """
     read = read_arrays(dump)
-    named = {role: options.pop(name, None) for name, role in _ROLES.items()}
+    named = {role: options.pop(name, None) for name, role in OPTION_ROLES.items()}
     prefix, whose = options.pop("weights_prefix", None), options.pop("weights_convention", None)
     said, tolerance = api.statement(**options), Tolerance(rtol, atol)
     if isinstance(weights, (str, os.PathLike)):

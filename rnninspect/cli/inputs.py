@@ -13,7 +13,7 @@ import numpy as np
 
 from rnninspect import api, cases, renderers, samples
 from rnninspect.case import Case
-from rnninspect.conventions.base import Role, Slot, Statement
+from rnninspect.conventions.base import OPTION_ROLES, Role, Slot, Statement
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
@@ -30,14 +30,6 @@ STATED: tuple[str, ...] = (
     "state_batch_first",
 )
 STATED += ("go_backwards", "keep_order", "padding", "merge_mode")
-ROLE_OPTIONS: dict[str, Role] = {
-    "outputs": "outputs",
-    "state": "h",
-    "cell_state": "c",
-    "inputs": "inputs",
-    "lengths": "lengths",
-    "mask": "mask",
-}
 
 
 def statement(options: Mapping[str, Any]) -> Statement:
@@ -148,7 +140,7 @@ def _numbers(text: str, option: str) -> Array:
 def slots(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role, Slot]:
     """Every role that an option names."""
     found: dict[Role, Slot] = {}
-    for option, role in ROLE_OPTIONS.items():
+    for option, role in OPTION_ROLES.items():
         value = options.get(option)
         if value is not None:
             found[role] = role_slot(role, value, arrays, "--" + option.replace("_", "-"))

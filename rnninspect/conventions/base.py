@@ -15,6 +15,16 @@ from rnninspect.weights import Between, Cell, CellSpec, Weights
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
 
+# The role of the array that each option (and each keyword of the API) names.
+OPTION_ROLES: dict[str, Role] = {
+    "outputs": "outputs",
+    "state": "h",
+    "cell_state": "c",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+
 # Names that users of every framework give these arrays; a convention's own patterns come first.
 COMMON_NAMES: dict[Role, tuple[str, ...]] = {
     "outputs": (r"outputs?", r"Y"),

@@ -85,8 +85,8 @@ def _without_links(text: str) -> str:
 def _uri(path: str) -> str:
     """A relative reference, or a file URI of a whole path.
 
-    >>> _uri("runs/a b.npz"), _uri("/tmp/x:y.npz")
-    ('runs/a%20b.npz', 'file:///tmp/x%3Ay.npz')
+    >>> _uri("runs/a b.npz"), _uri("/data/x:y.npz")
+    ('runs/a%20b.npz', 'file:///data/x%3Ay.npz')
     """
     whole = PurePath(path).is_absolute()
     return ("file://" if whole else "") + quote(PurePath(path).as_posix(), errors="replace")
