@@ -20,6 +20,7 @@ from rnninspect.rules._openings import longest, opening
 from rnninspect.trace import Array, Bools, Ints, Trace, Track
 from rnninspect.weights import LayerWeights, Weights
 
+GRID = 9  # cell states that are tried first where a clip makes the fit flat
 FEW = 4  # rows that are looked at before all are
 
 
@@ -166,7 +167,14 @@ def _fitted_cell(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
         gap = (_after_first(case, facts, own, later, cell.reshape(shape)) - target) * later[..., None]
         return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
 
-    return levenberg(residuals, 1, shape[0] * shape[1]).reshape(shape)
+    count = shape[0] * shape[1]
+    start = np.zeros((1, count))
+    clip = weights_of(case).spec.cell_clip
+    if clip:  # where the next c is clipped whatever this one is, no slope leads away: begin at the best of a grid
+        grid = np.linspace(-clip, clip, GRID)
+        costs = np.stack([(residuals(np.full((1, count), value)) ** 2).sum(0) for value in grid])
+        start = grid[costs.argmin(0)][None]
+    return (start + levenberg(lambda cell: residuals(start + cell), 1, count)).reshape(shape)
 
 
 def _after_first(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools, cell: Array) -> Array:
