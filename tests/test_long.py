@@ -120,8 +120,8 @@ def visible(case: Case, planted: Case) -> bool:
     if planted.other is not None or any(f.off.any() for f in planted.facts):
         return True
     if planted.weights is not case.weights:  # a single step uses only some of them, and a clip hides others
-        made = zip(planted.reference.tracks, wrong.tracks, strict=True)
-        return any(a.final is not None and b.final is not None and _apart(a.final, b.final) for a, b in made)
+        shown = [(f.final, planted.reference.track(f.track.layer, f.track.direction)) for f in planted.facts]
+        return any(made is not None and made.final is not None and _apart(final, made.final) for final, made in shown)
     if planted.batch is not case.batch or right.steps != wrong.steps:
         return bool(long.any())
     if len(case.facts) != len(planted.facts) or not np.array_equal(right.lengths, wrong.lengths):
