@@ -354,3 +354,9 @@ def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert text.startswith("<!doctype html>")
     assert text.endswith("</html>\n")
     assert "2 of 2" in Nested(text).text
+
+
+def test_the_course_runs_without_a_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A closed stdin, as in some services, is no terminal to wait for."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert "lengths-ignored" in said(capsys, "demo", "--all")

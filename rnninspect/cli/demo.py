@@ -137,7 +137,7 @@ def _course(given: dict[str, Any]) -> None:
     if target not in (None, "-"):
         output.write_text(target, ("\n" if form == "table" else "").join(parts))
         return
-    paged = form == "table" and target is None and sys.stdin.isatty() and sys.stdout.isatty()
+    paged = form == "table" and target is None and all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
     for i, part in enumerate(parts):
         if i and paged and not _next_page():
             return
