@@ -18,10 +18,11 @@ from rnninspect.arrays import is_array, to_array
 from rnninspect.case import Case, Tolerance
 from rnninspect.cases import RunOptions, read_weights, run_case
 from rnninspect.causes import judge
-from rnninspect.compose import EXCERPT, compose
+from rnninspect.compose import compose
 from rnninspect.conventions.base import Statement
 from rnninspect.conventions.gates import ATTRIBUTES
 from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.excerpts import EXCERPT
 from rnninspect.loading import as_arrays
 from rnninspect.reports import Report
 from rnninspect.rules.base import Rule

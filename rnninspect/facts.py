@@ -127,19 +127,24 @@ class TrackFacts:
         hit = np.take_along_axis(self.equal, np.clip(steps, 0, self.steps - 1)[:, None], 1)[:, 0]
         return np.asarray(hit & inside)
 
-    def status(self, row: int) -> Status:
-        """DESIGN's word for one row (`elsewhere` in another row is for the caller, who can search)."""
-        if self.expected[row] < 0 or self.silent[row]:
-            return "no-evidence"
-        hits = np.flatnonzero(self.equal[row])
-        if not self.expected_known:
-            return "match" if hits.size == 1 else "ambiguous" if hits.size else "none"
-        if self.equal[row, self.expected[row]]:
-            others = hits[(hits != self.expected[row]) & self.mask[row, hits]]
-            return "ambiguous" if others.size else "match"
-        if hits.size:
-            return "elsewhere"
-        return "near" if self.near[row].any() else "none"
+    @cached_property
+    def statuses(self) -> tuple[Status, ...]:
+        """DESIGN's word for each row (`elsewhere` in another row is for the caller, who can search)."""
+        hits = np.count_nonzero(self.equal, axis=1)
+        rules: dict[Status, Bools] = {"no-evidence": (self.expected < 0) | self.silent}
+        if self.expected_known:
+            hit = self.equals(self.expected)
+            others = np.count_nonzero(self.equal & self.mask, axis=1) > hit  # real steps besides the expected one
+            rules |= {
+                "match": hit & ~others,
+                "ambiguous": hit,
+                "elsewhere": hits > 0,
+                "near": np.any(self.near, axis=1),
+            }
+        else:
+            rules |= {"match": hits == 1, "ambiguous": hits > 0}
+        names: list[Status] = [*rules, "none"]
+        return tuple(names[i] for i in np.select(list(rules.values()), range(len(rules)), len(rules)).tolist())
 
 
 def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) -> TrackFacts | None:

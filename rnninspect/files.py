@@ -12,9 +12,9 @@ from rnninspect import api, conventions, report_io
 from rnninspect.arrays import to_array
 from rnninspect.case import Tolerance
 from rnninspect.cases import read_case
-from rnninspect.compose import EXCERPT
 from rnninspect.conventions.base import OPTION_ROLES, Role, Slot
 from rnninspect.errors import UnknownNameError, UnreadableError
+from rnninspect.excerpts import EXCERPT
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import NamedArrays
 from rnninspect.handed import beside

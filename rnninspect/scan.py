@@ -1,21 +1,25 @@
 """One pass over the outputs of a track: which steps equal the final state, are zero, repeat, or hold NaN.
 
-Steps are told apart by their first few units where they can be, and only what is left is read in full. A run of steps
-that repeat is judged once, by its first step: padding costs one comparison of neighbours and nothing else.
+Steps are told apart by their first unit where they can be, and only what is left is read in full. A run of steps that
+repeat is judged once, by its first step, and a run of zeros by the bits of all of it at once: so every number is read
+once, at the speed of memory, whatever the padding holds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rnninspect.blocks import tiles
+from rnninspect.blocks import each_tile
 from rnninspect.matching import parts, same
-from rnninspect.trace import Array, Bools
+from rnninspect.trace import Array, Bools, Ints
 
-HEAD = 4  # units looked at first
+HEAD = 4  # units looked at, one after the other, before whole steps are
+FEW = 32  # where fewer than one step in this many is in question, the steps themselves are looked at
 LINE_BYTES = 1 << 15  # a row's part of a tile that is worth a call of its own
+LANE = 4096  # numbers that a product sums at a time: few calls, and too short to be split over BLAS's own threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,77 +39,113 @@ def scan(outputs: Array, final: Array) -> Scan:
     shape = outputs.shape[:2]
     equal, zero, repeats = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
     lost: list[tuple[slice, slice, Bools]] = []  # tiles with steps that are not finite: few, mostly none
-    for rows, steps in tiles(outputs):
+
+    def look(rows: slice, steps: slice) -> None:
         new = min(steps.start, 1)  # the step before the tile's first is looked at again
-        tile = outputs[rows, steps.start - new : steps.stop]
-        head = np.ascontiguousarray(np.moveaxis(tile[:, :, :HEAD], 2, 0))
-        nothing = np.broadcast_to(np.zeros(1, tile.dtype), (len(tile), tile.shape[2]))
-        again = _repeats(tile, head, True)
-        blank = _equal(tile, head, nothing, ~again, True)
-        finite = _finite_but_for(tile, again, blank)
+        tile, target = outputs[rows, steps.start - new : steps.stop], final[rows]
+        head = _Head(tile)
+        blank = _zeros(head)
+        finite = _finite_but_for(tile, blank)
         if not finite:
             lost.append((rows, steps, np.any(~np.isfinite(tile[:, new:]), axis=-1)))
-            again = _repeats(tile, head, False)  # NaN repeats NaN
-        clean = finite and _is_finite(final[rows])
-        repeats[rows, steps] = again[:, new:]
+        again = _repeats(head, blank, finite)
         zero[rows, steps] = blank[:, new:]
-        equal[rows, steps] = _equal(tile, head, final[rows], ~again, clean)[:, new:]
+        repeats[rows, steps] = again[:, new:]
+        equal[rows, steps] = _equals(head, target, ~again, finite and _is_finite(target))[:, new:]
+
+    each_tile(outputs, look)
     nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if lost else np.broadcast_to(np.False_, shape)
     for rows, steps, found in lost:
         nonfinite[rows, steps] = found
     for part in parts(*shape):
         _spread(equal[part], repeats[part])
-        _spread(zero[part], repeats[part])
     return Scan(equal, zero, repeats, nonfinite)
 
 
-def all_finite(tile: Array) -> bool:
-    """Whether no number is NaN or infinite. A sum of squares tells most tiles; only the others are looked at."""
-    if tile.dtype.kind != "f":
-        return True
-    if tile.dtype == np.float16:
-        return bool((tile.view(np.uint16) & 0x7C00).max(initial=0) < 0x7C00)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if tile.flags.c_contiguous or np.moveaxis(tile, -2, 0).flags.c_contiguous:
-            flat = tile.ravel(order="K")
-            total = np.dot(flat, flat)
-        else:
-            total = tile.sum()
-    return bool(np.isfinite(total)) or _is_finite(tile)
+class _Head:
+    """A tile `[b, t, H]`, and its first units `[b, t]` one by one, each copied together when it is first asked for."""
+
+    def __init__(self, tile: Array) -> None:
+        self.tile, self.units = tile, min(HEAD, tile.shape[2])
+        self.copied: list[Array] = []
+
+    def __getitem__(self, unit: int) -> Array:
+        while len(self.copied) <= unit:
+            self.copied.append(np.ascontiguousarray(self.tile[:, :, len(self.copied)]))
+        return self.copied[unit]
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all the units that there are."""
+        return bool(self.units == self.tile.shape[2])
+
+    def settles(self, found: Bools) -> bool:
+        """Whether so few steps of `[b, t]` are still in question that they are better read in full."""
+        count = np.count_nonzero(found)
+        return bool(not count if self.whole else FEW * count < found.size)
 
 
-def _finite_but_for(tile: Array, again: Bools, blank: Bools) -> bool:
-    """Whether `[b, t, H]` is finite, where rows of zeros at the end, which are known already, need not be read again.
-
-    `again` `[b, t]`: steps that repeat; `blank` `[b, t]`: first steps of runs that are zero.
-    """
-    if not _has_lines(tile):
-        return all_finite(tile)
-    last = again.shape[1] - 1 - np.argmin(again[:, ::-1], axis=1)  # the first step of each row's last run
-    ends = np.where(blank[np.arange(last.size), last], last, again.shape[1])
-    if 4 * ends.sum() > 3 * again.size:
-        return all_finite(tile)
-    return all(all_finite(row[:end]) for row, end in zip(tile, ends.tolist(), strict=True))
-
-
-def _has_lines(tile: Array) -> bool:
-    """Whether each row's part lies together, and is worth a call of its own."""
-    return bool(tile.strides[0] >= tile.strides[1] and tile[0].nbytes >= LINE_BYTES)
+def _zeros(head: _Head) -> Bools:
+    """`[b, t]`: whether each step is all zero."""
+    blank: Bools = head[0] == 0
+    if _has_lines(head.tile):
+        for b in np.flatnonzero(blank.any(1)):
+            _settle_row(head.tile[b], blank[b])
+        return blank
+    for unit in range(1, head.units):
+        if not blank.any():
+            return blank
+        blank &= head[unit] == 0
+    if not head.whole:
+        _settle_zeros(head.tile, blank)
+    return blank
 
 
-def _is_finite(values: Array) -> bool:
-    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+def _settle_row(row: Array, blank: Bools) -> None:
+    """Settles `blank` `[t]` in place, for one row `[t, H]` that lies together: mostly one run of zeros at its end."""
+    edges = np.flatnonzero(blank[1:] != blank[:-1]) + 1
+    starts = ([0] if blank[0] else []) + edges[bool(blank[0]) :: 2].tolist()
+    stops = edges[1 - bool(blank[0]) :: 2].tolist() + ([blank.size] if blank[-1] else [])
+    if FEW * len(starts) > blank.size:
+        _settle_zeros(row, blank)
+        return
+    for start, stop in zip(starts, stops, strict=True):
+        if not _is_zero(row[start:stop].reshape(-1)):
+            _settle_zeros(row[start:stop], blank[start:stop])
 
 
-def _repeats(tile: Array, head: Array, finite: bool) -> Bools:
-    """`[b, t]`: whether each step of `[b, t, H]` equals the one before it; False for the first."""
-    repeats = np.zeros(tile.shape[:2], dtype=np.bool_)
-    found = repeats[:, 1:]
-    found[:] = True
-    for column in head:
-        found &= _same(column[:, 1:], column[:, :-1], finite)
-    if tile.shape[2] > HEAD and found.any():
-        _confirm(tile[:, :-1], tile[:, 1:], found, finite)
+def _settle_zeros(values: Array, blank: Bools) -> None:
+    """Settles `blank` `[…]` in place: whether `values` `[…, H]` are zero in all units."""
+    if 4 * np.count_nonzero(blank) >= blank.size:  # most of it: no copies
+        blank &= _is_zero(values)
+        return
+    places = np.nonzero(blank)
+    for part in parts(places[0].size, values.shape[-1]):
+        here = tuple(axis[part] for axis in places)
+        blank[here] = _is_zero(values[here])
+
+
+def _is_zero(values: Array) -> Bools:
+    """`[…]`: whether `values` `[…, H]` are all zero. All bits of a vector at once, but for the signs: -0 is zero."""
+    if values.dtype.kind != "f" or values.itemsize > 8 or values.strides[-1] != values.itemsize:
+        return np.asarray(~np.any(values, axis=-1))
+    bits = np.bitwise_or.reduce(values.view(f"u{values.itemsize}"), axis=-1)
+    return np.asarray(bits << bits.dtype.type(1) == 0)
+
+
+def _repeats(head: _Head, blank: Bools, finite: bool) -> Bools:
+    """`[b, t]`: whether each step equals the one before it; False for the first."""
+    repeats = np.zeros(blank.shape, dtype=np.bool_)
+    known = blank[:, 1:] & blank[:, :-1]
+    found: Bools = _same(head[0][:, 1:], head[0][:, :-1], finite)
+    found &= ~known
+    for unit in range(1, head.units):
+        if head.settles(found):
+            break
+        found &= _same(head[unit][:, 1:], head[unit][:, :-1], finite)
+    if not head.whole and found.any():
+        _confirm(head.tile[:, :-1], head.tile[:, 1:], found, finite)
+    np.logical_or(found, known, out=repeats[:, 1:])
     return repeats
 
 
@@ -117,17 +157,7 @@ def _confirm(before: Array, after: Array, found: Bools, finite: bool) -> None:
     for b in np.flatnonzero(found.any(1)):
         steps = np.flatnonzero(found[b])
         near = slice(steps[0], steps[-1] + 1)
-        if _are_zeros(before[b, near]) and _are_zeros(after[b, near][-1:]):
-            found[b, near] = True
-        else:
-            _settle(before[b, near], after[b, near], found[b, near], finite)
-
-
-def _are_zeros(values: Array) -> bool:
-    """Whether every bit of `[n, H]` is 0: in one pass, at the speed of memory; -0 says no."""
-    if values[0, 0] != 0 or values.itemsize > 8 or values.dtype.kind not in "fiu":
-        return False
-    return not values.view(f"u{values.itemsize}").max()
+        _settle(before[b, near], after[b, near], found[b, near], finite)
 
 
 def _settle(before: Array, after: Array, found: Bools, finite: bool) -> None:
@@ -143,18 +173,18 @@ def _settle(before: Array, after: Array, found: Bools, finite: bool) -> None:
         found[here] = _same(before[here], after[here], finite).all(-1)
 
 
-def _equal(tile: Array, head: Array, target: Array, where: Bools, finite: bool) -> Bools:
-    """`[b, t]`: whether each step of `[b, t, H]` equals `target` `[b, H]`, as far as `where` is True."""
-    found = where
-    for unit, column in enumerate(head):
-        found = found & _same(column, target[:, unit, None], finite)
-        if not found.any():
-            return found
-    if tile.shape[2] > HEAD:
+def _equals(head: _Head, target: Array, where: Bools, finite: bool) -> Bools:
+    """`[b, t]`: whether each step equals its row's `target` `[b, H]`, as far as `where` is True."""
+    found: Bools = where & _same(head[0], target[:, :1], finite)
+    for unit in range(1, head.units):
+        if head.settles(found):
+            break
+        found &= _same(head[unit], target[:, unit, None], finite)
+    if not head.whole:
         rows, steps = np.nonzero(found)
-        for part in parts(rows.size, tile.shape[2]):
+        for part in parts(rows.size, target.shape[1]):
             b, t = rows[part], steps[part]
-            found[b, t] = _same(tile[b, t], target[b], finite).all(-1)
+            found[b, t] = _same(head.tile[b, t], target[b], finite).all(-1)
     return found
 
 
@@ -162,9 +192,55 @@ def _same(a: Array, b: Array, finite: bool) -> Bools:
     return np.asarray(a == b) if finite else same(a, b)
 
 
+def _finite_but_for(tile: Array, blank: Bools) -> bool:
+    """Whether `[b, t, H]` is finite; rows of zeros at the end, which are known already, are not read again.
+
+    `blank` `[b, t]`: steps that are all zero.
+    """
+    if not _has_lines(tile):
+        return all_finite(tile)
+    ends: Ints = blank.shape[1] - np.argmin(blank[:, ::-1], axis=1)  # the last step that is not zero, and one
+    ends[blank.all(1)] = 0
+    if 4 * ends.sum() > 3 * blank.size:
+        return all_finite(tile)
+    return all(all_finite(row[:end]) for row, end in zip(tile, ends.tolist(), strict=True))
+
+
+def all_finite(tile: Array) -> bool:
+    """Whether no number is NaN or infinite. A sum of squares tells most tiles; only the others are looked at."""
+    if tile.dtype.kind != "f":
+        return True
+    if tile.dtype == np.float16:
+        return bool((tile.view(np.uint16) & 0x7C00).max(initial=0) < 0x7C00)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if tile.flags.c_contiguous or np.moveaxis(tile, -2, 0).flags.c_contiguous:
+            flat = tile.ravel(order="K")
+            whole = flat.size // LANE * LANE
+            total = _squares(flat[:whole].reshape(-1, LANE)) + _squares(flat[None, whole:])
+        else:
+            total = _squares(tile)
+    return bool(np.isfinite(total)) or _is_finite(tile)
+
+
+def _squares(values: Array) -> Any:
+    """The sum of the squares of `[…, n]`."""
+    if hasattr(np, "vecdot"):
+        return np.vecdot(values, values).sum()
+    return np.einsum("...n,...n->...", values, values).sum()  # numpy 1
+
+
+def _has_lines(tile: Array) -> bool:
+    """Whether each row's part lies together, and is worth a call of its own."""
+    return bool(tile[0].flags.c_contiguous and tile[0].nbytes >= LINE_BYTES)
+
+
+def _is_finite(values: Array) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
 def _spread(found: Bools, repeats: Bools) -> None:
     """What was found at the first step of each run of equal steps holds for all its steps; in place, `[b, T]`."""
-    if repeats.any():
+    if np.any(found[:, :-1] & repeats[:, 1:]):
         starts = np.flatnonzero(~repeats)
         runs = np.diff(starts, append=repeats.size)
         found[:] = np.repeat(found.reshape(-1)[starts], runs).reshape(found.shape)

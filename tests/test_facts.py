@@ -50,8 +50,8 @@ def test_expected_step_by_direction_and_order(direction: str, order: str, expect
     """Forward ends at length - 1, backward at 0; reversed time puts the end at the last stored step."""
     found = facts_of(right_trace(direction, order))
     assert found.expected.tolist() == expected
-    assert [found.status(b) for b in range(4)] == ["match"] * 4
-    assert found.status(4) == "no-evidence"
+    assert [found.statuses[b] for b in range(4)] == ["match"] * 4
+    assert found.statuses[4] == "no-evidence"
     assert not found.off.any()
 
 
@@ -82,9 +82,9 @@ def test_status_words() -> None:
     changed[3, 0] = changed[3, 2]  # two real steps equal the state
     trace = replace(trace, tracks=(replace(trace.tracks[0], outputs=changed, final=state),))
     exact = facts_of(trace)
-    assert [exact.status(b) for b in range(5)] == ["elsewhere", "match", "none", "ambiguous", "no-evidence"]
+    assert [exact.statuses[b] for b in range(5)] == ["elsewhere", "match", "none", "ambiguous", "no-evidence"]
     near = facts_of(trace, atol=0.01)
-    assert near.status(2) == "near"
+    assert near.statuses[2] == "near"
     assert near.off.tolist() == [True, False, False, False, False]
     assert exact.off.tolist() == [True, False, True, False, False]
 
@@ -99,7 +99,7 @@ def test_uniform_rows_are_no_evidence() -> None:
     changed[2] = 0.5
     state[2] = 0.5
     found = facts_of(replace(trace, tracks=(replace(trace.tracks[0], outputs=changed, final=state),)))
-    assert found.status(2) == "no-evidence"
+    assert found.statuses[2] == "no-evidence"
 
 
 def test_without_lengths_nothing_is_expected() -> None:

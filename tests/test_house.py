@@ -44,6 +44,8 @@ ROOMS = [
     "arithmetic",
     "rules",
     "causes",
+    "rows",
+    "excerpts",
     "compose",
     "schema",
     "report_io",

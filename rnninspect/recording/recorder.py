@@ -12,8 +12,8 @@ from torch import nn
 
 from rnninspect import api
 from rnninspect.case import Tolerance
-from rnninspect.compose import EXCERPT
 from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.excerpts import EXCERPT
 from rnninspect.formats import write_arrays
 from rnninspect.recording.hooks import Recorded, Store, hook_everything, hook_model
 from rnninspect.reports import Report, Reports
