@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnninspect.blocks import release, tiles
+from rnninspect.blocks import each_tile, release
 from rnninspect.trace import Array, Bools, Ints
 
-HEAD = 8  # units looked at first: most steps differ there, and the rest of them need not be read
+HEAD = 8  # units of which one is looked at first: most steps differ there, and the rest of them need not be read
 
 
 def same(a: Array, b: Array) -> Bools:
@@ -58,31 +58,60 @@ def step_keys(vectors: Array) -> Array:
 def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[int, int]]]:
     """For each of `vectors` `[N, H]`: the first (row, step) of `outputs` `[B, T, H]` that equal it, at most `most`.
 
-    Linear in the size of the outputs: keys of a few units are compared, then keys of all units of the few candidates,
-    then one vector with each of those. Equal vectors are searched once.
+    Linear in the size of the outputs: the unit that tells most of the vectors apart is looked up in theirs, then keys
+    of all units of the few candidates, then one vector with each of those. Equal vectors are searched once.
     """
-    units = np.unique(np.linspace(0, vectors.shape[1] - 1, HEAD).astype(np.int64))
+    unit = _telling(vectors)
+    values = np.unique(vectors[:, unit])
     wanted, first, group = np.unique(step_keys(vectors), return_index=True, return_inverse=True)
-    few = np.unique(step_keys(vectors[:, units]))
     hits: list[list[tuple[int, int]]] = [[] for _ in wanted]
-    for rows, steps in tiles(outputs):
+    found: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
+
+    def look(rows: slice, steps: slice) -> None:
         tile = outputs[rows, steps]
-        for b, t in _candidates(tile, units, few):
-            keys = step_keys(tile[b, t])
+        b, t = np.nonzero(_is_one_of(np.ascontiguousarray(tile[:, :, unit]), values))
+        for part in parts(b.size, tile.shape[2]):
+            own = tile[b[part], t[part]]
+            keys = step_keys(own)
             at = np.minimum(np.searchsorted(wanted, keys), wanted.size - 1)
             real = np.flatnonzero(wanted[at] == keys)
-            real = real[same(tile[b[real], t[real]], vectors[first[at[real]]]).all(-1)]
-            for n in np.unique(at[real]).tolist():
-                own = real[at[real] == n]
-                hits[n].extend(zip((b[own] + rows.start).tolist(), (t[own] + steps.start).tolist(), strict=True))
-                hits[n] = sorted(hits[n])[:most]
+            real = real[same(own[real], vectors[first[at[real]]]).all(-1)]
+            if real.size:
+                found.append((at[real], b[part][real] + rows.start, t[part][real] + steps.start))
+
+    each_tile(outputs, look)
+    if found:
+        which, rows, steps = (np.concatenate(column) for column in zip(*found, strict=True))
+        order = np.lexsort((steps, rows, which))
+        kept = order[_rank_in_run(which[order]) < most]
+        for n, b, t in zip(which[kept].tolist(), rows[kept].tolist(), steps[kept].tolist(), strict=True):
+            hits[n].append((b, t))
     return [hits[n] for n in group.reshape(-1).tolist()]
 
 
-def _candidates(tile: Array, units: Ints, few: Array) -> list[tuple[Ints, Ints]]:
-    """Rows and steps of a tile whose key of these units is one of `few`, in parts that can be read at once."""
-    rows, steps = np.nonzero(np.isin(step_keys(tile[:, :, units]), few))
-    return [(rows[part], steps[part]) for part in parts(rows.size, tile.shape[2])]
+def _telling(vectors: Array) -> int:
+    """The unit of `[N, H]` that takes the most values: of the first ones, which mostly do, and as likely as others."""
+    return int(np.argmax([np.unique(vectors[:, unit]).size for unit in range(min(HEAD, vectors.shape[1]))]))
+
+
+def _is_one_of(values: Array, wanted: Array) -> Bools:
+    """Elementwise: whether each is among `wanted` (sorted, NaN last), value for value."""
+    at = np.minimum(np.searchsorted(wanted, values), wanted.size - 1)
+    found = wanted[at] == values
+    if wanted.dtype.kind == "f" and np.isnan(wanted[-1]):
+        found |= np.isnan(values)
+    return np.asarray(found)
+
+
+def _rank_in_run(values: Ints) -> Ints:
+    """`[n]`: how many equal values stand before each in its run.
+
+    >>> _rank_in_run(np.array([4, 4, 7, 7, 7]))
+    array([0, 1, 0, 1, 2])
+    """
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    runs = np.diff(starts, append=values.size)
+    return np.asarray(np.arange(values.size) - np.repeat(starts, runs))
 
 
 def parts(count: int, width: int, numbers: int = 1 << 20) -> list[slice]:

@@ -1,16 +1,21 @@
-"""Which output step is nearest to a final state that equals none? By the largest absolute difference of any unit."""
+"""Which output step is nearest to a final state that equals none? By the largest absolute difference of any unit.
+
+The difference in a few units is a lower bound of it, and mostly tells which steps cannot be the nearest: the others
+alone are read in full.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from rnninspect.blocks import tiles
+from rnninspect.blocks import each_tile
 from rnninspect.matching import parts, same
 from rnninspect.trace import Array, Bools, Ints
 
+HEAD_BYTES = 64  # of a step that are looked at first: they come from memory together
+FIRST = 4  # steps a row that are measured in full first: their distances bound those of the nearest two
 SLACK = 1 + 2.0**-20  # a difference taken in float32 is right within 2**-24
 
 
@@ -32,15 +37,24 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
     """
     step = np.zeros(rows.size, dtype=np.int64)
     best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
-    for where, steps, tile in _tiles_of(outputs, rows):
-        distance = _distances(tile, final[rows[where]], ~repeats[rows[where], steps])
-        at = distance.argmin(1)
-        here = distance.min(1)
+    found: dict[tuple[int, int], tuple[slice, Ints, Array, Array]] = {}  # of each tile, by where it begins
+
+    def look(block: slice, steps: slice) -> None:
+        where = _of(rows, block)
+        if where.stop == where.start:
+            return
+        own = rows[where]
+        distance = _distances(outputs[:, steps], own, final[own], ~repeats[own, steps])
+        at, here = distance.argmin(1), distance.min(1)
         distance[np.arange(at.size), at] = np.inf
+        found[block.start, steps.start] = where, at + steps.start, here, distance.min(1)
+
+    each_tile(outputs, look)
+    for _, (where, at, here, next_best) in sorted(found.items(), key=lambda item: item[0]):
         nearer = here < best[where]
         runner_up = np.where(nearer, best[where], here)
-        second[where] = np.minimum(np.minimum(second[where], runner_up), distance.min(1))
-        step[where] = np.where(nearer, at + steps.start, step[where])
+        second[where] = np.minimum(np.minimum(second[where], runner_up), next_best)
+        step[where] = np.where(nearer, at, step[where])
         best[where] = np.minimum(best[where], here)
     with np.errstate(invalid="ignore"):
         margin = second - best if outputs.shape[1] > 1 else np.full(rows.size, np.nan)
@@ -51,51 +65,94 @@ def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: floa
     """`[N, T]`: of these rows `[N]` (ascending), the steps that equal the final state or are within
     `atol + rtol * |final|` of it in every unit (numpy's rule)."""
     near = np.zeros((rows.size, outputs.shape[1]), dtype=np.bool_)
-    for where, steps, tile in _tiles_of(outputs, rows):
-        target = final[rows[where], None].astype(np.float64)
+    head = max(1, HEAD_BYTES // outputs.itemsize)
+
+    def close(values: Array, target: Array) -> Bools:
+        target = target.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            inside = np.abs(tile - target) <= atol + rtol * np.abs(target)
-        near[where, steps] = (inside | same(tile, np.broadcast_to(target, tile.shape))).all(-1)
+            inside = np.abs(values - target) <= atol + rtol * np.abs(target)
+        return np.asarray((inside | same(values, np.broadcast_to(target, values.shape))).all(-1))
+
+    def look(block: slice, steps: slice) -> None:
+        where = _of(rows, block)
+        own = rows[where]
+        found = close(outputs[own, steps, :head], final[own, None, :head])
+        b, t = np.nonzero(found)
+        for part in parts(b.size, outputs.shape[2]):
+            found[b[part], t[part]] = close(outputs[own[b[part]], t[part] + steps.start], final[own[b[part]]])
+        near[where, steps] = found
+
+    each_tile(outputs, look)
     return near
 
 
-def _tiles_of(outputs: Array, rows: Ints) -> Iterator[tuple[slice, slice, Array]]:
-    """Tiles of these rows only: which of them, which steps, and the numbers."""
-    for block, steps in tiles(outputs):
-        low, high = np.searchsorted(rows, [block.start, block.stop]).tolist()
-        if high - low == block.stop - block.start:
-            yield slice(low, high), steps, outputs[block, steps]
-        elif high > low:
-            yield slice(low, high), steps, outputs[rows[low:high], steps]
+def _of(rows: Ints, block: slice) -> slice:
+    """Which of these rows (ascending) lie in a block."""
+    return slice(*np.searchsorted(rows, [block.start, block.stop]).tolist())
 
 
-def _distances(tile: Array, target: Array, fresh: Bools) -> Array:
-    """`[n, t]`: the largest absolute difference of each step to the row's target, exact for the two nearest steps of
-    each row; infinite for steps that a difference in float32 shows to be farther. `fresh` `[n, t]`: no repeats."""
+def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array:
+    """`[n, t]`: the largest absolute difference of each step of `outputs[rows]` to the row's target `[n, H]`, exact for
+    the two nearest steps of each row; infinite for steps that are seen to be farther. `fresh` `[n, t]`: no repeats."""
     fresh[:, 0] = True
-    near = fresh if tile.dtype.kind != "f" else fresh & _rough(tile, target)
-    found = np.full(near.shape, np.inf)
-    rows, steps = np.nonzero(near)
-    for part in parts(rows.size, tile.shape[2]):
-        b, t = rows[part], steps[part]
-        found[b, t] = _exact(tile[b, t], target[b])
+    found = np.full(fresh.shape, np.inf)
+
+    def measure(steps: Bools) -> None:
+        b, t = np.nonzero(steps)
+        for part in parts(b.size, outputs.shape[2]):
+            found[b[part], t[part]] = _exact(outputs[rows[b[part]], t[part]], target[b[part]])
+
+    least = np.where(fresh, _at_least(outputs, rows, target), np.inf)
+    first = _least(least, FIRST)
+    measure(first)
+    rest = ~first & fresh & (least <= _second(found)[:, None] * SLACK)
+    if 4 * np.count_nonzero(rest) > rest.size:  # those few units tell too little
+        rest &= _rough(outputs[rows], target)
+    measure(rest)
     if fresh.all():
         return found
-    first = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
-    return np.take_along_axis(found, first, 1)
+    source = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
+    return np.take_along_axis(found, source, 1)
+
+
+def _at_least(outputs: Array, rows: Ints, target: Array) -> Array:
+    """`[n, t]`: a lower bound of the distance; 0 where it may be anything."""
+    head = max(1, HEAD_BYTES // outputs.itemsize)
+    least = _largest_gap(outputs[rows, :, :head], target[:, :head])
+    least[np.isnan(least)] = 0.0  # NaN, or infinity, in both is no difference
+    return least
+
+
+def _least(values: Array, count: int) -> Bools:
+    """`[n, t]`: True at the `count` smallest values of each row."""
+    picked = np.zeros(values.shape, dtype=np.bool_)
+    count = min(count, values.shape[1])
+    at = np.argpartition(values, count - 1, axis=1)[:, :count]
+    np.put_along_axis(picked, at, True, axis=1)
+    return picked
+
+
+def _second(distance: Array) -> Array:
+    """`[n]`: the second smallest of each row, or the only one."""
+    return np.partition(distance, 1, axis=1)[:, 1] if distance.shape[1] > 1 else distance[:, 0]
 
 
 def _rough(tile: Array, target: Array) -> Bools:
-    """`[n, t]`: True for the steps that may be among the two nearest of their row."""
-    kind = np.result_type(tile, target)
-    narrow = np.float64 if kind.itemsize > 4 else np.float32
-    with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.subtract(tile, target[:, None], dtype=narrow)
-        rough = np.abs(gap, out=gap).max(-1, initial=0.0)
-    lost = np.isnan(rough)  # NaN, or infinity, in both is no difference: to be looked at
+    """`[n, t]`: True for the steps that may be among the two nearest of their row, by all units."""
+    rough = _largest_gap(tile, target)
+    lost = np.isnan(rough)  # to be looked at
     ranked = np.where(lost, np.inf, rough)
-    second = np.partition(ranked, 1, axis=1)[:, 1] if ranked.shape[1] > 1 else ranked[:, 0]
-    return np.asarray(lost | (ranked <= second[:, None] * SLACK))
+    return np.asarray(lost | (ranked <= _second(ranked)[:, None] * SLACK))
+
+
+def _largest_gap(values: Array, target: Array) -> Array:
+    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK."""
+    kind = np.result_type(values, target)
+    narrow = np.float64 if kind.kind != "f" or kind.itemsize > 4 else np.float32
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.subtract(values, target[:, None], dtype=narrow)
+        largest: Array = np.abs(gap, out=gap).max(-1, initial=0.0)
+    return largest
 
 
 def _exact(values: Array, target: Array) -> Array:

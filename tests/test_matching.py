@@ -27,7 +27,7 @@ def equal_loop(a: Array, b: Array) -> bool:
 def runs(draw: st.DrawFn) -> tuple[Array, Array]:
     """Outputs `[B, T, H]` of few distinct values, so that steps do repeat, and states taken from them or not."""
     rows, steps = draw(st.integers(1, 5)), draw(st.integers(1, 6))
-    units = draw(st.sampled_from([1, 3, 8, 9, 17]))
+    units = draw(st.sampled_from([1, 3, 8, 9, 17, 40]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = np.array([0.0, -0.0, 1.0, 2.0, np.nan, np.inf])
     common = rng.choice(values[:3], (rows, steps, 1)) + np.zeros(units)
