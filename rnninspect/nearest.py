@@ -16,6 +16,8 @@ from rnninspect.trace import Array, Bools, Ints
 
 HEAD_BYTES = 64  # of a step that are looked at first: they come from memory together
 FIRST = 4  # steps a row that are measured in full first: their distances bound those of the nearest two
+CACHE_BYTES = 1 << 19  # that a core reads again at once
+MANY = 40  # to measure a step exactly costs as much as to measure so many roughly
 SLACK = 1 + 2.0**-20  # a difference taken in float32 is right within 2**-24
 
 
@@ -106,8 +108,8 @@ def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array
     first = _least(least, FIRST)
     measure(first)
     rest = ~first & fresh & (least <= _second(found)[:, None] * SLACK)
-    if 4 * np.count_nonzero(rest) > rest.size:  # those few units tell too little
-        rest &= _rough(outputs[rows], target)
+    if MANY * np.count_nonzero(rest) > rest.size:  # those few units tell too little
+        rest &= _rough(_taken(outputs, rows), target)
     measure(rest)
     if fresh.all():
         return found
@@ -115,10 +117,16 @@ def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array
     return np.take_along_axis(found, source, 1)
 
 
+def _taken(outputs: Array, rows: Ints) -> Array:
+    """These rows of `[B, t, H]`; no copy where they stand together."""
+    together = rows[-1] - rows[0] == rows.size - 1
+    return outputs[rows[0] : rows[-1] + 1] if together else outputs[rows]
+
+
 def _at_least(outputs: Array, rows: Ints, target: Array) -> Array:
     """`[n, t]`: a lower bound of the distance; 0 where it may be anything."""
     head = max(1, HEAD_BYTES // outputs.itemsize)
-    least = _largest_gap(outputs[rows, :, :head], target[:, :head])
+    least = _largest_gap(_taken(outputs, rows)[:, :, :head], target[:, :head])
     least[np.isnan(least)] = 0.0  # NaN, or infinity, in both is no difference
     return least
 
@@ -146,12 +154,24 @@ def _rough(tile: Array, target: Array) -> Bools:
 
 
 def _largest_gap(values: Array, target: Array) -> Array:
-    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK."""
+    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK.
+
+    A few steps at a time, whose differences stay in the core's own cache.
+    """
+    rows, steps, units = values.shape
     kind = np.result_type(values, target)
-    narrow = np.float64 if kind.kind != "f" or kind.itemsize > 4 else np.float32
-    with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.subtract(values, target[:, None], dtype=narrow)
-        largest: Array = np.abs(gap, out=gap).max(-1, initial=0.0)
+    narrow = np.dtype(np.float64 if kind.kind != "f" or kind.itemsize > 4 else np.float32)
+    largest = np.zeros((rows, steps), dtype=narrow)
+    width = max(1, CACHE_BYTES // max(1, units * narrow.itemsize))
+    height = max(1, width // max(1, steps))
+    room = np.empty((height, min(width, steps), units), dtype=narrow)
+    for i in range(0, rows, height):
+        for j in range(0, steps, width):
+            here = slice(i, i + height), slice(j, j + width)
+            gap = room[: len(largest[here]), : largest[here].shape[1]]
+            with np.errstate(invalid="ignore", over="ignore"):
+                np.subtract(values[here], target[i : i + height, None], out=gap, dtype=narrow)
+            np.abs(gap, out=gap).max(-1, initial=0.0, out=largest[here])
     return largest
 
 
