@@ -177,7 +177,8 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
     origins = dict(_origins(case, left))
     words = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
     evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
-    lost = [(f, row) for f in case.facts for row in np.flatnonzero(f.off) if row in rows and row not in origins]
+    sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
+    lost = [(f, own[f.distance[own].argmax()]) for f in case.facts if (own := sought[f.off[sought]]).size]
     if lost:
         facts, row = max(lost, key=lambda item: float(item[0].distance[item[1]]))
         near = int(facts.nearest[row])
@@ -201,7 +202,10 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
 def _origins(case: Case, left: frozenset[Place]) -> Iterator[tuple[int, tuple[int, int]]]:
     """For each of these rows whose state equals some output of its track: the first (row, step), its own row first."""
     for facts in case.facts:
-        rows = np.array([(facts.track.layer, facts.track.direction, b) in left for b in range(facts.ends.size)])
+        rows = np.zeros(facts.ends.size, dtype=np.bool_)
+        rows[
+            [b for layer, direction, b in left if (layer, direction) == (facts.track.layer, facts.track.direction)]
+        ] = True
         for row, found in case.elsewhere(facts, rows & ~facts.final_zero).items():
             if found:
                 yield row, min(found, key=lambda place: (place[0] != row, place))

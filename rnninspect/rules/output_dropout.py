@@ -86,9 +86,7 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     outputs = facts.at_end.astype(np.float64)
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
-    scales = np.full(rows.size, np.nan)
-    for b in np.flatnonzero(kept.any(1)):
-        scales[b] = np.median(outputs[b, kept[b]] / final[b, kept[b]])
+    scales = _middle(np.divide(outputs, final, out=np.full(final.shape, np.nan), where=kept))
     own = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
     if not own.any():
         return None, rows
@@ -98,6 +96,19 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     most = rows & facts.off & _fits(outputs, final, np.full(rows.size, best))
     dropped = ((outputs == 0) & (final != 0))[most].any()
     return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
+
+
+def _middle(values: Array) -> Array:
+    """`[B]`: the median of each row of `[B, H]` without its NaN; NaN where nothing else is there.
+
+    >>> _middle(np.array([[3.0, np.nan, 1.0, 7.0], [np.nan] * 4]))
+    array([ 3., nan])
+    """
+    ranked = np.sort(values, axis=1)  # NaN last
+    counts = np.count_nonzero(~np.isnan(values), axis=1)
+    low, high = np.maximum(counts - 1, 0) // 2, counts // 2
+    pair = np.take_along_axis(ranked, np.stack([low, np.minimum(high, values.shape[1] - 1)], 1), 1)
+    return np.asarray(pair.mean(1))
 
 
 def _fits(outputs: Array, final: Array, scales: Array) -> Bools:
