@@ -7,6 +7,7 @@ import numpy as np
 from rnninspect.blocks import each_tile, release
 from rnninspect.trace import Array, Bools, Ints
 
+MAPPED_AROUND, MAPPED_AT_ONCE = 2 << 20, 32 << 20  # bytes that a place may map around it, and all that may be mapped
 HEAD = 8  # units of which one is looked at first: most steps differ there, and the rest of them need not be read
 
 
@@ -25,7 +26,8 @@ def same(a: Array, b: Array) -> Bools:
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
     """`[N, H]`: `outputs[rows[n], steps[n]]`, pages let go on the way."""
     found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
-    for part in parts(rows.size, 1 << 17):  # a few places: each may map up to 2 MiB around it
+    apart = min(MAPPED_AROUND, max(1, abs(outputs.strides[0])))
+    for part in parts(rows.size, max(apart, outputs.shape[2]), MAPPED_AT_ONCE):
         found[part] = outputs[rows[part], steps[part]]
         release(outputs[rows[part].min() : rows[part].max() + 1])
     return found

@@ -8,15 +8,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.dumps import make
 
+KINDS: dict[str, dict[str, Any]] = {
+    "float32, time-major": {"time_major": True},
+    "float32, every state wrong": {"wrong": True},
+    "float64": {"dtype": "float64"},
+    "float16": {"dtype": "float16"},
+    "bfloat16 (safetensors)": {"dtype": "bfloat16"},
+}
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "sample_data" / "published.npz"
 # The peak of the resident set, mapped pages included, above what a small dump needs (Linux).
 PROBE = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from rnninspect.cli import call
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
@@ -36,15 +45,21 @@ def ran(arguments: list[str]) -> tuple[float, str]:
 
 
 def memory(folder: Path, tiny: bool, largest: float) -> None:
-    """Prints time and peak memory against the size of one dump, up to `largest` GB: both should be seen to be right."""
+    """Prints time and peak memory against the size of one dump, up to `largest` GB: both should be seen to be right.
+
+    float32 grows; the other kinds are of its middle size.
+    """
     print("\none dump of growing size: seconds, and peak resident memory above start-up")
-    print(f"{'GB':>8}{'s':>8}{'s/GB':>8}{'MiB':>8}")
-    full = int(largest * 1e9 / (1024 * 512 * 4))
-    for rows in (2, 4) if tiny else (full // 16, full // 4, full):
-        dump = make(folder, (rows, 8, 16) if tiny else (rows, 1024, 512))
+    print(f"{'':<28}{'GB':>8}{'s':>8}{'s/GB':>8}{'MiB':>8}")
+    full = max(16, int(largest * 1e9 / (1024 * 512 * 4)))
+    rows = (2, 4, 8) if tiny else (full // 16, full // 4, full)
+    sizes: list[tuple[str, int, dict[str, Any]]] = [("float32", n, {}) for n in rows]
+    sizes += [(name, rows[1], options) for name, options in KINDS.items()]
+    for name, count, options in sizes:
+        dump = make(folder, (count, 8, 16) if tiny else (count, 1024, 512), **options)
         size = dump.outputs.stat().st_size / 1e9
         seconds, peak = map(float, ran(["-c", PROBE, str(EXAMPLE), *dump.arguments])[1].split())
-        print(f"{size:8.2f}{seconds:8.2f}{seconds / size:8.2f}{peak:8.0f}", flush=True)
+        print(f"{name:<28}{size:8.2f}{seconds:8.2f}{seconds / size:8.2f}{peak:8.0f}", flush=True)
         dump.outputs.unlink()
 
 
