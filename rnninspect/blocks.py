@@ -16,6 +16,7 @@ import numpy as np
 from rnninspect.trace import Array
 
 TILE_BYTES = 8 << 20  # more than a call costs, less than the cache that the cores share
+STEPS = 16  # that a tile holds at least, for the one before its first is read again
 THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
@@ -27,9 +28,9 @@ def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
     >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 3, 1 << 20), dtype=np.float32))]
     [(0, 0, 2), (0, 2, 3), (1, 0, 2), (1, 2, 3)]
     """
-    for tile in _cut(outputs):
-        yield tile
-        release(outputs[tile])
+    for rows, steps in _cut(outputs):
+        yield rows, steps
+        _release_tile(outputs, rows, steps)
 
 
 def each_tile(outputs: Array, look: Callable[[slice, slice], None]) -> None:
@@ -41,7 +42,7 @@ def each_tile(outputs: Array, look: Callable[[slice, slice], None]) -> None:
 
     def one(tile: tuple[slice, slice]) -> None:
         look(*tile)
-        release(outputs[tile])
+        _release_tile(outputs, *tile)
 
     if len(cut) == 1 or not THREADS > 1:
         for tile in cut:
@@ -58,9 +59,9 @@ def _cut(outputs: Array) -> Iterator[tuple[slice, slice]]:
     """The tiles of `[B, T, H]`: rows x steps that lie together and have room in TILE_BYTES."""
     rows, steps, units = outputs.shape
     room = max(1, TILE_BYTES // max(1, units * outputs.itemsize))  # in steps of one row
-    if outputs.strides[0] < outputs.strides[1]:  # time-major: all rows of a step lie together
-        width = min(rows, room)
-        height = max(1, room // max(1, width))
+    if _is_time_major(outputs):  # the rows of a step lie together
+        height = min(steps, max(STEPS, room // max(1, rows)))
+        width = min(rows, max(1, room // height))
         corners = ((i, j) for j in range(0, steps, height) for i in range(0, rows, width))
     else:
         height = min(steps, room)
@@ -68,6 +69,21 @@ def _cut(outputs: Array) -> Iterator[tuple[slice, slice]]:
         corners = ((i, j) for i in range(0, rows, width) for j in range(0, steps, height))
     for i, j in corners:
         yield slice(i, min(i + width, rows)), slice(j, min(j + height, steps))
+
+
+def _is_time_major(outputs: Array) -> bool:
+    return outputs.strides[0] < outputs.strides[1]
+
+
+def _release_tile(outputs: Array, rows: slice, steps: slice) -> None:
+    """Lets go of a tile, and of the step before it, which may have been looked at again; not of its neighbours, which
+    may be under another thread's eyes."""
+    steps = slice(max(0, steps.start - 1), steps.stop)
+    if not _is_time_major(outputs) or rows.stop - rows.start == outputs.shape[0]:
+        release(outputs[rows, steps])
+        return
+    for step in range(steps.start, steps.stop):
+        release(outputs[rows, step])
 
 
 def release(array: Array) -> None:

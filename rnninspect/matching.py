@@ -26,7 +26,7 @@ def same(a: Array, b: Array) -> Bools:
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
     """`[N, H]`: `outputs[rows[n], steps[n]]`, pages let go on the way."""
     found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
-    apart = min(MAPPED_AROUND, max(1, abs(outputs.strides[0])))
+    apart = min(MAPPED_AROUND, max(1, *map(abs, outputs.strides[:2])))
     for part in parts(rows.size, max(apart, outputs.shape[2]), MAPPED_AT_ONCE):
         found[part] = outputs[rows[part], steps[part]]
         release(outputs[rows[part].min() : rows[part].max() + 1])

@@ -217,6 +217,8 @@ def all_finite(tile: Array) -> bool:
             flat = tile.ravel(order="K")
             whole = flat.size // LANE * LANE
             total = _squares(flat[:whole].reshape(-1, LANE)) + _squares(flat[None, whole:])
+        elif tile.ndim == 3 and tile[:, 0].flags.c_contiguous and tile[:, 0].nbytes >= LINE_BYTES:
+            return all(all_finite(step) for step in np.moveaxis(tile, 1, 0))  # a part of a time-major run
         else:
             total = _squares(tile)
     return bool(np.isfinite(total)) or _is_finite(tile)
