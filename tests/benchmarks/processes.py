@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.benchmarks.dumps import make
+from tests.benchmarks.startup import compiled_once
 
 KINDS: dict[str, dict[str, Any]] = {
     "float32, time-major": {"time_major": True},
@@ -39,8 +42,11 @@ print(time.perf_counter() - start, (peak() - before) / 1024)
 
 def ran(arguments: list[str]) -> tuple[float, str]:
     """Seconds that a fresh interpreter took, and what it printed."""
+    environment = compiled_once()
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
     return time.perf_counter() - start, done.stdout
 
 
@@ -64,17 +70,31 @@ def memory(folder: Path, tiny: bool, largest: float) -> None:
 
 
 def jobs(folder: Path, tiny: bool) -> None:
-    """Prints how long many dumps take by the number of processes, start-up included."""
-    count = 2 if tiny else 200
-    many = folder / "many"
-    many.mkdir()
+    """Prints how long many dumps take by the number of processes, start-up included: many small ones, a few large."""
+    count, large = (2, 2) if tiny else (2000, 32)
+    many, few = folder / "many", folder / "few"
+    for into in (many, few):
+        into.mkdir()
     for i in range(count):
         shutil.copy(EXAMPLE, many / f"{i:04}.npz")
-    print(f"\n{count} small dumps by processes ({os.cpu_count()} cores)")
-    print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}")
-    alone = 0.0
-    for n in (1, 2) if tiny else (1, 2, 4):
-        command = ["-m", "rnninspect", "compare", str(many), "--jobs", str(n), "--format", "ndjson", "-o", os.devnull]
-        seconds = ran([*command, "-q"])[0]
-        alone = alone or seconds
-        print(f"{n:>6}{seconds:8.2f}{count / seconds:10.1f}{alone / seconds:10.2f}", flush=True)
+    arrays = made((4, 8, 16) if tiny else (64, 256, 256))
+    for i in range(large):
+        np.savez(few / f"{i:02}.npz", **arrays)
+    for name, where, total in (("small", many, count), ("of 17 MB", few, large)):
+        print(f"\n{total} dumps, {name}, by processes ({os.cpu_count()} cores)")
+        print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}")
+        alone = 0.0
+        for n in (1, 2) if tiny else (1, 2, 4):
+            words = ["compare", str(where), "--convention", "tf1", "--jobs", str(n), "--format", "ndjson", "-q"]
+            seconds = ran(["-m", "rnninspect", *words, "-o", os.devnull])[0]
+            alone = alone or seconds
+            print(f"{n:>6}{seconds:8.2f}{total / seconds:10.1f}{alone / seconds:10.2f}", flush=True)
+
+
+def made(shape: tuple[int, int, int]) -> dict[str, np.ndarray[Any, Any]]:
+    """A small right dump with its inputs, under TensorFlow's names."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, shape[1] + 1, shape[0])
+    outputs = rng.normal(size=shape).astype(np.float32)
+    outputs[np.arange(shape[1])[None] >= lengths[:, None]] = 0
+    return {"outputs": outputs, "final_state.h": outputs[np.arange(shape[0]), lengths - 1], "lengths": lengths}
