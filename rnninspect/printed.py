@@ -43,8 +43,10 @@ def decimals(array: Array) -> int | None:
 
 def _sample(array: Array) -> Array:
     """About SAMPLE numbers from all over the array, STRETCH of them side by side: a mapped file is read by pages."""
-    starts = np.linspace(0, max(array.size - STRETCH, 0), SAMPLE // STRETCH).astype(np.int64)
-    places = np.minimum(starts[:, None] + np.arange(STRETCH), array.size - 1)
+    if array.size <= SAMPLE:
+        return np.array(array).reshape(-1)
+    starts = np.linspace(0, array.size - STRETCH, SAMPLE // STRETCH).astype(np.int64)
+    places = starts[:, None] + np.arange(STRETCH)
     parts = []
     for some in np.split(places, 8):  # each stretch may map 2 MiB around it
         parts.append(np.asarray(array[np.unravel_index(some.reshape(-1), array.shape)]))

@@ -330,25 +330,28 @@ def test_large_bfloat16_goes_through_a_file(tmp_path: Path, monkeypatch: pytest.
         read_arrays(path)
 
 
+LARGE = np.arange(12_000.0).reshape(3, 4000)
+
+
 def contiguous(path: Path) -> None:
     import h5py
 
     with h5py.File(path, "w", userblock_size=512) as file:
-        file["x"] = np.arange(12.0).reshape(3, 4)
+        file["x"] = LARGE
 
 
 def tensors(path: Path) -> None:
-    write_arrays(str(path), {"x": np.arange(12.0).reshape(3, 4)})
+    write_arrays(str(path), {"x": LARGE})
 
 
 @pytest.mark.parametrize(("suffix", "write"), [(".safetensors", tensors), (".h5", contiguous), (".npz", tensors)])
 def test_plain_arrays_are_mapped(suffix: str, write: Callable[[Path], None], tmp_path: Path) -> None:
-    """Reading maps the file: a change to it afterwards is seen in the array (behind an HDF5 user block too)."""
+    """Reading maps a file of some size: a change to it afterwards is seen in the array (behind an HDF5 user block too)."""
     path = tmp_path / f"x{suffix}"
     write(path)
     found = read_arrays(path).arrays["x"]
     assert isinstance(found, np.memmap)
-    at = path.read_bytes().index(np.arange(12.0).tobytes())
+    at = path.read_bytes().index(LARGE.tobytes())
     with path.open("r+b") as file:
         file.seek(at)
         file.write(np.array(-7.0).tobytes())

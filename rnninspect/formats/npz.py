@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ SUFFIXES = (".npz",)
 EXTRA: str | None = None
 SUMMARY = "named numpy arrays; uncompressed members memory-mapped"
 
+SMALL = 1 << 16  # bytes up to which a map costs more than it saves
 LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
 
 
@@ -60,7 +62,7 @@ def _member(source: Path | BinaryIO, archive: zipfile.ZipFile, info: zipfile.Zip
 
 
 def _mapped(path: Path, info: zipfile.ZipInfo) -> Array | None:
-    """The array as a memory map of the archive itself, or None where it is empty or cannot be mapped."""
+    """The array as a memory map of the archive itself, a small one read from there, or None where neither can be."""
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(LOCAL_HEADER)
@@ -70,9 +72,12 @@ def _mapped(path: Path, info: zipfile.ZipInfo) -> Array | None:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(file)
         offset = file.tell()
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if dtype.hasobject or not size or offset + size > path.stat().st_size:
-        return None
+        count = math.prod(shape)
+        size = count * dtype.itemsize
+        if dtype.hasobject or not size or offset + size > path.stat().st_size:
+            return None
+        if size <= SMALL:
+            return np.fromfile(file, dtype, count).reshape(shape, order="F" if fortran else "C")
     mapped: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
     return mapped
 
