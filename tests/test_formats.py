@@ -346,7 +346,7 @@ def tensors(path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "write"), [(".safetensors", tensors), (".h5", contiguous), (".npz", tensors)])
 def test_plain_arrays_are_mapped(suffix: str, write: Callable[[Path], None], tmp_path: Path) -> None:
-    """Reading maps a file of some size: a change to it afterwards is seen in the array (behind an HDF5 user block too)."""
+    """Reading maps a file of some size: a change to it is seen in the array (behind an HDF5 user block too)."""
     path = tmp_path / f"x{suffix}"
     write(path)
     found = read_arrays(path).arrays["x"]
