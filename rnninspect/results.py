@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.errors import UserError
+from rnninspect.formats import places
 from rnninspect.formats.whole import write_whole
 from rnninspect.report import SEVERITIES
 
 ENDS = (b'{"kind":"summary"', b'{"kind":"error"')
+STAMPS = ("size", "mtime_ns", "version")
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,8 @@ class Tally:
 
 
 def stamp(path: str) -> dict[str, Any]:
-    """What tells a file from its own later self: size in bytes and time of change in nanoseconds; {} where it is not
-    there. Of `FILE#member` the file counts."""
-    file = path if os.path.exists(path) else path.rpartition("#")[0]
-    try:
-        found = os.stat(file)
-    except OSError:
-        return {}
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    """What tells a dump from its own later self, as `places.stamp` does; of `FILE#member` the file counts."""
+    return places.stamp(path) or places.stamp(path.rpartition("#")[0])
 
 
 def error_line(path: str, error: str) -> str:
@@ -117,13 +113,15 @@ def _blocks(file: Path) -> Iterator[_Block]:
                 continue
             last = json.loads(line)
             source, verdict = last["source"], last.get("verdict", "error")
-            stands = verdict != "error" and _stamped(source) == stamp(source["path"])
+            stands = verdict != "error" and _is_as_it_was(source)
             yield _Block(start, end, Outcome(source["path"], verdict, tuple(findings)), stands)
             start, findings = end, []
 
 
-def _stamped(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: source.get(name) for name in ("size", "mtime_ns")}
+def _is_as_it_was(source: Mapping[str, Any]) -> bool:
+    """Whether the dump still has the stamp that its report bears; without one nothing tells."""
+    own = {name: source[name] for name in STAMPS if name in source}
+    return bool(own) and own == stamp(source["path"])
 
 
 def _rewrite(target: str, kept: list[_Block]) -> None:

@@ -35,7 +35,19 @@ def imported(*arguments: str) -> set[str]:
 
 
 # Each of these is asked for by an option, by a file or by a library's caller, never by `compare` of a dump alone.
-HEAVY = {"torch", "jsonschema", "h5py", "onnx", "onnxruntime", "msgpack", "safetensors", "dask", "jinja2", "numpy.ma"}
+HEAVY = {
+    "torch",
+    "jsonschema",
+    "h5py",
+    "onnx",
+    "onnxruntime",
+    "msgpack",
+    "safetensors",
+    "dask",
+    "fsspec",
+    "jinja2",
+    "numpy.ma",
+}
 OTHERS = {
     "rnninspect.formats.onnx",
     "rnninspect.renderers.html",

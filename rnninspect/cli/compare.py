@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect.cli import inputs, layers, options, output
+from rnninspect.formats.places import is_remote, names_several
 
 if TYPE_CHECKING:
     from rnninspect.reports import Report
@@ -61,8 +62,15 @@ def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
     """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
     if len(dumps) > 1 or any(given[name] for name in ("jobs", "scheduler", "recursive", "resume")):
         return True
-    others = [dump for dump in dumps if os.path.isdir(dump) or not os.path.exists(dump)]
-    return any(os.path.isdir(dump) or dump.startswith("@") or glob.glob(dump, recursive=True) for dump in others)
+    return any(_names_several(dump) for dump in dumps)
+
+
+def _names_several(dump: str) -> bool:
+    if is_remote(dump):
+        return names_several(dump)
+    if os.path.exists(dump):
+        return os.path.isdir(dump)
+    return dump.startswith("@") or bool(glob.glob(dump, recursive=True))
 
 
 def judged(dump: str | None, given: dict[str, Any]) -> Report:

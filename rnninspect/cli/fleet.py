@@ -15,6 +15,7 @@ import click
 from rnninspect.cli.output import note, printable
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.fleet import Cluster, Engine, Lost, Processes
+from rnninspect.formats import places
 from rnninspect.report import SEVERITIES
 from rnninspect.reports import JOINED, Report
 from rnninspect.results import Outcome, Tally, error_line, stamp, taken_up
@@ -86,25 +87,39 @@ def _files(dump: str, recursive: bool) -> list[str]:
         return _listed(dump[1:])
     if os.path.isdir(dump):
         return _below(dump, recursive)
+    if places.is_remote(dump):
+        return _remote(dump, recursive)
     return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path)) or [dump]
 
 
 def _listed(name: str) -> list[str]:
     """One file a line; empty lines say nothing."""
     try:
-        with open(name, encoding="utf-8") as file:
-            return [line.strip() for line in file if line.strip()]
+        lines = places.read_bytes(name).decode().splitlines()
+        return [line.strip() for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableError(f"@{name}: cannot be read as a list of files ({error})") from None
 
 
+def _remote(url: str, recursive: bool) -> list[str]:
+    """The files behind a URL; where its service cannot be asked, that is the dump whose record says why."""
+    try:
+        return places.files_at(url, _suffixes(), recursive)
+    except UserError:
+        return [url]
+
+
 def _below(folder: str, recursive: bool) -> list[str]:
     """The files in a folder, or below it, whose suffix is that of a known format."""
-    from rnninspect.formats import formats
-
-    suffixes = tuple(suffix for f in formats() for suffix in f.suffixes)
+    suffixes = _suffixes()
     below = os.walk(folder) if recursive else [next(os.walk(folder))]
     return sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
+
+
+def _suffixes() -> tuple[str, ...]:
+    from rnninspect.formats import formats
+
+    return tuple(suffix for f in formats() for suffix in f.suffixes)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -112,6 +127,8 @@ def _check(options: dict[str, Any]) -> None:
         raise UserError(f"--format {options['format_']} holds one report, and several are asked for: take ndjson")
     if options["resume"] and (options["output"] in (None, "-") or options["format_"] != "ndjson"):
         raise UserError("--resume goes on with a results file: give -o FILE and --format ndjson with it")
+    if options["resume"] and places.is_remote(options["output"]):
+        raise UserError(f"--resume goes on with a results file of this machine, not with {options['output']}")
 
 
 def _failed(path: str, error: str) -> Outcome:
@@ -137,10 +154,14 @@ def _shown(outcome: Outcome, options: dict[str, Any]) -> str:
 
 @contextmanager
 def _target(options: dict[str, Any]) -> Iterator[Callable[[str], None]]:
-    """Where results go: stdout, or the file of -o, which grows by whole blocks."""
+    """Where results go: stdout, or the file of -o, which grows by whole blocks; behind a URL it appears at the end."""
     name = options["output"]
     if name in (None, "-"):
         yield lambda text: click.echo(text, nl=False)
+        return
+    if places.is_remote(name):
+        with places.writing(name) as remote:
+            yield lambda text: _append(remote, text.encode())
         return
     try:
         file: BinaryIO = open(name, "ab" if options["resume"] else "wb", buffering=0)  # noqa: SIM115

@@ -17,6 +17,7 @@ from rnninspect.conventions.base import OPTION_ROLES, Role, Slot, Statement
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.places import is_remote
 from rnninspect.trace import Array
 
 # Options that state the layer, by the names that `api.statement` takes.
@@ -111,8 +112,8 @@ def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) 
 
 
 def _is_there(value: str) -> bool:
-    """Whether it names a file, or a member of one."""
-    return os.path.exists(value) or ("#" in value and os.path.exists(value.rpartition("#")[0]))
+    """Whether it names a file, or a member of one; what stands behind a URL is seen when it is read."""
+    return is_remote(value) or os.path.exists(value) or ("#" in value and os.path.exists(value.rpartition("#")[0]))
 
 
 def _nowhere(value: str, arrays: Mapping[str, Array], option: str) -> UserError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from rnninspect.cli import options, output
 from rnninspect.errors import UnreadableError, about
+from rnninspect.formats.places import read_bytes
 
 
 @click.command("show")
@@ -41,7 +41,7 @@ def _json(source: str) -> Any:
     if source == "-" and sys.stdin is None:
         raise UnreadableError("stdin is closed; name a file")
     try:
-        return json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+        return json.loads(sys.stdin.buffer.read() if source == "-" else read_bytes(source))
     except OSError as error:
         raise UnreadableError(f"cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import BinaryIO
 
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
+from rnninspect.formats import places
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.whole import write_whole
 from rnninspect.trace import Array
@@ -56,13 +57,16 @@ def _format(file: str) -> Format | None:
 def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None) -> NamedArrays:
     """The arrays of a file, of `FILE#member`, or of `-` (stdin). Content decides the format, then the suffix.
 
+    A file is also whatever fsspec opens: `s3://…`, `gs://…`, `memory://…`. It is copied into a temporary file.
     Raises UnreadableError (missing, empty, truncated, pickled, unknown), ShapeError (arrays that hold no numbers) and
-    UnknownNameError (a member that is not there).
+    UnknownNameError (a member or a scheme that is not there).
     """
     path, member = _split(os.fspath(source))
     if path == "-":
         raw = (stdin or sys.stdin.buffer).read()
         read = _read(io.BytesIO(raw), raw[:HEAD], "stdin", "")
+    elif places.is_remote(path):
+        read = _read_remote(path)
     else:
         file = Path(path)
         if file.is_fifo() or file.is_char_device():  # can be read once, so it is read whole, as stdin is
@@ -78,10 +82,18 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None
 
 def _split(source: str) -> tuple[str, str | None]:
     """`FILE#member` in two, unless a file of that whole name exists."""
-    if "#" not in source or os.path.exists(source):
+    if "#" not in source or (places.is_there(source) if places.is_remote(source) else os.path.exists(source)):
         return source, None
     path, _, member = source.rpartition("#")
     return path, member
+
+
+def _read_remote(url: str) -> NamedArrays:
+    """The arrays behind a URL, whose maps go by it though they are of a copy."""
+    with places.local_copy(url) as file:
+        read = _read(file, _head(file), url, url.rpartition("/")[2].partition("?")[0])
+    places.name_maps(read.arrays, url)
+    return read
 
 
 def _head(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,13 +35,20 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     A legacy Keras model states its layers (`model_config`), and its optimizer's state is left out.
     """
     h5py = need("h5py", name, "hdf5")
-    with guarded(name), h5py.File(source, "r") as file:
+    with guarded(name), _opened(source) as held, h5py.File(held, "r") as file:
         dtypes: dict[str, str] = {}
         found = list(datasets(file, source if isinstance(source, Path) else None, dtypes))
         config = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
         attributes = {} if config is None else model_attributes(config, version=_text(version), by_name=True)
     return gather(found, name, NAME, dtypes=dtypes, attributes=attributes)
+
+
+def _opened(source: Path | BinaryIO) -> AbstractContextManager[Path | BinaryIO]:
+    """What HDF5 can open: it asks for a file's real path, and an unlinked file has none, but can be read."""
+    if isinstance(source, Path) and not source.resolve().exists():
+        return source.open("rb")
+    return nullcontext(source)
 
 
 def datasets(file: Any, path: Path | None, dtypes: dict[str, str]) -> Iterator[tuple[str, Any]]:

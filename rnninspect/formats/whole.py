@@ -1,4 +1,4 @@
-"""A file is written whole or not at all; what is no regular file (a pipe, a device) is written straight through."""
+"""A file is written whole or not at all, here or behind a URL; what is none (a pipe) is written straight through."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnninspect.errors import UnreadableError
+from rnninspect.formats import places
 
 
 def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
@@ -17,7 +18,10 @@ def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
     A link stays a link: the file that it leads to is replaced. A closed pipe stays a BrokenPipeError.
     """
     try:
-        if _is_special(target):
+        if places.is_remote(target):
+            with places.writing(target) as file:
+                write(file)
+        elif _is_special(target):
             with open(target, "wb") as file:
                 write(file)
         else:
