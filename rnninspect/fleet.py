@@ -1,8 +1,8 @@
 """Many items, one task: on this machine's processes, or on a Dask cluster. Outcomes come in the items' order.
 
-Nothing here knows what the task does. Both engines keep a few items ahead of the one that is waited for, so that
-outcomes that come early never pile up, and both go on when a worker dies: its items are done again by others, and an
-item that ends every worker it meets is given back as `Lost`.
+Nothing here knows what the task does, or what the items are. Both engines keep a few items ahead of the one that is
+waited for, so that outcomes that come early never pile up, and both go on when a worker dies: its items are done again
+by others, and an item that ends every worker it meets is given back as `Lost`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from logging import CRITICAL
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
@@ -25,24 +26,29 @@ AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, perhaps)"
 SECONDS = 10  # to wait for a scheduler to answer
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lost:
     """Stands for the outcome of an item that ended its worker."""
 
-    item: str
+    item: Any
     reason: str
 
 
 class Engine(Protocol):
-    """Does a task on many items."""
+    """Does a task on many items, any number of times, until it is left."""
 
-    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
         """What `task` gives for each of the items, in their order, each as soon as it is its turn.
 
-        `task` and what it gives must be picklable.
+        `task`, the items and what it gives must be picklable; what it raises is raised here.
         """
 
 
@@ -52,13 +58,19 @@ class Processes:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to end: each call of `outcomes` ends its own processes."""
+
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
         if self.jobs == 1:
             yield from map(task, items)
             return
         waiting = deque(items)
         while waiting:
-            begun: deque[tuple[str, Any]] = deque()
+            begun: deque[tuple[Item, Any]] = deque()
             with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
                 yield from _in_order(pool.submit, task, waiting, begun, AHEAD * self.jobs)
             for item, future in begun:
@@ -67,9 +79,9 @@ class Processes:
 
 def _in_order(
     submit: Callable[..., Any],
-    task: Callable[[str], Result],
-    waiting: deque[str],
-    begun: deque[tuple[str, Any]],
+    task: Callable[[Item], Result],
+    waiting: deque[Item],
+    begun: deque[tuple[Item, Any]],
     ahead: int,
 ) -> Iterator[Result]:
     """Results in order. Items move from `waiting` to `begun`, and out of there when their result was given."""
@@ -82,7 +94,7 @@ def _in_order(
         yield result
 
 
-def _alone(task: Callable[[str], Result], item: str, future: Future[Result]) -> Result | Lost:
+def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -> Result | Lost:
     """The result of an item that was begun when a worker died: one of these was the reason, and it will die again."""
     if future.done() and future.exception() is None:
         return future.result()
@@ -118,43 +130,56 @@ def _ignore_interrupts() -> None:
 class Cluster:
     """A Dask cluster (extra `cluster`): the scheduler at `address`, or one of this machine for `local`.
 
-    A worker that dies has its tasks run again elsewhere by Dask; after several deaths the item is given up.
+    It is met when there is something to do, and left with the `with` block. A worker that dies has its tasks run again
+    elsewhere by Dask; after several deaths the item is given up.
     """
 
     def __init__(self, address: str, jobs: int) -> None:
         self.address, self.jobs = address, jobs
+        self.stack = ExitStack()
 
-    def outcomes(self, task: Callable[[str], Result], items: Sequence[str]) -> Iterator[Result | Lost]:
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    @cached_property
+    def client(self) -> Any:
+        """The connection to the scheduler; UserError where none answers."""
         dask = need("distributed", "--scheduler", "cluster")
-        with ExitStack() as stack:
-            where: Any = self.address
-            if where == "local":
-                workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-                where = stack.enter_context(dask.LocalCluster(**workers, silence_logs=CRITICAL))
-            try:
-                client = stack.enter_context(dask.Client(where, timeout=SECONDS))
-            except (OSError, ValueError) as error:
-                raise UserError(f"--scheduler {self.address}: no scheduler answers there ({error})") from None
-            threads = max(1, sum(client.nthreads().values()))
+        where: Any = self.address
+        if where == "local":
+            workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+            where = self.stack.enter_context(dask.LocalCluster(**workers, silence_logs=CRITICAL))
+        try:
+            return self.stack.enter_context(dask.Client(where, timeout=SECONDS))
+        except (OSError, ValueError) as error:
+            raise UserError(f"--scheduler {self.address}: no scheduler answers there ({error})") from None
 
-            def submit(task: Callable[[str], Result], item: str) -> _OnCluster:
-                return _OnCluster(item, client.submit(task, item, pure=False), dask.KilledWorker)
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
+        client = self.client
+        threads = max(1, sum(client.nthreads().values()))
 
-            yield from _in_order(submit, task, deque(items), deque(), AHEAD * threads)
+        def submit(task: Callable[[Item], Result], item: Item) -> _OnCluster:
+            return _OnCluster(item, client.submit(task, item, pure=False))
+
+        yield from _in_order(submit, task, deque(items), deque(), AHEAD * threads)
 
 
 @dataclass(frozen=True)
 class _OnCluster:
     """A future of Dask whose result is `Lost` where the item ended every worker that it met."""
 
-    item: str
+    item: Any
     future: Any
-    killed: type[Exception]
 
     def result(self) -> Any:
+        from distributed import KilledWorker
+
         try:
             return self.future.result()
-        except self.killed:
+        except KilledWorker:
             return Lost(self.item, LOST)
         finally:
             self.future.release()

@@ -77,12 +77,13 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     items = [f"{tmp_path}/{i}" for i in range(30)]
     found: list[str | Lost] = []
     killed = None
-    for outcome in Cluster("local", 2).outcomes(signed, items):
-        found.append(outcome)
-        if len(found) == 4:
-            killed = int(next(tmp_path.glob("by-*")).name.removeprefix("by-"))
-            os.kill(killed, signal.SIGKILL)
-            assert len(list(tmp_path.glob("by-*"))) == 2
+    with Cluster("local", 2) as cluster:
+        for outcome in cluster.outcomes(signed, items):
+            found.append(outcome)
+            if len(found) == 4:
+                killed = int(next(tmp_path.glob("by-*")).name.removeprefix("by-"))
+                os.kill(killed, signal.SIGKILL)
+                assert len(list(tmp_path.glob("by-*"))) == 2
     assert killed is not None
     assert found == [str(i) for i in range(30)]
 

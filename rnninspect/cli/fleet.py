@@ -33,11 +33,12 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
         tally.add(outcome)
     judged = {outcome.path for outcome in done}
     left = [path for path in paths if path not in judged]
-    engine: Engine = Processes(options["jobs"] or 1)
-    if options["scheduler"]:
-        engine = Cluster(options["scheduler"], options["jobs"] or os.cpu_count() or 1)
     reached = any(outcome.reaches(options["fail_on"]) for outcome in done)
-    with _target(options) as write, _progress(len(paths), len(done), options["quiet"]) as advance:
+    with (
+        engine_of(options) as engine,
+        _target(options) as write,
+        _progress(len(paths), len(done), options["quiet"]) as advance,
+    ):
         task = functools.partial(judge_one, judge, {**options, "quiet": True})
         for found in engine.outcomes(task, left):
             outcome = _lost(found) if isinstance(found, Lost) else found
@@ -49,6 +50,13 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     if options["exit_zero"]:
         return 0
     return 2 if tally.verdicts["error"] or tally.verdicts["unjudged"] else int(reached)
+
+
+def engine_of(options: dict[str, Any]) -> Engine:
+    """What does the work: the cluster that is named, or as many processes as --jobs says."""
+    if options["scheduler"]:
+        return Cluster(options["scheduler"], options["jobs"] or os.cpu_count() or 1)
+    return Processes(options["jobs"] or 1)
 
 
 def judge_one(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
