@@ -38,6 +38,10 @@ class Tolerance:
     atol: float = 0.0
 
 
+# What measures every track of a trace: `measure_all`, or something that gives the same with more hands.
+Measurer = Callable[[Trace, Tolerance], tuple[TrackFacts, ...]]
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """The chosen reading and its rivals, what was measured, and whatever more was given.
@@ -141,18 +145,24 @@ class Choice:
     measured: tuple[TrackFacts, ...]
 
 
-def choose_reading(readings: list[Reading], tolerance: Tolerance) -> Choice:
+def measure_all(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
+    """The facts of every track whose outputs and final state were recorded and can be compared."""
+    measured = (measure(trace, t, tolerance.rtol, tolerance.atol) for t in trace.tracks)
+    return tuple(f for f in measured if f is not None)
+
+
+def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Measurer = measure_all) -> Choice:
     """The reading to use, and the others that fit the numbers as well.
 
     The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
     rows whose final state equals some step of their own. A rival must also end where it should as often; the expected
-    steps alone tell most of those that do not.
+    steps alone tell most of those that do not. `measurer` measures, `measure_all` in this process.
     """
     measured: dict[int, tuple[TrackFacts, ...]] = {}
 
     def fit(i: int) -> Fit:
         if i not in measured:
-            measured[i] = measure_all(readings[i].trace, tolerance)
+            measured[i] = measurer(readings[i].trace, tolerance)
         return _fit(measured[i])
 
     used = 0
@@ -168,12 +178,6 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance) -> Choice:
 
     rivals = tuple(reading for i, reading in enumerate(readings) if i != used and fits_as_well(i))
     return Choice(readings[used], rivals, measured[used])
-
-
-def measure_all(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
-    """The facts of every track whose outputs and final state were recorded and can be compared."""
-    measured = (measure(trace, t, tolerance.rtol, tolerance.atol) for t in trace.tracks)
-    return tuple(f for f in measured if f is not None)
 
 
 def _fits_anywhere(reading: Reading, tolerance: Tolerance) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from rnninspect import conventions, printed
 from rnninspect.arrays import to_array
 from rnninspect.batch import Batch
-from rnninspect.case import Case, Tolerance, choose_reading
+from rnninspect.case import Case, Measurer, Tolerance, choose_reading, measure_all
 from rnninspect.conventions.base import Convention, Reading, Role, Slot, Statement
 from rnninspect.conventions.readings import readings
 from rnninspect.conventions.roles import assign_roles
@@ -155,11 +155,13 @@ def read_case(
     weights: Weights | None = None,
     tolerance: Tolerance | None = None,
     as_printed: bool = True,
+    measurer: Measurer = measure_all,
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
     `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
     and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`.
+    `measurer`: what measures the tracks; this process, by default.
     Raises ShapeError where no reading fits.
     """
     tolerance = tolerance or Tolerance()
@@ -173,7 +175,7 @@ def read_case(
         if any(printed.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
             tolerance = replace(tolerance, atol=max(tolerance.atol, printed.unit(digits)))
         slots = evened
-    chosen = choose_reading(readings(own, slots, said), tolerance)
+    chosen = choose_reading(readings(own, slots, said), tolerance, measurer)
     used, rivals = chosen.reading, chosen.rivals
     batch = _batch_of(slots, said, used)
     return Case(

@@ -239,8 +239,8 @@ def test_results_appear_whole_or_not_at_all(memory: Any, monkeypatch: pytest.Mon
     assert memory.cat_file("/runs/out.ndjson") == before
 
 
-def test_a_file_that_cannot_be_written_half_is_not_there(memory: Any) -> None:
-    """Where writing fails, nothing stands behind the URL, and the reason is said."""
+def test_a_file_that_is_written_half_is_not_there(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where writing fails, here or on the way, nothing stands behind the URL, and the reason is said."""
 
     class Poor:
         def __array__(self) -> Any:
@@ -248,6 +248,14 @@ def test_a_file_that_cannot_be_written_half_is_not_there(memory: Any) -> None:
 
     with pytest.raises(UnreadableError, match="no numbers"):
         write_arrays("memory://half.npz", {"whole": np.ones(9), "broken": Poor()})  # type: ignore[dict-item]
+    assert not memory.exists("/half.npz")
+
+    def cut(*_: Any) -> int:
+        raise ConnectionError("the line is cut")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFile.write", cut)
+    with pytest.raises(UnreadableError, match=r"cannot be written .*the line"):
+        write_arrays("memory://half.npz", {"whole": np.ones(9)})
     assert not memory.exists("/half.npz")
     check_refused(rnninspect("run", "--save", "file:///no/such/folder/a.npz", "-q"), "cannot be written", "/no/such")
 

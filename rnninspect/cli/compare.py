@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnninspect.case import Measurer, Tolerance, measure_all
 from rnninspect.cli import inputs, layers, options, output
 from rnninspect.formats.places import is_remote, names_several
 
@@ -40,7 +43,8 @@ def command(dumps: tuple[str, ...], **given: Any) -> int:
     """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
 
     DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected. Several dumps,
-    folders, patterns and @list.txt are judged one after the other, or side by side with --jobs.
+    folders, patterns and @list.txt are judged one after the other, or side by side with --jobs. Any of these may be
+    remote: s3://…, gs://….
 
     \b
     rnninspect compare dump.npz
@@ -53,14 +57,15 @@ def command(dumps: tuple[str, ...], **given: Any) -> int:
         from rnninspect.cli import fleet
 
         return fleet.run(judged, dumps, given)
-    report = judged(dumps[0] if dumps else None, given)
+    with _measurer(given) as measurer:
+        report = judged(dumps[0] if dumps else None, given, measurer)
     output.show(report, given)
     return output.exit_code(report, given)
 
 
 def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
     """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
-    if len(dumps) > 1 or any(given[name] for name in ("jobs", "scheduler", "recursive", "resume")):
+    if len(dumps) > 1 or given["recursive"] or given["resume"]:
         return True
     return any(_names_several(dump) for dump in dumps)
 
@@ -73,10 +78,24 @@ def _names_several(dump: str) -> bool:
     return dump.startswith("@") or bool(glob.glob(dump, recursive=True))
 
 
-def judged(dump: str | None, given: dict[str, Any]) -> Report:
-    """The report of one dump, read and judged as the options say."""
+@contextmanager
+def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
+    """What measures a single dump: this process, or several workers where they are asked for."""
+    if not given["scheduler"] and (given["jobs"] or 1) == 1:
+        yield measure_all
+        return
+    from functools import partial
+
+    from rnninspect.cli.fleet import engine_of
+    from rnninspect.split import measure_over
+
+    with engine_of(given) as engine:
+        yield partial(measure_over, engine)
+
+
+def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure_all) -> Report:
+    """The report of one dump, read and judged as the options say, and measured by `measurer`."""
     from rnninspect import api, cases, conventions
-    from rnninspect.case import Tolerance
 
     said = inputs.statement(given)
     named = given["outputs"] is not None and dump is None
@@ -89,15 +108,14 @@ def judged(dump: str | None, given: dict[str, Any]) -> Report:
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
         layer = layers.layer_file(given, said, likely)
         said = layer.statement(said, conventions.get(likely[0]))
-    case = cases.read_case(
-        read.arrays, said, convention, stated=stated, tolerance=Tolerance(given["rtol"], given["atol"])
-    )
+    tolerance = Tolerance(given["rtol"], given["atol"])
+    case = cases.read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer)
     if layer is not None:
         case = replace(case, weights=layer.weights)
     if given["previous"]:
         case = layers.with_previous(case, given["previous"], said, given["quiet"])
     if given["against"]:
-        case = inputs.with_other(case, given["against"], said, stated)
+        case = inputs.with_other(case, given["against"], said, stated, measurer)
     inputs.note_reading(case, convention, given["quiet"])
     inputs.note_idle(case, given, given["quiet"])
     return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

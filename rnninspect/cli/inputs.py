@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnninspect import api, cases, renderers, samples
-from rnninspect.case import Case
+from rnninspect.case import Case, Measurer, measure_all
 from rnninspect.conventions.base import OPTION_ROLES, Role, Slot, Statement
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
@@ -223,12 +223,15 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
         note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)
 
 
-def with_other(case: Case, source: str, said: Statement, stated: Mapping[Role, Slot]) -> Case:
+def with_other(
+    case: Case, source: str, said: Statement, stated: Mapping[Role, Slot], measurer: Measurer = measure_all
+) -> Case:
     """The case with a second dump, read as the first was; members that were named are looked up there too."""
     from rnninspect.handed import beside
 
     with about("--against", source):
         arrays = read_arrays(source).arrays
         named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-        other = cases.read_case(arrays, said, case.convention.name, stated=named, tolerance=case.tolerance)
+        convention, tolerance = case.convention.name, case.tolerance
+        other = cases.read_case(arrays, said, convention, stated=named, tolerance=tolerance, measurer=measurer)
     return beside(case, other, f"--against {source}")

@@ -122,9 +122,9 @@ output_options = _stack(
 
 # Many dumps at once.
 fleet_options = _stack(
-    click.option("--jobs", type=Count(1), metavar="N", help="Judge N dumps at a time, each in a process of its own."),
+    click.option("--jobs", type=Count(1), metavar="N", help="Work in N processes: a dump each, or rows of one."),
     click.option(
-        "--scheduler", type=TEXT, metavar="ADDRESS|local", help="Send them to a Dask cluster (extra `cluster`)."
+        "--scheduler", type=TEXT, metavar="ADDRESS|local", help="Send the work to a Dask cluster (extra `cluster`)."
     ),
     click.option("--recursive", is_flag=True, help="Of a folder, everything below it."),
     click.option("--resume", is_flag=True, help="Go on with the results file of -o: skip the dumps judged already."),
