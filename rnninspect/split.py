@@ -7,7 +7,7 @@ to the last bit. What travels is where the rows lie in the file; the numbers the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -53,7 +53,7 @@ class Found:
 class Merged(TrackFacts):
     """Facts whose nearest steps came with them: nobody reads the outputs again."""
 
-    known: Nearest
+    known: Nearest = field(kw_only=True)
 
     @cached_property
     def closest(self) -> Nearest:

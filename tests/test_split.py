@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pickle
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import rnninspect
+from commandline import SAMPLES, rnninspect
 from test_bad_input import check_refused
 
 from rnninspect import split
@@ -154,9 +155,9 @@ def test_a_small_dump_is_measured_here(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def slowly(folder: str, task: Callable[[Any], Any], item: Any) -> Any:
-    """Leaves word of who works on it, and takes its time."""
-    Path(folder, f"by-{os.getpid()}").touch()
-    time.sleep(0.2)
+    """Leaves word of who begins, and when, and takes its time."""
+    Path(folder, f"{os.getpid()}-{time.time_ns()}.begun").touch()
+    time.sleep(0.15)
     return task(item)
 
 
@@ -168,22 +169,41 @@ class Struck(Cluster):
     def outcomes(self, task: Any, items: Sequence[Any]) -> Iterator[Any]:
         for n, outcome in enumerate(super().outcomes(functools.partial(slowly, self.folder, task), items)):
             if n == 0:
-                os.kill(int(next(Path(self.folder).glob("by-*")).name.removeprefix("by-")), signal.SIGKILL)
+                os.kill(int(next(Path(self.folder).glob("*.begun")).name.partition("-")[0]), signal.SIGKILL)
             yield outcome
 
 
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Lets a cluster lose a worker in mid-run; how many tasks were begun, those that died among them."""
+    monkeypatch.setattr(Struck, "folder", str(tmp_path))
+    monkeypatch.setattr(fleet, "Cluster", Struck)
+    return lambda: len(list(tmp_path.glob("*.begun")))
+
+
 def test_a_worker_that_is_killed_changes_nothing(
-    cluster: str, tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
+    cluster: str, begun: Callable[[], int], tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of two workers is killed in mid-run, with rows of the dump under way: the report is the same."""
+    """One of two workers is killed in mid-run, with rows of the dump under way, which are measured again: the report
+    is the same."""
     given = ["compare", *forward(tmp_path), "--format", "json"]
     alone = rnninspect(*given)
     monkeypatch.setattr(split, "PART_BYTES", 250)
-    monkeypatch.setattr(Struck, "folder", str(tmp_path))
-    monkeypatch.setattr(fleet, "Cluster", Struck)
     assert rnninspect(*given, "--scheduler", cluster) == alone
     assert max(pieces) == ROWS
-    assert len(list(tmp_path.glob("by-*"))) >= 2
+    assert begun() > sum(pieces)
+
+
+def test_many_remote_dumps_survive_a_killed_worker(cluster: str, begun: Callable[[], int], tmp_path: Path) -> None:
+    """URLs travel to the workers, of which one is killed in mid-run: the results file is the one that a single process
+    writes, no record lost or doubled."""
+    for n in range(8):
+        shutil.copy(SAMPLES / "published.npz", tmp_path / f"{n}.npz")
+    given = ["compare", f"file://{tmp_path}/*.npz", "--format", "ndjson", "-q", "-o"]
+    assert rnninspect(*given, tmp_path / "alone").code == 0
+    assert rnninspect(*given, tmp_path / "together", "--scheduler", cluster).code == 0
+    assert (tmp_path / "together").read_bytes() == (tmp_path / "alone").read_bytes()
+    assert begun() > 8
 
 
 def fatal(task: Callable[[Part], Any], part: Part) -> Any:
