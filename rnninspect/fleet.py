@@ -7,7 +7,9 @@ by others, and an item that ends every worker it meets is given back as `Lost`.
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,7 +18,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from logging import CRITICAL
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
 
 from rnninspect.errors import UserError
@@ -110,7 +112,7 @@ class _pool:
 
     def __init__(self, jobs: int) -> None:
         # Spawned, not forked: a fork of a process whose libraries have threads may hang.
-        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_follow)
 
     def __enter__(self) -> ProcessPoolExecutor:
         return self.pool
@@ -122,9 +124,17 @@ class _pool:
             worker.terminate()
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the process that waits; it ends the others."""
+def _follow() -> None:
+    """Ctrl-C is for the process that waits, which ends the others; and where it was killed itself, they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody is left to hear of what is under way
 
 
 class Cluster:

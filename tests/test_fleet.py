@@ -253,7 +253,9 @@ def test_resuming_judges_only_what_is_new_or_changed(dumps: Path, monkeypatch: p
 
 
 def test_killed_in_mid_run_and_taken_up_again(dumps: Path) -> None:
-    """kill -9 while results are being written: after resuming, every dump has exactly one block, and none is torn."""
+    """kill -9 while results are being written: the workers end too; after resuming, every dump has exactly one block,
+    and none is torn."""
+    psutil = pytest.importorskip("psutil")
     for i in range(60):
         shutil.copy(CLEAN, dumps / f"many{i:02}.npz")
     command = [sys.executable, "-m", "rnninspect", "compare", "many*.npz", *RESUME[4:], "--jobs", "2"]
@@ -263,7 +265,10 @@ def test_killed_in_mid_run_and_taken_up_again(dumps: Path) -> None:
         while not results.exists() or results.stat().st_size < 20_000:
             assert run.poll() is None
             time.sleep(0.002)
+        workers = psutil.Process(run.pid).children(recursive=True)
         run.kill()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
     torn = results.stat().st_size
     assert call([*command[3:]]) == 0
     counted = Counter(paths(results.read_text()))
