@@ -21,12 +21,14 @@ from logging import CRITICAL
 from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
 
+from rnninspect._version import __version__
 from rnninspect.errors import UserError
 from rnninspect.formats.base import need
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, perhaps)"
 SECONDS = 10  # to wait for a scheduler to answer
+PATIENCE = 60  # seconds to wait for a first worker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -156,16 +158,36 @@ class Cluster:
 
     @cached_property
     def client(self) -> Any:
-        """The connection to the scheduler; UserError where none answers."""
+        """The connection to the scheduler; UserError where none answers, or where its workers cannot do this work."""
         dask = need("distributed", "--scheduler", "cluster")
         where: Any = self.address
         if where == "local":
             workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
             where = self.stack.enter_context(dask.LocalCluster(**workers, silence_logs=CRITICAL))
         try:
-            return self.stack.enter_context(dask.Client(where, timeout=SECONDS))
+            client = self.stack.enter_context(dask.Client(where, timeout=SECONDS))
         except (OSError, ValueError) as error:
             raise UserError(f"--scheduler {self.address}: no scheduler answers there ({error})") from None
+        self._meet(dask, client)
+        return client
+
+    def _meet(self, dask: Any, client: Any) -> None:
+        """A first task, for which a cluster that grows by need gets its first worker: is there one, of this version?"""
+        first = client.submit(_version, pure=False)
+        try:
+            dask.wait([first], timeout=PATIENCE)
+        except TimeoutError:
+            if not client.nthreads():  # else they are busy with other work
+                raise UserError(f"--scheduler {self.address}: no worker has joined it in {PATIENCE} s") from None
+        try:
+            found = first.result()
+        except Exception:  # whatever a scheduler or a worker without this package makes of it
+            found = "none"
+        if found != __version__:
+            raise UserError(
+                f"--scheduler {self.address}: its machines need rnninspect {__version__}, and have {found}; install it "
+                "for the scheduler and for every worker"
+            )
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
         client = self.client
@@ -175,6 +197,10 @@ class Cluster:
             return _OnCluster(item, client.submit(task, item, pure=False))
 
         yield from _in_order(submit, task, deque(items), deque(), AHEAD * threads)
+
+
+def _version() -> str:
+    return __version__
 
 
 @dataclass(frozen=True)

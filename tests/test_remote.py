@@ -52,8 +52,15 @@ def put(memory: Any, name: str, file: Path) -> str:
     return f"memory://{name}"
 
 
-def test_every_format_is_read_as_from_a_file(memory: Any, tmp_path: Path) -> None:
-    """Each format gives the arrays, attributes and notes that its file here gives, and what a file maps is mapped."""
+@pytest.mark.parametrize("open_files", [places.OPEN_FILES, "/nowhere"])
+def test_every_format_is_read_as_from_a_file(
+    open_files: str, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each format gives the arrays, attributes and notes that its file here gives, and what a file maps is mapped; of
+    a copy without a name, and of one with a name, which is gone afterwards."""
+    monkeypatch.setattr(places, "OPEN_FILES", open_files)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
     files = [RECORDED / f"keras-file-bilstm{suffix}" for suffix in (".h5", ".keras")]
     files += [RECORDED / "flax-file-lstm.msgpack", SAMPLES / "ragged.json", saved(graph([lstm()]), tmp_path)]
     arrays = {"outputs": np.arange(24.0).reshape(2, 3, 4), "h": np.ones((2, 4), np.float32)}
@@ -69,6 +76,7 @@ def test_every_format_is_read_as_from_a_file(memory: Any, tmp_path: Path) -> Non
         for name, array in here.arrays.items():
             np.testing.assert_array_equal(there.arrays[name], array, strict=True)
             assert (places.map_of(there.arrays[name]) is None) == (places.map_of(array) is None)
+    assert not list((tmp_path / "copies").iterdir())
 
 
 def test_a_remote_dump_never_lies_in_memory(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +149,25 @@ def test_urls_of_a_files_folder_keep_their_form(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "published.npz", tmp_path / "a#1.npz")
     assert places.files_at(f"file://{tmp_path}/*", (), False) == [f"file://{tmp_path}/a#1.npz"]
     assert rnninspect("compare", f"file://{tmp_path}/*", "-q").code == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "name", "shown"),
+    [
+        ("s3://b/runs/*.npz", "b/runs/*.npz", "b/runs/a.npz", "s3://b/runs/a.npz"),
+        ("hdfs://host:1/runs/", "/runs", "/runs/a.npz", "hdfs://host:1/runs/a.npz"),
+        ("https://x/runs/", "https://x/runs/", "https://x/runs/a.npz", "https://x/runs/a.npz"),
+        ("abfs://runs@account/*", "runs/*", "runs/a.npz", "abfs://runs/a.npz"),
+    ],
+)
+def test_files_are_called_as_their_service_calls_them(url: str, path: str, name: str, shown: str) -> None:
+    """What stands before the path in the URL (bucket, host) stays before the names of its files."""
+
+    class Service:
+        def unstrip_protocol(self, name: str) -> str:
+            return f"{url.partition('://')[0]}://{name}"
+
+    assert places._as_named(url, Service(), path, name) == shown
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(runs: Any) -> None:

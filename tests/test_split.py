@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import pickle
 import shutil
@@ -154,35 +155,68 @@ def test_a_small_dump_is_measured_here(tmp_path: Path, monkeypatch: pytest.Monke
     check_refused(rnninspect(*given, "-q", "--scheduler", "tcp://127.0.0.1:9"), "no scheduler answers")
 
 
-def slowly(folder: str, task: Callable[[Any], Any], item: Any) -> Any:
-    """Leaves word of who begins, and when, and takes its time."""
-    Path(folder, f"{os.getpid()}-{time.time_ns()}.begun").touch()
-    time.sleep(0.15)
+class Unknown:
+    """Stands for a task of a package that is not installed where it arrives."""
+
+    def __call__(self) -> str:
+        return "here"
+
+    def __reduce__(self) -> Any:
+        return importlib.import_module, ("no_such_package",)
+
+
+def test_a_cluster_that_cannot_do_the_work_is_said(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version on the workers, or none, or no workers at all: one line, and neither a traceback nor waiting."""
+    import distributed
+
+    def refused(address: str, what: str) -> None:
+        with Cluster(address, 1) as engine, pytest.raises(UserError, match=what):
+            next(iter(engine.outcomes(str, [1])))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rnninspect.fleet.__version__", "99.0")
+        refused(cluster, r"need rnninspect 99\.0, and have \d")
+        patch.setattr("rnninspect.fleet._version", Unknown())
+        refused(cluster, r"and have none; install it")
+    monkeypatch.setattr("rnninspect.fleet.PATIENCE", 1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=CRITICAL) as empty:
+        refused(empty.scheduler_address, "no worker has joined it in 1 s")
+
+
+def waiting(mark: Path, victim: str, task: Callable[[Any], Any], item: Any) -> Any:
+    """The victim, when it is met first, says who works on it and waits for what comes."""
+    if str(item) == victim and not mark.exists():
+        mark.write_text(f"{os.getpid()}\n")
+        time.sleep(60)
     return task(item)
 
 
 class Struck(Cluster):
-    """A cluster whose first worker at hand is killed once the first outcome has come."""
+    """A cluster of which the worker that has the second item is killed while it works on it."""
 
-    folder = ""
+    mark = Path()
 
     def outcomes(self, task: Any, items: Sequence[Any]) -> Iterator[Any]:
-        for n, outcome in enumerate(super().outcomes(functools.partial(slowly, self.folder, task), items)):
+        for n, outcome in enumerate(
+            super().outcomes(functools.partial(waiting, self.mark, str(items[1]), task), items)
+        ):
             if n == 0:
-                os.kill(int(next(Path(self.folder).glob("*.begun")).name.partition("-")[0]), signal.SIGKILL)
+                while not (self.mark.exists() and self.mark.read_text().endswith("\n")):
+                    time.sleep(0.01)
+                os.kill(int(self.mark.read_text()), signal.SIGKILL)
             yield outcome
 
 
 @pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Lets a cluster lose a worker in mid-run; how many tasks were begun, those that died among them."""
-    monkeypatch.setattr(Struck, "folder", str(tmp_path))
+def struck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lets the cluster that the command line meets lose a worker in mid-run; the file that is there when it has."""
+    monkeypatch.setattr(Struck, "mark", tmp_path / "mark")
     monkeypatch.setattr(fleet, "Cluster", Struck)
-    return lambda: len(list(tmp_path.glob("*.begun")))
+    return Struck.mark
 
 
 def test_a_worker_that_is_killed_changes_nothing(
-    cluster: str, begun: Callable[[], int], tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
+    cluster: str, struck: Path, tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two workers is killed in mid-run, with rows of the dump under way, which are measured again: the report
     is the same."""
@@ -191,10 +225,10 @@ def test_a_worker_that_is_killed_changes_nothing(
     monkeypatch.setattr(split, "PART_BYTES", 250)
     assert rnninspect(*given, "--scheduler", cluster) == alone
     assert max(pieces) == ROWS
-    assert begun() > sum(pieces)
+    assert struck.exists()
 
 
-def test_many_remote_dumps_survive_a_killed_worker(cluster: str, begun: Callable[[], int], tmp_path: Path) -> None:
+def test_many_remote_dumps_survive_a_killed_worker(cluster: str, struck: Path, tmp_path: Path) -> None:
     """URLs travel to the workers, of which one is killed in mid-run: the results file is the one that a single process
     writes, no record lost or doubled."""
     for n in range(8):
@@ -203,7 +237,7 @@ def test_many_remote_dumps_survive_a_killed_worker(cluster: str, begun: Callable
     assert rnninspect(*given, tmp_path / "alone").code == 0
     assert rnninspect(*given, tmp_path / "together", "--scheduler", cluster).code == 0
     assert (tmp_path / "together").read_bytes() == (tmp_path / "alone").read_bytes()
-    assert begun() > 8
+    assert struck.exists()
 
 
 def fatal(task: Callable[[Part], Any], part: Part) -> Any:
