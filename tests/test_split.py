@@ -23,7 +23,7 @@ from rnninspect import split
 from rnninspect.cli import fleet
 from rnninspect.errors import UserError
 from rnninspect.fleet import Cluster, Lost, Processes
-from rnninspect.formats import bfloat16, places, read_arrays, write_arrays
+from rnninspect.formats import bfloat16, npz, places, read_arrays, write_arrays
 from rnninspect.mapped import Described, described
 from rnninspect.split import Part
 from rnninspect.trace import Array
@@ -83,6 +83,12 @@ def reversed_time(folder: Path) -> list[str]:
 
 
 DUMPS = [forward, time_major, both_directions, reversed_time]
+
+
+@pytest.fixture(autouse=True)
+def all_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even small members are mapped, as those that are worth splitting are."""
+    monkeypatch.setattr(npz, "SMALL", 0)
 
 
 @pytest.fixture(scope="module")
