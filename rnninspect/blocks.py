@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
     for rows, steps in _cut(outputs):
         yield rows, steps
         _release_tile(outputs, rows, steps)
+        count_read(outputs[rows, steps].nbytes)
 
 
 def each_tile(outputs: Array, look: Callable[[slice, slice], None]) -> None:
@@ -40,19 +42,39 @@ def each_tile(outputs: Array, look: Callable[[slice, slice], None]) -> None:
     """
     cut = list(_cut(outputs))
 
-    def one(tile: tuple[slice, slice]) -> None:
+    def one(tile: tuple[slice, slice]) -> int:
         look(*tile)
         _release_tile(outputs, *tile)
+        return outputs[tile].nbytes
 
     if len(cut) == 1 or not THREADS > 1:
         for tile in cut:
-            one(tile)
+            count_read(one(tile))
         return
     from concurrent.futures import ThreadPoolExecutor  # small dumps start without it
 
     with ThreadPoolExecutor(min(THREADS, len(cut))) as pool:
-        for _ in pool.map(one, cut):  # an error in one of them is raised here
-            pass
+        for size in pool.map(one, cut):  # an error in one of them is raised here
+            count_read(size)
+
+
+_watchers: list[Callable[[int], None]] = []
+
+
+@contextmanager
+def watched(watcher: Callable[[int], None]) -> Iterator[None]:
+    """Within the block, `watcher` is told of every tile that was read: how many bytes it held."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def count_read(size: int) -> None:
+    """Tells those who watch of so many bytes that were read."""
+    for watcher in _watchers:
+        watcher(size)
 
 
 def _cut(outputs: Array) -> Iterator[tuple[slice, slice]]:

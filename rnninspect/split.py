@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.blocks import count_read
 from rnninspect.case import Tolerance, measure_all
 from rnninspect.errors import UserError
 from rnninspect.facts import TrackFacts, measure
@@ -115,6 +116,7 @@ def _founds(parts: Sequence[Part], outcomes: Iterator[Found | Lost | None]) -> l
     for outcome in islice(outcomes, len(parts)):
         if isinstance(outcome, Lost):
             raise UserError(f"{outcome.item}: {outcome.reason}")
+        count_read(parts[len(found)].outputs.size)
         if outcome is not None:
             found.append(outcome)
     return found

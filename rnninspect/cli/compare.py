@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect.case import Measurer, Tolerance, measure_all
-from rnninspect.cli import inputs, layers, options, output
+from rnninspect.cli import inputs, layers, options, output, progress
 from rnninspect.formats.places import is_remote, names_several
 
 if TYPE_CHECKING:
@@ -109,13 +109,15 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
         layer = layers.layer_file(given, said, likely)
         said = layer.statement(said, conventions.get(likely[0]))
     tolerance = Tolerance(given["rtol"], given["atol"])
-    case = cases.read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer)
-    if layer is not None:
-        case = replace(case, weights=layer.weights)
-    if given["previous"]:
-        case = layers.with_previous(case, given["previous"], said, given["quiet"])
-    if given["against"]:
-        case = inputs.with_other(case, given["against"], said, stated, measurer)
-    inputs.note_reading(case, convention, given["quiet"])
-    inputs.note_idle(case, given, given["quiet"])
-    return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
+    arrays = [*read.arrays.values(), *(slot.array for slot in stated.values())]
+    with progress.over_bytes(arrays, given["quiet"]):
+        case = cases.read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer)
+        if layer is not None:
+            case = replace(case, weights=layer.weights)
+        if given["previous"]:
+            case = layers.with_previous(case, given["previous"], said, given["quiet"])
+        if given["against"]:
+            case = inputs.with_other(case, given["against"], said, stated, measurer)
+        inputs.note_reading(case, convention, given["quiet"])
+        inputs.note_idle(case, given, given["quiet"])
+        return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import glob
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import click
 
+from rnninspect.cli import progress
 from rnninspect.cli.output import note, printable
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.fleet import Cluster, Engine, Lost, Processes
 from rnninspect.formats import places
-from rnninspect.report import SEVERITIES
 from rnninspect.reports import JOINED, Report
 from rnninspect.results import Outcome, Tally, error_line, stamp, taken_up
 
@@ -37,7 +36,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     with (
         engine_of(options) as engine,
         _target(options) as write,
-        _progress(len(paths), len(done), options["quiet"]) as advance,
+        progress.over_dumps(len(paths), len(done), options["quiet"]) as advance,
     ):
         task = functools.partial(judge_one, judge, {**options, "quiet": True})
         for found in engine.outcomes(task, left):
@@ -195,35 +194,3 @@ def _show_tally(tally: Tally, options: dict[str, Any]) -> None:
         return
     for line in lines:
         note(line, options["quiet"])
-
-
-@contextmanager
-def _progress(total: int, done: int, quiet: bool) -> Iterator[Callable[[Tally], None]]:
-    """A bar on stderr with rate, time left and findings so far, where stderr is a terminal; it leaves no trace."""
-    if quiet or total - done < 2 or not sys.stderr.isatty():
-        yield lambda tally: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[found]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        shown = bar.add_task("", total=total, completed=done, rate="", found="")
-
-        def advance(tally: Tally) -> None:
-            task = bar.tasks[0]
-            rate = (tally.dumps - done) / max(task.elapsed or 0.0, 1e-3)
-            found = ", ".join(
-                f"{n} with {severity}s"
-                for severity in SEVERITIES
-                if (n := sum(count for _, own, count in tally.by_rule() if own == severity))
-            )
-            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", found=found)
-
-        yield advance
