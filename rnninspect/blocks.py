@@ -80,7 +80,8 @@ def count_read(size: int) -> None:
 def _cut(outputs: Array) -> Iterator[tuple[slice, slice]]:
     """The tiles of `[B, T, H]`: rows x steps that lie together and have room in TILE_BYTES."""
     rows, steps, units = outputs.shape
-    room = max(1, TILE_BYTES // max(1, units * outputs.itemsize))  # in steps of one row
+    apart = [abs(stride) for stride, n in zip(outputs.strides[:2], outputs.shape[:2], strict=True) if n > 1]
+    room = max(1, TILE_BYTES // max(1, units * outputs.itemsize, min(apart, default=0)))  # in steps of one row
     if _is_time_major(outputs):  # the rows of a step lie together
         height = min(steps, max(STEPS, room // max(1, rows)))
         width = min(rows, max(1, room // height))

@@ -7,7 +7,7 @@ import numpy as np
 from rnninspect.blocks import each_tile, release
 from rnninspect.trace import Array, Bools, Ints
 
-MAPPED_AROUND, MAPPED_AT_ONCE = 2 << 20, 32 << 20  # bytes that a place may map around it, and all that may be mapped
+MAPPED_AROUND, STRETCHES = 2 << 20, 16  # bytes that reading a place may map around it, and how many such at once
 HEAD = 8  # units of which one is looked at first: most steps differ there, and the rest of them need not be read
 
 
@@ -24,12 +24,15 @@ def same(a: Array, b: Array) -> Bools:
 
 
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
-    """`[N, H]`: `outputs[rows[n], steps[n]]`, pages let go on the way."""
+    """`[N, H]`: `outputs[rows[n], steps[n]]`, in the order of memory, pages let go on the way."""
     found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
-    apart = min(MAPPED_AROUND, max(1, *map(abs, outputs.strides[:2])))
-    for part in parts(rows.size, max(apart, outputs.shape[2]), MAPPED_AT_ONCE):
+    stretch = (rows * outputs.strides[0] + steps * outputs.strides[1]) // MAPPED_AROUND
+    order = np.argsort(stretch, kind="stable")
+    new = np.diff(stretch[order], prepend=stretch[order[:1]]) != 0
+    for part in np.split(order, np.flatnonzero(np.diff(np.cumsum(new) // STRETCHES)) + 1):
         found[part] = outputs[rows[part], steps[part]]
-        release(outputs[rows[part].min() : rows[part].max() + 1])
+        if part.size:
+            release(outputs[rows[part].min() : rows[part].max() + 1])
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
-from rnninspect.matching import same
+from rnninspect.matching import parts, same
 from rnninspect.report import PaddingClass
 from rnninspect.scan import Scan
 from rnninspect.trace import Array, Bools
@@ -21,6 +23,14 @@ def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingCla
     >>> padding_classes(o, real, scan(o, o[:, 1]))
     ('repeat',)
     """
+    found: list[PaddingClass] = []
+    for rows in parts(*real.shape):
+        own = Scan(*(getattr(seen, f.name)[rows] for f in fields(Scan)))
+        found += _classes(outputs[rows], real[rows], own)
+    return tuple(found)
+
+
+def _classes(outputs: Array, real: Bools, seen: Scan) -> list[PaddingClass]:
     padded = ~real
     leading = ~np.logical_or.accumulate(real, axis=1)
     repeats = seen.repeats.copy()
@@ -34,7 +44,7 @@ def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingCla
     }
     classes = np.select(list(rules.values()), range(len(rules)), len(rules))
     names: list[PaddingClass] = [*rules, "computed"]
-    return tuple(names[i] for i in classes.tolist())
+    return [names[i] for i in classes.tolist()]
 
 
 def _constant(outputs: Array, padded: Bools, repeats: Bools) -> Bools:

@@ -100,6 +100,8 @@ def _holes(facts: TrackFacts) -> Bools:
     shift = -1 if backward else 1
     rows = ((facts.ends >= 3) & ~facts.uniform)[:, None]
     repeats = np.roll(facts.repeats, -1, 1) if backward else facts.repeats
+    if not any(np.any(mask[p] & (repeats[p] | zero[p])) for p in parts(*mask.shape)):
+        return np.broadcast_to(np.False_, mask.shape)  # as in most dumps, which may be large
     held = _varied(facts, repeats & mask & ~zero & rows)
     zeroed = zero & mask & rows
     if zeroed.any() and not _has_single_zeros(facts):
