@@ -7,8 +7,8 @@ once, at the speed of memory, whatever the padding holds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -89,9 +89,7 @@ def _zeros(head: _Head) -> Bools:
     """`[b, t]`: whether each step is all zero."""
     blank: Bools = head[0] == 0
     if _has_lines(head.tile):
-        for b in np.flatnonzero(blank.any(1)):
-            _settle_row(head.tile[b], blank[b])
-        return blank
+        return _zeros_by_row(head.tile, blank)
     for unit in range(1, head.units):
         if not blank.any():
             return blank
@@ -101,17 +99,24 @@ def _zeros(head: _Head) -> Bools:
     return blank
 
 
-def _settle_row(row: Array, blank: Bools) -> None:
-    """Settles `blank` `[t]` in place, for one row `[t, H]` that lies together: mostly one run of zeros at its end."""
-    edges = np.flatnonzero(blank[1:] != blank[:-1]) + 1
-    starts = ([0] if blank[0] else []) + edges[bool(blank[0]) :: 2].tolist()
-    stops = edges[1 - bool(blank[0]) :: 2].tolist() + ([blank.size] if blank[-1] else [])
-    if FEW * len(starts) > blank.size:
-        _settle_zeros(row, blank)
-        return
-    for start, stop in zip(starts, stops, strict=True):
-        if not _is_zero(row[start:stop].reshape(-1)):
-            _settle_zeros(row[start:stop], blank[start:stop])
+def _zeros_by_row(tile: Array, blank: Bools) -> Bools:
+    """`[b, t]`: those of `blank` that are zero in all units. Each row lies together, so its end is read at once."""
+    ends = _ends(blank)
+    inner = blank & (np.arange(blank.shape[1]) < ends[:, None])
+    blank = blank & ~inner
+    for b, end in enumerate(ends.tolist()):
+        if end < blank.shape[1] and not _is_zero(tile[b, end:].reshape(-1)):
+            _settle_zeros(tile[b, end:], blank[b, end:])
+    if inner.any():
+        _settle_zeros(tile, inner)
+        blank |= inner
+    return blank
+
+
+def _ends(blank: Bools) -> Ints:
+    """`[b]`: where the last run of True in each row of `[b, t]` begins; t where the row does not end in one."""
+    ends = blank.shape[1] - np.argmin(blank[:, ::-1], axis=1)
+    return np.where(blank.all(1), 0, ends)
 
 
 def _settle_zeros(values: Array, blank: Bools) -> None:
@@ -197,38 +202,39 @@ def _finite_but_for(tile: Array, blank: Bools) -> bool:
 
     `blank` `[b, t]`: steps that are all zero.
     """
-    if not _has_lines(tile):
-        return all_finite(tile)
-    ends: Ints = blank.shape[1] - np.argmin(blank[:, ::-1], axis=1)  # the last step that is not zero, and one
-    ends[blank.all(1)] = 0
-    if 4 * ends.sum() > 3 * blank.size:
-        return all_finite(tile)
-    return all(all_finite(row[:end]) for row, end in zip(tile, ends.tolist(), strict=True))
+    ends = _ends(blank)
+    if not _has_lines(tile) or 4 * ends.sum() > 3 * blank.size:
+        return _all_finite([tile])
+    return _all_finite([row[:end] for row, end in zip(tile, ends.tolist(), strict=True)])
 
 
-def all_finite(tile: Array) -> bool:
-    """Whether no number is NaN or infinite. A sum of squares tells most tiles; only the others are looked at."""
-    if tile.dtype.kind != "f":
+def _all_finite(values: list[Array]) -> bool:
+    """Whether no number is NaN or infinite. The sum of all squares mostly tells; only if not, they are looked at."""
+    if values[0].dtype.kind != "f":
         return True
-    if tile.dtype == np.float16:
-        return bool((tile.view(np.uint16) & 0x7C00).max(initial=0) < 0x7C00)
+    if values[0].dtype == np.float16:
+        return all((part.view(np.uint16) & 0x7C00).max(initial=0) < 0x7C00 for part in values)
     with np.errstate(over="ignore", invalid="ignore"):
-        if tile.flags.c_contiguous or np.moveaxis(tile, -2, 0).flags.c_contiguous:
-            flat = tile.ravel(order="K")
-            whole = flat.size // LANE * LANE
-            total = _squares(flat[:whole].reshape(-1, LANE)) + _squares(flat[None, whole:])
-        elif tile.ndim == 3 and tile[:, 0].flags.c_contiguous and tile[:, 0].nbytes >= LINE_BYTES:
-            return all(all_finite(step) for step in np.moveaxis(tile, 1, 0))  # a part of a time-major run
-        else:
-            total = _squares(tile)
-    return bool(np.isfinite(total)) or _is_finite(tile)
+        total = sum(_squares(part) for part in values)
+    return math.isfinite(total) or all(_is_finite(part) for part in values)
 
 
-def _squares(values: Array) -> Any:
-    """The sum of the squares of `[…, n]`."""
+def _squares(values: Array) -> float:
+    """The sum of the squares of `[…, t, H]`, in whatever order they lie."""
+    if values.flags.c_contiguous or np.moveaxis(values, -2, 0).flags.c_contiguous:
+        flat = values.ravel(order="K")
+        lanes = flat.size // LANE * LANE
+        rest = flat[lanes:]
+        return _dot(flat[:lanes].reshape(-1, LANE)) + float(np.dot(rest, rest))
+    if values.ndim == 3 and values[:, 0].nbytes >= LINE_BYTES and values[:, 0].flags.c_contiguous:
+        return sum(_squares(step) for step in np.moveaxis(values, 1, 0))  # a part of a time-major run
+    return _dot(values)
+
+
+def _dot(values: Array) -> float:
     if hasattr(np, "vecdot"):
-        return np.vecdot(values, values).sum()
-    return np.einsum("...n,...n->...", values, values).sum()  # numpy 1
+        return float(np.vecdot(values, values).sum())
+    return float(np.einsum("...n,...n->...", values, values).sum())  # numpy 1
 
 
 def _has_lines(tile: Array) -> bool:
