@@ -116,12 +116,16 @@ class _Where:
     device: torch.device
 
     def tensor(self, array: Array) -> Tensor:
-        """The array as a tensor; it shares memory where it can, and is never written to."""
-        native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        """The array as a tensor; it shares memory, strides and all, where it can, and is never written to."""
+        native = np.asarray(array, dtype=array.dtype.newbyteorder("="))
+        if any(stride < 0 or stride % native.itemsize for stride in native.strides):
+            native = np.ascontiguousarray(native)
         if native.dtype.kind == "f" and native.dtype.itemsize > 8:
             native = native.astype(np.float64)
         if native.dtype.kind in "bu":
             native = native.astype(np.int64 if native.dtype.itemsize < 8 else np.float64)
+        if native.flags.writeable:
+            return torch.from_numpy(native).to(self.device, self.dtype)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not writable.*")  # files are mapped read-only
             return torch.from_numpy(native).to(self.device, self.dtype)
@@ -188,7 +192,8 @@ def _read(
         ends = np.where((counts == 0) & (policy.zero_length == "wrap"), total, counts)
     real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
     count, past = real.index.size, beyond.index.size
-    out = x.new_zeros(count + past + 1, weights.units)
+    out = x.new_empty(count + past + 1, weights.units)
+    out[-1] = 0
     reader = make_reader(spec, weights, where.tensor, where.device)
     x = x.reshape(batch * steps, features)
     h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from rnninspect.cells import Make
 from rnninspect.reading import Pack
-from rnninspect.trace import Array
 from rnninspect.weights import CellSpec, LayerWeights
 
 # A rectangle is closed when it would compute more padding than this, in rows x steps: what one more call costs in
@@ -59,9 +58,9 @@ class FusedCell:
         if spec.cell == "lstm":
             bias[1] += spec.forget_bias
         given = weights.recurrent_bias
-        self.kernel = make(_stacked(weights.input_kernel))
+        self.kernel = _stacked(make(weights.input_kernel))
         self.others = [
-            make(_stacked(weights.recurrent_kernel)),
+            _stacked(make(weights.recurrent_kernel)),
             bias.flatten(),
             torch.zeros_like(bias).flatten() if given is None else make(given).flatten(),
         ]
@@ -77,10 +76,10 @@ class FusedCell:
         if c is None or self.projected or not _has_onednn(x):
             return self.packed(x, pack, h, c, out)
         after = self.chunked(x, pack, h, c, out)
-        last = torch.from_numpy(pack.last)
-        if not out.index_select(0, last).isfinite().all():
-            return self.packed(x, pack, h, c, out)  # 0 * NaN is NaN: a closed gate does not keep NaN out of c
-        return after
+        together = pack.sizes[0] == pack.sizes[-1]  # rows that end together have no padding
+        if together or out.index_select(0, torch.from_numpy(pack.last)).isfinite().all():
+            return after
+        return self.packed(x, pack, h, c, out)  # 0 * NaN is NaN: a closed gate does not keep NaN out of c
 
     def packed(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
         """torch's kernel for packed sequences."""
@@ -148,9 +147,9 @@ def rectangles(sizes: list[int], worth: int) -> list[tuple[int, int]]:
     return list(pairwise([*starts, len(sizes)]))
 
 
-def _stacked(kernel: Array) -> Array:
-    """`[G, F, H]` -> `[G*H, F]`; in numpy, which transposes small matrices twice as fast."""
-    return np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(-1, kernel.shape[1])
+def _stacked(kernel: Tensor) -> Tensor:
+    """`[G, F, H]` -> `[G*H, F]`: no copy where the gates were read from rows, as torch, ONNX and others keep them."""
+    return kernel.transpose(1, 2).reshape(-1, kernel.shape[1])
 
 
 def _has_onednn(x: Tensor) -> bool:

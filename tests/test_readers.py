@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import random_layer, run_masked
 
-from rnninspect import fused, loop
+from rnninspect import engine, fused, loop
 from rnninspect.cells import make_cell
+from rnninspect.conventions.gates import split_rows
 from rnninspect.fused import FusedCell, kernel_name, rectangles
 from rnninspect.loop import LoopReader, make_reader
 from rnninspect.reading import Pack, pack, ranks_of, read_order
@@ -95,6 +97,17 @@ def test_padding_leaves_c_as_it_is(units: int) -> None:
             patch.setattr(fused, "WORTH_A_CALL", 0)
             _, cut = read(kernel, "chunked", w, inputs, both, "lstm")
         assert through[1].tobytes() == cut[1].tobytes()
+
+
+def test_gates_read_from_rows_are_stacked_without_a_copy() -> None:
+    """Kernels read from `[G*H, F]` go back to it as they lie, through the engine's own way of making tensors."""
+    rows = np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32)
+    kernel = split_rows(rows, "ifgo", "lstm", "weight_ih_l0")
+    spec, w = layer_of("lstm")
+    where = engine._Where(torch.float32, torch.device("cpu"))
+    stacked = FusedCell(spec, replace(w, input_kernel=kernel), where.tensor).kernel
+    assert np.array_equal(stacked, rows)
+    assert stacked.data_ptr() == kernel.ctypes.data
 
 
 def test_a_row_that_ends_in_nan_leaves_the_rectangles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@
     python tests/benchmarks/forward.py --growth         one batch at shares of its steps: time against real steps
 
 All ways are timed in turn, round after round, in one process, so that whatever else the machine does hits all of them;
-medians are shown. Ours goes from numpy arrays to numpy arrays, weights laid out anew each time; torch's ways start
-from tensors and modules that are ready. Nothing is asserted.
+medians are shown. Ours goes from numpy arrays to numpy arrays, weights laid out anew each time from how they lie when
+read from a torch file; torch's ways start from tensors and modules that are ready. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def problem(shape: tuple[int, int, int, int], spec: CellSpec, peepholes: bool, s
     layer = LayerWeights(
         0,
         "forward",
-        drawn(gates, features, units),
-        drawn(gates, units, units),
+        drawn(gates, units, features).transpose(0, 2, 1),  # as gates lie that were read from torch's [G*H, F]
+        drawn(gates, units, units).transpose(0, 2, 1),
         drawn(gates, units),
         recurrent_bias=drawn(gates, units),
         peepholes=drawn(3, units) if peepholes else None,
