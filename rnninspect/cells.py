@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from rnninspect.activations import ACTIVATIONS, activation
+from rnninspect.products import Product, columns, worth_apart
 from rnninspect.trace import Array
 from rnninspect.weights import CellSpec, LayerWeights
 
@@ -53,9 +54,20 @@ def make_cell(spec: CellSpec, weights: LayerWeights, make: Make) -> StepCell:
     return (GRUCell if spec.reset_after else ResetBeforeGRUCell)(spec, weights, make)
 
 
-def _columns(kernel: Tensor) -> Tensor:
-    """`[G, F, H]` -> `[F, G*H]`: gate blocks side by side, so that one product gives all of them."""
-    return kernel.permute(1, 0, 2).reshape(kernel.shape[1], -1).contiguous()
+def _hard(spec: CellSpec) -> tuple[float, float] | None:
+    """(alpha, beta) where sigma is clip(alpha x + beta, 0, 1) of the bare sums: weights can take them up.
+
+    That leaves one clip of three calls a step; rounding aside nothing changes.
+    """
+    if not spec.recurrent_activation.startswith("hard_sigmoid") or spec.gate_clip is not None:
+        return None
+    known = ACTIVATIONS[spec.recurrent_activation]
+    alpha, beta = dict(spec.activation_alpha).get("recurrent"), dict(spec.activation_beta).get("recurrent")
+    return known.alpha if alpha is None else alpha, known.beta if beta is None else beta
+
+
+def _clip01(x: Tensor) -> Tensor:
+    return x.clamp_(0, 1)
 
 
 def _act(spec: CellSpec, role: str, name: str) -> Callable[[Tensor], Tensor]:
@@ -83,12 +95,20 @@ class LSTMCell:
         order = [0, 1, 3, 2]  # i, f, o, g: the gates that share sigma are neighbours
         bias = make(weights.bias) + (0 if weights.recurrent_bias is None else make(weights.recurrent_bias))
         bias[1] += spec.forget_bias
-        self.kernel = _columns(make(weights.input_kernel)[order])
-        self.recurrent = _columns(make(weights.recurrent_kernel)[order])
-        self.bias = bias[order].reshape(-1)
-        self.peepholes = None if weights.peepholes is None else make(weights.peepholes).unbind(0)
+        kernel, recurrent, bias = make(weights.input_kernel)[order], make(weights.recurrent_kernel)[order], bias[order]
+        peepholes = None if weights.peepholes is None else make(weights.peepholes)[:, None]
         self.projection = None if weights.projection is None else make(weights.projection)
         self.sigma = _act(spec, "recurrent", spec.recurrent_activation)
+        if (hard := _hard(spec)) is not None:
+            self.sigma, (alpha, beta) = _clip01, hard
+            for part in (kernel[:3], recurrent[:3], bias[:3]):
+                part *= alpha
+            bias[:3] += beta
+            peepholes = None if peepholes is None else peepholes * alpha
+        self.peepholes = None if peepholes is None else (peepholes[:2], peepholes[2])
+        apart = worth_apart(recurrent)
+        self.inputs, self.recurrent = Product(kernel, apart), Product(recurrent, apart)
+        self.bias = self.inputs.row(bias)
         self.act = _act(spec, "candidate", spec.activation)
         self.act_out = _act(spec, "output", spec.output_activation)
         self.c: Tensor | None = None
@@ -96,26 +116,26 @@ class LSTMCell:
     def begin(self, c: Tensor | None) -> None:
         assert c is not None
         self.c = c
-        self.all_gates = c.new_empty(c.shape[0], 4 * self.units)
+        self.all_sums = c.new_empty(c.shape[0] * 4 * self.units)
         self.all_shown = torch.empty_like(c)
 
     def rows(self, n: int) -> None:
         assert self.c is not None
         self.now = self.c[:n]
         self.shown = self.all_shown[:n]
-        self.gates = self.all_gates[:n]
-        self.i, self.f, self.o, self.g = self.gates.chunk(4, 1)
-        self.sigmas = self.gates[:, : 3 * self.units] if self.peepholes is None else self.gates[:, : 2 * self.units]
+        self.sums = self.recurrent.room(self.all_sums, n)
+        gates = self.recurrent.gates(self.sums)
+        self.i, self.f, self.o, self.g = gates.unbind(0)
+        self.i_and_f, self.sigmas = gates[:2], gates[: 3 if self.peepholes is None else 2]
 
     def project(self, x: Tensor) -> Parts:
-        return (torch.addmm(self.bias, x, self.kernel),)
+        return (self.inputs.add(self.bias, x),)
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
         spec, c = self.spec, self.now
-        torch.addmm(x[0], h, self.recurrent, out=self.gates)
+        self.recurrent.add(x[0], h, self.sums)
         if self.peepholes is not None:
-            self.i.addcmul_(self.peepholes[0], c)
-            self.f.addcmul_(self.peepholes[1], c)
+            self.i_and_f.addcmul_(self.peepholes[0], c)
         if spec.gate_clip is not None:
             self.sigmas.clamp_(-spec.gate_clip, spec.gate_clip)
             self.g.clamp_(-spec.gate_clip, spec.gate_clip)
@@ -128,7 +148,7 @@ class LSTMCell:
         if spec.cell_clip is not None:
             c.clamp_(-spec.cell_clip, spec.cell_clip)
         if self.peepholes is not None:
-            self.o.addcmul_(self.peepholes[2], c)
+            self.o.addcmul_(self.peepholes[1], c)
             if spec.gate_clip is not None:
                 self.o.clamp_(-spec.gate_clip, spec.gate_clip)
             self.sigma(self.o)
@@ -167,33 +187,43 @@ class GRUCell:
         bias[:2] += recurrent_bias[:2]
         if not spec.reset_after:
             bias[2] += recurrent_bias[2]
-        self.inner_bias = recurrent_bias[2]
         kernel, recurrent = make(weights.input_kernel), make(weights.recurrent_kernel)
-        self.kernels = _columns(kernel[:2]), _columns(kernel[2:])
-        self.recurrents = _columns(recurrent[:2]), _columns(recurrent[2:])
-        self.biases = bias[:2].reshape(-1), bias[2]
         self.sigma = _act(spec, "recurrent", spec.recurrent_activation)
+        if (hard := _hard(spec)) is not None:
+            self.sigma, (alpha, beta) = _clip01, hard
+            slope = bias.new_tensor([alpha, alpha, 1])[:, None]
+            kernel, recurrent, bias = kernel * slope[..., None], recurrent * slope[..., None], bias * slope
+            bias[:2] += beta
         self.act = _act(spec, "candidate", spec.activation)
+        self.lay_out(kernel, recurrent, bias, recurrent_bias[2])
+
+    def lay_out(self, kernel: Tensor, recurrent: Tensor, bias: Tensor, inner_bias: Tensor) -> None:
+        """The products of a step: here one for all gates, of which only n has a recurrent bias."""
+        self.inputs, self.recurrent = (Product(k, worth_apart(recurrent)) for k in (kernel, recurrent))
+        self.bias, inner = self.inputs.row(bias), torch.zeros_like(bias)
+        inner[2] = inner_bias
+        self.inner_bias = self.recurrent.row(inner)
 
     def begin(self, c: Tensor | None) -> None:
-        self.all_gates: Tensor | None = None
+        self.room: tuple[Tensor, Tensor, Tensor] | None = None
 
     def rows(self, n: int) -> None:
-        if self.all_gates is None:
-            self.all_gates = self.biases[0].new_empty(n, 2 * self.units)
-            self.all_inner = self.biases[0].new_empty(n, self.units)
-            self.all_reset = self.biases[0].new_empty(n, self.units)
-        self.gates, self.inner, self.reset = self.all_gates[:n], self.all_inner[:n], self.all_reset[:n]
-        self.r, self.z = self.gates.chunk(2, 1)
+        if self.room is None:
+            sums = self.bias.new_empty(n * 3 * self.units)
+            self.room = sums, self.bias.new_empty(n, self.units), self.bias.new_empty(n, self.units)
+        self.inner, self.reset = self.room[1][:n], self.room[2][:n]
+        self.sums = self.recurrent.room(self.room[0], n)
+        gates = self.recurrent.gates(self.sums)
+        self.r_and_z, self.r, self.z, self.n = gates[:2], gates[0], gates[1], gates[-1]
 
     def project(self, x: Tensor) -> Parts:
-        return tuple(torch.addmm(b, x, k) for b, k in zip(self.biases, self.kernels, strict=True))
+        gates = self.inputs.gates(self.inputs.add(self.bias, x))
+        return gates[:2], gates[2]
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
-        torch.addmm(x[0], h, self.recurrents[0], out=self.gates)
-        self.sigma(self._clip(self.gates))
-        torch.addmm(self.inner_bias, h, self.recurrents[1], out=self.inner)
-        torch.addcmul(x[1], self.r, self.inner, out=self.inner)
+        self.recurrent.add(self.inner_bias, h, self.sums)
+        self.sigma(self._clip(self.r_and_z.add_(x[0])))
+        torch.addcmul(x[1], self.r, self.n, out=self.inner)
         self.act(self._clip(self.inner))
         torch.lerp(self.inner, h, self.z, out=out)
 
@@ -210,11 +240,20 @@ class ResetBeforeGRUCell(GRUCell):
     Keras `reset_after=False`; ONNX `linear_before_reset=0`.
     """
 
+    def lay_out(self, kernel: Tensor, recurrent: Tensor, bias: Tensor, inner_bias: Tensor) -> None:
+        """Two products, as n waits for r."""
+        self.inputs, self.recurrent = (Product(k[:2], worth_apart(recurrent[:2])) for k in (kernel, recurrent))
+        self.kernel_of_n, self.recurrent_of_n = kernel[2], recurrent[2]
+        self.bias, self.bias_of_n = self.inputs.row(bias[:2]), bias[2]
+
+    def project(self, x: Tensor) -> Parts:
+        return self.inputs.add(self.bias, x), torch.addmm(self.bias_of_n, x, self.kernel_of_n)
+
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
-        torch.addmm(x[0], h, self.recurrents[0], out=self.gates)
-        self.sigma(self._clip(self.gates))
+        self.recurrent.add(x[0], h, self.sums)
+        self.sigma(self._clip(self.r_and_z))
         torch.mul(self.r, h, out=self.reset)
-        torch.addmm(x[1], self.reset, self.recurrents[1], out=self.inner)
+        torch.addmm(x[1], self.reset, self.recurrent_of_n, out=self.inner)
         self.act(self._clip(self.inner))
         torch.lerp(self.inner, h, self.z, out=out)
 
@@ -226,8 +265,8 @@ class RNNCell:
 
     def __init__(self, spec: CellSpec, weights: LayerWeights, make: Make) -> None:
         self.clip = spec.gate_clip
-        self.kernel = _columns(make(weights.input_kernel))
-        self.recurrent = _columns(make(weights.recurrent_kernel))
+        self.kernel = columns(make(weights.input_kernel))
+        self.recurrent = columns(make(weights.recurrent_kernel))
         self.bias = make(weights.bias)[0]
         if weights.recurrent_bias is not None:
             self.bias = self.bias + make(weights.recurrent_bias)[0]

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from rnninspect.cells import Make
+from rnninspect.products import WORTH_A_THREAD, one_thread
 from rnninspect.reading import Pack
 from rnninspect.weights import CellSpec, LayerWeights
 
@@ -109,9 +110,10 @@ class FusedCell:
             rows = pack.sizes[start]
             block = x.index_select(0, torch.from_numpy(read[start:stop, :rows].reshape(-1)))
             state = (h[None, :rows].contiguous(), after[None, :rows].contiguous())
-            outputs, ends, cells = torch.lstm(
-                block.view(stop - start, rows, -1), state, weights, True, 1, 0.0, False, False, False
-            )
+            with one_thread() if rows * self.others[0].numel() <= WORTH_A_THREAD else contextlib.nullcontext():
+                outputs, ends, cells = torch.lstm(
+                    block.view(stop - start, rows, -1), state, weights, True, 1, 0.0, False, False, False
+                )
             real = np.flatnonzero(goes_on[start:stop, :rows])
             target = out[position : position + real.size]
             torch.index_select(outputs.flatten(0, 1), 0, torch.from_numpy(real), out=target)

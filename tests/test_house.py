@@ -29,6 +29,7 @@ ROOMS = [
     "mapped",
     "conventions",
     "activations",
+    "products",
     "cells",
     "reading",
     "fused",

@@ -72,7 +72,7 @@ def test_every_way_of_reading_gives_the_same(lengths: list[int], worth: int, nam
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "WORTH_A_CALL", worth)
         patch.setattr(loop, "GATES_AT_A_TIME", at_a_time)
-        others = [read(LoopReader(make_cell(spec, w, make), 16), "run", w, inputs, steps, spec.cell)]
+        others = [read(LoopReader(make_cell(spec, w, make), 16, 64), "run", w, inputs, steps, spec.cell)]
         if name == "lstm":
             others.append(read(kernel, "chunked", w, inputs, steps, spec.cell))
     for outputs, cell in others:
