@@ -18,6 +18,7 @@ from torch import Tensor
 from rnninspect.batch import Batch
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.loop import Reader, make_reader
+from rnninspect.products import take
 from rnninspect.reading import Pack, pack, placement, read_order
 from rnninspect.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.weights import Between, CellSpec, LayerWeights, Weights
@@ -163,8 +164,7 @@ class _Pass:
     def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
         """`[B, T, P]`, the time axis as `stored` says."""
         places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
-        flat = torch.from_numpy(np.ascontiguousarray(places).reshape(-1)).to(self.steps.device)
-        return self.steps.index_select(0, flat).view(*policy.mask.shape, -1)
+        return take(self.steps, np.ascontiguousarray(places).reshape(-1)).view(*policy.mask.shape, -1)
 
     def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
         stored = self.stored(policy)

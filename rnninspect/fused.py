@@ -2,7 +2,8 @@
 
 `packed` hands torch every step's rows back to back, as `pack_padded_sequence` would: exact for every such cell.
 
-`chunked` is faster where torch runs an unpacked LSTM through oneDNN. The batch is cut in time into a few rectangles
+`whole` and `chunked` are faster where torch runs an unpacked LSTM through oneDNN. Rows that end together are one
+sequence of steps, as they are. Others: the batch is cut in time into a few rectangles
 of rows that go on; what a rectangle holds past the end of a row is padding, and padding must leave c alone. So the
 inputs get one more feature, 1 at padding and 0 elsewhere, whose weights shut the input gate and open the forget gate
 altogether: there f = 1 and i = 0 to the last bit, and c' = 1 * c + 0 * g. The final c of a row that ended inside a
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rnninspect.cells import Make
-from rnninspect.products import WORTH_A_THREAD, one_thread
+from rnninspect.products import WORTH_A_THREAD, one_thread, take
 from rnninspect.reading import Pack
 from rnninspect.weights import CellSpec, LayerWeights
 
@@ -76,15 +77,16 @@ class FusedCell:
         """
         if c is None or self.projected or not _has_onednn(x):
             return self.packed(x, pack, h, c, out)
+        if pack.sizes[0] == pack.sizes[-1]:
+            return self.whole(x, pack, h, c, out)
         after = self.chunked(x, pack, h, c, out)
-        together = pack.sizes[0] == pack.sizes[-1]  # rows that end together have no padding
-        if together or out.index_select(0, torch.from_numpy(pack.last)).isfinite().all():
+        if out.index_select(0, torch.from_numpy(pack.last)).isfinite().all():
             return after
         return self.packed(x, pack, h, c, out)  # 0 * NaN is NaN: a closed gate does not keep NaN out of c
 
     def packed(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
         """torch's kernel for packed sequences."""
-        data = x.index_select(0, torch.from_numpy(pack.index).to(x.device))
+        data = take(x, pack.index)
         state = h[None] if c is None else (h[None], c[None])
         weights = [self.kernel, *self.others]
         with _exact(x.device):
@@ -94,6 +96,21 @@ class FusedCell:
         out.copy_(result[0])
         after: Tensor | None = None if c is None else result[2][0]
         return after
+
+    def whole(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor, out: Tensor) -> Tensor:
+        """torch's kernel for unpacked sequences, on rows that end together."""
+        block = take(x, pack.index).view(len(pack.sizes), len(h), -1)
+        outputs, _, after = self._unpacked(block, self.kernel, h, c)
+        out.copy_(outputs.view_as(out))
+        return after
+
+    def _unpacked(self, x: Tensor, kernel: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(outputs `[T, R, H]`, h, c) of `x` `[T, R, F]`."""
+        state = (h[None].contiguous(), c[None].contiguous())
+        alone = len(h) * self.others[0].numel() <= WORTH_A_THREAD
+        with one_thread() if alone else contextlib.nullcontext():
+            outputs, h, c = torch.lstm(x, state, [kernel, *self.others], True, 1, 0.0, False, False, False)
+        return outputs, h[0], c[0]
 
     def chunked(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor, out: Tensor) -> Tensor:
         """torch's kernel for unpacked sequences, on rectangles."""
@@ -105,19 +122,14 @@ class FusedCell:
         if any(pack.sizes[start] != pack.sizes[stop - 1] for start, stop in cuts):
             kernel, x = self._with_mark(), torch.nn.functional.pad(x, (0, 1, 0, 1))
             x[-1, -1] = 1  # the row that stands for padding
-        weights, after, position = [kernel, *self.others], c.clone(), 0
+        after, position = c.clone(), 0
         for start, stop in cuts:
             rows = pack.sizes[start]
-            block = x.index_select(0, torch.from_numpy(read[start:stop, :rows].reshape(-1)))
-            state = (h[None, :rows].contiguous(), after[None, :rows].contiguous())
-            with one_thread() if rows * self.others[0].numel() <= WORTH_A_THREAD else contextlib.nullcontext():
-                outputs, ends, cells = torch.lstm(
-                    block.view(stop - start, rows, -1), state, weights, True, 1, 0.0, False, False, False
-                )
+            block = take(x, read[start:stop, :rows].reshape(-1)).view(stop - start, rows, -1)
+            outputs, h, after[:rows] = self._unpacked(block, kernel, h[:rows], after[:rows])
             real = np.flatnonzero(goes_on[start:stop, :rows])
             target = out[position : position + real.size]
             torch.index_select(outputs.flatten(0, 1), 0, torch.from_numpy(real), out=target)
-            h, after[:rows] = ends[0], cells[0]
             position += real.size
         return after
 
@@ -138,7 +150,7 @@ def rectangles(sizes: list[int], worth: int) -> list[tuple[int, int]]:
     >>> rectangles([3, 3, 2, 1, 1, 1], 2)
     [(0, 3), (3, 6)]
     """
-    cuts = [t for t in range(1, len(sizes)) if sizes[t] != sizes[t - 1]]
+    cuts = (np.flatnonzero(np.diff(sizes)) + 1).tolist()
     starts, waste = [0], 0
     for cut, stop in pairwise([*cuts, len(sizes)]):
         more = (stop - cut) * (sizes[starts[-1]] - sizes[cut])

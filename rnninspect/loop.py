@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnninspect.cells import Make, StepCell, make_cell
 from rnninspect.fused import FusedCell, kernel_name
-from rnninspect.products import WORTH_A_THREAD, one_thread
+from rnninspect.products import WORTH_A_THREAD, one_thread, take
 from rnninspect.reading import Pack
 from rnninspect.weights import CellSpec, LayerWeights
 
@@ -43,13 +43,12 @@ class LoopReader:
         self.few = WORTH_A_THREAD // work
 
     def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
-        index = torch.from_numpy(pack.index).to(x.device)
         self.cell.begin(c)
         position, rows = 0, 0
         for start, stop in self._blocks(pack.sizes):
             sizes = pack.sizes[start:stop]
             here = slice(position, position + sum(sizes))
-            parts = self.cell.project(x.index_select(0, index[here]))
+            parts = self.cell.project(take(x, pack.index[here]))
             by_step = zip(*(torch.split(part, sizes, -2) for part in parts), strict=True)
             with contextlib.ExitStack() as threads:
                 alone = False

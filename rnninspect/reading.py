@@ -44,7 +44,7 @@ def ranks_of(order: Ints) -> Ints:
     if len(order) > 1 and order.strides[0] == 0:  # the same for every row
         return np.broadcast_to(ranks_of(order[:1]), order.shape)
     ranks = np.empty(order.shape, dtype=np.int64)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(order.shape[1]), order.shape), axis=1)
+    ranks[np.arange(len(order))[:, None], order] = np.arange(order.shape[1])
     return ranks
 
 
@@ -74,6 +74,9 @@ def pack(order: Ints, start: Ints, stop: Ints) -> Pack:
     batch, steps = order.shape
     lengths = stop - start
     longest = int(lengths.max(initial=0))
+    if not longest:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Pack(nothing, [], nothing, nothing, np.zeros(steps + 1, np.int64), np.zeros(batch, np.int64))
     by_length = np.argsort(-lengths, kind="stable")
     rows = by_length[: int((lengths > 0).sum())]
     goes_on = np.arange(longest)[:, None] < lengths[rows][None, :]

@@ -85,6 +85,16 @@ def test_sums_lie_as_gates_show_them(apart: bool) -> None:
     np.testing.assert_allclose(gates, bias[:, None] + torch.stack([x @ k for k in kernel]), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("index", [[2, 3, 4], [4], [0, 2, 3], [3, 2, 1], [1, 1, 2], []])
+def test_rows_are_taken_by_their_places(index: list[int]) -> None:
+    """Whatever the places, the rows are those; only where they follow each other do they share memory."""
+    x = make(np.arange(10.0).reshape(5, 2))
+    got = products.take(x, np.array(index, dtype=np.int64))
+    assert np.array_equal(got, x.numpy()[index])
+    shares = got.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert shares == (index in ([2, 3, 4], [4]))
+
+
 def test_gates_are_apart_where_threads_share_them_out() -> None:
     """Four gates go apart in two threads and three do not; nor do small kernels."""
     threads = torch.get_num_threads()

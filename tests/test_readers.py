@@ -75,6 +75,8 @@ def test_every_way_of_reading_gives_the_same(lengths: list[int], worth: int, nam
         others = [read(LoopReader(make_cell(spec, w, make), 16, 64), "run", w, inputs, steps, spec.cell)]
         if name == "lstm":
             others.append(read(kernel, "chunked", w, inputs, steps, spec.cell))
+        if name == "lstm" and steps.sizes[0] == steps.sizes[-1]:
+            others.append(read(kernel, "whole", w, inputs, steps, spec.cell))
     for outputs, cell in others:
         np.testing.assert_allclose(outputs, want[0], rtol=1e-5, atol=2e-6)
         assert (cell is None) == (want[1] is None)
@@ -108,6 +110,23 @@ def test_gates_read_from_rows_are_stacked_without_a_copy() -> None:
     stacked = FusedCell(spec, replace(w, input_kernel=kernel), where.tensor).kernel
     assert np.array_equal(stacked, rows)
     assert stacked.data_ptr() == kernel.ctypes.data
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_rows_that_end_together_are_read_whole(rows: int) -> None:
+    """Without padding there is nothing to cut: outputs and c are the loop's, and not a number stays in its row."""
+    spec, w = layer_of("lstm")
+    inputs = np.random.default_rng(2).normal(size=(rows, 6, 3))
+    inputs[0, 4, 1] = np.nan
+    mask = np.ones((rows, 6), dtype=bool)
+    steps = pack(read_order(mask, "forward"), np.zeros(rows, np.int64), np.full(rows, 6))
+    zero, out = torch.zeros(rows, 4), torch.empty(6 * rows, 4)
+    with torch.inference_mode():
+        cell = FusedCell(spec, w, make).run(make(inputs).flatten(0, 1), steps, zero, zero, out)
+    outputs, _, want = run_masked(spec, w, inputs, mask)
+    np.testing.assert_allclose(out.view(6, rows, 4).transpose(0, 1), outputs, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(cell, want, rtol=0, atol=2e-6)
+    assert np.isnan(outputs[0, 4:]).all()
 
 
 def test_a_row_that_ends_in_nan_leaves_the_rectangles(monkeypatch: pytest.MonkeyPatch) -> None:
