@@ -1,5 +1,7 @@
 """Large arrays, a tile at a time: which rows and steps come together in memory, and letting mapped pages go.
 
+One thread reads: two gain nothing where memory is the limit, and wait for one another where Python is.
+
 A memory-mapped array counts as resident as far as it has been touched. So a pass over a file of any size walks tiles
 of a few MiB in the order of memory, and gives the pages of each back to the system when it is done with them.
 """
@@ -7,7 +9,6 @@ of a few MiB in the order of memory, and gives the pages of each back to the sys
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +17,8 @@ import numpy as np
 
 from rnninspect.trace import Array
 
-TILE_BYTES = 8 << 20  # more than a call costs, less than the cache that the cores share
+TILE_BYTES = 16 << 20  # so many that the calls for them cost little beside reading them
 STEPS = 16  # that a tile holds at least, for the one before its first is read again
-THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
@@ -26,36 +26,13 @@ def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
 
     The pages of a tile are let go before the next one is made.
 
-    >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 3, 1 << 20), dtype=np.float32))]
-    [(0, 0, 2), (0, 2, 3), (1, 0, 2), (1, 2, 3)]
+    >>> [(r.start, s.start, s.stop) for r, s in tiles(np.zeros((2, 6, 1 << 20), dtype=np.float32))]
+    [(0, 0, 4), (0, 4, 6), (1, 0, 4), (1, 4, 6)]
     """
     for rows, steps in _cut(outputs):
         yield rows, steps
         _release_tile(outputs, rows, steps)
         count_read(outputs[rows, steps].nbytes)
-
-
-def each_tile(outputs: Array, look: Callable[[slice, slice], None]) -> None:
-    """Calls `look(rows, steps)` for every tile of `[B, T, H]`, side by side, and lets its pages go.
-
-    numpy holds no lock while it reads, so that two threads come nearer to what the memory can give than one does.
-    """
-    cut = list(_cut(outputs))
-
-    def one(tile: tuple[slice, slice]) -> int:
-        look(*tile)
-        _release_tile(outputs, *tile)
-        return outputs[tile].nbytes
-
-    if len(cut) == 1 or not THREADS > 1:
-        for tile in cut:
-            count_read(one(tile))
-        return
-    from concurrent.futures import ThreadPoolExecutor  # small dumps start without it
-
-    with ThreadPoolExecutor(min(THREADS, len(cut))) as pool:
-        for size in pool.map(one, cut):  # an error in one of them is raised here
-            count_read(size)
 
 
 _watchers: list[Callable[[int], None]] = []
@@ -99,8 +76,7 @@ def _is_time_major(outputs: Array) -> bool:
 
 
 def _release_tile(outputs: Array, rows: slice, steps: slice) -> None:
-    """Lets go of a tile, and of the step before it, which may have been looked at again; not of its neighbours, which
-    may be under another thread's eyes."""
+    """Lets go of a tile, and of the step before it, which may have been looked at again."""
     steps = slice(max(0, steps.start - 1), steps.stop)
     if not _is_time_major(outputs) or rows.stop - rows.start == outputs.shape[0]:
         release(outputs[rows, steps])

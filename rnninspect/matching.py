@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnninspect.blocks import each_tile, release
+from rnninspect.blocks import release, tiles
 from rnninspect.trace import Array, Bools, Ints
 
 MAPPED_AROUND, STRETCHES = 2 << 20, 16  # bytes that reading a place may map around it, and how many such at once
@@ -72,7 +72,7 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
     hits: list[list[tuple[int, int]]] = [[] for _ in wanted]
     found: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
 
-    def look(rows: slice, steps: slice) -> None:
+    for rows, steps in tiles(outputs):
         tile = outputs[rows, steps]
         b, t = np.nonzero(_is_one_of(np.ascontiguousarray(tile[:, :, unit]), values))
         for part in parts(b.size, tile.shape[2]):
@@ -83,14 +83,12 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
             real = real[same(own[real], vectors[first[at[real]]]).all(-1)]
             if real.size:
                 found.append((at[real], b[part][real] + rows.start, t[part][real] + steps.start))
-
-    each_tile(outputs, look)
     if found:
-        which, rows, steps = (np.concatenate(column) for column in zip(*found, strict=True))
-        order = np.lexsort((steps, rows, which))
+        which, b, t = (np.concatenate(column) for column in zip(*found, strict=True))
+        order = np.lexsort((t, b, which))
         kept = order[_rank_in_run(which[order]) < most]
-        for n, b, t in zip(which[kept].tolist(), rows[kept].tolist(), steps[kept].tolist(), strict=True):
-            hits[n].append((b, t))
+        for n, row, step in zip(which[kept].tolist(), b[kept].tolist(), t[kept].tolist(), strict=True):
+            hits[n].append((row, step))
     return [hits[n] for n in group.reshape(-1).tolist()]
 
 

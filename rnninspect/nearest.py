@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnninspect.blocks import each_tile
+from rnninspect.blocks import tiles
 from rnninspect.matching import parts, same
 from rnninspect.trace import Array, Bools, Ints
 
@@ -39,24 +39,18 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
     """
     step = np.zeros(rows.size, dtype=np.int64)
     best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
-    found: dict[tuple[int, int], tuple[slice, Ints, Array, Array]] = {}  # of each tile, by where it begins
-
-    def look(block: slice, steps: slice) -> None:
+    for block, steps in tiles(outputs):
         where = _of(rows, block)
         if where.stop == where.start:
-            return
+            continue
         own = rows[where]
         distance = _distances(outputs[:, steps], own, final[own], ~repeats[own, steps])
         at, here = distance.argmin(1), distance.min(1)
         distance[np.arange(at.size), at] = np.inf
-        found[block.start, steps.start] = where, at + steps.start, here, distance.min(1)
-
-    each_tile(outputs, look)
-    for _, (where, at, here, next_best) in sorted(found.items(), key=lambda item: item[0]):
         nearer = here < best[where]
         runner_up = np.where(nearer, best[where], here)
-        second[where] = np.minimum(np.minimum(second[where], runner_up), next_best)
-        step[where] = np.where(nearer, at, step[where])
+        second[where] = np.minimum(np.minimum(second[where], runner_up), distance.min(1))
+        step[where] = np.where(nearer, at + steps.start, step[where])
         best[where] = np.minimum(best[where], here)
     with np.errstate(invalid="ignore"):
         margin = second - best if outputs.shape[1] > 1 else np.full(rows.size, np.nan)
@@ -75,7 +69,7 @@ def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: floa
             inside = np.abs(values - target) <= atol + rtol * np.abs(target)
         return np.asarray((inside | same(values, np.broadcast_to(target, values.shape))).all(-1))
 
-    def look(block: slice, steps: slice) -> None:
+    for block, steps in tiles(outputs):
         where = _of(rows, block)
         own = rows[where]
         found = close(outputs[own, steps, :head], final[own, None, :head])
@@ -83,8 +77,6 @@ def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: floa
         for part in parts(b.size, outputs.shape[2]):
             found[b[part], t[part]] = close(outputs[own[b[part]], t[part] + steps.start], final[own[b[part]]])
         near[where, steps] = found
-
-    each_tile(outputs, look)
     return near
 
 

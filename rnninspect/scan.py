@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnninspect.blocks import each_tile
+from rnninspect.blocks import tiles
 from rnninspect.matching import parts, same
 from rnninspect.trace import Array, Bools, Ints
 
@@ -39,8 +39,7 @@ def scan(outputs: Array, final: Array) -> Scan:
     shape = outputs.shape[:2]
     equal, zero, repeats = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
     lost: list[tuple[slice, slice, Bools]] = []  # tiles with steps that are not finite: few, mostly none
-
-    def look(rows: slice, steps: slice) -> None:
+    for rows, steps in tiles(outputs):
         new = min(steps.start, 1)  # the step before the tile's first is looked at again
         tile, target = outputs[rows, steps.start - new : steps.stop], final[rows]
         head = _Head(tile)
@@ -52,8 +51,6 @@ def scan(outputs: Array, final: Array) -> Scan:
         zero[rows, steps] = blank[:, new:]
         repeats[rows, steps] = again[:, new:]
         equal[rows, steps] = _equals(head, target, ~again, finite and _is_finite(target))[:, new:]
-
-    each_tile(outputs, look)
     nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if lost else np.broadcast_to(np.False_, shape)
     for rows, steps, found in lost:
         nonfinite[rows, steps] = found

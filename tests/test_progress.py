@@ -24,16 +24,14 @@ sys.exit(call(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_every_byte_is_counted_once(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever watches hears of all tiles, whichever thread read them, and of nothing after the block."""
+def test_every_byte_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever watches hears of all tiles, and of nothing after the block."""
     outputs = np.zeros((5, 7, 3), dtype=np.float32)
     monkeypatch.setattr(blocks, "TILE_BYTES", 40)
-    monkeypatch.setattr(blocks, "THREADS", threads)
     told: list[int] = []
     with blocks.watched(told.append):
-        blocks.each_tile(outputs, lambda rows, steps: None)
-    blocks.each_tile(outputs, lambda rows, steps: None)
+        list(blocks.tiles(outputs))
+    list(blocks.tiles(outputs))
     assert sum(told) == outputs.nbytes
     assert len(told) > 5
 
