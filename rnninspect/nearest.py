@@ -101,7 +101,7 @@ def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array
     measure(first)
     rest = ~first & fresh & (least <= _second(found)[:, None] * SLACK)
     if MANY * np.count_nonzero(rest) > rest.size:  # those few units tell too little
-        rest &= _rough(_taken(outputs, rows), target)
+        rest = _rough(_taken(outputs, rows), target, rest)
     measure(rest)
     if fresh.all():
         return found
@@ -118,7 +118,8 @@ def _taken(outputs: Array, rows: Ints) -> Array:
 def _at_least(outputs: Array, rows: Ints, target: Array) -> Array:
     """`[n, t]`: a lower bound of the distance; 0 where it may be anything."""
     head = max(1, HEAD_BYTES // outputs.itemsize)
-    least = _largest_gap(_taken(outputs, rows)[:, :, :head], target[:, :head])
+    block = _taken(outputs, rows)[:, :, :head]
+    least = _largest_gap(block, target[:, :head], np.broadcast_to(np.True_, block.shape[:2]))
     least[np.isnan(least)] = 0.0  # NaN, or infinity, in both is no difference
     return least
 
@@ -137,19 +138,17 @@ def _second(distance: Array) -> Array:
     return np.partition(distance, 1, axis=1)[:, 1] if distance.shape[1] > 1 else distance[:, 0]
 
 
-def _rough(tile: Array, target: Array) -> Bools:
-    """`[n, t]`: True for the steps that may be among the two nearest of their row, by all units."""
-    rough = _largest_gap(tile, target)
+def _rough(tile: Array, target: Array, where: Bools) -> Bools:
+    """`[n, t]`: those of `where` that may be among the two nearest of their row, by all units."""
+    rough = _largest_gap(tile, target, where)
     lost = np.isnan(rough)  # to be looked at
-    ranked = np.where(lost, np.inf, rough)
-    return np.asarray(lost | (ranked <= _second(ranked)[:, None] * SLACK))
+    ranked = np.where(lost | ~where, np.inf, rough)
+    return np.asarray(where & (lost | (ranked <= _second(ranked)[:, None] * SLACK)))
 
 
-def _largest_gap(values: Array, target: Array) -> Array:
-    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK.
-
-    A few steps at a time, whose differences stay in the core's own cache.
-    """
+def _largest_gap(values: Array, target: Array, where: Bools) -> Array:
+    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK; anything but where
+    `where` `[n, t]` is True. A few steps at a time, whose differences stay in the core's own cache."""
     rows, steps, units = values.shape
     kind = np.result_type(values, target)
     narrow = np.dtype(np.float64 if kind.kind != "f" or kind.itemsize > 4 else np.float32)
@@ -160,6 +159,8 @@ def _largest_gap(values: Array, target: Array) -> Array:
     for i in range(0, rows, height):
         for j in range(0, steps, width):
             here = slice(i, i + height), slice(j, j + width)
+            if not where[here].any():
+                continue
             gap = room[: len(largest[here]), : largest[here].shape[1]]
             with np.errstate(invalid="ignore", over="ignore"):
                 np.subtract(values[here], target[i : i + height, None], out=gap, dtype=narrow)
