@@ -43,8 +43,8 @@ def scan(outputs: Array, final: Array) -> Scan:
         new = min(steps.start, 1)  # the step before the tile's first is looked at again
         tile, target = outputs[rows, steps.start - new : steps.stop], final[rows]
         head = _Head(tile)
-        blank = _zeros(head)
-        finite = _finite_but_for(tile, blank)
+        blank, small = _zeros(head)
+        finite = small or _finite_but_for(tile, blank)
         if not finite:
             lost.append((rows, steps, np.any(~np.isfinite(tile[:, new:]), axis=-1)))
         again = _repeats(head, blank, finite)
@@ -82,18 +82,22 @@ class _Head:
         return bool(not count if self.whole else FEW * count < found.size)
 
 
-def _zeros(head: _Head) -> Bools:
-    """`[b, t]`: whether each step is all zero."""
+def _zeros(head: _Head) -> tuple[Bools, bool]:
+    """`[b, t]`: whether each step is all zero; and whether this has shown on the way that every number is finite."""
     blank: Bools = head[0] == 0
     if _has_lines(head.tile):
-        return _zeros_by_row(head.tile, blank)
+        return _zeros_by_row(head.tile, blank), False
     for unit in range(1, head.units):
         if not blank.any():
-            return blank
+            return blank, False
         blank &= head[unit] == 0
-    if not head.whole:
-        _settle_zeros(head.tile, blank)
-    return blank
+    if head.whole:
+        return blank, False
+    if 4 * np.count_nonzero(blank) >= blank.size and _has_bits(head.tile):
+        bits = _bits(head.tile)
+        return _without_sign(bits) == 0, _are_small(bits)
+    _settle_zeros(head.tile, blank)
+    return blank, False
 
 
 def _zeros_by_row(tile: Array, blank: Bools) -> Bools:
@@ -129,10 +133,28 @@ def _settle_zeros(values: Array, blank: Bools) -> None:
 
 def _is_zero(values: Array) -> Bools:
     """`[…]`: whether `values` `[…, H]` are all zero. All bits of a vector at once, but for the signs: -0 is zero."""
-    if values.dtype.kind != "f" or values.itemsize > 8 or values.strides[-1] != values.itemsize:
-        return np.asarray(~np.any(values, axis=-1))
-    bits = np.bitwise_or.reduce(values.view(f"u{values.itemsize}"), axis=-1)
-    return np.asarray(bits << bits.dtype.type(1) == 0)
+    if _has_bits(values):
+        return np.asarray(_without_sign(_bits(values)) == 0)
+    return np.asarray(~np.any(values, axis=-1))
+
+
+def _has_bits(values: Array) -> bool:
+    return values.dtype.kind == "f" and values.itemsize <= 8 and values.strides[-1] == values.itemsize
+
+
+def _bits(values: Array) -> Array:
+    """`[…]` unsigned: every bit that is set in any number of `values` `[…, H]`."""
+    return np.asarray(np.bitwise_or.reduce(values.view(f"u{values.itemsize}"), axis=-1))
+
+
+def _without_sign(bits: Array) -> Array:
+    return np.asarray(bits << bits.dtype.type(1))
+
+
+def _are_small(bits: Array) -> bool:
+    """Whether the numbers that these bits are of are all below 2, and so finite, as most cells' outputs are: IEEE 754
+    sets the first bit of the exponent from 2 on, infinity and NaN included."""
+    return not np.any(bits >> bits.dtype.type(8 * bits.itemsize - 2) & bits.dtype.type(1))
 
 
 def _repeats(head: _Head, blank: Bools, finite: bool) -> Bools:
@@ -209,8 +231,8 @@ def _all_finite(values: list[Array]) -> bool:
     """Whether no number is NaN or infinite. The sum of all squares mostly tells; only if not, they are looked at."""
     if values[0].dtype.kind != "f":
         return True
-    if values[0].dtype == np.float16:
-        return all((part.view(np.uint16) & 0x7C00).max(initial=0) < 0x7C00 for part in values)
+    if values[0].dtype == np.float16:  # whose squares would overflow
+        return all((_has_bits(part) and _are_small(_bits(part))) or _is_finite(part) for part in values)
     with np.errstate(over="ignore", invalid="ignore"):
         total = sum(_squares(part) for part in values)
     return math.isfinite(total) or all(_is_finite(part) for part in values)
