@@ -67,6 +67,33 @@ def test_a_scan_is_the_loop(tile: int, layout: str, run: tuple[Array, Array]) ->
             assert found.nonfinite[b, t] == any(v != v or abs(v) == np.inf for v in step.tolist())
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_a_scan_of_wide_rows_is_plain_numpy(seed: int) -> None:
+    """Rows that are read at once, in any type, size of numbers, padding and layout: no step is told wrong, wherever a
+    single odd number lies."""
+    rng = np.random.default_rng(seed)
+    rows, steps, units = int(rng.integers(1, 9)), int(rng.integers(1, 40)), int(rng.choice([1, 5, 64, 300, 1100]))
+    whole = rng.normal(size=(rows, steps, units)) * rng.choice([0.3, 5, 1e3])
+    for b, length in enumerate(rng.integers(0, steps + 1, rows)):
+        padding = slice(length, None) if seed % 4 != 2 else slice(0, length)
+        whole[b, padding] = whole[b, max(length - 1, 0)] if seed % 4 == 1 else 0
+    for value in rng.choice([np.nan, np.inf, -np.inf, 1e-30, -0.0], rng.integers(0, 4)):
+        whole[rng.integers(rows), rng.integers(steps), rng.integers(units)] = value
+    with np.errstate(over="ignore"):
+        outputs = laid_out(whole.astype(rng.choice(["f2", "f4", "f8"])), LAYOUTS[seed % 3])
+    final = outputs[np.arange(rows), rng.integers(0, steps, rows)].copy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "TILE_BYTES", int(rng.choice([2000, 50_000, 1 << 24])))
+        found = scan(outputs, final)
+    exact, target = outputs.astype(np.float64), final.astype(np.float64)[:, None]
+    assert (found.equal == ((exact == target) | (np.isnan(exact) & np.isnan(target))).all(-1)).all()
+    assert (found.zero == (exact == 0).all(-1)).all()
+    assert (found.nonfinite == ~np.isfinite(exact).all(-1)).all()
+    after, before = exact[:, 1:], exact[:, :-1]
+    assert (found.repeats[:, 1:] == ((after == before) | (np.isnan(after) & np.isnan(before))).all(-1)).all()
+    assert not found.repeats[:, 0].any()
+
+
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_long_rows_are_scanned_run_by_run(tile: int, layout: str) -> None:
