@@ -15,6 +15,9 @@ NAME = "ndjson"
 SUMMARY = "one JSON object a line: every row, every finding, then a summary; for many dumps and for grep"
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
 def render(report: Report, view: View) -> str:
     """Compact strict JSON, a line per object; the view changes nothing."""
     return "".join(_line(item) for item in _items(report))
@@ -44,4 +47,4 @@ def _summary(report: Report) -> dict[str, Any]:
 
 
 def _line(item: dict[str, Any]) -> str:
-    return json.dumps(item, separators=(",", ":"), ensure_ascii=True, allow_nan=False) + "\n"
+    return _encode(item) + "\n"
