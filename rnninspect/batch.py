@@ -36,7 +36,9 @@ def check_lengths(lengths: npt.ArrayLike, rows: int, what: str = "lengths") -> I
     values = values.reshape(-1)
     if values.size != rows:
         raise ShapeError(f"{what} has {values.size} values, but the batch has {rows} rows; give one length a row")
-    bad = [b for b, v in enumerate(values.tolist()) if not 0 <= v < 2**63 or v != int(v)]
+    with np.errstate(invalid="ignore"):
+        whole = (values >= 0) & (values < 2.0**63) & (values == np.floor(values))
+    bad = np.flatnonzero(~whole).tolist()
     if bad:
         shown = ", ".join(f"{what}[{b}] is {values[b]}" for b in bad[:20])
         more = f" (and {len(bad) - 20} more)" if len(bad) > 20 else ""
