@@ -26,6 +26,7 @@ States = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
 
 FEW = 16  # rows that are looked at before all are
+LITTLE = 0.25  # share of rows that fit a rival reading at most where it is not worth a thought
 SAMPLE = 32  # rows by which a rival reading of a large dump is judged first
 MANY_STEPS = 1 << 16  # rows x steps from which on it is
 
@@ -155,8 +156,9 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     """The reading to use, and the others that fit the numbers as well.
 
     The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
-    rows whose final state equals some step of their own. A rival must also end where it should as often; the expected
-    steps alone tell most of those that do not. `measurer` measures, `measure_all` in this process.
+    rows whose final state equals some step of their own, and a few do so by chance (units of relu that are all zero).
+    Others fit as well only where they end as often where they should; the expected steps alone tell most of those that
+    do not. `measurer` measures, `measure_all` in this process.
     """
     measured: dict[int, tuple[TrackFacts, ...]] = {}
 
@@ -167,8 +169,9 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
 
     used = 0
     if fit(0).anywhere < 0.5:
-        likely = [i for i in range(len(readings)) if i in measured or _fits_anywhere(readings[i], tolerance)]
-        used = max(likely, key=lambda i: fit(i).anywhere)
+        likely = [i for i in range(1, len(readings)) if _fits_anywhere(readings[i], tolerance)]
+        best = max(likely, key=lambda i: fit(i).anywhere, default=0)
+        used = best if fit(best).anywhere > max(fit(0).anywhere, LITTLE) else 0
     own = fit(used)
 
     def fits_as_well(i: int) -> bool:

@@ -52,6 +52,12 @@ def test_a_rival_that_fits_is_used(many: int, monkeypatch: pytest.MonkeyPatch) -
     assert found.reading.outputs_axes == "rival"
 
 
+def test_a_rival_that_fits_by_chance_is_not_used() -> None:
+    """A few rows of zeros equal zeroed padding in any reading: they do not speak against what was stated."""
+    found = choose_reading(two_readings(lambda b: b % 8 == 0), Tolerance())
+    assert found.reading.outputs_axes == "stated"
+
+
 @pytest.mark.parametrize(("many", "passes"), [(1, 1), (10**9, 2)], ids=["large", "small"])
 def test_a_rival_that_fits_nothing_costs_no_pass(many: int, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a large dump a few rows say so; of a small one every reading is measured whole."""
