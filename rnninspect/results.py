@@ -19,6 +19,7 @@ from rnninspect.formats import places
 from rnninspect.formats.whole import write_whole
 from rnninspect.report import SEVERITIES
 
+BEGINS = b'{"kind":"'
 ENDS = (b'{"kind":"summary"', b'{"kind":"error"')
 STAMPS = ("size", "mtime_ns", "version")
 
@@ -70,6 +71,15 @@ def error_line(path: str, error: str) -> str:
     return json.dumps(line, separators=(",", ":")) + "\n"
 
 
+def is_results(file: str) -> bool:
+    """Whether a local file begins as results do: it is no dump."""
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(len(BEGINS)) == BEGINS
+    except OSError:
+        return False
+
+
 def taken_up(target: str, paths: Collection[str]) -> list[Outcome]:
     """The outcomes of these dumps that a results file holds and that still stand; their others are cut out of it.
 
@@ -103,7 +113,7 @@ def _blocks(file: Path) -> Iterator[_Block]:
     findings: list[tuple[str, str]] = []
     with file.open("rb") as lines:
         for line in lines:
-            if not end and not b'{"kind":"'.startswith(line[:9]):
+            if not end and not BEGINS.startswith(line[: len(BEGINS)]):
                 raise UserError(f"--resume: {file} holds no results of an earlier run; name another file with -o")
             end += len(line)
             if line.startswith(b'{"kind":"finding"') and line.endswith(b"\n"):

@@ -6,7 +6,7 @@ to the last bit. What travels is where the rows lie in the file; the numbers the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
@@ -61,15 +61,18 @@ class Merged(TrackFacts):
         return self.known
 
 
-def measure_over(engine: Engine, trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
+def measure_over(
+    engine: Engine, alone: Callable[[str], None], trace: Trace, tolerance: Tolerance
+) -> tuple[TrackFacts, ...]:
     """What `case.measure_all` gives, the same to the last bit, measured by the engine's workers where that is worth it.
 
-    Tracks that cannot be described (see `described`) are measured in this process. Raises UserError where a worker
-    cannot read its rows, or where some rows end every worker that they meet.
+    Tracks that cannot be described (see `described`) are measured in this process; `alone` is told where all are.
+    Raises UserError where a worker cannot read its rows, or where some rows end every worker that they meet.
     """
     parts = [_parts(trace, track, tolerance) for track in trace.tracks]
     every = [part for own in parts for part in own]
     if len(every) < 2 or sum(part.outputs.size for part in every) < LEAST_BYTES:
+        alone("measured by this process alone: less than 64 MiB of the outputs could be split over workers")
         return measure_all(trace, tolerance)
     outcomes = engine.outcomes(measure_part, every)
     facts = (

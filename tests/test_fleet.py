@@ -173,7 +173,7 @@ def test_a_table_of_many_has_a_line_each_and_a_summary(dumps: Path, capsys: pyte
 
 def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder gives its own dumps, with --recursive all below; a pattern what it matches; a list what it names; each
-    dump once, and never the file that results go to."""
+    dump once, and never a file that holds results."""
     (dumps / "sub").mkdir()
     shutil.copy(CLEAN, dumps / "sub" / "e.npz")
     Path("notes.txt").write_text("no dump")
@@ -190,6 +190,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     assert named("**/e.npz") == ["sub/e.npz"]
     assert named("@list") == ["c.npz", "./sub/e.npz"]
     call(["compare", ".", "--format", "ndjson", "-o", "results.ndjson"])
+    assert named(".") == ["./a.npz", "./b.npz", "./c.npz", "./d.npz"]
     call(["compare", ".", "--format", "ndjson", "-o", "results.ndjson"])
     assert paths(Path("results.ndjson").read_text()) == ["./a.npz", "./b.npz", "./c.npz", "./d.npz"]
 

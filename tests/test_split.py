@@ -152,10 +152,13 @@ def test_one_dump_gives_the_ordinary_report_in_any_form(form: str, tmp_path: Pat
 
 
 def test_a_small_dump_is_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker is started, and no scheduler met, for what is measured before it would have answered."""
+    """No worker is started, and no scheduler met, for what would be measured before it answers; which is said."""
     monkeypatch.setattr("rnninspect.fleet.SECONDS", 1)
     given = ["compare", *forward(tmp_path), "--format", "json"]
-    assert rnninspect(*given, "--scheduler", "tcp://127.0.0.1:9") == rnninspect(*given)
+    alone = rnninspect(*given, "--scheduler", "tcp://127.0.0.1:9")
+    assert alone.raw == rnninspect(*given).raw
+    assert "measured by this process alone" in alone.err
+    assert rnninspect(*given, "-q", "--jobs", "2") == rnninspect(*given, "-q")
     monkeypatch.setattr(split, "LEAST_BYTES", 1)
     monkeypatch.setattr(split, "PART_BYTES", 900)
     check_refused(rnninspect(*given, "-q", "--scheduler", "tcp://127.0.0.1:9"), "no scheduler answers")
@@ -317,7 +320,7 @@ def test_what_no_other_process_sees_is_measured_here(
     }
     save_file(half, tmp_path / "half.safetensors")
     for dump in (tmp_path / "small.npz", "memory://dump.npz", tmp_path / "half.safetensors"):
-        given = ["compare", dump, "--format", "json"]
+        given = ["compare", dump, "--format", "json", "-q"]
         assert rnninspect(*given, "--jobs", "2") == rnninspect(*given)
     assert (wide, pieces) == (None, [])
 

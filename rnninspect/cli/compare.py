@@ -90,7 +90,7 @@ def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
     from rnninspect.split import measure_over
 
     with engine_of(given) as engine:
-        yield partial(measure_over, engine)
+        yield partial(measure_over, engine, partial(output.note, quiet=given["quiet"]))
 
 
 def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure_all) -> Report:

@@ -17,7 +17,7 @@ from rnninspect.errors import UnreadableError, UserError
 from rnninspect.fleet import Cluster, Engine, Lost, Processes
 from rnninspect.formats import places
 from rnninspect.reports import JOINED, Report
-from rnninspect.results import Outcome, Tally, error_line, stamp, taken_up
+from rnninspect.results import Outcome, Tally, error_line, is_results, stamp, taken_up
 
 Judge = Callable[[str, dict[str, Any]], Report]
 
@@ -117,10 +117,11 @@ def _remote(url: str, recursive: bool) -> list[str]:
 
 
 def _below(folder: str, recursive: bool) -> list[str]:
-    """The files in a folder, or below it, whose suffix is that of a known format."""
+    """The files in a folder, or below it, whose suffix is that of a known format; not the results of earlier runs."""
     suffixes = _suffixes()
     below = os.walk(folder) if recursive else [next(os.walk(folder))]
-    return sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
+    found = sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
+    return [path for path in found if not (path.endswith((".ndjson", ".jsonl")) and is_results(path))]
 
 
 def _suffixes() -> tuple[str, ...]:
