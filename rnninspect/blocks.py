@@ -18,7 +18,7 @@ import numpy as np
 from rnninspect.trace import Array
 
 TILE_BYTES = 16 << 20  # so many that the calls for them cost little beside reading them
-STEPS = 16  # that a tile holds at least, for the one before its first is read again
+STEPS = 4  # that a tile holds at least, for the one before its first is read again
 
 
 def tiles(outputs: Array) -> Iterator[tuple[slice, slice]]:
