@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +13,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.trace import Array
 
 IN_MEMORY = 64 << 20  # bytes of float32; what is larger is widened into a temporary file
-BLOCK = 1 << 20  # numbers read at a time
+BLOCK = 1 << 17  # numbers read at a time: few enough to stay in memory that was used before
 
 
 def widened(bits: Array) -> Array:
@@ -26,14 +27,18 @@ def widened(bits: Array) -> Array:
 
 
 def widened_on_disk(blocks: Iterable[Array], shape: tuple[int, ...], name: str) -> Array:
-    """Blocks of uint16 as one float32 array, mapped from a temporary file that vanishes with it.
+    """Blocks of uint16, of at most BLOCK numbers, as one float32 array.
 
-    The file takes 4 bytes a number where TMPDIR points to; UnreadableError where there is no such room.
+    It is mapped from a temporary file that vanishes with it, and takes 4 bytes a number where TMPDIR points to;
+    UnreadableError where there is no such room.
     """
+    room = np.zeros(BLOCK, dtype=np.float32)
+    upper = room.view(np.uint16)[int(sys.byteorder == "little") :: 2]  # of every number; the lower halves stay 0
     try:
         with tempfile.TemporaryFile() as file:
             for block in blocks:
-                file.write(widened(block).tobytes())
+                upper[: block.size] = block
+                file.write(room[: block.size].data)
             file.flush()
             return np.memmap(file, np.float32, mode="r", shape=shape)
     except OSError as error:
