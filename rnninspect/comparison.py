@@ -5,13 +5,18 @@ Real steps are compared; padded ones are counted apart, and so are NaN and infin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from rnninspect.trace import Array, Bools, Ints, Trace, Track
+from rnninspect.blocks import release, tiles
+from rnninspect.matching import parts
+from rnninspect.trace import Array, Bools, Ints, Trace, Track, last_true
 
 EXPONENTS = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+PIECE = 1 << 19  # numbers that are compared at a time, in float64
 GROWTH = 256.0  # roundings that a drift may add up to before it is something else
 
 
@@ -38,6 +43,13 @@ class TrackDifference:
     def largest_padded(self) -> float:
         """The largest difference over padded steps."""
         return float(self.difference[~self.real].max(initial=0.0))
+
+    @cached_property
+    def precisions(self) -> tuple[str, str]:
+        """The lowest precision that holds all outputs of the one, and of the other."""
+        assert self.track.outputs is not None
+        assert self.other.outputs is not None
+        return precision(self.track.outputs), precision(self.other.outputs)
 
     def worst(self) -> tuple[int, int, int]:
         """(row, step, unit) of the largest difference over real steps."""
@@ -71,16 +83,32 @@ def _track(trace: Trace, track: Track, other: Track) -> TrackDifference:
     steps = min(track.outputs.shape[1], other.outputs.shape[1])
     a, b = track.outputs[:, :steps], other.outputs[:, :steps]
     real = trace.stored_mask(track)[:, :steps]
-    finite: Bools = np.asarray(np.isfinite(a.astype(np.float64)).all(-1) & np.isfinite(b.astype(np.float64)).all(-1))
-    difference = np.array([_gap(a[i], b[i]).max(-1) for i in range(a.shape[0])])
-    first = np.full(a.shape[0], -1, dtype=np.int64)
+    difference, lost, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 1.0
+    for here in _pieces(a):
+        x, y = np.asarray(a[here]).astype(np.float64), np.asarray(b[here]).astype(np.float64)
+        release(b[here])
+        sizes = np.maximum(np.abs(x).max(-1, initial=0.0), np.abs(y).max(-1, initial=0.0))  # NaN where there is one
+        finite = np.isfinite(sizes)
+        lost[here] = ~finite
+        scale = float(sizes[real[here] & finite].max(initial=scale))
+        if not np.array_equal(x, y):
+            difference[here] = _gap(x, y).max(-1, initial=0.0)
+    differs = (difference > 0) & real
     backward = track.direction == "backward" and track.order == "time"
-    for row in np.flatnonzero((difference * real).any(1)):
-        differing = np.flatnonzero((difference[row] > 0) & real[row])
-        first[row] = differing[-1 if backward else 0]
-    values = np.abs(np.concatenate([x[real & finite].ravel() for x in (a, b)]).astype(np.float64))
-    lost: Bools = np.asarray(~finite)
-    return TrackDifference(track, other, real, difference, lost, first, float(values.max(initial=1.0)))
+    first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
+    return TrackDifference(track, other, real, difference, lost, first.astype(np.int64), scale)
+
+
+def _pieces(outputs: Array) -> Iterator[tuple[slice, slice]]:
+    """Rows and steps of `[B, T, H]` in the order of memory, as many at a time as float64 copies have room for."""
+    units = outputs.shape[2]
+    for rows, steps in tiles(outputs):
+        for i in parts(rows.stop - rows.start, (steps.stop - steps.start) * units, PIECE):
+            for j in parts(steps.stop - steps.start, (i.stop - i.start) * units, PIECE):
+                yield (
+                    slice(rows.start + i.start, rows.start + i.stop),
+                    slice(steps.start + j.start, steps.start + j.stop),
+                )
 
 
 def _gap(a: Array, b: Array) -> Array:
@@ -97,26 +125,33 @@ def precision(values: Array) -> str:
     >>> precision(np.array([0.5, 0.25], dtype=np.float32)), precision(np.array([0.1], dtype=np.float32))
     ('bfloat16', 'float32')
     """
-    finite = values[np.isfinite(values)]
-    if values.dtype.kind != "f" or not finite.size:
+    if values.dtype.kind != "f":
         return "float64"
-    single = finite.astype(np.float32)
-    if not np.array_equal(single.astype(np.float64), finite.astype(np.float64)):
+    found = brief = half = False
+    for part in parts(len(values), values[:1].size, PIECE):
+        numbers = np.asarray(values[part])
+        release(values[part])
+        numbers = numbers[np.isfinite(numbers)]
+        if not numbers.size:
+            continue
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+            if not np.array_equal(single.astype(np.float64), numbers.astype(np.float64)):
+                return "float64"
+            brief = not (single.view(np.uint32) & 0xFFFF).any() and (brief or not found)
+            half = np.array_equal(single.astype(np.float16).astype(np.float32), single) and (half or not found)
+        found = True
+        if values.dtype.itemsize <= 4 and not (brief or half):
+            return "float32"  # whatever the rest holds
+    if not found:
         return "float64"
-    if not (single.view(np.uint32) & 0xFFFF).any():
-        return "bfloat16"
-    with np.errstate(over="ignore"):
-        half = np.array_equal(single.astype(np.float16).astype(np.float32), single)
-    return "float16" if half else "float32"
+    return "bfloat16" if brief else "float16" if half else "float32"
 
 
 def is_drift(found: TrackDifference) -> bool:
     """Whether the difference is rounding: no larger than GROWTH roundings of the coarser of the two precisions, and
     at the rows' first steps no larger than a few of them."""
-    assert found.track.outputs is not None
-    assert found.other.outputs is not None
-    coarse = max(EXPONENTS[precision(x)] for x in (found.track.outputs, found.other.outputs))
-    unit = coarse * found.scale
+    unit = max(EXPONENTS[name] for name in found.precisions) * found.scale
     backward = found.track.direction == "backward" and found.track.order == "time"
     real = found.real
     starts = [np.flatnonzero(row)[-1 if backward else 0] for row in real if row.any()]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.case import Case
-from rnninspect.comparison import is_drift, precision
+from rnninspect.comparison import is_drift
 from rnninspect.report import Severity
 from rnninspect.rules.base import CannotPlant, Proposal, Rule, Thread
 from rnninspect.trace import Track
@@ -41,7 +41,7 @@ class PrecisionDrift(Rule):
         if not differing or not all(is_drift(d) for d in differing):
             return
         largest = max(d.largest for d in differing)
-        pair = sorted({precision(o) for d in differing for o in (d.track.outputs, d.other.outputs) if o is not None})
+        pair = sorted({name for d in differing for name in d.precisions})
         rows = frozenset(
             (d.track.layer, d.track.direction, int(b)) for d in differing for b in np.flatnonzero(d.first >= 0)
         )
