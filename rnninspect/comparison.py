@@ -130,8 +130,8 @@ def precision(values: Array) -> str:
     found = brief = half = False
     for part in parts(len(values), values[:1].size, PIECE):
         numbers = np.asarray(values[part])
+        numbers = numbers[np.isfinite(numbers)]  # a copy
         release(values[part])
-        numbers = numbers[np.isfinite(numbers)]
         if not numbers.size:
             continue
         with np.errstate(over="ignore"):
