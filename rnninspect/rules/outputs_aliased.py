@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.blocks import release
 from rnninspect.case import Case
 from rnninspect.matching import same
 from rnninspect.report import Certainty
@@ -75,8 +76,12 @@ def _inputs_vary(case: Case) -> Bools:
     rows = case.trace.batch_size
     if case.batch is None:
         return np.ones(rows, dtype=np.bool_)
-    inputs, mask = case.batch.inputs, case.batch.mask
-    return np.array([not same(inputs[b][mask[b]], inputs[b][mask[b]][:1]).all() for b in range(rows)])
+    vary = np.zeros(rows, dtype=np.bool_)
+    for b, row in enumerate(case.batch.inputs):
+        real = row[case.batch.mask[b]]  # a copy
+        vary[b] = not same(real, real[:1]).all()
+        release(row)
+    return vary
 
 
 RULE = OutputsAliased()
