@@ -1,9 +1,8 @@
 """Large arrays, a tile at a time: which rows and steps come together in memory, and letting mapped pages go.
 
-One thread reads: two gain nothing where memory is the limit, and wait for one another where Python is.
-
 A memory-mapped array counts as resident as far as it has been touched. So a pass over a file of any size walks tiles
-of a few MiB in the order of memory, and gives the pages of each back to the system when it is done with them.
+of a few MiB in the order of memory, and gives the pages of each back to the system when it is done with them. One
+thread reads: two gain nothing where memory is the limit, and wait for one another where Python is.
 """
 
 from __future__ import annotations
@@ -95,19 +94,19 @@ def release(array: Array) -> None:
         root = root.base
     if not isinstance(root, np.memmap) or root.mode not in ("r", "r+") or not hasattr(mmap, "MADV_DONTNEED"):
         return
-    start = _address(root) - root.offset % mmap.ALLOCATIONGRANULARITY  # where the map begins
-    low, high = _bounds(array)
-    low = (low - start) // mmap.PAGESIZE * mmap.PAGESIZE
+    start = address(root) - root.offset % mmap.ALLOCATIONGRANULARITY  # where the map begins
+    low, high = extent(address(array) - start, array.shape, array.strides, array.itemsize)
+    low = low // mmap.PAGESIZE * mmap.PAGESIZE
     mapped: Any = root.base
-    mapped.madvise(mmap.MADV_DONTNEED, low, min(high - start, len(mapped)) - low)
+    mapped.madvise(mmap.MADV_DONTNEED, low, min(high, len(mapped)) - low)
 
 
-def _address(array: Array) -> int:
+def address(array: Array) -> int:
+    """Where in memory the first element of an array lies."""
     return int(array.__array_interface__["data"][0])
 
 
-def _bounds(array: Array) -> tuple[int, int]:
-    """The lowest address of an array, and the one past its highest."""
-    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True) if n > 1]
-    first = _address(array)
-    return first + sum(s for s in spans if s < 0), first + sum(s for s in spans if s > 0) + array.itemsize
+def extent(first: int, shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """The first byte of a view whose first element lies at `first`, and the one past its last; strides of any sign."""
+    spans = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n > 1]
+    return first + sum(s for s in spans if s < 0), first + sum(s for s in spans if s > 0) + itemsize

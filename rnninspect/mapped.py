@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.blocks import address, extent
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import places
 from rnninspect.trace import Array
@@ -47,7 +48,7 @@ class Described:
                 f"{self.file}: a worker sees no such file, or another one (by its size and time of change); name a "
                 "file that all workers share, or a URL"
             )
-        low, high = _bounds(self.offset, self.shape, self.strides, self.dtype.itemsize)
+        low, high = extent(self.offset, self.shape, self.strides, self.dtype.itemsize)
         if places.is_remote(self.file):
             held = places.fetched(self.file, low, high)
         else:
@@ -67,21 +68,11 @@ def described(array: Array) -> Described | None:
     file = str(root.filename)
     if places.is_remote(file) and (file.startswith("memory://") or not _has_rows_together(array)):
         return None
-    offset = int(root.offset) + _address(array) - _address(root)
+    offset = int(root.offset) + address(array) - address(root)
     found = Described(file, offset, array.dtype, array.shape, array.strides, places.stamp(file))
     return found if found.stamp else None
 
 
 def _has_rows_together(array: Array) -> bool:
-    low, high = _bounds(0, array.shape[1:], array.strides[1:], array.itemsize)
+    low, high = extent(0, array.shape[1:], array.strides[1:], array.itemsize)
     return len(array) == 1 or high - low <= abs(array.strides[0])
-
-
-def _bounds(offset: int, shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
-    """The first byte of a view, and the one past its last."""
-    spans = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n > 1]
-    return offset + sum(s for s in spans if s < 0), offset + sum(s for s in spans if s > 0) + itemsize
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
