@@ -82,14 +82,20 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
             real = np.flatnonzero(wanted[at] == keys)
             real = real[same(own[real], vectors[first[at[real]]]).all(-1)]
             if real.size:
-                found.append((at[real], b[part][real] + rows.start, t[part][real] + steps.start))
+                found.append(_first((at[real], b[part][real] + rows.start, t[part][real] + steps.start), most))
     if found:
         which, b, t = (np.concatenate(column) for column in zip(*found, strict=True))
-        order = np.lexsort((t, b, which))
-        kept = order[_rank_in_run(which[order]) < most]
-        for n, row, step in zip(which[kept].tolist(), b[kept].tolist(), t[kept].tolist(), strict=True):
+        for n, row, step in zip(*(column.tolist() for column in _first((which, b, t), most)), strict=True):
             hits[n].append((row, step))
     return [hits[n] for n in group.reshape(-1).tolist()]
+
+
+def _first(places: tuple[Ints, Ints, Ints], most: int) -> tuple[Ints, Ints, Ints]:
+    """Of (vector, row, step) the first `most` places of each vector, by vector, row and step."""
+    which, rows, steps = places
+    order = np.lexsort((steps, rows, which))
+    kept = order[_rank_in_run(which[order]) < most]
+    return which[kept], rows[kept], steps[kept]
 
 
 def _telling(vectors: Array) -> int:

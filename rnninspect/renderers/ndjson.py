@@ -35,7 +35,7 @@ def _items(report: Report) -> Iterator[dict[str, Any]]:
 
 def _summary(report: Report) -> dict[str, Any]:
     """All but the tracks and the findings, which have lines of their own, and how many there are of each."""
-    whole = report.to_dict()
+    whole = dataclasses.replace(report, tracks=[], findings=[]).to_dict()
     del whole["tracks"], whole["findings"]
     statuses = Counter(str(row.status) for track in report.tracks for row in track.rows)
     severities = Counter(str(finding.severity) for finding in report.findings)
