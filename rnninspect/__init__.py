@@ -13,14 +13,16 @@ from rnninspect._version import __version__
 
 if TYPE_CHECKING:
     from rnninspect import testing as testing
-    from rnninspect.api import inspect, run
-    from rnninspect.batch import Batch
+    from rnninspect.api.compare import compare
+    from rnninspect.api.inspect import inspect
+    from rnninspect.api.run import run
+    from rnninspect.core.batch import Batch
+    from rnninspect.core.trace import Trace, Track
+    from rnninspect.core.weights import Weights
     from rnninspect.errors import UserError
-    from rnninspect.files import compare, load
     from rnninspect.recording import Recording, record
-    from rnninspect.reports import FindingsError, Report, Reports
-    from rnninspect.trace import Trace, Track
-    from rnninspect.weights import Weights
+    from rnninspect.report.load import load
+    from rnninspect.report.report import FindingsError, Report, Reports
 
 __all__ = [
     "Batch",
@@ -41,20 +43,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Batch": "batch",
-    "FindingsError": "reports",
+    "Batch": "core.batch",
+    "FindingsError": "report.report",
     "Recording": "recording",
-    "Report": "reports",
-    "Reports": "reports",
-    "Trace": "trace",
-    "Track": "trace",
+    "Report": "report.report",
+    "Reports": "report.report",
+    "Trace": "core.trace",
+    "Track": "core.trace",
     "UserError": "errors",
-    "Weights": "weights",
-    "compare": "files",
-    "inspect": "api",
-    "load": "files",
+    "Weights": "core.weights",
+    "compare": "api.compare",
+    "inspect": "api.inspect",
+    "load": "report.load",
     "record": "recording",
-    "run": "api",
+    "run": "api.run",
 }
 _MODULES = ("testing",)  # found as attributes too: `rnninspect.testing.assert_final_state`
 

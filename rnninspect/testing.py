@@ -24,6 +24,6 @@ def assert_final_state(
     rnninspect.reports.FindingsError: 1 error, last-column-as-final-state, and how to mend it
     """
     __tracebackhide__ = True  # pytest shows the line of the test
-    from rnninspect.api import inspect
+    from rnninspect.api.inspect import inspect
 
     inspect(outputs, final_state, lengths=lengths, **options).raise_for_findings(fail_on)

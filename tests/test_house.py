@@ -5,75 +5,51 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "rnninspect"
+from tests.support.places import PACKAGE, ROOT
 
-# Rooms in the order in which one may import another: never upward. A new file must find its place here.
-ROOMS = [
-    "errors",
-    "_version",
-    "samples",
-    "trace",
-    "blocks",
-    "arrays",
-    "printed",
-    "batch",
-    "weights",
-    "report",
-    "formats",
-    "mapped",
-    "conventions",
-    "activations",
-    "products",
-    "cells",
-    "reading",
-    "fused",
-    "loop",
-    "engine",
-    "initialise",
-    "matching",
-    "scan",
-    "nearest",
-    "padding",
-    "facts",
-    "comparison",
-    "case",
-    "arithmetic",
-    "rules",
-    "causes",
-    "rows",
-    "excerpts",
-    "compose",
-    "schema",
-    "report_io",
-    "renderers",
-    "loading",
-    "cases",
-    "layerfile",
-    "previous",
-    "handed",
-    "reports",
-    "convert",
-    "api",
-    "files",
-    "catalogue",
-    "examples",
-    "worked",
-    "fleet",
-    "split",
-    "results",
-    "recording",
-    "testing",
-    "pytest_plugin",
-    "cli",
-    "__init__",
-    "__main__",
-]
+# The one list of rooms: every file and folder of the package, in the order in which one may import another, never
+# upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
+ORDER = """
+errors
+_version
+core/trace core/cell core/weights core/layer_config core/evidence core/arrays core/batch core/finding core/tiles
+formats/base formats/nested formats/bfloat16 formats/tree formats/storage formats/atomic_write formats/keras_config
+formats/hdf5 formats/npy formats/npz formats/json_ formats/* formats/__init__
+engine/activations engine/matmul engine/cells engine/initialise engine/packing engine/torch_kernels engine/loop
+engine/run
+conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/roles
+conventions/dumps/positions conventions/dumps/axes conventions/dumps/readings conventions/dumps/writer
+conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes conventions/weights/express
+conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
+conventions/live
+measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
+measure/decimals
+diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/evidence/row_prefixes
+diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
+diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
+diagnosis/evidence/chunks diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge
+diagnosis/examples/packaged diagnosis/examples/runs
+report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
+report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words
+report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings report/renderers/_places
+report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
+report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
+report/report report/load report/lessons report/renderers/course
+api/config api/live api/inspect api/weights_file api/run api/compare api/chunks api/convert api/parallel/file_view
+api/parallel/workers api/parallel/results_file api/parallel/split_rows
+recording/calls recording/loops recording/hooks recording/recorder recording/__init__
+testing
+pytest_plugin
+cli/exit_codes cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs cli/options cli/weights
+cli/fleet cli/explain cli/* cli/__init__
+__init__
+__main__
+"""
+ROOMS = ORDER.split()
 
 
 @pytest.mark.parametrize(
@@ -87,62 +63,147 @@ def test_tools_are_content(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def imports_of(source: str) -> Iterator[str]:
-    """The rooms that a file's text imports from, at its top or inside a function; type-checking imports count too."""
-    for node in ast.walk(ast.parse(source)):
+Sources = dict[str, str]  # text by file: `core/trace`
+
+
+def package() -> Sources:
+    """Every file of the package by its place, but for folders' `__init__` that hold a docstring alone."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text("utf-8")
+        if path.name != "__init__.py" or len(ast.parse(text).body) > 1:
+            found[path.relative_to(PACKAGE).with_suffix("").as_posix()] = text
+    return found
+
+
+def imports_of(text: str, files: Collection[str]) -> set[str]:
+    """The files that a text imports, at its top or inside a function; type-checking imports count too."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "rnninspect" and len(parts) > 1:
-                yield parts[1] if parts[1] in ROOMS else "__init__"
+        found |= {file_of(name, files) for name in names if name.split(".")[0] == "rnninspect"}
+    return found
 
 
-def upward(sources: dict[str, list[str]]) -> list[str]:
-    """`a -> b` for every import that goes up; `sources` holds the texts of each room."""
+def file_of(dotted: str, files: Collection[str]) -> str:
+    """The file that a dotted name is found in: a module, or what a module or a folder's `__init__` holds.
+
+    >>> file_of("rnninspect.core.trace.Trace", ["core/trace"]), file_of("rnninspect.formats", ["formats/__init__"])
+    ('core/trace', 'formats/__init__')
+    """
+    parts = dotted.split(".")[1:]
+    for end in range(len(parts), -1, -1):
+        for name in ("/".join(parts[:end]), "/".join([*parts[:end], "__init__"])):
+            if name in files:
+                return name
+    return "__init__"
+
+
+def room_of(file: str) -> str:
+    """The entry of ROOMS for a file: its own, or its folder's open set; empty where there is neither."""
+    folder = f"{file.rpartition('/')[0]}/*"
+    return file if file in ROOMS else folder if folder in ROOMS and not file.endswith("__init__") else ""
+
+
+def breaches(sources: Sources) -> list[str]:
+    """Every import that goes up or joins two files of one open set, as `file -> file`."""
     rank = {room: i for i, room in enumerate(ROOMS)}
     return sorted(
-        f"{room} -> {target}"
-        for room, texts in sources.items()
-        for text in texts
-        for target in set(imports_of(text))
-        if rank[target] > rank[room]
+        f"{file} -> {target}"
+        for file, text in sources.items()
+        for target in imports_of(text, [*sources, "__init__"]) - {file}
+        if rank[room_of(target)] >= rank[room_of(file)]
     )
 
 
-def rooms_on_disk() -> dict[str, list[str]]:
-    rooms: dict[str, list[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        rooms.setdefault(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), []).append(path.read_text("utf-8"))
-    return rooms
+def misplaced(files: Collection[str]) -> list[str]:
+    """Files without an entry in ROOMS, and entries (folders too) without a file."""
+    homeless = [file for file in files if not room_of(file)]
+    empty = [room for room in ROOMS if not any(room_of(file) == room for file in files)]
+    return sorted(homeless) + empty
+
+
+def circles(sources: Sources) -> list[str]:
+    """Files that can be reached from themselves along imports."""
+    onward = {file: imports_of(text, sources) - {file} for file, text in sources.items()}
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = list(onward[start])
+        while ahead:
+            file = ahead.pop()
+            if file not in seen:
+                seen.add(file)
+                ahead.extend(onward.get(file, ()))
+        return seen
+
+    return sorted(file for file in sources if file in reached(file))
 
 
 def test_every_file_has_its_room() -> None:
-    """A new file or folder must be given a place in the order of rooms."""
-    assert set(rooms_on_disk()) <= set(ROOMS)
+    """A new file or folder must be given a place in the one list, and the list names nothing that is not there."""
+    assert misplaced(package()) == []
 
 
 def test_imports_never_go_up() -> None:
-    """No room imports one that stands above it."""
-    assert upward(rooms_on_disk()) == []
+    """No file imports one that stands above it, between rooms and inside folders."""
+    assert breaches(package()) == []
+
+
+def test_imports_run_in_no_circle() -> None:
+    """No file imports itself along a way through others."""
+    assert circles(package()) == []
 
 
 def test_an_upward_import_is_seen() -> None:
-    """The guard itself can fail: an import of the command line from the types is found, inside a function too."""
-    assert upward({"trace": ["def f():\n    from rnninspect.cli import call\n"]}) == ["trace -> cli"]
-    assert upward({"matching": ["import rnninspect.api\n"]}) == ["matching -> api"]
+    """The guard itself can fail: between rooms, inside a folder, inside an open set, and inside a function."""
+    up = "def f():\n    from rnninspect.cli.output import note\n"
+    assert breaches({"core/trace": up, "cli/output": ""}) == ["core/trace -> cli/output"]
+    inside = {"measure/matching": "import rnninspect.measure.facts\n", "measure/facts": ""}
+    assert breaches(inside) == ["measure/matching -> measure/facts"]
+    open_set = {"formats/npy": "from rnninspect.formats.npz import read\n", "formats/npz": ""}
+    assert breaches(open_set) == ["formats/npy -> formats/npz"]
+    assert breaches({"cli/output": "from rnninspect.core.trace import Trace\n", "core/trace": ""}) == []
+
+
+def test_a_circle_is_seen() -> None:
+    """The guard itself can fail: three files that import one another in turn are named, a chain is not."""
+    ring = {"a": "import rnninspect.b\n", "b": "import rnninspect.c\n", "c": "from rnninspect import a\n"}
+    assert circles(ring) == ["a", "b", "c"]
+    assert circles({**ring, "c": ""}) == []
+
+
+def test_a_file_without_a_room_is_seen() -> None:
+    """The guard itself can fail: a loose file, a new folder, and an entry without a file are named."""
+    files = package()
+    assert misplaced([*files, "loose", "attic/box"]) == ["attic/box", "loose"]
+    assert misplaced([file for file in files if file != "core/trace"]) == ["core/trace"]
+    assert misplaced([*files, "formats/made_up", "diagnosis/rules/made_up"]) == []  # open sets take new files
+
+
+def rooms_imported(folder: str) -> set[str]:
+    """The rooms (folders, or files of the top level) that the files of a folder import from."""
+    sources = package()
+    return {
+        target if target.startswith(("report/record", "core/")) else target.split("/")[0]
+        for file, text in sources.items()
+        if file.startswith(f"{folder}/")
+        for target in imports_of(text, sources)
+    }
 
 
 def test_formats_and_renderers_know_no_neighbours() -> None:
     """Formats know no framework and renderers no arrays: neither imports what would tell them."""
-    rooms = rooms_on_disk()
-    assert {t for text in rooms["formats"] for t in imports_of(text)} <= {"errors", "formats", "trace"}
-    assert {t for text in rooms["renderers"] for t in imports_of(text)} <= {"errors", "report", "renderers", "_version"}
-    assert not [text for text in rooms["renderers"] if "import numpy" in text or "import torch" in text]
+    assert rooms_imported("formats") <= {"errors", "formats", "core/trace"}
+    assert rooms_imported("report/renderers") <= {"errors", "_version", "report/record", "core/finding", "report"}
+    texts = [text for file, text in package().items() if file.startswith("report/renderers/")]
+    assert texts
+    assert not [text for text in texts if "import numpy" in text or "import torch" in text]
 
 
 def test_no_file_is_two() -> None:

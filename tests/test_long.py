@@ -10,18 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import random_weights
 
-from rnninspect import cases, conventions
-from rnninspect.case import Case
-from rnninspect.causes import judge
-from rnninspect.conventions.base import Statement
+from rnninspect import conventions
+from rnninspect.core.finding import Finding
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Bools
+from rnninspect.diagnosis import build_case
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import CannotPlant
+from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
-from rnninspect.facts import TrackFacts
-from rnninspect.report import Finding
-from rnninspect.rules import rules
-from rnninspect.rules.base import CannotPlant
-from rnninspect.trace import Array, Bools
+from rnninspect.measure.facts import TrackFacts
+from tests.support.made import random_weights
 
 LONG = int(os.environ.get("RNNINSPECT_LONG", "10000"))
 SHORT = 40
@@ -57,9 +58,9 @@ def random_case(seed: int) -> Case:
         weights = replace(weights, layers=tuple(replace(w, recurrent_bias=None) for w in weights.layers))
     inputs = rng.normal(size=(rows, steps, features)).astype(np.float32)
     given = {"inputs": inputs.swapaxes(0, 1) if said.time_major else inputs, "lengths": lengths}
-    case = cases.run_case(given, said, own.name, weights=weights)
-    arrays = cases.dump(case)
-    return replace(cases.read_case(arrays, said, own.name), weights=weights)
+    case = build_case.run_case(given, said, own.name, weights=weights)
+    arrays = build_case.dump(case)
+    return replace(build_case.read_case(arrays, said, own.name), weights=weights)
 
 
 def findings(case: Case) -> list[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import GOLDEN, RECORDED, Recording, each
 
-from rnninspect import cases
-from rnninspect.trace import Array
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis import build_case
+from tests.support.recordings import GOLDEN, RECORDED, Recording, each
 
 GIVEN = ("inputs", "lengths", "mask", "initial", "h_0", "c_0")
 LIMIT = {"float64": 1e-12, "float32": 1e-5}
@@ -27,9 +27,9 @@ def test_a_run_gives_what_the_framework_gave(case: Recording) -> None:
     """Outputs and every state, padded steps and empty rows included, under the framework's own names and axes."""
     recorded = case.dump()
     given = {name: array for name, array in recorded.items() if name.startswith(GIVEN)}
-    weights = cases.read_weights(case.weights(), case.statement, case["weights_layout"])
-    made = cases.run_case(given, case.statement, case["layout"], weights=weights)
-    got = cases.dump(made)
+    weights = build_case.read_weights(case.weights(), case.statement, case["weights_layout"])
+    made = build_case.run_case(given, case.statement, case["layout"], weights=weights)
+    got = build_case.dump(made)
     padding = made.trace.padding
     compared = 0
     for name, right in recorded.items():
@@ -62,7 +62,9 @@ def test_the_comparison_can_fail(name: str) -> None:
     given = {key: array for key, array in case.dump().items() if key.startswith(GIVEN)}
     found = []
     for off in (0.0, 0.01):
-        weights = cases.read_weights({**arrays, first: arrays[first] + off}, case.statement, case["weights_layout"])
-        trace = cases.run_case(given, case.statement, case["layout"], weights=weights).trace
+        weights = build_case.read_weights(
+            {**arrays, first: arrays[first] + off}, case.statement, case["weights_layout"]
+        )
+        trace = build_case.run_case(given, case.statement, case["layout"], weights=weights).trace
         found.append(trace.tracks[0].final)
     assert np.abs(found[0] - found[1]).max() > 1e-4

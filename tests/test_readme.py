@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rnninspect.cli import call
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import startup
-from commandline import SAMPLES
+
+from tests.benchmarks import startup
+from tests.support.places import SAMPLES
 
 LISTS = """
 import sys
@@ -50,20 +51,20 @@ HEAVY = {
 }
 OTHERS = {
     "rnninspect.formats.onnx",
-    "rnninspect.renderers.html",
-    "rnninspect.layerfile",
-    "rnninspect.handed",
+    "rnninspect.report.renderers.html",
+    "rnninspect.api.weights_file",
+    "rnninspect.api.live",
     "tempfile",
 }
 
 
 @pytest.mark.parametrize(
-    ("form", "own", "other"), [("table", "rich.console", "json"), ("json", "json", "rnninspect.renderers.table")]
+    ("form", "own", "other"), [("table", "rich.console", "json"), ("json", "json", "rnninspect.report.renderers.table")]
 )
 def test_compare_imports_what_it_needs(form: str, own: str, other: str) -> None:
     """Of formats and renderers, only those of this file and this result; no framework, no extra, no numpy.ma."""
     found = imported("compare", str(SAMPLES / "published.npz"), "-q", "--format", form)
-    assert {own, "rnninspect.formats.npz", "rnninspect.rules.lengths_ignored"} <= found
+    assert {own, "rnninspect.formats.npz", "rnninspect.diagnosis.rules.lengths_ignored"} <= found
     assert not found & (HEAVY | OTHERS | {other})
 
 
@@ -71,7 +72,7 @@ def test_help_imports_no_command() -> None:
     """The list of commands needs neither numpy nor rich nor any command's file."""
     found = imported("--help")
     assert "click" in found
-    assert not found & {"numpy", "rich", "rnninspect.api", "rnninspect.cli.run", "rnninspect.cli.compare"}
+    assert not found & {"numpy", "rich", "rnninspect.api.inspect", "rnninspect.cli.run", "rnninspect.cli.compare"}
 
 
 def test_a_format_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from rnninspect.cli.exit_codes import CLOSED_PIPE, COMPLETION_VARIABLE, INTERRUPTED, UNJUDGED
 from rnninspect.errors import UserError
 
 # What `--help` says of each; its file is imported when it is called.
@@ -28,10 +29,6 @@ COMMANDS = {
     "schema": "Print the JSON Schema of the report.",
     "completion": "Print the script that makes a shell complete all this.",
 }
-VARIABLE = "_RNNINSPECT_COMPLETE"  # by which a shell's script asks for completions
-UNJUDGED = 2
-CLOSED_PIPE = 141  # what a shell reports of a command that a closed pipe ended
-INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -122,7 +119,7 @@ def call(arguments: Sequence[str] | None = None) -> int:
 
     open_streams()
     try:
-        if VARIABLE in os.environ:
+        if COMPLETION_VARIABLE in os.environ:
             return _complete()
         code = _invoked(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -154,7 +151,7 @@ def _complete() -> int:
     """Answers the shell that asks what a line may go on with; that line is in its environment."""
     from click.shell_completion import shell_complete
 
-    return shell_complete(cli, {}, "rnninspect", VARIABLE, os.environ[VARIABLE])
+    return shell_complete(cli, {}, "rnninspect", COMPLETION_VARIABLE, os.environ[COMPLETION_VARIABLE])
 
 
 def _invoked(arguments: list[str]) -> int:

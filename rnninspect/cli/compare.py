@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect.case import Measurer, Tolerance, measure_all
-from rnninspect.cli import inputs, layers, options, output, progress
-from rnninspect.formats.places import is_remote, names_several
+from rnninspect.cli import inputs, options, output, progress, weights
+from rnninspect.formats.storage import is_remote, names_several
+from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 
 if TYPE_CHECKING:
-    from rnninspect.reports import Report
+    from rnninspect.report.report import Report
 
 
 @click.command("compare")
@@ -86,8 +86,8 @@ def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
         return
     from functools import partial
 
+    from rnninspect.api.parallel.split_rows import measure_over
     from rnninspect.cli.fleet import engine_of
-    from rnninspect.split import measure_over
 
     with engine_of(given) as engine:
         yield partial(measure_over, engine, partial(output.note, quiet=given["quiet"]))
@@ -95,7 +95,9 @@ def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
 
 def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure_all) -> Report:
     """The report of one dump, read and judged as the options say, and measured by `measurer`."""
-    from rnninspect import api, cases, conventions
+    from rnninspect import conventions
+    from rnninspect.api import inspect
+    from rnninspect.diagnosis import build_case
 
     said = inputs.statement(given)
     named = given["outputs"] is not None and dump is None
@@ -106,18 +108,20 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     layer = None
     if given["weights"]:
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = layers.layer_file(given, said, likely)
+        layer = weights.layer_file(given, said, likely)
         said = layer.statement(said, conventions.get(likely[0]))
     tolerance = Tolerance(given["rtol"], given["atol"])
     arrays = [*read.arrays.values(), *(slot.array for slot in stated.values())]
     with progress.over_bytes(arrays, given["quiet"]):
-        case = cases.read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer)
+        case = build_case.read_case(
+            read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer
+        )
         if layer is not None:
             case = replace(case, weights=layer.weights)
         if given["previous"]:
-            case = layers.with_previous(case, given["previous"], said, given["quiet"])
+            case = weights.with_previous(case, given["previous"], said, given["quiet"])
         if given["against"]:
             case = inputs.with_other(case, given["against"], said, stated, measurer)
         inputs.note_reading(case, convention, given["quiet"])
         inputs.note_idle(case, given, given["quiet"])
-        return api.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
+        return inspect.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

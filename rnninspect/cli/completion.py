@@ -18,9 +18,9 @@ def command(ctx: click.Context, shell: str) -> int:
     """
     from click.shell_completion import get_completion_class
 
-    from rnninspect.cli import VARIABLE
+    from rnninspect.cli.exit_codes import COMPLETION_VARIABLE
 
     made = get_completion_class(shell)
     assert made is not None
-    click.echo(made(ctx.find_root().command, {}, "rnninspect", VARIABLE).source())
+    click.echo(made(ctx.find_root().command, {}, "rnninspect", COMPLETION_VARIABLE).source())
     return 0

@@ -45,19 +45,20 @@ def command(weights: str, **given: Any) -> int:
     rnninspect convert model.onnx --weights-prefix encoder --to torch -o encoder.pt
     rnninspect convert model.weights.h5 --to onnx -o layer.npz --activation relu
     """
-    from rnninspect import convert
-    from rnninspect.cli import inputs, layers
+    from rnninspect.api import convert
+    from rnninspect.api.weights_file import read_layer
+    from rnninspect.cli import inputs
+    from rnninspect.cli import weights as weights_file
     from rnninspect.errors import about
-    from rnninspect.layerfile import read_layer
 
     with about("WEIGHTS", weights):
         read = inputs.read(weights, given["quiet"])
         found = read_layer(read, inputs.statement(given), given["source"], prefix=given["weights_prefix"])
-        layers.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
+        weights_file.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
         moved = convert.move(found.weights, given["to"])
     written = convert.write(moved, given["output"])
     click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")
     if moved.stated:
-        click.echo(f"state beside it: {layers.as_options(moved.stated)}")
+        click.echo(f"state beside it: {weights_file.as_options(moved.stated)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
     return 0 if written.agrees else 1

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect import rules
 from rnninspect.cli import explain, options, output
+from rnninspect.diagnosis import rules
+from rnninspect.diagnosis.rule import Example, Rule
 from rnninspect.errors import UserError
-from rnninspect.report import Report
-from rnninspect.rules.base import Example, Rule
-from rnninspect.worked import Worked, before_and_after, course
+from rnninspect.report.lessons import Worked, before_and_after, course
+from rnninspect.report.record import ReportRecord
 
 if TYPE_CHECKING:
-    from rnninspect.renderers.course import Lesson as OnPage
+    from rnninspect.report.renderers.course import Lesson as OnPage
 
 TEXTS = {"table": "a screen each", "json": "one array", "ndjson": "the reports' lines", "html": "one page"}
 WIDTH = 80
@@ -56,23 +56,23 @@ def command(rule: str | None, every: bool, **given: Any) -> int:
     return 0 if given["exit_zero"] or chosen is not None else output.exit_code(report, given)
 
 
-def _report(example: Example, planted: Rule | None, given: dict[str, Any]) -> Report:
+def _report(example: Example, planted: Rule | None, given: dict[str, Any]) -> ReportRecord:
     """What is said of the example, right or with the mistake planted."""
-    from rnninspect import api
+    from rnninspect.api import inspect
     from rnninspect.cli.inputs import judging
 
     case = _right(example)
     if planted is not None:
         case = planted.plant(case)
     name = "correct" if planted is None else planted.name
-    return api.inspect_case(case, "demo", source={"example": name}, **judging(given))
+    return inspect.inspect_case(case, "demo", source={"example": name}, **judging(given))
 
 
 @functools.cache
 def _right(example: Example) -> Any:
-    from rnninspect import examples
+    from rnninspect.diagnosis.examples import runs
 
-    return examples.case(example)
+    return runs.case(example)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Lesson:
     place: str
     group: str
     rule: Rule
-    right: Report
-    planted: Report
+    right: ReportRecord
+    planted: ReportRecord
 
     @property
     def example(self) -> Worked:
@@ -101,7 +101,7 @@ class Lesson:
 
     def on_page(self) -> OnPage:
         """The same for the page of the whole course."""
-        from rnninspect.renderers.course import Lesson
+        from rnninspect.report.renderers.course import Lesson
 
         known = explain.image(self.rule, example=self.example)
         return Lesson(self.group, known, explain.by_code(known["fixes"]), self.planted)
@@ -109,7 +109,7 @@ class Lesson:
 
 def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
     """Every rule in the order that teaches, made one by one."""
-    right: dict[Example, Report] = {}
+    right: dict[Example, ReportRecord] = {}
     taught = course()
     for i, (group, rule) in enumerate(taught, 1):
         if rule.example not in right:
@@ -120,7 +120,7 @@ def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
 
 def _course(given: dict[str, Any]) -> None:
     """Writes the course as it was asked for; a person at a terminal turns the pages."""
-    from rnninspect.renderers import render
+    from rnninspect.report.renderers import render
 
     form, target = given["format_"], given["output"]
     if form not in TEXTS:
@@ -146,7 +146,7 @@ def _course(given: dict[str, Any]) -> None:
 
 def _page(lessons: Iterator[Lesson]) -> str:
     """The whole course as one HTML page."""
-    from rnninspect.renderers.course import page
+    from rnninspect.report.renderers.course import page
 
     return page([lesson.on_page() for lesson in lessons])
 

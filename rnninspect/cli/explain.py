@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from rnninspect import conventions, rules, worked
-from rnninspect.cli.kinds import CONVENTION, RULE
-from rnninspect.rules.base import Rule
+from rnninspect import conventions
+from rnninspect.cli.param_types import CONVENTION, RULE
+from rnninspect.diagnosis import rules
+from rnninspect.diagnosis.rule import Rule
+from rnninspect.report import lessons
 
 NARROWEST, WIDEST = 40, 88
 
@@ -27,7 +29,7 @@ def command(rule: str | None, convention: str | None, format_: str) -> int:
     rnninspect explain lengths-ignored
     rnninspect explain rows-permuted --convention torch
     """
-    chosen = [r for _, r in worked.course()] if rule is None else [rules.get(rule)]
+    chosen = [r for _, r in lessons.course()] if rule is None else [rules.get(rule)]
     if format_ == "json":
         import json
 
@@ -49,7 +51,7 @@ def overview(width: int) -> str:
     """Every rule with its summary, in groups."""
     lines: list[str] = []
     last = ""
-    for group, rule in worked.course():
+    for group, rule in lessons.course():
         if group != last:
             lines += ["", group] if lines else [group]
             last = group
@@ -57,9 +59,9 @@ def overview(width: int) -> str:
     return "\n".join([*lines, "", "rnninspect explain RULE says more; rnninspect demo --all is a course of them all."])
 
 
-def image(rule: Rule, convention: str | None = None, example: worked.Worked | None = None) -> dict[str, Any]:
+def image(rule: Rule, convention: str | None = None, example: lessons.Worked | None = None) -> dict[str, Any]:
     """What `explain` knows of a rule, as plain values. `example`: the recorded one by default."""
-    example = example or worked.recorded(rule.name)
+    example = example or lessons.recorded(rule.name)
     return {
         "rule": rule.name,
         "severity": rule.severity,
@@ -101,7 +103,7 @@ def text(
     rule: Rule,
     convention: str | None = None,
     width: int = 80,
-    example: worked.Worked | None = None,
+    example: lessons.Worked | None = None,
     brief: bool = False,
 ) -> str:
     """The explanation of one rule in lines of at most `width`, addresses aside.
@@ -112,7 +114,7 @@ def text(
     lines += ["", *textwrap.wrap(rule.why, width)]
     if not brief:
         lines += ["", f"Evidence it needs: {', '.join(rule.needs)}."]
-    lines += _example_lines(example or worked.recorded(rule.name), width)
+    lines += _example_lines(example or lessons.recorded(rule.name), width)
     lines += _fix_lines(fixes(rule, convention), width)
     if brief:
         return "\n".join(lines)
@@ -123,7 +125,7 @@ def text(
     return "\n".join([*lines, "", f"See it happen: rnninspect demo {rule.name}"])
 
 
-def _example_lines(example: worked.Worked | None, width: int) -> list[str]:
+def _example_lines(example: lessons.Worked | None, width: int) -> list[str]:
     """A worked example: rows before and after the mistake was planted, and what the report says."""
     if example is None:
         return []

@@ -11,13 +11,13 @@ from typing import Any, BinaryIO
 
 import click
 
+from rnninspect.api.parallel.results_file import Outcome, Tally, error_line, is_results, stamp, taken_up
+from rnninspect.api.parallel.workers import Cluster, Engine, Lost, Processes
 from rnninspect.cli import progress
 from rnninspect.cli.output import note, printable
 from rnninspect.errors import UnreadableError, UserError
-from rnninspect.fleet import Cluster, Engine, Lost, Processes
-from rnninspect.formats import places
-from rnninspect.reports import JOINED, Report
-from rnninspect.results import Outcome, Tally, error_line, is_results, stamp, taken_up
+from rnninspect.formats import storage
+from rnninspect.report.report import JOINED, Report
 
 Judge = Callable[[str, dict[str, Any]], Report]
 
@@ -94,7 +94,7 @@ def _files(dump: str, recursive: bool) -> list[str]:
         return _listed(dump[1:])
     if os.path.isdir(dump):
         return _below(dump, recursive)
-    if places.is_remote(dump):
+    if storage.is_remote(dump):
         return _remote(dump, recursive)
     return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path)) or [dump]
 
@@ -102,7 +102,7 @@ def _files(dump: str, recursive: bool) -> list[str]:
 def _listed(name: str) -> list[str]:
     """One file a line; empty lines say nothing."""
     try:
-        lines = places.read_bytes(name).decode().splitlines()
+        lines = storage.read_bytes(name).decode().splitlines()
         return [line.strip() for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableError(f"@{name}: cannot be read as a list of files ({error})") from None
@@ -111,7 +111,7 @@ def _listed(name: str) -> list[str]:
 def _remote(url: str, recursive: bool) -> list[str]:
     """The files behind a URL; where its service cannot be asked, that is the dump whose record says why."""
     try:
-        return places.files_at(url, _suffixes(), recursive)
+        return storage.files_at(url, _suffixes(), recursive)
     except UserError:
         return [url]
 
@@ -135,7 +135,7 @@ def _check(options: dict[str, Any]) -> None:
         raise UserError(f"--format {options['format_']} holds one report, and several are asked for: take ndjson")
     if options["resume"] and (options["output"] in (None, "-") or options["format_"] != "ndjson"):
         raise UserError("--resume goes on with a results file: give -o FILE and --format ndjson with it")
-    if options["resume"] and places.is_remote(options["output"]):
+    if options["resume"] and storage.is_remote(options["output"]):
         raise UserError(f"--resume goes on with a results file of this machine, not with {options['output']}")
 
 
@@ -167,8 +167,8 @@ def _target(options: dict[str, Any]) -> Iterator[Callable[[str], None]]:
     if name in (None, "-"):
         yield lambda text: click.echo(text, nl=False)
         return
-    if places.is_remote(name):
-        with places.writing(name) as remote:
+    if storage.is_remote(name):
+        with storage.writing(name) as remote:
             yield lambda text: _append(remote, text.encode())
         return
     try:

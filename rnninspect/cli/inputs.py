@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect import api, cases, renderers, samples
-from rnninspect.case import Case, Measurer, measure_all
-from rnninspect.conventions.base import OPTION_ROLES, Role, Slot, Statement
+from rnninspect.api import config
+from rnninspect.conventions.base import OPTION_ROLES
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis import build_case
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.examples import packaged
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
-from rnninspect.formats.places import is_remote
-from rnninspect.trace import Array
+from rnninspect.formats.storage import is_remote
+from rnninspect.measure.choose_reading import Measurer, measure_all
+from rnninspect.report import renderers
 
 # Options that state the layer, by the names that `api.statement` takes.
 STATED: tuple[str, ...] = (
@@ -35,13 +41,13 @@ STATED += ("go_backwards", "keep_order", "padding", "merge_mode")
 
 def statement(options: Mapping[str, Any]) -> Statement:
     """What the options state about the layer; UserError where two of them contradict each other."""
-    from rnninspect.conventions.gates import ATTRIBUTES
+    from rnninspect.conventions.weights.gates import ATTRIBUTES
 
     if options["bidirectional"] and options["direction"] in ("forward", "reverse"):
         raise UserError(f"--bidirectional and --direction {options['direction']} contradict each other; state one")
     if options.get("time_major") and options.get("batch_first"):
         raise UserError("--time-major and --batch-first contradict each other; state one")
-    return api.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
+    return config.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
 
 
 def source(argument: str | None) -> str | None:
@@ -67,15 +73,15 @@ def example(name: str, quiet: bool) -> str:
     from rnninspect.cli.output import note
 
     note(f"no file given: this is the packaged worked example, {name}", quiet)
-    return samples.path(name)
+    return packaged.path(name)
 
 
 def example_run(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The packaged batch, and the options with its lengths and fitted weights where nothing else is stated."""
     source = example("batch.npy", options["quiet"])
-    defaults = {"lengths": samples.path("lengths.npy")}
+    defaults = {"lengths": packaged.path("lengths.npy")}
     if not (options["hidden_size"] or options["cell"] or options["layers"] or options["bidirectional"]):
-        defaults["weights"] = samples.path("weights.npz")
+        defaults["weights"] = packaged.path("weights.npz")
     return source, {**options, **{k: v for k, v in defaults.items() if options[k] is None}}
 
 
@@ -210,13 +216,13 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
 def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
     """Says which of the attributes stated mean nothing to this cell."""
     from rnninspect.cli.output import note
-    from rnninspect.conventions.gates import ATTRIBUTES
+    from rnninspect.conventions.weights.gates import ATTRIBUTES
 
     cell = case.weights.spec.cell if case.weights is not None else case.statement.cell
     stated = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
     if cell is None or not stated:
         return
-    from rnninspect.catalogue import VARIED_BY
+    from rnninspect.cli.catalogue import VARIED_BY
 
     idle = ["--" + name.replace("_", "-") for name in stated if name not in VARIED_BY[cell]]
     if idle:
@@ -227,11 +233,11 @@ def with_other(
     case: Case, source: str, said: Statement, stated: Mapping[Role, Slot], measurer: Measurer = measure_all
 ) -> Case:
     """The case with a second dump, read as the first was; members that were named are looked up there too."""
-    from rnninspect.handed import beside
+    from rnninspect.api.live import beside
 
     with about("--against", source):
         arrays = read_arrays(source).arrays
         named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
         convention, tolerance = case.convention.name, case.tolerance
-        other = cases.read_case(arrays, said, convention, stated=named, tolerance=tolerance, measurer=measurer)
+        other = build_case.read_case(arrays, said, convention, stated=named, tolerance=tolerance, measurer=measurer)
     return beside(case, other, f"--against {source}")

@@ -20,8 +20,7 @@ def command(ctx: click.Context, what: str | None, format_: str) -> int:
     rnninspect list rules
     rnninspect list conventions --format json
     """
-    from rnninspect import catalogue
-    from rnninspect.cli import settings
+    from rnninspect.cli import catalogue, settings
 
     if what is None:
         click.echo("\n".join(WHAT))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rnninspect.cli.kinds import CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
+from rnninspect.cli.param_types import CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
 
 __all__ = ["CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect import report as report_types
+from rnninspect.report import record as report_types
 
 if TYPE_CHECKING:
-    from rnninspect.reports import Reports
+    from rnninspect.report.report import Reports
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -33,14 +33,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def show(report: report_types.Report, options: dict[str, Any], err: bool = False) -> None:
+def show(report: report_types.ReportRecord, options: dict[str, Any], err: bool = False) -> None:
     """Renders the report where and how the options say; `err`: to stderr, where stdout is another's."""
     check_selection(report, options)
     target = options.get("output")
     if options["format_"] == "table" and target is None:
         _print_table(report, options, err)
         return
-    from rnninspect.renderers import render
+    from rnninspect.report.renderers import render
 
     text = render(report, options["format_"], **_view(options, width=100, color=False, ascii=False))
     if target is None or target == "-":
@@ -65,24 +65,24 @@ def show_all(reports: Reports, options: dict[str, Any]) -> None:
 
 def write_text(target: str, text: str) -> None:
     """Writes a file whole or not at all; UnreadableError where that cannot be."""
-    from rnninspect.formats.whole import write_whole
+    from rnninspect.formats.atomic_write import write_whole
 
     write_whole(target, lambda file: file.write(text.encode()))
 
 
-def check_selection(report: report_types.Report, options: dict[str, Any]) -> None:
+def check_selection(report: report_types.ReportRecord, options: dict[str, Any]) -> None:
     """Raises UserError where --rows or --steps name what is not in the report, whether the format shows it or not."""
-    from rnninspect.renderers.view import chosen
+    from rnninspect.report.renderers.view import chosen
 
     chosen(options.get("rows"), report.shape["batch"], "rows")
     chosen(options.get("steps"), report.shape["steps"], "steps")
 
 
-def _print_table(report: report_types.Report, options: dict[str, Any], err: bool) -> None:
+def _print_table(report: report_types.ReportRecord, options: dict[str, Any], err: bool) -> None:
     from rich.console import Console
 
-    from rnninspect.renderers.table import renderable
-    from rnninspect.renderers.view import NARROWEST, View
+    from rnninspect.report.renderers.table import renderable
+    from rnninspect.report.renderers.view import NARROWEST, View
 
     console = Console(highlight=False, stderr=err, **_colour(options["color"]))
     console.width = max(console.width or 80, NARROWEST)  # COLUMNS=0 is said where nobody knows
@@ -118,7 +118,7 @@ def _view(options: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def exit_code(report: report_types.Report, options: dict[str, Any]) -> int:
+def exit_code(report: report_types.ReportRecord, options: dict[str, Any]) -> int:
     """0 clean, 1 findings at or above --fail-on, 2 nothing could be judged."""
     if options["exit_zero"]:
         return 0

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rnninspect.blocks import watched
-from rnninspect.report import SEVERITIES
-from rnninspect.trace import Array
+from rnninspect.core.finding import SEVERITIES
+from rnninspect.core.tiles import watched
+from rnninspect.core.trace import Array
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-    from rnninspect.results import Tally
+    from rnninspect.api.parallel.results_file import Tally
 
 LARGE = 256 << 20  # bytes of an array whose reading may take a while
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from rnninspect.cli import INTERRUPTED, UNJUDGED, inputs, options, output
+from rnninspect.cli import inputs, options, output
+from rnninspect.cli.exit_codes import INTERRUPTED, UNJUDGED
 from rnninspect.errors import UnreadableError, UserError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnninspect.cli import inputs, layers, options, output
+from rnninspect.cli import inputs, options, output, weights
 
 
 @click.command("run")
@@ -46,10 +46,12 @@ def command(batch: str | None, **given: Any) -> int:
     rnninspect run batch.json --hidden-size 8 --bidirectional --format json
     rnninspect run batch.npy --lengths 3,1,2 --weights layer.npz --save dump.npz
     """
-    from rnninspect import api, cases, conventions
-    from rnninspect.case import Tolerance
+    from rnninspect import conventions
+    from rnninspect.api import inspect
+    from rnninspect.conventions.dumps.batch import nonfinite_inputs
+    from rnninspect.diagnosis import build_case
     from rnninspect.formats import write_arrays
-    from rnninspect.loading import nonfinite_inputs
+    from rnninspect.measure.choose_reading import Tolerance
 
     quiet = given["quiet"]
     source = inputs.source(batch)
@@ -57,30 +59,30 @@ def command(batch: str | None, **given: Any) -> int:
         source, given = inputs.example_run(given)
     read = inputs.read(source, quiet)
     said = inputs.statement(given)
-    layer = layers.layer_file(given, said) if given["weights"] else None
+    layer = weights.layer_file(given, said) if given["weights"] else None
     convention = given["convention"] or (layer.convention.name if layer else "tf1")
     if layer is not None:
         said = layer.statement(said, conventions.get(convention))
     stated = inputs.slots(given, read.arrays)
-    case = cases.run_case(
+    case = build_case.run_case(
         read.arrays,
         said,
         convention,
         weights=layer.weights if layer else None,
         stated=stated,
-        initial_state=layers.start(given, read.arrays, said, convention),
-        options=cases.RunOptions(
+        initial_state=weights.start(given, read.arrays, said, convention),
+        options=build_case.RunOptions(
             given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
         ),
     )
     inputs.note_flat_batch(read.arrays, stated, quiet)
     inputs.note_idle(case, given, quiet)
     case = replace(case, tolerance=Tolerance(given["rtol"], given["atol"]))
-    report = api.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
+    report = inspect.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
     report = replace(report, notes=[*report.notes, *(nonfinite_inputs(case.batch) if case.batch else [])])
     if given["save"]:
         output.check_selection(report, given)
-        write_arrays(given["save"], cases.dump(case))
+        write_arrays(given["save"], build_case.dump(case))
     if given["save"] != "-" or given["output"]:
         output.show(report, given)
     return output.exit_code(report, given)

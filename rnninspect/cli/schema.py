@@ -10,7 +10,7 @@ import click
 @click.command("schema")
 def command() -> int:
     """Print the JSON Schema (2020-12) that every `--format json` report validates against."""
-    from rnninspect.schema import schema
+    from rnninspect.report.schema import schema
 
     click.echo(json.dumps(schema(), indent=2))
     return 0

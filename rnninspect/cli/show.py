@@ -10,7 +10,7 @@ import click
 
 from rnninspect.cli import options, output
 from rnninspect.errors import UnreadableError, about
-from rnninspect.formats.places import read_bytes
+from rnninspect.formats.storage import read_bytes
 
 
 @click.command("show")
@@ -27,7 +27,7 @@ def command(report: str, **given: Any) -> int:
     rnninspect compare dump.npz --format json -o report.json
     rnninspect show report.json
     """
-    from rnninspect.report_io import load
+    from rnninspect.report.load import load
 
     with about("show", report):
         data = _json(report)

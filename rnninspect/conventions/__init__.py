@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.roles import fit_of_names
+from rnninspect.conventions.dumps.roles import fit_of_names
 from rnninspect.errors import UnknownNameError
 
 

@@ -7,13 +7,14 @@ states, gates and biases, its defaults, what it leaves in the padding, and the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
-from rnninspect.weights import Between, Cell, CellSpec, Weights
-
-Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
+from rnninspect.core.weights import Between, Weights
 
 # The role of the array that each option (and each keyword of the API) names.
 OPTION_ROLES: dict[str, Role] = {
@@ -45,89 +46,6 @@ DIRECTION_WORDS: dict[str, Direction] = {
     "backward": "backward",
     "r": "backward",
 }
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
-
-    `axes_stated`: the user said which axis is time, if only that it is not the first.
-    """
-
-    cell: Cell | None = None
-    layers: int | None = None
-    direction: Literal["forward", "reverse", "bidirectional"] | None = None
-    time_major: bool = False
-    go_backwards: bool = False
-    keep_order: bool | None = None
-    state_batch_first: bool | None = None
-    padding: PaddingPolicy | None = None
-    merge_mode: Literal["concat", "sum", "mul", "ave", "none"] = "concat"
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    axes_stated: bool = False
-
-    def over(self, words: Mapping[str, Any]) -> Statement:
-        """This statement and, where it says nothing, what `words` say: options by their Python names.
-
-        >>> said = Statement(cell="gru").over({"cell": "lstm", "go_backwards": True, "clip": 3.0})
-        >>> said.cell, said.go_backwards, said.attributes
-        ('gru', True, {'clip': 3.0})
-        """
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        silent = {name for name, value in own.items() if value in (None, False, "concat")}
-        silent -= {"time_major"} if self.axes_stated else set()
-        silent -= {"direction", "go_backwards"} if self.directions else set()
-        said = {name: value for name, value in words.items() if name in silent}
-        more = {name: value for name, value in words.items() if name not in own}
-        return replace(self, **said, attributes={**more, **self.attributes})
-
-    @property
-    def directions(self) -> tuple[Direction, ...] | None:
-        """The directions stated, forward first, or None."""
-        if self.go_backwards and self.direction is None:
-            return ("backward",)
-        if self.direction is None:
-            return None
-        return {
-            "forward": ("forward",),
-            "reverse": ("backward",),
-            "bidirectional": ("forward", "backward"),
-        }[self.direction]  # type: ignore[return-value]
-
-
-@dataclass(frozen=True, eq=False)
-class Slot:
-    """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing.
-
-    `position`: its place in a list of states, (2,) of `initial_state.2`, (0, 1) of `carry.0.1`; a convention's `place`
-    says what stands there.
-    """
-
-    role: Role
-    name: str
-    array: Array
-    layer: int | None = None
-    direction: Direction | None = None
-    position: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """One way of understanding the named arrays, with the Trace that it gives.
-
-    `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `stated`: it keeps to all that was stated.
-    `time_swapped`: it takes the batch and time axes the other way round than stated.
-    """
-
-    trace: Trace
-    outputs_axes: str
-    state_axes: str
-    stated: bool = True
-    time_swapped: bool = False
-
-    @property
-    def text(self) -> str:
-        return f"outputs {self.outputs_axes}, final state {self.state_axes}"
 
 
 @dataclass(frozen=True)

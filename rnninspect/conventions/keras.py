@@ -14,14 +14,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Slot, Statement
-from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
-from rnninspect.conventions.lists import place_lists
-from rnninspect.conventions.scopes import Parts, Scope, blocks
-from rnninspect.conventions.stacks import ScopedConvention
-from rnninspect.trace import Array, Direction, PaddingPolicy, Trace, Track
-from rnninspect.weights import Between, Cell, CellSpec, LayerWeights, Weights
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.positions import place_lists
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.express import merge_biases, refuse
+from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
+from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, Track
+from rnninspect.core.weights import Between, LayerWeights, Weights
 
 ORDER: dict[str, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}

@@ -11,14 +11,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Slot, Statement
-from rnninspect.conventions.layers import DumpNames, refuse
-from rnninspect.conventions.lists import place_lists
-from rnninspect.conventions.rows import RowConvention, RowNames
-from rnninspect.conventions.scopes import Scope
-from rnninspect.trace import Array, Trace
-from rnninspect.weights import Cell, CellSpec, Weights
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.positions import place_lists
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.cudnn import RowConvention, RowNames
+from rnninspect.conventions.weights.express import refuse
+from rnninspect.conventions.weights.scopes import Scope
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Trace
+from rnninspect.core.weights import Weights
 
 _FUSED = re.compile(r"(?:.*[_.])?[lr]\d+")
 

@@ -14,14 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Statement
-from rnninspect.conventions.layers import DumpNames, refuse
-from rnninspect.conventions.scopes import Parts, Scope, blocks
-from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.express import refuse
+from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
+from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
+from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.errors import ShapeError
-from rnninspect.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
-from rnninspect.weights import Cell, CellSpec, LayerWeights, Weights
 
 ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}

@@ -11,13 +11,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Slot, Statement
-from rnninspect.conventions.layers import DumpNames, refuse
-from rnninspect.conventions.lists import place_lists
-from rnninspect.conventions.rows import RowConvention, RowNames
-from rnninspect.trace import Array, PaddingPolicy, Trace
-from rnninspect.weights import Cell, CellSpec, Weights
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.positions import place_lists
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.cudnn import RowConvention, RowNames
+from rnninspect.conventions.weights.express import refuse
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, PaddingPolicy, Trace
+from rnninspect.core.weights import Weights
 
 _CELL = re.compile(r"(?P<before>.*\.)?(?P<layer>\d+)\.cell(?:_(?P<direction>fw|bw))?\.(?P<part>\w+)")
 

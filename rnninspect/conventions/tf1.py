@@ -14,15 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Slot, Statement
-from rnninspect.conventions.layers import DumpNames, merge_biases, refuse
-from rnninspect.conventions.lists import place_lists, unnamed_pair
-from rnninspect.conventions.scopes import Parts, Scope, blocks
-from rnninspect.conventions.stacks import ScopedConvention
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.positions import place_lists, unnamed_pair
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.express import merge_biases, refuse
+from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
+from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Direction, Trace
+from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.errors import ShapeError
-from rnninspect.trace import Array, Direction, Trace
-from rnninspect.weights import Between, Cell, CellSpec, LayerWeights, Weights
 
 LSTM_ORDER = "igfo"  # TensorFlow writes i, j, f, o
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")  # in canonical order i, f, o

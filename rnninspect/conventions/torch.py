@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions import gates
-from rnninspect.conventions.base import Facts, Role, Statement
-from rnninspect.conventions.layers import DumpNames, refuse
-from rnninspect.conventions.rows import RowConvention
+from rnninspect.conventions.base import Facts
+from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights.cudnn import RowConvention
+from rnninspect.conventions.weights.express import refuse
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.evidence import Role
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Trace
+from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
-from rnninspect.trace import Array, Trace
-from rnninspect.weights import Cell, CellSpec, Weights
 
 
 class Torch(RowConvention):

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
-from rnninspect.formats import places
+from rnninspect.formats import storage
+from rnninspect.formats.atomic_write import write_whole
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
-from rnninspect.formats.whole import write_whole
-from rnninspect.trace import Array
 
 HEAD = 4096  # bytes that tell a format
 
@@ -65,7 +65,7 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None
     if path == "-":
         raw = (stdin or sys.stdin.buffer).read()
         read = _read(io.BytesIO(raw), raw[:HEAD], "stdin", "")
-    elif places.is_remote(path):
+    elif storage.is_remote(path):
         read = _read_remote(path)
     else:
         file = Path(path)
@@ -82,7 +82,7 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None
 
 def _split(source: str) -> tuple[str, str | None]:
     """`FILE#member` in two, unless a file of that whole name exists."""
-    if "#" not in source or (places.is_there(source) if places.is_remote(source) else os.path.exists(source)):
+    if "#" not in source or (storage.is_there(source) if storage.is_remote(source) else os.path.exists(source)):
         return source, None
     path, _, member = source.rpartition("#")
     return path, member
@@ -90,9 +90,9 @@ def _split(source: str) -> tuple[str, str | None]:
 
 def _read_remote(url: str) -> NamedArrays:
     """The arrays behind a URL, whose maps go by it though they are of a copy."""
-    with places.local_copy(url) as file:
+    with storage.local_copy(url) as file:
         read = _read(file, _head(file), url, url.rpartition("/")[2].partition("?")[0])
-    places.name_maps(read.arrays, url)
+    storage.name_maps(read.arrays, url)
     return read
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
-from rnninspect.trace import Array
 
 ANONYMOUS = ""  # the name of the one array of a file that has no names (.npy, a nested list)
 

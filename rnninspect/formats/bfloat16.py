@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
-from rnninspect.trace import Array
 
 IN_MEMORY = 64 << 20  # bytes of float32; what is larger is widened into a temporary file
 BLOCK = 1 << 17  # numbers read at a time: few enough to stay in memory that was used before

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.keras_config import model_attributes
 from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest
-from rnninspect.trace import Array
 
 NAME = "hdf5"
 SUFFIXES = (".h5", ".hdf5")

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays
 from rnninspect.formats.nested import from_nested, is_ragged
-from rnninspect.trace import Array
 
 NAME = "json"
 SUFFIXES = (".json",)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import ANONYMOUS
-from rnninspect.trace import Array
 
 
 def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Array]:

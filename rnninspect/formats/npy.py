@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
-from rnninspect.trace import Array
 
 NAME = "npy"
 SUFFIXES = (".npy",)

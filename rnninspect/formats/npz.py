@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded
 from rnninspect.formats.npy import why
-from rnninspect.trace import Array
 
 NAME = "npz"
 SUFFIXES = (".npz",)

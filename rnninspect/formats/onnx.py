@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.tree import gather, shorten, shown
-from rnninspect.trace import Array
 
 NAME = "onnx"
 SUFFIXES = (".onnx",)

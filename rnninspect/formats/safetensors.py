@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import BLOCK, IN_MEMORY, widened, widened_on_disk
 from rnninspect.formats.tree import check_dtypes, gather, little
-from rnninspect.trace import Array
 
 NAME = "safetensors"
 SUFFIXES = (".safetensors",)

@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
 from rnninspect.formats.npz import first_member
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little
-from rnninspect.trace import Array
 
 NAME = "torch"
 SUFFIXES = (".pt", ".pth", ".bin")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.bfloat16 import note_widened
-from rnninspect.trace import Array
 
 SHOWN = 12  # names in a message
 NUMBERS = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnninspect.arrays import to_array
-from rnninspect.case import Case, Tolerance
-from rnninspect.cases import read_weights
-from rnninspect.conventions.base import Statement
-from rnninspect.conventions.returned import is_packed, read_outputs
+from rnninspect.api.live import Handed, case_of
+from rnninspect.conventions.live import is_packed, read_outputs
+from rnninspect.core.arrays import to_array
+from rnninspect.core.cell import Cell
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.diagnosis.case import Case
 from rnninspect.errors import ShapeError
-from rnninspect.handed import Handed, case_of
-from rnninspect.trace import Array
-from rnninspect.weights import Cell
+from rnninspect.measure.choose_reading import Tolerance
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from rnninspect.arrays import to_array
+from rnninspect.core.arrays import to_array
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.calls import Call, Layer, Where, copied, same
 from rnninspect.recording.loops import Loop, kind

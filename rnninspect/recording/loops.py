@@ -16,15 +16,17 @@ import numpy as np
 from torch import Tensor, nn
 
 from rnninspect import conventions
-from rnninspect.arrays import to_array
-from rnninspect.batch import Batch, resolve_mask
-from rnninspect.case import Case, Tolerance
-from rnninspect.cases import read_weights, rerun
-from rnninspect.conventions.base import Reading, Slot, Statement
-from rnninspect.conventions.returned import read_state
+from rnninspect.conventions.live import read_state
+from rnninspect.core.arrays import to_array
+from rnninspect.core.batch import Batch, resolve_mask
+from rnninspect.core.cell import Cell
+from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Bools, Trace, Track
+from rnninspect.diagnosis.build_case import read_weights, rerun
+from rnninspect.diagnosis.case import Case
+from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.calls import Where, copied
-from rnninspect.trace import Array, Bools, Trace, Track
-from rnninspect.weights import Cell
 
 State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of the others; `[B, H]` each
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from rnninspect import api
-from rnninspect.case import Tolerance
+from rnninspect.api.inspect import Names, inspect_case
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError, UserError
-from rnninspect.excerpts import EXCERPT
 from rnninspect.formats import write_arrays
+from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.hooks import Recorded, Store, hook_everything, hook_model
-from rnninspect.reports import Report, Reports
-from rnninspect.trace import Array
+from rnninspect.report.excerpts import EXCERPT
+from rnninspect.report.report import Report, Reports
 
 LIMIT = 16  # calls of one layer that are kept
 
@@ -100,8 +100,8 @@ class Recording:
         lengths: Any = None,
         rtol: float = 0.0,
         atol: float = 0.0,
-        select: api.Names = (),
-        ignore: api.Names = (),
+        select: Names = (),
+        ignore: Names = (),
         excerpt: int | None = EXCERPT,
     ) -> Reports:
         """Judges every recorded call by every rule, a run of its own weights included: a Report a call.
@@ -120,7 +120,7 @@ class Recording:
         for one in chosen:
             case = one.case(Tolerance(rtol, atol), final_state, lengths)
             source = {"name": one.where.name, "call": one.where.number, "layer": one.where.layer}
-            made = api.inspect_case(case, "record", source=source, select=select, ignore=ignore, excerpt=excerpt)
+            made = inspect_case(case, "record", source=source, select=select, ignore=ignore, excerpt=excerpt)
             reports.append(replace(made, notes=[*made.notes, *one.notes(case), *self._unkept(one.where.name)]))
         return Reports(reports)
 

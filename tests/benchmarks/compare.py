@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect import api, cases
-from rnninspect.case import Case
-from rnninspect.causes import judge
-from rnninspect.conventions.base import Role, Slot
+from rnninspect.api.config import statement
+from rnninspect.api.inspect import inspect_case
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.diagnosis import build_case
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rules import rules
 from rnninspect.formats import read_arrays
-from rnninspect.rules import rules
 from tests.benchmarks.dumps import Dump, make
 
 SHAPE, TINY = (256, 1024, 512), (4, 8, 16)
@@ -34,7 +36,7 @@ def read(dump: Dump) -> Case:
         role: Slot(role, "", next(iter(read_arrays(path).arrays.values())))  # type: ignore[misc]
         for role, path in (("outputs", dump.outputs), ("h", dump.state), ("lengths", dump.lengths))
     }
-    return cases.read_case({}, api.statement(time_major=dump.time_major), "tf1", stated=stated)
+    return build_case.read_case({}, statement(time_major=dump.time_major), "tf1", stated=stated)
 
 
 def judged(dump: Dump) -> Any:
@@ -44,7 +46,7 @@ def judged(dump: Dump) -> Any:
 
 def inspect(dump: Dump) -> Any:
     """The same, and the report made and printed as JSON."""
-    return api.inspect_case(read(dump), "compare").render("json")
+    return inspect_case(read(dump), "compare").render("json")
 
 
 def ways(dump: Dump) -> dict[str, Callable[[], Any]]:

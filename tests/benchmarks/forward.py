@@ -23,10 +23,11 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnninspect import engine
-from rnninspect.batch import Batch
-from rnninspect.trace import prefix_mask
-from rnninspect.weights import GATES, CellSpec, LayerWeights, Weights
+from rnninspect.core.batch import Batch
+from rnninspect.core.cell import CellSpec
+from rnninspect.core.trace import prefix_mask
+from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.engine import run
 
 SHAPES = [(32, 50, 128, 128), (64, 200, 256, 256), (128, 100, 512, 512), (8, 1000, 64, 64), (1, 500, 256, 256)]
 TINY = [(3, 4, 2, 2), (1, 5, 3, 2)]
@@ -87,7 +88,7 @@ def problem(shape: tuple[int, int, int, int], spec: CellSpec, peepholes: bool, s
 def ours(p: Problem) -> Callable[[], Any]:
     inputs, lengths = p.x.numpy(), p.lengths.numpy()
     batch = Batch(inputs, prefix_mask(lengths, inputs.shape[1]), lengths)
-    return lambda: engine.run(batch, p.weights)[0].outputs
+    return lambda: run.run(batch, p.weights)[0].outputs
 
 
 def torch_module(p: Problem) -> torch.nn.RNNBase | None:

@@ -1,0 +1,26 @@
+"""A LayerConfig from options by their Python names."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from rnninspect.conventions.weights.gates import ATTRIBUTES
+from rnninspect.core.layer_config import Statement
+from rnninspect.errors import UserError
+
+
+def statement(**stated: Any) -> Statement:
+    """A Statement from options by their Python names; cell attributes may stand among them. UserError on others."""
+    own = {f.name for f in fields(Statement)} - {"attributes"}
+    attributes = {k: stated.pop(k) for k in ATTRIBUTES if k in stated}
+    if stated.pop("bidirectional", False):
+        stated["direction"] = "bidirectional"
+    batch_first = stated.pop("batch_first", None)
+    if batch_first is not None:
+        stated["time_major"], stated["axes_stated"] = not batch_first or stated.get("time_major", False), True
+    unknown = sorted(set(stated) - own)
+    if unknown:
+        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(sorted(own | set(ATTRIBUTES)))}")
+    given = {k: v for k, v in stated.items() if v is not None}
+    return Statement(**given, attributes={k: v for k, v in attributes.items() if v is not None})

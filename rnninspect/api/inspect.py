@@ -1,0 +1,145 @@
+"""run and inspect: what the commands call, and what a program calls. Nothing here prints.
+
+The keywords are the command line's options with underscores (`--time-major` is `time_major=True`). Importing this does
+not import torch; `run` does, and `inspect` does only where a rule runs `weights`. What reads objects that a program
+holds is imported where they come in: the command line, which has files, starts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy.typing as npt
+
+from rnninspect.api.config import statement
+from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Trace
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis import rules
+from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import Rule
+from rnninspect.errors import UnknownNameError
+from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.report.build import compose
+from rnninspect.report.excerpts import EXCERPT
+from rnninspect.report.report import Report
+
+Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", or several
+
+
+def inspect(
+    outputs: Any,
+    final_state: Any = None,
+    *,
+    cell_state: Any = None,
+    initial_state: Any = None,
+    lengths: npt.ArrayLike | None = None,
+    mask: npt.ArrayLike | None = None,
+    inputs: Any = None,
+    weights: Weights | Mapping[str, Any] | None = None,
+    weights_convention: str | None = None,
+    against: Any = None,
+    convention: str = "auto",
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    select: Names = (),
+    ignore: Names = (),
+    excerpt: int | None = EXCERPT,
+    **stated: Any,
+) -> Report:
+    """Relates outputs to their final state and names what is wrong.
+
+    `outputs`: `[B, T, H]`, `[B, T, 2H]` in two directions (time-major with `time_major=True`), an array of any
+    framework, a pair (forward, backward), or torch's PackedSequence, which brings its lengths along. It may also be all
+    that the layer's call returned, outputs and state, or a mapping of named arrays (a dump), or a Trace from `run`.
+    `final_state`: h `[B, H]`, `[B, 2H]` or `[L*D, B, H]`; (h, c) in the convention's own order ((h, c) where nothing
+    states one); an object with h and c; a flat list of states; tuples of those by layer or direction.
+    `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
+    `lengths`: `[B]`; `mask`: `[B, T]`, True where a step is real; `inputs`: `[B, T, F]`.
+    `weights`: Weights, or arrays under `weights_convention`'s own names (`layer.state_dict()`): with `inputs`, the
+    layer is run again and its numbers are compared too.
+    `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
+    `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
+    `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit (numbers in lists or in a dump, where
+    they were printed with unequal decimals, are first rounded alike). `select`, `ignore`: rules by name.
+    `excerpt`: how many numbers the report may quote; None: all.
+    Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
+
+    Raises UserError for what the caller can mend: arrays that fit no reading, or hold no numbers; unknown names.
+
+    >>> import numpy as np
+    >>> o = np.array([[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]])
+    >>> inspect(o, np.array([[0.2], [0.5]]), lengths=[2, 3]).ok
+    True
+    >>> inspect(o, o[:, -1], lengths=[2, 3])
+    <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
+    """
+    from rnninspect.api.live import Handed, beside, case_of
+
+    said, tolerance = statement(**stated), Tolerance(rtol, atol)
+    given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
+    case = case_of(outputs, given, said, convention, tolerance)
+    case = replace(case, weights=weights_of(weights, said, weights_convention or case.convention.name))
+    if against is not None:
+        known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
+        case = beside(case, case_of(against, known, said, case.convention.name, tolerance))
+    return inspect_case(case, "inspect", select=select, ignore=ignore, excerpt=excerpt)
+
+
+def inspect_case(
+    case: Case,
+    command: str,
+    *,
+    source: Mapping[str, Any] | None = None,
+    select: Names = (),
+    ignore: Names = (),
+    excerpt: int | None = EXCERPT,
+) -> Report:
+    """Judges a case by the chosen rules and reports it."""
+    made = compose(
+        case, judge(case, chosen_rules(_listed(select), _listed(ignore))), command, dict(source or {}), excerpt
+    )
+    return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
+
+
+def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:
+    """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one."""
+    known = rules.rules()
+    for name in (*select, *ignore):
+        if name not in known:
+            raise UnknownNameError("rule", name, list(known))
+    return {n: r for n, r in known.items() if (not select or n in select) and n not in ignore}
+
+
+def _unpacked(batch: Any, said: Statement) -> dict[str, Any]:
+    """A PackedSequence's inputs and lengths, by name."""
+    from rnninspect.conventions.live import read_outputs
+
+    read = read_outputs(batch, said)
+    return {"inputs": read.slots[0].array, "lengths": read.lengths}
+
+
+def _pair(state: Any) -> Any:
+    """h, or (h, c), as numpy arrays; None where there is none."""
+    if state is None:
+        return None
+    if hasattr(state, "h") and hasattr(state, "c"):
+        state = (state.h, state.c)
+    if isinstance(state, (tuple, list)) and len(state) == 2 and all(is_array(part) for part in state):
+        return tuple(to_array(part, "initial_state") for part in state)
+    return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
+
+
+def weights_of(given: Weights | Mapping[str, Any] | None, said: Statement, convention: str) -> Weights | None:
+    """Weights from what was given for them: Weights, or arrays under that convention's names."""
+    return given if given is None or isinstance(given, Weights) else read_weights(given, said, convention)
+
+
+def _listed(names: Names) -> tuple[str, ...]:
+    """Rules by name: one or several in one text, as on the command line, or a sequence."""
+    return tuple(n.strip() for n in names.split(",") if n.strip()) if isinstance(names, str) else tuple(names)

@@ -1,0 +1,166 @@
+"""What a program hands over -> a Case: a Trace, named arrays, or what a layer's call returned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect import conventions
+from rnninspect.conventions import live
+from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.core.arrays import holds_arrays, padded, to_array
+from rnninspect.core.batch import Batch
+from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Trace
+from rnninspect.diagnosis.build_case import read_case, rerun
+from rnninspect.diagnosis.case import Case
+from rnninspect.errors import ShapeError, UserError
+from rnninspect.formats.base import ANONYMOUS
+from rnninspect.measure.choose_reading import Tolerance
+
+
+@dataclass(frozen=True, eq=False)
+class Handed:
+    """What was handed over beside the outputs, each as it came; None where it was not."""
+
+    final_state: Any = None
+    cell_state: Any = None
+    initial_state: Any = None
+    lengths: Any = None
+    mask: Any = None
+    inputs: Any = None
+
+
+def case_of(outputs: Any, given: Handed, said: Statement, convention: str, tolerance: Tolerance) -> Case:
+    """The case that these make; `convention` may be `auto`.
+
+    Raises UserError where there is no final state, ShapeError where the arrays fit no reading.
+    """
+    if isinstance(outputs, Trace):
+        return _of_trace(outputs, given, said, convention, tolerance)
+    if isinstance(outputs, (str, os.PathLike)):
+        raise UserError(f"outputs are the path {os.fspath(outputs)!r}: rnninspect.compare(path) reads files")
+    if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
+        chosen = _chosen(convention, list(outputs.values()), list(live.names(outputs)))
+        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, said, chosen, tolerance)
+    if given.final_state is None:
+        parted = live.parted(outputs)
+        if parted is None:
+            raise UserError("no final state: give final_state, or all that the layer's call returned")
+        outputs, given = parted[0], replace(given, final_state=parted[1])
+    chosen = _chosen(convention, [outputs, given.final_state], [])
+    own_numbers = live.live(outputs) or live.live(given.final_state)
+    return _read({}, live.read_outputs(outputs, said), given, said, chosen, tolerance, as_printed=not own_numbers)
+
+
+def beside(case: Case, other: Case, what: str = "against") -> Case:
+    """The case with a second run of the same inputs; ShapeError where the two cannot be compared."""
+    found = replace(case, other=other.trace)
+    try:
+        compared = found.differences
+    except ValueError as error:
+        raise ShapeError(f"{what}: {error}; the two runs must be of the same inputs") from None
+    if not compared:
+        raise ShapeError(f"{what}: no layer and direction has outputs in both runs; nothing to compare")
+    return found
+
+
+def role_slots(**given: Any) -> dict[Role, Slot]:
+    """A slot for every array that is given, by its role."""
+    return {role: Slot(role, role, to_array(v, role)) for role, v in given.items() if v is not None}  # type: ignore[misc, arg-type]
+
+
+def _chosen(convention: str, values: list[Any], names: list[str]) -> str:
+    """The convention stated, or that of the framework whose arrays these are; `auto` leaves it to names and numbers."""
+    return convention if convention != "auto" else live.convention_of(values, names) or "auto"
+
+
+def _read(
+    arrays: Mapping[str, Array],
+    outputs: live.Outputs,
+    given: Handed,
+    said: Statement,
+    convention: str,
+    tolerance: Tolerance,
+    as_printed: bool = True,
+) -> Case:
+    cell_first = convention != "auto" and conventions.get(convention).facts.order.startswith("(c")
+    slots = list(outputs.slots)
+    if given.final_state is not None:
+        slots += live.read_state(given.final_state, outputs.slots, said, cell_first)
+    if given.initial_state is not None:
+        slots += live.as_initial(live.read_state(given.initial_state, outputs.slots, said, cell_first))
+    stated = role_slots(c=given.cell_state, lengths=given.lengths, mask=given.mask, inputs=_inputs(given, said))
+    if "c" in stated and any(slot.role == "c" for slot in slots):
+        raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
+    if outputs.lengths is not None:
+        stated["lengths"] = _lengths(outputs.lengths, stated.get("lengths"))
+    return read_case(
+        arrays, said, convention, stated=stated, returned=tuple(slots), tolerance=tolerance, as_printed=as_printed
+    )
+
+
+def _inputs(given: Handed, said: Statement) -> Any:
+    """The inputs; a PackedSequence as `[B, T, F]` (`[T, B, F]` where time-major), ragged rows padded."""
+    if given.inputs is None:
+        return None
+    return next(iter(live.read_outputs(given.inputs, said).slots)).array
+
+
+def _lengths(own: Array, stated: Slot | None) -> Slot:
+    """The lengths that the outputs bring along; those stated beside them must be the same."""
+    if stated is None or np.array_equal(own, stated.array):
+        return Slot("lengths", "lengths", own)
+    if stated.array.shape != own.shape:
+        raise ShapeError(f"lengths has {stated.array.size} values, but the outputs bring {own.size} of their own")
+    bad = np.flatnonzero(own != stated.array)[:20]
+    shown = ", ".join(f"row {b}: {stated.array[b]} stated, {own[b]} in the outputs" for b in bad)
+    raise ShapeError(f"the outputs bring their own lengths, and others are stated ({shown}); leave lengths out")
+
+
+def _of_trace(trace: Trace, given: Handed, said: Statement, convention: str, tolerance: Tolerance) -> Case:
+    own = ("final_state", "cell_state", "initial_state", "lengths", "mask")
+    surplus = [name for name in own if getattr(given, name) is not None]
+    if surplus:
+        raise UserError(f"a Trace holds its own {', '.join(surplus)}: leave them out, or give its arrays as outputs")
+    if convention not in ("auto", trace.convention):
+        raise UserError(f"the Trace is of a {trace.convention} layer, and convention={convention!r} is stated")
+    return Case(
+        Reading(trace, "B T H", "B H"),
+        conventions.get(trace.convention),
+        said,
+        batch=None if given.inputs is None else _batch(trace, to_array(_inputs(given, said), "inputs"), said),
+        tolerance=tolerance,
+        runner=rerun,
+    )
+
+
+def _batch(trace: Trace, inputs: Array, said: Statement) -> Batch:
+    by_row = inputs[..., None] if inputs.ndim == 2 else inputs
+    by_row = by_row.swapaxes(0, 1) if said.time_major else by_row
+    if by_row.ndim != 3 or by_row.shape[:2] != trace.mask.shape:
+        raise ShapeError(
+            f"inputs are {inputs.shape}, but the Trace has {trace.batch_size} rows and {trace.steps} steps"
+        )
+    return Batch(by_row, trace.mask, trace.lengths, trace.mask_given)
+
+
+def as_arrays(given: Any, what: str) -> dict[str, Array]:
+    """Named arrays from a mapping, or one nameless array (ragged rows are padded, their lengths derived)."""
+    if isinstance(given, Mapping):
+        from rnninspect.conventions.live import flattened
+
+        return flattened(given)
+    if holds_arrays(given):
+        array, lengths = padded(given, what)
+        return {ANONYMOUS: array} if lengths is None else {ANONYMOUS: array, "lengths": lengths}
+    if isinstance(given, (list, tuple)):
+        from rnninspect.formats.nested import from_nested
+
+        return dict(from_nested(list(given), what))
+    return {ANONYMOUS: to_array(given, what)}

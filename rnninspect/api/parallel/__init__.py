@@ -1,0 +1,1 @@
+"""Many dumps, or one large one, over several processes or a cluster."""

@@ -1,0 +1,146 @@
+"""What was found in each of many dumps, and the file that holds it: a block of NDJSON lines a dump.
+
+A block is what the `ndjson` format writes of a report, rows, findings and last its summary; or one line of kind
+`error`. Blocks are appended whole. What an interruption tore is cut off when the file is taken up again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rnninspect.core.finding import SEVERITIES
+from rnninspect.errors import UserError
+from rnninspect.formats import storage
+from rnninspect.formats.atomic_write import write_whole
+
+BEGINS = b'{"kind":"'
+ENDS = (b'{"kind":"summary"', b'{"kind":"error"')
+STAMPS = ("size", "mtime_ns", "version")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one dump: `verdict` clean, findings, unjudged or error; its findings as (rule, severity); its lines."""
+
+    path: str
+    verdict: str
+    findings: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    error: str = ""
+
+    def reaches(self, severity: str) -> bool:
+        """Whether a finding is at least that severe."""
+        return any(SEVERITIES.index(own) <= SEVERITIES.index(severity) for _, own in self.findings)
+
+
+@dataclass
+class Tally:
+    """Counts over dumps: by verdict, and by rule in how many dumps it was found."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    rules: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        self.verdicts[outcome.verdict] += 1
+        self.rules.update(set(outcome.findings))
+
+    @property
+    def dumps(self) -> int:
+        return sum(self.verdicts.values())
+
+    def by_rule(self) -> list[tuple[str, str, int]]:
+        """(rule, severity, dumps), the worst and most frequent first."""
+        order = sorted(self.rules.items(), key=lambda item: (SEVERITIES.index(item[0][1]), -item[1], item[0]))
+        return [(rule, severity, count) for (rule, severity), count in order]
+
+
+def stamp(path: str) -> dict[str, Any]:
+    """What tells a dump from its own later self, as `places.stamp` does; of `FILE#member` the file counts."""
+    return storage.stamp(path) or storage.stamp(path.rpartition("#")[0])
+
+
+def error_line(path: str, error: str) -> str:
+    """The block of a dump that could not be judged."""
+    line = {"kind": "error", "source": {"path": path, **stamp(path)}, "error": error}
+    return json.dumps(line, separators=(",", ":")) + "\n"
+
+
+def is_results(file: str) -> bool:
+    """Whether a local file begins as results do: it is no dump."""
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(len(BEGINS)) == BEGINS
+    except OSError:
+        return False
+
+
+def taken_up(target: str, paths: Collection[str]) -> list[Outcome]:
+    """The outcomes of these dumps that a results file holds and that still stand; their others are cut out of it.
+
+    Cut are: a torn end; dumps that have changed since; errors, whose cause may be mended by now; all but the last block
+    of a dump. Other dumps' blocks stay. UserError where the file is no results file: nothing is cut from it.
+    """
+    if not os.path.exists(target):
+        return []
+    blocks = {block.outcome.path: block for block in _blocks(Path(target))}
+    kept = [block for path, block in blocks.items() if path not in paths or block.stands]
+    kept.sort(key=lambda block: block.start)
+    if [block.start for block in kept[1:]] == [block.stop for block in kept[:-1]] and (not kept or not kept[0].start):
+        os.truncate(target, kept[-1].stop if kept else 0)
+    else:
+        _rewrite(target, kept)
+    return [block.outcome for block in kept if block.outcome.path in paths]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """First byte, and last byte + 1, of a whole block; its outcome; whether its dump is still the same."""
+
+    start: int
+    stop: int
+    outcome: Outcome
+    stands: bool
+
+
+def _blocks(file: Path) -> Iterator[_Block]:
+    start = end = 0
+    findings: list[tuple[str, str]] = []
+    with file.open("rb") as lines:
+        for line in lines:
+            if not end and not BEGINS.startswith(line[: len(BEGINS)]):
+                raise UserError(f"--resume: {file} holds no results of an earlier run; name another file with -o")
+            end += len(line)
+            if line.startswith(b'{"kind":"finding"') and line.endswith(b"\n"):
+                found = json.loads(line)
+                findings.append((found["rule"], found["severity"]))
+            if not line.startswith(ENDS) or not line.endswith(b"\n"):
+                continue
+            last = json.loads(line)
+            source, verdict = last["source"], last.get("verdict", "error")
+            stands = verdict != "error" and _is_as_it_was(source)
+            yield _Block(start, end, Outcome(source["path"], verdict, tuple(findings)), stands)
+            start, findings = end, []
+
+
+def _is_as_it_was(source: Mapping[str, Any]) -> bool:
+    """Whether the dump still has the stamp that its report bears; without one nothing tells."""
+    own = {name: source[name] for name in STAMPS if name in source}
+    return bool(own) and own == stamp(source["path"])
+
+
+def _rewrite(target: str, kept: list[_Block]) -> None:
+    """The file anew, of these blocks of itself only; whole or not at all."""
+    with open(target, "rb") as old:
+
+        def copy(new: BinaryIO) -> None:
+            for block in kept:
+                old.seek(block.start)
+                new.write(old.read(block.stop - block.start))
+
+        write_whole(target, copy)

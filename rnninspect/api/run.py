@@ -1,0 +1,65 @@
+"""run: a masked recurrent layer over a batch, as a Trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from rnninspect.api.config import statement
+from rnninspect.api.inspect import _pair, _unpacked, weights_of
+from rnninspect.api.live import as_arrays
+from rnninspect.core.trace import Trace
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.build_case import RunOptions, run_case
+
+
+def run(
+    batch: Any,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    mask: npt.ArrayLike | None = None,
+    weights: Weights | Mapping[str, Any] | None = None,
+    weights_convention: str | None = None,
+    convention: str = "tf1",
+    initial_state: Any = None,
+    hidden_size: int | None = None,
+    seed: int = 0,
+    dtype: str | None = None,
+    device: str = "cpu",
+    truncate: bool = False,
+    **stated: Any,
+) -> Trace:
+    """Runs a masked recurrent layer and records every track.
+
+    `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), of any framework; ragged
+    rows; torch's PackedSequence; or named arrays with `inputs` among them.
+    `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, every step is real.
+    `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), or Weights; without them
+    TensorFlow's initialisers with `hidden_size` units, 4 by default, from `seed`.
+    `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
+    bfloat16. `truncate` cuts the time axis to the longest row.
+    Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
+
+    Raises UserError for what the caller can mend: shapes, lengths longer than T, weights that do not fit.
+
+    >>> trace = run([[[1.0], [2.0]], [[3.0]]], hidden_size=2)
+    >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
+    (array([2, 1]), (2, 2, 2), (2, 2))
+    """
+    from rnninspect.api.live import role_slots
+    from rnninspect.conventions import live
+
+    said = statement(**stated)
+    arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, said)
+    case = run_case(
+        arrays,
+        said,
+        convention,
+        weights=weights_of(weights, said, weights_convention or convention),
+        stated=role_slots(lengths=lengths, mask=mask),
+        initial_state=_pair(initial_state),
+        options=RunOptions(hidden_size, seed, dtype, device, truncate),
+    )
+    return case.trace

@@ -1,0 +1,95 @@
+"""A weight file -> the Weights of one layer, and what the user and the file together state about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnninspect import conventions
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.weights.config import of_file
+from rnninspect.conventions.weights.prefix import pick
+from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.errors import ShapeError
+from rnninspect.formats.base import NamedArrays
+
+# What a file says of its own framework's axes, padding and order of time: a dump of another framework has its own.
+LAID_OUT = ("time_major", "padding", "go_backwards")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFile:
+    """One layer (or a whole stack) of a file, `convention` being whose names it has."""
+
+    weights: Weights
+    convention: Convention
+    arrays: Mapping[str, Array]
+    attributes: Mapping[str, Any]
+
+    def statement(self, said: Statement, dump: Convention | None) -> Statement:
+        """What is stated of a dump of the framework `dump`: the user's word, then the file's, then what it holds."""
+        held: dict[str, Any] = {"cell": self.weights.spec.cell, "layers": self.weights.depth}
+        if len(self.weights.directions) == 2:
+            held["direction"] = "bidirectional"
+        if self.weights.layers[-1].projection is not None:
+            held["num_proj"] = self.weights.layers[-1].units
+        words = held | self._words(said)
+        if dump is not self.convention:
+            words = {name: value for name, value in words.items() if name not in LAID_OUT}
+        return said.over(words)
+
+    def overruled(self, said: Statement) -> Iterator[tuple[str, Any, Any]]:
+        """(option, the file's word, the user's) wherever the two differ about the cell: the user's is used."""
+        words = self._words(said)
+        for name, value in said.attributes.items():
+            if words.get(name, value) != value:
+                yield name, words[name], value
+
+    def _words(self, said: Statement) -> dict[str, Any]:
+        return _words(self.convention, self.arrays, self.attributes, said)
+
+
+def read_layer(
+    read: NamedArrays,
+    said: Statement,
+    convention: str | None = None,
+    *,
+    prefix: str | None = None,
+    likely: Iterable[str] = (),
+) -> LayerFile:
+    """The layer that `prefix` names, or the only one, under `convention`'s names (None: the one that the names show).
+
+    `likely`: conventions to prefer where the names are those of several. Raises UserError where the file holds no layer
+    of that convention, or several that are no stack, and whatever reading the weights raises.
+    """
+    arrays = pick(read.arrays, prefix) if prefix else dict(read.arrays)
+    own = conventions.get(convention or _shown(arrays, likely))
+    stated = said.over(_words(own, arrays, read.attributes, said))
+    return LayerFile(read_weights(arrays, stated, own.name), own, arrays, read.attributes)
+
+
+def _words(
+    own: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], said: Statement
+) -> dict[str, Any]:
+    """What the file states about these layers, options by their Python names."""
+    if not attributes or not isinstance(own, ScopedConvention):
+        return {}
+    return of_file(own, attributes, [scope.name for scope in own.scopes(arrays, said)])
+
+
+def _shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:
+    """The convention that the names of the arrays show."""
+    alike = [convention.name for convention in conventions.of_weights(arrays)]
+    if not alike:
+        listed = ", ".join(list(arrays)[:8]) + (" …" if len(arrays) > 8 else "")
+        known = ", ".join(conventions.conventions())
+        raise ShapeError(
+            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; state --weights-convention "
+            f"({known})"
+        )
+    return next((name for name in likely if name in alike), alike[0])

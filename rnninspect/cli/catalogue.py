@@ -1,0 +1,119 @@
+"""What there is, as rows of text under a head: what `rnninspect list` prints and the README's tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from rnninspect import conventions as known_conventions
+from rnninspect import formats as known_formats
+from rnninspect.conventions.base import Convention, Facts
+from rnninspect.core.weights import EQUATIONS, GATES
+from rnninspect.diagnosis import rules as known_rules
+from rnninspect.diagnosis.examples import packaged
+from rnninspect.engine import activations as known_activations
+from rnninspect.report import renderers as known_renderers
+
+Rows = list[tuple[str, ...]]
+
+
+def rules() -> Rows:
+    """Every mistake that is named."""
+    return [("rule", "severity", "summary"), *((r.name, r.severity, r.summary) for r in known_rules.rules().values())]
+
+
+def formats() -> Rows:
+    """Every file format that is read or written, with the extra that it needs, and every format of a report."""
+    rows: Rows = [("format", "suffixes", "use", "extra", "summary")]
+    for f in known_formats.formats():
+        rows.append((f.name, " ".join(f.suffixes), "read, write" if f.writes else "read", f.extra or "", f.summary))
+    return rows + [(name, "", "report", "", summary) for name, summary in known_renderers.renderers()]
+
+
+def renderers() -> Rows:
+    """Every format of a report."""
+    return [("format", "summary"), *known_renderers.renderers()]
+
+
+def conventions() -> Rows:
+    """Every framework, with all that its users may rely on: axes, orders, padding, gates, kernels, defaults."""
+    names = [f.name for f in fields(Facts)]
+    head = ("convention", *(name.replace("_", " ") for name in names), "defaults", "options", "weights")
+    return [head, *(_convention(c, names) for c in known_conventions.conventions().values())]
+
+
+def _convention(convention: Convention, names: list[str]) -> tuple[str, ...]:
+    facts = (getattr(convention.facts, name) for name in names)
+    return (convention.name, *facts, _defaults(convention), _options(convention.takes), convention.variables)
+
+
+def _defaults(convention: Convention) -> str:
+    """What a layer computes where nothing is stated, as far as frameworks differ in it.
+
+    >>> _defaults(known_conventions.get("tf1"))
+    'forget bias 1; GRU resets before; RNN tanh'
+    """
+    specs = {cell: convention.spec(cell, {}) for cell in ("lstm", "gru", "rnn")}
+    reset = "after" if specs["gru"].reset_after else "before"
+    return f"forget bias {specs['lstm'].forget_bias:g}; GRU resets {reset}; RNN {specs['rnn'].activation}"
+
+
+# What the user can state about a cell besides its weights: the attributes that change what it computes.
+_EVERY = ("activation", "activation_alpha", "activation_beta", "activations", "clip")
+_GATED = (*_EVERY, "recurrent_activation")
+VARIED_BY: dict[str, tuple[str, ...]] = {
+    "lstm": (*_GATED, "cell_clip", "forget_bias", "input_forget", "num_proj", "proj_clip", "use_peepholes"),
+    "gru": (*_GATED, "linear_before_reset", "reset_after"),
+    "rnn": _EVERY,
+}
+
+
+def cells() -> Rows:
+    """Every cell: its gates in canonical order, its equations, and what can be varied."""
+    rows: Rows = [("cell", "gates", "equations", "varied by")]
+    return rows + [(cell, " ".join(gates), EQUATIONS[cell], _options(VARIED_BY[cell])) for cell, gates in GATES.items()]
+
+
+def _options(names: Iterable[str]) -> str:
+    return " ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
+
+
+def activations() -> Rows:
+    """Every activation that a cell may have, with the formula and the defaults of its parameters."""
+    rows: Rows = [("activation", "formula", "alpha", "beta")]
+    for name, a in known_activations.ACTIVATIONS.items():
+        alpha, beta = (
+            "" if word not in a.formula else f"{value:.6g}" for word, value in (("alpha", a.alpha), ("beta", a.beta))
+        )
+        rows.append((name, a.formula, alpha, beta))
+    return rows
+
+
+def samples() -> Rows:
+    """The packaged files."""
+    folder = Path(packaged.path("batch.npy")).parent
+    return [("sample", "path"), *((p.name, str(p)) for p in sorted(folder.iterdir()))]
+
+
+LISTS: dict[str, Callable[[], Rows]] = {
+    "rules": rules,
+    "conventions": conventions,
+    "cells": cells,
+    "activations": activations,
+    "formats": formats,
+    "renderers": renderers,
+    "samples": samples,
+}
+
+
+def markdown(rows: Rows) -> str:
+    r"""The rows as a GitHub table.
+
+    >>> print(markdown([("cell", "gates"), ("gru", "r | z")]))
+    | cell | gates |
+    |---|---|
+    | gru | r \| z |
+    """
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

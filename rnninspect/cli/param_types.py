@@ -1,0 +1,114 @@
+"""The kinds of values that options take: what each refuses, and what a shell may complete it to."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Text(click.types.StringParamType):
+    """A name or a file: anything but nothing, for an empty shell variable is a mistake."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; name a file or a member", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+class Member(Text):
+    """A member of the dump that the line has named already, or a file."""
+
+    name = "member"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from rnninspect.errors import UserError
+        from rnninspect.formats import read_arrays
+
+        members: list[str] = []
+        for word in ctx.args:  # of a line without its end, click has sorted out the options alone
+            with contextlib.suppress(UserError):
+                members += read_arrays(word).arrays if os.path.isfile(word) else ()
+        found = [CompletionItem(name) for name in members if name and name.startswith(incomplete)]
+        return found or super().shell_complete(ctx, param, incomplete)
+
+
+class Known(Text):
+    """One of the names that `names` gives, or several with commas; what is unknown is refused where it is used."""
+
+    name = "name"
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{name}") for name in self.names() if name.startswith(last)]
+
+
+class Number(click.FloatRange):
+    """A finite number; NaN lies in no range, but compares as if it lay in each."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return found
+
+
+class Numbers(click.types.StringParamType):
+    """Finite numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return [Number().convert(part, param, ctx) for part in parts]
+
+
+class Count(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"
+
+
+def _rules() -> Iterable[str]:
+    from rnninspect.diagnosis.rules import rules
+
+    return rules()
+
+
+def _conventions() -> Iterable[str]:
+    from rnninspect.conventions import conventions
+
+    return conventions()
+
+
+def _renderers() -> Iterable[str]:
+    from rnninspect.report.renderers import renderers
+
+    return [name for name, _ in renderers()]
+
+
+TEXT, MEMBER, POSITIVE = Text(), Member(), Number(0, min_open=True)
+RULE, CONVENTION, FORMAT = Known(_rules), Known(_conventions), Known(_renderers)

@@ -1,0 +1,80 @@
+"""What the weights and the chunk before say: the files that --weights and --previous name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnninspect.cli.inputs import initial_state, read
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.errors import UserError, about
+
+if TYPE_CHECKING:
+    from rnninspect.api.weights_file import LayerFile
+
+
+def layer_file(options: Mapping[str, Any], said: Statement, likely: Iterable[str] = ()) -> LayerFile:
+    """The layer that --weights names. Whose weights they were taken for is noted, where nobody stated it."""
+    from rnninspect.api.weights_file import read_layer
+
+    path, stated = options["weights"], options["weights_convention"] or options["convention"]
+    with about("--weights", path):
+        found = read_layer(
+            read(path, options["quiet"]),
+            said,
+            None if stated == "auto" else stated,
+            prefix=options["weights_prefix"],
+            likely=likely,
+        )
+    note_layer(found, said, path, stated, options["quiet"])
+    return found
+
+
+def note_layer(found: LayerFile, said: Statement, path: str, stated: str | None, quiet: bool) -> None:
+    """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
+    from rnninspect.cli.output import note
+
+    if stated in (None, "auto"):
+        note(f"{path}: read as {found.convention.name}'s (state --weights-convention to choose)", quiet)
+    for name, own, used in found.overruled(said):
+        note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
+
+
+def as_options(stated: Mapping[str, Any]) -> str:
+    """Options as a user types them.
+
+    >>> as_options({"reset_after": False, "num_proj": 3, "activations": ["Relu", "Tanh"], "use_peepholes": True})
+    '--no-reset-after --num-proj 3 --activations Relu,Tanh --use-peepholes'
+    """
+    words = []
+    for name, value in stated.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            words.append(f"--{option} {shown}")
+    return " ".join(words)
+
+
+def start(options: Mapping[str, Any], arrays: Mapping[str, Array], said: Statement, convention: str) -> Any:
+    """The state that --initial-state or --previous names, or None."""
+    from rnninspect.api.chunks import ended_in
+
+    value = options["previous"]
+    if value is None:
+        return initial_state(options["initial_state"], arrays)
+    if options["initial_state"] is not None:
+        raise UserError("--initial-state and --previous both say where the run starts; state one")
+    with about("--previous", value):
+        return ended_in(read(value, options["quiet"]), said, convention)
+
+
+def with_previous(case: Case, value: str, said: Statement, quiet: bool) -> Case:
+    """The case as one that goes on from where the dump of the chunk before ended."""
+    from rnninspect.api.chunks import ended_in, going_on
+
+    with about("--previous", value):
+        return going_on(case, ended_in(read(value, quiet), said, case.convention.name))

@@ -1,0 +1,134 @@
+"""Axes: every way in which one array can hold the outputs, or the states, of some layers and directions.
+
+The stated or usual way comes first. Nothing here looks at values: which way fits is decided by the numbers, later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rnninspect.core.trace import Array, Direction
+
+Key = tuple[int, Direction]
+Placed = Mapping[Key, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Arrays placed by layer and direction, and the axes that were assumed, in letters.
+
+    `shape`: rows and steps of outputs, which stand even where merged directions leave nothing to place.
+    """
+
+    axes: str
+    placed: Placed
+    usual: bool = True
+    shape: tuple[int, int] = (0, 0)
+
+
+def outputs_layout(
+    array: Array, time_major: bool, directions: tuple[Direction, ...], layer: int, merged: bool = False
+) -> Layout | None:
+    """The outputs of one layer, `[B, T, H]` a direction, or None where the shape has no such reading.
+
+    `[B, T, D*H]` (or time-major) holds the directions side by side; `[T, D, B, H]` is ONNX's; `[T, H]` one row.
+    `merged` outputs (a sum of directions, say) cannot be split, and give no outputs to match.
+    """
+    count = len(directions)
+    if array.ndim == 4:
+        # time-major is ONNX's [T, D, B, H]; batch-major its layout=1, [B, T, D, H]
+        by_row = array.transpose(2, 0, 1, 3) if time_major else array
+        if by_row.shape[2] != count:
+            return None
+        letters = "T D B H" if time_major else "B T D H"
+        return Layout(letters, {(layer, d): by_row[:, :, i] for i, d in enumerate(directions)}, shape=by_row.shape[:2])
+    if array.ndim == 2:
+        array = array[None] if not time_major else array[:, None]
+    if array.ndim != 3 or (array.shape[2] % count and not merged):
+        return None
+    by_row = array.transpose(1, 0, 2) if time_major else array
+    letters = ("T B " if time_major else "B T ") + ("H" if count == 1 else "(D H)")
+    if merged:
+        return Layout(
+            letters.replace("(D H)", "H") + " (directions merged, not to be split)", {}, shape=by_row.shape[:2]
+        )
+    units = array.shape[2] // count
+    placed: Placed = {(layer, d): by_row[:, :, i * units : (i + 1) * units] for i, d in enumerate(directions)}
+    return Layout(letters, placed, shape=by_row.shape[:2])
+
+
+def state_layouts(
+    array: Array,
+    rows: int,
+    layers: int,
+    directions: tuple[Direction, ...],
+    units: int | None,
+    batch_first: bool = False,
+) -> Iterator[Layout]:
+    """Every way in which one array can hold final states, `[B, H]` each; the stated or usual way first.
+
+    `units`: H of the top layer's outputs of one direction, or None for a cell state (its width is its own).
+    `batch_first`: the user states the layers axis second, `[B, L*D, H]`.
+    """
+    if array.ndim == 1 and rows == 1:
+        array = array[None]
+    if array.ndim == 4:
+        yield from _four_axes(array, rows, layers, directions)
+    elif array.ndim == 3:
+        for layers_first in (not batch_first, batch_first):
+            yield from _three_axes(array, rows, layers, directions, units, layers_first, batch_first)
+    elif array.ndim == 2:
+        yield from _two_axes(array, rows, layers, directions, units)
+
+
+def _three_axes(
+    array: Array,
+    rows: int,
+    layers: int,
+    directions: tuple[Direction, ...],
+    units: int | None,
+    layers_first: bool,
+    batch_first: bool,
+) -> Iterator[Layout]:
+    count = len(directions)
+    stack = array if layers_first else array.transpose(1, 0, 2)  # [L*D, B, H]
+    if stack.shape[1] != rows or (units is not None and stack.shape[2] != units):
+        return
+    usual = layers_first != batch_first
+    letters = "{} B H" if layers_first else "B {} H"
+    label = "(L D)" if count > 1 else "L"
+    if stack.shape[0] == layers * count:
+        keys = [(layer, d) for layer in range(layers) for d in directions]
+        yield Layout(letters.format(label), dict(zip(keys, stack, strict=True)), usual)
+        if layers > 1 and count > 1:
+            keys = [(layer, d) for d in directions for layer in range(layers)]
+            yield Layout(letters.format("(D L)"), dict(zip(keys, stack, strict=True)), False)
+    elif stack.shape[0] == count:  # one layer's states of several
+        yield Layout(letters.format("D"), {(layers - 1, d): stack[i] for i, d in enumerate(directions)}, usual)
+
+
+def _four_axes(array: Array, rows: int, layers: int, directions: tuple[Direction, ...]) -> Iterator[Layout]:
+    if array.shape[:2] == (layers, len(directions)) and array.shape[2] == rows:
+        yield Layout("L D B H", {(k, d): array[k, i] for k in range(layers) for i, d in enumerate(directions)})
+
+
+def _two_axes(
+    array: Array, rows: int, layers: int, directions: tuple[Direction, ...], units: int | None
+) -> Iterator[Layout]:
+    count, top = len(directions), layers - 1
+    if array.shape[0] != rows or (array.shape[1] % count and units is None):
+        return
+    width = units if units is not None else array.shape[1] // count
+    if array.shape[1] == count * width:
+        yield Layout("B H" if count == 1 else "B (D H)", _side_by_side(array, width, [(top, d) for d in directions]))
+    elif array.shape[1] == layers * count * width:
+        keys = [(layer, d) for layer in range(layers) for d in directions]
+        yield Layout("B (L H)" if count == 1 else "B (L D H)", _side_by_side(array, width, keys))
+    elif count > 1 and array.shape[1] == width:
+        for direction in reversed(directions):  # `h_n[-1]` is the backward half
+            yield Layout(f"B H, {direction} alone", {(top, direction): array}, usual=False)
+
+
+def _side_by_side(array: Array, width: int, keys: list[Key]) -> Placed:
+    return {key: array[:, i * width : (i + 1) * width] for i, key in enumerate(keys)}

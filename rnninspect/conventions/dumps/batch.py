@@ -1,0 +1,116 @@
+"""What callers hand over -> arrays, a Batch, initial states: the checks that every door shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.readings import initial_states
+from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.core.batch import Batch, resolve_mask
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Direction
+from rnninspect.core.weights import Weights
+from rnninspect.errors import ShapeError
+
+Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
+
+
+def read_batch(
+    arrays: Mapping[str, Array],
+    convention: Convention,
+    said: Statement,
+    stated: Mapping[Role, Slot],
+) -> Batch:
+    """The Batch in named arrays; what was `stated` for a role wins over the file's own.
+
+    `[B, T]` inputs are one feature a step. Raises ShapeError for another rank, an empty batch, a dtype that is no
+    number, lengths of the wrong count, negative, fractional or longer than T: every bad row is named.
+    """
+    slots = assign_roles(convention, arrays, said, stated, anonymous="inputs")
+    found = {slot.role: slot.array for slot in slots}
+    if "inputs" not in found:
+        raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with --inputs")
+    inputs = found["inputs"]
+    if inputs.dtype.kind not in "fiub":
+        raise ShapeError(f"inputs have dtype {inputs.dtype}; numbers are needed")
+    if 0 in inputs.shape:
+        raise ShapeError(f"inputs are {inputs.shape}: an empty batch has nothing to run")
+    if inputs.ndim == 2:
+        inputs = inputs[..., None]
+    if inputs.ndim != 3:
+        raise ShapeError(
+            f"inputs are {inputs.shape}: a batch has 3 axes, rows, steps and features (2: one feature a step)"
+        )
+    by_row = inputs.swapaxes(0, 1) if said.time_major else inputs
+    rows, steps, _ = by_row.shape
+    lengths, mask = found.get("lengths"), found.get("mask")
+    if "lengths" in stated and "mask" not in stated:
+        mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
+    if mask is not None and mask.shape == (steps, rows) != (rows, steps) and said.time_major:
+        mask = mask.T
+    real, known = resolve_mask(rows, steps, lengths, mask)
+    if known is not None and (known > steps).any():
+        bad = np.flatnonzero(known > steps)
+        shown = ", ".join(f"lengths[{b}] is {known[b]}" for b in bad[:20])
+        hint = "" if said.time_major else " If the file is time-major, pass --time-major."
+        raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
+    return Batch(by_row, real, known, mask is not None)
+
+
+def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
+    """A note on the steps whose inputs hold NaN or infinity, padded ones apart; none where every number is finite."""
+    bad = ~np.isfinite(batch.inputs).all(-1)
+    notes = []
+    for kind, places in (("real", bad & batch.mask), ("padded", bad & ~batch.mask)):
+        found = np.argwhere(places)
+        shown = ", ".join(f"[{b}, {t}]" for b, t in found[:most].tolist())
+        more = f" and {len(found) - most} more" if len(found) > most else ""
+        if shown:
+            notes.append(f"inputs hold NaN or infinity at {kind} steps [row, step] {shown}{more}")
+    return notes
+
+
+def read_initial_states(
+    arrays: Mapping[str, Array],
+    given: Any,
+    convention: Convention,
+    said: Statement,
+    weights: Weights,
+    rows: int,
+) -> Initial | None:
+    """Initial states by layer and direction: `given` (h, (h, c), a mapping), or those in the arrays, or None."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if given is not None:
+        pair = given if isinstance(given, (tuple, list)) and np.ndim(given[0]) >= 2 else (given, None)
+        slots = [Slot("initial_h", "initial state", np.asarray(pair[0]))]
+        if len(pair) > 1 and pair[1] is not None:
+            slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
+    elif isinstance(arrays, Mapping):
+        known = _with_what_weights_say(said, weights)
+        slots = [s for s in assign_roles(convention, arrays, known, anonymous="inputs") if s.role.startswith("initial")]
+    if not slots:
+        return None
+    units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}
+    return initial_states(tuple(slots), weights.depth, weights.directions, rows, units, weights.spec.cell == "lstm")
+
+
+def _with_what_weights_say(said: Statement, weights: Weights) -> Statement:
+    """The statement with the cell, layers and direction of the weights where it names none."""
+    direction: Literal["forward", "reverse", "bidirectional"] = "forward"
+    if len(weights.directions) == 2:
+        direction = "bidirectional"
+    elif weights.directions == ("backward",):
+        direction = "reverse"
+    return replace(
+        said,
+        cell=said.cell or weights.spec.cell,
+        layers=said.layers or weights.depth,
+        direction=said.direction or direction,
+    )

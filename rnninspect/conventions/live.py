@@ -1,0 +1,265 @@
+"""What a framework's call returned -> slots: a state as tuples, lists and named fields nest it, and the outputs.
+
+torch     output, (h_n, c_n)                               output may be a PackedSequence
+tf1       outputs, LSTMStateTuple(c, h)                    (fw, bw) of both in two directions; one entry a layer
+keras     outputs, h, c                                    outputs, fw h, fw c, bw h, bw c
+flax      (c, h), outputs                                  the carry comes first
+haiku     outputs, LSTMState(hidden, cell)
+onnx      Y, Y_h, Y_c                                      paddle, mxnet: outputs, (h, c)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.conventions.dumps.positions import place_lists
+from rnninspect.conventions.dumps.roles import fit_of_names
+from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import DIRECTIONS, Array, Direction
+from rnninspect.errors import ShapeError
+
+_CELLS = (("h", "c"), ("hidden", "cell"))  # the fields of TensorFlow's and of Haiku's states
+_OF_PACKAGE: Mapping[str, tuple[str, ...]] = {  # whose arrays these are; of several the names decide, then the first
+    "torch": ("torch",),
+    "tensorflow": ("keras", "tf1"),
+    "keras": ("keras",),
+    "jax": ("flax", "haiku"),
+    "jaxlib": ("flax", "haiku"),
+    "paddle": ("paddle",),
+    "mxnet": ("mxnet",),
+}
+_OF_STATE = {"LSTMStateTuple": "tf1", "LSTMState": "haiku"}
+_INITIAL: Mapping[Role, Role] = {"h": "initial_h", "c": "initial_c"}
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The outputs' slots, and the lengths `[B]` that a PackedSequence or ragged rows bring along."""
+
+    slots: tuple[Slot, ...]
+    lengths: Array | None = None
+
+
+def is_packed(value: Any) -> bool:
+    """Whether it is torch's PackedSequence: known by its fields, torch need not be there."""
+    return all(hasattr(value, name) for name in ("batch_sizes", "sorted_indices", "data"))
+
+
+def live(value: Any) -> bool:
+    """Whether arrays of some framework are in it: a program's own numbers, which never went through a print-out."""
+    return any(package for _, package in _types([value]))
+
+
+def convention_of(values: Iterable[Any], names: Sequence[str] = ()) -> str | None:
+    """The convention whose framework made these, by the types of arrays and states; None where they are numpy's.
+
+    `names`: what the arrays are called, where one framework's arrays go by several conventions.
+    """
+    leaves = list(_types(values))
+    own = next((_OF_STATE[kind] for kind, _ in leaves if kind in _OF_STATE), None)
+    known = next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
+    if own is not None or not known:
+        return own
+    from rnninspect.conventions import get  # the registry imports every convention, and this file is among theirs
+
+    return max(known, key=lambda name: fit_of_names(get(name), names))
+
+
+def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """The type's name and package of every state and array, at any depth."""
+    for value in values:
+        yield type(value).__name__, framework(value) if is_array(value) else "torch" if is_packed(value) else ""
+        if isinstance(value, Mapping):
+            yield from _types(value.values())
+        elif isinstance(value, (tuple, list)) and (holds_arrays(value) or _nests(value)):
+            yield from _types(value)
+
+
+def parted(result: Any) -> tuple[Any, Any] | None:
+    """(outputs, state) where one value is all that a layer's call returned, else None.
+
+    The outputs are the part with three axes; a state that comes before them is a carry (Flax).
+    """
+    if not isinstance(result, (tuple, list)) or len(result) < 2 or is_packed(result):
+        return None
+    first, *rest = result
+    if _are_outputs(first):
+        return first, rest[0] if len(rest) == 1 else rest
+    if len(rest) == 1 and _are_outputs(rest[0]) and (holds_arrays(first) or is_array(first)):
+        return rest[0], first
+    return None
+
+
+def read_outputs(given: Any, said: Statement) -> Outputs:
+    """The outputs from an array, a PackedSequence, a pair (forward, backward), or rows of uneven lengths.
+
+    Axes are `[B, T, H]`, `[T, B, H]` where `said` is time-major. Raises ShapeError on what is none of these.
+    """
+    if is_packed(given):
+        array, lengths = _unpacked(given)
+        return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if said.time_major else array),), lengths)
+    if isinstance(given, Mapping) and given and set(given) <= set(DIRECTION_WORDS):
+        return _in_directions([(given[word], DIRECTION_WORDS[word]) for word in given], said)
+    if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(_are_outputs, given)):
+        return _in_directions(list(zip(given, DIRECTIONS, strict=True)), said)
+    if holds_arrays(given):
+        rows, own = padded(given, "outputs")
+        return Outputs((Slot("outputs", "outputs", rows),), own)
+    return Outputs((Slot("outputs", "outputs", to_array(given, "outputs")),))
+
+
+def read_state(given: Any, outputs: Sequence[Slot], said: Statement, cell_first: bool) -> tuple[Slot, ...]:
+    """A slot for every h and c in a final state, with the layer and direction that the nesting says.
+
+    `given`: an array; (h, c), or (c, h) where `cell_first`; an object or mapping with the fields h and c (or hidden
+    and cell); a flat list in the framework's order; or tuples of those, one a layer or one a direction. Which of the
+    two is taken from `said`, else from the widths of the outputs. Raises ShapeError on what holds no arrays.
+    """
+    return tuple(_State(tuple(outputs), said, cell_first).slots(given, "final_state"))
+
+
+def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:
+    """The slots of a final state as those of an initial one."""
+    return tuple(replace(s, role=_INITIAL[s.role], name=s.name.replace("final", "initial", 1)) for s in slots)
+
+
+def flattened(given: Mapping[Any, Any]) -> dict[str, Array]:
+    """Named arrays from a mapping that may nest others; names are joined by dots, list entries by their index.
+
+    >>> import numpy as np
+    >>> list(flattened({"outputs": np.ones(2), "state": {"h": np.ones(2), "c": np.ones(2)}}))
+    ['outputs', 'state.h', 'state.c']
+    """
+    return {name: to_array(value, name) for name, value in _leaves(given, "")}
+
+
+def names(given: Mapping[Any, Any]) -> Iterator[str]:
+    """What `flattened` calls the arrays, without reading them."""
+    return (name for name, _ in _leaves(given, ""))
+
+
+def _leaves(given: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if is_packed(given):
+        fields = {field: getattr(given, field) for field in ("data", "batch_sizes", "sorted_indices")}
+        parts: dict[Any, Any] = {field: value for field, value in fields.items() if value is not None}
+    elif isinstance(given, Mapping):
+        parts = dict(given)
+    elif isinstance(given, tuple) and hasattr(given, "_asdict"):
+        parts = given._asdict()
+    elif holds_arrays(given):
+        parts = dict(enumerate(given))
+    else:
+        yield name, given
+        return
+    for key, value in parts.items():
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))
+
+
+def _are_outputs(value: Any) -> bool:
+    """Three axes or more, or a pair of such, one a direction."""
+    if is_packed(value) or (is_array(value) and rank(value) >= 3):
+        return True
+    return isinstance(value, tuple) and len(value) == 2 and all(is_array(v) and rank(v) == 3 for v in value)
+
+
+def _in_directions(given: list[tuple[Any, Direction]], said: Statement) -> Outputs:
+    slots: list[Slot] = []
+    lengths = None
+    for value, direction in given:
+        read = read_outputs(value, said)
+        slots += [replace(s, name=f"outputs.{direction}", direction=direction) for s in read.slots]
+        lengths = read.lengths if lengths is None else lengths
+    return Outputs(tuple(slots), lengths)
+
+
+def _unpacked(packed: Any) -> tuple[Array, Array]:
+    from rnninspect.conventions.torch import unpack
+
+    order = packed.sorted_indices
+    data, sizes = to_array(packed.data, "outputs.data"), to_array(packed.batch_sizes, "outputs.batch_sizes")
+    return unpack(data, sizes, None if order is None else to_array(order, "outputs.sorted_indices"))
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Reads one final state beside its outputs."""
+
+    outputs: tuple[Slot, ...]
+    said: Statement
+    cell_first: bool
+
+    def slots(
+        self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
+    ) -> Iterator[Slot]:
+        """Depth first: fields, then directions, then layers."""
+        cells = _fields(node)
+        if is_array(node):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+        elif cells is not None:
+            yield Slot("h", f"{name}.h", to_array(cells[0], f"{name}.h"), layer, direction)
+            yield Slot("c", f"{name}.c", to_array(cells[1], f"{name}.c"), layer, direction)
+        elif isinstance(node, Mapping) and node and set(node) <= set(DIRECTION_WORDS):
+            for word, child in node.items():
+                yield from self.slots(child, f"{name}.{word}", layer, DIRECTION_WORDS[word])
+        elif not isinstance(node, (tuple, list)):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+        elif all(is_array(child) for child in node) or not _nests(node):
+            yield from self._listed(node, name, layer, direction)
+        elif direction is None and self._two_directions(node):
+            for child, way in zip(node, DIRECTIONS, strict=True):
+                yield from self.slots(child, f"{name}.{way}", layer, way)
+        elif layer is None:
+            for k, child in enumerate(node):
+                yield from self.slots(child, f"{name}.{k}", k, direction)
+        else:
+            raise ShapeError(f"{name} nests deeper than layers and directions; give the h and c of one call")
+
+    def _listed(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
+        """Arrays in a list: a pair, or states by their place; lists of plain numbers are one array, tuples a pair."""
+        if not holds_arrays(node) and not (isinstance(node, tuple) and len(node) == 2 and rank(node[0]) >= 2):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+            return
+        arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
+        if len(arrays) == 2 and all(a.ndim >= 3 for a in arrays):  # each holds all layers: h_n and c_n
+            h, c = reversed(arrays) if self.cell_first else arrays
+            yield Slot("h", f"{name}.h", h, layer, direction)
+            yield Slot("c", f"{name}.c", c, layer, direction)
+            return
+        listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
+        said = self.said if layer is None else replace(self.said, layers=1)
+        said = said if direction is None else replace(said, direction="forward")
+        for slot in place_lists((*listed, *self.outputs), said, self.cell_first):
+            if slot.role in ("h", "c"):
+                yield slot if direction is None else replace(slot, direction=direction)
+
+    def _two_directions(self, node: Any) -> bool:
+        """Whether two nested states are two directions: as stated, as the outputs come, or by the widths."""
+        if len(node) != 2:
+            return False
+        if self.said.directions is not None:
+            return len(self.said.directions) == 2
+        if any(slot.direction is not None for slot in self.outputs):
+            return True
+        widths = [s.array.shape[-1] for s in self.slots(node[0], "", 0, "forward") if s.role == "h"]
+        return bool(widths and self.outputs) and self.outputs[-1].array.shape[-1] == 2 * widths[-1]
+
+
+def _nests(node: Any) -> bool:
+    """Whether a tuple or list holds whole states, not numbers."""
+    return holds_arrays(node) or any(_fields(child) is not None or isinstance(child, Mapping) for child in node)
+
+
+def _fields(node: Any) -> tuple[Any, Any] | None:
+    """(h, c) of a state with named fields."""
+    for h, c in _CELLS:
+        if isinstance(node, Mapping):
+            if set(node) == {h, c}:
+                return node[h], node[c]
+        elif not is_array(node) and hasattr(node, h) and hasattr(node, c):
+            return getattr(node, h), getattr(node, c)
+    return None

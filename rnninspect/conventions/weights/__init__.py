@@ -1,0 +1,1 @@
+"""Named arrays <-> Weights: scopes, stacks, gate blocks, configs. Knows no single framework."""

@@ -1,0 +1,212 @@
+"""Gate blocks between a framework's stacked kernels and the canonical gate axis, and attributes to a CellSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.trace import Array
+from rnninspect.core.weights import GATES
+from rnninspect.errors import ShapeError, UserError
+
+# Every attribute that some framework's layer has, under its own name. `num_proj`, `proj_size` and `use_peepholes`
+# only say which arrays to expect; `state_is_tuple` is about dumps.
+ATTRIBUTES = (
+    "activation",
+    "activation_alpha",
+    "activation_beta",
+    "activations",
+    "cell_clip",
+    "clip",
+    "forget_bias",
+    "input_forget",
+    "linear_before_reset",
+    "num_proj",
+    "proj_clip",
+    "recurrent_activation",
+    "reset_after",
+    "state_is_tuple",
+    "use_peepholes",
+)
+
+
+def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
+    """`[F, G*H]` with gate blocks side by side in `order` -> `[G, F, H]` in canonical order.
+
+    >>> split_columns(np.array([[10, 11, 20, 21, 30, 31]]), "zrn", "gru", "kernel")[:, 0].tolist()
+    [[20, 21], [10, 11], [30, 31]]
+    """
+    gates = GATES[cell]
+    if kernel.ndim != 2 or kernel.shape[1] % len(order):
+        raise ShapeError(
+            f"{name} is {kernel.shape}; {cell} needs two axes, the gates' {len(order)} blocks ({', '.join(order)})"
+        )
+    blocks = np.split(np.asarray(kernel), len(order), axis=1)
+    return np.stack([blocks[order.index(gate)] for gate in gates])
+
+
+def split_rows(kernel: Array, order: str, cell: Cell, name: str) -> Array:
+    """`[G*H, F]` with gate blocks stacked in `order` -> `[G, F, H]` in canonical order."""
+    if kernel.ndim != 2 or kernel.shape[0] % len(order):
+        raise ShapeError(
+            f"{name} is {kernel.shape}; {cell} needs two axes, first {len(order)} gate blocks ({', '.join(order)})"
+        )
+    return split_columns(np.asarray(kernel).T, order, cell, name)
+
+
+def split_bias(bias: Array, order: str, cell: Cell, name: str) -> Array:
+    """`[G*H]` -> `[G, H]` in canonical order."""
+    if bias.ndim != 1:
+        raise ShapeError(f"{name} is {bias.shape}; a bias has one axis here, of {len(order)} gate blocks")
+    return split_columns(bias[None], order, cell, name)[:, 0]
+
+
+def join_columns(gates: Array, order: str, cell: Cell) -> Array:
+    """`[G, F, H]` in canonical order -> `[F, G*H]` in `order`: undoes `split_columns`."""
+    return np.asarray(np.concatenate([gates[GATES[cell].index(gate)] for gate in order], axis=1))
+
+
+def join_rows(gates: Array, order: str, cell: Cell) -> Array:
+    """`[G, F, H]` -> `[G*H, F]` in `order`: undoes `split_rows`."""
+    return np.ascontiguousarray(join_columns(gates, order, cell).T)
+
+
+def join_bias(bias: Array, order: str, cell: Cell) -> Array:
+    """`[G, H]` -> `[G*H]` in `order`: undoes `split_bias`."""
+    return np.asarray(join_columns(bias[:, None], order, cell)[0])
+
+
+def spec(cell: Cell, attributes: Mapping[str, Any], **defaults: Any) -> CellSpec:
+    """A CellSpec from a framework's defaults and the attributes that the user states. Unknown ones are a UserError.
+
+    What a cell has no use for stays at the CellSpec's own default: equal cells of two frameworks are equal specs.
+    """
+    unknown = sorted(set(attributes) - set(ATTRIBUTES))
+    if unknown:
+        raise UserError(f"unknown cell attributes {', '.join(unknown)}; known: {', '.join(ATTRIBUTES)}")
+    fields: dict[str, Any] = dict(defaults)
+    for name, field in _FIELDS.items():
+        if attributes.get(name) is not None:
+            fields[field] = bool(attributes[name]) if field in ("input_forget", "reset_after") else attributes[name]
+    if attributes.get("activation") is not None:
+        fields["activation"] = fields["output_activation"] = attributes["activation"]
+    if attributes.get("activations"):
+        fields.update(_onnx_activations(cell, attributes))
+    return CellSpec(cell, **{name: value for name, value in fields.items() if name not in _IDLE[cell]})
+
+
+_FIELDS = {
+    "forget_bias": "forget_bias",
+    "reset_after": "reset_after",
+    "linear_before_reset": "reset_after",
+    "recurrent_activation": "recurrent_activation",
+    "cell_clip": "cell_clip",
+    "proj_clip": "proj_clip",
+    "clip": "gate_clip",
+    "input_forget": "input_forget",
+}
+_LSTM_ALONE = {"forget_bias", "cell_clip", "proj_clip", "input_forget", "output_activation"}
+_IDLE: dict[str, set[str]] = {
+    "lstm": {"reset_after"},
+    "gru": _LSTM_ALONE,
+    "rnn": _LSTM_ALONE | {"reset_after", "recurrent_activation"},
+}
+
+
+_ROLES: dict[str, tuple[str, ...]] = {
+    "lstm": ("recurrent", "candidate", "output"),
+    "gru": ("recurrent", "candidate"),
+    "rnn": ("candidate",),
+}
+_ROLE_FIELDS = {
+    "recurrent": "recurrent_activation",
+    "candidate": "activation",
+    "output": "output_activation",
+}
+
+
+def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """ONNX lists one direction's activations after the other's; both must agree: a CellSpec holds one set."""
+    roles = _ROLES[cell]
+    given = attributes["activations"]
+    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
+    if len(names) % len(roles) or len(sets) != 1:
+        raise UserError(f"--activations {','.join(names)}: {cell} needs {len(roles)} a direction, the same in both")
+    fields: dict[str, Any] = {_ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
+    for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
+        values = attributes.get(which)
+        if values:
+            listed = [float(v) for v in values.split(",")] if isinstance(values, str) else [float(v) for v in values]
+            takers = [r for r, n in zip(roles, names, strict=False) if _snake(n) in with_it]
+            fields[which] = tuple(zip(takers, listed, strict=False))
+    return fields
+
+
+def with_slope(spec: CellSpec, slope: float) -> CellSpec:
+    """The same cell with this framework's slope of leaky_relu below 0, where that is one of its activations.
+
+    TensorFlow and Keras take 0.2, everybody else 0.01 (tf.nn.leaky_relu, keras.activations.leaky_relu).
+    """
+    takers = tuple((role, slope) for role in _ROLES[spec.cell] if getattr(spec, _ROLE_FIELDS[role]) == "leaky_relu")
+    return replace(spec, activation_alpha=takers) if takers else spec
+
+
+def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
+    """ONNX's `activations`, with alpha and beta where they are needed; empty for ONNX's own sigmoid and tanh.
+
+    >>> onnx_attributes(CellSpec("lstm", recurrent_activation="hard_sigmoid"))["activations"]
+    ['HardSigmoid', 'Tanh', 'Tanh']
+    """
+    if without_activations(spec) == spec:
+        return {}
+    names = [getattr(spec, _ROLE_FIELDS[role]) for role in _ROLES[spec.cell]]
+    stated: dict[str, Any] = {"activations": [_camel(name) for name in names]}
+    for which in ("activation_alpha", "activation_beta"):
+        given = dict(getattr(spec, which))
+        for role, name in zip(_ROLES[spec.cell], names, strict=True):
+            if name == "hard_sigmoid_keras3":
+                given[role] = 1 / 6 if which == "activation_alpha" else 0.5
+        values = [given[role] for role in _ROLES[spec.cell] if role in given]
+        if values:
+            stated[which] = values
+    return stated
+
+
+def without_activations(spec: CellSpec) -> CellSpec:
+    """The same cell with sigmoid gates and tanh."""
+    return replace(
+        spec,
+        activation="tanh",
+        output_activation="tanh",
+        recurrent_activation="sigmoid",
+        activation_alpha=(),
+        activation_beta=(),
+    )
+
+
+# Each of these takes the next of the values listed (onnxruntime/core/providers/cpu/rnn/rnn_helpers.cc).
+_WITH_BETA = ("hard_sigmoid", "scaled_tanh", "affine")
+_WITH_ALPHA = (*_WITH_BETA, "elu", "leaky_relu", "thresholded_relu")
+
+
+def _snake(name: str) -> str:
+    """ONNX's activation names to ours.
+
+    >>> _snake("HardSigmoid"), _snake("Relu")
+    ('hard_sigmoid', 'relu')
+    """
+    return "".join("_" + ch.lower() if ch.isupper() and i else ch.lower() for i, ch in enumerate(name))
+
+
+def _camel(name: str) -> str:
+    """Our activation names to ONNX's.
+
+    >>> _camel("hard_sigmoid_keras3"), _camel("tanh")
+    ('HardSigmoid', 'Tanh')
+    """
+    return "".join(part.capitalize() for part in name.removesuffix("_keras3").split("_"))

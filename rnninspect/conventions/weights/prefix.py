@@ -1,0 +1,62 @@
+"""The part of an array's name that names its layer, and the arrays of the layer that a user picks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rnninspect.core.trace import Array
+from rnninspect.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    pass
+
+
+# The part of a scope's name from which on it speaks of one direction or cell within a layer.
+_INNER = re.compile(r"(forward|backward|fw|bw)(_\w+)?|(\w+_)?cells?(_\d+)?")
+
+
+def layer_of(scope: str) -> str:
+    """The name of the layer, or of the whole stack, that a cell's scope lies in.
+
+    >>> layer_of("layers/bidirectional/forward_layer/cell"), layer_of("rnn/multi_rnn_cell/cell_0/lstm_cell")
+    ('layers/bidirectional', 'rnn')
+    >>> layer_of("encoder.lstm"), layer_of("cell")
+    ('encoder.lstm', 'cell')
+    """
+    end = 0
+    for part in re.finditer(r"[^/.]+", scope):
+        if _INNER.fullmatch(part[0]) and end:
+            break
+        end = part.end()
+    return scope[:end]
+
+
+def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays of the layer that `prefix` names: whole parts of their names, at the beginning or further in.
+
+    `lstm_1` picks `layers/lstm_1/cell/kernel`, and not `lstm_10/…`; a beginning that ends within a part is taken where
+    no whole parts fit. Raises UnknownNameError with the layers that there are.
+
+    >>> list(pick({"a.lstm.weight_ih_l0": 0, "a.lstm_1.weight_ih_l0": 0, "b": 0}, "lstm"))
+    ['a.lstm.weight_ih_l0']
+    """
+    wanted = "/".join(_parts(prefix))
+    paths = {name: "/".join(_parts(name)) for name in arrays}
+    for fits in (
+        lambda path: f"{path}/".startswith(f"{wanted}/"),
+        lambda path: f"/{wanted}/" in f"/{path}/",
+        lambda path: path.startswith(wanted),
+    ):
+        picked = {name: array for name, array in arrays.items() if fits(paths[name])}
+        if picked and wanted:
+            return picked
+    known = dict.fromkeys(
+        layer_of(name.rpartition("/")[0] if "/" in name else name.rpartition(".")[0]) for name in arrays
+    )
+    raise UnknownNameError("layer for --weights-prefix", prefix, [name for name in known if name] or list(arrays))
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in re.split(r"[/.]", name) if part]

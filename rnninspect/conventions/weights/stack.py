@@ -1,0 +1,249 @@
+"""Variables in a file to the layers of one stack: which cell is which layer and direction, and what is missing.
+
+What is checked here is the same for every framework; a framework says how its variables are named and laid out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.layer_names import natural_order
+from rnninspect.conventions.weights.express import attributes
+from rnninspect.conventions.weights.prefix import layer_of
+from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
+from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Direction
+from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.errors import ShapeError, UserError
+
+
+class ScopedConvention(Convention):
+    """A framework whose weights are variables in scopes; the parts of reading that do not depend on which.
+
+    `variable` matches a whole name (see `find_scopes`); `variables`: what names look like, for messages.
+    `stacks_directions`: cells can be stacked within one direction, so that a layer reads its own direction alone.
+    """
+
+    variable: re.Pattern[str]
+    separator: str = "/"
+    variables: str
+    stacks_directions: bool = False
+
+    def attributes(self, spec: CellSpec) -> dict[str, Any]:
+        return attributes(self, spec)
+
+    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+        """Every cell in the file."""
+        return find_scopes(arrays, self.variable, self.separator, self.respell)
+
+    def respell(self, name: str) -> str:
+        """A variable's name as `variable` expects it, where the framework has several spellings."""
+        return name
+
+    def cell_of(self, scope: Scope) -> Cell | None:
+        """The cell that these variables are of, or None where they do not tell."""
+        raise NotImplementedError
+
+    def parts(self, scope: Scope, cell: Cell) -> Parts:
+        """What such a cell is made of here."""
+        raise NotImplementedError
+
+    def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
+        """One cell's canonical gates; ShapeError names the array that does not fit."""
+        raise NotImplementedError
+
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+        """The cell as stated; a framework may learn more from the arrays."""
+        return self.spec(cell, statement.attributes)
+
+    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
+        """Canonical Weights of the one stack in `arrays`.
+
+        Raises UserError (ShapeError) where there is none or more than one, where parts are missing or left over,
+        where a shape does not fit, or a weight is not finite; it names every array concerned.
+        """
+        scopes = self.scopes(arrays, statement)
+        if not scopes:
+            raise ShapeError(_no_variables(self, arrays))
+        cell = _one_cell(self, scopes, statement)
+        _check_parts(self, scopes, cell)
+        _check_finite(scopes)
+        spec = self.spec_of(scopes, cell, statement)
+        placed = _placed(self, scopes, statement)
+        layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
+        names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
+        weights = Weights(spec, layers, convention=self.name, names=names)
+        weights = replace(weights, between=self.between(weights, statement))
+        _check_chain(self, placed, weights, statement)
+        _check_stated(layers, statement)
+        return weights
+
+    def between(self, weights: Weights, statement: Statement) -> Between:
+        """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
+        if self.stacks_directions and statement.merge_mode == "concat" and len(weights.directions) == 2:
+            upper = [w for w in weights.layers if w.layer]
+            own = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
+            if upper and own:
+                return "apart"
+        return "concat" if statement.merge_mode == "none" else statement.merge_mode
+
+
+def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
+    listed = ", ".join(list(arrays)[:12]) + (f" and {len(arrays) - 12} more" if len(arrays) > 12 else "")
+    return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}"
+
+
+def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Cell:
+    """The cell of all scopes, as stated or as the shapes say."""
+    seen = [convention.cell_of(scope) for scope in scopes]
+    known = {cell for cell in seen if cell is not None}
+    if len(known) > 1:
+        raise several(convention, scopes, "these weights hold several kinds of cell")
+    stated = statement.cell
+    if stated is not None and known and stated not in known:
+        shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
+        raise ShapeError(
+            f"these are the weights of a {known.pop()}, not of a {stated} ({shown}); "
+            "state the right --cell, or give that layer's weights"
+        )
+    cell = stated or (known.pop() if known else None)
+    if cell is None:
+        raise UserError(f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state --cell")
+    return cell
+
+
+def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Cell) -> None:
+    """Raises ShapeError that lists every part missing and every part left over, of all scopes."""
+    missing: list[str] = []
+    surplus: dict[str, None] = {}
+    for scope in scopes:
+        parts = convention.parts(scope, cell)
+        missing += [scope.path_of(part) for part in parts.required if part not in scope.arrays]
+        known = {*parts.required, *parts.optional}
+        surplus.update(dict.fromkeys([scope.paths[part] for part in scope.arrays if part not in known]))
+        surplus.update(dict.fromkeys(scope.surplus))
+    if missing or surplus:
+        said = [f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names]
+        raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(said)}")
+
+
+def _check_finite(scopes: Iterable[Scope]) -> None:
+    bad = [scope.paths[part] for scope in scopes for part, a in scope.arrays.items() if not np.isfinite(a).all()]
+    if bad:
+        raise UserError(f"NaN or infinity in the weights: {', '.join(bad)}; give finite weights")
+
+
+Placed = tuple[tuple[Scope, int, Direction], ...]
+
+
+def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Placed:
+    """Each scope with its layer and direction, bottom layer first, forward before backward."""
+    rank = {name: i for i, name in enumerate(natural_order(s.name for s in scopes))}
+    ordered = sorted(_directed(convention, scopes, statement), key=lambda s: (s.layer or 0, rank[s.name]))
+    seen: dict[Direction | None, int] = {}
+    placed = []
+    for scope in ordered:
+        assert scope.direction is not None
+        layer = seen.get(scope.direction, 0)
+        seen[scope.direction] = layer + 1
+        placed.append((scope, layer, scope.direction))
+    return tuple(sorted(placed, key=lambda p: (p[1], p[2] == "backward")))
+
+
+def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> list[Scope]:
+    """The scopes with their directions: what names say where they say both, else what is stated."""
+    named = {scope.direction for scope in scopes}
+    both = "backward" in named and len(named) > 1
+    stated = statement.directions
+    if both and stated is not None and len(stated) == 1:
+        raise several(convention, scopes, "one direction is stated, but the weights hold both; state --bidirectional")
+    if both:
+        return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
+    if stated is None or len(stated) == 1:
+        only = stated[0] if stated else ("backward" if named == {"backward"} else "forward")
+        return [replace(scope, direction=only) for scope in scopes]
+    if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
+        raise UserError(
+            f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes))}); "
+            "state one --direction, or give both directions' weights"
+        )
+    order = natural_order(scope.name for scope in scopes)
+    pairs = sorted(scopes, key=lambda s: order.index(s.name))
+    return [replace(scope, direction=stated[i % 2]) for i, scope in enumerate(pairs)]
+
+
+def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
+    """The width of that layer's outputs, or None where the weights hold no such layer."""
+    return next((w.units for w in weights.layers if (w.layer, w.direction) == (layer, direction)), None)
+
+
+def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, statement: Statement) -> None:
+    """Raises UserError that lists the layers unless each reads what the one below returns."""
+    if statement.layers is not None and statement.layers != weights.depth:
+        reason = f"--layers {statement.layers} is stated, but the weights hold {weights.depth}; state that"
+        raise several(convention, [scope for scope, _, _ in placed], reason)
+    if not _is_stack(weights):
+        reason = "these weights hold several layers that are no stack"
+        raise several(convention, [scope for scope, _, _ in placed], reason)
+
+
+def _is_stack(weights: Weights) -> bool:
+    """Whether every layer has all directions, and each reads what the one below gives it."""
+    if len(weights.layers) != weights.depth * len(weights.directions):
+        return False
+    bottom = {w.features for w in weights.layers if not w.layer}
+    return len(bottom) == 1 and all(
+        w.features == weights.reads(w.layer, w.direction) for w in weights.layers if w.layer
+    )
+
+
+def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> None:
+    """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
+    if statement.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
+        raise ShapeError("--use-peepholes is stated, but the weights hold no peepholes; give them, or drop the option")
+    stated = statement.attributes.get("num_proj")
+    widths = [None if w.projection is None else w.units for w in layers]
+    if stated and any(width != int(stated) for width in widths):
+        shown = ", ".join("none" if width is None else str(width) for width in widths)
+        raise ShapeError(f"--num-proj {stated} is stated, but the weights hold projections of width {shown}")
+
+
+def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
+    """One line a layer (a stack under one name is one): its name, cell and sizes."""
+    by_name: dict[str, list[Scope]] = {}
+    for scope in scopes:
+        by_name.setdefault(layer_of(scope.name), []).append(scope)
+    return [f"{name or 'unnamed'}: {_sizes(convention, found)}" for name, found in by_name.items()]
+
+
+def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
+    """`lstm, 2 layers, both directions, 3 features, 5 units`; what cannot be read of it is said instead."""
+    cells = [convention.cell_of(scope) or "lstm" for scope in scopes]
+    try:
+        read = [
+            convention.read_layer(scope, convention.spec_of([scope], cell, Statement()), 0, "forward")
+            for scope, cell in zip(scopes, cells, strict=True)
+        ]
+    except UserError as error:
+        return str(error)
+    directions = len({scope.direction for scope in scopes})
+    layers = len(scopes) // directions
+    said = [" and ".join(dict.fromkeys(cells))]
+    said += [f"{layers} layers"] if layers > 1 else []
+    said += ["both directions"] if directions > 1 else []
+    return ", ".join([*said, f"{read[0].features} features", f"{read[-1].units} units"])
+
+
+def several(convention: ScopedConvention, scopes: Iterable[Scope], reason: str) -> UserError:
+    """The error that says why one layer must be picked, with every layer as a note of its own."""
+    error = UserError(f"{reason}; pick one with --weights-prefix:")
+    for line in listing(convention, scopes):
+        error.add_note(line)
+    return error

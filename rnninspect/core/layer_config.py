@@ -1,0 +1,58 @@
+"""LayerConfig: what the user states about a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+from rnninspect.core.cell import Cell
+from rnninspect.core.trace import Direction, PaddingPolicy
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
+
+    `axes_stated`: the user said which axis is time, if only that it is not the first.
+    """
+
+    cell: Cell | None = None
+    layers: int | None = None
+    direction: Literal["forward", "reverse", "bidirectional"] | None = None
+    time_major: bool = False
+    go_backwards: bool = False
+    keep_order: bool | None = None
+    state_batch_first: bool | None = None
+    padding: PaddingPolicy | None = None
+    merge_mode: Literal["concat", "sum", "mul", "ave", "none"] = "concat"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    axes_stated: bool = False
+
+    def over(self, words: Mapping[str, Any]) -> Statement:
+        """This statement and, where it says nothing, what `words` say: options by their Python names.
+
+        >>> said = Statement(cell="gru").over({"cell": "lstm", "go_backwards": True, "clip": 3.0})
+        >>> said.cell, said.go_backwards, said.attributes
+        ('gru', True, {'clip': 3.0})
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        silent = {name for name, value in own.items() if value in (None, False, "concat")}
+        silent -= {"time_major"} if self.axes_stated else set()
+        silent -= {"direction", "go_backwards"} if self.directions else set()
+        said = {name: value for name, value in words.items() if name in silent}
+        more = {name: value for name, value in words.items() if name not in own}
+        return replace(self, **said, attributes={**more, **self.attributes})
+
+    @property
+    def directions(self) -> tuple[Direction, ...] | None:
+        """The directions stated, forward first, or None."""
+        if self.go_backwards and self.direction is None:
+            return ("backward",)
+        if self.direction is None:
+            return None
+        return {
+            "forward": ("forward",),
+            "reverse": ("backward",),
+            "bidirectional": ("forward", "backward"),
+        }[self.direction]  # type: ignore[return-value]

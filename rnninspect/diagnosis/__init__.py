@@ -1,0 +1,1 @@
+"""Facts -> findings: the smallest set of rules that explains what was measured."""

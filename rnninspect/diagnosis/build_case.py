@@ -1,0 +1,242 @@
+"""How a Case is made: from a recorded dump, or by running a layer; and the dump that a case writes.
+
+Importing this does not import torch; `run_case` and a reference run do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect import conventions
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
+from rnninspect.conventions.dumps.readings import readings
+from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.core.arrays import to_array
+from rnninspect.core.batch import Batch
+from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Array, Trace
+from rnninspect.core.weights import GATES, Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.errors import ShapeError, UserError
+from rnninspect.measure import decimals
+from rnninspect.measure.choose_reading import Measurer, Tolerance, choose_reading, measure_all
+
+MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
+PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, besides what is stated about the layer. `hidden_size`, `seed`: of weights made here."""
+
+    hidden_size: int | None = None
+    seed: int = 0
+    dtype: str | None = None
+    device: str = "cpu"
+    truncate: bool = False
+
+
+def run_case(
+    arrays: Mapping[str, Array],
+    said: Statement,
+    convention: str = "tf1",
+    *,
+    weights: Weights | None = None,
+    stated: Mapping[Role, Slot] | None = None,
+    initial_state: Any = None,
+    options: RunOptions | None = None,
+) -> Case:
+    """Runs the layer on the inputs among `arrays` and gives the case of that run.
+
+    `stated`: arrays that the user named for a role; they win over the file's own.
+    """
+    options = options or RunOptions()
+    own = conventions.get(convention)
+    batch = read_batch(arrays, own, said, stated or {})
+    made = weights or initial_weights(batch, said, options)
+    _check_units(made, options.hidden_size)
+    rows = batch.mask.shape[0]
+    initial = read_initial_states(arrays, initial_state, own, said, made, rows)
+    if options.truncate:
+        batch = _truncated(batch)
+    trace = simulate(batch, made, own, said, initial=initial, dtype=options.dtype, device=options.device)
+    shown = replace(said, layers=made.depth, cell=made.spec.cell)
+    if len(made.directions) == 2:
+        shown = replace(shown, direction="bidirectional")
+    reading = Reading(trace, "B T H", "B H")
+    return Case(reading, own, shown, batch=batch, weights=made, runner=rerun)
+
+
+def simulate(
+    batch: Batch,
+    weights: Weights,
+    convention: Convention,
+    said: Statement,
+    *,
+    initial: Initial | None = None,
+    dtype: str | None = None,
+    device: str = "cpu",
+) -> Trace:
+    """One run of the engine as this convention's layer would have run; a Trace that also says its policies."""
+    from rnninspect.engine import run
+
+    both = replace(said, direction="bidirectional") if len(weights.directions) == 2 else said
+    padding = convention.padding_for(both)
+    try:
+        tracks = run.run(
+            batch,
+            weights,
+            initial=initial,
+            padding=padding,
+            zero_length=convention.zero_length,
+            order=convention.order(both),
+            dtype=dtype,
+            device=device,
+        )
+    except RuntimeError as error:  # torch has no type of its own for the CPU's
+        if not re.search("out of memory|can't allocate memory", str(error)):
+            raise
+        raise UserError(f"not enough memory on {device} for inputs of {batch.inputs.shape}; run fewer rows") from None
+    return Trace(batch.mask, tracks, batch.lengths, batch.mask_given, padding, convention.zero_length, convention.name)
+
+
+def initial_weights(batch: Batch, said: Statement, options: RunOptions) -> Weights:
+    """TensorFlow's initialisers for the layer that was stated: 4 units unless `hidden_size` says otherwise."""
+    from rnninspect.engine.initialise import glorot
+
+    for name in ("num_proj", "use_peepholes"):
+        if said.attributes.get(name):
+            raise UserError(f"--{name.replace('_', '-')} needs --weights: no initial weights are drawn for such a cell")
+    if options.seed < 0:
+        raise UserError(f"the seed is {options.seed}; a whole number from 0 on is needed")
+    cell, units, layers = said.cell or "lstm", options.hidden_size or 4, said.layers or 1
+    features, directions = int(batch.inputs.shape[2]), said.directions or ("forward",)
+    numbers = layers * len(directions) * len(GATES[cell]) * units * (max(features, units * len(directions)) + units)
+    if numbers > MOST_WEIGHTS:
+        raise UserError(
+            f"a {cell} of {units} units in {layers} layer(s) may hold {numbers:.1e} weights, and at most "
+            f"{MOST_WEIGHTS:.1e} are drawn; state a smaller --hidden-size or fewer --layers, or give --weights"
+        )
+    made = glorot(cell, features, units, layers=layers, directions=directions, seed=options.seed)
+    return replace(made, spec=conventions.get("tf1").spec(cell, said.attributes))
+
+
+def _check_units(weights: Weights, hidden_size: int | None) -> None:
+    """Raises ShapeError where the units stated are not those that the weights have."""
+    found = weights.layers[-1].cell_units
+    if hidden_size not in (None, found):
+        raise ShapeError(f"--hidden-size {hidden_size} is stated, but the weights have {found} units; leave it out")
+
+
+def read_weights(arrays: Mapping[str, Any], said: Statement, convention: str) -> Weights:
+    """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's."""
+    named = {name: to_array(array, name) for name, array in arrays.items()}
+    own = conventions.get(convention)
+    alike = conventions.of_weights(named)
+    if alike and own not in alike:
+        names = ", ".join(c.name for c in alike)
+        raise ShapeError(
+            f"the weights do not look like {own.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
+            f"state --weights-convention {alike[0].name}"
+        )
+    return own.read_weights(named, said)
+
+
+def read_case(
+    arrays: Mapping[str, Array],
+    said: Statement,
+    convention: str = "auto",
+    *,
+    stated: Mapping[Role, Slot] | None = None,
+    returned: tuple[Slot, ...] = (),
+    weights: Weights | None = None,
+    tolerance: Tolerance | None = None,
+    as_printed: bool = True,
+    measurer: Measurer = measure_all,
+) -> Case:
+    """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
+
+    `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
+    and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`.
+    `measurer`: what measures the tracks; this process, by default.
+    Raises ShapeError where no reading fits.
+    """
+    tolerance = tolerance or Tolerance()
+    own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
+    slots = assign_roles(own, arrays, said, stated, returned=returned)
+    if not any(slot.role == "outputs" for slot in slots):
+        raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
+    digits = decimals.coarsest([s.array for s in slots if s.role in PRINTED]) if as_printed else None
+    if digits is not None:
+        evened = tuple(replace(s, array=decimals.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
+        if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
+            tolerance = replace(tolerance, atol=max(tolerance.atol, decimals.unit(digits)))
+        slots = evened
+    chosen = choose_reading(readings(own, slots, said), tolerance, measurer)
+    used, rivals = chosen.reading, chosen.rivals
+    batch = _batch_of(slots, said, used)
+    return Case(
+        used,
+        own,
+        said,
+        rivals,
+        batch,
+        weights,
+        arrays,
+        slots,
+        tolerance,
+        rerun,
+        rounded_to=digits,
+        measured=(chosen.reading.trace, chosen.measured),
+    )
+
+
+def dump(case: Case) -> dict[str, Array]:
+    """A case's arrays under its convention's own names and axes, the inputs and lengths beside them."""
+    arrays = case.convention.dump(case.trace, case.statement, case.weights)
+    if case.batch is not None:
+        inputs = case.batch.inputs
+        arrays["inputs"] = inputs.swapaxes(0, 1) if case.statement.time_major else inputs
+    if case.trace.lengths is not None:
+        arrays["lengths"] = case.trace.lengths
+    if case.trace.mask_given:
+        arrays["mask"] = case.trace.mask
+    return arrays
+
+
+def _truncated(batch: Batch) -> Batch:
+    """The batch with its time axis cut to the longest row, as `pad_packed_sequence` does."""
+    longest = max(1, int(np.flatnonzero(batch.mask.any(0))[-1]) + 1) if batch.mask.any() else 1
+    return replace(batch, inputs=batch.inputs[:, :longest], mask=batch.mask[:, :longest])
+
+
+def _batch_of(slots: tuple[Slot, ...], said: Statement, used: Reading) -> Batch | None:
+    """The inputs of a dump beside its trace, or None; their time axis may be longer than the outputs'."""
+    inputs = next((s.array for s in slots if s.role == "inputs"), None)
+    if inputs is None or inputs.ndim not in (2, 3):
+        return None
+    if inputs.ndim == 2:
+        inputs = inputs[..., None]
+    by_row = inputs.swapaxes(0, 1) if said.time_major != used.time_swapped else inputs
+    trace = used.trace
+    if by_row.shape[0] != trace.batch_size or by_row.shape[1] < trace.steps:
+        return None
+    mask = np.zeros(by_row.shape[:2], dtype=np.bool_)
+    mask[:, : trace.steps] = trace.mask
+    return Batch(by_row, mask, trace.lengths, trace.mask_given)
+
+
+def rerun(case: Case, batch: Batch) -> Trace:
+    """Another batch through the same layer, from the same initial states."""
+    assert case.weights is not None
+    initial: Initial = {
+        (t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None
+    }
+    return simulate(batch, case.weights, case.convention, case.statement, initial=initial or None)

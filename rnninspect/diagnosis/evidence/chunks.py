@@ -1,0 +1,67 @@
+"""A run in chunks: does this chunk start from the state in which the one before ended?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Trace
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import mended, tolerance
+from rnninspect.diagnosis.rule import Seen
+from rnninspect.measure.facts import TrackFacts
+
+NOT_IT = "the state in which the chunk before ended"
+_NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
+
+
+def not_gone_on(case: Case) -> Iterator[tuple[Seen, str]]:
+    """The rows that did not start where the chunk before ended, and in words where they did."""
+    for facts in case.facts:
+        key = facts.track.layer, facts.track.direction
+        if case.named_initial is not None:
+            yield from _named(case, facts, case.named_initial.get(key))
+    if case.named_initial is None:
+        yield from _run(case)
+
+
+def _named(case: Case, facts: TrackFacts, named: Array | None) -> Iterator[tuple[Seen, str]]:
+    assert case.previous is not None
+    before = case.previous[facts.track.layer, facts.track.direction][0]
+    if named is None:
+        return
+    off = ~np.isclose(named, before, rtol=case.tolerance.rtol, atol=case.tolerance.atol, equal_nan=True).all(1)
+    zero = off & ~named.any(1)
+    swapped = off & ~zero & (named[:, None] == before[None]).all(2).any(1)
+    for rows, where in ((zero, "zeros"), (swapped, "another row's"), (off & ~zero & ~swapped, "another state")):
+        yield Seen(facts, np.asarray(rows)), f"the initial state in the dump is {where}, not {NOT_IT}"
+
+
+def _run(case: Case) -> Iterator[tuple[Seen, str]]:
+    """By the first step: what the weights give from the state before, or from zeros."""
+    assert case.batch is not None
+    limit = tolerance(case)
+    reset = case.with_tracks(lambda track: replace(track, initial=None, initial_cell=None)).run(case.batch)
+    off = [(facts, _starts_off(facts, case.reference, limit)) for facts in case.facts]
+    zero = [(facts, rows & ~_starts_off(facts, reset, limit)) for facts, rows in off]
+    for facts, rows in zero:
+        yield Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros"
+    other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(off, zero, strict=True)]
+    if any(rows.any() for _, rows in other) and mended(case) is None:
+        for facts, rows in other:
+            yield Seen(facts, rows), f"{_NOT_GIVEN}; it started from another state"
+
+
+def _starts_off(facts: TrackFacts, run: Trace, limit: float) -> Bools:
+    """`[B]`: rows whose first step, in the order read, is not the run's."""
+    track = run.track(facts.track.layer, facts.track.direction)
+    assert track is not None
+    assert track.outputs is not None
+    mask = facts.mask
+    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1)
+    first = last if facts.track.direction == "backward" and facts.track.order == "time" else mask.argmax(1)
+    rows = np.arange(first.size)
+    apart = np.abs(facts.outputs[rows, first].astype(np.float64) - track.outputs[rows, first])
+    return np.asarray((apart > limit).any(1) & mask.any(1))

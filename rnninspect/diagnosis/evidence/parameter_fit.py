@@ -1,0 +1,168 @@
+"""What a weights file cannot hold, fitted to the dump: a missing bias, peepholes, a clip, the state a row began with.
+
+Fed with the dump's own outputs (`_forcing`) each unit is a small least-squares problem of its own, and all are solved
+side by side. A fit counts only if an ordinary run with the fitted values then gives the dump's numbers on every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.core.weights import GATES, LayerWeights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
+from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
+from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
+from rnninspect.diagnosis.evidence.weight_search import disagreement, largest, mended, mends, small, tolerance
+from rnninspect.measure.facts import TrackFacts
+
+EVIDENCE = 3  # numbers of evidence that every fitted number must have
+FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the fit mends: the difference before and after, the size of what was missing, and what it is."""
+
+    before: float
+    after: float
+    size: float
+    words: str = ""
+
+
+def fitted_bias(case: Case) -> Fitted | None:
+    """A constant added to every gate's bias that mends the run, or None."""
+    return _once(case, "fitted_bias", lambda: _fit_vectors(case, _bias_slots(case), "a constant on every gate's bias"))
+
+
+def fitted_peepholes(case: Case) -> Fitted | None:
+    """Peephole vectors that mend the run of an LSTM that has none, or None."""
+    if weights_of(case).spec.cell != "lstm" or any(w.peepholes is not None for w in weights_of(case).layers):
+        return None
+    return _once(
+        case, "fitted_peepholes", lambda: _fit_vectors(case, [("peepholes", i) for i in range(3)], "peepholes")
+    )
+
+
+def fitted_clip(case: Case) -> Fitted | None:
+    """A clip of the cell state, of the gates' inputs or of the projection that mends the run, or None."""
+    return _once(case, "fitted_clip", lambda: _fit_clip(case))
+
+
+def _once(case: Case, name: str, fit: Callable[[], Fitted | None]) -> Fitted | None:
+    """Fits once a case, and only where a run disagrees, the states fit their outputs, and no plain conversion mends it.
+
+    Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
+    """
+    if name not in case.memo:
+        consistent = not any(f.off.any() for f in case.facts)
+        case.memo[name] = fit() if consistent and disagreement(case) > 0 and mended(case) is None else None
+    found: Fitted | None = case.memo[name]
+    return found
+
+
+def _bias_slots(case: Case) -> list[tuple[str, int]]:
+    spec = weights_of(case).spec
+    slots = [("bias", i) for i in range(len(GATES[spec.cell]))]
+    return [*slots, ("recurrent_bias", 2)] if spec.cell == "gru" and spec.reset_after else slots
+
+
+def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted | None:
+    """Fits one number a unit for each of `slots` (field and gate), every track of a one-layer case apart."""
+    weights = weights_of(case)
+    if weights.depth > 1 or any(w.projection is not None for w in weights.layers) or not case.facts:
+        return None
+    layers = []
+    size = 0.0
+    for own in weights.layers:
+        facts = next((f for f in case.facts if f.track.direction == own.direction), None)
+        if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
+            return None
+        residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), own, slots)
+        vectors = levenberg(residuals, len(slots), own.cell_units)
+        if not np.abs(residuals(vectors)).max(initial=0.0) <= tolerance(case):
+            return None
+        layers.append(_with(own, slots, vectors))
+        size = max(size, float(np.abs(vectors).max()))
+    changed = replace(case, weights=replace(weights, layers=tuple(layers)))
+    assert case.batch is not None
+    before, after = disagreement(case), largest(case, changed.run(case.batch))
+    return Fitted(before, after, size, words) if mends(case, before, after) else None
+
+
+def _with(own: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:
+    """The layer with `vectors` `[S, H]` added at the slots."""
+    for (name, gate), vector in zip(slots, vectors, strict=True):
+        blank = np.zeros((3, own.cell_units)) if name == "peepholes" else np.zeros_like(own.bias)
+        held = getattr(own, name)
+        grown = np.array(blank if held is None else held, dtype=np.float64)
+        grown[gate] += vector
+        own = replace(own, **{name: grown})  # type: ignore[arg-type]
+    return own
+
+
+def _residuals(
+    case: Case, facts: TrackFacts, own: LayerWeights, slots: list[tuple[str, int]]
+) -> Callable[[Array], Array]:
+    """From vectors `[S, H]` to the differences `[N, H]` of a teacher-forced run over the real steps of one track."""
+    run = forced(case, facts)
+    real = facts.mask
+    target = facts.outputs[real].astype(np.float64)
+
+    def residuals(vectors: Array) -> Array:
+        return np.asarray(run(_with(own, slots, vectors))[real] - target)
+
+    return residuals
+
+
+def _fit_clip(case: Case) -> Fitted | None:
+    """One clip value: the best of a coarse grid, refined, then rounded to what a person would have written."""
+    spec = weights_of(case).spec
+    few = small(case)
+    fields = {"gate_clip": "the gates' inputs clipped at {}"}
+    if spec.cell == "lstm":
+        fields = {"cell_clip": "the cell state clipped at {}", **fields}
+        if any(w.projection is not None for w in weights_of(case).layers):
+            fields["proj_clip"] = "the projection clipped at {}"
+    for name, words in fields.items():
+        if getattr(spec, name) is not None:
+            continue
+        value = _search_clip(few, name)
+        if value is None or _clipped(few, name, value) > tolerance(case):
+            continue
+        for digits in range(1, 8):
+            written = float(f"{value:.{digits}g}")
+            before, after = disagreement(case), _clipped(case, name, written)
+            if mends(case, before, after):
+                return Fitted(before, after, written, words.format(written))
+    return None
+
+
+def _clipped(case: Case, name: str, value: float) -> float:
+    assert case.batch is not None
+    weights = weights_of(case)
+    spec = replace(weights.spec, **{name: value})  # type: ignore[arg-type]
+    changed = replace(weights, spec=spec)
+    return largest(case, replace(case, weights=changed).run(case.batch))
+
+
+def _search_clip(few: Case, name: str) -> float | None:
+    """Golden section (Kiefer 1953) around the best value of a grid from 0.01 to 30; None where none helps much."""
+    grid = np.geomspace(0.01, 30, 33)
+    tried = [_clipped(few, name, float(v)) for v in grid]
+    at = int(np.argmin(tried))
+    if tried[at] > 0.7 * tried[-1]:  # the largest clip is as good as none
+        return None
+    low, high = float(grid[max(at - 1, 0)]), float(grid[min(at + 1, grid.size - 1)])
+    golden = (5**0.5 - 1) / 2
+    for _ in range(34):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if _clipped(few, name, left) <= _clipped(few, name, right):
+            high = right
+        else:
+            low = left
+    return (low + high) / 2

@@ -1,0 +1,187 @@
+"""The dump fed with its own outputs: each step is given the output that the dump holds for the step before.
+
+So an error does not grow from step to step, and the units part: fed like this, a unit depends on no other unit (teacher
+forcing: Williams & Zipser 1989, "A learning algorithm for continually running fully recurrent neural networks").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+
+import numpy as np
+
+from rnninspect.core.batch import Batch
+from rnninspect.core.trace import Array, Bools, Ints, Trace, Track
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
+from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
+from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
+from rnninspect.measure.facts import TrackFacts
+
+GRID = 9  # cell states that are tried first where a clip makes the fit flat
+FEW = 4  # rows that are looked at before all are
+
+
+def weights_of(case: Case) -> Weights:
+    """The case's weights, which a rule that fits has already asked for."""
+    assert case.weights is not None
+    return case.weights
+
+
+def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
+    """A teacher-forced run of one track `[B, T, H]`, float64: each step is fed the dump's own output before it."""
+    assert case.batch is not None
+    spec = weights_of(case).spec
+    inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
+    before = _before(facts)
+    rows, steps = facts.mask.shape
+    if spec.cell == "lstm":  # c must go on from step to step, so h comes in as further features
+        fed = Batch(np.concatenate([inputs, before], 2), facts.mask, None, True)
+
+        def run(own: LayerWeights) -> Array:
+            kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
+            return plain_outputs(
+                case, fed, replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
+            )
+
+        return run
+    alone = Batch(inputs.reshape(rows * steps, 1, -1), np.ones((rows * steps, 1), dtype=np.bool_), None, True)
+    state = before.reshape(rows * steps, -1)
+
+    def run_apart(own: LayerWeights) -> Array:
+        return plain_outputs(case, alone, own, state).reshape(rows, steps, -1)
+
+    return run_apart
+
+
+def _before(facts: TrackFacts) -> Array:
+    """`[B, T, H]`: the output that was read before each step, the initial state (or zeros) before the first."""
+    outputs = np.where(facts.mask[..., None], facts.outputs, 0).astype(np.float64)
+    first = np.zeros_like(outputs[:, 0]) if facts.track.initial is None else facts.track.initial.astype(np.float64)
+    before = np.zeros_like(outputs)
+    if facts.track.direction == "backward":
+        before[:, :-1] = outputs[:, 1:]
+        last = np.maximum(facts.ends - 1, 0)
+        before[np.arange(last.size), last] = first
+    else:
+        before[:, 1:] = outputs[:, :-1]
+        before[:, 0] = first
+    return before
+
+
+def plain_outputs(
+    case: Case, batch: Batch, own: LayerWeights, state: Array | None = None, cell: Array | None = None
+) -> Array:
+    """One layer, one direction, in float64: the outputs `[B, T, H]` of a plain run."""
+    weights = replace(weights_of(case), layers=(_as_float64(replace(own, layer=0)),))
+    track = Track(0, own.direction, None, state, None, state, cell)
+    trace = Trace(batch.mask, (track,), None, True, "zero", "initial", case.convention.name)
+    ran = replace(case.with_trace(trace), weights=weights).run(batch).tracks[0].outputs
+    assert ran is not None
+    return ran.astype(np.float64)
+
+
+def _as_float64(own: LayerWeights) -> LayerWeights:
+    arrays = {f.name: getattr(own, f.name) for f in fields(own) if isinstance(getattr(own, f.name), np.ndarray)}
+    return replace(own, **{name: array.astype(np.float64) for name, array in arrays.items()})
+
+
+def fewest_steps(weights: Weights) -> int:
+    """The real steps that a row must have to show what its later steps follow from: an LSTM's c takes one to fit."""
+    return 3 if weights.spec.cell == "lstm" else 2
+
+
+def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
+    """For each track: the rows whose first step is not what a zero state gives, and whose later steps follow from it.
+
+    Of an LSTM the cell state after the first step is fitted, which takes one more step to say anything. Worked out once
+    a case.
+    """
+    if "follows_from_step_one" not in case.memo:
+        case.memo["follows_from_step_one"] = list(_following(case))
+    found: list[tuple[TrackFacts, Bools]] = case.memo["follows_from_step_one"]
+    return found
+
+
+def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
+    weights = weights_of(case)
+    if disagreement(case) == 0 or weights.depth > 1 or any(w.projection is not None for w in weights.layers):
+        return
+    limit = tolerance(case)
+    fewest = fewest_steps(weights)
+    for facts in case.facts:
+        if facts.track.order != "time":
+            continue
+        own = weights.at(0, facts.track.direction)
+        reference = case.reference.track(0, facts.track.direction)
+        assert reference is not None
+        assert reference.outputs is not None
+        first = _first(facts)
+        rows = np.arange(first.size)
+        ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
+        starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.mask.sum(1) >= fewest)
+        if not starts_off.any():
+            continue
+        few = longest(replace(facts, mask=facts.mask & starts_off[:, None]), FEW)
+        few = few[starts_off[few]]
+        if not (_later_error(*opening(case, facts, few), own) <= 10 * limit).all():
+            continue  # a few rows tell that the later steps do not follow, and that is the end of it
+        later = _later_error(case, facts, own)
+        gap = np.abs(ours.astype(np.float64) - theirs).max(-1)
+        follows = starts_off & (later <= 10 * limit) & (later * MUCH <= gap)
+        if follows.any() and follows[starts_off].all():
+            yield facts, follows
+
+
+def _first(facts: TrackFacts) -> Ints:
+    """`[B]`: the step that each row reads first."""
+    return np.maximum(facts.ends - 1, 0) if facts.track.direction == "backward" else np.zeros_like(facts.ends)
+
+
+def _later_error(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+    """`[B]`: how far the steps after the first are at most from what the step before gives.
+
+    Of an LSTM the cell state that a row has after its first step is fitted on the steps of its opening.
+    """
+    target = facts.outputs.astype(np.float64)
+    later = facts.mask.copy()
+    later[np.arange(len(later)), _first(facts)] = False
+    if weights_of(case).spec.cell == "lstm":
+        cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), own)
+        error = np.abs(_after_first(case, facts, own, later, cell) - target)
+    else:
+        error = np.abs(forced(case, facts)(own) - target)
+    found: Array = (error * later[..., None]).max((1, 2))
+    return found
+
+
+def _fitted_cell(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+    """`[B, H]`: the cell states after each row's first step from which its later steps follow best."""
+    target, later = facts.outputs.astype(np.float64), facts.mask.copy()
+    later[np.arange(len(later)), _first(facts)] = False
+    shape = target[:, 0].shape
+
+    def residuals(cell: Array) -> Array:
+        gap = (_after_first(case, facts, own, later, cell.reshape(shape)) - target) * later[..., None]
+        return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
+
+    count = shape[0] * shape[1]
+    start = np.zeros((1, count))
+    clip = weights_of(case).spec.cell_clip
+    if clip:  # where the next c is clipped whatever this one is, no slope leads away: begin at the best of a grid
+        grid = np.linspace(-clip, clip, GRID)
+        costs = np.stack([(residuals(np.full((1, count), value)) ** 2).sum(0) for value in grid])
+        start = grid[costs.argmin(0)][None]
+    return (start + levenberg(lambda cell: residuals(start + cell), 1, count)).reshape(shape)
+
+
+def _after_first(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools, cell: Array) -> Array:
+    """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`."""
+    assert case.batch is not None
+    inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
+    fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
+    kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
+    fed_own = replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
+    return plain_outputs(case, fed, fed_own, np.zeros_like(cell), cell)

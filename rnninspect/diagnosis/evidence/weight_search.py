@@ -1,0 +1,165 @@
+"""A dump beside a run of its weights: how far apart, and which conversion brings the two together.
+
+Each change is tried on a few rows and steps, alone and then in pairs, and confirmed on the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnninspect.core.batch import Batch
+from rnninspect.core.trace import Array, Trace
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, pairs
+from rnninspect.measure.decimals import decimals
+from rnninspect.measure.difference import TrackDifference, differences, precision
+
+ROWS, STEPS = 4, 10  # what a change is tried on first
+MUCH = 4  # a change that mends leaves at most one in so many
+# What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
+AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """The changes that bring the dump and a run of its weights together: the difference before and after."""
+
+    changes: tuple[Change, ...]
+    before: float
+    after: float
+    also: tuple[str, ...] = ()
+
+
+def mended(case: Case) -> Mended | None:
+    """The single change that mends the weights; None where they agree as they are, or no single one does."""
+    return _once(case, "mended", lambda changes: ((c,) for c in changes))
+
+
+def mended_by_two(case: Case) -> Mended | None:
+    """The two changes that mend the weights together; for where nothing simpler does."""
+    return _once(case, "mended_by_two", pairs)
+
+
+def _once(case: Case, name: str, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> Mended | None:
+    if name not in case.memo:
+        case.memo[name] = _search(case, group) if disagreement(case) > 0 else None
+    found: Mended | None = case.memo[name]
+    return found
+
+
+def disagreement(case: Case) -> float:
+    """The largest difference between the dump and a run of its weights over real steps; 0 where they agree."""
+    if "disagreement" not in case.memo:
+        found = largest(case, case.reference)
+        case.memo["disagreement"] = found if found > tolerance(case) else 0.0
+    return float(case.memo["disagreement"])
+
+
+def tolerance(case: Case) -> float:
+    """How far two right runs may be apart: by the dump's own precision, or half a unit of its last printed digit."""
+    outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
+    if not outputs or case.weights is None:
+        return 0.0
+    sample = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in outputs])
+    kinds = {precision(sample), precision(case.weights.layers[0].input_kernel)}
+    scale = max(1.0, float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0)))
+    return max(AGREE[k] for k in kinds) * scale + _lost_by_printing(case, sample)
+
+
+def _lost_by_printing(case: Case, outputs: Array) -> float:
+    """Half a unit of the last printed digit of the outputs, and what rounded inputs can add through the kernels."""
+    lost = 0.0
+    if (digits := decimals(outputs)) is not None:
+        lost += 0.6 * 10.0**-digits
+    if case.batch is not None and (digits := decimals(case.batch.inputs)) is not None:
+        lost += 4 * 10.0**-digits
+    return lost
+
+
+def mends(case: Case, before: float, after: float) -> bool:
+    """Whether a change that leaves the difference `after` of `before` is to be believed: within what two right runs may
+    differ by, and far below what it was, because a fit can always shave off some of the rounding."""
+    return after <= tolerance(case) and after * MUCH <= before
+
+
+def compared(case: Case, trace: Trace) -> list[TrackDifference]:
+    """Differences between the dump and a run, over the tracks and steps that both have."""
+    return differences(case.trace, trace)
+
+
+def largest(case: Case, trace: Trace) -> float:
+    """The largest difference between the dump and a run over real steps."""
+    return max((d.largest for d in compared(case, trace)), default=0.0)
+
+
+def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> Mended | None:
+    assert case.weights is not None
+    few, limit = small(case), tolerance(case)
+    good = [changes for changes in group(list(changes_of(case.weights))) if _tried(few, changes) <= limit]
+    confirmed = [(_tried(case, changes), changes) for changes in good[:6]]
+    confirmed = [(after, changes) for after, changes in confirmed if mends(case, disagreement(case), after)]
+    if not confirmed:
+        return None
+    after, changes = confirmed[0]
+    named = {c.rule for c in changes}
+    also = dict.fromkeys(c.rule for _, others in confirmed[1:] for c in others if c.rule not in named)
+    return Mended(changes, disagreement(case), after, tuple(also)[:2])
+
+
+def _tried(case: Case, changes: tuple[Change, ...]) -> float:
+    """The largest difference that is left after these changes."""
+    weights = case.weights
+    for change in changes:
+        assert weights is not None
+        weights = change.apply(weights)
+    assert case.batch is not None
+    return largest(case, replace(case, weights=weights).run(case.batch))
+
+
+def small(case: Case) -> Case:
+    """A small case to try things on: the first steps of the longest few rows.
+
+    Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
+    """
+    assert case.batch is not None
+    case = _forward_of_one_layer(case)
+    assert case.batch is not None
+    rows = np.argsort(-case.trace.mask.sum(1), kind="stable")[:ROWS]
+    steps = min(STEPS, case.trace.steps) if _causal(case) else case.trace.steps
+
+    def cut(array: Array | None, time: bool) -> Array | None:
+        return None if array is None else array[rows, :steps] if time else array[rows]
+
+    tracks = tuple(
+        replace(
+            t,
+            outputs=cut(t.outputs, True),
+            final=cut(t.final, False),
+            cell=cut(t.cell, False),
+            initial=cut(t.initial, False),
+            initial_cell=cut(t.initial_cell, False),
+        )
+        for t in case.trace.tracks
+    )
+    mask = case.trace.mask[rows, :steps]
+    batch = Batch(case.batch.inputs[rows, :steps], mask, None, True)
+    return replace(case.with_trace(replace(case.trace, mask=mask, lengths=None, tracks=tracks)), batch=batch)
+
+
+def _forward_of_one_layer(case: Case) -> Case:
+    """The case without its backward track, where that leaves one to compare; a stack's layers read both directions."""
+    forward = case.trace.track(0, "forward")
+    if case.weights is None or case.weights.depth > 1 or forward is None or forward.outputs is None:
+        return case
+    layers = tuple(w for w in case.weights.layers if w.direction == "forward")
+    one = case.with_trace(replace(case.trace, tracks=(forward,)))
+    said = replace(case.statement, direction=None)
+    return replace(one, weights=replace(case.weights, layers=layers), statement=said)
+
+
+def _causal(case: Case) -> bool:
+    """Whether cutting the time axis leaves the first steps alone: nothing reads backwards."""
+    return all(t.direction == "forward" for t in case.trace.tracks)

@@ -1,0 +1,1 @@
+"""The worked examples: the packaged files, and correct runs in which rules inject their mistakes."""

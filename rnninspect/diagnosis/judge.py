@@ -1,0 +1,211 @@
+"""Chooses the smallest set of causes that explains what is off.
+
+1. Rules propose causes; each reconstructs the rows that it explains.
+2. Of the causes of states that are off, the one that explains the most rows is taken, then the one that explains most
+   of what is left, until nothing more is explained (greedy set cover). Causes that explain the same rows no better are
+   named as its alternatives, at most two.
+3. A symptom whose cause was taken is not listed again (`Rule.implies`, on the rows of the cause).
+4. What nothing explains is reported as unexplained, with the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.one_step import first_bad_steps
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, in_words, listed, places, rows_of
+from rnninspect.measure import difference
+from rnninspect.measure.difference import TrackDifference
+
+UNEXPLAINED = "unexplained-state"
+UNEXPLAINED_DIFFERENCE = "unexplained-difference"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The findings, worst first, and the rules that could not be checked."""
+
+    findings: list[Finding]
+    not_checked: list[NotChecked]
+
+
+def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
+    """Every rule's proposals, reduced to the smallest set of causes."""
+    proposals: list[Proposal] = []
+    skipped: list[NotChecked] = []
+    for rule in rules.values():
+        missing = rule.missing(case)
+        if missing:
+            skipped.append(NotChecked(rule.name, f"needs {' and '.join(missing)}"))
+        else:
+            proposals.extend(rule.check(case))
+    proposals = _united(proposals)
+    off = frozenset(place for facts in case.facts for place in places(facts, facts.off))
+    zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
+    causes = _cover(off, zero, [p for p in proposals if p.kind == "state"])
+    kept = causes + [p for p in proposals if p.kind != "state"]
+    kept = _without_symptoms(kept, rules)
+    left = off - frozenset().union(*(p.places for p in causes))
+    findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
+    if left and not any(p.severity == "error" for p in causes):
+        findings.append(_unexplained(case, left))
+    if not any(rules[p.rule].compares for p in kept):
+        findings.extend(_unexplained_difference(case.differences, "the two dumps differ"))
+        if (
+            not causes
+            and not any(f.severity == "error" for f in findings)
+            and case.has("inputs")
+            and case.has("weights")
+        ):
+            findings.extend(_unlike_its_weights(case))
+    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
+    return Judgement(findings, skipped)
+
+
+def _united(proposals: list[Proposal]) -> list[Proposal]:
+    """Proposals that say the same of several tracks as one."""
+    united: dict[tuple[str, str, str], Proposal] = {}
+    for p in proposals:
+        key = (p.rule, p.message, p.severity)
+        united[key] = replace(united[key], places=united[key].places | p.places) if key in united else p
+    return list(united.values())
+
+
+def _cover(off: frozenset[Place], zero: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
+    """Greedy set cover of the places that are off, strongest evidence first among equals.
+
+    States of all zeros (`zero`) equal any zeroed step, so they count only where nothing else tells two causes apart.
+    """
+    chosen: list[Proposal] = []
+    left = off
+    while left:
+        useful = [p for p in proposals if p.places & left]
+        if not useful:
+            break
+        gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
+        gain, proposal = max(gains, key=lambda g: g[0])
+        alike = [p.rule for g, p in gains if p.places & left == proposal.places & left and (g == gain or not gain[0])]
+        others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *alike) if r != proposal.rule))
+        chosen.append(replace(proposal, alternatives=others[:2]))
+        left -= proposal.places
+    return chosen
+
+
+def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule]) -> list[Proposal]:
+    """Leaves out what another proposal implies on all of its rows."""
+    kept = []
+    for p in proposals:
+        causes = [q for q in proposals if p.rule in rules[q.rule].implies]
+        rows = set(rows_of(p.places))
+        explained = {row for q in causes for row in rows_of(q.places)}
+        if not causes or not rows <= explained:
+            kept.append(p)
+    return kept
+
+
+def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Finding:
+    tracks = sorted({(layer, direction) for layer, direction, _ in p.places}, key=lambda t: (t[0], t[1] != "forward"))
+    rows = rows_of(p.places)
+    words = in_words(rows, case.trace.batch_size)
+    if len(case.facts) > 1 and tracks:
+        words += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
+    unexplained = rows_of(left) if p.kind == "state" else []
+    rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""
+    return Finding(
+        rule=p.rule,
+        severity=p.severity,
+        certainty=p.certainty,
+        message=p.message.replace("{rows}", words) + rest,
+        layer=tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None,
+        direction=tracks[0][1] if len({direction for _, direction in tracks}) == 1 else None,
+        rows=rows,
+        steps=list(p.steps),
+        explains=len(p.places),
+        unexplained=unexplained,
+        alternatives=list(p.alternatives),
+        evidence=p.evidence,
+        fix=case.convention.fixes.get(rule.fix, ""),
+    )
+
+
+def _unlike_its_weights(case: Case) -> Iterator[Finding]:
+    """A dump that no run of its weights gives, though every state is where it ought to be."""
+    if disagreement(case) == 0:
+        return
+    bad = list(first_bad_steps(case))
+    words = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
+    for finding in _unexplained_difference(
+        compared(case, case.reference),
+        "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or an "
+        "attribute that was not stated?): they differ",
+    ):
+        more = f"; the first that do not follow from the dump's own step before: {words}" if bad else ""
+        evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
+        yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
+
+
+def _unexplained_difference(found: list[TrackDifference], opening: str) -> Iterator[Finding]:
+    """Numbers that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
+    worst = max(found, key=lambda d: d.largest, default=None)
+    if worst is None or worst.largest == 0:
+        return
+    row, step, unit = worst.worst()
+    yield Finding(
+        rule=UNEXPLAINED_DIFFERENCE,
+        severity="error",
+        certainty="suspected",
+        message=(
+            f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
+            f"{worst.track.name}: {difference.in_words(found)}"
+        ),
+        rows=sorted({int(b) for d in found for b in np.flatnonzero(d.first >= 0)}),
+        evidence={"largest": worst.largest},
+        fix="",
+    )
+
+
+def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
+    """The rows that no rule explains: where each comes from, or how near the worst of them comes to a step."""
+    rows = rows_of(left)
+    origins = dict(_origins(case, left))
+    words = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
+    evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
+    sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
+    lost = [(f, own[f.distance[own].argmax()]) for f in case.facts if (own := sought[f.off[sought]]).size]
+    if lost:
+        facts, row = max(lost, key=lambda item: float(item[0].distance[item[1]]))
+        near = int(facts.nearest[row])
+        words.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        evidence |= {"nearest_step": near, "row": int(row)}
+    return Finding(
+        rule=UNEXPLAINED,
+        severity="error",
+        certainty="proven",
+        message=(
+            f"{in_words(rows, case.trace.batch_size)}: the final state is not the output of the last real step, and no "
+            f"known mistake reconstructs it; {listed(words, 6)}"
+        ),
+        rows=rows,
+        unexplained=rows,
+        evidence=evidence,
+        fix="",
+    )
+
+
+def _origins(case: Case, left: frozenset[Place]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """For each of these rows whose state equals some output of its track: the first (row, step), its own row first."""
+    for facts in case.facts:
+        rows = np.zeros(facts.ends.size, dtype=np.bool_)
+        rows[
+            [b for layer, direction, b in left if (layer, direction) == (facts.track.layer, facts.track.direction)]
+        ] = True
+        for row, found in case.elsewhere(facts, rows & ~facts.final_zero).items():
+            if found:
+                yield row, min(found, key=lambda place: (place[0] != row, place))

@@ -1,0 +1,157 @@
+"""What every rule is made of: one mistake that people make, how it is seen, and how to make it on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from rnninspect.core.finding import Certainty, Severity
+from rnninspect.core.trace import Bools, Trace
+from rnninspect.diagnosis.case import Case
+from rnninspect.measure.facts import TrackFacts, measure
+
+# A proposal of kind `state` explains rows whose final state is off; kind `padding` what padded outputs hold;
+# kind `fact` stands for itself and competes with nothing.
+Kind = Literal["state", "padding", "fact"]
+# The worked examples (`examples.py`): the two packaged ones, and the packaged inputs read by layers of other kinds.
+Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", "directions"]
+Place = tuple[int, str, int]  # layer, direction, row
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A cause that reconstructs numbers that were seen, in the words of the report.
+
+    In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
+    `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `strength`: how much its evidence
+    could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
+    """
+
+    rule: str
+    message: str
+    places: frozenset[Place]
+    severity: Severity = "error"
+    certainty: Certainty = "proven"
+    kind: Kind = "state"
+    strength: int = 0
+    steps: tuple[int, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A public thread in which people met the mistake: its address, and in one sentence what it is about."""
+
+    url: str
+    about: str
+
+
+class Rule:
+    """One mistake. `needs`: evidence without which it is listed as not checked. `fix`: a concept of the conventions.
+
+    `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
+    `example`: the worked example in which it is planted and shown.
+    `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
+    """
+
+    name: str
+    severity: Severity = "error"
+    summary: str
+    why: str
+    fix: str
+    needs: tuple[str, ...] = ("outputs",)
+    implies: tuple[str, ...] = ()
+    example: Example = "single"
+    compares: bool = False
+    threads: tuple[Thread, ...] = ()
+
+    def missing(self, case: Case) -> list[str]:
+        """The evidence that it needs and the case does not hold."""
+        return [need for need in self.needs if not case.has(need)]
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        """The causes that this rule sees in the case; each reconstructs what it explains."""
+        raise NotImplementedError
+
+    def plant(self, case: Case) -> Case:
+        """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""
+        raise NotImplementedError
+
+
+class CannotPlant(Exception):
+    """This case cannot show the mistake (one direction, no cell state, every row full, …)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Rows of one track on which a rule saw its mistake."""
+
+    facts: TrackFacts
+    rows: Bools
+
+
+def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterator[Proposal]:
+    """One proposal for all tracks on which the mistake was seen; none where it was seen nowhere."""
+    seen = [s for s in seen if s.rows.any()]
+    if not seen:
+        return
+    found = frozenset().union(*(places(s.facts, s.rows) for s in seen))
+    more.setdefault("severity", rule.severity)
+    yield Proposal(rule.name, message, found, **more)
+
+
+def mended_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
+    """The rows that are off in the case and right in `trace`, the same tracks read another way.
+
+    `whole`: the outputs were read another way, which moves every row; none where a row that was right is lost by it.
+    """
+    seen = []
+    for facts in case.facts:
+        track = trace.track(facts.track.layer, facts.track.direction)
+        mended = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
+        if mended is None:
+            continue
+        if whole and (~facts.off & ~facts.silent & mended.off).any():
+            return []
+        seen.append(Seen(facts, facts.off & mended.at_expected & ~mended.silent))
+    return seen
+
+
+def convincing(case: Case, seen: list[Seen]) -> bool:
+    """Whether a reading mends enough to be believed: two rows or more, or every row that is off."""
+    mended = sum(int(s.rows.sum()) for s in seen)
+    return mended >= 2 or 0 < mended == sum(int(f.off.sum()) for f in case.facts)
+
+
+def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:
+    """The (layer, direction, row) of these rows of one track."""
+    return frozenset((facts.track.layer, facts.track.direction, int(b)) for b in np.flatnonzero(rows))
+
+
+def rows_of(found: Iterable[Place]) -> list[int]:
+    """The rows of some places, each once, in order."""
+    return sorted({row for _, _, row in found})
+
+
+def listed(values: Iterable[Any], most: int = 8) -> str:
+    """Values in words, cut after `most`.
+
+    >>> listed([1, 2]), listed(range(10), 3)
+    ('1, 2', '0, 1, 2 and 7 more')
+    """
+    items = list(values)
+    shown = ", ".join(str(v) for v in items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+
+
+def in_words(rows: list[int], batch_size: int) -> str:
+    """Which rows of how many.
+
+    >>> in_words([1, 2], 3)
+    'rows 1, 2 (of 3)'
+    """
+    return f"row{'s' if len(rows) != 1 else ''} {listed(rows)} (of {batch_size})"

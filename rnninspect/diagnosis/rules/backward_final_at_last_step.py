@@ -1,0 +1,71 @@
+"""The backward half of the state was read at the last step, where the backward pass has only begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+
+
+class BackwardFinalAtLastStep(Rule):
+    name = "backward-final-at-last-step"
+    summary = "the backward half of the state is its output at the last step, where one step has been read"
+    why = (
+        "The backward pass reads from a row's end to its beginning, and its outputs lie in input time: the state after "
+        "the whole row is at step 0. At the last step it has seen a single input; outputs[:, -1] or a gather at "
+        "length - 1 takes the right forward half and the wrong backward half."
+    )
+    fix = "read_backward_at_first_step"
+    needs = ("outputs", "two directions")
+    example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/yunjey/pytorch-tutorial/issues/149",
+            "A tutorial classifies by the last step, where the backward half has seen one input.",
+        ),
+        Thread(
+            "https://github.com/yalesong/pvse/issues/13",
+            "At a row's last step the forward half equals h_n and the backward half does not, shown with numbers.",
+        ),
+        Thread(
+            "https://discuss.pytorch.org/t/pytorch-lstm-output-not-match-hidden-state/114814/3",
+            "Why does the output at length - 1 equal the state for a row of one step, and for no longer row?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = []
+        for facts in case.facts:
+            if facts.track.direction != "backward" or facts.track.order != "time":
+                continue
+            at_end = facts.equals(facts.ends - 1) | facts.equal[:, -1]
+            seen.append(Seen(facts, facts.off & at_end))
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: the backward half of final_state.h equals the backward outputs at the last step, after one input; "
+            "the backward pass ends at step 0",
+            strength=3,
+            alternatives=("backward-not-flipped",),
+            evidence={"would_decide": "inputs and weights: which end of the backward outputs has read the whole row"},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any():
+            raise CannotPlant("needs two directions and a row of two or more steps")
+        rows, ends = np.arange(case.trace.batch_size), case.trace.mask.sum(1) - 1
+
+        def misread(track: Track) -> Track:
+            if track.direction != "backward" or track.outputs is None:
+                return track
+            return replace(track, final=track.outputs[rows, ends], cell=None)
+
+        return case.with_tracks(misread)
+
+
+RULE = BackwardFinalAtLastStep()

@@ -1,0 +1,91 @@
+"""The whole backward track is still in reversed time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class BackwardNotFlipped(Rule):
+    name = "backward-not-flipped"
+    summary = "the backward outputs are in reversed time: they were not flipped back"
+    why = (
+        "A second RNN over reversed inputs gives outputs in the order it read them, last input first. Put beside the "
+        "forward outputs without flipping them back, step t holds two different moments."
+    )
+    fix = "flip_backward"
+    needs = ("outputs", "two directions", "inputs", "weights")
+    implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order")
+    example = "bidirectional"
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/1431",
+            "With go_backwards the outputs come in the order of reading, and merging them pairs other moments.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/1674",
+            "A proposal to turn the outputs of go_backwards round, since people overlook that they are reversed.",
+        ),
+        Thread(
+            "https://github.com/ContextScout/gcn_ner/issues/10",
+            "The backward outputs were joined to the forward ones unreversed; a clean-up had broken it.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = []
+        for facts in case.facts:
+            track = case.reference.track(facts.track.layer, facts.track.direction)
+            if facts.track.direction == "backward" and facts.track.order == "time" and track is not None:
+                seen.append(Seen(facts, facts.off & _flipped(case, facts, track)))
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: turned round within the length, the backward outputs are what the weights give: they are in "
+            "reversed time",
+            strength=5,
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
+            raise CannotPlant("needs two directions and a row of two or more steps")
+        lengths = case.trace.mask.sum(1)
+
+        def unflipped(track: Track) -> Track:
+            if track.direction != "backward" or track.outputs is None:
+                return track
+            return replace(track, outputs=_turned(track.outputs, lengths))
+
+        return case.with_tracks(unflipped)
+
+
+def _flipped(case: Case, facts: TrackFacts, reference: Track) -> Bools:
+    """`[B]`: rows whose outputs, turned round within the length, are the reference's, and as they are, are not."""
+    assert reference.outputs is not None
+    limit = tolerance(case)
+    rows = np.zeros(facts.off.shape, dtype=np.bool_)
+    for b in np.flatnonzero(facts.ends > 1):
+        end = int(facts.ends[b])
+        ours, right = facts.outputs[b, :end].astype(np.float64), reference.outputs[b, :end].astype(np.float64)
+        rows[b] = np.abs(ours[::-1] - right).max() <= limit < np.abs(ours - right).max()
+    return rows
+
+
+def _turned(outputs: Array, lengths: Array) -> Array:
+    """`[B, T, H]` with each row's first `lengths[b]` steps in reverse."""
+    turned = outputs.copy()
+    for b, end in enumerate(lengths):
+        turned[b, :end] = outputs[b, :end][::-1]
+    return turned
+
+
+RULE = BackwardNotFlipped()

@@ -1,0 +1,89 @@
+"""The backward pass began in the padding; every match looks right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Trace
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.difference import TrackDifference
+from rnninspect.measure.facts import TrackFacts
+
+
+class BackwardReadPadding(Rule):
+    name = "backward-read-padding"
+    summary = "the backward pass read the padding first: short rows' backward outputs are all wrong"
+    why = (
+        "Reversing the whole time axis (flip(1), or no lengths at all) makes a short row's backward pass begin in its "
+        "padding. The state still equals the backward output at step 0, so nothing looks wrong without the weights."
+    )
+    fix = "reverse_within_length"
+    needs = ("outputs", "two directions", "inputs", "weights")
+    implies = ("padding-computed", "stale-initial-state")
+    example = "directions"
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1811",
+            "Does a reversed batch begin with its padding? Drawn for both cases; packing does it right.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1794",
+            "A request for a reversal within each row's length, with code that people still copy.",
+        ),
+        Thread(
+            "https://github.com/soumith/cudnn.torch/issues/187",
+            "With cuDNN's bidirectional LSTM both passes read the padding like any other step.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.batch is None or disagreement(case) == 0 or case.trace.mask.all():
+            return
+        full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False))
+        seen = list(_through_padding(case, full))
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: the backward outputs are those of a pass over the whole time axis, padding first; a pass within "
+            "the length gives others",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2 or case.batch is None or case.trace.mask.all() or case.trace.layers > 1:
+            raise CannotPlant("needs one layer of two directions and a short row")
+        full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None)).track(0, "backward")
+        assert full is not None
+        assert full.outputs is not None
+        outputs = np.where(case.trace.mask[..., None], full.outputs, 0)
+        first = outputs[:, 0]
+        return case.with_tracks(
+            lambda t: replace(t, outputs=outputs, final=first, cell=None) if t.direction == "backward" else t
+        )
+
+
+def _through_padding(case: Case, full: Trace) -> Iterator[Seen]:
+    """Short rows of backward tracks that differ from the right run and equal the run over the whole axis."""
+    limit = tolerance(case)
+    facts = {(f.track.layer, f.track.direction): f for f in case.facts}
+    wrong = {(d.track.layer, d.track.direction): d for d in compared(case, full)}
+    for right in compared(case, case.reference):
+        key = (right.track.layer, right.track.direction)
+        if right.track.direction == "backward" and key in facts and key in wrong:
+            yield Seen(facts[key], _rows(facts[key], right, wrong[key], limit))
+
+
+def _rows(facts: TrackFacts, right: TrackDifference, wrong: TrackDifference, limit: float) -> Bools:
+    def apart(found: TrackDifference) -> Bools:
+        return np.asarray((found.difference * found.real).max(1) > limit)
+
+    return np.asarray(apart(right) & ~apart(wrong) & facts.short)
+
+
+RULE = BackwardReadPadding()

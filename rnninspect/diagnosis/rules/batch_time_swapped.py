@@ -1,0 +1,73 @@
+"""The batch and time axes are the other way round than stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, rows_of
+
+
+class BatchTimeSwapped(Rule):
+    name = "batch-time-swapped"
+    summary = "only with batch and time exchanged do outputs and state fit: the axes are not those stated"
+    why = (
+        "PyTorch, ONNX and MXNet are time-major by default, TensorFlow, Keras, Flax and Paddle batch-major. A batch of "
+        "the other layout runs without an error: rows are read as steps and steps as rows."
+    )
+    fix = "swap_batch_time"
+    needs = ("outputs",)
+    implies = ("lengths-ignored", "padding-computed", "lengths-misaligned")
+    threads = (
+        Thread(
+            "https://github.com/HHTseng/video-classification/issues/42",
+            "A video classifier hands a batch-major input to an LSTM that expects time first.",
+        ),
+        Thread(
+            "https://github.com/NervanaSystems/neon/issues/311",
+            "The data iterator flattens batch before time, and the LSTM reads time before batch.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if not case.reading.time_swapped:
+            return
+        matched = [
+            (f.track.layer, f.track.direction, int(b)) for f in case.facts for b in np.flatnonzero(f.equal.any(1))
+        ]
+        if not matched:
+            return
+        stated = "time-major" if case.statement.time_major else "batch-major"
+        used = "time-major" if not case.statement.time_major else "batch-major"
+        kept = case.trace.knows_padding
+        lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the stated axes"
+        yield Proposal(
+            self.name,
+            f"stated {stated}, but only read {used} does the final state equal output steps, in "
+            f"{in_words(rows_of(matched), case.trace.batch_size)}; {lengths}",
+            frozenset(matched),
+            severity="warning" if kept and not any(f.off.any() for f in case.facts) else "error",
+            kind="fact",
+            evidence={"reading": case.reading.text},
+        )
+
+    def plant(self, case: Case) -> Case:
+        batch = case.batch
+        if batch is None or case.trace.directions > 1 or case.trace.mask_given:
+            raise CannotPlant("needs inputs and one direction")
+        inputs = np.ascontiguousarray(batch.inputs.swapaxes(0, 1))
+        mask = np.ones(inputs.shape[:2], dtype=np.bool_)
+        ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))
+        trace = replace(ran, lengths=None, padding=case.trace.padding)
+        planted = case.with_trace(trace)
+        return replace(
+            planted,
+            reading=replace(planted.reading, time_swapped=True, stated=False),
+            batch=replace(batch, inputs=inputs, mask=mask, lengths=None),
+        )
+
+
+RULE = BatchTimeSwapped()

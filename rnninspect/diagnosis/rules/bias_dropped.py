@@ -1,0 +1,60 @@
+"""One of two biases is missing, or counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
+
+
+class BiasDropped(WeightsRule):
+    name = "bias-dropped"
+    summary = "a bias is missing from the weights, or counted twice"
+    why = (
+        "PyTorch, cuDNN, ONNX and MXNet keep two biases a gate, TensorFlow and Keras one. Copying only b_ih loses "
+        "b_hh; the sum of both is what one bias must hold (of a GRU's candidate gate they stay apart)."
+    )
+    fix = "keep_both_biases"
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/pull/8307",
+            "cuDNN has two biases a gate and Keras' LSTM one: their sum does for an LSTM, and not for a GRU.",
+        ),
+        Thread(
+            "https://github.com/google/flax/issues/3746",
+            "Flax's LSTM has one of PyTorch's two biases; where do both go?",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/20435",
+            "A model moves from two biases in PyTorch to one in TensorFlow; which formula holds?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        yield from super().check(case)
+        found = fitted_bias(case)
+        if found is not None:
+            yield Proposal(
+                self.name,
+                f"a run of these weights differs from the dump by {found.before:.2g}; with one constant added to each "
+                f"gate's bias, the same for all rows and steps, by {found.after:.2g}: a bias is missing",
+                everywhere(case),
+                kind="fact",
+                evidence={"before": found.before, "after": found.after, "largest_missing": found.size},
+            )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if not any(np.any(w.bias) for w in weights.layers):
+            raise CannotPlant("needs a bias that is not zero")
+        return replace(weights, layers=tuple(replace(w, bias=2 * w.bias) for w in weights.layers))
+
+
+RULE = BiasDropped()

@@ -1,0 +1,91 @@
+"""c taken for h: the two states were unpacked in the other framework's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import equal_at
+
+
+class CellHiddenSwapped(Rule):
+    name = "cell-hidden-swapped"
+    summary = "c equals the final step and h does not: they were unpacked in the other order"
+    why = (
+        "TensorFlow's LSTMStateTuple and Flax's carry are (c, h); PyTorch and Keras return (h, c). Unpacking one in "
+        "the other's order swaps them, and the shapes do not tell."
+    )
+    fix = "name_the_states"
+    needs = ("outputs", "cell state")
+    threads = (
+        Thread(
+            "https://github.com/microsoft/nni/pull/2842",
+            "A correction of the order in which the two states of an LSTM are taken.",
+        ),
+        Thread(
+            "https://github.com/asyml/texar-pytorch/issues/198",
+            "Code in (h, c) and a manual in (c, h), carried over from TensorFlow.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/11726",
+            "Keras' manual did not say which of the two returned states is which.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        proven = [Seen(facts, _cell_is_final_step(facts)) for facts in case.facts]
+        yield from proposal(
+            self,
+            proven,
+            "{rows}: final_state.c equals the outputs at the expected step, final_state.h does not: they are swapped",
+            strength=4,
+        )
+        if case.statement.attributes.get("activation") in (None, "tanh"):
+            suspected = [Seen(f, _bound_is_reversed(f) & ~p.rows) for f, p in zip(case.facts, proven, strict=True)]
+            yield from proposal(
+                self,
+                suspected,
+                "{rows}: an LSTM's |h| never exceeds |tanh(c)|; here it does, and it would not with c and h exchanged",
+                certainty="suspected",
+            )
+
+    def plant(self, case: Case) -> Case:
+        if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
+            raise CannotPlant("needs an LSTM without projection")
+
+        def swapped(track: Track) -> Track:
+            return replace(track, final=track.cell, cell=track.final)
+
+        return case.with_tracks(swapped)
+
+
+def _cell_is_final_step(facts: TrackFacts) -> Bools:
+    """`[B]`: rows that are off and whose c equals the output expected of h."""
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return np.zeros(facts.off.shape, dtype=np.bool_)
+    return facts.off & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
+
+
+def _bound_is_reversed(facts: TrackFacts) -> Bools:
+    """`[B]`: rows that are off, equal no output, and break |h| <= |tanh(c)| where (c, h) exchanged keeps it.
+
+    h = o * tanh(c) with 0 < o < 1 (Hochreiter & Schmidhuber 1997).
+    """
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return np.zeros(facts.off.shape, dtype=np.bool_)
+    h, c = facts.final.astype(np.float64), cell.astype(np.float64)
+    slack = 1e-6
+    breaks = (np.abs(h) > np.abs(np.tanh(c)) + slack).any(-1)
+    keeps = (np.abs(c) <= np.abs(np.tanh(h)) + slack).all(-1)
+    return np.asarray(facts.off & ~facts.equal.any(1) & breaks & keeps)
+
+
+RULE = CellHiddenSwapped()

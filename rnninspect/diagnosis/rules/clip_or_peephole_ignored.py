@@ -1,0 +1,71 @@
+"""A clip, a projection clip or peepholes were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip, fitted_peepholes
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
+
+
+class ClipOrPeepholeIgnored(WeightsRule):
+    name = "clip-or-peephole-ignored"
+    summary = "a clip of the state, of the projection or of the gates, or peepholes, were left out"
+    why = (
+        "cell_clip, proj_clip, ONNX' clip and use_peepholes are attributes, not weights: a converter that copies only "
+        "arrays loses the clips, and many frameworks cannot express them at all."
+    )
+    fix = "set_clip"
+    example = "clipped"
+    threads = (
+        Thread(
+            "https://github.com/microsoft/onnxruntime/issues/27224",
+            "ONNX asks for a clip before every activation, and one of them had none.",
+        ),
+        Thread(
+            "https://github.com/apache/tvm/pull/19633",
+            "A review finds that peepholes and projections are dropped in silence and the numbers are wrong.",
+        ),
+        Thread(
+            "https://github.com/PaddlePaddle/Paddle/pull/15605",
+            "Paddle's projected LSTM lacked TensorFlow's clips of cell and projection until this change.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        yield from super().check(case)
+        clip = fitted_clip(case)
+        if clip is not None:
+            yield Proposal(
+                self.name,
+                f"a run of these weights differs from the dump by {clip.before:.2g}; with {clip.words} by "
+                f"{clip.after:.2g}",
+                everywhere(case),
+                kind="fact",
+                evidence={"before": clip.before, "after": clip.after, "clip": clip.size},
+            )
+            return
+        peepholes = fitted_peepholes(case)
+        if peepholes is not None:
+            yield Proposal(
+                self.name,
+                f"a run of these weights differs from the dump by {peepholes.before:.2g}; with peephole vectors fitted "
+                f"to it by {peepholes.after:.2g}: the weights lack the peepholes",
+                everywhere(case),
+                certainty="suspected",
+                kind="fact",
+                evidence={"before": peepholes.before, "after": peepholes.after},
+            )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell_clip or any(w.peepholes is not None for w in weights.layers):
+            layers = tuple(replace(w, peepholes=None) for w in weights.layers)
+            return replace(weights, layers=layers, spec=replace(weights.spec, cell_clip=None))
+        raise CannotPlant("needs a cell with a clip or peepholes")
+
+
+RULE = ClipOrPeepholeIgnored()

@@ -1,0 +1,65 @@
+"""Both halves of the state are one direction's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import same
+
+
+class DirectionDuplicated(Rule):
+    name = "direction-duplicated"
+    summary = "the forward and the backward half of the state are equal"
+    why = (
+        "The same state was concatenated twice (state_fw with state_fw, h with h): the widths are right and one "
+        "direction is missing."
+    )
+    fix = "both_directions"
+    needs = ("outputs", "two directions")
+    implies = ("backward-final-at-last-step",)
+    example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/tflearn/tflearn/pull/522",
+            "A bidirectional layer returned its forward state twice.",
+        ),
+        Thread(
+            "https://github.com/ematvey/tensorflow-seq2seq-tutorials/issues/1",
+            "An encoder joins the forward outputs with themselves, by a slip of typing.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        pairs: dict[int, list[TrackFacts]] = {}
+        for facts in case.facts:
+            pairs.setdefault(facts.track.layer, []).append(facts)
+        for pair in pairs.values():
+            if len(pair) != 2 or pair[0].final.shape != pair[1].final.shape:
+                continue
+            equal = np.asarray(same(pair[0].final, pair[1].final).all(-1)) & ~pair[0].final_zero
+            yield from proposal(
+                self,
+                [Seen(f, f.off & equal) for f in pair],
+                "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
+                strength=5,
+            )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2:
+            raise CannotPlant("needs two directions")
+
+        def doubled(track: Track) -> Track:
+            forward = case.trace.track(track.layer, "forward")
+            return track if forward is None else replace(track, final=forward.final, cell=forward.cell)
+
+        return case.with_tracks(doubled)
+
+
+RULE = DirectionDuplicated()

@@ -1,0 +1,62 @@
+"""The state has one direction's width where the outputs have two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, places
+
+
+class DirectionMissing(Rule):
+    name = "direction-missing"
+    summary = "the state is one direction's alone, while the outputs have both"
+    why = (
+        "h_n[-1] of a bidirectional layer is the backward half only; the forward half is h_n[-2]. A classifier on top "
+        "sees half of what the layer computed."
+    )
+    fix = "both_directions"
+    needs = ("outputs", "two directions")
+    example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/AuCson/PyTorch-Batch-Attention-Seq2seq/issues/2",
+            "A decoder has room for one direction's state of a bidirectional encoder; which one should it get?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
+        given = [t for t in top if t.final is not None]
+        if len(top) != 2 or len(given) != 1 or any(t.outputs is None for t in top):
+            return
+        facts = next((f for f in case.facts if f.track is given[0]), None)
+        if facts is None or not (facts.at_expected & ~facts.silent).any() or facts.off.any():
+            return
+        missing = "forward" if given[0].direction == "backward" else "backward"
+        yield Proposal(
+            self.name,
+            f"the outputs hold two directions of {facts.final.shape[1]} units each, final_state.h only one: it equals "
+            f"the {given[0].direction} half at its end; the {missing} half is missing",
+            places(facts, np.ones(facts.off.shape, dtype=np.bool_)),
+            kind="fact",
+            evidence={"missing": missing},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.directions != 2:
+            raise CannotPlant("needs two directions")
+
+        def halved(track: Track) -> Track:
+            if track.layer == case.trace.layers - 1 and track.direction == "forward":
+                return replace(track, final=None, cell=None)
+            return track
+
+        return case.with_tracks(halved)
+
+
+RULE = DirectionMissing()

@@ -1,0 +1,128 @@
+"""Forward and backward features taken in turn, or rows mixed by a raw reshape of (T, D, B, H)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Ints, Trace, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, convincing, mended_by, proposal
+from rnninspect.measure.matching import gather, same
+
+
+class DirectionsInterleaved(Rule):
+    name = "directions-interleaved"
+    summary = "forward and backward features are interleaved, or the directions axis was reshaped away raw"
+    why = (
+        "permute and reshape in the wrong order puts the directions axis inside the features: unit 0 forward, unit 0 "
+        "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) to (T, B, D*H) mixes rows instead."
+    )
+    fix = "split_directions"
+    needs = ("outputs", "two directions")
+    implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned")
+    example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/10838",
+            "The ONNX exporter puts the directions after the units, where they belong before them.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/7809",
+            "ONNX has the directions before the batch: a reshape without moving them gives wrong numbers.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if not any(facts.off.any() for facts in case.facts):
+            return
+        for words, trace, whole in _mended(case):
+            seen = mended_by(case, trace, whole)
+            if not convincing(case, seen):
+                continue
+            yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
+
+    def plant(self, case: Case) -> Case:
+        pair = _pair(case.trace)
+        if pair is None or pair[0].final is None or pair[1].final is None:
+            raise CannotPlant("needs two directions of one width")
+        if pair[0].final.shape[1] < 2:
+            raise CannotPlant("needs two units")
+        mixed = np.stack([pair[0].final, pair[1].final], -1).reshape(case.trace.batch_size, -1)
+        return case.with_trace(_with_halves(case.trace, pair, mixed))
+
+
+def _pair(trace: Trace) -> tuple[Track, Track] | None:
+    """The top layer's two tracks, of one width."""
+    layer = trace.layers - 1
+    forward, backward = trace.track(layer, "forward"), trace.track(layer, "backward")
+    if forward is None or backward is None or forward.final is None or backward.final is None:
+        return None
+    return (forward, backward) if forward.final.shape == backward.final.shape else None
+
+
+def _with_halves(trace: Trace, pair: tuple[Track, Track], state: Array) -> Trace:
+    units = state.shape[1] // 2
+    halves = {id(pair[0]): state[:, :units], id(pair[1]): state[:, units:]}
+    return replace(trace, tracks=tuple(replace(t, final=halves.get(id(t), t.final)) for t in trace.tracks))
+
+
+def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
+    """The trace with the state's features sorted out, and (whole) the traces with the outputs' rows sorted out."""
+    pair = _pair(case.trace)
+    if pair is None:
+        return
+    forward, backward = pair
+    assert forward.final is not None
+    assert backward.final is not None
+    state = np.concatenate([forward.final, backward.final], 1)
+    apart = np.concatenate([state[:, 0::2], state[:, 1::2]], 1)
+    words = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
+    yield words, _with_halves(case.trace, pair, apart), False
+    if forward.outputs is None or backward.outputs is None or forward.order != "time":
+        return
+    rows, steps, units = forward.outputs.shape
+
+    def read_as(halves: Array) -> Trace:
+        """`[D, B, T, H]` for the outputs of the two directions."""
+        fixed = {id(track): half for track, half in zip(pair, halves, strict=True)}
+        tracks = tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)
+        return replace(case.trace, tracks=tracks)
+
+    if _may_mend(case, pair, lambda d, b, t: (*divmod(d * rows + b, 2), t)):
+        outputs = np.concatenate([forward.outputs, backward.outputs], -1)  # [B, T, 2H]
+        by_step = outputs.swapaxes(0, 1).reshape(steps, 2, rows, units)  # the memory of [T, B, 2H] as [T, D, B, H]
+        words = "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
+        yield words, read_as(by_step.transpose(1, 2, 0, 3)), True
+    if not case.statement.time_major and _may_mend(case, pair, lambda d, b, t: (b, *divmod(d * steps + t, 2)[::-1])):
+        outputs = np.concatenate([forward.outputs, backward.outputs], -1)
+        words = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
+        yield words, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), True
+
+
+Place = Callable[[int, Ints, Ints], tuple[Ints, Ints, Ints]]  # direction, rows, steps -> rows, halves, steps
+
+
+def _may_mend(case: Case, pair: tuple[Track, Track], place: Place) -> bool:
+    """Whether any state that is off is found where another reading of the outputs would have its expected step: so few
+    places tell that the outputs, which may be large, need not be laid out anew."""
+    for direction, track in enumerate(pair):
+        facts = next((f for f in case.facts if f.track is track), None)
+        if facts is None:
+            continue
+        if not facts.expected_known or case.tolerance.rtol or case.tolerance.atol:
+            return True
+        off = np.flatnonzero(facts.off)
+        rows, halves, steps = place(direction, off, facts.expected[off])
+        for half, source in enumerate(pair):
+            here = np.flatnonzero(halves == half)
+            assert source.outputs is not None
+            ends = gather(source.outputs, rows[here], steps[here])
+            if same(ends, np.asarray(facts.final)[off[here]]).all(-1).any():
+                return True
+    return False
+
+
+RULE = DirectionsInterleaved()

@@ -1,0 +1,91 @@
+"""A flat index of one layout was used on the other: the state is another row's other step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import equal_at
+
+
+class FlatGatherWrongStride(Rule):
+    name = "flat-gather-wrong-stride"
+    summary = "the state was gathered by a flat index of the other layout: another row's other step"
+    why = (
+        "`gather(reshape(outputs, [-1, H]), range(B) * T + length - 1)` is right for [B, T, H] alone. On time-major "
+        "outputs the stride is B, and the index lands in other rows."
+    )
+    fix = "flat_gather_stride"
+    needs = ("outputs", "lengths")
+    implies = ("rows-permuted", "lengths-misaligned")
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/aymericdamien/TensorFlow-Examples/issues/153",
+            "The flat index of a row's last step, worked out for batch-major and for time-major outputs.",
+        ),
+        Thread(
+            "https://github.com/MichelDeudon/neural-combinatorial-optimization-rl-tensorflow/issues/5",
+            "Gathering by position alone from a time-major tensor picks other rows' values.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in (f for f in case.facts if f.off.any()):
+            best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
+            seen, rows, steps, formula = best
+            astray = facts.off & seen.rows & (rows != np.arange(rows.size))
+            whole = (seen.rows | facts.silent | ~facts.off).all()
+            if not astray.any() or not (whole or (astray & ~facts.final_zero).sum() > 1):
+                continue
+            picked = np.flatnonzero(facts.off & seen.rows)
+            pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
+            yield from proposal(
+                self,
+                [Seen(facts, facts.off & seen.rows)],
+                f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
+                strength=3 if (astray & ~facts.final_zero).any() else 0,
+                evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
+            )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.steps == case.trace.batch_size or (case.trace.mask.sum(1) == 0).any():
+            raise CannotPlant("needs as many rows as not steps, and no empty row")
+        rows, lengths = np.arange(case.trace.batch_size), case.trace.mask.sum(1)
+        if ((rows * case.trace.steps + lengths - 1) % rows.size == rows).all():
+            raise CannotPlant("here every flat index stays within its row")
+
+        def gathered(track: Track) -> Track:
+            if track.outputs is None or track.direction == "backward":
+                return track
+            b, t = track.outputs.shape[:2]
+            index = np.arange(b) * t + case.trace.mask.sum(1) - 1
+            flat = track.outputs.swapaxes(0, 1).reshape(b * t, -1)
+            return replace(track, final=flat[index], cell=None)
+
+        return case.with_tracks(gathered)
+
+
+def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
+    """Each wrong flat index: the rows that it reconstructs, the (row, step) that it lands on, and its formula."""
+    count, steps = facts.mask.shape
+    rows, last = np.arange(count), facts.ends - 1
+    by_row = (rows * steps + last) % (count * steps)  # the index of [B, T], used on [T, B]
+    by_step = (last * count + rows) % (count * steps)  # the index of [T, B], used on [B, T]
+    longest = int(facts.ends.max(initial=1))
+    by_longest = (rows * longest + last) % (count * steps)  # the stride of the longest row, not of the time axis
+    for j, s, formula in (
+        (by_row % count, by_row // count, "row * T + length - 1, of [B, T], was used on [T, B]"),
+        (by_step // steps, by_step % steps, "(length - 1) * B + row, of [T, B], was used on [B, T]"),
+        (by_longest // steps, by_longest % steps, "row * max(length) + length - 1 has the wrong stride"),
+    ):
+        yield Seen(facts, equal_at(facts.outputs, facts.final, j, s)), j, s, formula
+
+
+RULE = FlatGatherWrongStride()

@@ -1,0 +1,41 @@
+"""The forget bias is counted twice, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class ForgetBias(WeightsRule):
+    name = "forget-bias"
+    summary = "step 0 agrees and later steps do not: 1 at the forget gate's bias mends it"
+    why = (
+        "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, and it is not in the weights; Keras and hand-"
+        "made ports have it in the bias. Moving weights between them must add it once."
+    )
+    fix = "set_forget_bias"
+    threads = (
+        Thread(
+            "https://github.com/apple/coremltools/issues/309",
+            "The converted model agrees on the first step alone; adding forget_bias to the bias by hand mends it.",
+        ),
+        Thread(
+            "https://github.com/apache/tvm/pull/3410",
+            "A converter added forget_bias after the sigmoid; tests with forget_bias 0 had not noticed.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/14223",
+            "The bias variable stays zero whatever forget_bias is: it is not part of the weights.",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell != "lstm":
+            raise CannotPlant("needs an LSTM")
+        return replace(weights, spec=replace(weights.spec, forget_bias=weights.spec.forget_bias - 1.0))
+
+
+RULE = ForgetBias()

@@ -1,0 +1,42 @@
+"""The gate blocks were taken in another framework's order."""
+
+from __future__ import annotations
+
+from rnninspect.core.weights import GATES, Weights
+from rnninspect.diagnosis.evidence.weight_changes import ordered
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class GateOrder(WeightsRule):
+    name = "gate-order"
+    summary = "one permutation of the gate blocks makes the weights give the dump's numbers"
+    why = (
+        "TensorFlow stacks i, j, f, o; PyTorch and Keras i, f, g, o; ONNX i, o, f, c. A kernel copied as a whole "
+        "has the right shape and the wrong gates."
+    )
+    fix = "reorder_gates"
+    threads = (
+        Thread(
+            "https://github.com/CrispStrobe/CrispASR/pull/106",
+            "Weights from an ONNX file were read in PyTorch's gate order, and the speakers collapsed into one.",
+        ),
+        Thread(
+            "https://github.com/apple/coremltools/pull/93",
+            "The manual names one order of the gates and the code uses another.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/29308",
+            "In which order does cuDNN's kernel hold the gates, compared with BasicLSTMCell's?",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        gates = len(GATES[weights.spec.cell])
+        if gates < 3:
+            raise CannotPlant("needs several gates")
+        order = (0, 2, 1, 3)[:gates]
+        return ordered(order)(weights)
+
+
+RULE = GateOrder()

@@ -1,0 +1,43 @@
+"""The reset gate is applied before the recurrent product in one framework, after it in the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class GruResetVariant(WeightsRule):
+    name = "gru-reset-variant"
+    summary = "a GRU that resets on the other side of the recurrent product gives the dump's numbers"
+    why = (
+        "TensorFlow 1 and Keras' reset_after=False reset the state before the recurrent product (Cho et al. 2014 "
+        "v1); cuDNN, PyTorch and Keras' default after it. ONNX calls it linear_before_reset. Weights fit both and "
+        "mean different things."
+    )
+    fix = "reset_variant"
+    example = "gru"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/8153",
+            "PyTorch and cuDNN reset after the product, the later versions of the paper before it.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/pull/9112",
+            "Keras gains reset_after, so that a GRU trained with cuDNN runs on a CPU.",
+        ),
+        Thread(
+            "https://github.com/onnx/onnx-tensorflow/issues/853",
+            "A GRU with linear_before_reset cannot be converted to the other variant.",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell != "gru":
+            raise CannotPlant("needs a GRU")
+        return replace(weights, spec=replace(weights.spec, reset_after=not weights.spec.reset_after))
+
+
+RULE = GruResetVariant()

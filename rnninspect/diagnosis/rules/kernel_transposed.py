@@ -1,0 +1,36 @@
+"""A square kernel was read the wrong way round, or the two kernels were exchanged."""
+
+from __future__ import annotations
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.evidence.weight_changes import each, turn_recurrent
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class KernelTransposed(WeightsRule):
+    name = "kernel-transposed"
+    summary = "transposing each gate's kernel, or exchanging the two, gives the dump's numbers"
+    why = (
+        "PyTorch stores [4H, F], Keras [F, 4H]: with as many features as units nothing but the numbers tells that "
+        "a transpose is missing, or that the input and recurrent kernels changed places."
+    )
+    fix = "transpose_kernel"
+    threads = (
+        Thread(
+            "https://github.com/huggingface/transformers/pull/10712",
+            "A conversion transposes the kernels and forgets the recurrent kernels.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/8720",
+            "The kernels of CuDNNGRU have the right shape and are stored the other way round.",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if any(w.recurrent_kernel.shape[1] != w.recurrent_kernel.shape[2] for w in weights.layers):
+            raise CannotPlant("needs a square recurrent kernel")
+        return each(weights, turn_recurrent)
+
+
+RULE = KernelTransposed()

@@ -1,0 +1,61 @@
+"""`outputs[:, -1]` was taken for the final state: zeros for every row that is shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+
+
+class LastColumn(Rule):
+    name = "last-column-as-final-state"
+    summary = "the state is outputs[:, -1], which is zeroed padding for short rows"
+    why = (
+        "The last column of padded outputs is the last step of full rows only. For a shorter row it is padding, which "
+        "the framework has set to zero, so the row's vector is all zeros."
+    )
+    fix = "use_final_state"
+    needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/1830",
+            "outputs[-1] is zero for every row shorter than the longest; people ask for the last real output.",
+        ),
+        Thread(
+            "https://github.com/thtrieu/qclass_dl/issues/1",
+            "Somebody simplifies the selection of last steps to outputs[-1], and the results turn terrible.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = []
+        for facts in case.facts:
+            if facts.track.direction == "backward" and facts.track.order == "time":
+                continue  # a backward half read at the wrong end is a rule of its own
+            zeroed = facts.off & facts.zero[:, -1] & facts.final_zero & ~facts.mask[:, -1]
+            seen.append(Seen(facts, zeroed))
+        last = case.trace.steps - 1
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: final_state.h is all zeros and equals outputs at step {last}, the last column, which is zeroed "
+            "padding there; the sequences end earlier",
+            steps=(last,),
+            strength=2,
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.mask.all() or case.trace.padding != "zero":
+            raise CannotPlant("needs a row with zeroed padding")
+        return case.with_tracks(
+            lambda t: (
+                replace(t, final=t.outputs[:, -1], cell=None)
+                if t.outputs is not None and t.direction == "forward"
+                else t
+            )
+        )
+
+
+RULE = LastColumn()

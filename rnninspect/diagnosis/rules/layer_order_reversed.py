@@ -1,0 +1,65 @@
+"""The state's layers are in the opposite order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rnninspect.core.trace import Trace
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, mended_by, proposal
+
+
+class LayerOrderReversed(Rule):
+    name = "layer-order-reversed"
+    summary = "the state's layer k holds layer L-1-k: the bottom layer was put last, or first"
+    why = (
+        "Frameworks list the layers' states from the bottom up. A hand-made list, an exporter or another library may "
+        "list them from the top down; equal widths hide it."
+    )
+    fix = "layer_order"
+    needs = ("outputs",)
+    implies = ("wrong-layer",)
+    example = "stack"
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/pull/11021",
+            "Keras' stacked cells listed their states from the top layer down until this change.",
+        ),
+        Thread(
+            "https://github.com/OpenNMT/OpenNMT-py/issues/61",
+            "Does h_n run through a layer's directions first, or through all layers of one direction?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.trace.layers < 2:
+            return
+        mended = _reversed(case.trace)
+        seen: list[Seen] = [] if mended is None else mended_by(case, mended)
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: the top layer's outputs end in the state listed first, not last: the layers are in reverse order",
+            strength=4,
+        )
+
+    def plant(self, case: Case) -> Case:
+        mended = _reversed(case.trace) if case.trace.layers > 1 else None
+        if mended is None:
+            raise CannotPlant("needs two layers of one width")
+        return case.with_trace(mended)
+
+
+def _reversed(trace: Trace) -> Trace | None:
+    """The trace with its states listed from the top down; None where widths differ."""
+    tracks = []
+    for track in trace.tracks:
+        other = trace.track(trace.layers - 1 - track.layer, track.direction)
+        if other is None or other.final is None or track.final is None or other.final.shape != track.final.shape:
+            return None
+        tracks.append(replace(track, final=other.final, cell=other.cell))
+    return replace(trace, tracks=tuple(tracks))
+
+
+RULE = LayerOrderReversed()

@@ -1,0 +1,98 @@
+"""The padding lies before the data, though lengths say that it lies behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class LeftPadded(Rule):
+    name = "left-padded"
+    summary = "the padding lies before the data: leading steps are blank and the state is the last column"
+    why = (
+        "Keras' pad_sequences pads on the left by default. Lengths then count from the wrong end: the first steps are "
+        "padding and the last column is every row's last real step."
+    )
+    fix = "pad_right"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "lengths-ignored")
+    threads = (
+        Thread(
+            "https://github.com/Atcold/NYU-DLSP20/pull/814",
+            "Training reads the last column of batches padded on the left, and evaluation the step at length - 1.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/10456",
+            "The manual of pad_sequences speaks of padding at the end, while its default pads in front.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/30745",
+            "A reader takes cuDNN's demand for padding on the right for a demand for padding on the left.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.trace.mask_given:
+            yield from self._stated(case)
+            return
+        seen = [Seen(facts, _blank_before(facts)) for facts in case.facts if facts.track.order == "time"]
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: the steps before the last `length` ones are blank and final_state.h equals outputs at step "
+            f"{case.trace.steps - 1}: the padding lies before the data, not behind it",
+            steps=(case.trace.steps - 1,),
+            strength=3,
+        )
+
+    def _stated(self, case: Case) -> Iterable[Proposal]:
+        """A mask that pads on the left says so itself: a note, for whoever counts on lengths."""
+        mask = case.trace.mask
+        left = mask.any(1) & ~mask[:, 0] & mask[:, -1]
+        yield from proposal(
+            self,
+            [Seen(facts, left & ~facts.off) for facts in case.facts[:1]],
+            "{rows}: the mask puts the padding before the data; lengths alone would point at the wrong steps",
+            severity="note",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
+            raise CannotPlant("needs right, zeroed padding")
+        shift = case.trace.steps - lengths
+
+        def moved(track: Track) -> Track:
+            return replace(track, outputs=None if track.outputs is None else _rolled(track.outputs, shift))
+
+        return case.with_tracks(moved)
+
+
+def _blank_before(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first T - length steps are all zero, or one constant vector, and whose data fill the rest."""
+    blank = np.zeros(facts.off.shape, dtype=np.bool_)
+    backward = facts.track.direction == "backward"
+    for b in np.flatnonzero((facts.off | backward) & (facts.ends > 0) & (facts.ends < facts.steps)):
+        lead = facts.steps - int(facts.ends[b])
+        still = facts.zero[b, :lead].all() or (lead > 1 and facts.repeats[b, 1:lead].all())
+        filled = not facts.zero[b, lead:].all()
+        state = facts.equal[b, lead] if backward else facts.equal[b, -1]
+        blank[b] = still and filled and bool(state)
+    return blank & facts.off
+
+
+def _rolled(outputs: Array, shift: Ints) -> Array:
+    """`[B, T, H]` with row b moved `shift[b]` steps later, around the end."""
+    steps = outputs.shape[1]
+    return np.take_along_axis(outputs, ((np.arange(steps)[None] - shift[:, None]) % steps)[..., None], 1)
+
+
+RULE = LeftPadded()

@@ -1,0 +1,53 @@
+"""A length is larger than the time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, listed
+
+
+class LengthExceedsTime(Rule):
+    name = "length-exceeds-time"
+    summary = "a length is larger than the number of steps"
+    why = (
+        "The batch was cut, strided or padded to another length after its lengths were counted, or the lengths count "
+        "something else (characters, say). Some frameworks accept such lengths in silence."
+    )
+    fix = "clip_lengths"
+    needs = ("lengths",)
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/146744",
+            "A length larger than the time axis fails in packing with an error that does not say so.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        lengths = case.trace.lengths
+        if lengths is None:
+            return
+        rows = np.flatnonzero(lengths > case.trace.steps)
+        if rows.size:
+            yield Proposal(
+                self.name,
+                f"{in_words(rows.tolist(), lengths.size)}: length {listed(lengths[rows].tolist())} exceeds the "
+                f"{case.trace.steps} steps of the time axis",
+                frozenset((0, "forward", int(b)) for b in rows),
+                kind="fact",
+                evidence={"lengths": lengths[rows].tolist()[:64]},
+            )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.lengths
+        if lengths is None or not (lengths == case.trace.steps).any():
+            raise CannotPlant("needs stated lengths and a full row")
+        longer = np.where(lengths == case.trace.steps, lengths + 3, lengths)
+        return case.with_trace(replace(case.trace, lengths=longer))
+
+
+RULE = LengthExceedsTime()

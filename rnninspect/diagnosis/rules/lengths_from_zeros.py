@@ -1,0 +1,75 @@
+"""The lengths were counted by a non-zero test on the inputs, and real frames are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Ints, prefix_mask
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, listed
+from rnninspect.measure.scan import scan
+
+
+class LengthsFromZeros(Rule):
+    name = "lengths-from-zeros"
+    severity: Severity = "warning"
+    summary = "the lengths count non-zero frames, and a real frame is all zero"
+    why = (
+        "`length = sum(sign(max(abs(x))))` counts the frames that are not all zero. A real frame of zeros inside a row "
+        "makes the count short, and the row's last real frames are cut off."
+    )
+    fix = "lengths_from_data"
+    needs = ("inputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/chiphuyen/stanford-tensorflow-tutorials/issues/118",
+            "Counting the non-zero frames counts one-hot padding too, so that every row gets the full length.",
+        ),
+        Thread(
+            "https://github.com/liu-nlper/NER-LSTM-CRF/issues/10",
+            "A length counted from signs is wrong as soon as a row holds a negative value.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        lengths = case.trace.lengths
+        if case.batch is None or lengths is None:
+            return
+        inputs = case.batch.inputs
+        if (inputs[0] != 0).any(-1).sum() != lengths[0]:
+            return  # one row tells most batches, whose padding is not zero
+        filled = ~scan(inputs, np.zeros_like(inputs, shape=inputs.shape[::2])).zero
+        counts = filled.sum(1)
+        ends = np.where(filled.any(1), filled.shape[1] - filled[:, ::-1].argmax(1), 0)
+        rows = np.flatnonzero((lengths == counts) & (counts < ends))
+        if not rows.size or (lengths != counts).any():
+            return
+        yield Proposal(
+            self.name,
+            f"{in_words(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zero, but such "
+            f"frames go on after them, up to length {listed(ends[rows].tolist())}: a real zero frame was left out",
+            frozenset((0, "forward", int(b)) for b in rows),
+            severity="warning",
+            kind="fact",
+            evidence={"last_nonzero_frame": (ends[rows] - 1).tolist()[:64]},
+        )
+
+    def plant(self, case: Case) -> Case:
+        batch, lengths = case.batch, case.trace.lengths
+        if batch is None or lengths is None or case.trace.mask_given or not (lengths >= 3).any():
+            raise CannotPlant("needs inputs and a row of three or more steps")
+        inputs = np.where(case.trace.mask[..., None], batch.inputs, 0)
+        inputs[int(np.argmax(lengths)), 1] = 0
+        counts: Ints = (inputs != 0).any(-1).sum(1).astype(np.int64)
+        mask = prefix_mask(counts, case.trace.steps)
+        changed = replace(batch, inputs=inputs, mask=mask, lengths=counts)
+        ran = case.run(changed)
+        trace = replace(case.trace, mask=mask, lengths=counts, tracks=ran.tracks)
+        return replace(case.with_trace(trace), batch=changed)
+
+
+RULE = LengthsFromZeros()

@@ -1,0 +1,64 @@
+"""The state was read after the padding: lengths never reached the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+
+
+class LengthsIgnored(Rule):
+    name = "lengths-ignored"
+    summary = "every final state is the last column, read through the padding, though some rows are shorter"
+    why = (
+        "The layer was called without the lengths (or ignores them), so it went on reading the padding: outputs past "
+        "a row's end are computed, and the final state is what the cell held after the last padded step."
+    )
+    fix = "pass_lengths"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "backward-read-padding")
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/27981",
+            "The manual called sequence_length a matter of speed; without it the final state has read padding.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/517",
+            "Zero padding still moves the state, through the biases; the request from which packing came.",
+        ),
+        Thread(
+            "https://github.com/keitakurita/practical-torchtext/issues/5",
+            "A classifier reads the last step of a padded batch, which is right for the longest sentence alone.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = []
+        for facts in case.facts:
+            last = facts.equal[:, -1]
+            computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
+            if (facts.off & facts.short & last & computed).any():
+                seen.append(Seen(facts, facts.off & last & computed))
+        steps = case.trace.steps
+        ends = ", ".join(str(e) for e in sorted({int(e) - 1 for s in seen for e in s.facts.ends[s.rows]})[:4])
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: final_state.h equals outputs at step {steps - 1}, the last column, whose values were computed; "
+            f"these sequences end at step {ends}, so the state has read padding",
+            steps=(steps - 1,),
+            strength=2,
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.batch is None or case.trace.mask.all():
+            raise CannotPlant("needs inputs and a row with padding")
+        batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
+        return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+RULE = LengthsIgnored()

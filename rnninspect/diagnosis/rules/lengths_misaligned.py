@@ -1,0 +1,90 @@
+"""The lengths belong to other rows: the batch and its lengths were ordered apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import prefix_mask
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class LengthsMisaligned(Rule):
+    name = "lengths-misaligned"
+    summary = "each final state ends where another row's length says: the lengths are in another order"
+    why = (
+        "The rows were sorted or shuffled and the lengths were not (or the other way round), so each row was cut at "
+        "another row's length."
+    )
+    fix = "align_lengths"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "backward-read-padding", "stale-initial-state", "mask-hole")
+    threads = (
+        Thread(
+            "https://github.com/mlpack/mlpack/pull/3926",
+            "A shuffle moved the sequences and their labels, and left the lengths where they were.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            used = _lengths_used(facts)
+            if used is None:
+                continue
+            rows = facts.off & facts.equals(np.asarray(used) - 1)
+            offsets = (np.asarray(used) - facts.ends)[rows & ~facts.final_zero]
+            several = np.unique(offsets).size > 1  # one offset alone is another mistake's
+            yield from proposal(
+                self,
+                [Seen(facts, rows)],
+                f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
+                f"[{listed(used, 12)}], a permutation of those given",
+                evidence={"lengths_used": used[:64]},
+                strength=-1 if not several else 0 if -1 in used else 1,
+            )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        if case.batch is None or case.trace.mask_given or np.unique(lengths).size < 2:
+            raise CannotPlant("needs inputs and uneven lengths")
+        used = -np.sort(-lengths)
+        if (used == lengths).all():
+            used = np.sort(lengths)
+        telling = used > lengths if case.trace.padding == "repeat" else used != lengths
+        if telling.sum() < 2:
+            raise CannotPlant("needs two rows that show it; where the padding repeats, a row cut short shows nothing")
+        mask = prefix_mask(used, case.trace.steps)
+        ran = case.run(replace(case.batch, mask=mask, lengths=used))
+        return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _lengths_used(facts: TrackFacts) -> list[int] | None:
+    """The length that each row's state shows, where together they are a permutation of the lengths given.
+
+    -1 for a row whose state equals no step of its own.
+    """
+    if facts.track.direction == "backward" and facts.track.order == "time":
+        return None
+    if facts.off.sum() < 2:
+        return None
+    pool = Counter(facts.ends.tolist())
+    used: dict[int, int] = {}
+    rows = sorted(range(facts.ends.size), key=lambda b: int(facts.equal[b].sum()) or facts.steps + 1)
+    lost = facts.off & ~facts.equal.any(1)  # another mistake's
+    for b in (b for b in rows if not lost[b]):  # rows that can end at one step only choose first
+        ends = (np.flatnonzero(facts.equal[b]) + 1).tolist() if facts.expected[b] >= 0 else [int(facts.ends[b])]
+        own = int(facts.ends[b])
+        end = own if own in ends and pool[own] else next((e for e in ends if pool[e]), None)
+        if end is None:
+            return None
+        pool[end] -= 1
+        used[b] = end
+    return [used.get(b, -1) for b in range(facts.ends.size)] if len(used) > 1 else None
+
+
+RULE = LengthsMisaligned()

@@ -1,0 +1,87 @@
+"""The lengths are of another time axis: a stride or a subsampling was not applied to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Ints
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class LengthsRescaled(Rule):
+    name = "lengths-rescaled"
+    summary = "every final state is at one constant ratio of its length: a stride was not applied to the lengths"
+    why = (
+        "A convolution with a stride, pooling or frame stacking shortens the time axis; lengths counted before it must "
+        "be divided too. The layer got the right lengths and the dump the old ones, or the other way round."
+    )
+    fix = "rescale_lengths"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "length-exceeds-time")
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/ShankHarinath/DeepSpeech2-Keras/issues/3",
+            "The loss is given the length of the inputs where it needs that of the network's shorter outputs.",
+        ),
+        Thread(
+            "https://github.com/openspeech-team/openspeech/issues/76",
+            "After a strided convolution the lengths are divided once more than the time axis was.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        lengths = case.trace.lengths
+        if lengths is None:
+            return
+        for facts in case.facts:
+            ratio, used = _ratio(facts, lengths)
+            if ratio is None:
+                continue
+            yield from proposal(
+                self,
+                [Seen(facts, facts.equals(used - 1))],
+                f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
+                "the lengths belong to a time axis of another scale",
+                evidence={"ratio": str(ratio)},
+                strength=1 if 1 in ratio.as_integer_ratio() else 0,
+            )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.lengths
+        if lengths is None or np.unique(lengths).size < 2 or case.trace.mask_given or case.trace.padding == "repeat":
+            raise CannotPlant("needs stated, uneven lengths, and padding that does not repeat the last step")
+        return case.with_trace(replace(case.trace, lengths=lengths * 2, mask=_doubled(lengths, case.trace.steps)))
+
+
+def _doubled(lengths: Ints, steps: int) -> Bools:
+    return np.arange(steps)[None] < (lengths * 2)[:, None]
+
+
+def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
+    """The one ratio by which every row that can tell ends at `ceil(ratio * length)` (or floor), and those ends."""
+    nothing = None, lengths
+    if facts.track.direction == "backward" and facts.track.order == "time":
+        return nothing
+    telling = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
+    if not facts.off.any() or np.unique(lengths[telling]).size < 2:
+        return nothing
+    anchor = telling[np.argmax(lengths[telling])]
+    for step in np.flatnonzero(facts.equal[anchor])[:8]:
+        ratio = Fraction(int(step) + 1, int(lengths[anchor])).limit_denominator(16)
+        if ratio == 1:
+            continue
+        for rounding in (np.ceil, np.floor):
+            used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
+            if facts.equals(used - 1)[telling].all():
+                return ratio, used
+    return nothing
+
+
+RULE = LengthsRescaled()

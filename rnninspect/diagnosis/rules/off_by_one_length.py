@@ -1,0 +1,101 @@
+"""One constant offset between the step read and the last real step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class OffByOneLength(Rule):
+    name = "off-by-one-length"
+    summary = "every final state is one constant number of steps before or after the row's last real step"
+    why = (
+        "A length is a count of steps; the last step's index is the length less one. Passing indices for lengths, or "
+        "gathering at length - 2 or at length, moves every row by the same offset."
+    )
+    fix = "count_steps"
+    needs = ("outputs", "lengths")
+    implies = ("padding-computed", "zero-length-row")
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/yandexdataschool/Practical_RL/pull/558",
+            "A length was used as an index, so that the encoder's vector came from the step after the end.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            for offset, every in _offsets(facts):
+                rows = _rows_at(facts, offset) & (facts.off | (facts.ends == 0))
+                plural = "s" if abs(offset) != 1 else ""
+                yield from proposal(
+                    self,
+                    [Seen(facts, rows)],
+                    f"{{rows}}: final_state.h equals outputs at step {_step(offset)}, {abs(offset)} step{plural} "
+                    f"{'before' if offset < 0 else 'after'} the last real step"
+                    + (", on every row that can tell" if every else ""),
+                    evidence={"offset": offset},
+                    strength=1 if every else 0,
+                )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        if case.trace.mask_given or (lengths < 2).all() or case.trace.tracks[0].order != "time":
+            raise CannotPlant("needs right padding and rows of two or more steps")
+        rows = np.arange(lengths.size)
+        return case.with_tracks(
+            lambda t: (
+                replace(t, final=t.outputs[rows, lengths - 2], cell=None)
+                if t.outputs is not None and t.direction == "forward"
+                else t
+            )
+        )
+
+
+def _rows_at(facts: TrackFacts, offset: int) -> Bools:
+    """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy."""
+    steps = facts.ends - 1 + offset
+    return facts.equals(np.where(steps < 0, steps + facts.steps, steps))
+
+
+def _step(offset: int) -> str:
+    """The step read, in terms of the length.
+
+    >>> _step(-1), _step(1), _step(3)
+    ('length - 2', 'length', 'length + 2')
+    """
+    return "length" if offset == 1 else f"length {'-' if offset < 1 else '+'} {abs(offset - 1)}"
+
+
+def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
+    """The one offset that holds on every row that can tell (True), or those that hold on some of them (False).
+
+    On some rows only, an offset needs two rows that share it, or to be the commonest slip, a single step.
+    """
+    if facts.track.direction == "backward" and facts.track.order == "time":
+        return []
+    telling = facts.off & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
+    votes: Counter[int] = Counter()
+    for b in np.flatnonzero(telling):
+        votes.update((np.flatnonzero(facts.equal[b]) - (facts.ends[b] - 1)).tolist())
+    votes.pop(0, None)
+    for offset, _ in sorted(votes.items(), key=lambda item: (-item[1], abs(item[0]))):
+        at = _rows_at(facts, offset)
+        steps = facts.ends - 1 + offset
+        inside = (steps >= 0) & (steps < facts.steps)
+        contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform & facts.equal.any(1)
+        if (at | ~telling).all() and not contradicts.any():
+            return [(offset, True)]
+    return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]
+
+
+RULE = OffByOneLength()

@@ -1,0 +1,121 @@
+"""The outputs went through dropout and the state did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
+
+
+class OutputDropout(Rule):
+    name = "output-dropout"
+    severity: Severity = "warning"
+    summary = "outputs are the state with units zeroed and the rest scaled by one constant: dropout on the outputs"
+    why = (
+        "DropoutWrapper(output_keep_prob) and dropout after the layer change the outputs and not the state: at the "
+        "last step each unit is 0 or the state's times 1/keep. Right while training, a surprise at inference."
+    )
+    fix = "dropout_after"
+    needs = ("outputs", "lengths")
+    implies = ("mask-hole", "padding-computed")
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/monikkinom/ner-lstm/issues/23",
+            "The wrapper's keep probability is a constant, and so drops outputs at inference too.",
+        ),
+        Thread(
+            "https://github.com/lilianweng/stock-rnn/issues/12",
+            "Dropout stayed on when the model was tested; the author corrects it.",
+        ),
+        Thread(
+            "https://github.com/ageron/handson-ml/issues/111",
+            "The keep probabilities can be placeholders, so that testing need not drop anything.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            scale, rows = _scale(facts)
+            if scale is None:
+                continue
+            yield from proposal(
+                self,
+                [Seen(facts, rows & facts.off)],
+                f"{{rows}}: at the expected step every unit of the outputs is 0 or {scale:.4g} times final_state.h: "
+                f"the outputs went through dropout with keep probability {1 / scale:.3g}, the state did not",
+                evidence={"keep": round(1 / scale, 6)},
+                strength=2,
+            )
+
+    def plant(self, case: Case) -> Case:
+        top = case.trace.tracks[-1].outputs
+        if top is None or case.trace.batch_size * top.shape[2] < 16:
+            raise CannotPlant("needs more units: a few numbers cannot show one factor")
+        rng = np.random.default_rng(5)
+
+        def dropped(track: Track) -> Track:
+            if track.outputs is None or track.layer != case.trace.layers - 1:
+                return track
+            keep = rng.random(track.outputs.shape) < 0.6
+            return replace(
+                track, outputs=np.where(keep, track.outputs / np.float32(0.6), 0).astype(track.outputs.dtype)
+            )
+
+        return case.with_tracks(dropped)
+
+
+def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
+    """The one factor > 1 that every kept unit has, and the rows that it explains.
+
+    A row's own middle ratio tells whether it fits at all, so that another mistake in other rows does not hide it; of
+    the ratios that fit their row, the one that the most rows share is it.
+    """
+    rows = facts.expected >= 0
+    if not facts.off.any():
+        return None, rows
+    outputs = facts.at_end.astype(np.float64)
+    final = facts.final.astype(np.float64)
+    kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
+    scales = _middle(np.divide(outputs, final, out=np.full(final.shape, np.nan), where=kept))
+    own = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
+    if not own.any():
+        return None, rows
+    ranked = np.sort(scales[own])
+    shared = np.searchsorted(ranked, ranked * (1 + CLOSE), side="right") - np.arange(ranked.size)
+    best = float(ranked[shared.argmax() + shared.max() // 2])
+    most = rows & facts.off & _fits(outputs, final, np.full(rows.size, best))
+    dropped = ((outputs == 0) & (final != 0))[most].any()
+    return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
+
+
+def _middle(values: Array) -> Array:
+    """`[B]`: the median of each row of `[B, H]` without its NaN; NaN where nothing else is there.
+
+    >>> _middle(np.array([[3.0, np.nan, 1.0, 7.0], [np.nan] * 4]))
+    array([ 3., nan])
+    """
+    ranked = np.sort(values, axis=1)  # NaN last
+    counts = np.count_nonzero(~np.isnan(values), axis=1)
+    low, high = np.maximum(counts - 1, 0) // 2, counts // 2
+    pair = np.take_along_axis(ranked, np.stack([low, np.minimum(high, values.shape[1] - 1)], 1), 1)
+    return np.asarray(pair.mean(1))
+
+
+def _fits(outputs: Array, final: Array, scales: Array) -> Bools:
+    """`[B]`: every unit of the outputs is 0, or the state's times the row's scale."""
+    with np.errstate(invalid="ignore"):
+        gap, room = np.abs(outputs - scales[:, None] * final), CLOSE * scales[:, None] * np.abs(final)
+    return np.asarray(((outputs == 0) | (gap <= room)).all(1))
+
+
+RULE = OutputDropout()

@@ -1,0 +1,86 @@
+"""The outputs have the inputs added; the state does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather
+
+
+class OutputResidual(Rule):
+    name = "output-residual"
+    severity: Severity = "note"
+    summary = "outputs are the state plus the inputs: a residual connection around the cell"
+    why = (
+        "ResidualWrapper adds a step's input to its output and leaves the state alone, so that the last output is not "
+        "the final state, and should not be."
+    )
+    fix = "residual_apart"
+    needs = ("outputs", "lengths", "inputs")
+    implies = ("padding-computed",)
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/15220",
+            "ResidualWrapper adds the inputs to the cell's outputs, and so fails where the widths differ.",
+        ),
+        Thread(
+            "https://github.com/una-dinosauria/human-motion-prediction/issues/68",
+            "A port differs from the original until the residual wrapper around the cell is accounted for.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.batch is None:
+            return
+        for facts in case.facts:
+            inputs = case.batch.inputs[:, : facts.steps]
+            if inputs.shape[2] != facts.final.shape[1]:
+                continue
+            if facts.track.order == "reversed":
+                inputs = inputs[:, ::-1]
+            rows = facts.off & _adds_up(facts, inputs)
+            if rows.sum() > 1 or (rows.any() and rows[facts.off].all()):
+                yield from proposal(
+                    self,
+                    [Seen(facts, rows)],
+                    "{rows}: at the expected step outputs - inputs equals final_state.h to rounding: a residual",
+                    strength=2,
+                )
+
+    def plant(self, case: Case) -> Case:
+        batch = case.batch
+        top = case.trace.tracks[-1]
+        if batch is None or top.outputs is None or batch.inputs.shape[2] != top.outputs.shape[2]:
+            raise CannotPlant("needs as many features as units")
+        if top.order != "time":
+            raise CannotPlant("needs outputs in input time")
+
+        def added(track: Track) -> Track:
+            if track.outputs is None or track.layer != case.trace.layers - 1:
+                return track
+            return replace(track, outputs=np.where(case.trace.mask[..., None], track.outputs + batch.inputs, 0))
+
+        return case.with_tracks(added)
+
+
+def _adds_up(facts: TrackFacts, inputs: Array) -> Bools:
+    """`[B]`: output - input equals the state to the rounding of that sum, with an input that is not zero."""
+    rows = np.arange(facts.off.size)
+    at = np.maximum(facts.expected, 0)
+    outputs, x = facts.at_end.astype(np.float64), gather(inputs, rows, at).astype(np.float64)
+    final = facts.final.astype(np.float64)
+    unit = np.finfo(facts.outputs.dtype if facts.outputs.dtype.kind == "f" else np.float64).eps
+    room = 2 * unit * (np.abs(outputs) + np.abs(x) + np.abs(final))
+    return np.asarray((np.abs(outputs - x - final) <= room).all(1) & (x != 0).any(1) & (facts.expected >= 0))
+
+
+RULE = OutputResidual()

@@ -1,0 +1,87 @@
+"""Every step of a row holds its last output: one buffer was appended T times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Certainty
+from rnninspect.core.tiles import release
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.matching import same
+
+
+class OutputsAliased(Rule):
+    name = "outputs-aliased"
+    summary = "every output step of a row equals its last: one buffer was appended for each step"
+    why = (
+        "A hand-written loop wrote each step into the same array and appended that array, so that all steps show what "
+        "the last one left. The state is right, and so is one step of the outputs."
+    )
+    fix = "copy_outputs"
+    needs = ("outputs",)
+    implies = ("padding-repeats-last-output", "padding-computed", "mask-hole")
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/142303",
+            "The loop in PyTorch's own manual appends one buffer again and again, so all steps show the last.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if not any(facts.uniform.any() for facts in case.facts):
+            return
+        if _runs_alike(case) or not (case.trace.knows_padding or case.trace.padding == "zero"):
+            return  # the weights give these very outputs, or padding that nobody stated may repeat the last step
+        varies = _inputs_vary(case)
+        seen = []
+        for facts in case.facts:
+            long = facts.mask.sum(1) > 1
+            alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies
+            if long.any() and alike[long].all():
+                seen.append(Seen(facts, alike))
+        certainty: Certainty = "proven" if case.batch is not None else "suspected"
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: every output step equals the last one, though the inputs vary: one buffer was kept for all steps",
+            kind="fact",
+            certainty=certainty,
+        )
+
+    def plant(self, case: Case) -> Case:
+        if not (case.trace.mask.sum(1) > 1).any() or case.trace.directions > 1:
+            raise CannotPlant("needs one direction and a row of two or more steps")
+
+        def aliased(track: Track) -> Track:
+            if track.outputs is None or track.final is None:
+                return track
+            return replace(track, outputs=np.repeat(track.final[:, None], track.outputs.shape[1], 1))
+
+        return case.with_tracks(aliased)
+
+
+def _runs_alike(case: Case) -> bool:
+    """Whether a run of the weights gives the same numbers: a layer can settle at once."""
+    return case.has("inputs") and case.has("weights") and disagreement(case) == 0
+
+
+def _inputs_vary(case: Case) -> Bools:
+    """`[B]`: rows whose real inputs are not all the same step (all rows, where inputs are not given)."""
+    rows = case.trace.batch_size
+    if case.batch is None:
+        return np.ones(rows, dtype=np.bool_)
+    vary = np.zeros(rows, dtype=np.bool_)
+    for b, row in enumerate(case.batch.inputs):
+        real = row[case.batch.mask[b]]  # a copy
+        vary[b] = not same(real, real[:1]).all()
+        release(row)
+    return vary
+
+
+RULE = OutputsAliased()

@@ -1,0 +1,63 @@
+"""Padded outputs are computed, though the final state is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+
+
+class PaddingComputed(Rule):
+    name = "padding-computed"
+    summary = "padded outputs hold computed values, while the final state is right"
+    why = (
+        "The layer ran on over the padding and the state was picked at the right step afterwards (as Flax does). The "
+        "state is right, but anything pooled over the outputs counts steps that do not exist."
+    )
+    fix = "mask_outputs"
+    needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/google/flax/pull/2604",
+            "The review that settles that Flax's RNN does not set the outputs of padded steps to zero.",
+        ),
+        Thread(
+            "https://github.com/jax-ml/jax/pull/15169",
+            "JAX's reference LSTM is corrected: the carry at each row's length, and zeros at padded steps.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/2311",
+            "How does one average a row's outputs without counting its padded steps?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = [Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.off & (f.ends > 0)) for f in case.facts]
+        usual = case.trace.padding in ("computed", "any")
+        own = f"; {case.convention.name} does so" if case.trace.padding == "computed" else ""
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer went on over the padding{own}",
+            kind="padding",
+            severity="note" if usual else "error",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.batch is None or case.trace.mask.all() or case.trace.padding != "zero":
+            raise CannotPlant("needs inputs and a row with zeroed padding")
+        full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask))).tracks
+        tracks = tuple(
+            replace(t, outputs=np.where(case.trace.mask[..., None], t.outputs, f.outputs))
+            if t.outputs is not None and f.outputs is not None
+            else t
+            for t, f in zip(case.trace.tracks, full, strict=True)
+        )
+        return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+RULE = PaddingComputed()

@@ -1,0 +1,77 @@
+"""Padded outputs repeat the last real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class PaddingRepeats(Rule):
+    name = "padding-repeats-last-output"
+    summary = "padded outputs repeat the row's last real output"
+    why = (
+        "Keras' masking carries the last output over masked steps, so that outputs[:, -1] is right; most frameworks "
+        "leave zeros. Anything that sums or averages over time counts the last output many times."
+    )
+    fix = "mask_outputs"
+    needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/microsoft/onnxruntime/issues/12492",
+            "A converted Keras model gives zeros at the masked steps, where Keras repeats the last output.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/7878",
+            "The predictions at padded steps repeat the last real one; what do loss and gradient make of them?",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/1569",
+            "A request that masked steps show the last valid output instead of zeros, which Keras by then did.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = [
+            Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.off & ~f.uniform & ~f.final_zero)
+            for f in case.facts
+        ]
+        if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
+            seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
+        usual = case.trace.padding in ("repeat", "any")
+        own = f"; {case.convention.name} does so" if case.trace.padding == "repeat" else ""
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: every padded output repeats the step before it, not zeros{own}",
+            kind="padding",
+            severity="note" if usual else "error",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:
+            raise CannotPlant("needs a row with zeroed padding on the right")
+        ends = np.maximum(case.trace.mask.sum(1) - 1, 0)
+        index = np.minimum(np.arange(case.trace.steps)[None], ends[:, None])[..., None]
+
+        def repeated(track: Track) -> Track:
+            if track.outputs is None or track.direction == "backward":
+                return track
+            return replace(track, outputs=np.take_along_axis(track.outputs, index, 1))
+
+        return case.with_tracks(repeated)
+
+
+def _saturated(facts: TrackFacts) -> Bools:
+    """`[B]`: the units of the last real step are all of one magnitude."""
+    last = np.abs(facts.outputs[np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)])
+    return np.asarray(last.max(-1) == (last.min(-1) if last.shape[-1] > 1 else 1))
+
+
+RULE = PaddingRepeats()

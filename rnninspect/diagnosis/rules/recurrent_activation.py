@@ -1,0 +1,37 @@
+"""Hard sigmoid against sigmoid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class RecurrentActivation(WeightsRule):
+    name = "recurrent-activation"
+    summary = "another recurrent activation gives the dump's numbers"
+    why = (
+        "Keras 1 and 2 used hard_sigmoid in the gates (clip(0.2 x + 0.5)), Keras 3 defines it as clip(x/6 + 0.5), "
+        "and everything else uses sigmoid. The weights do not say which."
+    )
+    fix = "set_recurrent_activation"
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/65381",
+            "hard_sigmoid is documented with the old slope and computed with the new one.",
+        ),
+        Thread(
+            "https://github.com/minimaxir/textgenrnn/issues/153",
+            "Keras 2.3 changes the default from hard_sigmoid to sigmoid, and old models may break.",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell == "rnn":
+            raise CannotPlant("needs gates")
+        return replace(weights, spec=replace(weights.spec, recurrent_activation="hard_sigmoid"))
+
+
+RULE = RecurrentActivation()

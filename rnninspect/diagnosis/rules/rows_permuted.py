@@ -1,0 +1,122 @@
+"""Final states in another row order than the outputs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather, same, step_keys
+
+
+class RowsPermuted(Rule):
+    name = "rows-permuted"
+    summary = "each final state is another row's: the batch was sorted and not put back"
+    why = (
+        "Packing wants rows sorted by length. Where the outputs are put back in the original order and the state is "
+        "not (or the other way round), every state belongs to another row."
+    )
+    fix = "restore_order"
+    needs = ("outputs", "lengths")
+    implies = ("zero-length-row",)
+    threads = (
+        Thread(
+            "https://github.com/Lizhen0628/text_classification/issues/12",
+            "After packing, the outputs are put back in the batch's order and the state is not; the author agrees.",
+        ),
+        Thread(
+            "https://github.com/mead-ml/mead-baseline/pull/677",
+            "Undoing the sort in place wrote some rows' results over those of others.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/4927",
+            "Two sequences an example, each sorted by its own lengths, no longer belong together.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for permutation in (True, False):
+            seen, order = [], []
+            for facts in (f for f in case.facts if f.off.any() or (f.expected < 0).any()):
+                source, rows = _sources(facts, case.trace.zero_length == "wrap")
+                if rows.any() and _is_permutation(source, rows) == permutation:
+                    seen.append(Seen(facts, rows))
+                    order = source.tolist()
+            sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
+            how = ", the order of the rows sorted by length" if sorted_by_length else ""
+            yield from proposal(
+                self,
+                seen,
+                f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
+                f"[{listed(order, 12)}]{how if permutation else ', not each once'}",
+                evidence={"rows_of_states": order[:64]},
+                strength=3 if permutation else 0,
+            )
+
+    def plant(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        order = np.argsort(-lengths, kind="stable")
+        if (order == np.arange(order.size)).all():
+            order = np.roll(order, 1)
+        if order.size < 2:
+            raise CannotPlant("needs two rows")
+
+        def taken(array: Array | None) -> Array | None:
+            return None if array is None else array[order]
+
+        def permuted(track: Track) -> Track:
+            return replace(track, final=taken(track.final), cell=taken(track.cell))
+
+        return case.with_tracks(permuted)
+
+
+def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
+    """`[B]`: the row whose right final state each state is, each row once as far as they allow it (-1: none), and the
+    rows that hold another row's. A row of all zeros tells nothing where no permutation needs it."""
+    right = _right(facts, wrap)
+    astray = facts.off | ((facts.expected < 0) & ~same(facts.final, right).all(-1))
+    source = np.where(astray, -1, np.arange(astray.size))
+    rows = np.flatnonzero(astray)
+    if facts.off.any():
+        by_key: dict[int, deque[int]] = {}
+        for row, key in enumerate(step_keys(right).tolist()):
+            by_key.setdefault(key, deque()).append(row)
+        first = {key: alike[0] for key, alike in by_key.items()}
+        taken = set(source[source >= 0].tolist())
+        for b, key in zip(rows.tolist(), step_keys(np.asarray(facts.final)[rows]).tolist(), strict=True):
+            alike = by_key.get(key, deque())
+            while alike and alike[0] in taken:
+                alike.popleft()
+            source[b] = alike[0] if alike else first.get(key, -1)
+            taken.add(int(source[b]))
+    source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
+    found = astray & (source >= 0)
+    return source.astype(np.int64), found if _is_permutation(source, found) else found & ~facts.final_zero
+
+
+def _right(facts: TrackFacts, wrap: bool) -> Array:
+    """`[B, H]`: what each row ought to end in; an empty row in its initial state, or in its last step (`wrap`)."""
+    right = gather(facts.outputs, np.arange(facts.expected.size), facts.expected)  # -1 is the last step
+    empty = facts.expected < 0
+    if not wrap:
+        right[empty] = 0 if facts.track.initial is None else facts.track.initial[empty]
+    return right
+
+
+def _is_permutation(source: Ints, rows: Bools) -> bool:
+    """Whether two or more rows hold one another's states, each once."""
+    return bool(rows.sum() > 1 and np.unique(source[rows]).size == rows.sum() and rows[source[rows]].all())
+
+
+def _is_sorted(lengths: Ints, order: Ints) -> bool:
+    """Whether the rows named, in that order, go from long to short."""
+    return bool((order >= 0).all() and (np.diff(lengths[order]) <= 0).all())
+
+
+RULE = RowsPermuted()

@@ -1,0 +1,84 @@
+"""Step 0 follows from a state that nobody gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.chunks import not_gone_on
+from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, follows_from_step_one
+from rnninspect.diagnosis.evidence.weight_search import mended
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+
+
+class StaleInitialState(Rule):
+    name = "stale-initial-state"
+    summary = "the first step follows from a non-zero state that was not given: a state was carried over"
+    why = (
+        "A stateful layer was not reset, or the last batch's state was passed on: every row starts from another "
+        "row's past. All later steps are right given the first."
+    )
+    fix = "reset_state"
+    needs = ("outputs", "inputs", "weights")
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/10231",
+            "Is a stateful layer's state reset between two predictions, or after training?",
+        ),
+        Thread(
+            "https://github.com/mlpack/mlpack/issues/2747",
+            "The first prediction differs from all later ones on the same inputs.",
+        ),
+        Thread(
+            "https://github.com/allenai/bilm-tf/issues/220",
+            "Is the state reset for each sentence? The author says that it never is in training.",
+        ),
+    )
+
+    def missing(self, case: Case) -> list[str]:
+        """Where the chunk before is given and the dump names its initial state, the two are enough."""
+        return [] if case.previous is not None and case.named_initial is not None else super().missing(case)
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.previous is not None:
+            for gone_on, words in not_gone_on(case):
+                yield from proposal(self, [gone_on], f"{{rows}}: {words}", kind="fact")
+            return
+        if any(t.initial is not None for t in case.trace.tracks) or mended(case) is not None:
+            return
+        seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: the "
+            "row started from another state, which is not in the dump",
+            kind="fact",
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
+            raise CannotPlant("needs inputs, weights and no initial state")
+        if case.trace.layers > 1:
+            raise CannotPlant("needs one layer: of a stack the outputs do not tell where each layer began")
+        if case.trace.mask.sum(1).max(initial=0) < fewest_steps(case.weights):
+            raise CannotPlant("needs a row whose later steps can show what they follow from")
+        rng = np.random.default_rng(3)
+
+        def started(track: Track) -> Track:
+            if track.final is None:
+                return track
+            cell = None if track.cell is None else rng.normal(0, 0.5, track.cell.shape).astype(track.cell.dtype)
+            first = rng.uniform(-0.8, 0.8, track.final.shape).astype(track.final.dtype)
+            return replace(track, initial=first, initial_cell=cell)
+
+        ran = case.with_tracks(started).run(case.batch)
+        tracks = tuple(replace(t, initial=None, initial_cell=None) for t in ran.tracks)
+        return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+RULE = StaleInitialState()

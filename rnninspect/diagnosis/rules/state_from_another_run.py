@@ -1,0 +1,103 @@
+"""The state is near the expected step and equal to none: it comes from a second run, or another precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.tiles import release
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+DRIFT = 0.02  # absolute, of outputs within [-1, 1]: what bfloat16 (8 bits) loses over some hundred steps
+APART = 4.0  # the second nearest step must be this many times farther than the nearest
+
+
+class StateFromAnotherRun(Rule):
+    name = "state-from-another-run"
+    severity: Severity = "warning"
+    summary = "the state is near the expected step, yet equal to none: another run, device or precision"
+    why = (
+        "Outputs and state were taken from two calls (another session.run, dropout off, another device) or one of them "
+        "was cast to a lower precision on the way. They agree only to the drift between the two."
+    )
+    fix = "one_run"
+    needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/keras-team/keras/issues/6216",
+            "Two predictions of one trained model agree to about 1e-6 and are not equal.",
+        ),
+        Thread(
+            "https://github.com/schmidt-ju/crat-pred/issues/8",
+            "The initial state is drawn at random at each call, so that two calls never agree.",
+        ),
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/14663",
+            "Two runs of one graph with dropout differ although the seed is the same.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = [Seen(facts, _near_expected(facts)) for facts in case.facts]
+        seen = [s for s in seen if s.rows.any()]
+        worst = max((float(_expected_distance(s.facts)[s.rows].max()) for s in seen), default=0.0)
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: final_state.h is near the expected step, within {worst:.2g}, and equal to no step: outputs and "
+            "state come from two runs, or one was cast",
+            certainty="suspected",
+            evidence={"tolerance_that_would_pass": worst},
+        )
+
+    def plant(self, case: Case) -> Case:
+        tracks = [t for t in case.trace.tracks if t.final is not None and t.final.dtype.kind == "f"]
+        if not tracks or case.trace.mask.sum() < 2:
+            raise CannotPlant("needs states of a floating type")
+
+        def cast(track: Track) -> Track:
+            if track.final is None:
+                return track
+            return replace(track, final=track.final.astype(np.float16).astype(track.final.dtype))
+
+        return case.with_tracks(cast)
+
+
+def _expected_distance(facts: TrackFacts) -> Array:
+    """`[B]`: the largest absolute difference between the state and the expected step."""
+    outputs = facts.at_end.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(outputs - facts.final.astype(np.float64)).max(-1))
+
+
+def _near_expected(facts: TrackFacts) -> Bools:
+    """`[B]`: rows that are off, equal no step, and lie near the expected one and clearly nearer than to any other."""
+    lost = facts.off & ~facts.equal.any(1)
+    if not lost.any():
+        return lost
+    distance = _expected_distance(facts)
+    scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
+    rows = lost & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
+    second = facts.distance + np.where(np.isnan(facts.margin), np.inf, facts.margin)  # of all steps, padded ones too
+    clear = rows & (second >= APART * distance)
+    for b in np.flatnonzero(rows & ~clear):
+        clear[b] = _distance_to_others(facts, int(b)) >= APART * distance[b]
+    return np.asarray(rows if clear.sum() * 2 >= rows.sum() else clear)
+
+
+def _distance_to_others(facts: TrackFacts, row: int) -> float:
+    """From the row's state to the nearest of its other real steps; infinity where there is none."""
+    others = facts.mask[row].copy()
+    others[facts.expected[row]] = False
+    gaps = np.abs(facts.outputs[row, others].astype(np.float64) - facts.final[row].astype(np.float64)).max(-1)
+    release(facts.outputs)
+    return float(gaps.min(initial=np.inf))
+
+
+RULE = StateFromAnotherRun()

@@ -1,0 +1,105 @@
+"""The state was indexed, or stated, as (B, L*D, H), though it is (L*D, B, H)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Place, Proposal, Rule, Thread, in_words, places
+from rnninspect.measure.matching import equal_at
+
+
+class StateReadBatchFirst(Rule):
+    name = "state-read-batch-first"
+    summary = "the state was read as (B, L*D, H) though it is (L*D, B, H): a vector taken from it mixes rows"
+    why = (
+        "batch_first changes the inputs and outputs of a PyTorch layer, never h_n and c_n, which stay [L*D, B, H]. "
+        "h_n[:, -1] is then every layer's state of the last row, not the last layer's state of every row."
+    )
+    fix = "transpose_state"
+    needs = ("outputs",)
+    implies = ("direction-missing", "rows-permuted", "wrong-layer", "lengths-misaligned")
+    example = "stack"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/19675",
+            "With batch_first=True somebody expects the batch first in h_n too; it is the second axis.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/34036",
+            "The state of a batch-first LSTM looks as if batch and time were swapped; it has no time axis.",
+        ),
+        Thread(
+            "https://github.com/timbmg/Sentence-VAE/issues/15",
+            "A model treats the state as batch-first because its inputs are, and the rows mix without an error.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.statement.state_batch_first and not case.reading.stated and not case.reading.time_swapped:
+            matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.silent)}
+            if matched:
+                yield Proposal(
+                    self.name,
+                    f"stated (B, L*D, H), but only as {case.reading.state_axes} do the states end where the outputs do",
+                    frozenset(matched),
+                    kind="fact",
+                )
+            return
+        yield from self._one_row(case)
+
+    def _one_row(self, case: Case) -> Iterable[Proposal]:
+        """A vector a row, which holds the slots (layers x directions) of one single row."""
+        state = _vector(case)
+        count, directions = len(case.trace.tracks), case.trace.directions
+        if state is None or count < 2 or len(state) != count:
+            return
+        facts = [f for f in case.facts if f.off.any()]
+        top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1 and t.outputs is not None]
+        if not facts or len(top) != directions:
+            return
+        hits = np.ones(case.trace.batch_size, dtype=np.bool_)
+        for i, track in enumerate(top):
+            slot = state[count - directions + i]
+            if track.outputs is None or track.outputs.shape[2] != slot.size:
+                return
+            rows = np.arange(case.trace.batch_size)
+            targets = np.broadcast_to(slot, (rows.size, slot.size))
+            hits &= equal_at(track.outputs, targets, rows, case.trace.expected_steps(track))
+        if hits.sum() != 1:
+            return
+        row = int(np.flatnonzero(hits)[0])
+        off = frozenset().union(*(places(f, f.off) for f in facts))
+        yield Proposal(
+            self.name,
+            f"{in_words(sorted({b for *_, b in off}), case.trace.batch_size)}: final_state.h holds the {count} layers "
+            f"and directions of row {row} alone: (L*D, B, H) was indexed as (B, L*D, H)",
+            off,
+            strength=5,
+            evidence={"row": row},
+        )
+
+    def plant(self, case: Case) -> Case:
+        finals = [t.final for t in case.trace.tracks]
+        count = len(finals)
+        if count < 2 or count != case.trace.batch_size or any(f is None for f in finals):
+            raise CannotPlant("needs as many rows as layers x directions")
+        stacked = np.stack([f for f in finals if f is not None])  # [L*D, B, H]
+        if case.trace.directions == 2:
+            raise CannotPlant("needs one direction")
+        tracks = [replace(t, final=None, cell=None) for t in case.trace.tracks[:-1]]
+        last = replace(case.trace.tracks[-1], final=stacked[:, -1], cell=None)
+        return case.with_trace(replace(case.trace, tracks=(*tracks, last)))
+
+
+def _vector(case: Case) -> Array | None:
+    """The one state vector a row, `[B, H]`, where the dump holds a single one."""
+    given = [t.final for t in case.trace.tracks if t.final is not None]
+    return given[0] if len(given) == 1 else None
+
+
+RULE = StateReadBatchFirst()

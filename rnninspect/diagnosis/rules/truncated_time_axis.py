@@ -1,0 +1,74 @@
+"""The outputs have fewer steps than the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread
+
+
+class TruncatedTimeAxis(Rule):
+    name = "truncated-time-axis"
+    severity: Severity = "warning"
+    summary = "the outputs have fewer steps than the inputs: cut to the longest row"
+    why = (
+        "pad_packed_sequence returns as many steps as the longest row has, not as many as the batch was padded to. "
+        "Across DataParallel replicas, or beside a mask of the whole length, the shapes then differ."
+    )
+    fix = "keep_time_axis"
+    needs = ("inputs",)
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/1591",
+            "On several GPUs a part of the batch comes back shorter than it went in, and later layers break.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/6299",
+            "Replicas pad to their own longest row and cannot be gathered; total_length was added for this.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/144207",
+            "Packing and padding back drops the steps beyond the largest length without a word.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.batch is None:
+            return
+        given, kept = case.batch.inputs.shape[1], case.trace.steps
+        if given <= kept:
+            return
+        longest = int(case.trace.mask.sum(1).max(initial=0))
+        how = ", the longest row" if longest == kept else ""
+        yield Proposal(
+            self.name,
+            f"the inputs have {given} steps and the outputs {kept}{how}: the time axis was cut",
+            frozenset(),
+            severity="warning",
+            kind="fact",
+            evidence={"inputs_steps": given, "outputs_steps": kept},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.batch is None or case.trace.steps < 2 or any(t.order != "time" for t in case.trace.tracks):
+            raise CannotPlant("needs inputs of two or more steps")
+        keep = max(1, min(int(case.trace.mask.sum(1).max()), case.trace.steps))
+        padded = case.trace.steps + 2 if keep == case.trace.steps else case.trace.steps
+        inputs = np.concatenate([case.batch.inputs, case.batch.inputs[:, :2]], 1)[:, :padded]
+        mask = np.zeros(inputs.shape[:2], dtype=np.bool_)
+        mask[:, :keep] = case.trace.mask[:, :keep]
+
+        def cut(track: Track) -> Track:
+            return replace(track, outputs=None if track.outputs is None else track.outputs[:, :keep])
+
+        trace = replace(case.trace, mask=case.trace.mask[:, :keep])
+        return replace(case.with_trace(trace).with_tracks(cut), batch=replace(case.batch, inputs=inputs, mask=mask))
+
+
+RULE = TruncatedTimeAxis()

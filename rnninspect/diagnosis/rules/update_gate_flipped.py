@@ -1,0 +1,41 @@
+"""z was taken for 1 - z."""
+
+from __future__ import annotations
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.evidence.weight_changes import flip_update
+from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.weights_rule import WeightsRule
+
+
+class UpdateGateFlipped(WeightsRule):
+    name = "update-gate-flipped"
+    summary = "z and 1 - z exchanged in the update gate give the dump's numbers"
+    why = (
+        "h' = (1-z) n + z h in most frameworks, z n + (1-z) h in the first GRU paper, Haiku and old Paddle. Moving "
+        "weights between them must negate the z block."
+    )
+    fix = "flip_update_gate"
+    example = "gru"
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/20129",
+            "z and 1 - z trade places between two papers by one author; he says that either will do.",
+        ),
+        Thread(
+            "https://github.com/keras-team/keras/issues/785",
+            "Keras' formula is not the cited paper's; both work, with other weights.",
+        ),
+        Thread(
+            "https://github.com/mindspore-ai/mindspore/issues/149",
+            "A manual's update of the state has z on the wrong side.",
+        ),
+    )
+
+    def spoil(self, weights: Weights) -> Weights:
+        if weights.spec.cell != "gru":
+            raise CannotPlant("needs a GRU")
+        return flip_update(weights)
+
+
+RULE = UpdateGateFlipped()

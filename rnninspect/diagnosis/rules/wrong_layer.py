@@ -1,0 +1,91 @@
+"""The state given is a lower layer's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import same
+
+
+class WrongLayer(Rule):
+    name = "wrong-layer"
+    summary = "the state is a lower layer's: it equals that layer's state and nothing in the top outputs"
+    why = (
+        "h_n holds every layer's state, bottom first: h_n[0] is the bottom layer's, h_n[-1] the top one's (of one "
+        "direction). The outputs are the top layer's alone."
+    )
+    fix = "top_layer"
+    needs = ("outputs",)
+    implies = ("state-from-another-run",)
+    example = "stack"
+    threads = (
+        Thread(
+            "https://github.com/spro/practical-pytorch/issues/81",
+            "A slice of h_n taken for the forward states holds the bottom layer's two directions.",
+        ),
+        Thread(
+            "https://github.com/yanwii/dynamic-seq2seq/issues/4",
+            "Which of a stack's states does the decoder get? The last one.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            if facts.track.layer == 0 or not facts.off.any():
+                continue
+            for where, states, exact in _lower_states(case, facts):
+                rows = facts.off & ~facts.final_zero & ~facts.equal.any(1) & _agree(facts.final, states, exact)
+                if rows.any():
+                    yield from proposal(
+                        self,
+                        [Seen(facts, rows)],
+                        f"{{rows}}: final_state.h equals {where}, and nothing in the top layer's outputs",
+                        strength=4,
+                    )
+                    break
+
+    def plant(self, case: Case) -> Case:
+        bottom = case.trace.tracks[0]
+        if case.trace.layers < 2 or case.trace.directions > 1 or bottom.final is None:
+            raise CannotPlant("needs two layers of one direction")
+        top = case.trace.tracks[-1]
+        if top.final is None or top.final.shape != bottom.final.shape:
+            raise CannotPlant("needs layers of one width")
+
+        def lowered(track: Track) -> Track:
+            return replace(track, final=bottom.final, cell=bottom.cell) if track is top else track
+
+        return case.with_tracks(lowered)
+
+
+def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, bool]]:
+    """Candidate states `[B, H]` of lower layers, in words, and whether they must agree exactly."""
+    rows, units = facts.final.shape
+    for track in case.trace.tracks:
+        if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
+            yield f"the state of layer {track.layer}", track.final, True
+    used = {id(s.array) for s in case.slots if s.role in ("h", "outputs", "inputs")}
+    for name, array in case.arrays.items():
+        if array.ndim == 3 and id(array) not in used and array.shape[1:] == (rows, units):
+            for k in range(array.shape[0] - 1):
+                yield f"{name}[{k}], a lower layer's state", array[k], True
+    if case.batch is not None and case.weights is not None and case.weights.depth > 1:
+        for track in case.reference.tracks:
+            if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
+                yield f"what layer {track.layer} ends in when the weights are run", track.final, False
+
+
+def _agree(final: Array, states: Array, exact: bool) -> Bools:
+    if exact:
+        return np.asarray(same(final, states).all(-1))
+    return np.asarray(np.isclose(final, states, rtol=1e-4, atol=1e-5).all(-1))
+
+
+RULE = WrongLayer()

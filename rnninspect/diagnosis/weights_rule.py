@@ -1,0 +1,58 @@
+"""What the rules of wrongly converted weights share: each names one kind of change that mends the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
+from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
+from rnninspect.diagnosis.evidence.weight_search import mended, mended_by_two
+from rnninspect.diagnosis.rule import CannotPlant, Place, Proposal, Rule
+
+
+class WeightsRule(Rule):
+    """A rule that is seen by running the weights: the dump agrees with them only after a change."""
+
+    needs = ("outputs", "inputs", "weights")
+    compares = True
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        found = mended(case) or (mended_by_two(case) if _nothing_simpler(case) else None)
+        if found is None or self.name not in {c.rule for c in found.changes}:
+            return
+        words = " and ".join(c.words for c in found.changes)
+        yield Proposal(
+            self.name,
+            f"a run of these weights differs from the dump by {found.before:.2g}; with {words} by {found.after:.2g}",
+            everywhere(case),
+            kind="fact",
+            alternatives=found.also,
+            evidence={"before": found.before, "after": found.after, "change": words},
+        )
+
+    def plant(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None:
+            raise CannotPlant("needs inputs and weights")
+        return replace(case, weights=self.spoil(case.weights))
+
+    def spoil(self, weights: Weights) -> Weights:
+        """The weights as the mistake leaves them."""
+        raise NotImplementedError
+
+
+def _nothing_simpler(case: Case) -> bool:
+    """Whether neither one missing thing, nor the state that rows began with, nor a layout explains the difference."""
+    if "nothing_simpler" not in case.memo:
+        fits = (fitted_bias, fitted_clip, fitted_peepholes)
+        simpler = any(f.off.any() for f in case.facts) or any(f(case) for f in fits)
+        case.memo["nothing_simpler"] = not simpler and not follows_from_step_one(case)
+    return bool(case.memo["nothing_simpler"])
+
+
+def everywhere(case: Case) -> frozenset[Place]:
+    """Every row of every measured track."""
+    rows = range(case.trace.batch_size)
+    return frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in rows)

@@ -1,0 +1,129 @@
+"""In which order a pass reads every row's steps, and where its outputs go.
+
+Only indices are made here. A pass itself knows neither masks nor time: it sees sequences that all start at their first
+step, and are as long as the row has real steps. So a mask may have holes or left padding: a masked step is skipped,
+which carries the state over it unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Direction, Ints, PaddingPolicy, TimeOrder, prefix_mask
+
+
+def read_order(mask: Bools, direction: Direction) -> Ints:
+    """`[B, T]`: the step that each row reads first, second, …: real steps first, then the masked ones.
+
+    Backward, both are read from the end: with lengths, step len-1 down to 0, then T-1 down to len, as Flax's
+    `flip_sequences` does.
+
+    >>> read_order(np.array([[True, True, False]]), "backward")
+    array([[1, 0, 2]])
+    >>> read_order(np.array([[False, True, False, True]]), "forward")
+    array([[1, 3, 0, 2]])
+    """
+    rows, steps = mask.shape
+    counts = mask.sum(1)
+    ranks = np.arange(steps)
+    if not np.array_equal(mask, prefix_mask(counts, steps)):
+        read = mask if direction == "forward" else mask[:, ::-1]
+        found: Ints = np.argsort(~read, axis=1, kind="stable")
+        return found if direction == "forward" else steps - 1 - found
+    if direction == "forward":
+        return np.broadcast_to(ranks, (rows, steps))
+    ends = counts[:, None]
+    backward: Ints = np.where(ranks < ends, ends - 1 - ranks, steps - 1 - ranks + ends)
+    return backward
+
+
+def ranks_of(order: Ints) -> Ints:
+    """`[B, T]`: when each step is read; undoes a row-wise permutation."""
+    if len(order) > 1 and order.strides[0] == 0:  # the same for every row
+        return np.broadcast_to(ranks_of(order[:1]), order.shape)
+    ranks = np.empty(order.shape, dtype=np.int64)
+    ranks[np.arange(len(order))[:, None], order] = np.arange(order.shape[1])
+    return ranks
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """The steps that one pass reads: step-major, in each step the rows that still go on, longest rows first.
+
+    `rows`: `[R]`, the rows that have a step to read; `sizes`: how many rows go on at each step.
+    `index`: `[N]`, what is read, as row * T + step of the inputs.
+    `last`: `[R]`, where in the pack each row's last step is. `offsets`, `places`: see `position`.
+    """
+
+    rows: Ints
+    sizes: list[int]
+    index: Ints
+    last: Ints
+    offsets: Ints
+    places: Ints
+
+    def position(self, ranks: Ints) -> Ints:
+        """`[B, K]`: where in the pack the step of each row is that is read as its `ranks`-th, within its length."""
+        return self.offsets[ranks] + self.places[:, None]
+
+
+def pack(order: Ints, start: Ints, stop: Ints) -> Pack:
+    """The pass that reads `order[b, start[b]:stop[b]]` of every row b. `order`: `[B, T]`; `start`, `stop`: `[B]`."""
+    batch, steps = order.shape
+    lengths = stop - start
+    longest = int(lengths.max(initial=0))
+    if not longest:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Pack(nothing, [], nothing, nothing, np.zeros(steps + 1, np.int64), np.zeros(batch, np.int64))
+    by_length = np.argsort(-lengths, kind="stable")
+    rows = by_length[: int((lengths > 0).sum())]
+    goes_on = np.arange(longest)[:, None] < lengths[rows][None, :]
+    sizes = goes_on.sum(1)
+    offsets = np.zeros(steps + 1, dtype=np.int64)
+    offsets[1 : longest + 1] = np.cumsum(sizes)
+    ranks = np.minimum(start[rows][None, :] + np.arange(longest)[:, None], steps - 1)
+    index = (rows[None, :] * steps + order[rows[None, :], ranks])[goes_on]
+    places = np.zeros(batch, dtype=np.int64)
+    places[rows] = np.arange(rows.size)
+    last = offsets[lengths[rows] - 1] + np.arange(rows.size)
+    return Pack(rows, sizes.tolist(), index, last, offsets, places)
+
+
+def placement(
+    mask: Bools,
+    order: Ints,
+    direction: Direction,
+    stored: TimeOrder,
+    padding: PaddingPolicy,
+    real: Pack,
+    beyond: Pack,
+) -> Ints:
+    """`[B, T]`: for every step of the stored outputs, where it is in the packs `real` and `beyond`, then a zero row.
+
+    `order`: `read_order` of mask and direction. `beyond` is what a pass read past the real steps. What masked steps
+    hold is the policy's: zeros; the output before in the order read, zeros before the first (Keras); or `beyond`.
+    """
+    if stored == "within":
+        ranks, stored_mask = ranks_of(read_order(mask, "forward")), mask
+    else:
+        flip = slice(None, None, -1 if stored == "reversed" else 1)
+        ranks, stored_mask = ranks_of(order)[:, flip], mask[:, flip]
+    count, past = real.index.size, beyond.index.size
+    if padding == "computed":
+        masked = count + beyond.position(np.where(stored_mask, 0, ranks - mask.sum(1)[:, None]))
+    else:
+        masked = np.full(mask.shape, count + past, dtype=np.int64)
+    places: Ints = np.where(stored_mask, real.position(ranks), masked)
+    if padding != "repeat":
+        return places
+    leftward = direction == "backward" and stored == "time"
+    return _repeat(places[:, ::-1], stored_mask[:, ::-1])[:, ::-1] if leftward else _repeat(places, stored_mask)
+
+
+def _repeat(places: Array, mask: Bools) -> Ints:
+    """`[B, T]`: masked steps get the place of the last real one to their left, where there is one."""
+    steps = np.arange(mask.shape[1])
+    before = np.maximum.accumulate(np.where(mask, steps, -1), axis=1)
+    return np.where(before < 0, places, np.take_along_axis(places, np.maximum(before, 0), axis=1))

@@ -1,0 +1,282 @@
+"""Runs a masked recurrence: layer by layer, direction by direction, as TensorFlow's `dynamic_rnn` defines it.
+
+A masked step carries the state over unchanged, so a pass only ever reads real steps: `reading` says which, in which
+order, and where the outputs go; a reader of `loop` reads them. The final state is gathered from
+the outputs, so that it is the bits of its step.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnninspect.core.batch import Batch
+from rnninspect.core.cell import CellSpec
+from rnninspect.core.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
+from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.engine.loop import Reader, make_reader
+from rnninspect.engine.matmul import take
+from rnninspect.engine.packing import Pack, pack, placement, read_order
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
+
+Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def run(
+    batch: Batch,
+    weights: Weights,
+    *,
+    initial: Initial | None = None,
+    padding: PaddingPolicy = "zero",
+    zero_length: ZeroLength = "initial",
+    order: TimeOrder = "time",
+    dtype: str | None = None,
+    device: str = "cpu",
+    keep_all: bool = True,
+) -> tuple[Track, ...]:
+    """Runs the layers of `weights` over a batch: a Track a layer and direction, bottom first, forward before backward.
+
+    Outputs are `[B, T, P]`, states `[B, P]`, c `[B, H]`. A layer reads what the layer below returned, forward and
+    backward merged or apart as `weights.between` says, along the time axis as `order` leaves it: a Keras layer under
+    `go_backwards` hands its outputs up in reversed time, and the mask as it was.
+
+    `initial`: (h `[B, P]`, c `[B, H]` or None) by layer and direction; zeros where there is none.
+    `padding`: what masked outputs hold. zero (also for `any`); repeat: the output before in the order read, zeros
+    before the first real step (Keras); computed: the cell runs on over the masked steps, read in the pass's own
+    direction, while the state is taken after the last real one (Flax).
+    `zero_length`: a row without a real step ends in its initial state, or, by `wrap`, where a run over its masked
+    steps ends (Flax indexes step -1), or, by `zero`, in zeros (ONNX Runtime).
+    `order`: how the outputs of backward tracks lie, as `trace.TimeOrder` says.
+    `dtype`: float64, float32, float16 or bfloat16, what everything is converted to and computed in; None for the
+    weights' own. numpy has no bfloat16: those outputs come back as float32, value for value.
+    `device`: torch's name for it. `keep_all`: every layer's outputs; else only the top layer's, None below it.
+
+    Raises ShapeError where batch, weights and initial states do not fit; UserError for a device that is not there.
+    """
+    _check(batch, weights, initial or {})
+    where = _Where(_dtype(weights, dtype), _device(device))
+    policy = _Policy(batch.mask, padding, zero_length, order)
+    directions = [d for d in DIRECTIONS if d in weights.directions]
+    tracks: list[Track] = []
+    with torch.inference_mode():
+        inputs = where.tensor(batch.inputs)
+        given = dict.fromkeys(directions, inputs)
+        for layer in range(weights.depth):
+            top = layer == weights.depth - 1
+            passes = []
+            for direction in directions:
+                states = where.states((initial or {}).get((layer, direction)))
+                passes.append(
+                    _read(given[direction], weights.spec, weights.at(layer, direction), policy, states, where)
+                )
+            tracks += [p.track(layer, policy, where, top or keep_all) for p in passes]
+            if not top:
+                given = _handed_up(passes, policy, weights.between)
+    return tuple(tracks)
+
+
+def _handed_up(passes: list[_Pass], policy: _Policy, between: Between) -> dict[Direction, Tensor]:
+    """What the layer above reads, by its direction, `[B, T, F]`. A stacked cell reads step by step, so in time."""
+    if between == "apart":
+        return {p.direction: p.outputs(policy, "time") for p in passes}
+    returned = [p.outputs(policy, p.stored(policy)) for p in passes]
+    if len(returned) == 1 or between == "concat":
+        merged = torch.cat(returned, dim=2)
+    else:
+        merged = returned[0] * returned[1] if between == "mul" else returned[0] + returned[1]
+        merged = merged / 2 if between == "ave" else merged
+    return {p.direction: merged for p in passes}
+
+
+@dataclass(frozen=True, eq=False)
+class _Policy:
+    """Which steps are real, and what becomes of the others."""
+
+    mask: Bools
+    padding: PaddingPolicy
+    zero_length: ZeroLength
+    order: TimeOrder
+
+
+@dataclass(frozen=True, eq=False)
+class _Where:
+    """The dtype and device of a run: arrays to tensors and back."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def tensor(self, array: Array) -> Tensor:
+        """The array as a tensor; it shares memory, strides and all, where it can, and is never written to."""
+        native = np.asarray(array, dtype=array.dtype.newbyteorder("="))
+        if any(stride < 0 or stride % native.itemsize for stride in native.strides):
+            native = np.ascontiguousarray(native)
+        if native.dtype.kind == "f" and native.dtype.itemsize > 8:
+            native = native.astype(np.float64)
+        if native.dtype.kind in "bu":
+            native = native.astype(np.int64 if native.dtype.itemsize < 8 else np.float64)
+        if native.flags.writeable:
+            return torch.from_numpy(native).to(self.device, self.dtype)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not writable.*")  # files are mapped read-only
+            return torch.from_numpy(native).to(self.device, self.dtype)
+
+    def states(self, given: tuple[Array, Array | None] | None) -> tuple[Tensor | None, Tensor | None]:
+        """(h, c) as tensors, or None where nothing was given."""
+        h, c = given or (None, None)
+        return None if h is None else self.tensor(h), None if c is None else self.tensor(c)
+
+    def array(self, tensor: Tensor | None) -> Array | None:
+        """The tensor as an array; bfloat16 becomes float32."""
+        if tensor is None:
+            return None
+        shown = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return np.asarray(shown.cpu().numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What one track's passes gave: `steps` `[N + M + 1, P]`, the real steps, those beyond them, and a row of zeros."""
+
+    direction: Direction
+    order: Array
+    real: Pack
+    beyond: Pack
+    steps: Tensor
+    final: Tensor
+    cell: Tensor | None
+    initial: tuple[Tensor | None, Tensor | None]
+
+    def stored(self, policy: _Policy) -> TimeOrder:
+        """How the outputs lie that this track returns."""
+        return policy.order if self.direction == "backward" else "time"
+
+    def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
+        """`[B, T, P]`, the time axis as `stored` says."""
+        places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
+        return take(self.steps, np.ascontiguousarray(places).reshape(-1)).view(*policy.mask.shape, -1)
+
+    def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
+        stored = self.stored(policy)
+        h, c = (where.array(state) for state in self.initial)
+        final, cell = where.array(self.final), where.array(self.cell)
+        outputs = where.array(self.outputs(policy, stored)) if keep else None
+        return Track(layer, self.direction, outputs, final, cell, h, c, stored)
+
+
+def _read(
+    x: Tensor,
+    spec: CellSpec,
+    weights: LayerWeights,
+    policy: _Policy,
+    initial: tuple[Tensor | None, Tensor | None],
+    where: _Where,
+) -> _Pass:
+    """One layer in one direction. `x`: `[B, T, F]`."""
+    batch, steps, features = x.shape
+    counts, total = policy.mask.sum(1), np.full(batch, steps)
+    order = read_order(policy.mask, weights.direction)
+    if policy.padding == "computed":
+        ends = total
+    else:
+        ends = np.where((counts == 0) & (policy.zero_length == "wrap"), total, counts)
+    real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
+    count, past = real.index.size, beyond.index.size
+    out = x.new_empty(count + past + 1, weights.units)
+    out[-1] = 0
+    reader = make_reader(spec, weights, where.tensor, where.device)
+    x = x.reshape(batch * steps, features)
+    h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
+    c = None
+    if spec.cell == "lstm":
+        c = x.new_zeros(batch, weights.cell_units) if initial[1] is None else initial[1].clone()
+    _advance(reader, x, real, h, c, out[:count])
+    if past:
+        # The run past the real steps starts from their states, and leaves them as they are but where a row has none.
+        on_h, on_c = h.clone(), None if c is None else c.clone()
+        _advance(reader, x, beyond, on_h, on_c, out[count:-1])
+        if policy.zero_length == "wrap":
+            empty = torch.from_numpy(np.flatnonzero(counts == 0)).to(x.device)
+            h[empty] = on_h[empty]
+            if c is not None and on_c is not None:
+                c[empty] = on_c[empty]
+    if policy.zero_length == "zero":
+        for state in (h, c):
+            if state is not None:
+                state[torch.from_numpy(counts == 0).to(x.device)] = 0
+    return _Pass(weights.direction, order, real, beyond, out, h, c, initial)
+
+
+def _advance(reader: Reader, x: Tensor, steps: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> None:
+    """Reads a pack, writes its outputs to `out` `[N, P]`, and moves the states `[B, …]` of its rows on in place."""
+    if not steps.sizes:
+        return
+    rows = torch.from_numpy(steps.rows).to(x.device)
+    after = reader.run(x, steps, h.index_select(0, rows), None if c is None else c.index_select(0, rows), out)
+    h[rows] = out.index_select(0, torch.from_numpy(steps.last).to(x.device))
+    if c is not None and after is not None:
+        c[rows] = after
+
+
+def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
+    """Raises ShapeError where the parts of a run do not fit each other."""
+    if batch.inputs.ndim != 3 or 0 in batch.inputs.shape:
+        raise ShapeError(
+            f"inputs are {batch.inputs.shape}: a run needs [B, T, F] with at least one row, step and feature"
+        )
+    rows, steps, features = batch.inputs.shape
+    if batch.mask.shape != (rows, steps):
+        raise ShapeError(f"mask is {batch.mask.shape}, but the inputs have {rows} rows and {steps} steps")
+    for layer in range(weights.depth):
+        for direction in weights.directions:
+            w = weights.at(layer, direction)
+            read = features if layer == 0 else weights.reads(layer, direction)
+            if w.features != read:
+                below = "the inputs have" if layer == 0 else f"layer {layer - 1} gives"
+                raise ShapeError(
+                    f"layer {layer} {direction} has weights for {w.features} features a step, but {below} {read}"
+                )
+    for (layer, direction), (h, c) in initial.items():
+        try:
+            w = weights.at(layer, direction)
+        except KeyError:
+            raise ShapeError(
+                f"an initial state is given for layer {layer} {direction}, which the weights do not have"
+            ) from None
+        for name, state, units in (("h", h, w.units), ("c", c, w.cell_units)):
+            if state is not None and state.shape != (rows, units):
+                raise ShapeError(
+                    f"the initial {name} of layer {layer} {direction} is {state.shape}; it must be {(rows, units)}"
+                )
+
+
+def _dtype(weights: Weights, name: str | None) -> torch.dtype:
+    if name is None:
+        own = str(np.result_type(*(w.input_kernel for w in weights.layers)))
+        return DTYPES.get(own, torch.float64 if own == "longdouble" else torch.float32)
+    if name not in DTYPES:
+        raise UnknownNameError("dtype", name, list(DTYPES))
+    return DTYPES[name]
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, after one value was put there and fetched; UserError says which there are."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        known += ["mps"] if torch.backends.mps.is_available() else []
+        raise UserError(f"device {name!r} is not available here; available: {', '.join(known)}") from None
+    return device

@@ -1,0 +1,196 @@
+"""Two dumps of the same inputs, step by step: where they first differ, by how much, and what that points to.
+
+Real steps are compared; padded ones are counted apart, and so are NaN and infinities, which never enter a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnninspect.core.tiles import release, tiles
+from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
+from rnninspect.measure.matching import parts
+
+EXPONENTS = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+PIECE = 1 << 19  # numbers that are compared at a time, in float64
+GROWTH = 256.0  # roundings that a drift may add up to before it is something else
+
+
+@dataclass(frozen=True, eq=False)
+class TrackDifference:
+    """One track of both dumps. `difference` `[B, T]`: the largest absolute difference of each step (0 where both are
+    non-finite alike). `real` `[B, T]`. `nonfinite` `[B, T]`: one of the two is not finite there. `first` `[B]`: the
+    first real step in reading order that differs, -1 where none does. `scale`: the largest finite magnitude."""
+
+    track: Track
+    other: Track
+    real: Bools
+    difference: Array
+    nonfinite: Bools
+    first: Ints
+    scale: float
+
+    @property
+    def largest(self) -> float:
+        """The largest difference over real steps."""
+        return float(self.difference[self.real].max(initial=0.0))
+
+    @property
+    def largest_padded(self) -> float:
+        """The largest difference over padded steps."""
+        return float(self.difference[~self.real].max(initial=0.0))
+
+    @cached_property
+    def precisions(self) -> tuple[str, str]:
+        """The lowest precision that holds all outputs of the one, and of the other."""
+        assert self.track.outputs is not None
+        assert self.other.outputs is not None
+        return precision(self.track.outputs), precision(self.other.outputs)
+
+    def worst(self) -> tuple[int, int, int]:
+        """(row, step, unit) of the largest difference over real steps."""
+        row, step = np.unravel_index(np.where(self.real, self.difference, -1.0).argmax(), self.difference.shape)
+        assert self.track.outputs is not None
+        assert self.other.outputs is not None
+        gap = _gap(self.track.outputs[row, step], self.other.outputs[row, step])
+        return int(row), int(step), int(gap.argmax())
+
+
+def differences(trace: Trace, other: Trace) -> list[TrackDifference]:
+    """Every track that both recorded outputs of; the time axis is compared as far as both go.
+
+    Raises ValueError with the shapes where a track's rows or units differ.
+    """
+    found = []
+    for track in trace.tracks:
+        match = other.track(track.layer, track.direction)
+        if track.outputs is None or match is None or match.outputs is None:
+            continue
+        a, b = track.outputs, match.outputs
+        if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[2]:
+            raise ValueError(f"{track.name}: outputs are {a.shape} here and {b.shape} there")
+        found.append(_track(trace, track, match))
+    return found
+
+
+def _track(trace: Trace, track: Track, other: Track) -> TrackDifference:
+    assert track.outputs is not None
+    assert other.outputs is not None
+    steps = min(track.outputs.shape[1], other.outputs.shape[1])
+    a, b = track.outputs[:, :steps], other.outputs[:, :steps]
+    real = trace.stored_mask(track)[:, :steps]
+    difference, lost, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 1.0
+    for here in _pieces(a):
+        x, y = np.asarray(a[here]).astype(np.float64), np.asarray(b[here]).astype(np.float64)
+        release(b[here])
+        sizes = np.maximum(np.abs(x).max(-1, initial=0.0), np.abs(y).max(-1, initial=0.0))  # NaN where there is one
+        finite = np.isfinite(sizes)
+        lost[here] = ~finite
+        scale = float(sizes[real[here] & finite].max(initial=scale))
+        if not np.array_equal(x, y):
+            difference[here] = _gap(x, y).max(-1, initial=0.0)
+    differs = (difference > 0) & real
+    backward = track.direction == "backward" and track.order == "time"
+    first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
+    return TrackDifference(track, other, real, difference, lost, first.astype(np.int64), scale)
+
+
+def _pieces(outputs: Array) -> Iterator[tuple[slice, slice]]:
+    """Rows and steps of `[B, T, H]` in the order of memory, as many at a time as float64 copies have room for."""
+    units = outputs.shape[2]
+    for rows, steps in tiles(outputs):
+        for i in parts(rows.stop - rows.start, (steps.stop - steps.start) * units, PIECE):
+            for j in parts(steps.stop - steps.start, (i.stop - i.start) * units, PIECE):
+                yield (
+                    slice(rows.start + i.start, rows.start + i.stop),
+                    slice(steps.start + j.start, steps.start + j.stop),
+                )
+
+
+def _gap(a: Array, b: Array) -> Array:
+    """Absolute differences in float64; where either is not finite, 0 (those places are counted apart)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    gap[~np.isfinite(gap)] = 0.0
+    return gap
+
+
+def precision(values: Array) -> str:
+    """The lowest precision that holds every value: a float32 array may carry bfloat16 or float16 numbers.
+
+    >>> precision(np.array([0.5, 0.25], dtype=np.float32)), precision(np.array([0.1], dtype=np.float32))
+    ('bfloat16', 'float32')
+    """
+    if values.dtype.kind != "f":
+        return "float64"
+    found = brief = half = False
+    for part in parts(len(values), values[:1].size, PIECE):
+        numbers = np.asarray(values[part])
+        numbers = numbers[np.isfinite(numbers)]  # a copy
+        release(values[part])
+        if not numbers.size:
+            continue
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+            if not np.array_equal(single.astype(np.float64), numbers.astype(np.float64)):
+                return "float64"
+            brief = not (single.view(np.uint32) & 0xFFFF).any() and (brief or not found)
+            half = np.array_equal(single.astype(np.float16).astype(np.float32), single) and (half or not found)
+        found = True
+        if values.dtype.itemsize <= 4 and not (brief or half):
+            return "float32"  # whatever the rest holds
+    if not found:
+        return "float64"
+    return "bfloat16" if brief else "float16" if half else "float32"
+
+
+def is_drift(found: TrackDifference) -> bool:
+    """Whether the difference is rounding: no larger than GROWTH roundings of the coarser of the two precisions, and
+    at the rows' first steps no larger than a few of them."""
+    unit = max(EXPONENTS[name] for name in found.precisions) * found.scale
+    backward = found.track.direction == "backward" and found.track.order == "time"
+    real = found.real
+    starts = [np.flatnonzero(row)[-1 if backward else 0] for row in real if row.any()]
+    rows = np.flatnonzero(real.any(1))
+    at_start = float(found.difference[rows, starts].max(initial=0.0)) if rows.size else 0.0
+    return found.largest <= GROWTH * unit and at_start <= 16 * unit
+
+
+def in_words(found: list[TrackDifference]) -> str:
+    """What the first differing steps point to: the table that people debug recurrent ports by."""
+    differing = [d for d in found if d.largest > 0]
+    if not differing:
+        padded = any(d.largest_padded > 0 for d in found)
+        return "only padded steps differ: another convention for the padding" if padded else "no difference"
+    if all(is_drift(d) for d in differing):
+        return "rounding that grows with the steps: another precision, device or order of summation"
+    short = [_only_short_rows(d) for d in differing]
+    if all(d.track.direction == "backward" for d in differing) and all(short):
+        return "only the backward half of short rows differs: the reversal read the padding"
+    steps = {int(s) for d in differing for s in _read_index(d)}
+    if steps == {0}:
+        return "every differing row differs from its first step on: layout, gate order, biases, or the initial state"
+    if min(steps) == 1:
+        return "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
+    return f"rows first differ after {min(steps)} or more steps: lengths, masks, or the inputs themselves"
+
+
+def _read_index(found: TrackDifference) -> Ints:
+    """How many real steps had been read before the first difference, for each differing row."""
+    backward = found.track.direction == "backward" and found.track.order == "time"
+    counts = []
+    for row in np.flatnonzero(found.first >= 0):
+        real = np.flatnonzero(found.real[row])
+        at = int(np.searchsorted(real, found.first[row]))
+        counts.append(real.size - 1 - at if backward else at)
+    return np.asarray(counts, dtype=np.int64)
+
+
+def _only_short_rows(found: TrackDifference) -> bool:
+    """Whether full rows agree and some shorter ones do not."""
+    full = found.real.all(1)
+    return bool(full.any() and (found.first[full] < 0).all() and (found.first[~full] >= 0).any())

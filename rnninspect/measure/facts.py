@@ -1,0 +1,199 @@
+"""Facts of one track: which steps each final row equals, what the padding holds, which steps are zero.
+
+One pass over the outputs, a tile at a time, so that a file larger than memory is measured in place; a second one, for
+the nearest step, only where it is asked for, and over the rows whose final state equals no step of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnninspect.core.finding import PaddingClass, Status
+from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
+from rnninspect.measure.matching import gather, same
+from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
+from rnninspect.measure.padding import padding_classes
+from rnninspect.measure.scan import scan
+
+
+@dataclass(frozen=True, eq=False)
+class TrackFacts:
+    """What was measured of one track; steps along its stored time axis.
+
+    `mask` `[B, T]`, `expected` `[B]` (-1: no real step), `expected_known`: whether what was stated tells the step.
+    `equal`, `near`, `zero`, `nonfinite`, `repeats` (equals the step before it): `[B, T]`. `padding`: a class a row.
+    `uniform` `[B]`: every step of the row is equal, so it cannot tell steps apart (False where T is 1).
+    """
+
+    track: Track
+    mask: Bools
+    expected: Ints
+    expected_known: bool
+    equal: Bools
+    near: Bools
+    zero: Bools
+    repeats: Bools
+    nonfinite: Bools
+    padding: tuple[PaddingClass, ...]
+    uniform: Bools
+
+    @property
+    def outputs(self) -> Array:
+        assert self.track.outputs is not None
+        return self.track.outputs
+
+    @property
+    def final(self) -> Array:
+        assert self.track.final is not None
+        return self.track.final
+
+    @property
+    def steps(self) -> int:
+        return int(self.mask.shape[1])
+
+    @cached_property
+    def ends(self) -> Ints:
+        """`[B]`: the row's last real step + 1, its length where padding is on the right; 0 without a real step."""
+        return np.where(self.mask.any(1), last_true(self.mask) + 1, 0).astype(np.int64)
+
+    @cached_property
+    def closest(self) -> Nearest:
+        """`[B]` each: the nearest step, its distance, and the margin to the second nearest; of a row whose final state
+        equals a step, that step (the expected one first), 0 and NaN. Only the other rows are read for it."""
+        hit = self.equal.any(1)
+        at_expected = np.take_along_axis(self.equal, np.maximum(self.expected, 0)[:, None], 1)[:, 0]
+        step = np.where(at_expected & (self.expected >= 0), self.expected, self.equal.argmax(1))
+        distance, margin = np.zeros(hit.size), np.full(hit.size, np.nan)
+        lost = np.flatnonzero(~hit)
+        if lost.size:
+            found = nearest_steps(self.outputs, self.final, lost, self.repeats)
+            step[lost], distance[lost], margin[lost] = found.step, found.distance, found.margin
+        return Nearest(step, distance, margin)
+
+    @property
+    def nearest(self) -> Ints:
+        return self.closest.step
+
+    @property
+    def distance(self) -> Array:
+        return self.closest.distance
+
+    @property
+    def margin(self) -> Array:
+        return self.closest.margin
+
+    @cached_property
+    def at_end(self) -> Array:
+        """`[B, H]`: the outputs at the expected step (at step 0, where none is expected)."""
+        return gather(self.outputs, np.arange(self.expected.size), np.maximum(self.expected, 0))
+
+    @cached_property
+    def final_zero(self) -> Bools:
+        """`[B]`: the final state is all zero."""
+        return np.asarray((self.final == 0).all(-1))
+
+    @cached_property
+    def at_expected(self) -> Bools:
+        """`[B]`: the final state equals, or is near, the expected step (any step, where none is expected)."""
+        if not self.expected_known:
+            return np.asarray((self.equal | self.near).any(1))
+        steps = np.maximum(self.expected, 0)[:, None]
+        hit = np.take_along_axis(self.equal | self.near, steps, 1)[:, 0]
+        return np.asarray(hit & (self.expected >= 0))
+
+    @cached_property
+    def silent(self) -> Bools:
+        """`[B]`: rows that say nothing: no real step, all steps equal, or all zero at the expected step too."""
+        return np.asarray(
+            (self.expected < 0) | (self.uniform & self.at_expected) | (self.at_expected & self.final_zero)
+        )
+
+    @cached_property
+    def off(self) -> Bools:
+        """`[B]`: rows with a real step whose final state is not the expected output. What rules must explain."""
+        return np.asarray((self.expected >= 0) & ~self.at_expected)
+
+    @cached_property
+    def short(self) -> Bools:
+        """`[B]`: rows that can tell something about lengths: padded, not empty, steps not all equal."""
+        return np.asarray((self.ends > 0) & (~self.mask).any(1) & ~self.uniform)
+
+    def equals(self, steps: Ints) -> Bools:
+        """`[B]`: whether `final[b]` equals its own row's `steps[b]`; False outside the time axis."""
+        inside = (steps >= 0) & (steps < self.steps)
+        hit = np.take_along_axis(self.equal, np.clip(steps, 0, self.steps - 1)[:, None], 1)[:, 0]
+        return np.asarray(hit & inside)
+
+    @cached_property
+    def statuses(self) -> tuple[Status, ...]:
+        """DESIGN's word for each row (`elsewhere` in another row is for the caller, who can search)."""
+        hits = np.count_nonzero(self.equal, axis=1)
+        rules: dict[Status, Bools] = {"no-evidence": (self.expected < 0) | self.silent}
+        if self.expected_known:
+            hit = self.equals(self.expected)
+            others = np.count_nonzero(self.equal & self.mask, axis=1) > hit  # real steps besides the expected one
+            rules |= {
+                "match": hit & ~others,
+                "ambiguous": hit,
+                "elsewhere": hits > 0,
+                "near": np.any(self.near, axis=1),
+            }
+        else:
+            rules |= {"match": hits == 1, "ambiguous": hits > 0}
+        names: list[Status] = [*rules, "none"]
+        return tuple(names[i] for i in np.select(list(rules.values()), range(len(rules)), len(rules)).tolist())
+
+
+def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) -> TrackFacts | None:
+    """The facts of one track, or None where its outputs or its final state were not recorded.
+
+    Shapes: outputs `[B, T, H]`, final `[B, H]`; a final state of another width gives None.
+    """
+    outputs, final = track.outputs, track.final
+    if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
+        return None
+    mask, expected = trace.stored_mask(track), trace.expected_steps(track)
+    seen = scan(outputs, final)
+    near: Bools = np.broadcast_to(np.False_, mask.shape)
+    lost = np.flatnonzero(~seen.equal.any(1))
+    if lost.size and (rtol or atol):
+        near = np.zeros(mask.shape, dtype=np.bool_)
+        near[lost] = near_steps(outputs, final, lost, rtol, atol)
+    return TrackFacts(
+        track=track,
+        mask=mask,
+        expected=expected,
+        expected_known=_knows_end(trace, track),
+        equal=seen.equal,
+        near=near,
+        zero=seen.zero,
+        repeats=seen.repeats,
+        nonfinite=seen.nonfinite,
+        padding=padding_classes(outputs, mask, seen),
+        uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
+    )
+
+
+def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: Ints) -> Bools | None:
+    """`[N]`: whether the final states of these rows `[N]` equal, or are near, the expected step, told by that step
+    alone; True where none is expected. None where `measure` gives None."""
+    outputs, final = track.outputs, track.final
+    if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
+        return None
+    if not _knows_end(trace, track):
+        return np.ones(rows.size, dtype=np.bool_)
+    expected = trace.expected_steps(track)[rows]
+    ends, target = gather(outputs, rows, np.maximum(expected, 0)), np.asarray(final[rows])
+    close = same(ends, target)
+    if rtol or atol:
+        gap, room = np.abs(ends.astype(np.float64) - target), atol + rtol * np.abs(target.astype(np.float64))
+        close = close | (gap <= room)
+    return np.asarray((expected < 0) | close.all(-1))
+
+
+def _knows_end(trace: Trace, track: Track) -> bool:
+    """Whether what was stated tells the step that the final state must equal."""
+    return trace.knows_padding or (track.direction == "backward" and track.order == "time")

@@ -1,0 +1,179 @@
+"""Which output step is nearest to a final state that equals none? By the largest absolute difference of any unit.
+
+The difference in a few units is a lower bound of it, and mostly tells which steps cannot be the nearest: the others
+alone are read in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnninspect.core.tiles import tiles
+from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.measure.matching import parts, same
+
+HEAD_BYTES = 64  # of a step that are looked at first: they come from memory together
+FIRST = 4  # steps a row that are measured in full first: their distances bound those of the nearest two
+CACHE_BYTES = 1 << 19  # that a core reads again at once
+MANY = 40  # to measure a step exactly costs as much as to measure so many roughly
+SLACK = 1 + 2.0**-20  # a difference taken in float32 is right within 2**-24
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """`step`, `distance`, `margin`: `[N]`; the nearest step, its largest absolute difference, and by how much the
+    second nearest is farther (NaN where there is no second)."""
+
+    step: Ints
+    distance: Array
+    margin: Array
+
+
+def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> Nearest:
+    """The nearest step of each of these rows `[N]` (ascending), for `[B, T, H]` and `[B, H]`; in float64.
+
+    `repeats` `[B, T]`: the steps that equal the one before them, and are as far. A difference that is not finite counts
+    as infinite, so NaN never poisons the rest; two NaN count as equal.
+    """
+    step = np.zeros(rows.size, dtype=np.int64)
+    best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
+    for block, steps in tiles(outputs):
+        where = _of(rows, block)
+        if where.stop == where.start:
+            continue
+        own = rows[where]
+        distance = _distances(outputs[:, steps], own, final[own], ~repeats[own, steps])
+        at, here = distance.argmin(1), distance.min(1)
+        distance[np.arange(at.size), at] = np.inf
+        nearer = here < best[where]
+        runner_up = np.where(nearer, best[where], here)
+        second[where] = np.minimum(np.minimum(second[where], runner_up), distance.min(1))
+        step[where] = np.where(nearer, at + steps.start, step[where])
+        best[where] = np.minimum(best[where], here)
+    with np.errstate(invalid="ignore"):
+        margin = second - best if outputs.shape[1] > 1 else np.full(rows.size, np.nan)
+    return Nearest(step, best, margin)
+
+
+def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: float) -> Bools:
+    """`[N, T]`: of these rows `[N]` (ascending), the steps that equal the final state or are within
+    `atol + rtol * |final|` of it in every unit (numpy's rule)."""
+    near = np.zeros((rows.size, outputs.shape[1]), dtype=np.bool_)
+    head = max(1, HEAD_BYTES // outputs.itemsize)
+
+    def close(values: Array, target: Array) -> Bools:
+        target = target.astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            inside = np.abs(values - target) <= atol + rtol * np.abs(target)
+        return np.asarray((inside | same(values, np.broadcast_to(target, values.shape))).all(-1))
+
+    for block, steps in tiles(outputs):
+        where = _of(rows, block)
+        own = rows[where]
+        found = close(outputs[own, steps, :head], final[own, None, :head])
+        b, t = np.nonzero(found)
+        for part in parts(b.size, outputs.shape[2]):
+            found[b[part], t[part]] = close(outputs[own[b[part]], t[part] + steps.start], final[own[b[part]]])
+        near[where, steps] = found
+    return near
+
+
+def _of(rows: Ints, block: slice) -> slice:
+    """Which of these rows (ascending) lie in a block."""
+    return slice(*np.searchsorted(rows, [block.start, block.stop]).tolist())
+
+
+def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array:
+    """`[n, t]`: the largest absolute difference of each step of `outputs[rows]` to the row's target `[n, H]`, exact for
+    the two nearest steps of each row; infinite for steps that are seen to be farther. `fresh` `[n, t]`: no repeats."""
+    fresh[:, 0] = True
+    found = np.full(fresh.shape, np.inf)
+
+    def measure(steps: Bools) -> None:
+        b, t = np.nonzero(steps)
+        for part in parts(b.size, outputs.shape[2]):
+            found[b[part], t[part]] = _exact(outputs[rows[b[part]], t[part]], target[b[part]])
+
+    least = np.where(fresh, _at_least(outputs, rows, target), np.inf)
+    first = _least(least, FIRST)
+    measure(first)
+    rest = ~first & fresh & (least <= _second(found)[:, None] * SLACK)
+    if MANY * np.count_nonzero(rest) > rest.size:  # those few units tell too little
+        rest = _rough(_taken(outputs, rows), target, rest)
+    measure(rest)
+    if fresh.all():
+        return found
+    source = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
+    return np.take_along_axis(found, source, 1)
+
+
+def _taken(outputs: Array, rows: Ints) -> Array:
+    """These rows of `[B, t, H]`; no copy where they stand together."""
+    together = rows[-1] - rows[0] == rows.size - 1
+    return outputs[rows[0] : rows[-1] + 1] if together else outputs[rows]
+
+
+def _at_least(outputs: Array, rows: Ints, target: Array) -> Array:
+    """`[n, t]`: a lower bound of the distance; 0 where it may be anything."""
+    head = max(1, HEAD_BYTES // outputs.itemsize)
+    block = _taken(outputs, rows)[:, :, :head]
+    least = _largest_gap(block, target[:, :head], np.broadcast_to(np.True_, block.shape[:2]))
+    least[np.isnan(least)] = 0.0  # NaN, or infinity, in both is no difference
+    return least
+
+
+def _least(values: Array, count: int) -> Bools:
+    """`[n, t]`: True at the `count` smallest values of each row."""
+    picked = np.zeros(values.shape, dtype=np.bool_)
+    count = min(count, values.shape[1])
+    at = np.argpartition(values, count - 1, axis=1)[:, :count]
+    np.put_along_axis(picked, at, True, axis=1)
+    return picked
+
+
+def _second(distance: Array) -> Array:
+    """`[n]`: the second smallest of each row, or the only one."""
+    return np.partition(distance, 1, axis=1)[:, 1] if distance.shape[1] > 1 else distance[:, 0]
+
+
+def _rough(tile: Array, target: Array, where: Bools) -> Bools:
+    """`[n, t]`: those of `where` that may be among the two nearest of their row, by all units."""
+    rough = _largest_gap(tile, target, where)
+    lost = np.isnan(rough)  # to be looked at
+    ranked = np.where(lost | ~where, np.inf, rough)
+    return np.asarray(where & (lost | (ranked <= _second(ranked)[:, None] * SLACK)))
+
+
+def _largest_gap(values: Array, target: Array, where: Bools) -> Array:
+    """`[n, t]`: the largest absolute difference of `[n, t, h]` and `[n, h]`, right within SLACK; anything but where
+    `where` `[n, t]` is True. A few steps at a time, whose differences stay in the core's own cache."""
+    rows, steps, units = values.shape
+    kind = np.result_type(values, target)
+    narrow = np.dtype(np.float64 if kind.kind != "f" or kind.itemsize > 4 else np.float32)
+    largest = np.zeros((rows, steps), dtype=narrow)
+    width = max(1, CACHE_BYTES // max(1, units * narrow.itemsize))
+    height = max(1, width // max(1, steps))
+    room = np.empty((height, min(width, steps), units), dtype=narrow)
+    for i in range(0, rows, height):
+        for j in range(0, steps, width):
+            here = slice(i, i + height), slice(j, j + width)
+            if not where[here].any():
+                continue
+            gap = room[: len(largest[here]), : largest[here].shape[1]]
+            with np.errstate(invalid="ignore", over="ignore"):
+                np.subtract(values[here], target[i : i + height, None], out=gap, dtype=narrow)
+            np.abs(gap, out=gap).max(-1, initial=0.0, out=largest[here])
+    return largest
+
+
+def _exact(values: Array, target: Array) -> Array:
+    """`[n]`: the largest absolute difference of `[n, H]` and `[n, H]`, in float64."""
+    a, b = values.astype(np.float64), target.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(a - b)
+    gap[same(a, b)] = 0.0
+    gap[np.isnan(gap)] = np.inf
+    found: Array = gap.max(-1, initial=0.0)
+    return found

@@ -1,0 +1,1 @@
+"""Findings -> a Report -> text. Renderers see plain values alone."""

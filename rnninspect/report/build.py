@@ -1,0 +1,145 @@
+"""Case and judgement -> Report: arrays become plain values here, and nowhere later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnninspect._version import __version__
+from rnninspect.core.finding import Finding, Verdict
+from rnninspect.core.trace import Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import Judgement
+from rnninspect.measure.difference import TrackDifference, in_words
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.report.excerpts import EXCERPT, excerpts, levels
+from rnninspect.report.record import ReportRecord, TrackReport
+from rnninspect.report.rows import measured_rows, unmeasured_rows
+
+
+def compose(
+    case: Case, judgement: Judgement, command: str, source: dict[str, Any], excerpt: int | None = EXCERPT
+) -> ReportRecord:
+    """The report of one case; `excerpt` is how many numbers the excerpts may hold (None: all)."""
+    trace = case.trace
+    facts = {(f.track.layer, f.track.direction): f for f in case.facts}
+    named = {row for finding in judgement.findings for row in finding.rows}
+    budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
+    more = excerpt is None or excerpt > EXCERPT
+    tracks = [_track(case, t, facts.get((t.layer, t.direction)), named, budget, more) for t in trace.tracks]
+    lengths = _lengths(case)
+    widths = [f.final.shape[1] for f in case.facts] or [t.final.shape[1] for t in trace.tracks if t.final is not None]
+    return ReportRecord(
+        tool={"name": "rnninspect", "version": __version__},
+        command=command,
+        source=source,
+        convention=case.convention.name,
+        reading={
+            "used": case.reading.text,
+            "stated": case.reading.stated,
+            "also_fit": [rival.text for rival in case.rivals],
+        },
+        shape={
+            "batch": trace.batch_size,
+            "steps": trace.steps,
+            "units": int(widths[-1]) if widths else 0,
+            "layers": trace.layers,
+            "directions": trace.directions,
+        },
+        lengths=lengths.tolist() if lengths is not None else None,
+        tolerance={"rtol": case.tolerance.rtol, "atol": case.tolerance.atol},
+        tracks=tracks,
+        findings=judgement.findings,
+        not_checked=judgement.not_checked,
+        verdict=verdict(case, judgement.findings),
+        comparison=_comparison(case),
+        notes=_notes(case),
+    )
+
+
+def _notes(case: Case) -> list[str]:
+    """What was done to the numbers before they were compared."""
+    if case.rounded_to is None:
+        return []
+    return [
+        f"outputs and states were printed with different decimals: all are rounded to {case.rounded_to}, and match "
+        f"within {case.tolerance.atol:.3g}"
+    ]
+
+
+def verdict(case: Case, findings: list[Finding]) -> Verdict:
+    """`unjudged` where no row could say anything: a report that compared nothing is not clean."""
+    if findings:
+        return "findings"
+    compared = any((~f.silent).any() for f in case.facts) or any(d.real.any() for d in case.differences)
+    return "clean" if compared else "unjudged"
+
+
+def _comparison(case: Case) -> dict[str, Any] | None:
+    """The second dump beside the first: per track the first differing step of each row, the difference by step, the
+    worst place with both values, and the smallest tolerance that would pass; padding and non-finite places apart."""
+    if case.other is None:
+        return None
+    tracks = [_difference(d) for d in case.differences]
+    return {
+        "cause": in_words(case.differences),
+        "largest": max((d.largest for d in case.differences), default=None),
+        "smallest_passing_atol": max((d.largest for d in case.differences), default=None),
+        "tracks": tracks,
+    }
+
+
+def _difference(found: TrackDifference) -> dict[str, Any]:
+    real = np.where(found.real, found.difference, 0.0)
+    row, step, unit = found.worst()
+    assert found.track.outputs is not None
+    assert found.other.outputs is not None
+    here, there = float(found.track.outputs[row, step, unit]), float(found.other.outputs[row, step, unit])
+    return {
+        "layer": found.track.layer,
+        "direction": found.track.direction,
+        "first_differing_step": [int(s) if s >= 0 else None for s in found.first],
+        "largest_by_step": [float(v) for v in real.max(0)],
+        "largest_padded": found.largest_padded,
+        "nonfinite_places": int(found.nonfinite.sum()),
+        "worst": {
+            "row": row,
+            "step": step,
+            "unit": unit,
+            "value": _finite(np.float64(here)),
+            "reference": _finite(np.float64(there)),
+            "difference": found.largest,
+        },
+    }
+
+
+def _lengths(case: Case) -> Ints | None:
+    if case.trace.lengths is not None:
+        return case.trace.lengths
+    return np.asarray(case.trace.mask.sum(1)) if case.trace.knows_padding else None
+
+
+def _track(
+    case: Case, track: Track, facts: TrackFacts | None, named: set[int], budget: int | None, more: bool
+) -> TrackReport:
+    """One track; `more` than the usual excerpt was asked for."""
+    lengths = _lengths(case)
+    if facts is None:
+        rows = unmeasured_rows(case.trace.stored_mask(track), lengths, track.outputs is None)
+    else:
+        rows = measured_rows(facts, lengths, case.elsewhere(facts, facts.off & ~facts.equal.any(1)))
+    return TrackReport(
+        layer=track.layer,
+        direction=track.direction,
+        units=None if track.final is None else int(track.final.shape[1]),
+        cell_units=None if track.cell is None else int(track.cell.shape[1]),
+        order=track.order,
+        rows=rows,
+        excerpt=excerpts(track, facts, rows, named, budget, more),
+        levels=levels(facts) if more and facts is not None else None,
+    )
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

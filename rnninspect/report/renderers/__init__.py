@@ -1,0 +1,64 @@
+"""Report -> text, one file per format. A new file with a NAME is a new format."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any, Protocol, cast
+
+from rnninspect.errors import UnknownNameError
+from rnninspect.report.record import ReportRecord
+from rnninspect.report.renderers.view import View
+
+
+class Renderer(Protocol):
+    """What a module of this folder holds: its format's name, one line about it, and `render`."""
+
+    NAME: str
+    SUMMARY: str
+
+    def render(self, report: ReportRecord, view: View) -> str:
+        """The report as text that ends in one newline."""
+
+
+@cache
+def _known() -> dict[str, Renderer]:
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        if hasattr(module, "NAME"):
+            found[module.NAME] = cast(Renderer, module)
+    return dict(sorted(found.items()))
+
+
+@cache
+def _renderer(format: str) -> Renderer | None:
+    """The renderer of that format; a file called as the format is tried first, so that no other need be imported."""
+    for info in pkgutil.iter_modules(__path__):
+        if info.name.rstrip("_") == format:
+            module = importlib.import_module(f"{__name__}.{info.name}")
+            if getattr(module, "NAME", None) == format:
+                return cast(Renderer, module)
+    return _known().get(format)
+
+
+def renderers() -> list[tuple[str, str]]:
+    """Every format's name and what it is good for, by name."""
+    return [(name, renderer.SUMMARY) for name, renderer in _known().items()]
+
+
+def render(report: ReportRecord, format: str = "table", **view: Any) -> str:
+    """The report as text in that format, ending in a newline; `view` holds the fields of View.
+
+    Raises UnknownNameError, which lists the known formats.
+    """
+    renderer = _renderer(format)
+    if renderer is None:
+        raise UnknownNameError("format", format, list(_known()))
+    return renderer.render(report, View(**view))
+
+
+def excerpt(format: str) -> int | None:
+    """How many numbers a report should quote for that format; None where the usual ones do, or it is unknown."""
+    return getattr(_renderer(format), "EXCERPT", None)

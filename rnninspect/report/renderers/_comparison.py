@@ -1,0 +1,103 @@
+"""A second dump beside the first: where they first differ, by how much, and which tolerance would pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from rnninspect.report.record import ReportRecord
+from rnninspect.report.renderers import _elide, _text
+from rnninspect.report.renderers.view import View
+
+STEPS = 12  # steps whose largest difference is listed
+GROUPS = 6  # groups of rows that first differ at the same step
+
+
+def comparison(report: ReportRecord, view: View) -> list[Text]:
+    """What the differences point to, then each track; nothing where there is no second dump."""
+    found = report.comparison
+    if not found:
+        return []
+    lines = _text.hanging(
+        Text("against the reference  ", _text.TITLE),
+        Text(_text.clean(found.get("cause") or "", view.ascii)),
+        view.width,
+    )
+    tracks = found.get("tracks")
+    for track in tracks if isinstance(tracks, list) else []:
+        if isinstance(track, Mapping):
+            lines += _track(track, view)
+    passing = found.get("smallest_passing_atol")
+    if _is_number(passing) and passing:
+        lines += _text.hanging(Text("  "), Text(f"--atol {passing:.3g} would pass", _text.QUIET), view.width)
+    return [Text(), *lines]
+
+
+def _track(track: Mapping[str, Any], view: View) -> list[Text]:
+    name = _text.clean(f"layer {track.get('layer')} {track.get('direction')}", view.ascii)
+    first = track.get("first_differing_step")
+    said = [_worst(track.get("worst")), _rows(first if isinstance(first, list) else []), _by_step(track, view)]
+    padded, lost = track.get("largest_padded"), track.get("nonfinite_places")
+    said += [f"padded steps differ by up to {padded:.3g}" if _is_number(padded) and padded else ""]
+    said += [f"{lost} steps are not finite in one or both" if _is_number(lost) and lost else ""]
+    lines = _text.hanging(Text("  "), Text(name, _text.TITLE), view.width)
+    for words in filter(None, said):
+        lines += _text.hanging(Text("    "), Text(words), view.width)
+    return lines
+
+
+def _worst(worst: Any) -> str:
+    """The place of the largest difference with both values."""
+    if not isinstance(worst, Mapping) or not _is_number(worst.get("difference")):
+        return ""
+    if not worst["difference"]:
+        return "no real step differs"
+    place = f"outputs[{worst.get('row')}, {worst.get('step')}], unit {worst.get('unit')}"
+    return f"differs most at {place}: {_shown(worst.get('value'))} against {_shown(worst.get('reference'))}"
+
+
+def _rows(first: list[Any]) -> str:
+    """`rows 0, 2 first differ at step 1; row 1 agrees`."""
+    at: dict[int, list[int]] = {}
+    for row, step in enumerate(first):
+        at.setdefault(step if isinstance(step, int) else -1, []).append(row)
+    agree = at.pop(-1, [])
+    if not at:
+        return ""
+    groups = sorted(at.items())
+    said = [f"{_named(rows)} first differ{_s(rows)} at step {step}" for step, rows in groups[:GROUPS]]
+    said += [f"{sum(len(rows) for _, rows in groups[GROUPS:])} rows later"] if len(groups) > GROUPS else []
+    return "; ".join([*said, *([f"{_named(agree)} agree{_s(agree)}"] if agree else [])])
+
+
+def _by_step(track: Mapping[str, Any], view: View) -> str:
+    """The largest difference at each step, both ends and the first that differs."""
+    sizes = track.get("largest_by_step")
+    if not isinstance(sizes, list) or not any(_is_number(size) and size for size in sizes):
+        return ""
+    start = next(i for i, size in enumerate(sizes) if size)
+    steps = _elide.pick(range(len(sizes)), [start, 0, len(sizes) - 1, start + 1, start + 2], STEPS, lambda step: False)
+    said, before = [], -1
+    for step in steps:
+        said += [_text.marks(view.ascii).more] if step > before + 1 else []
+        said.append(f"{step}: {sizes[step]:.2g}" if _is_number(sizes[step]) else f"{step}: ?")
+        before = step
+    return f"by step  {', '.join(said)}"
+
+
+def _named(rows: list[int]) -> str:
+    return f"row{'s' if len(rows) > 1 else ''} {_elide.in_words(_elide.runs(rows))}"
+
+
+def _s(rows: list[int]) -> str:
+    return "" if len(rows) > 1 else "s"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.8g}" if _is_number(value) else "not finite"

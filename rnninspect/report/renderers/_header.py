@@ -1,0 +1,100 @@
+"""What was looked at: source, convention, reading, shape and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from rnninspect.report.record import ReportRecord
+from rnninspect.report.renderers import _text
+from rnninspect.report.renderers.view import View
+
+LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
+PARTS = 8  # named things of the source that are listed
+KEY = 12  # letters of a line's name; a longer one is left out
+_NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `source` that names it, most telling first
+
+
+def header(report: ReportRecord, view: View) -> list[Text]:
+    """A title, then one line each."""
+    name, said = source_name(report, view), entries(report, view)
+    title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
+    lines = _text.hanging(Text(), title, view.width)
+    column = max((len(key) for key, _ in said), default=0)
+    for key, words in said:
+        lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(words), view.width)
+    return lines
+
+
+def source_name(report: ReportRecord, view: View) -> str:
+    """The name of what was read, '' where it has none; safe to show."""
+    return _source(report.source, view)[0]
+
+
+def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
+    """What was looked at as (name, words), safe to show; entries that say nothing are left out."""
+    _, rest, parts = _source(report.source, view)
+    found = [
+        ("source", rest),
+        *parts,
+        ("convention", _text.clean(report.convention, view.ascii)),
+        ("reading", _reading(report, view)),
+        ("also fits", _also_fit(report, view)),
+        ("shape", _shape(report)),
+        ("lengths", _lengths(report, view)),
+        ("tolerance", _tolerance(report, view)),
+        *(("note", _text.clean(note, view.ascii)) for note in report.notes),
+    ]
+    return [(key, said) for key, said in found if said]
+
+
+def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple[str, str]]]:
+    """The name of what was read, its plain entries in words, and a line for each entry that holds named things."""
+    key = next((key for key in _NAMES if isinstance(source.get(key), str)), None)
+    name = "" if key is None else _text.clean(source[key], view.ascii)
+    others = {k: v for k, v in source.items() if k != key and v not in (None, "", [], {})}
+    rest = [f"{k} {v}" for k, v in others.items() if not isinstance(v, Mapping)]
+    parts = [(_text.clean(k, view.ascii), _listed(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
+    return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", said) for k, said in parts]
+
+
+def _listed(named: Mapping[str, Any], view: View) -> str:
+    """The first of some named things, as `outputs [3, 3, 4], lengths [3]`."""
+    said = [f"{k} {v}" for k, v in list(named.items())[:PARTS]]
+    said += [f"and {len(named) - PARTS} more"] if len(named) > PARTS else []
+    return _text.clean(", ".join(said), view.ascii)
+
+
+def _reading(report: ReportRecord, view: View) -> str:
+    used = _text.clean(report.reading.get("used") or "", view.ascii)
+    return used + (" (not the one stated)" if used and report.reading.get("stated") is False else "")
+
+
+def _also_fit(report: ReportRecord, view: View) -> str:
+    others = report.reading.get("also_fit")
+    return _text.clean("; ".join(map(str, others)), view.ascii) if isinstance(others, list) else ""
+
+
+def _shape(report: ReportRecord) -> str:
+    """The sizes in words; directions and layers where there are several."""
+    words = {"batch": "row", "steps": "step", "units": "unit", "layers": "layer", "directions": "direction"}
+    found = [(report.shape[key], word) for key, word in words.items() if key in report.shape]
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in found)
+
+
+def _lengths(report: ReportRecord, view: View) -> str:
+    lengths = report.lengths
+    if lengths is None:
+        return "not known"
+    listed = ", ".join(map(str, lengths[:LENGTHS]))
+    if len(lengths) <= LENGTHS:
+        return listed
+    return f"{listed}, {_text.marks(view.ascii).more} ({min(lengths)} to {max(lengths)})"
+
+
+def _tolerance(report: ReportRecord, view: View) -> str:
+    if not any(report.tolerance.values()):
+        return "0: bit for bit" if view.verbose else ""
+    return ", ".join(f"{key} {value:g}" for key, value in report.tolerance.items())

@@ -1,0 +1,131 @@
+"""One row's verdict in words: what its final state equals, whether that is right, what its padding holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from rnninspect.report.record import Row
+from rnninspect.report.renderers import _elide, _text
+from rnninspect.report.renderers._steps import off
+
+Standing = Literal["good", "bad", "silent", "unknown"]
+
+_PADDING = {
+    "zero": "zero",
+    "repeat": "repeats the last output",
+    "constant": "constant",
+    "computed": "computed",
+    "nonfinite": "not finite",
+}
+
+
+def standing(row: Row) -> Standing:
+    """Whether the row's final state is where it should be; `silent` rows cannot tell, `unknown` were not compared."""
+    match row.status:
+        case None:
+            return "unknown"
+        case "no-evidence":
+            return "silent"
+        case "match" | "ambiguous":
+            return "good"
+        case "near":
+            return "good" if row.expected_step in (None, row.nearest_step) else "bad"
+    return "bad"
+
+
+def equals(row: Row) -> str:
+    """`h = outputs[1, 0]`, with all the steps it equals, or that it equals none."""
+    b = row.row
+    if row.status is None:
+        return ""
+    if row.steps:
+        more = f" and {row.step_count - 64} more" if row.step_count and row.step_count > len(row.steps) else ""
+        return f"h = outputs[{b}, {_elide.in_words(_elide.runs(row.steps))}]{more}"
+    if row.elsewhere:
+        places = ", ".join(f"outputs[{j}, {s}]" for j, s in row.elsewhere[:2])
+        return f"h = {places}" + (f" and {len(row.elsewhere) - 2} more" if len(row.elsewhere) > 2 else "")
+    if row.status == "near":
+        return f"h ~ outputs[{b}, {row.nearest_step}]"
+    return "h equals no step"
+
+
+def judged(row: Row) -> str:
+    """Whether that is right, and what would have been."""
+    wanted = row.expected_step
+    match row.status:
+        case None:
+            return "outputs not recorded" if row.padding == "absent" else "not compared"
+        case "no-evidence":
+            return f"no evidence: {_silence(row)}"
+        case "near" if wanted in (None, row.nearest_step):
+            return f"as expected, {off(row.distance)}" if wanted is not None else off(row.distance)
+        case "match" | "ambiguous" if wanted is None:
+            return "lengths not known" if row.length is None else ""
+        case "ambiguous":
+            return "as expected, but not there alone"
+        case "match":
+            return "as expected"
+    return "" if wanted is None else f"expected step {wanted}"
+
+
+def _silence(row: Row) -> str:
+    if not row.real:
+        return "no real step"
+    if row.step_count and row.zero_count and row.zero_count >= row.step_count:
+        return "the state is all zero"
+    return "all steps are equal"
+
+
+def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) -> list[str]:
+    """The nearest step where none is equal, what the padding holds, which real steps are all zero."""
+    said = []
+    lost = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
+    if lost and row.nearest_step is not None:
+        said.append(f"nearest is step {row.nearest_step}, {off(row.distance)}")
+    if row.margin is not None and (verbose or row.status in ("near", "none")):
+        said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
+    padded = _elide.gaps(row.real, total)
+    if padded and row.padding in _PADDING:
+        where = _elide.in_words(padded) if brief else _elide.steps_in_words(padded)
+        said.append(f"padding {_PADDING[row.padding]}: {where}")
+    zeros = _elide.runs(_elide.real_zeros(row, total))
+    if zeros and row.padding != "absent":
+        single = len(zeros) == 1 and zeros[0][1] - zeros[0][0] == 1
+        which = "but real" if row.length is not None else "(padding or real)"
+        said.append(f"{_elide.steps_in_words(zeros)} {'is' if single else 'are'} zero {which}")
+    return said
+
+
+def counted(number: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def tally(rows: Iterable[Row]) -> str:
+    """How many rows stand how, the worst first: `4 not as expected, 40 as expected`, or `all as expected`."""
+    rows = list(rows)
+    counts = Counter(standing(row) for row in rows)
+    known = any(row.expected_step is not None for row in rows)
+    words: dict[Standing, str] = {
+        "bad": "not as expected" if known else "equal to no step",
+        "good": "as expected" if known else "equal to a step",
+        "silent": "without evidence",
+        "unknown": "not compared",
+    }
+    said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
+    if len(said) != 1:
+        return ", ".join(said)
+    word = said[0].partition(" ")[2]
+    return "none as expected" if word == words["bad"] and known else f"all {word}"
+
+
+def track_name(layer: int | None, direction: str | None, ascii: bool = False) -> str:
+    """`layer 0 forward`, or less where less is known.
+
+    >>> track_name(0, "forward"), track_name(1, None), track_name(None, None)
+    ('layer 0 forward', 'layer 1', '')
+    """
+    words = ["" if layer is None else f"layer {layer}", "" if direction is None else _text.clean(direction, ascii)]
+    return " ".join(word for word in words if word)

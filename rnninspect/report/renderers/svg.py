@@ -1,0 +1,37 @@
+"""SVG: the terminal's table as a picture, by rich; one file that asks no network for its font."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+
+from rnninspect.report.record import ReportRecord
+from rnninspect.report.renderers import _header, _text
+from rnninspect.report.renderers.table import renderable
+from rnninspect.report.renderers.view import View
+
+NAME = "svg"
+SUMMARY = "the table as a picture, for a README or a ticket"
+
+# rich's own frame, less the @font-face rules that would fetch a font
+_FRAME = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def render(report: ReportRecord, view: View) -> str:
+    """A terminal window of `view.width` columns; its colours are there whatever `view.color` says."""
+    console = Console(
+        file=StringIO(),
+        width=view.width,
+        record=True,
+        force_terminal=True,
+        color_system="standard",
+        legacy_windows=False,
+        _environ={},
+    )
+    console.print(renderable(report, view))
+    title = f"rnninspect {_text.clean(report.command, view.ascii)}"
+    name = _header.source_name(report, view)
+    return console.export_svg(title=f"{title} {name}".strip(), code_format=_FRAME).rstrip() + "\n"

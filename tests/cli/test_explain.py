@@ -1,0 +1,362 @@
+"""What `explain` and the course of `demo --all` say: complete, true to what is found now, and fit for a terminal."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import click
+import pytest
+
+from rnninspect.cli import call, demo, explain
+from rnninspect.conventions import conventions
+from rnninspect.diagnosis.rule import Thread
+from rnninspect.diagnosis.rules import rules
+from rnninspect.report import lessons
+from rnninspect.report.renderers.course import Lesson, page
+from tests.support.reports import worked_example
+from tests.tools.make_demos import right, work
+
+NAMES = [rule.name for _, rule in lessons.course()]
+ADDRESS = re.compile(
+    r"https://(github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+|discuss\.pytorch\.org/t/[\w-]+/\d+(/\d+)?)"
+)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command writes to stdout; it must succeed."""
+    assert call(arguments) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_threads_are_public_and_told_in_a_sentence(name: str) -> None:
+    """Every rule names one to three threads, each by the address of an issue, a pull request or a forum's topic."""
+    threads = rules()[name].threads
+    assert 1 <= len(threads) <= 3
+    for thread in threads:
+        assert ADDRESS.fullmatch(thread.url)
+        assert re.fullmatch(r"[A-Za-z0-9].{20,110}[.?]", thread.about)
+
+
+def test_the_address_pattern_can_tell() -> None:
+    """A repository, a search or a plain page is no thread."""
+    for url in ("https://github.com/a/b", "http://github.com/a/b/issues/1", "https://github.com/search?q=lstm"):
+        assert not ADDRESS.fullmatch(url)
+
+
+def test_no_thread_is_told_twice() -> None:
+    """A thread stands with one rule: the one that it is about."""
+    urls = [thread.url for rule in rules().values() for thread in rule.threads]
+    assert len(urls) == len(set(urls))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """Summary, reason, worked example, every framework's code and every thread are there, within 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    rule = rules()[name]
+    text = said(capsys, "explain", name)
+    assert all(len(line) <= 80 or line.strip().startswith("https://") for line in text.splitlines())
+    flat = "".join(text.split())
+    example = lessons.recorded(name)
+    assert example is not None
+    parts = [rule.summary, rule.why, *rule.needs, example.said, *example.before, *example.after]
+    parts += [t for thread in rule.threads for t in (thread.url, thread.about)]
+    for part in parts:
+        assert "".join(part.split()) in flat, part
+    for convention in conventions().values():
+        assert convention.name in text
+        body, _, comment = convention.fixes[rule.fix].partition("  # ")
+        assert "".join(body.split()) in flat
+        assert "".join(comment.split()).replace("#", "") in flat.replace("#", "")
+
+
+def test_one_framework_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """--convention leaves the other frameworks' code out."""
+    text = said(capsys, "explain", "lengths-ignored", "--convention", "torch")
+    assert "How to mend it in torch:" in text
+    assert "pack_padded_sequence" in text
+    assert "dynamic_rnn(" not in text
+
+
+def test_long_code_stays_code() -> None:
+    """A line too long for the terminal has its comment above it and goes on below, with not a letter lost."""
+    code = "final = paddle.gather_nd(outputs, paddle.stack([paddle.arange(B), lengths - 1], axis=1))  # the last step"
+    lines = explain._code_lines(code, 60)
+    assert lines[0] == "    # the last step"
+    assert all(len(line) <= 60 for line in lines)
+    assert "".join("".join(lines[1:]).split()) == "".join(code.partition("  #")[0].split())
+    assert explain._code_lines("h = 1  # short", 60) == ["    h = 1  # short"]
+
+
+def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON holds what the text says; without a rule it is all of them, in the order that teaches."""
+    one = json.loads(said(capsys, "explain", "rows-permuted", "--format", "json"))
+    assert one["rule"] == "rows-permuted"
+    assert set(one["fixes"]) == set(conventions())
+    assert [Thread(**t) for t in one["threads"]] == list(rules()["rows-permuted"].threads)
+    everything = json.loads(said(capsys, "explain", "--format", "json"))
+    assert [rule["rule"] for rule in everything] == NAMES
+    assert one == everything[NAMES.index("rows-permuted")]
+
+
+def test_explain_lists_every_rule_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a rule, every rule has its line under its group."""
+    text = said(capsys, "explain")
+    assert re.findall(r"^  ([a-z-]+) \((?:error|warning|note)\):", text, re.M) == NAMES
+    assert all(group in text.splitlines() for group in lessons.COURSE)
+
+
+def test_the_course_holds_every_rule() -> None:
+    """No rule is left over for the end, and none is taught twice."""
+    taught = [name for names in lessons.COURSE.values() for name in names]
+    assert sorted(taught) == sorted(rules())
+    assert taught == NAMES
+
+
+def test_rows_that_stay_are_not_shown() -> None:
+    """Two equal reports have no before and after; one changed row has one line of each."""
+    report = worked_example()
+    rule = rules()["lengths-ignored"]
+    same = lessons.before_and_after(rule, report, report)
+    assert (same.before, same.after) == ((), ())
+    track = report.tracks[0]
+    row = dataclasses.replace(track.rows[1], status="none", steps=[], elsewhere=[], expected_step=0)
+    moved = dataclasses.replace(track, rows=[track.rows[0], row, *track.rows[2:]])
+    changed = lessons.before_and_after(rule, report, dataclasses.replace(report, tracks=[moved, *report.tracks[1:]]))
+    assert len(changed.before) == len(changed.after) == 1
+    assert "row 1" in changed.before[0]
+    assert "h equals no step, expected step 0" in changed.after[0]
+
+
+@functools.cache
+def numbers_apart(text: str) -> tuple[str, list[float]]:
+    """A text without its decimal fractions, which another machine rounds otherwise, and those; whole numbers stay."""
+    pattern = r"\d+(?:\.\d+(?:e-?\d+)?|e-?\d+)"
+    return re.sub(pattern, "#", text), [float(x) for x in re.findall(pattern, text)]
+
+
+def assert_alike(found: str, wanted: str) -> None:
+    (words, values), (wanted_words, wanted_values) = numbers_apart(found), numbers_apart(wanted)
+    assert words == wanted_words, "run python -m tests.tools.make_demos and read what changed"
+    assert values == pytest.approx(wanted_values, rel=0.3)
+
+
+def test_the_likeness_can_tell() -> None:
+    """Another step or another size is another text; the last digit of a rounding is not."""
+    assert_alike("by 0.033, step 4", "by 0.034, step 4")
+    for other in ("by 0.033, step 5", "by 0.33, step 4"):
+        with pytest.raises(AssertionError):
+            assert_alike("by 0.033, step 4", other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_records_are_what_demo_says(name: str) -> None:
+    """The worked example that `explain` shows is the one that planting the mistake gives now."""
+    now, then = work(rules()[name]), lessons.recorded(name)
+    assert then is not None
+    assert (len(now.before), len(now.after)) == (len(then.before), len(then.after))
+    for found, wanted in zip(
+        (now.example, now.said, *now.before, *now.after),
+        (then.example, then.said, *then.before, *then.after),
+        strict=True,
+    ):
+        assert_alike(found, wanted)
+
+
+def test_every_right_example_is_clean() -> None:
+    """The runs in which mistakes are planted have none of their own."""
+    assert {right(rule.example).verdict for rule in rules().values()} == {"clean"}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The whole course, as JSON in a file."""
+    target = tmp_path_factory.mktemp("course") / "course.json"
+    assert call(["demo", "--all", "-q", "--format", "json", "-o", str(target)]) == 0
+    taught: list[dict[str, Any]] = json.loads(target.read_text("utf-8"))
+    return taught
+
+
+def test_every_lesson_names_its_mistake(course: list[dict[str, Any]]) -> None:
+    """Each planted mistake is found first, and nothing else but what it implies."""
+    assert [lesson["rule"] for lesson in course] == NAMES
+    for lesson in course:
+        found = [finding["rule"] for finding in lesson["report"]["findings"]]
+        assert found[0] == lesson["rule"]
+        assert set(found[1:]) <= set(rules()[lesson["rule"]].implies)
+
+
+def test_lessons_carry_the_whole_explanation(course: list[dict[str, Any]]) -> None:
+    """A lesson's JSON is explain's, with its group and its report."""
+    for lesson in course:
+        known = explain.image(rules()[lesson["rule"]])
+        assert {key: lesson[key] for key in known if key != "example"} == {
+            k: v for k, v in known.items() if k != "example"
+        }
+        assert lesson["rule"] in lessons.COURSE[lesson["group"]]
+        assert lesson["report"]["source"] == {"example": lesson["rule"]}
+
+
+def test_a_lesson_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe the course is 43 texts of at most 24 lines and 80 columns, and asks nobody for a key."""
+    text = said(capsys, "demo", "--all")
+    screens = re.split(r"^(?=\[\d+ of \d+: )", text, flags=re.M)[1:]
+    assert len(screens) == len(NAMES)
+    for name, screen in zip(NAMES, screens, strict=True):
+        lines = screen.rstrip().splitlines()
+        assert lines[1].startswith(f"{name} (")
+        assert len(lines) <= 24
+        assert max(map(len, lines)) <= 80
+
+
+def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal a key turns the page and q closes the book."""
+    keys = iter("nq")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(click, "getchar", lambda: next(keys))
+    text = said(capsys, "demo", "--all")
+    assert re.findall(r"^\[(\d+) of 43", text, re.M) == ["1", "2"]
+    assert next(keys, None) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(("--all", "gate-order"), "leave out 'gate-order'"), (("--all", "--format", "markdown"), "no format 'markdown'")],
+    ids=["a rule as well", "a page format"],
+)
+def test_what_the_course_is_not(arguments: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Contradictory wishes are one clear line and exit 2."""
+    assert call(["demo", *arguments]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_one_line_of_ndjson_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As ndjson the course is the lines of its reports, each with its rule as the source."""
+    few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
+    monkeypatch.setattr(demo, "course", lambda: few)
+    lines = [json.loads(line) for line in said(capsys, "demo", "--all", "--format", "ndjson").splitlines()]
+    assert [line["source"]["example"] for line in lines if line["kind"] == "summary"] == [
+        "rows-permuted",
+        "wrong-layer",
+    ]
+    assert {line["kind"] for line in lines} == {"row", "finding", "summary"}
+
+
+class Nested(HTMLParser):
+    """A page's tags, text, links and ids; an end tag that closes nothing, or the wrong element, fails."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, given in self.tags if (value := given.get(name)) is not None]
+
+
+def test_the_nesting_can_tell() -> None:
+    """Elements that cross or stay open are seen."""
+    for text in ("<p><b></p></b>", "<ul><li></ul>", "<p>"):
+        with pytest.raises(AssertionError):
+            Nested(text)
+
+
+@pytest.fixture(scope="module")
+def course_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The whole course, as a page in a file."""
+    target = tmp_path_factory.mktemp("course") / "course.html"
+    assert call(["demo", "--all", "-q", "--format", "html", "-o", str(target)]) == 0
+    return target.read_text("utf-8")
+
+
+def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]]) -> None:
+    """Every rule is an element of its own that the contents lead to; all that the JSON tells of it is said."""
+    seen = Nested(course_page)
+    assert [given["id"] for tag, given in seen.tags if tag == "article" and "id" in given] == NAMES
+    ids = seen.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in seen.values("href") if link.startswith("#")} == set(ids) - {"contents"}
+    for group in lessons.COURSE:
+        assert seen.text.count(group) >= 2
+    for lesson in course:
+        told = [lesson["summary"], lesson["why"], *lesson["example"].pop("before"), *lesson["example"].pop("after")]
+        told += [*lesson["example"].values(), *(t["about"] for t in lesson["threads"])]
+        for part in [*told, *(code.expandtabs(4).rstrip() for code in lesson["fixes"].values())]:
+            assert part in seen.text, (lesson["rule"], part)
+
+
+def test_the_page_asks_nothing(course_page: str) -> None:
+    """Its only addresses are the threads, whose links say nothing of where they stand; it runs no script."""
+    seen = Nested(course_page)
+    threads = [thread.url for _, rule in lessons.course() for thread in rule.threads]
+    assert [link for link in seen.values("href") if not link.startswith("#")] == threads
+    assert all(given.get("rel") == "noreferrer" for tag, given in seen.tags if given.get("href") in threads)
+    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in seen.tags}
+    assert not seen.values("src") + seen.values("style")
+    assert not [name for _, given in seen.tags for name in given if name.startswith("on")]
+    bare = "".join(value for name in ("content", "class") for value in seen.values(name))
+    assert "http:" not in bare
+    assert "https:" not in bare
+    styles = re.findall(r"<style>(.*?)</style>", course_page, re.S)
+    assert not [style for style in styles if "url(" in style or "@import" in style]
+    (policy,) = [value for value in seen.values("content") if value.startswith("default-src 'none'")]
+    assert "script-src" not in policy
+    for style in set(styles):
+        assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
+
+
+def test_the_page_escapes_what_it_is_told(course_page: str) -> None:
+    """Markup in any text of a lesson stays text, and an address that would run is no link."""
+    bad = "<script>alert(1)</script>\"'&\x1b"
+    rule = rules()["gate-order"]
+    known = explain.image(rule) | {"rule": bad, "summary": bad, "why": bad}
+    known["example"] = {"of": bad, "before": [bad], "after": [bad], "found": bad}
+    known["threads"] = [{"url": "javascript:alert(1)", "about": bad}, {"url": f'https://a"{bad}', "about": bad}]
+    seen = Nested(page([Lesson(bad, known, {bad: [bad]}, right(rule.example))]))
+    assert {tag for tag, _ in seen.tags} <= {tag for tag, _ in Nested(course_page).tags}
+    assert seen.text.count("<script>alert(1)</script>\"'&\\x1b") == 15  # group and rule stand in the contents too
+    assert not [link for link in seen.values("href") if link.startswith("javascript:")]
+
+
+def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without -o the same page is written to stdout, ending in one newline."""
+    few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
+    monkeypatch.setattr(demo, "course", lambda: few)
+    text = said(capsys, "demo", "--all", "--format", "html")
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
+    assert "2 of 2" in Nested(text).text
+
+
+def test_the_course_runs_without_a_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A closed stdin, as in some services, is no terminal to wait for."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert "lengths-ignored" in said(capsys, "demo", "--all")

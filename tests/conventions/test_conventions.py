@@ -1,0 +1,210 @@
+"""Dumps: every framework's names, axes and orders of states, read and written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnninspect import conventions
+from rnninspect.conventions.dumps.readings import readings
+from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.core.cell import Cell
+from rnninspect.core.layer_config import Statement
+from rnninspect.core.trace import Trace
+from rnninspect.errors import UserError
+from tests.support.logical import LENGTHS, assert_same_tracks, directions_of, logical_trace, read_back, stated
+
+NAMES = ["tf1", "flax", "haiku", "keras", "mxnet", "onnx", "paddle", "torch"]
+CONCEPTS = [
+    "pass_lengths",
+    "use_final_state",
+    "gather_last_step",
+    "count_steps",
+    "clip_lengths",
+    "pad_right",
+    "align_lengths",
+    "restore_order",
+    "drop_empty_rows",
+    "mask_outputs",
+    "find_nonfinite",
+    "name_the_states",
+    "read_backward_at_first_step",
+    "transpose_state",
+    "swap_batch_time",
+    "flat_gather_stride",
+    "top_layer",
+    "layer_order",
+    "flip_backward",
+    "reverse_within_length",
+    "both_directions",
+    "split_directions",
+    "dropout_after",
+    "residual_apart",
+    "copy_outputs",
+    "one_run",
+    "reset_state",
+    "reorder_gates",
+    "set_forget_bias",
+    "keep_both_biases",
+    "reset_variant",
+    "flip_update_gate",
+    "transpose_kernel",
+    "set_recurrent_activation",
+    "set_clip",
+    "same_precision",
+    "rescale_lengths",
+    "keep_time_axis",
+    "mask_holes",
+    "lengths_from_data",
+]
+
+cells = st.sampled_from(["lstm", "gru", "rnn"])
+
+
+def test_the_eight_frameworks_are_there() -> None:
+    """The registry finds one convention a file, tf1 first."""
+    assert list(conventions.conventions()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_fix_has_its_code(name: str) -> None:
+    """Each convention holds one or two lines of code for every concept of a fix, and no other concept."""
+    fixes = conventions.get(name).fixes
+    assert sorted(fixes) == sorted(CONCEPTS)
+    assert all(text and text.count("\n") < 2 for text in fixes.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_facts_are_filled_in(name: str) -> None:
+    """Each row of the table of conventions is complete, and its padding names the policy that is used."""
+    convention = conventions.get(name)
+    facts = vars(convention.facts)
+    assert all(facts.values())
+    assert convention.padding in facts["padding"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40, deadline=None)
+@given(
+    cell=cells,
+    layers=st.integers(1, 3),
+    count=st.integers(1, 2),
+    time_major=st.booleans(),
+    initial=st.booleans(),
+    seed=st.integers(0, 5),
+)
+def test_reading_gives_what_was_written(
+    name: str, cell: Cell, layers: int, count: int, time_major: bool, initial: bool, seed: int
+) -> None:
+    """A trace written in a framework's own names and axes is read as the same trace, initial states included."""
+    convention = conventions.get(name)
+    directions = directions_of(count)
+    said = stated(cell, layers, directions, time_major=time_major)
+    trace = logical_trace(cell, layers, directions, convention=convention, statement=said, initial=initial, seed=seed)
+    dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
+    reading = read_back(convention, dump, said)
+    assert reading.stated
+    assert_same_tracks(trace, reading.trace)
+    assert (reading.trace.padding, reading.trace.zero_length) == (trace.padding, trace.zero_length)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cell=cells, layers=st.integers(1, 3), count=st.integers(1, 2), time_major=st.booleans())
+def test_one_logical_run_is_one_trace(cell: Cell, layers: int, count: int, time_major: bool) -> None:
+    """Written by eight frameworks and read again, one logical run is one trace."""
+    directions = directions_of(count)
+    said = stated(cell, layers, directions, time_major=time_major)
+    own = conventions.get("tf1")
+    trace = logical_trace(cell, layers, directions, convention=own, statement=said, initial=True)
+    for name in NAMES:
+        convention = conventions.get(name)
+        dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
+        assert_same_tracks(trace, read_back(convention, dump, said).trace)
+
+
+@pytest.mark.parametrize("name", ["keras", "flax", "onnx"])
+def test_layers_keep_their_own_outputs(name: str) -> None:
+    """Where each layer is an object of its own, the outputs of lower layers are written and read as well."""
+    convention = conventions.get(name)
+    said = stated("lstm", 2, directions_of(2))
+    trace = logical_trace("lstm", 2, directions_of(2), convention=convention, statement=said, lower_outputs=True)
+    dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
+    assert_same_tracks(trace, read_back(convention, dump, said).trace)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_dump_speaks_for_itself(name: str, cell: Cell) -> None:
+    """One layer read in both directions is recognised without a word about the layer, by some reading."""
+    convention = conventions.get(name)
+    said = stated(cell, 1, directions_of(2), time_major=name == "onnx")
+    trace = logical_trace(cell, 1, directions_of(2), convention=convention, statement=said, initial=True)
+    found = readings(
+        convention,
+        assign_roles(convention, convention.dump(trace, said), Statement()),
+        Statement(time_major=said.time_major),
+    )
+    assert any(_fits(reading.trace) and reading.trace.directions == 2 for reading in found)
+
+
+def _fits(trace: Trace) -> bool:
+    full = replace(trace, mask=np.arange(trace.steps)[None] < np.asarray(LENGTHS)[:, None])
+    picked = [
+        (t.outputs[np.arange(trace.batch_size), full.expected_steps(t)], t.final)
+        for t in trace.tracks
+        if t.outputs is not None
+    ]
+    return trace.batch_size == len(LENGTHS) and all(np.array_equal(a, b) for a, b in picked)
+
+
+@pytest.mark.parametrize(
+    ("name", "statement", "order"),
+    [
+        ("keras", Statement(direction="reverse", go_backwards=True), "reversed"),
+        ("keras", Statement(go_backwards=True), "reversed"),
+        ("keras", Statement(direction="bidirectional"), "time"),
+        ("flax", Statement(direction="reverse"), "within"),
+        ("flax", Statement(direction="reverse", keep_order=True), "time"),
+        ("flax", Statement(direction="bidirectional"), "time"),
+        ("onnx", Statement(direction="reverse"), "time"),
+        ("torch", Statement(direction="bidirectional"), "time"),
+    ],
+)
+def test_how_a_backward_track_lies_in_time(name: str, statement: Statement, order: str) -> None:
+    """Only Keras' `go_backwards` and Flax's `reverse` without `keep_order` leave the outputs in reversed time."""
+    assert conventions.get(name).order(statement) == order
+
+
+@pytest.mark.parametrize(
+    ("name", "statement", "padding"),
+    [
+        ("tf1", Statement(), "zero"),
+        ("keras", Statement(), "repeat"),
+        ("keras", Statement(direction="bidirectional"), "zero"),
+        ("keras", Statement(padding="zero"), "zero"),
+        ("flax", Statement(), "computed"),
+        ("haiku", Statement(), "computed"),
+        ("paddle", Statement(), "zero"),
+        ("paddle", Statement(padding="computed"), "computed"),
+        ("onnx", Statement(), "zero"),
+        ("mxnet", Statement(), "zero"),
+        ("torch", Statement(), "zero"),
+    ],
+)
+def test_what_padding_holds(name: str, statement: Statement, padding: str) -> None:
+    """The padding of masked steps is the framework's, unless the call decides it."""
+    assert conventions.get(name).padding_for(statement) == padding
+
+
+def test_states_of_different_widths_cannot_be_stacked() -> None:
+    """PyTorch keeps all layers' states in one array: layers of different widths are refused with the widths."""
+    torch_like = conventions.get("torch")
+    said = stated("gru", 2, ("forward",))
+    trace = logical_trace("gru", 2, convention=torch_like, statement=said)
+    bottom = replace(trace.tracks[0], final=np.zeros((5, 4)))
+    with pytest.raises(UserError, match=r"widths differ: \[4, 3\]"):
+        torch_like.dump(replace(trace, tracks=(bottom, trace.tracks[1])), said)

@@ -1,0 +1,68 @@
+"""Which reading is used: the stated one, unless it does not fit and another does;
+a large dump is asked by a few rows first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rnninspect.core.evidence import Reading
+from rnninspect.core.trace import Array, Trace, Track, prefix_mask
+from rnninspect.measure import choose_reading as choosing
+from rnninspect.measure.choose_reading import Tolerance, choose_reading, measure_all
+from rnninspect.measure.facts import TrackFacts
+
+ROWS, STEPS, UNITS = 40, 30, 3
+
+
+def reading(outputs: Array, final: Array, text: str) -> Reading:
+    lengths = np.full(len(outputs), outputs.shape[1])
+    mask = prefix_mask(lengths, outputs.shape[1])
+    return Reading(Trace(mask, (Track(0, "forward", outputs, final),), lengths), text, "B H")
+
+
+def two_readings(fits: Callable[[int], bool]) -> list[Reading]:
+    """Of the first no state fits; of its rival those of the rows that `fits` picks end at their last step."""
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(size=(ROWS, STEPS, UNITS))
+    right = outputs[:, -1].copy()
+    for b in range(ROWS):
+        right[b] += not fits(b)
+    return [reading(outputs, right + 7, "stated"), reading(outputs, right, "rival")]
+
+
+def counted(measured: list[str]) -> Callable[[Trace, Tolerance], tuple[TrackFacts, ...]]:
+    """A measurer that keeps which traces it was given, by whether any state of theirs equals a step."""
+
+    def measurer(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
+        found = measure_all(trace, tolerance)
+        measured.append("rival" if found[0].equal.any() else "none fits")
+        return found
+
+    return measurer
+
+
+@pytest.mark.parametrize("many", [1, 10**9], ids=["large", "small"])
+def test_a_rival_that_fits_is_used(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the stated reading fits nothing and another half of the rows, the other is used, however large the dump."""
+    monkeypatch.setattr(choosing, "MANY_STEPS", many)
+    found = choose_reading(two_readings(lambda b: b % 2 == 0), Tolerance())
+    assert found.reading.outputs_axes == "rival"
+
+
+def test_a_rival_that_fits_by_chance_is_not_used() -> None:
+    """A few rows of zeros equal zeroed padding in any reading: they do not speak against what was stated."""
+    found = choose_reading(two_readings(lambda b: b % 8 == 0), Tolerance())
+    assert found.reading.outputs_axes == "stated"
+
+
+@pytest.mark.parametrize(("many", "passes"), [(1, 1), (10**9, 2)], ids=["large", "small"])
+def test_a_rival_that_fits_nothing_costs_no_pass(many: int, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large dump a few rows say so; of a small one every reading is measured whole."""
+    monkeypatch.setattr(choosing, "MANY_STEPS", many)
+    measured: list[str] = []
+    found = choose_reading(two_readings(lambda b: False), Tolerance(), counted(measured))
+    assert found.reading.outputs_axes == "stated"
+    assert measured == ["none fits"] * passes

@@ -1,3 +1,0 @@
-"""What makes the recordings needs frameworks that the tests do not: it is run by hand."""
-
-collect_ignore = ["make.py", "make_flax_file.py", "make_keras_files.py", "make_stacks.py"]
