@@ -13,12 +13,12 @@ import pytest
 
 from rnninspect import conventions
 from rnninspect.core.finding import Finding
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
-from rnninspect.diagnosis.rule import CannotPlant
+from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts
@@ -42,7 +42,7 @@ def random_case(seed: int) -> Case:
     if rng.random() < 0.3:
         lengths[rng.integers(rows)] = steps
     own = conventions.get(str(rng.choice(list(conventions.conventions()))))
-    said = Statement(
+    config = LayerConfig(
         cell=cell,  # type: ignore[arg-type]
         layers=layers,
         direction="bidirectional" if directions == 2 else None,
@@ -57,10 +57,10 @@ def random_case(seed: int) -> Case:
     if cell != "gru" or not weights.spec.reset_after:
         weights = replace(weights, layers=tuple(replace(w, recurrent_bias=None) for w in weights.layers))
     inputs = rng.normal(size=(rows, steps, features)).astype(np.float32)
-    given = {"inputs": inputs.swapaxes(0, 1) if said.time_major else inputs, "lengths": lengths}
-    case = build_case.run_case(given, said, own.name, weights=weights)
+    given = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, "lengths": lengths}
+    case = build_case.run_case(given, config, own.name, weights=weights)
     arrays = build_case.dump(case)
-    return replace(build_case.read_case(arrays, said, own.name), weights=weights)
+    return replace(build_case.read_case(arrays, config, own.name), weights=weights)
 
 
 def findings(case: Case) -> list[Finding]:
@@ -68,7 +68,7 @@ def findings(case: Case) -> list[Finding]:
 
 
 def in_words(case: Case, found: list[Finding]) -> str:
-    shape = (case.convention.name, case.statement, case.trace.lengths, case.reading.text)
+    shape = (case.convention.name, case.config, case.trace.lengths, case.reading.text)
     return f"{shape}: {[(f.rule, f.message) for f in found]}"
 
 
@@ -100,34 +100,34 @@ def check_planted(seeds: range) -> dict[str, int]:
         if findings(case):
             continue  # a remark of its own would blur what the plant adds
         try:
-            planted = rules()[name].plant(case)
-        except CannotPlant:
+            injected = rules()[name].inject(case)
+        except CannotInject:
             continue
-        if not visible(case, planted):
+        if not visible(case, injected):
             continue
-        found = findings(planted)
+        found = findings(injected)
         named = {n for f in found for n in (f.rule, *f.alternatives)}
-        assert name in named, f"seed {seed}: {name} in {in_words(planted, found)}"
+        assert name in named, f"seed {seed}: {name} in {in_words(injected, found)}"
         others = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
-        assert others <= REMARKS | set(rules()[name].implies), f"seed {seed}: {name} in {in_words(planted, found)}"
+        assert others <= REMARKS | set(rules()[name].implies), f"seed {seed}: {name} in {in_words(injected, found)}"
         counts[name] += 1
     return counts
 
 
-def visible(case: Case, planted: Case) -> bool:
+def visible(case: Case, injected: Case) -> bool:
     """Whether the plant changed a number that can tell; of rows of one step, or of all zeros, some change nothing."""
-    right, wrong = case.trace, planted.trace
+    right, wrong = case.trace, injected.trace
     long = right.mask.sum(1) > 1
-    if planted.other is not None or any(f.off.any() for f in planted.facts):
+    if injected.other is not None or any(f.mismatched.any() for f in injected.facts):
         return True
-    if planted.weights is not case.weights:  # a single step uses only some of them, and a clip hides others
-        shown = [(f.final, planted.reference.track(f.track.layer, f.track.direction)) for f in planted.facts]
+    if injected.weights is not case.weights:  # a single step uses only some of them, and a clip hides others
+        shown = [(f.final, injected.reference.track(f.track.layer, f.track.direction)) for f in injected.facts]
         return any(made is not None and made.final is not None and _apart(final, made.final) for final, made in shown)
-    if planted.batch is not case.batch or right.steps != wrong.steps:
+    if injected.batch is not case.batch or right.steps != wrong.steps:
         return bool(long.any())
-    if len(case.facts) != len(planted.facts) or not np.array_equal(right.lengths, wrong.lengths):
+    if len(case.facts) != len(injected.facts) or not np.array_equal(right.lengths, wrong.lengths):
         return True
-    return any(_tells(old, new, long) for old, new in zip(case.facts, planted.facts, strict=True))
+    return any(_tells(old, new, long) for old, new in zip(case.facts, injected.facts, strict=True))
 
 
 def _apart(ours: Array, theirs: Array) -> bool:

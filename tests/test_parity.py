@@ -27,8 +27,8 @@ def test_a_run_gives_what_the_framework_gave(case: Recording) -> None:
     """Outputs and every state, padded steps and empty rows included, under the framework's own names and axes."""
     recorded = case.dump()
     given = {name: array for name, array in recorded.items() if name.startswith(GIVEN)}
-    weights = build_case.read_weights(case.weights(), case.statement, case["weights_layout"])
-    made = build_case.run_case(given, case.statement, case["layout"], weights=weights)
+    weights = build_case.read_weights(case.weights(), case.config, case["weights_layout"])
+    made = build_case.run_case(given, case.config, case["layout"], weights=weights)
     got = build_case.dump(made)
     padding = made.trace.padding
     compared = 0
@@ -61,10 +61,10 @@ def test_the_comparison_can_fail(name: str) -> None:
     first = next(iter(arrays))
     given = {key: array for key, array in case.dump().items() if key.startswith(GIVEN)}
     found = []
-    for off in (0.0, 0.01):
+    for mismatched in (0.0, 0.01):
         weights = build_case.read_weights(
-            {**arrays, first: arrays[first] + off}, case.statement, case["weights_layout"]
+            {**arrays, first: arrays[first] + mismatched}, case.config, case["weights_layout"]
         )
-        trace = build_case.run_case(given, case.statement, case["layout"], weights=weights).trace
+        trace = build_case.run_case(given, case.config, case["layout"], weights=weights).trace
         found.append(trace.tracks[0].final)
     assert np.abs(found[0] - found[1]).max() > 1e-4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.diagnosis.case import Case, States
@@ -12,21 +12,21 @@ from rnninspect.errors import ShapeError
 from rnninspect.formats.base import NamedArrays
 
 
-def ended_in(read: NamedArrays, said: Statement, convention: str) -> States:
+def final_states(read: NamedArrays, config: LayerConfig, convention: str) -> States:
     """What every layer and direction of a dump ended in: h `[B, P]`, c `[B, C]` or None.
 
     Raises ShapeError where a final state is missing, or c of a stated LSTM.
     """
-    tracks = read_case(read.arrays, said, convention).trace.tracks
-    lost = [track.name for track in tracks if track.final is None]
-    if lost:
-        raise ShapeError(f"it holds no final state of {', '.join(lost)}; save every layer's")
-    if said.cell == "lstm" and any(track.cell is None for track in tracks):
+    tracks = read_case(read.arrays, config, convention).trace.tracks
+    missing = [track.name for track in tracks if track.final is None]
+    if missing:
+        raise ShapeError(f"it holds no final state of {', '.join(missing)}; save every layer's")
+    if config.cell == "lstm" and any(track.cell is None for track in tracks):
         raise ShapeError("it holds no cell state c; an LSTM goes on from h and c, so save both")
     return {(t.layer, t.direction): (t.final, t.cell) for t in tracks if t.final is not None}
 
 
-def going_on(case: Case, states: States) -> Case:
+def chain_to(case: Case, states: States) -> Case:
     """The case as one that is said to start from these states; what the dump itself names stays, to be compared.
 
     Raises ShapeError where the chunk before had other layers, directions, rows or units.

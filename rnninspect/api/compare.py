@@ -9,7 +9,7 @@ from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api import inspect
-from rnninspect.api.config import statement
+from rnninspect.api.config import layer_config
 from rnninspect.api.live import beside
 from rnninspect.api.weights_file import read_layer
 from rnninspect.conventions.base import OPTION_ROLES
@@ -54,18 +54,18 @@ def compare(
     read = read_arrays(dump)
     named = {role: options.pop(name, None) for name, role in OPTION_ROLES.items()}
     prefix, whose = options.pop("weights_prefix", None), options.pop("weights_convention", None)
-    said, tolerance = statement(**options), Tolerance(rtol, atol)
+    config, tolerance = layer_config(**options), Tolerance(rtol, atol)
     if isinstance(weights, (str, os.PathLike)):
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = read_layer(read_arrays(weights), said, whose or _known(convention), prefix=prefix, likely=likely)
-        weights, said = layer.weights, layer.statement(said, conventions.get(likely[0]))
+        layer = read_layer(read_arrays(weights), config, whose or _known(convention), prefix=prefix, likely=likely)
+        weights, config = layer.weights, layer.config_for(config, conventions.get(likely[0]))
     stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
-    case = read_case(read.arrays, said, convention, stated=stated, tolerance=tolerance)
-    case = replace(case, weights=inspect.weights_of(weights, said, whose or case.convention.name))
+    case = read_case(read.arrays, config, convention, stated=stated, tolerance=tolerance)
+    case = replace(case, weights=inspect.weights_of(weights, config, whose or case.convention.name))
     if against is not None:
         arrays = read_arrays(against).arrays
         again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-        case = beside(case, read_case(arrays, said, case.convention.name, stated=again, tolerance=tolerance))
+        case = beside(case, read_case(arrays, config, case.convention.name, stated=again, tolerance=tolerance))
     source = source_of(read)
     return inspect.inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
 

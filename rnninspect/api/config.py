@@ -6,13 +6,13 @@ from dataclasses import fields
 from typing import Any
 
 from rnninspect.conventions.weights.gates import ATTRIBUTES
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import UserError
 
 
-def statement(**stated: Any) -> Statement:
+def layer_config(**stated: Any) -> LayerConfig:
     """A Statement from options by their Python names; cell attributes may stand among them. UserError on others."""
-    own = {f.name for f in fields(Statement)} - {"attributes"}
+    own = {f.name for f in fields(LayerConfig)} - {"attributes"}
     attributes = {k: stated.pop(k) for k in ATTRIBUTES if k in stated}
     if stated.pop("bidirectional", False):
         stated["direction"] = "bidirectional"
@@ -23,4 +23,4 @@ def statement(**stated: Any) -> Statement:
     if unknown:
         raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(sorted(own | set(ATTRIBUTES)))}")
     given = {k: v for k, v in stated.items() if v is not None}
-    return Statement(**given, attributes={k: v for k, v in attributes.items() if v is not None})
+    return LayerConfig(**given, attributes={k: v for k, v in attributes.items() if v is not None})

@@ -17,7 +17,7 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.core.batch import Batch
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.core.weights import GATES, LayerWeights, Weights
 from rnninspect.formats import read_arrays, write_arrays
@@ -41,7 +41,7 @@ class Moved:
     stated: Mapping[str, Any]
 
     @property
-    def statement(self) -> Statement:
+    def config(self) -> LayerConfig:
         """All that is stated about the layer where it has gone."""
         direction: Literal["forward", "reverse", "bidirectional"] = "forward"
         if len(self.weights.directions) == 2:
@@ -49,7 +49,7 @@ class Moved:
         elif self.weights.directions == ("backward",):
             direction = "reverse"
         merge = self.weights.between
-        return Statement(
+        return LayerConfig(
             cell=self.weights.spec.cell,
             layers=self.weights.depth,
             direction=direction,
@@ -106,7 +106,7 @@ def in_words(moved: Moved) -> str:
     columns = f"{len(GATES[cell])}H".removeprefix("1")
     old, new = (facts.kernels.replace("4H", columns) for facts in (source, target))
     parts.append(f"kernels {old} -> {new}" if old != new else f"kernels {old}")
-    parts.append(_biases(before, moved.convention.read_weights(moved.arrays, moved.statement)))
+    parts.append(_biases(before, moved.convention.read_weights(moved.arrays, moved.config)))
     if before.spec.forget_bias != after.spec.forget_bias:
         more, less = before.spec.forget_bias, after.spec.forget_bias
         parts.append(
@@ -193,7 +193,7 @@ def largest_difference(weights: Weights, arrays: Mapping[str, Array], to: str, *
     Both run in float64 on the same random inputs, four rows of uneven lengths; infinity where one is not finite.
     """
     target = conventions.get(to)
-    stated = Moved(weights, adapted(weights, target), target, arrays, attributes(weights, to)).statement
+    stated = Moved(weights, adapted(weights, target), target, arrays, attributes(weights, to)).config
     moved = target.read_weights(arrays, stated)
     return max(_difference(a, b) for a, b in zip(_ran(weights, seed), _ran(moved, seed), strict=True))
 

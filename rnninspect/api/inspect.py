@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rnninspect.api.config import statement
+from rnninspect.api.config import layer_config
 from rnninspect.core.arrays import is_array, to_array
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis import rules
@@ -81,13 +81,13 @@ def inspect(
     """
     from rnninspect.api.live import Handed, beside, case_of
 
-    said, tolerance = statement(**stated), Tolerance(rtol, atol)
+    config, tolerance = layer_config(**stated), Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
-    case = case_of(outputs, given, said, convention, tolerance)
-    case = replace(case, weights=weights_of(weights, said, weights_convention or case.convention.name))
+    case = case_of(outputs, given, config, convention, tolerance)
+    case = replace(case, weights=weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
         known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
-        case = beside(case, case_of(against, known, said, case.convention.name, tolerance))
+        case = beside(case, case_of(against, known, config, case.convention.name, tolerance))
     return inspect_case(case, "inspect", select=select, ignore=ignore, excerpt=excerpt)
 
 
@@ -116,11 +116,11 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, 
     return {n: r for n, r in known.items() if (not select or n in select) and n not in ignore}
 
 
-def _unpacked(batch: Any, said: Statement) -> dict[str, Any]:
+def _unpacked(batch: Any, config: LayerConfig) -> dict[str, Any]:
     """A PackedSequence's inputs and lengths, by name."""
     from rnninspect.conventions.live import read_outputs
 
-    read = read_outputs(batch, said)
+    read = read_outputs(batch, config)
     return {"inputs": read.slots[0].array, "lengths": read.lengths}
 
 
@@ -135,9 +135,9 @@ def _pair(state: Any) -> Any:
     return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
 
 
-def weights_of(given: Weights | Mapping[str, Any] | None, said: Statement, convention: str) -> Weights | None:
+def weights_of(given: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
     """Weights from what was given for them: Weights, or arrays under that convention's names."""
-    return given if given is None or isinstance(given, Weights) else read_weights(given, said, convention)
+    return given if given is None or isinstance(given, Weights) else read_weights(given, config, convention)
 
 
 def _listed(names: Names) -> tuple[str, ...]:

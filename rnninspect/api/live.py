@@ -15,7 +15,7 @@ from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.core.arrays import holds_arrays, padded, to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.build_case import read_case, rerun
 from rnninspect.diagnosis.case import Case
@@ -36,18 +36,18 @@ class Handed:
     inputs: Any = None
 
 
-def case_of(outputs: Any, given: Handed, said: Statement, convention: str, tolerance: Tolerance) -> Case:
+def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
     """The case that these make; `convention` may be `auto`.
 
     Raises UserError where there is no final state, ShapeError where the arrays fit no reading.
     """
     if isinstance(outputs, Trace):
-        return _of_trace(outputs, given, said, convention, tolerance)
+        return _of_trace(outputs, given, config, convention, tolerance)
     if isinstance(outputs, (str, os.PathLike)):
         raise UserError(f"outputs are the path {os.fspath(outputs)!r}: rnninspect.compare(path) reads files")
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
         chosen = _chosen(convention, list(outputs.values()), list(live.names(outputs)))
-        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, said, chosen, tolerance)
+        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, config, chosen, tolerance)
     if given.final_state is None:
         parted = live.parted(outputs)
         if parted is None:
@@ -55,7 +55,7 @@ def case_of(outputs: Any, given: Handed, said: Statement, convention: str, toler
         outputs, given = parted[0], replace(given, final_state=parted[1])
     chosen = _chosen(convention, [outputs, given.final_state], [])
     own_numbers = live.live(outputs) or live.live(given.final_state)
-    return _read({}, live.read_outputs(outputs, said), given, said, chosen, tolerance, as_printed=not own_numbers)
+    return _read({}, live.read_outputs(outputs, config), given, config, chosen, tolerance, as_printed=not own_numbers)
 
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
@@ -84,7 +84,7 @@ def _read(
     arrays: Mapping[str, Array],
     outputs: live.Outputs,
     given: Handed,
-    said: Statement,
+    config: LayerConfig,
     convention: str,
     tolerance: Tolerance,
     as_printed: bool = True,
@@ -92,24 +92,24 @@ def _read(
     cell_first = convention != "auto" and conventions.get(convention).facts.order.startswith("(c")
     slots = list(outputs.slots)
     if given.final_state is not None:
-        slots += live.read_state(given.final_state, outputs.slots, said, cell_first)
+        slots += live.read_state(given.final_state, outputs.slots, config, cell_first)
     if given.initial_state is not None:
-        slots += live.as_initial(live.read_state(given.initial_state, outputs.slots, said, cell_first))
-    stated = role_slots(c=given.cell_state, lengths=given.lengths, mask=given.mask, inputs=_inputs(given, said))
+        slots += live.as_initial(live.read_state(given.initial_state, outputs.slots, config, cell_first))
+    stated = role_slots(c=given.cell_state, lengths=given.lengths, mask=given.mask, inputs=_inputs(given, config))
     if "c" in stated and any(slot.role == "c" for slot in slots):
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
     if outputs.lengths is not None:
         stated["lengths"] = _lengths(outputs.lengths, stated.get("lengths"))
     return read_case(
-        arrays, said, convention, stated=stated, returned=tuple(slots), tolerance=tolerance, as_printed=as_printed
+        arrays, config, convention, stated=stated, returned=tuple(slots), tolerance=tolerance, as_printed=as_printed
     )
 
 
-def _inputs(given: Handed, said: Statement) -> Any:
+def _inputs(given: Handed, config: LayerConfig) -> Any:
     """The inputs; a PackedSequence as `[B, T, F]` (`[T, B, F]` where time-major), ragged rows padded."""
     if given.inputs is None:
         return None
-    return next(iter(live.read_outputs(given.inputs, said).slots)).array
+    return next(iter(live.read_outputs(given.inputs, config).slots)).array
 
 
 def _lengths(own: Array, stated: Slot | None) -> Slot:
@@ -123,7 +123,7 @@ def _lengths(own: Array, stated: Slot | None) -> Slot:
     raise ShapeError(f"the outputs bring their own lengths, and others are stated ({shown}); leave lengths out")
 
 
-def _of_trace(trace: Trace, given: Handed, said: Statement, convention: str, tolerance: Tolerance) -> Case:
+def _of_trace(trace: Trace, given: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
     own = ("final_state", "cell_state", "initial_state", "lengths", "mask")
     surplus = [name for name in own if getattr(given, name) is not None]
     if surplus:
@@ -133,16 +133,16 @@ def _of_trace(trace: Trace, given: Handed, said: Statement, convention: str, tol
     return Case(
         Reading(trace, "B T H", "B H"),
         conventions.get(trace.convention),
-        said,
-        batch=None if given.inputs is None else _batch(trace, to_array(_inputs(given, said), "inputs"), said),
+        config,
+        batch=None if given.inputs is None else _batch(trace, to_array(_inputs(given, config), "inputs"), config),
         tolerance=tolerance,
         runner=rerun,
     )
 
 
-def _batch(trace: Trace, inputs: Array, said: Statement) -> Batch:
+def _batch(trace: Trace, inputs: Array, config: LayerConfig) -> Batch:
     by_row = inputs[..., None] if inputs.ndim == 2 else inputs
-    by_row = by_row.swapaxes(0, 1) if said.time_major else by_row
+    by_row = by_row.swapaxes(0, 1) if config.time_major else by_row
     if by_row.ndim != 3 or by_row.shape[:2] != trace.mask.shape:
         raise ShapeError(
             f"inputs are {inputs.shape}, but the Trace has {trace.batch_size} rows and {trace.steps} steps"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rnninspect.api.config import statement
+from rnninspect.api.config import layer_config
 from rnninspect.api.inspect import _pair, _unpacked, weights_of
 from rnninspect.api.live import as_arrays
 from rnninspect.core.trace import Trace
@@ -51,13 +51,13 @@ def run(
     from rnninspect.api.live import role_slots
     from rnninspect.conventions import live
 
-    said = statement(**stated)
-    arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, said)
+    config = layer_config(**stated)
+    arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     case = run_case(
         arrays,
-        said,
+        config,
         convention,
-        weights=weights_of(weights, said, weights_convention or convention),
+        weights=weights_of(weights, config, weights_convention or convention),
         stated=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
         options=RunOptions(hidden_size, seed, dtype, device, truncate),

@@ -11,7 +11,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.weights.config import of_file
 from rnninspect.conventions.weights.prefix import pick
 from rnninspect.conventions.weights.stack import ScopedConvention
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_weights
@@ -31,32 +31,32 @@ class LayerFile:
     arrays: Mapping[str, Array]
     attributes: Mapping[str, Any]
 
-    def statement(self, said: Statement, dump: Convention | None) -> Statement:
+    def config_for(self, config: LayerConfig, dump: Convention | None) -> LayerConfig:
         """What is stated of a dump of the framework `dump`: the user's word, then the file's, then what it holds."""
         held: dict[str, Any] = {"cell": self.weights.spec.cell, "layers": self.weights.depth}
         if len(self.weights.directions) == 2:
             held["direction"] = "bidirectional"
         if self.weights.layers[-1].projection is not None:
             held["num_proj"] = self.weights.layers[-1].units
-        words = held | self._words(said)
+        words = held | self._words(config)
         if dump is not self.convention:
             words = {name: value for name, value in words.items() if name not in LAID_OUT}
-        return said.over(words)
+        return config.over(words)
 
-    def overruled(self, said: Statement) -> Iterator[tuple[str, Any, Any]]:
+    def overruled(self, config: LayerConfig) -> Iterator[tuple[str, Any, Any]]:
         """(option, the file's word, the user's) wherever the two differ about the cell: the user's is used."""
-        words = self._words(said)
-        for name, value in said.attributes.items():
+        words = self._words(config)
+        for name, value in config.attributes.items():
             if words.get(name, value) != value:
                 yield name, words[name], value
 
-    def _words(self, said: Statement) -> dict[str, Any]:
-        return _words(self.convention, self.arrays, self.attributes, said)
+    def _words(self, config: LayerConfig) -> dict[str, Any]:
+        return _words(self.convention, self.arrays, self.attributes, config)
 
 
 def read_layer(
     read: NamedArrays,
-    said: Statement,
+    config: LayerConfig,
     convention: str | None = None,
     *,
     prefix: str | None = None,
@@ -69,17 +69,17 @@ def read_layer(
     """
     arrays = pick(read.arrays, prefix) if prefix else dict(read.arrays)
     own = conventions.get(convention or _shown(arrays, likely))
-    stated = said.over(_words(own, arrays, read.attributes, said))
+    stated = config.over(_words(own, arrays, read.attributes, config))
     return LayerFile(read_weights(arrays, stated, own.name), own, arrays, read.attributes)
 
 
 def _words(
-    own: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], said: Statement
+    own: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], config: LayerConfig
 ) -> dict[str, Any]:
     """What the file states about these layers, options by their Python names."""
     if not attributes or not isinstance(own, ScopedConvention):
         return {}
-    return of_file(own, attributes, [scope.name for scope in own.scopes(arrays, said)])
+    return of_file(own, attributes, [scope.name for scope in own.scopes(arrays, config)])
 
 
 def _shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:

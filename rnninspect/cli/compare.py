@@ -99,7 +99,7 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     from rnninspect.api import inspect
     from rnninspect.diagnosis import build_case
 
-    said = inputs.statement(given)
+    config = inputs.stated_config(given)
     named = given["outputs"] is not None and dump is None
     source = given["outputs"] if named else inputs.source(dump)
     read = inputs.read(source or inputs.example("published.npz", given["quiet"]), given["quiet"])
@@ -108,20 +108,20 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     layer = None
     if given["weights"]:
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = weights.layer_file(given, said, likely)
-        said = layer.statement(said, conventions.get(likely[0]))
+        layer = weights.layer_file(given, config, likely)
+        config = layer.config_for(config, conventions.get(likely[0]))
     tolerance = Tolerance(given["rtol"], given["atol"])
     arrays = [*read.arrays.values(), *(slot.array for slot in stated.values())]
     with progress.over_bytes(arrays, given["quiet"]):
         case = build_case.read_case(
-            read.arrays, said, convention, stated=stated, tolerance=tolerance, measurer=measurer
+            read.arrays, config, convention, stated=stated, tolerance=tolerance, measurer=measurer
         )
         if layer is not None:
             case = replace(case, weights=layer.weights)
         if given["previous"]:
-            case = weights.with_previous(case, given["previous"], said, given["quiet"])
+            case = weights.with_previous(case, given["previous"], config, given["quiet"])
         if given["against"]:
-            case = inputs.with_other(case, given["against"], said, stated, measurer)
+            case = inputs.with_other(case, given["against"], config, stated, measurer)
         inputs.note_reading(case, convention, given["quiet"])
         inputs.note_idle(case, given, given["quiet"])
         return inspect.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))

@@ -53,8 +53,8 @@ def command(weights: str, **given: Any) -> int:
 
     with about("WEIGHTS", weights):
         read = inputs.read(weights, given["quiet"])
-        found = read_layer(read, inputs.statement(given), given["source"], prefix=given["weights_prefix"])
-        weights_file.note_layer(found, inputs.statement(given), weights, given["source"], given["quiet"])
+        found = read_layer(read, inputs.stated_config(given), given["source"], prefix=given["weights_prefix"])
+        weights_file.note_layer(found, inputs.stated_config(given), weights, given["source"], given["quiet"])
         moved = convert.move(found.weights, given["to"])
     written = convert.write(moved, given["output"])
     click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")

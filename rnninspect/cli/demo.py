@@ -56,15 +56,15 @@ def command(rule: str | None, every: bool, **given: Any) -> int:
     return 0 if given["exit_zero"] or chosen is not None else output.exit_code(report, given)
 
 
-def _report(example: Example, planted: Rule | None, given: dict[str, Any]) -> ReportRecord:
+def _report(example: Example, injected: Rule | None, given: dict[str, Any]) -> ReportRecord:
     """What is said of the example, right or with the mistake planted."""
     from rnninspect.api import inspect
     from rnninspect.cli.inputs import judging
 
     case = _right(example)
-    if planted is not None:
-        case = planted.plant(case)
-    name = "correct" if planted is None else planted.name
+    if injected is not None:
+        case = injected.inject(case)
+    name = "correct" if injected is None else injected.name
     return inspect.inspect_case(case, "demo", source={"example": name}, **judging(given))
 
 
@@ -83,12 +83,12 @@ class Lesson:
     group: str
     rule: Rule
     right: ReportRecord
-    planted: ReportRecord
+    injected: ReportRecord
 
     @property
     def example(self) -> Worked:
         """What planting the mistake changed."""
-        return before_and_after(self.rule, self.right, self.planted)
+        return before_and_after(self.rule, self.right, self.injected)
 
     def text(self) -> str:
         """One screen: what it is, why it happens, the rows before and after, what is found, a fix."""
@@ -97,14 +97,18 @@ class Lesson:
 
     def image(self) -> dict[str, Any]:
         """The same as plain values, every framework's fix and the whole report with them."""
-        return {"group": self.group, **explain.image(self.rule, example=self.example), "report": self.planted.to_dict()}
+        return {
+            "group": self.group,
+            **explain.image(self.rule, example=self.example),
+            "report": self.injected.to_dict(),
+        }
 
     def on_page(self) -> OnPage:
         """The same for the page of the whole course."""
         from rnninspect.report.renderers.course import Lesson
 
         known = explain.image(self.rule, example=self.example)
-        return Lesson(self.group, known, explain.by_code(known["fixes"]), self.planted)
+        return Lesson(self.group, known, explain.by_code(known["fixes"]), self.injected)
 
 
 def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
@@ -114,8 +118,8 @@ def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
     for i, (group, rule) in enumerate(taught, 1):
         if rule.example not in right:
             right[rule.example] = _report(rule.example, None, given)
-        planted = _report(rule.example, rule, given)
-        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], planted)
+        injected = _report(rule.example, rule, given)
+        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], injected)
 
 
 def _course(given: dict[str, Any]) -> None:
@@ -131,7 +135,7 @@ def _course(given: dict[str, Any]) -> None:
     elif form == "html":
         parts = iter([_page(lessons)])
     elif form == "ndjson":
-        parts = (render(lesson.planted, form) for lesson in lessons)
+        parts = (render(lesson.injected, form) for lesson in lessons)
     else:
         parts = (lesson.text() for lesson in lessons)
     if target not in (None, "-"):

@@ -74,7 +74,7 @@ def image(rule: Rule, convention: str | None = None, example: lessons.Worked | N
             "of": example.example,
             "before": list(example.before),
             "after": list(example.after),
-            "found": example.said,
+            "found": example.summary,
         },
         "fixes": fixes(rule, convention),
         "threads": [{"url": t.url, "about": t.about} for t in rule.threads],
@@ -133,7 +133,7 @@ def _example_lines(example: lessons.Worked | None, width: int) -> list[str]:
     for head, rows in (("before", example.before), ("after", example.after)):
         for i, row in enumerate(rows):
             lines += _hanging(f"  {head if i == 0 else '':7} ", row, width, indent=12)
-    return lines + _hanging("  found   ", example.said, width, indent=10)
+    return lines + _hanging("  found   ", example.summary, width, indent=10)
 
 
 def _fix_lines(found: dict[str, str], width: int) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from rnninspect.api.parallel.results_file import Outcome, Tally, error_line, is_results, stamp, taken_up
-from rnninspect.api.parallel.workers import Cluster, Engine, Lost, Processes
+from rnninspect.api.parallel.results_file import Outcome, Tally, error_line, is_results, resume_results, stamp
+from rnninspect.api.parallel.workers import Cluster, Engine, Processes, WorkerCrashed
 from rnninspect.cli import progress
 from rnninspect.cli.output import note, printable
 from rnninspect.errors import UnreadableError, UserError
@@ -27,7 +27,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     _check(options)
     paths = expanded(dumps, options["recursive"], leave_out=options["output"])
     tally = Tally()
-    done = taken_up(options["output"], set(paths)) if options["resume"] else []
+    done = resume_results(options["output"], set(paths)) if options["resume"] else []
     for outcome in done:
         tally.add(outcome)
     judged = {outcome.path for outcome in done}
@@ -40,7 +40,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     ):
         task = functools.partial(judge_one, judge, {**options, "quiet": True})
         for found in engine.outcomes(task, left):
-            outcome = _lost(found) if isinstance(found, Lost) else found
+            outcome = _lost(found) if isinstance(found, WorkerCrashed) else found
             write(_shown(outcome, options))
             tally.add(outcome)
             reached = reached or outcome.reaches(options["fail_on"])
@@ -143,7 +143,7 @@ def _failed(path: str, error: str) -> Outcome:
     return Outcome(path, "error", text=error_line(path, error), error=error)
 
 
-def _lost(found: Lost) -> Outcome:
+def _lost(found: WorkerCrashed) -> Outcome:
     return _failed(found.item, f"{found.item}: {found.reason}")
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.api import config
+from rnninspect.api.config import layer_config
 from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
@@ -39,7 +39,7 @@ STATED: tuple[str, ...] = (
 STATED += ("go_backwards", "keep_order", "padding", "merge_mode")
 
 
-def statement(options: Mapping[str, Any]) -> Statement:
+def stated_config(options: Mapping[str, Any]) -> LayerConfig:
     """What the options state about the layer; UserError where two of them contradict each other."""
     from rnninspect.conventions.weights.gates import ATTRIBUTES
 
@@ -47,7 +47,7 @@ def statement(options: Mapping[str, Any]) -> Statement:
         raise UserError(f"--bidirectional and --direction {options['direction']} contradict each other; state one")
     if options.get("time_major") and options.get("batch_first"):
         raise UserError("--time-major and --batch-first contradict each other; state one")
-    return config.statement(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
+    return layer_config(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
 
 
 def source(argument: str | None) -> str | None:
@@ -218,7 +218,7 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
     from rnninspect.cli.output import note
     from rnninspect.conventions.weights.gates import ATTRIBUTES
 
-    cell = case.weights.spec.cell if case.weights is not None else case.statement.cell
+    cell = case.weights.spec.cell if case.weights is not None else case.config.cell
     stated = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
     if cell is None or not stated:
         return
@@ -230,7 +230,7 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
 
 
 def with_other(
-    case: Case, source: str, said: Statement, stated: Mapping[Role, Slot], measurer: Measurer = measure_all
+    case: Case, source: str, config: LayerConfig, stated: Mapping[Role, Slot], measurer: Measurer = measure_all
 ) -> Case:
     """The case with a second dump, read as the first was; members that were named are looked up there too."""
     from rnninspect.api.live import beside
@@ -239,5 +239,5 @@ def with_other(
         arrays = read_arrays(source).arrays
         named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
         convention, tolerance = case.convention.name, case.tolerance
-        other = build_case.read_case(arrays, said, convention, stated=named, tolerance=tolerance, measurer=measurer)
+        other = build_case.read_case(arrays, config, convention, stated=named, tolerance=tolerance, measurer=measurer)
     return beside(case, other, f"--against {source}")

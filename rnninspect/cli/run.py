@@ -58,19 +58,19 @@ def command(batch: str | None, **given: Any) -> int:
     if source is None:
         source, given = inputs.example_run(given)
     read = inputs.read(source, quiet)
-    said = inputs.statement(given)
-    layer = weights.layer_file(given, said) if given["weights"] else None
+    config = inputs.stated_config(given)
+    layer = weights.layer_file(given, config) if given["weights"] else None
     convention = given["convention"] or (layer.convention.name if layer else "tf1")
     if layer is not None:
-        said = layer.statement(said, conventions.get(convention))
+        config = layer.config_for(config, conventions.get(convention))
     stated = inputs.slots(given, read.arrays)
     case = build_case.run_case(
         read.arrays,
-        said,
+        config,
         convention,
         weights=layer.weights if layer else None,
         stated=stated,
-        initial_state=weights.start(given, read.arrays, said, convention),
+        initial_state=weights.start(given, read.arrays, config, convention),
         options=build_case.RunOptions(
             given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
         ),

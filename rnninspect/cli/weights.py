@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnninspect.cli.inputs import initial_state, read
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import UserError, about
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnninspect.api.weights_file import LayerFile
 
 
-def layer_file(options: Mapping[str, Any], said: Statement, likely: Iterable[str] = ()) -> LayerFile:
+def layer_file(options: Mapping[str, Any], config: LayerConfig, likely: Iterable[str] = ()) -> LayerFile:
     """The layer that --weights names. Whose weights they were taken for is noted, where nobody stated it."""
     from rnninspect.api.weights_file import read_layer
 
@@ -23,22 +23,22 @@ def layer_file(options: Mapping[str, Any], said: Statement, likely: Iterable[str
     with about("--weights", path):
         found = read_layer(
             read(path, options["quiet"]),
-            said,
+            config,
             None if stated == "auto" else stated,
             prefix=options["weights_prefix"],
             likely=likely,
         )
-    note_layer(found, said, path, stated, options["quiet"])
+    note_layer(found, config, path, stated, options["quiet"])
     return found
 
 
-def note_layer(found: LayerFile, said: Statement, path: str, stated: str | None, quiet: bool) -> None:
+def note_layer(found: LayerFile, config: LayerConfig, path: str, stated: str | None, quiet: bool) -> None:
     """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
     from rnninspect.cli.output import note
 
     if stated in (None, "auto"):
         note(f"{path}: read as {found.convention.name}'s (state --weights-convention to choose)", quiet)
-    for name, own, used in found.overruled(said):
+    for name, own, used in found.overruled(config):
         note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
 
 
@@ -59,9 +59,9 @@ def as_options(stated: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def start(options: Mapping[str, Any], arrays: Mapping[str, Array], said: Statement, convention: str) -> Any:
+def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: LayerConfig, convention: str) -> Any:
     """The state that --initial-state or --previous names, or None."""
-    from rnninspect.api.chunks import ended_in
+    from rnninspect.api.chunks import final_states
 
     value = options["previous"]
     if value is None:
@@ -69,12 +69,12 @@ def start(options: Mapping[str, Any], arrays: Mapping[str, Array], said: Stateme
     if options["initial_state"] is not None:
         raise UserError("--initial-state and --previous both say where the run starts; state one")
     with about("--previous", value):
-        return ended_in(read(value, options["quiet"]), said, convention)
+        return final_states(read(value, options["quiet"]), config, convention)
 
 
-def with_previous(case: Case, value: str, said: Statement, quiet: bool) -> Case:
+def with_previous(case: Case, value: str, config: LayerConfig, quiet: bool) -> Case:
     """The case as one that goes on from where the dump of the chunk before ended."""
-    from rnninspect.api.chunks import ended_in, going_on
+    from rnninspect.api.chunks import chain_to, final_states
 
     with about("--previous", value):
-        return going_on(case, ended_in(read(value, quiet), said, case.convention.name))
+        return chain_to(case, final_states(read(value, quiet), config, case.convention.name))

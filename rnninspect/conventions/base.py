@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.core.weights import Between, Weights
 
@@ -99,7 +99,7 @@ class Convention:
         """
         raise NotImplementedError
 
-    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Options by their Python names out of what a file of this framework says about one layer."""
         return {}
 
@@ -107,7 +107,7 @@ class Convention:
         """Whether these look like this framework's variable names."""
         raise NotImplementedError
 
-    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
+    def read_weights(self, arrays: Mapping[str, Array], config: LayerConfig) -> Weights:
         """Canonical Weights from arrays under the framework's own names; ShapeError names what does not fit."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ class Convention:
         """Arrays under the framework's own names; UserError says what this framework cannot express."""
         raise NotImplementedError
 
-    def prepare(self, arrays: Mapping[str, Array], statement: Statement) -> Mapping[str, Array]:
+    def prepare(self, arrays: Mapping[str, Array], config: LayerConfig) -> Mapping[str, Array]:
         """A first word on the arrays, before names become roles (packed sequences are unpacked here)."""
         return arrays
 
@@ -123,22 +123,22 @@ class Convention:
         """Whether stacked states are `[B, L*D, H]` here where the user states nothing about it."""
         return False
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A last word on the slots that the names gave (a list of states by position, c and h in one array)."""
         return slots
 
-    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
+    def order(self, config: LayerConfig) -> Literal["time", "reversed", "within"]:
         """How a backward track of this framework lies along the stored time axis."""
         return "time"
 
-    def padding_for(self, statement: Statement) -> PaddingPolicy:
+    def padding_for(self, config: LayerConfig) -> PaddingPolicy:
         """What masked outputs hold here."""
-        if statement.padding is not None:
-            return statement.padding
-        if self.bidirectional_padding and statement.direction == "bidirectional":
+        if config.padding is not None:
+            return config.padding
+        if self.bidirectional_padding and config.direction == "bidirectional":
             return self.bidirectional_padding
         return self.padding
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         """The trace's arrays under this framework's own names and axes: what its users would have saved."""
         raise NotImplementedError

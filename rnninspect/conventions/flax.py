@@ -23,7 +23,7 @@ from rnninspect.conventions.weights.scopes import Parts, Scope
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.core.weights import GATES, LayerWeights, Weights
 
@@ -112,23 +112,23 @@ class Flax(ScopedConvention):
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
 
-    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
-        alone = statement.direction == "reverse" or statement.go_backwards
-        return "within" if alone and not statement.keep_order else "time"
+    def order(self, config: LayerConfig) -> Literal["time", "reversed", "within"]:
+        alone = config.direction == "reverse" or config.go_backwards
+        return "within" if alone and not config.keep_order else "time"
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A carry without names is (c, h)."""
-        return place_lists(slots, statement, cell_first=True)
+        return place_lists(slots, config, cell_first=True)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
-        return any(_is_gate("/".join(self.respell(re.sub(r"\.", "/", n)).split("/")[-2:])) for n in names)
+        return any(_is_gate("/".join(self.normalise_name(re.sub(r"\.", "/", n)).split("/")[-2:])) for n in names)
 
-    def respell(self, name: str) -> str:
+    def normalise_name(self, name: str) -> str:
         """nnx calls a gate `if_`, which Python's `if` forbids."""
         return name.replace("/if_/", "/if/")
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
-        return tuple(s for s in super().scopes(arrays, statement) if any(_is_gate(part) for part in s.arrays))
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
+        return tuple(s for s in super().scopes(arrays, config) if any(_is_gate(part) for part in s.arrays))
 
     def cell_of(self, scope: Scope) -> Cell | None:
         for cell, gate in (("lstm", "g"), ("gru", "r"), ("rnn", "")):
@@ -210,8 +210,8 @@ class Flax(ScopedConvention):
                 arrays[f"{prefix}cell/hn/bias"] = second[2]
         return arrays
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
         arrays: dict[str, Array] = {}
         for layer, name in enumerate(_layer_names(scopes, trace.layers)):

@@ -23,7 +23,7 @@ from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.errors import ShapeError
@@ -107,17 +107,17 @@ class Haiku(ScopedConvention):
             cell, attributes, forget_bias=1.0, reset_after=False, activation="relu" if cell == "rnn" else "tanh"
         )
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """`state.0` and `state.1` of one LSTM are a tuple without names, (hidden, cell)."""
-        return place_lists(unnamed_pair(slots, statement), statement)
+        return place_lists(unnamed_pair(slots, config), config)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         found = [n for n in names if re.search(r"(lstm|rnn)\w*[/.]linear[/.]w$|(^|[/.])w_[ih]$", n)]
         return bool(found) and not any(n.endswith("kernel") for n in names)
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Cores alone, where some module is called one: a model has linears of its own too."""
-        found = [s for s in super().scopes(arrays, statement) if {"linear/w", "w_i", "w_h"} & set(s.arrays)]
+        found = [s for s in super().scopes(arrays, config) if {"linear/w", "w_i", "w_h"} & set(s.arrays)]
         cores = [s for s in found if re.search(r"(lstm|gru|rnn|core)\w*$", s.name) or "w_i" in s.arrays]
         return tuple(cores or found)
 
@@ -191,8 +191,8 @@ class Haiku(ScopedConvention):
             arrays |= {f"{scope}/{part}": array for part, array in parts.items()}
         return arrays
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         arrays = names.top()
         for track in trace.tracks:
             for name, h, c in (

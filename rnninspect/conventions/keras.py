@@ -23,7 +23,7 @@ from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, Track
 from rnninspect.core.weights import Between, LayerWeights, Weights
 
@@ -130,7 +130,7 @@ class Keras(ScopedConvention):
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.with_slope(gates.spec(cell, attributes), 0.2)
 
-    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A layer's config; where Keras 3 wrote it (`keras_version`), its `hard_sigmoid` is x / 6 + 0.5."""
         known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "time_major", "merge_mode")
         words = {name: attributes[name] for name in known if attributes.get(name) is not None}
@@ -141,21 +141,21 @@ class Keras(ScopedConvention):
             words["merge_mode"] = "none"
         return words | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
 
-    def order(self, statement: Statement) -> Literal["time", "reversed", "within"]:
-        return "reversed" if statement.go_backwards and statement.direction != "bidirectional" else "time"
+    def order(self, config: LayerConfig) -> Literal["time", "reversed", "within"]:
+        return "reversed" if config.go_backwards and config.direction != "bidirectional" else "time"
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; of stacked cells it runs over those of fw first."""
-        return place_lists(slots, statement, by_direction=True)
+        return place_lists(slots, config, by_direction=True)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])recurrent_kernel(:0)?$|[/.]cell[/.](\S+[/.])?vars[/.]\d+$", n) for n in names)
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Variables of recurrent cells alone; a dense layer has a kernel and a bias too."""
-        return tuple(scope for scope in super().scopes(arrays, statement) if _is_cell(scope))
+        return tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope))
 
-    def respell(self, name: str) -> str:
+    def normalise_name(self, name: str) -> str:
         match = _NUMBERED.fullmatch(name)
         if match is None:
             return name
@@ -171,17 +171,17 @@ class Keras(ScopedConvention):
     def parts(self, scope: Scope, cell: Cell) -> Parts:
         return Parts(("kernel", "recurrent_kernel"), ("bias",))  # use_bias=False
 
-    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec:
         """A GRU's bias tells how it resets, where nothing is stated: `[3H]` before, `[2, 3H]` after."""
-        spec = self.spec(cell, statement.attributes)
+        spec = self.spec(cell, config.attributes)
         bias = scopes[0].arrays.get("bias")
-        if cell == "gru" and bias is not None and "reset_after" not in statement.attributes:
+        if cell == "gru" and bias is not None and "reset_after" not in config.attributes:
             return replace(spec, reset_after=bias.ndim == 2)
         return spec
 
-    def between(self, weights: Weights, statement: Statement) -> Between:
+    def between(self, weights: Weights, config: LayerConfig) -> Between:
         """Stacked cells read one another's steps, whatever `merge_mode` makes of the outputs of the topmost."""
-        return "apart" if any(_STACKED.search(name) for name in weights.names) else super().between(weights, statement)
+        return "apart" if any(_STACKED.search(name) for name in weights.names) else super().between(weights, config)
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]
@@ -222,8 +222,8 @@ class Keras(ScopedConvention):
                 arrays[f"{prefix}bias"] = gates.join_bias(merge_biases(w), order, cell)
         return arrays
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
         if any(_STACKED.search(scope) for scope in scopes):
             return _outputs(names, trace.layers - 1) | {
@@ -254,7 +254,7 @@ def _directed(track: Track) -> tuple[str, str]:
 
 def _outputs(names: DumpNames, layer: int) -> dict[str, Array]:
     """One layer's outputs; with `merge_mode=None` one array a direction."""
-    if names.statement.merge_mode == "none" and names.bidirectional:
+    if names.config.merge_mode == "none" and names.bidirectional:
         return {f"{direction}_outputs": array for direction, array in names.apart(layer).items()}
     return names.merged(layer)
 

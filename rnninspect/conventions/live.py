@@ -19,7 +19,7 @@ from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.roles import fit_of_names
 from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
 from rnninspect.errors import ShapeError
 
@@ -95,32 +95,32 @@ def parted(result: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def read_outputs(given: Any, said: Statement) -> Outputs:
+def read_outputs(given: Any, config: LayerConfig) -> Outputs:
     """The outputs from an array, a PackedSequence, a pair (forward, backward), or rows of uneven lengths.
 
     Axes are `[B, T, H]`, `[T, B, H]` where `said` is time-major. Raises ShapeError on what is none of these.
     """
     if is_packed(given):
         array, lengths = _unpacked(given)
-        return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if said.time_major else array),), lengths)
+        return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if config.time_major else array),), lengths)
     if isinstance(given, Mapping) and given and set(given) <= set(DIRECTION_WORDS):
-        return _in_directions([(given[word], DIRECTION_WORDS[word]) for word in given], said)
+        return _in_directions([(given[word], DIRECTION_WORDS[word]) for word in given], config)
     if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(_are_outputs, given)):
-        return _in_directions(list(zip(given, DIRECTIONS, strict=True)), said)
+        return _in_directions(list(zip(given, DIRECTIONS, strict=True)), config)
     if holds_arrays(given):
         rows, own = padded(given, "outputs")
         return Outputs((Slot("outputs", "outputs", rows),), own)
     return Outputs((Slot("outputs", "outputs", to_array(given, "outputs")),))
 
 
-def read_state(given: Any, outputs: Sequence[Slot], said: Statement, cell_first: bool) -> tuple[Slot, ...]:
+def read_state(given: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool) -> tuple[Slot, ...]:
     """A slot for every h and c in a final state, with the layer and direction that the nesting says.
 
     `given`: an array; (h, c), or (c, h) where `cell_first`; an object or mapping with the fields h and c (or hidden
     and cell); a flat list in the framework's order; or tuples of those, one a layer or one a direction. Which of the
     two is taken from `said`, else from the widths of the outputs. Raises ShapeError on what holds no arrays.
     """
-    return tuple(_State(tuple(outputs), said, cell_first).slots(given, "final_state"))
+    return tuple(_State(tuple(outputs), config, cell_first).slots(given, "final_state"))
 
 
 def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:
@@ -167,11 +167,11 @@ def _are_outputs(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(is_array(v) and rank(v) == 3 for v in value)
 
 
-def _in_directions(given: list[tuple[Any, Direction]], said: Statement) -> Outputs:
+def _in_directions(given: list[tuple[Any, Direction]], config: LayerConfig) -> Outputs:
     slots: list[Slot] = []
     lengths = None
     for value, direction in given:
-        read = read_outputs(value, said)
+        read = read_outputs(value, config)
         slots += [replace(s, name=f"outputs.{direction}", direction=direction) for s in read.slots]
         lengths = read.lengths if lengths is None else lengths
     return Outputs(tuple(slots), lengths)
@@ -190,7 +190,7 @@ class _State:
     """Reads one final state beside its outputs."""
 
     outputs: tuple[Slot, ...]
-    said: Statement
+    config: LayerConfig
     cell_first: bool
 
     def slots(
@@ -231,9 +231,9 @@ class _State:
             yield Slot("c", f"{name}.c", c, layer, direction)
             return
         listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
-        said = self.said if layer is None else replace(self.said, layers=1)
-        said = said if direction is None else replace(said, direction="forward")
-        for slot in place_lists((*listed, *self.outputs), said, self.cell_first):
+        config = self.config if layer is None else replace(self.config, layers=1)
+        config = config if direction is None else replace(config, direction="forward")
+        for slot in place_lists((*listed, *self.outputs), config, self.cell_first):
             if slot.role in ("h", "c"):
                 yield slot if direction is None else replace(slot, direction=direction)
 
@@ -241,8 +241,8 @@ class _State:
         """Whether two nested states are two directions: as stated, as the outputs come, or by the widths."""
         if len(node) != 2:
             return False
-        if self.said.directions is not None:
-            return len(self.said.directions) == 2
+        if self.config.directions is not None:
+            return len(self.config.directions) == 2
         if any(slot.direction is not None for slot in self.outputs):
             return True
         widths = [s.array.shape[-1] for s in self.slots(node[0], "", 0, "forward") if s.role == "h"]

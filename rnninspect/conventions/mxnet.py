@@ -20,7 +20,7 @@ from rnninspect.conventions.weights.express import refuse
 from rnninspect.conventions.weights.scopes import Scope
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 
@@ -104,14 +104,14 @@ class MXNet(RowConvention):
         """Gluon's fused `rnn.RNN` is relu where nothing is stated; `spec_of` knows the cells, which are tanh."""
         return gates.spec(cell, attributes, **({"activation": "relu"} if cell == "rnn" else {}))
 
-    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec:
         if cell == "rnn" and not any(_FUSED.fullmatch(scope.name) for scope in scopes):
-            return self.spec(cell, {"activation": "tanh", **statement.attributes})
-        return self.spec(cell, statement.attributes)
+            return self.spec(cell, {"activation": "tanh", **config.attributes})
+        return self.spec(cell, config.attributes)
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; a GRU's is [h], or [fw h, bw h]."""
-        return place_lists(slots, statement)
+        return place_lists(slots, config)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[_./])[ih]2h_(weight|bias)$", name) for name in names)
@@ -124,8 +124,8 @@ class MXNet(RowConvention):
             for part, array in self.write_layer(weights.spec, w)
         }
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
         if not scopes or all(_FUSED.fullmatch(scope) for scope in scopes):
             stacked = names.stacked(h="final", c="cell", initial_h="initial", initial_c="initial_cell")

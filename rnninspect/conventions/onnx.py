@@ -22,7 +22,7 @@ from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.errors import ShapeError
@@ -113,7 +113,7 @@ class Onnx(ScopedConvention):
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return gates.onnx_attributes(spec) | super().attributes(gates.without_activations(spec))
 
-    def own_words(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A node's attributes; without `layout` a node is time-major."""
         known = ("activations", "activation_alpha", "activation_beta", "clip", "input_forget", "linear_before_reset")
         words = {name: _text(attributes[name]) for name in known if attributes.get(name) is not None}
@@ -129,10 +129,10 @@ class Onnx(ScopedConvention):
         last = {re.split(r"[/.]", name)[-1] for name in names}
         return {"W", "R"} <= last
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """One scope a direction: axis 0 of every array."""
         weights = {name: array for name, array in arrays.items() if not _GIVEN.fullmatch(name)}
-        nodes = [scope for scope in super().scopes(weights, statement) if {"W", "R"} & set(scope.arrays)]
+        nodes = [scope for scope in super().scopes(weights, config) if {"W", "R"} & set(scope.arrays)]
         return tuple(one for node in nodes for one in _directions(node))
 
     def cell_of(self, scope: Scope) -> Cell | None:
@@ -181,8 +181,8 @@ class Onnx(ScopedConvention):
                 arrays[f"{prefix}P"] = np.stack([p[list(_PEEPHOLES)].reshape(-1) for p in diagonals])
         return arrays
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         own = [n for n in weights.names if n] if weights is not None and weights.convention == self.name else []
         nodes = own if len(own) == trace.layers else [f"layer_{k}" for k in range(trace.layers)]
         arrays: dict[str, Array] = {}
@@ -190,7 +190,7 @@ class Onnx(ScopedConvention):
             prefix = f"{node}." if trace.layers > 1 else ""
             outputs = list(names.apart(layer).values())
             if outputs:
-                arrays[f"{prefix}Y"] = np.stack(outputs, 1 if statement.time_major else 2)
+                arrays[f"{prefix}Y"] = np.stack(outputs, 1 if config.time_major else 2)
             for name, field in (
                 ("Y_h", "final"),
                 ("Y_c", "cell"),
@@ -199,7 +199,7 @@ class Onnx(ScopedConvention):
             ):
                 states = [getattr(track, field) for track in names.layer(layer)]
                 if all(state is not None for state in states):
-                    arrays[prefix + name] = np.stack(states, 0 if statement.time_major else 1)
+                    arrays[prefix + name] = np.stack(states, 0 if config.time_major else 1)
         return arrays
 
 

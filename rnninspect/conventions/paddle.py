@@ -19,7 +19,7 @@ from rnninspect.conventions.weights.cudnn import RowConvention, RowNames
 from rnninspect.conventions.weights.express import refuse
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, PaddingPolicy, Trace
 from rnninspect.core.weights import Weights
 
@@ -102,19 +102,19 @@ class Paddle(RowConvention):
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
 
-    def padding_for(self, statement: Statement) -> PaddingPolicy:
+    def padding_for(self, config: LayerConfig) -> PaddingPolicy:
         """A layer with a projection is run cell by cell, as `nn.RNN(cell)` is, and leaves what it computed."""
-        if statement.padding is None and statement.attributes.get("num_proj"):
+        if config.padding is None and config.attributes.get("num_proj"):
             return "computed"
-        return super().padding_for(statement)
+        return super().padding_for(config)
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
-        return place_lists(slots, statement)
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
+        return place_lists(slots, config)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])weight_(ih|hh|ho)(_l\d+(_reverse)?)?$", name) for name in names)
 
-    def respell(self, name: str) -> str:
+    def normalise_name(self, name: str) -> str:
         """`0.cell_bw.weight_ih` is `weight_ih_l0_reverse`."""
         match = _CELL.fullmatch(name)
         if match is None:
@@ -130,8 +130,8 @@ class Paddle(RowConvention):
             for part, array in self.write_layer(weights.spec, w)
         }
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         return names.top() | names.stacked(h="final", c="cell", initial_h="initial", initial_c="initial_cell")
 
 

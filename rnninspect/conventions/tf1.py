@@ -23,7 +23,7 @@ from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.errors import ShapeError
@@ -117,10 +117,10 @@ class TensorFlow1(ScopedConvention):
         cell = re.compile(r"(lstm|gru|rnn)_cell[/.](gates[/.]|candidate[/.]|projection[/.])?(kernel|bias)")
         return any(cell.search(name) for name in names)
 
-    def place(self, slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+    def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """With `state_is_tuple=False` a state is `[B, 2H]`: c, then h. A pair without names is (c, h) too."""
-        if statement.attributes.get("state_is_tuple") is not False:
-            return place_lists(unnamed_pair(slots, statement), statement, cell_first=True)
+        if config.attributes.get("state_is_tuple") is not False:
+            return place_lists(unnamed_pair(slots, config), config, cell_first=True)
         placed: list[Slot] = []
         for slot in slots:
             if slot.role not in ("h", "initial_h") or slot.array.ndim != 2 or slot.name.endswith(".h"):
@@ -132,9 +132,9 @@ class TensorFlow1(ScopedConvention):
             placed.append(replace(slot, role=cell_role, array=slot.array[:, :half]))
         return tuple(placed)
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Variables of cells alone, where some scope is called a cell: a model has dense kernels too."""
-        found = [s for s in super().scopes(arrays, statement) if any("kernel" in part for part in s.arrays)]
+        found = [s for s in super().scopes(arrays, config) if any("kernel" in part for part in s.arrays)]
         found = [s for s in found if not any("recurrent_kernel" in name for name in s.surplus)]  # Keras' cells
         cells = [s for s in found if re.search(r"cell\w*$", s.name) or set(s.arrays) & set(GRU_PARTS)]
         return tuple(cells or found)
@@ -227,8 +227,8 @@ class TensorFlow1(ScopedConvention):
             return f"stack_bidirectional_rnn/cell_{w.layer}/{way}/{cell}"
         return f"{way}/multi_rnn_cell/cell_{w.layer}/{cell}"
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         top = names.apart(trace.layers - 1)
         arrays = {f"outputs.{WORDS[d == 'backward']}" if len(top) > 1 else "outputs": a for d, a in top.items()}
         for track in trace.tracks:
@@ -236,17 +236,17 @@ class TensorFlow1(ScopedConvention):
                 ("final_state", track.final, track.cell),
                 ("initial_state", track.initial, track.initial_cell),
             ):
-                arrays.update(_state(names.name(track, name, WORDS), h, c, statement))
+                arrays.update(_state(names.name(track, name, WORDS), h, c, config))
         return arrays
 
 
-def _state(key: str, h: Array | None, c: Array | None, statement: Statement) -> dict[str, Array]:
+def _state(key: str, h: Array | None, c: Array | None, config: LayerConfig) -> dict[str, Array]:
     """One state: `key` alone, `key.c` and `key.h`, or c and h in one array where `state_is_tuple=False`."""
     if h is None:
         return {}
     if c is None:
         return {key: h}
-    if statement.attributes.get("state_is_tuple") is False:
+    if config.attributes.get("state_is_tuple") is False:
         return {key: np.concatenate([c, h], 1)}
     return {f"{key}.c": c, f"{key}.h": h}
 

@@ -20,7 +20,7 @@ from rnninspect.conventions.weights.cudnn import RowConvention
 from rnninspect.conventions.weights.express import refuse
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
@@ -103,7 +103,7 @@ class Torch(RowConvention):
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])weight_(ih|hh)(_l\d+(_reverse)?)?$", name) for name in names)
 
-    def prepare(self, arrays: Mapping[str, Array], statement: Statement) -> Mapping[str, Array]:
+    def prepare(self, arrays: Mapping[str, Array], config: LayerConfig) -> Mapping[str, Array]:
         """Packed sequences (`NAME.data`, `NAME.batch_sizes`, `NAME.sorted_indices`) padded with zeros, and lengths."""
         packed = [name[: -len("batch_sizes")] for name in arrays if re.fullmatch(r"(.*[./])?batch_sizes", name)]
         found = dict(arrays)
@@ -115,7 +115,7 @@ class Torch(RowConvention):
             if data is None or sizes is None:
                 raise ShapeError(f"{prefix}batch_sizes has no {prefix}data beside it: a PackedSequence needs both")
             padded, lengths = unpack(data, sizes, fields["sorted_indices"])
-            found[prefix.rstrip("./") or "output"] = padded.swapaxes(0, 1) if statement.time_major else padded
+            found[prefix.rstrip("./") or "output"] = padded.swapaxes(0, 1) if config.time_major else padded
             found.setdefault("lengths", lengths)
         return found
 
@@ -127,8 +127,8 @@ class Torch(RowConvention):
             for part, array in self.write_layer(weights.spec, w)
         }
 
-    def dump(self, trace: Trace, statement: Statement, weights: Weights | None = None) -> dict[str, Array]:
-        names = DumpNames(trace, statement)
+    def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
+        names = DumpNames(trace, config)
         return names.top("output") | names.stacked(h_n="final", c_n="cell", h_0="initial", c_0="initial_cell")
 
 

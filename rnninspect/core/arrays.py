@@ -105,9 +105,9 @@ def _converted(value: Any, what: str) -> Array:
             return _from_torch(value)
         return np.asarray(_by_protocol(value))
     except Exception as error:  # every framework has its own for values that hold no numbers
-        said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ShapeError(
-            f"{what} ({_named(value)}) cannot be read as numbers: {said}. Give what a run returned, on the CPU"
+            f"{what} ({_named(value)}) cannot be read as numbers: {reason}. Give what a run returned, on the CPU"
         ) from None
 
 

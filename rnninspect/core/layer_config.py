@@ -11,7 +11,7 @@ from rnninspect.core.trace import Direction, PaddingPolicy
 
 
 @dataclass(frozen=True)
-class Statement:
+class LayerConfig:
     """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
 
     `axes_stated`: the user said which axis is time, if only that it is not the first.
@@ -29,20 +29,20 @@ class Statement:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     axes_stated: bool = False
 
-    def over(self, words: Mapping[str, Any]) -> Statement:
-        """This statement and, where it says nothing, what `words` say: options by their Python names.
+    def over(self, words: Mapping[str, Any]) -> LayerConfig:
+        """This config and, where it says nothing, what `words` say: options by their Python names.
 
-        >>> said = Statement(cell="gru").over({"cell": "lstm", "go_backwards": True, "clip": 3.0})
-        >>> said.cell, said.go_backwards, said.attributes
+        >>> config = LayerConfig(cell="gru").over({"cell": "lstm", "go_backwards": True, "clip": 3.0})
+        >>> config.cell, config.go_backwards, config.attributes
         ('gru', True, {'clip': 3.0})
         """
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        silent = {name for name, value in own.items() if value in (None, False, "concat")}
-        silent -= {"time_major"} if self.axes_stated else set()
-        silent -= {"direction", "go_backwards"} if self.directions else set()
-        said = {name: value for name, value in words.items() if name in silent}
+        uninformative = {name for name, value in own.items() if value in (None, False, "concat")}
+        uninformative -= {"time_major"} if self.axes_stated else set()
+        uninformative -= {"direction", "go_backwards"} if self.directions else set()
+        config = {name: value for name, value in words.items() if name in uninformative}
         more = {name: value for name, value in words.items() if name not in own}
-        return replace(self, **said, attributes={**more, **self.attributes})
+        return replace(self, **config, attributes={**more, **self.attributes})
 
     @property
     def directions(self) -> tuple[Direction, ...] | None:

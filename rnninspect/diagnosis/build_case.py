@@ -20,7 +20,7 @@ from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import GATES, Weights
 from rnninspect.diagnosis.case import Case
@@ -45,7 +45,7 @@ class RunOptions:
 
 def run_case(
     arrays: Mapping[str, Array],
-    said: Statement,
+    config: LayerConfig,
     convention: str = "tf1",
     *,
     weights: Weights | None = None,
@@ -59,15 +59,15 @@ def run_case(
     """
     options = options or RunOptions()
     own = conventions.get(convention)
-    batch = read_batch(arrays, own, said, stated or {})
-    made = weights or initial_weights(batch, said, options)
+    batch = read_batch(arrays, own, config, stated or {})
+    made = weights or initial_weights(batch, config, options)
     _check_units(made, options.hidden_size)
     rows = batch.mask.shape[0]
-    initial = read_initial_states(arrays, initial_state, own, said, made, rows)
+    initial = read_initial_states(arrays, initial_state, own, config, made, rows)
     if options.truncate:
         batch = _truncated(batch)
-    trace = simulate(batch, made, own, said, initial=initial, dtype=options.dtype, device=options.device)
-    shown = replace(said, layers=made.depth, cell=made.spec.cell)
+    trace = simulate(batch, made, own, config, initial=initial, dtype=options.dtype, device=options.device)
+    shown = replace(config, layers=made.depth, cell=made.spec.cell)
     if len(made.directions) == 2:
         shown = replace(shown, direction="bidirectional")
     reading = Reading(trace, "B T H", "B H")
@@ -78,7 +78,7 @@ def simulate(
     batch: Batch,
     weights: Weights,
     convention: Convention,
-    said: Statement,
+    config: LayerConfig,
     *,
     initial: Initial | None = None,
     dtype: str | None = None,
@@ -87,7 +87,7 @@ def simulate(
     """One run of the engine as this convention's layer would have run; a Trace that also says its policies."""
     from rnninspect.engine import run
 
-    both = replace(said, direction="bidirectional") if len(weights.directions) == 2 else said
+    both = replace(config, direction="bidirectional") if len(weights.directions) == 2 else config
     padding = convention.padding_for(both)
     try:
         tracks = run.run(
@@ -107,17 +107,17 @@ def simulate(
     return Trace(batch.mask, tracks, batch.lengths, batch.mask_given, padding, convention.zero_length, convention.name)
 
 
-def initial_weights(batch: Batch, said: Statement, options: RunOptions) -> Weights:
+def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> Weights:
     """TensorFlow's initialisers for the layer that was stated: 4 units unless `hidden_size` says otherwise."""
     from rnninspect.engine.initialise import glorot
 
     for name in ("num_proj", "use_peepholes"):
-        if said.attributes.get(name):
+        if config.attributes.get(name):
             raise UserError(f"--{name.replace('_', '-')} needs --weights: no initial weights are drawn for such a cell")
     if options.seed < 0:
         raise UserError(f"the seed is {options.seed}; a whole number from 0 on is needed")
-    cell, units, layers = said.cell or "lstm", options.hidden_size or 4, said.layers or 1
-    features, directions = int(batch.inputs.shape[2]), said.directions or ("forward",)
+    cell, units, layers = config.cell or "lstm", options.hidden_size or 4, config.layers or 1
+    features, directions = int(batch.inputs.shape[2]), config.directions or ("forward",)
     numbers = layers * len(directions) * len(GATES[cell]) * units * (max(features, units * len(directions)) + units)
     if numbers > MOST_WEIGHTS:
         raise UserError(
@@ -125,7 +125,7 @@ def initial_weights(batch: Batch, said: Statement, options: RunOptions) -> Weigh
             f"{MOST_WEIGHTS:.1e} are drawn; state a smaller --hidden-size or fewer --layers, or give --weights"
         )
     made = glorot(cell, features, units, layers=layers, directions=directions, seed=options.seed)
-    return replace(made, spec=conventions.get("tf1").spec(cell, said.attributes))
+    return replace(made, spec=conventions.get("tf1").spec(cell, config.attributes))
 
 
 def _check_units(weights: Weights, hidden_size: int | None) -> None:
@@ -135,7 +135,7 @@ def _check_units(weights: Weights, hidden_size: int | None) -> None:
         raise ShapeError(f"--hidden-size {hidden_size} is stated, but the weights have {found} units; leave it out")
 
 
-def read_weights(arrays: Mapping[str, Any], said: Statement, convention: str) -> Weights:
+def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str) -> Weights:
     """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's."""
     named = {name: to_array(array, name) for name, array in arrays.items()}
     own = conventions.get(convention)
@@ -146,12 +146,12 @@ def read_weights(arrays: Mapping[str, Any], said: Statement, convention: str) ->
             f"the weights do not look like {own.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
             f"state --weights-convention {alike[0].name}"
         )
-    return own.read_weights(named, said)
+    return own.read_weights(named, config)
 
 
 def read_case(
     arrays: Mapping[str, Array],
-    said: Statement,
+    config: LayerConfig,
     convention: str = "auto",
     *,
     stated: Mapping[Role, Slot] | None = None,
@@ -170,7 +170,7 @@ def read_case(
     """
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
-    slots = assign_roles(own, arrays, said, stated, returned=returned)
+    slots = assign_roles(own, arrays, config, stated, returned=returned)
     if not any(slot.role == "outputs" for slot in slots):
         raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
     digits = decimals.coarsest([s.array for s in slots if s.role in PRINTED]) if as_printed else None
@@ -179,13 +179,13 @@ def read_case(
         if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
             tolerance = replace(tolerance, atol=max(tolerance.atol, decimals.unit(digits)))
         slots = evened
-    chosen = choose_reading(readings(own, slots, said), tolerance, measurer)
+    chosen = choose_reading(readings(own, slots, config), tolerance, measurer)
     used, rivals = chosen.reading, chosen.rivals
-    batch = _batch_of(slots, said, used)
+    batch = _batch_of(slots, config, used)
     return Case(
         used,
         own,
-        said,
+        config,
         rivals,
         batch,
         weights,
@@ -200,10 +200,10 @@ def read_case(
 
 def dump(case: Case) -> dict[str, Array]:
     """A case's arrays under its convention's own names and axes, the inputs and lengths beside them."""
-    arrays = case.convention.dump(case.trace, case.statement, case.weights)
+    arrays = case.convention.dump(case.trace, case.config, case.weights)
     if case.batch is not None:
         inputs = case.batch.inputs
-        arrays["inputs"] = inputs.swapaxes(0, 1) if case.statement.time_major else inputs
+        arrays["inputs"] = inputs.swapaxes(0, 1) if case.config.time_major else inputs
     if case.trace.lengths is not None:
         arrays["lengths"] = case.trace.lengths
     if case.trace.mask_given:
@@ -217,14 +217,14 @@ def _truncated(batch: Batch) -> Batch:
     return replace(batch, inputs=batch.inputs[:, :longest], mask=batch.mask[:, :longest])
 
 
-def _batch_of(slots: tuple[Slot, ...], said: Statement, used: Reading) -> Batch | None:
+def _batch_of(slots: tuple[Slot, ...], config: LayerConfig, used: Reading) -> Batch | None:
     """The inputs of a dump beside its trace, or None; their time axis may be longer than the outputs'."""
     inputs = next((s.array for s in slots if s.role == "inputs"), None)
     if inputs is None or inputs.ndim not in (2, 3):
         return None
     if inputs.ndim == 2:
         inputs = inputs[..., None]
-    by_row = inputs.swapaxes(0, 1) if said.time_major != used.time_swapped else inputs
+    by_row = inputs.swapaxes(0, 1) if config.time_major != used.time_swapped else inputs
     trace = used.trace
     if by_row.shape[0] != trace.batch_size or by_row.shape[1] < trace.steps:
         return None
@@ -239,4 +239,4 @@ def rerun(case: Case, batch: Batch) -> Trace:
     initial: Initial = {
         (t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None
     }
-    return simulate(batch, case.weights, case.convention, case.statement, initial=initial or None)
+    return simulate(batch, case.weights, case.convention, case.config, initial=initial or None)

@@ -12,7 +12,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Trace, Track
 from rnninspect.core.weights import Weights
 from rnninspect.measure import matching
@@ -41,7 +41,7 @@ class Case:
 
     reading: Reading
     convention: Convention
-    statement: Statement = field(default_factory=Statement)
+    config: LayerConfig = field(default_factory=LayerConfig)
     rivals: tuple[Reading, ...] = ()
     batch: Batch | None = None
     weights: Weights | None = None

@@ -47,12 +47,12 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
         else:
             proposals.extend(rule.check(case))
     proposals = _united(proposals)
-    off = frozenset(place for facts in case.facts for place in places(facts, facts.off))
+    mismatched = frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
-    causes = _cover(off, zero, [p for p in proposals if p.kind == "state"])
+    causes = _cover(mismatched, zero, [p for p in proposals if p.kind == "state"])
     kept = causes + [p for p in proposals if p.kind != "state"]
     kept = _without_symptoms(kept, rules)
-    left = off - frozenset().union(*(p.places for p in causes))
+    left = mismatched - frozenset().union(*(p.places for p in causes))
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(_unexplained(case, left))
@@ -78,13 +78,13 @@ def _united(proposals: list[Proposal]) -> list[Proposal]:
     return list(united.values())
 
 
-def _cover(off: frozenset[Place], zero: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
+def _cover(mismatched: frozenset[Place], zero: frozenset[Place], proposals: list[Proposal]) -> list[Proposal]:
     """Greedy set cover of the places that are off, strongest evidence first among equals.
 
     States of all zeros (`zero`) equal any zeroed step, so they count only where nothing else tells two causes apart.
     """
     chosen: list[Proposal] = []
-    left = off
+    left = mismatched
     while left:
         useful = [p for p in proposals if p.places & left]
         if not useful:
@@ -178,9 +178,9 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
     words = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
     evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
     sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
-    lost = [(f, own[f.distance[own].argmax()]) for f in case.facts if (own := sought[f.off[sought]]).size]
-    if lost:
-        facts, row = max(lost, key=lambda item: float(item[0].distance[item[1]]))
+    unmatched = [(f, own[f.distance[own].argmax()]) for f in case.facts if (own := sought[f.mismatched[sought]]).size]
+    if unmatched:
+        facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
         near = int(facts.nearest[row])
         words.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
         evidence |= {"nearest_step": near, "row": int(row)}

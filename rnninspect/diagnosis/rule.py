@@ -77,12 +77,12 @@ class Rule:
         """The causes that this rule sees in the case; each reconstructs what it explains."""
         raise NotImplementedError
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""
         raise NotImplementedError
 
 
-class CannotPlant(Exception):
+class CannotInject(Exception):
     """This case cannot show the mistake (one direction, no cell state, every row full, …)."""
 
 
@@ -104,7 +104,7 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
     yield Proposal(rule.name, message, found, **more)
 
 
-def mended_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
+def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
     """The rows that are off in the case and right in `trace`, the same tracks read another way.
 
     `whole`: the outputs were read another way, which moves every row; none where a row that was right is lost by it.
@@ -112,19 +112,19 @@ def mended_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
     seen = []
     for facts in case.facts:
         track = trace.track(facts.track.layer, facts.track.direction)
-        mended = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
-        if mended is None:
+        fixed = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
+        if fixed is None:
             continue
-        if whole and (~facts.off & ~facts.silent & mended.off).any():
+        if whole and (~facts.mismatched & ~facts.uninformative & fixed.mismatched).any():
             return []
-        seen.append(Seen(facts, facts.off & mended.at_expected & ~mended.silent))
+        seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~fixed.uninformative))
     return seen
 
 
 def convincing(case: Case, seen: list[Seen]) -> bool:
     """Whether a reading mends enough to be believed: two rows or more, or every row that is off."""
-    mended = sum(int(s.rows.sum()) for s in seen)
-    return mended >= 2 or 0 < mended == sum(int(f.off.sum()) for f in case.facts)
+    fixed = sum(int(s.rows.sum()) for s in seen)
+    return fixed >= 2 or 0 < fixed == sum(int(f.mismatched.sum()) for f in case.facts)
 
 
 def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:

@@ -9,8 +9,8 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
 from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
-from rnninspect.diagnosis.evidence.weight_search import mended, mended_by_two
-from rnninspect.diagnosis.rule import CannotPlant, Place, Proposal, Rule
+from rnninspect.diagnosis.evidence.weight_search import fixed, fixed_by_two
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule
 
 
 class WeightsRule(Rule):
@@ -20,7 +20,7 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        found = mended(case) or (mended_by_two(case) if _nothing_simpler(case) else None)
+        found = fixed(case) or (fixed_by_two(case) if _nothing_simpler(case) else None)
         if found is None or self.name not in {c.rule for c in found.changes}:
             return
         words = " and ".join(c.words for c in found.changes)
@@ -33,12 +33,12 @@ class WeightsRule(Rule):
             evidence={"before": found.before, "after": found.after, "change": words},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None:
-            raise CannotPlant("needs inputs and weights")
-        return replace(case, weights=self.spoil(case.weights))
+            raise CannotInject("needs inputs and weights")
+        return replace(case, weights=self.corrupt(case.weights))
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         """The weights as the mistake leaves them."""
         raise NotImplementedError
 
@@ -47,7 +47,7 @@ def _nothing_simpler(case: Case) -> bool:
     """Whether neither one missing thing, nor the state that rows began with, nor a layout explains the difference."""
     if "nothing_simpler" not in case.memo:
         fits = (fitted_bias, fitted_clip, fitted_peepholes)
-        simpler = any(f.off.any() for f in case.facts) or any(f(case) for f in fits)
+        simpler = any(f.mismatched.any() for f in case.facts) or any(f(case) for f in fits)
         case.memo["nothing_simpler"] = not simpler and not follows_from_step_one(case)
     return bool(case.memo["nothing_simpler"])
 

@@ -46,5 +46,5 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 
 def _version(archive: zipfile.ZipFile) -> str:
-    said: Any = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
-    return str(said.get("keras_version", "")) if isinstance(said, dict) else ""
+    metadata: Any = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
+    return str(metadata.get("keras_version", "")) if isinstance(metadata, dict) else ""

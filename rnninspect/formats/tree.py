@@ -72,8 +72,8 @@ def gather(
     left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
-    said = tuple(note for note in (note_widened(dtypes or {}), left, *notes) if note)
-    return NamedArrays(arrays, source, format, attributes or {}, said, dtypes or {})
+    notes_of_reading = tuple(note for note in (note_widened(dtypes or {}), left, *notes) if note)
+    return NamedArrays(arrays, source, format, attributes or {}, notes_of_reading, dtypes or {})
 
 
 def shown(name: object) -> str:

@@ -110,7 +110,7 @@ def _fit(facts: tuple[TrackFacts, ...]) -> Fit:
     if not facts:
         return Fit(0.0, 0.0)
     anywhere = np.mean([(f.equal | f.near).any(1).mean() for f in facts])
-    return Fit(float(anywhere), float(np.mean([(~f.off).mean() for f in facts])))
+    return Fit(float(anywhere), float(np.mean([(~f.mismatched).mean() for f in facts])))
 
 
 def _ends_right(reading: Reading, tolerance: Tolerance, enough: float) -> bool:
@@ -119,7 +119,7 @@ def _ends_right(reading: Reading, tolerance: Tolerance, enough: float) -> bool:
     trace = reading.trace
     for rows in (np.arange(min(FEW, trace.batch_size)), np.arange(trace.batch_size)):
         ends = [may_end_right(trace, t, tolerance.rtol, tolerance.atol, rows) for t in trace.tracks]
-        off = [(~found).sum() / trace.batch_size for found in ends if found is not None]
-        if not off or 1 - np.mean(off) < enough:
+        mismatched = [(~found).sum() / trace.batch_size for found in ends if found is not None]
+        if not mismatched or 1 - np.mean(mismatched) < enough:
             return False
     return True

@@ -83,20 +83,20 @@ def _track(trace: Trace, track: Track, other: Track) -> TrackDifference:
     steps = min(track.outputs.shape[1], other.outputs.shape[1])
     a, b = track.outputs[:, :steps], other.outputs[:, :steps]
     real = trace.stored_mask(track)[:, :steps]
-    difference, lost, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 1.0
+    difference, nonfinite, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 1.0
     for here in _pieces(a):
         x, y = np.asarray(a[here]).astype(np.float64), np.asarray(b[here]).astype(np.float64)
         release(b[here])
         sizes = np.maximum(np.abs(x).max(-1, initial=0.0), np.abs(y).max(-1, initial=0.0))  # NaN where there is one
         finite = np.isfinite(sizes)
-        lost[here] = ~finite
+        nonfinite[here] = ~finite
         scale = float(sizes[real[here] & finite].max(initial=scale))
         if not np.array_equal(x, y):
             difference[here] = _gap(x, y).max(-1, initial=0.0)
     differs = (difference > 0) & real
     backward = track.direction == "backward" and track.order == "time"
     first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
-    return TrackDifference(track, other, real, difference, lost, first.astype(np.int64), scale)
+    return TrackDifference(track, other, real, difference, nonfinite, first.astype(np.int64), scale)
 
 
 def _pieces(outputs: Array) -> Iterator[tuple[slice, slice]]:

@@ -67,10 +67,10 @@ class TrackFacts:
         at_expected = np.take_along_axis(self.equal, np.maximum(self.expected, 0)[:, None], 1)[:, 0]
         step = np.where(at_expected & (self.expected >= 0), self.expected, self.equal.argmax(1))
         distance, margin = np.zeros(hit.size), np.full(hit.size, np.nan)
-        lost = np.flatnonzero(~hit)
-        if lost.size:
-            found = nearest_steps(self.outputs, self.final, lost, self.repeats)
-            step[lost], distance[lost], margin[lost] = found.step, found.distance, found.margin
+        unmatched = np.flatnonzero(~hit)
+        if unmatched.size:
+            found = nearest_steps(self.outputs, self.final, unmatched, self.repeats)
+            step[unmatched], distance[unmatched], margin[unmatched] = found.step, found.distance, found.margin
         return Nearest(step, distance, margin)
 
     @property
@@ -105,14 +105,14 @@ class TrackFacts:
         return np.asarray(hit & (self.expected >= 0))
 
     @cached_property
-    def silent(self) -> Bools:
+    def uninformative(self) -> Bools:
         """`[B]`: rows that say nothing: no real step, all steps equal, or all zero at the expected step too."""
         return np.asarray(
             (self.expected < 0) | (self.uniform & self.at_expected) | (self.at_expected & self.final_zero)
         )
 
     @cached_property
-    def off(self) -> Bools:
+    def mismatched(self) -> Bools:
         """`[B]`: rows with a real step whose final state is not the expected output. What rules must explain."""
         return np.asarray((self.expected >= 0) & ~self.at_expected)
 
@@ -131,7 +131,7 @@ class TrackFacts:
     def statuses(self) -> tuple[Status, ...]:
         """DESIGN's word for each row (`elsewhere` in another row is for the caller, who can search)."""
         hits = np.count_nonzero(self.equal, axis=1)
-        rules: dict[Status, Bools] = {"no-evidence": (self.expected < 0) | self.silent}
+        rules: dict[Status, Bools] = {"no-evidence": (self.expected < 0) | self.uninformative}
         if self.expected_known:
             hit = self.equals(self.expected)
             others = np.count_nonzero(self.equal & self.mask, axis=1) > hit  # real steps besides the expected one
@@ -158,10 +158,10 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     mask, expected = trace.stored_mask(track), trace.expected_steps(track)
     seen = scan(outputs, final)
     near: Bools = np.broadcast_to(np.False_, mask.shape)
-    lost = np.flatnonzero(~seen.equal.any(1))
-    if lost.size and (rtol or atol):
+    unmatched = np.flatnonzero(~seen.equal.any(1))
+    if unmatched.size and (rtol or atol):
         near = np.zeros(mask.shape, dtype=np.bool_)
-        near[lost] = near_steps(outputs, final, lost, rtol, atol)
+        near[unmatched] = near_steps(outputs, final, unmatched, rtol, atol)
     return TrackFacts(
         track=track,
         mask=mask,

@@ -141,9 +141,9 @@ def _second(distance: Array) -> Array:
 def _rough(tile: Array, target: Array, where: Bools) -> Bools:
     """`[n, t]`: those of `where` that may be among the two nearest of their row, by all units."""
     rough = _largest_gap(tile, target, where)
-    lost = np.isnan(rough)  # to be looked at
-    ranked = np.where(lost | ~where, np.inf, rough)
-    return np.asarray(where & (lost | (ranked <= _second(ranked)[:, None] * SLACK)))
+    unknown = np.isnan(rough)  # to be looked at
+    ranked = np.where(unknown | ~where, np.inf, rough)
+    return np.asarray(where & (unknown | (ranked <= _second(ranked)[:, None] * SLACK)))
 
 
 def _largest_gap(values: Array, target: Array, where: Bools) -> Array:

@@ -38,7 +38,7 @@ def scan(outputs: Array, final: Array) -> Scan:
     outputs, final = np.asarray(outputs), np.asarray(final)  # to slice a memmap costs more than its plain view
     shape = outputs.shape[:2]
     equal, zero, repeats = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
-    lost: list[tuple[slice, slice, Bools]] = []  # tiles with steps that are not finite: few, mostly none
+    nonfinite_tiles: list[tuple[slice, slice, Bools]] = []  # tiles with steps that are not finite: few, mostly none
     for rows, steps in tiles(outputs):
         new = min(steps.start, 1)  # the step before the tile's first is looked at again
         tile, target = outputs[rows, steps.start - new : steps.stop], final[rows]
@@ -46,13 +46,13 @@ def scan(outputs: Array, final: Array) -> Scan:
         blank, small = _zeros(head)
         finite = small or _finite_but_for(tile, blank)
         if not finite:
-            lost.append((rows, steps, np.any(~np.isfinite(tile[:, new:]), axis=-1)))
+            nonfinite_tiles.append((rows, steps, np.any(~np.isfinite(tile[:, new:]), axis=-1)))
         again = _repeats(head, blank, finite)
         zero[rows, steps] = blank[:, new:]
         repeats[rows, steps] = again[:, new:]
         equal[rows, steps] = _equals(head, target, ~again, finite and _is_finite(target))[:, new:]
-    nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if lost else np.broadcast_to(np.False_, shape)
-    for rows, steps, found in lost:
+    nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if nonfinite_tiles else np.broadcast_to(np.False_, shape)
+    for rows, steps, found in nonfinite_tiles:
         nonfinite[rows, steps] = found
     for part in parts(*shape):
         _spread(equal[part], repeats[part])

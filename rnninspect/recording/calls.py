@@ -14,7 +14,7 @@ from rnninspect.api.live import Handed, case_of
 from rnninspect.conventions.live import is_packed, read_outputs
 from rnninspect.core.arrays import to_array
 from rnninspect.core.cell import Cell
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
@@ -95,10 +95,10 @@ class Call:
         return int(self.inputs.shape[0 if self.layer.batch_first else 1])
 
     @property
-    def statement(self) -> Statement:
+    def config(self) -> LayerConfig:
         """The layer in the words of the options; its arrays are batch-major."""
         way: Literal["forward", "bidirectional"] = "bidirectional" if self.layer.bidirectional else "forward"
-        return Statement(self.layer.cell, self.layer.layers, way, attributes=self.where.attributes)
+        return LayerConfig(self.layer.cell, self.layer.layers, way, attributes=self.where.attributes)
 
     def arrays(self, lengths: Any = None) -> dict[str, Array]:
         """The call as a batch-major dump: `inputs` `[B, T, F]`, `output` `[B, T, D*H]`, `h_n` `[L*D, B, H]`, `c_n`,
@@ -124,11 +124,11 @@ class Call:
         arrays = self.arrays(lengths)
         if final_state is not None:
             arrays = {name: array for name, array in arrays.items() if name not in ("h_n", "c_n")}
-        said = self.statement
-        case = case_of(arrays, Handed(final_state), said, "torch", tolerance)
+        config = self.config
+        case = case_of(arrays, Handed(final_state), config, "torch", tolerance)
         if self.layer.dropout:
             return case
-        return replace(case, weights=read_weights(self.weights, said, "torch"))
+        return replace(case, weights=read_weights(self.weights, config, "torch"))
 
     def dump(self) -> dict[str, Array]:
         """All arrays of the call, and the weights under torch's names."""
@@ -151,7 +151,7 @@ class Call:
     def _by_row(self, value: Any, what: str) -> tuple[Array, Array | None]:
         """`[B, T, …]`, and the lengths of a PackedSequence."""
         if is_packed(value):
-            read = read_outputs(value, Statement())
+            read = read_outputs(value, LayerConfig())
             return read.slots[0].array, read.lengths
         array = to_array(value, what)
         if array.ndim == 2:

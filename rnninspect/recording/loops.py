@@ -21,7 +21,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Reading, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case
@@ -100,17 +100,17 @@ class Loop:
         stated = self.where.lengths if lengths is None else lengths
         known = None if stated is None else self.where.checked(to_array(stated, "lengths"), self.batch_size)
         mask, real = resolve_mask(self.batch_size, len(self.steps), known, None)
-        said = Statement(cell=self.cell, attributes=self.where.attributes)
-        h, c = self._final(mask) if final_state is None else self._given(final_state, said)
+        config = LayerConfig(cell=self.cell, attributes=self.where.attributes)
+        h, c = self._final(mask) if final_state is None else self._given(final_state, config)
         first = self.steps[0].read
         initial = (None, None) if first is None else (to_array(first[0], "h_0"), _second(first))
         track = Track(0, "forward", self.outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, False, "any", "initial", "torch")
-        weights = None if h is None else read_weights(self.weights, said, "torch")  # without h nothing is judged
+        weights = None if h is None else read_weights(self.weights, config, "torch")  # without h nothing is judged
         batch = Batch(self.inputs, mask, real)
         own = conventions.get("torch")
         reading = Reading(trace, "B T H", "B H")
-        return Case(reading, own, said, batch=batch, weights=weights, tolerance=tolerance, runner=rerun)
+        return Case(reading, own, config, batch=batch, weights=weights, tolerance=tolerance, runner=rerun)
 
     def dump(self) -> dict[str, Array]:
         """The loop's arrays, batch-major, and the weights under torch's names; the final state where it is known."""
@@ -169,9 +169,9 @@ class Loop:
         own = self.steps[t].read
         return self.steps[t - 1].returned[0] if own is None else own[0]
 
-    def _given(self, final_state: Any, said: Statement) -> tuple[Array | None, Array | None]:
+    def _given(self, final_state: Any, config: LayerConfig) -> tuple[Array | None, Array | None]:
         found = {
-            s.role: s.array for s in read_state(final_state, (Slot("outputs", "output", self.outputs),), said, False)
+            s.role: s.array for s in read_state(final_state, (Slot("outputs", "output", self.outputs),), config, False)
         }
         return found.get("h"), found.get("c")
 

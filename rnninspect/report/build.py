@@ -72,7 +72,7 @@ def verdict(case: Case, findings: list[Finding]) -> Verdict:
     """`unjudged` where no row could say anything: a report that compared nothing is not clean."""
     if findings:
         return "findings"
-    compared = any((~f.silent).any() for f in case.facts) or any(d.real.any() for d in case.differences)
+    compared = any((~f.uninformative).any() for f in case.facts) or any(d.real.any() for d in case.differences)
     return "clean" if compared else "unjudged"
 
 
@@ -128,7 +128,7 @@ def _track(
     if facts is None:
         rows = unmeasured_rows(case.trace.stored_mask(track), lengths, track.outputs is None)
     else:
-        rows = measured_rows(facts, lengths, case.elsewhere(facts, facts.off & ~facts.equal.any(1)))
+        rows = measured_rows(facts, lengths, case.elsewhere(facts, facts.mismatched & ~facts.equal.any(1)))
     return TrackReport(
         layer=track.layer,
         direction=track.direction,

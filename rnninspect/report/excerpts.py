@@ -59,18 +59,18 @@ def _excerpt(track: Track, facts: TrackFacts | None, row: Row, whole: bool) -> E
     units = list(range(width)) if whole else _ends(width, EXCERPT_UNITS)
     steps: list[int] = []
     outputs: list[list[float | None]] | None = None
-    lost: list[str] = []
+    nonfinite: list[str] = []
     if facts is not None:
         total = facts.steps
         steps = list(range(total)) if whole else _around(total, _matters(row, facts), EXCERPT_STEPS)
         block = np.asarray(facts.outputs[b])[np.ix_(steps, units)]
-        outputs = _numbers(block, [f"outputs {t}" for t in steps], units, lost)
-    final = None if track.final is None else _numbers(track.final[b, units][None], ["final"], units, lost)[0]
+        outputs = _numbers(block, [f"outputs {t}" for t in steps], units, nonfinite)
+    final = None if track.final is None else _numbers(track.final[b, units][None], ["final"], units, nonfinite)[0]
     cell = None
     if track.cell is not None:
         cells = list(range(track.cell.shape[1])) if whole else _ends(track.cell.shape[1], EXCERPT_UNITS)
-        cell = _numbers(track.cell[b, cells][None], ["cell"], cells, lost)[0]
-    return Excerpt(b, steps, units, outputs, final, cell, lost)
+        cell = _numbers(track.cell[b, cells][None], ["cell"], cells, nonfinite)[0]
+    return Excerpt(b, steps, units, outputs, final, cell, nonfinite)
 
 
 def _matters(row: Row, facts: TrackFacts) -> list[int]:
@@ -106,7 +106,7 @@ def _ends(total: int, most: int) -> list[int]:
     return [*range(most - tail), *range(total - tail, total)]
 
 
-def _numbers(block: Array, places: list[str], units: list[int], lost: list[str]) -> list[list[float | None]]:
+def _numbers(block: Array, places: list[str], units: list[int], nonfinite: list[str]) -> list[list[float | None]]:
     """Plain floats of `[n, u]` that print as the array's own dtype does: 0.1 for float32(0.1), not 0.10000000149.
 
     What is not finite is None, and is listed in `lost` by its place and unit.
@@ -115,6 +115,6 @@ def _numbers(block: Array, places: list[str], units: list[int], lost: list[str])
         return [[float(v) for v in line] for line in block.tolist()]
     numbers: list[list[float | None]] = [[float(text) for text in line] for line in block.astype(str).tolist()]
     for i, j in np.argwhere(~np.isfinite(block)).tolist():
-        lost.append(f"{places[i]} {units[j]} {str(numbers[i][j]).lower()}")
+        nonfinite.append(f"{places[i]} {units[j]} {str(numbers[i][j]).lower()}")
         numbers[i][j] = None
     return numbers

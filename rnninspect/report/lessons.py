@@ -85,7 +85,7 @@ class Worked:
     example: str
     before: tuple[str, ...]
     after: tuple[str, ...]
-    said: str
+    summary: str
 
 
 def course() -> list[tuple[str, Rule]]:
@@ -96,11 +96,11 @@ def course() -> list[tuple[str, Rule]]:
     return placed + [("Further", rule) for name, rule in known.items() if name not in taught]
 
 
-def before_and_after(rule: Rule, right: ReportRecord, planted: ReportRecord) -> Worked:
+def before_and_after(rule: Rule, right: ReportRecord, injected: ReportRecord) -> Worked:
     """What planting `rule` changed from one report to the other."""
-    finding = next((f for f in planted.findings if rule.name in (f.rule, *f.alternatives)), None)
+    finding = next((f for f in injected.findings if rule.name in (f.rule, *f.alternatives)), None)
     several = len(right.tracks) > 1
-    tracks = [_changes(*pair, several) for pair in zip(right.tracks, planted.tracks, strict=False)]
+    tracks = [_changes(*pair, several) for pair in zip(right.tracks, injected.tracks, strict=False)]
     changed = max(tracks, key=lambda lines: sum(NO_STATE not in after for _, after in lines) or bool(lines) / 2)[:SHOWN]
     before, after = zip(*changed, strict=True) if changed else ((), ())
     return Worked(rule.name, _shape(right), before, after, finding.message if finding else "")

@@ -331,10 +331,10 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_wrong_input_is_one_clear_line(name: str) -> None:
     """What the caller can mend is a UserError of one line that says what was seen and what to do."""
-    call, said = BAD[name]
+    call, config = BAD[name]
     with pytest.raises(UserError) as caught:
         call()
-    assert said in str(caught.value)
+    assert config in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -421,14 +421,14 @@ def test_the_library_says_what_the_command_says(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", outputs=OUT + np.float32(0.5), h=taken, lengths=LENGTHS)
     dump, other = str(tmp_path / "dump.npz"), str(tmp_path / "other.npz")
     options = ("--convention", "tf1", "--rtol", "1e-6", "--ignore", "padding-computed", "--against", other)
-    said = command("compare", dump, *options)
+    config = command("compare", dump, *options)
     kept = {"convention": "tf1", "rtol": 1e-6, "ignore": "padding-computed"}
-    assert rnninspect.compare(dump, against=other, **kept).to_dict() == said  # type: ignore[arg-type]
+    assert rnninspect.compare(dump, against=other, **kept).to_dict() == config  # type: ignore[arg-type]
     again = {"outputs": OUT + np.float32(0.5), "h": taken, "lengths": LENGTHS}
     own = rnninspect.inspect(OUT, taken, cell_state=CN, lengths=LENGTHS, against=again, **kept).to_dict()  # type: ignore[arg-type]
-    differing = {key for key in said if said[key] != own[key]}
+    differing = {key for key in config if config[key] != own[key]}
     assert differing <= {"command", "source", "notes"}
-    assert said["findings"]
+    assert config["findings"]
 
 
 def test_compare_reads_files() -> None:

@@ -17,7 +17,7 @@ from rnninspect.api import convert as convert_module
 from rnninspect.api.convert import attributes, convert, largest_difference, move
 from rnninspect.cli import call
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
 from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.formats.base import NamedArrays
@@ -31,8 +31,8 @@ RESET_AFTER = {"flax", "keras", "mxnet", "onnx", "paddle", "torch"}
 
 def moved(weights: Weights, to: str) -> Weights:
     """The weights as the other framework reads them, with its defaults and what is to be stated beside."""
-    said = Statement(cell=weights.spec.cell, attributes=attributes(weights, to))
-    return conventions.get(to).read_weights(convert(weights, to), said)
+    config = LayerConfig(cell=weights.spec.cell, attributes=attributes(weights, to))
+    return conventions.get(to).read_weights(convert(weights, to), config)
 
 
 @pytest.mark.parametrize(("source", "to"), list(permutations(NAMES, 2)))
@@ -152,7 +152,7 @@ def test_a_stack_goes_only_where_its_layers_are_joined_alike(to: str, between: A
             convert(weights, to)
         return
     moved = move(weights, to)
-    assert moved.convention.read_weights(moved.arrays, moved.statement).between == between
+    assert moved.convention.read_weights(moved.arrays, moved.config).between == between
     assert moved.difference < 1e-6
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from rnninspect.api.parallel import split_rows
 from rnninspect.api.parallel.file_view import Described, described
-from rnninspect.api.parallel.split_rows import Part
-from rnninspect.api.parallel.workers import Cluster, Lost, Processes
+from rnninspect.api.parallel.split_rows import RowChunk
+from rnninspect.api.parallel.workers import Cluster, Processes, WorkerCrashed
 from rnninspect.cli import fleet
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
@@ -250,7 +250,7 @@ def test_many_remote_dumps_survive_a_killed_worker(cluster: str, struck: Path, t
     assert struck.exists()
 
 
-def fatal(task: Callable[[Part], Any], part: Part) -> Any:
+def fatal(task: Callable[[RowChunk], Any], part: RowChunk) -> Any:
     """The rows from 3 on end whatever process reads them."""
     if part.start == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -375,4 +375,4 @@ def test_what_is_not_the_files_own_is_not_described(tmp_path: Path) -> None:
 def test_a_lost_part_is_no_answer() -> None:
     """Where an engine gives a part up, no report is made of the others."""
     with pytest.raises(UserError, match="some rows: gone"):
-        split_rows._founds([None], iter([Lost("some rows", "gone")]))  # type: ignore[list-item]
+        split_rows._founds([None], iter([WorkerCrashed("some rows", "gone")]))  # type: ignore[list-item]

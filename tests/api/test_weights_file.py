@@ -14,7 +14,7 @@ from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
 from rnninspect.cli import call
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.formats.base import NamedArrays
 from tests.support.logical import logical_weights
@@ -98,8 +98,8 @@ def test_a_dump_of_another_framework_has_its_own_axes() -> None:
     """A model's time-major axes and padding are not another framework's; direction and attributes are the weights'."""
     onnx_like = conventions.get("onnx")
     arrays = onnx_like.write_weights(logical_weights(CellSpec("gru", reset_after=False)))
-    found = read_layer(named(arrays, direction="reverse", clip=0.5), Statement())
-    own, other = (found.statement(Statement(), conventions.get(name)) for name in ("onnx", "torch"))
+    found = read_layer(named(arrays, direction="reverse", clip=0.5), LayerConfig())
+    own, other = (found.config_for(LayerConfig(), conventions.get(name)) for name in ("onnx", "torch"))
     assert (own.time_major, own.direction, own.attributes["clip"]) == (True, "reverse", 0.5)
     assert (other.time_major, other.direction, other.attributes["clip"]) == (False, "reverse", 0.5)
     assert found.weights.layers[0].direction == "backward"
@@ -111,15 +111,21 @@ def test_what_the_weights_hold_is_stated_too() -> None:
     arrays = conventions.get("torch").write_weights(
         logical_weights(CellSpec(), 2, ("forward", "backward"), projection=2)
     )
-    said = read_layer(named(arrays), Statement()).statement(Statement(), None)
-    assert (said.cell, said.layers, said.direction, said.attributes) == ("lstm", 2, "bidirectional", {"num_proj": 2})
+    config = read_layer(named(arrays), LayerConfig()).config_for(LayerConfig(), None)
+    stated = (config.cell, config.layers, config.direction, config.attributes)
+    assert stated == (
+        "lstm",
+        2,
+        "bidirectional",
+        {"num_proj": 2},
+    )
 
 
 def test_names_of_two_frameworks_are_decided_by_the_dump() -> None:
     """PyTorch's names are Paddle's too: PyTorch is likelier, unless the dump looks like Paddle's."""
     read = named(conventions.get("torch").write_weights(logical_weights(CellSpec())))
-    assert read_layer(read, Statement()).convention.name == "torch"
-    assert read_layer(read, Statement(), likely=["tf1", "paddle"]).convention.name == "paddle"
+    assert read_layer(read, LayerConfig()).convention.name == "torch"
+    assert read_layer(read, LayerConfig(), likely=["tf1", "paddle"]).convention.name == "paddle"
 
 
 def test_no_frameworks_names_are_refused() -> None:
@@ -127,6 +133,6 @@ def test_no_frameworks_names_are_refused() -> None:
     with pytest.raises(
         ShapeError, match=r"no framework's names of recurrent weights: a, b; state --weights-convention"
     ):
-        read_layer(named({"a": np.ones(1), "b": np.ones(1)}), Statement())
+        read_layer(named({"a": np.ones(1), "b": np.ones(1)}), LayerConfig())
     with pytest.raises(UserError, match="found no torch weights"):
-        read_layer(named({"a": np.ones(1)}), Statement(), "torch")
+        read_layer(named({"a": np.ones(1)}), LayerConfig(), "torch")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.api.config import statement
+from rnninspect.api.config import layer_config
 from rnninspect.api.inspect import inspect_case
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.diagnosis import build_case
@@ -36,7 +36,7 @@ def read(dump: Dump) -> Case:
         role: Slot(role, "", next(iter(read_arrays(path).arrays.values())))  # type: ignore[misc]
         for role, path in (("outputs", dump.outputs), ("h", dump.state), ("lengths", dump.lengths))
     }
-    return build_case.read_case({}, statement(time_major=dump.time_major), "tf1", stated=stated)
+    return build_case.read_case({}, layer_config(time_major=dump.time_major), "tf1", stated=stated)
 
 
 def judged(dump: Dump) -> Any:

@@ -30,7 +30,7 @@ ADDRESS = re.compile(
 )
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def printed_text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What the command writes to stdout; it must succeed."""
     assert call(arguments) == 0
     return capsys.readouterr().out
@@ -63,12 +63,12 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
     """Summary, reason, worked example, every framework's code and every thread are there, within 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     rule = rules()[name]
-    text = said(capsys, "explain", name)
+    text = printed_text(capsys, "explain", name)
     assert all(len(line) <= 80 or line.strip().startswith("https://") for line in text.splitlines())
     flat = "".join(text.split())
     example = lessons.recorded(name)
     assert example is not None
-    parts = [rule.summary, rule.why, *rule.needs, example.said, *example.before, *example.after]
+    parts = [rule.summary, rule.why, *rule.needs, example.summary, *example.before, *example.after]
     parts += [t for thread in rule.threads for t in (thread.url, thread.about)]
     for part in parts:
         assert "".join(part.split()) in flat, part
@@ -81,7 +81,7 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
 
 def test_one_framework_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """--convention leaves the other frameworks' code out."""
-    text = said(capsys, "explain", "lengths-ignored", "--convention", "torch")
+    text = printed_text(capsys, "explain", "lengths-ignored", "--convention", "torch")
     assert "How to mend it in torch:" in text
     assert "pack_padded_sequence" in text
     assert "dynamic_rnn(" not in text
@@ -99,18 +99,18 @@ def test_long_code_stays_code() -> None:
 
 def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON holds what the text says; without a rule it is all of them, in the order that teaches."""
-    one = json.loads(said(capsys, "explain", "rows-permuted", "--format", "json"))
+    one = json.loads(printed_text(capsys, "explain", "rows-permuted", "--format", "json"))
     assert one["rule"] == "rows-permuted"
     assert set(one["fixes"]) == set(conventions())
     assert [Thread(**t) for t in one["threads"]] == list(rules()["rows-permuted"].threads)
-    everything = json.loads(said(capsys, "explain", "--format", "json"))
+    everything = json.loads(printed_text(capsys, "explain", "--format", "json"))
     assert [rule["rule"] for rule in everything] == NAMES
     assert one == everything[NAMES.index("rows-permuted")]
 
 
 def test_explain_lists_every_rule_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a rule, every rule has its line under its group."""
-    text = said(capsys, "explain")
+    text = printed_text(capsys, "explain")
     assert re.findall(r"^  ([a-z-]+) \((?:error|warning|note)\):", text, re.M) == NAMES
     assert all(group in text.splitlines() for group in lessons.COURSE)
 
@@ -165,8 +165,8 @@ def test_records_are_what_demo_says(name: str) -> None:
     assert then is not None
     assert (len(now.before), len(now.after)) == (len(then.before), len(then.after))
     for found, wanted in zip(
-        (now.example, now.said, *now.before, *now.after),
-        (then.example, then.said, *then.before, *then.after),
+        (now.example, now.summary, *now.before, *now.after),
+        (then.example, then.summary, *then.before, *then.after),
         strict=True,
     ):
         assert_alike(found, wanted)
@@ -208,7 +208,7 @@ def test_lessons_carry_the_whole_explanation(course: list[dict[str, Any]]) -> No
 
 def test_a_lesson_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     """In a pipe the course is 43 texts of at most 24 lines and 80 columns, and asks nobody for a key."""
-    text = said(capsys, "demo", "--all")
+    text = printed_text(capsys, "demo", "--all")
     screens = re.split(r"^(?=\[\d+ of \d+: )", text, flags=re.M)[1:]
     assert len(screens) == len(NAMES)
     for name, screen in zip(NAMES, screens, strict=True):
@@ -224,7 +224,7 @@ def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(click, "getchar", lambda: next(keys))
-    text = said(capsys, "demo", "--all")
+    text = printed_text(capsys, "demo", "--all")
     assert re.findall(r"^\[(\d+) of 43", text, re.M) == ["1", "2"]
     assert next(keys, None) is None
 
@@ -244,7 +244,7 @@ def test_one_line_of_ndjson_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """As ndjson the course is the lines of its reports, each with its rule as the source."""
     few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
     monkeypatch.setattr(demo, "course", lambda: few)
-    lines = [json.loads(line) for line in said(capsys, "demo", "--all", "--format", "ndjson").splitlines()]
+    lines = [json.loads(line) for line in printed_text(capsys, "demo", "--all", "--format", "ndjson").splitlines()]
     assert [line["source"]["example"] for line in lines if line["kind"] == "summary"] == [
         "rows-permuted",
         "wrong-layer",
@@ -350,7 +350,7 @@ def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """Without -o the same page is written to stdout, ending in one newline."""
     few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
     monkeypatch.setattr(demo, "course", lambda: few)
-    text = said(capsys, "demo", "--all", "--format", "html")
+    text = printed_text(capsys, "demo", "--all", "--format", "html")
     assert text.startswith("<!doctype html>")
     assert text.endswith("</html>\n")
     assert "2 of 2" in Nested(text).text
@@ -359,4 +359,4 @@ def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_the_course_runs_without_a_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A closed stdin, as in some services, is no terminal to wait for."""
     monkeypatch.setattr("sys.stdin", None)
-    assert "lengths-ignored" in said(capsys, "demo", "--all")
+    assert "lengths-ignored" in printed_text(capsys, "demo", "--all")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnninspect.api.parallel.workers import Cluster, Lost, Processes
+from rnninspect.api.parallel.workers import Cluster, Processes, WorkerCrashed
 from rnninspect.cli import call
 from rnninspect.errors import UserError
 from tests.support.places import ROOT, SAMPLES
@@ -63,7 +63,7 @@ def test_outcomes_come_in_the_order_of_the_items(jobs: int) -> None:
 def test_an_item_that_kills_its_process_is_lost_alone() -> None:
     """The process is gone each time it meets the item; all other items have their results."""
     found = list(Processes(2).outcomes(fatal, ["a", "b", "fatal", "c", "d", "e"]))
-    assert [f.item if isinstance(f, Lost) else f for f in found] == ["a!", "b!", "fatal", "c!", "d!", "e!"]
+    assert [f.item if isinstance(f, WorkerCrashed) else f for f in found] == ["a!", "b!", "fatal", "c!", "d!", "e!"]
 
 
 def test_an_item_whose_process_was_killed_is_done_again(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     """A real cluster of two processes, one killed in mid-run: every outcome comes once, in order."""
     pytest.importorskip("distributed")
     items = [f"{tmp_path}/{i}" for i in range(30)]
-    found: list[str | Lost] = []
+    found: list[str | WorkerCrashed] = []
     killed = None
     with Cluster("local", 2) as cluster:
         for outcome in cluster.outcomes(signed, items):
@@ -197,7 +197,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["*.nothing"], "*.nothing: no such file"),
         (["empty", "--recursive"], "empty: no dump there"),
@@ -209,12 +209,12 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     ],
 )
 def test_what_cannot_be_meant_is_said(
-    arguments: list[str], said: str, dumps: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, dumps: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line and exit code 2; a file that holds no results is not cut."""
     (dumps / "empty").mkdir()
     assert call(["compare", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    assert words in capsys.readouterr().err
     assert (dumps / "c.npz").read_bytes() == CLEAN.read_bytes()
 
 

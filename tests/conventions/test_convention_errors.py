@@ -11,8 +11,9 @@ import pytest
 from rnninspect import conventions
 from rnninspect.conventions.weights.prefix import pick
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
+from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from tests.support.logical import directions_of, logical_weights
 
@@ -25,16 +26,16 @@ def written(name: str, cell: str = "lstm", layers: int = 1, count: int = 1, **mo
     return convention.write_weights(logical_weights(spec, layers, directions_of(count), **more))
 
 
-def fails(name: str, arrays: dict[str, Array], said: Statement | None = None) -> str:
+def fails(name: str, arrays: dict[str, Array], config: LayerConfig | None = None) -> str:
     """The message of the UserError that reading gives; one line."""
-    message, _ = fails_with_notes(name, arrays, said)
+    message, _ = fails_with_notes(name, arrays, config)
     return message
 
 
-def fails_with_notes(name: str, arrays: dict[str, Array], said: Statement | None = None) -> tuple[str, list[str]]:
+def fails_with_notes(name: str, arrays: dict[str, Array], config: LayerConfig | None = None) -> tuple[str, list[str]]:
     """The message, and the list below it."""
     with pytest.raises(UserError) as caught:
-        conventions.get(name).read_weights(arrays, said or Statement())
+        conventions.get(name).read_weights(arrays, config or LayerConfig())
     message = str(caught.value)
     assert "\n" not in message
     return message, getattr(caught.value, "__notes__", [])
@@ -43,7 +44,7 @@ def fails_with_notes(name: str, arrays: dict[str, Array], said: Statement | None
 @pytest.mark.parametrize("name", NAMES)
 def test_another_cell_is_named(name: str) -> None:
     """Weights of a GRU where an LSTM is stated: both are named, with the arrays that tell."""
-    message = fails(name, written(name, "gru"), Statement(cell="lstm"))
+    message = fails(name, written(name, "gru"), LayerConfig(cell="lstm"))
     assert "these are the weights of a gru, not of a lstm" in message
     assert "(" in message
 
@@ -52,10 +53,10 @@ def test_another_cell_is_named(name: str) -> None:
 def test_another_framework_is_recognised(name: str) -> None:
     """Weights of another framework: the message says whose they look like."""
     other = "keras" if name != "keras" else "torch"
-    message = fails(name, written(other))
-    assert f"found no {name} weights" in message
-    assert f"they look like {other}" in message
-    assert f"--weights-convention {other}" in message
+    with pytest.raises(ShapeError) as caught:
+        read_weights(written(other), LayerConfig(), name)
+    assert f"do not look like {name}'s but like" in str(caught.value)
+    assert f"--weights-convention {other}" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,7 +111,7 @@ MISFITS = {
 def test_shapes_are_checked_gate_by_gate(name: str) -> None:
     """An array of another size: its name and shape, the shape expected, and which array says so."""
     key, shape, expected = MISFITS[name]
-    message = fails(name, {**written(name), key: np.zeros(shape)}, Statement(cell="lstm"))
+    message = fails(name, {**written(name), key: np.zeros(shape)}, LayerConfig(cell="lstm"))
     shown = shape[1:] if name == "onnx" else shape
     assert f"{key} is {shown}" in message
     assert expected in message
@@ -127,7 +128,7 @@ def test_two_layers_that_are_no_stack_are_listed() -> None:
         "decoder: lstm, both directions, 4 features, 5 units",
     ]
     for name, units, count in (("encoder", 3, 2), ("decoder", 5, 2)):
-        picked = conventions.get("torch").read_weights(pick(arrays, name), Statement())
+        picked = conventions.get("torch").read_weights(pick(arrays, name), LayerConfig())
         assert (picked.layers[0].units, len(picked.layers)) == (units, count)
 
 
@@ -169,12 +170,12 @@ def test_a_prefix_that_names_nothing_lists_the_layers() -> None:
 def test_stated_layers_and_directions_must_be_there() -> None:
     """Layers or directions that the file does not hold, or holds besides, are said to be."""
     assert "--layers 3 is stated, but the weights hold 2" in fails(
-        "torch", written("torch", layers=2), Statement(layers=3)
+        "torch", written("torch", layers=2), LayerConfig(layers=3)
     )
-    both = fails("keras", written("keras", count=2), Statement(direction="forward"))
+    both = fails("keras", written("keras", count=2), LayerConfig(direction="forward"))
     assert "one direction is stated, but the weights hold both" in both
     for layers in (1, 2):
-        one = fails("torch", written("torch", layers=layers), Statement(direction="bidirectional"))
+        one = fails("torch", written("torch", layers=layers), LayerConfig(direction="bidirectional"))
         assert "two directions are stated, but the weights hold one" in one
 
 
@@ -183,14 +184,14 @@ def test_stated_layers_and_directions_must_be_there() -> None:
 )
 def test_stated_parts_must_be_there(attributes: dict[str, Any], words: str) -> None:
     """Peepholes or a projection that are stated and not in the file are missed."""
-    assert words in fails("tf1", written("tf1"), Statement(attributes=attributes))
+    assert words in fails("tf1", written("tf1"), LayerConfig(attributes=attributes))
 
 
 def test_half_of_the_biases_is_missing() -> None:
     """PyTorch without biases is a layer of its own; with one of two it is damaged, and the name says which."""
     arrays = written("torch")
     bare = {key: array for key, array in arrays.items() if "bias" not in key}
-    assert not conventions.get("torch").read_weights(bare, Statement()).layers[0].bias.any()
+    assert not conventions.get("torch").read_weights(bare, LayerConfig()).layers[0].bias.any()
     assert "missing: bias_hh_l0" in fails("torch", {**bare, "bias_ih_l0": arrays["bias_ih_l0"]})
 
 
@@ -204,7 +205,7 @@ def test_a_cell_that_nothing_tells() -> None:
     """TensorFlow variables under no cell's name do not say which cell they are of."""
     arrays = {"kernel": np.zeros((5, 12)), "bias": np.zeros(12)}
     assert "state --cell" in fails("tf1", arrays)
-    assert conventions.get("tf1").read_weights(arrays, Statement(cell="lstm")).layers[0].units == 3
+    assert conventions.get("tf1").read_weights(arrays, LayerConfig(cell="lstm")).layers[0].units == 3
 
 
 REFUSED = [

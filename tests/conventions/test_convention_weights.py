@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rnninspect import conventions
 from rnninspect.core.cell import Cell
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import GATES, Weights
 from rnninspect.errors import ShapeError
@@ -52,7 +52,7 @@ def test_reading_gives_what_was_written(
     made = own_weights(name, cell, layers, count, seed, features=3 if square else 2)
     convention = conventions.get(name)
     arrays = convention.write_weights(made)
-    read = convention.read_weights(arrays, Statement(cell=None if name != "tf1" else cell))
+    read = convention.read_weights(arrays, LayerConfig(cell=None if name != "tf1" else cell))
     assert_same_weights(made, read)
     again = convention.write_weights(read)
     assert list(again) == list(arrays)
@@ -73,7 +73,7 @@ def test_a_prefix_and_other_layers_do_not_matter(name: str, separator: str) -> N
     }
     others = {f"model{separator}dense{separator}kernel": np.zeros((3, 2)), "embedding": np.zeros((9, 2))}
     others |= {f"model{separator}fc{separator}weight": np.zeros((3, 2)), "fc.bias": np.zeros(2)}
-    assert_same_weights(made, convention.read_weights(others | arrays, Statement(cell="lstm")))
+    assert_same_weights(made, convention.read_weights(others | arrays, LayerConfig(cell="lstm")))
 
 
 @pytest.mark.parametrize("name", ["tf1", "torch", "paddle", "mxnet"])
@@ -81,7 +81,7 @@ def test_projections(name: str) -> None:
     """A projected LSTM goes through every framework that has one; its next layer reads the projection's width."""
     made = own_weights(name, "lstm", 2, 2, projection=2)
     convention = conventions.get(name)
-    assert_same_weights(made, convention.read_weights(convention.write_weights(made), Statement()))
+    assert_same_weights(made, convention.read_weights(convention.write_weights(made), LayerConfig()))
 
 
 @pytest.mark.parametrize("name", ["tf1", "onnx"])
@@ -89,7 +89,7 @@ def test_peepholes(name: str) -> None:
     """Peepholes go through the frameworks that have them, each gate's to its own place."""
     made = own_weights(name, "lstm", 1, 2, peepholes=True)
     convention = conventions.get(name)
-    assert_same_weights(made, convention.read_weights(convention.write_weights(made), Statement()))
+    assert_same_weights(made, convention.read_weights(convention.write_weights(made), LayerConfig()))
 
 
 def block(width: int, letters: str, axis: int, rows: int = 2) -> Array:
@@ -168,7 +168,7 @@ LAYOUTS: dict[tuple[str, str], dict[str, Array]] = {
 @pytest.mark.parametrize(("name", "cell"), list(LAYOUTS))
 def test_gates_are_where_the_framework_puts_them(name: str, cell: Cell) -> None:
     """Each gate's block, marked by hand in the framework's own layout, arrives at that gate."""
-    weights = conventions.get(name).read_weights(LAYOUTS[name, cell], Statement())
+    weights = conventions.get(name).read_weights(LAYOUTS[name, cell], LayerConfig())
     (layer,) = weights.layers
     assert (layer.features, layer.units) == (2, 3)
     for k, gate in enumerate(GATES[cell]):
@@ -185,7 +185,7 @@ def test_haiku_turns_its_update_gate_round() -> None:
     marks = {"z": 2.0, "r": 3.0, "a": 5.0}
     row = np.concatenate([np.full(3, v) for v in marks.values()])
     arrays = {"gru/w_i": np.tile(row, (2, 1)), "gru/w_h": np.tile(row, (3, 1)), "gru/b": row}
-    weights = conventions.get("haiku").read_weights(arrays, Statement())
+    weights = conventions.get("haiku").read_weights(arrays, LayerConfig())
     assert weights.layers[0].bias[:, 0].tolist() == [3.0, -2.0, 5.0]
     assert weights.layers[0].recurrent_kernel[:, 0, 0].tolist() == [3.0, -2.0, 5.0]
     assert not weights.spec.reset_after
@@ -222,17 +222,17 @@ def test_plain_rnn_activations() -> None:
     mxnet = conventions.get("mxnet")
     for prefix, activation in (("rnn0_l0_", "relu"), ("rnn0_", "tanh"), ("l_", "tanh")):
         arrays = {prefix + part: np.zeros(shape) for part, shape in parts.items()}
-        assert mxnet.read_weights(arrays, Statement()).spec.activation == activation
+        assert mxnet.read_weights(arrays, LayerConfig()).spec.activation == activation
 
 
 def test_a_keras_gru_tells_how_it_resets() -> None:
     """`[2, 3H]` biases belong to reset-after, `[3H]` to reset-before, where nothing is stated; else it must fit."""
     keras = conventions.get("keras")
     arrays = {"kernel": np.zeros((2, 9)), "recurrent_kernel": np.zeros((3, 9)), "bias": np.zeros(9)}
-    assert not keras.read_weights(arrays, Statement()).spec.reset_after
-    assert keras.read_weights({**arrays, "bias": np.zeros((2, 9))}, Statement()).spec.reset_after
+    assert not keras.read_weights(arrays, LayerConfig()).spec.reset_after
+    assert keras.read_weights({**arrays, "bias": np.zeros((2, 9))}, LayerConfig()).spec.reset_after
     with pytest.raises(ShapeError, match=r"bias is \(9,\), expected \(2, 9\): 3 gate blocks \(z, r, h\) of 3 units"):
-        keras.read_weights(arrays, Statement(attributes={"reset_after": True}))
+        keras.read_weights(arrays, LayerConfig(attributes={"reset_after": True}))
 
 
 def test_each_activation_takes_its_own_parameters() -> None:

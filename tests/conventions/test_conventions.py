@@ -13,7 +13,7 @@ from rnninspect import conventions
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.cell import Cell
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.errors import UserError
 from tests.support.logical import LENGTHS, assert_same_tracks, directions_of, logical_trace, read_back, stated
@@ -103,10 +103,10 @@ def test_reading_gives_what_was_written(
     """A trace written in a framework's own names and axes is read as the same trace, initial states included."""
     convention = conventions.get(name)
     directions = directions_of(count)
-    said = stated(cell, layers, directions, time_major=time_major)
-    trace = logical_trace(cell, layers, directions, convention=convention, statement=said, initial=initial, seed=seed)
-    dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
-    reading = read_back(convention, dump, said)
+    config = stated(cell, layers, directions, time_major=time_major)
+    trace = logical_trace(cell, layers, directions, convention=convention, config=config, initial=initial, seed=seed)
+    dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
+    reading = read_back(convention, dump, config)
     assert reading.stated
     assert_same_tracks(trace, reading.trace)
     assert (reading.trace.padding, reading.trace.zero_length) == (trace.padding, trace.zero_length)
@@ -117,23 +117,23 @@ def test_reading_gives_what_was_written(
 def test_one_logical_run_is_one_trace(cell: Cell, layers: int, count: int, time_major: bool) -> None:
     """Written by eight frameworks and read again, one logical run is one trace."""
     directions = directions_of(count)
-    said = stated(cell, layers, directions, time_major=time_major)
+    config = stated(cell, layers, directions, time_major=time_major)
     own = conventions.get("tf1")
-    trace = logical_trace(cell, layers, directions, convention=own, statement=said, initial=True)
+    trace = logical_trace(cell, layers, directions, convention=own, config=config, initial=True)
     for name in NAMES:
         convention = conventions.get(name)
-        dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
-        assert_same_tracks(trace, read_back(convention, dump, said).trace)
+        dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
+        assert_same_tracks(trace, read_back(convention, dump, config).trace)
 
 
 @pytest.mark.parametrize("name", ["keras", "flax", "onnx"])
 def test_layers_keep_their_own_outputs(name: str) -> None:
     """Where each layer is an object of its own, the outputs of lower layers are written and read as well."""
     convention = conventions.get(name)
-    said = stated("lstm", 2, directions_of(2))
-    trace = logical_trace("lstm", 2, directions_of(2), convention=convention, statement=said, lower_outputs=True)
-    dump = {**convention.dump(trace, said), "lengths": np.asarray(LENGTHS)}
-    assert_same_tracks(trace, read_back(convention, dump, said).trace)
+    config = stated("lstm", 2, directions_of(2))
+    trace = logical_trace("lstm", 2, directions_of(2), convention=convention, config=config, lower_outputs=True)
+    dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
+    assert_same_tracks(trace, read_back(convention, dump, config).trace)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,12 +141,12 @@ def test_layers_keep_their_own_outputs(name: str) -> None:
 def test_a_dump_speaks_for_itself(name: str, cell: Cell) -> None:
     """One layer read in both directions is recognised without a word about the layer, by some reading."""
     convention = conventions.get(name)
-    said = stated(cell, 1, directions_of(2), time_major=name == "onnx")
-    trace = logical_trace(cell, 1, directions_of(2), convention=convention, statement=said, initial=True)
+    config = stated(cell, 1, directions_of(2), time_major=name == "onnx")
+    trace = logical_trace(cell, 1, directions_of(2), convention=convention, config=config, initial=True)
     found = readings(
         convention,
-        assign_roles(convention, convention.dump(trace, said), Statement()),
-        Statement(time_major=said.time_major),
+        assign_roles(convention, convention.dump(trace, config), LayerConfig()),
+        LayerConfig(time_major=config.time_major),
     )
     assert any(_fits(reading.trace) and reading.trace.directions == 2 for reading in found)
 
@@ -162,49 +162,49 @@ def _fits(trace: Trace) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("name", "statement", "order"),
+    ("name", "config", "order"),
     [
-        ("keras", Statement(direction="reverse", go_backwards=True), "reversed"),
-        ("keras", Statement(go_backwards=True), "reversed"),
-        ("keras", Statement(direction="bidirectional"), "time"),
-        ("flax", Statement(direction="reverse"), "within"),
-        ("flax", Statement(direction="reverse", keep_order=True), "time"),
-        ("flax", Statement(direction="bidirectional"), "time"),
-        ("onnx", Statement(direction="reverse"), "time"),
-        ("torch", Statement(direction="bidirectional"), "time"),
+        ("keras", LayerConfig(direction="reverse", go_backwards=True), "reversed"),
+        ("keras", LayerConfig(go_backwards=True), "reversed"),
+        ("keras", LayerConfig(direction="bidirectional"), "time"),
+        ("flax", LayerConfig(direction="reverse"), "within"),
+        ("flax", LayerConfig(direction="reverse", keep_order=True), "time"),
+        ("flax", LayerConfig(direction="bidirectional"), "time"),
+        ("onnx", LayerConfig(direction="reverse"), "time"),
+        ("torch", LayerConfig(direction="bidirectional"), "time"),
     ],
 )
-def test_how_a_backward_track_lies_in_time(name: str, statement: Statement, order: str) -> None:
+def test_how_a_backward_track_lies_in_time(name: str, config: LayerConfig, order: str) -> None:
     """Only Keras' `go_backwards` and Flax's `reverse` without `keep_order` leave the outputs in reversed time."""
-    assert conventions.get(name).order(statement) == order
+    assert conventions.get(name).order(config) == order
 
 
 @pytest.mark.parametrize(
-    ("name", "statement", "padding"),
+    ("name", "config", "padding"),
     [
-        ("tf1", Statement(), "zero"),
-        ("keras", Statement(), "repeat"),
-        ("keras", Statement(direction="bidirectional"), "zero"),
-        ("keras", Statement(padding="zero"), "zero"),
-        ("flax", Statement(), "computed"),
-        ("haiku", Statement(), "computed"),
-        ("paddle", Statement(), "zero"),
-        ("paddle", Statement(padding="computed"), "computed"),
-        ("onnx", Statement(), "zero"),
-        ("mxnet", Statement(), "zero"),
-        ("torch", Statement(), "zero"),
+        ("tf1", LayerConfig(), "zero"),
+        ("keras", LayerConfig(), "repeat"),
+        ("keras", LayerConfig(direction="bidirectional"), "zero"),
+        ("keras", LayerConfig(padding="zero"), "zero"),
+        ("flax", LayerConfig(), "computed"),
+        ("haiku", LayerConfig(), "computed"),
+        ("paddle", LayerConfig(), "zero"),
+        ("paddle", LayerConfig(padding="computed"), "computed"),
+        ("onnx", LayerConfig(), "zero"),
+        ("mxnet", LayerConfig(), "zero"),
+        ("torch", LayerConfig(), "zero"),
     ],
 )
-def test_what_padding_holds(name: str, statement: Statement, padding: str) -> None:
+def test_what_padding_holds(name: str, config: LayerConfig, padding: str) -> None:
     """The padding of masked steps is the framework's, unless the call decides it."""
-    assert conventions.get(name).padding_for(statement) == padding
+    assert conventions.get(name).padding_for(config) == padding
 
 
 def test_states_of_different_widths_cannot_be_stacked() -> None:
     """PyTorch keeps all layers' states in one array: layers of different widths are refused with the widths."""
     torch_like = conventions.get("torch")
-    said = stated("gru", 2, ("forward",))
-    trace = logical_trace("gru", 2, convention=torch_like, statement=said)
+    config = stated("gru", 2, ("forward",))
+    trace = logical_trace("gru", 2, convention=torch_like, config=config)
     bottom = replace(trace.tracks[0], final=np.zeros((5, 4)))
     with pytest.raises(UserError, match=r"widths differ: \[4, 3\]"):
-        torch_like.dump(replace(trace, tracks=(bottom, trace.tracks[1])), said)
+        torch_like.dump(replace(trace, tracks=(bottom, trace.tracks[1])), config)

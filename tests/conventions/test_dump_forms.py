@@ -10,7 +10,7 @@ import pytest
 from rnninspect import conventions
 from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
 from tests.support.logical import LENGTHS, directions_of, logical_trace, read_back, stated
 
@@ -45,8 +45,8 @@ def test_lists_of_states_by_position(name: str, cell: Cell, count: int) -> None:
     outputs = np.zeros((5, 7, 3 * count))
     dump = {"outputs": outputs} | {f"{final}.{i}": made[i] for i in range(len(order))}
     dump |= {f"{initial}.{i}": made[len(order) + i] for i in range(len(order))}
-    said = Statement(cell=cell, direction="bidirectional" if count == 2 else None)
-    trace = read_back(convention, dump, said).trace
+    config = LayerConfig(cell=cell, direction="bidirectional" if count == 2 else None)
+    trace = read_back(convention, dump, config).trace
     for i, what in enumerate(order):
         direction, kind = what.split()
         track = trace.track(0, direction)  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def test_layers_go_by_number_not_by_place() -> None:
         "lstm_10.state_h": states[2],
         "lstm_2.state_h": states[1],
     }
-    trace = read_back(keras, dump, Statement(cell="gru")).trace
+    trace = read_back(keras, dump, LayerConfig(cell="gru")).trace
     assert [np.array_equal(t.final, states[k]) for k, t in enumerate(trace.tracks)] == [True] * 3
     assert [t.outputs is not None for t in trace.tracks] == [False, False, True]
 
@@ -75,17 +75,17 @@ def test_layers_go_by_number_not_by_place() -> None:
 def test_merged_directions_are_not_split(mode: str) -> None:
     """Keras' `merge_mode` other than concat leaves no outputs to match, and the states all the same."""
     keras = conventions.get("keras")
-    said = stated("lstm", 1, directions_of(2), merge_mode=mode)
-    trace = logical_trace("lstm", 1, directions_of(2), convention=keras, statement=said)
-    dump = keras.dump(trace, said)
+    config = stated("lstm", 1, directions_of(2), merge_mode=mode)
+    trace = logical_trace("lstm", 1, directions_of(2), convention=keras, config=config)
+    dump = keras.dump(trace, config)
     forward, backward = (t.outputs for t in trace.tracks)
     assert forward is not None
     assert backward is not None
     right = {"sum": forward + backward, "mul": forward * backward, "ave": (forward + backward) / 2}[mode]
     assert np.array_equal(dump["outputs"], right)
-    got = read_back(keras, {**dump, "lengths": np.asarray(LENGTHS)}, said).trace
+    got = read_back(keras, {**dump, "lengths": np.asarray(LENGTHS)}, config).trace
     assert [t.outputs for t in got.tracks] == [None, None]
-    assert "directions merged" in read_back(keras, dump, said).text
+    assert "directions merged" in read_back(keras, dump, config).text
     assert all(np.array_equal(a.final, b.final) for a, b in zip(got.tracks, trace.tracks, strict=True))
     assert got.lengths is not None
 
@@ -95,7 +95,7 @@ def test_directions_saved_apart() -> None:
     keras = conventions.get("keras")
     fw, bw, h, g = arrays((5, 7, 3), (5, 7, 3), (5, 3), (5, 3))
     dump = {"forward_outputs": fw, "backward_outputs": bw, "forward_h": h, "backward_h": g}
-    trace = read_back(keras, dump, Statement(cell="gru")).trace
+    trace = read_back(keras, dump, LayerConfig(cell="gru")).trace
     assert [np.array_equal(t.outputs, a) for t, a in zip(trace.tracks, (fw, bw), strict=True)] == [True, True]
     assert [np.array_equal(t.final, a) for t, a in zip(trace.tracks, (h, g), strict=True)] == [True, True]
 
@@ -120,7 +120,7 @@ def test_packed_sequences_are_unpacked_as_torch_does(time_major: bool) -> None:
         "h_n": h_n.numpy(),
         "c_n": c_n.numpy(),
     }
-    reading = read_back(conventions.get("torch"), dump, Statement(cell="lstm", time_major=time_major))
+    reading = read_back(conventions.get("torch"), dump, LayerConfig(cell="lstm", time_major=time_major))
     track = reading.trace.tracks[0]
     assert np.array_equal(track.outputs, padded.numpy())
     assert reading.trace.lengths is not None
@@ -133,15 +133,15 @@ def test_a_damaged_packed_sequence_is_refused() -> None:
     torch_like = conventions.get("torch")
     for sizes, data in (([1, 2], 3), ([2, 2], 3)):
         with pytest.raises(ShapeError, match="batch_sizes"):
-            torch_like.prepare({"batch_sizes": np.array(sizes), "data": np.zeros((data, 2))}, Statement())
+            torch_like.prepare({"batch_sizes": np.array(sizes), "data": np.zeros((data, 2))}, LayerConfig())
     with pytest.raises(ShapeError, match=re.escape("x.batch_sizes has no x.data")):
-        torch_like.prepare({"x.batch_sizes": np.array([1])}, Statement())
+        torch_like.prepare({"x.batch_sizes": np.array([1])}, LayerConfig())
 
 
 def test_torch_save_of_nested_tuples() -> None:
     """`torch.save((output, (h_n, c_n)))` arrives as names by index."""
     output, h_n, c_n = arrays((5, 7, 3), (1, 5, 3), (1, 5, 3))
-    trace = read_back(conventions.get("torch"), {"0": output, "1.0": h_n, "1.1": c_n}, Statement()).trace
+    trace = read_back(conventions.get("torch"), {"0": output, "1.0": h_n, "1.1": c_n}, LayerConfig()).trace
     assert np.array_equal(trace.tracks[0].final, h_n[0])
     assert np.array_equal(trace.tracks[0].cell, c_n[0])
 
@@ -149,11 +149,11 @@ def test_torch_save_of_nested_tuples() -> None:
 def test_onnx_layout_one_is_batch_major() -> None:
     """Without time-major axes ONNX's arrays are `[B, T, D, H]` and `[B, D, H]`."""
     onnx = conventions.get("onnx")
-    said = stated("lstm", 1, directions_of(2))
-    trace = logical_trace("lstm", 1, directions_of(2), convention=onnx, statement=said)
-    dump = onnx.dump(trace, said)
+    config = stated("lstm", 1, directions_of(2))
+    trace = logical_trace("lstm", 1, directions_of(2), convention=onnx, config=config)
+    dump = onnx.dump(trace, config)
     assert {k: v.shape for k, v in dump.items()} == {"Y": (5, 7, 2, 3), "Y_h": (5, 2, 3), "Y_c": (5, 2, 3)}
-    assert read_back(onnx, dump, said).stated
+    assert read_back(onnx, dump, config).stated
 
 
 def test_a_stated_array_wins_over_names() -> None:
@@ -161,4 +161,4 @@ def test_a_stated_array_wins_over_names() -> None:
     final, other = arrays((5, 3), (5, 3))
     dump = {"outputs": np.zeros((5, 7, 3)), "final_state": other, "mine": final}
     slots = {"h": Slot("h", "mine", final)}
-    assert np.array_equal(read_back(conventions.get("tf1"), dump, Statement(), slots).trace.tracks[0].final, final)
+    assert np.array_equal(read_back(conventions.get("tf1"), dump, LayerConfig(), slots).trace.tracks[0].final, final)

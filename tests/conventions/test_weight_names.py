@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnninspect import conventions
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 
@@ -73,7 +73,7 @@ def test_names_as_frameworks_write_them(which: str) -> None:
                 label = label.replace("if/", "if_/").replace("/", ".")
             arrays[pattern.format(label)] = np.full(shape, float(index))
     for named in (arrays, dict(sorted(arrays.items())), dict(reversed(arrays.items()))):
-        weights = conventions.get(name).read_weights(named, Statement())
+        weights = conventions.get(name).read_weights(named, LayerConfig())
         assert (weights.depth, len(weights.directions)) == (len(patterns) // directions, directions)
         assert [w.bias[0, 0] for w in weights.layers] == list(range(len(patterns)))
     assert conventions.get(name) in conventions.of_weights(arrays)
@@ -88,7 +88,7 @@ def test_cells_stacked_within_a_direction() -> None:
         for k in (0, 1)
         for part, shape in PARTS["tf1"](2 if k == 0 else 3)
     }
-    weights = tf1.read_weights(arrays, Statement())
+    weights = tf1.read_weights(arrays, LayerConfig())
     assert [(w.layer, w.direction, w.features) for w in weights.layers] == [
         (0, "forward", 2),
         (0, "backward", 2),
@@ -106,7 +106,7 @@ def test_flax_compact_bidirectional_needs_to_be_stated() -> None:
         for k in range(4)
         for part, shape in PARTS["flax"](2 if k < 2 else 6)
     }
-    weights = flax.read_weights(arrays, Statement(direction="bidirectional"))
+    weights = flax.read_weights(arrays, LayerConfig(direction="bidirectional"))
     assert [(w.layer, w.direction, w.bias[0, 0]) for w in weights.layers] == [
         (0, "forward", 0),
         (0, "backward", 1),
@@ -116,4 +116,4 @@ def test_flax_compact_bidirectional_needs_to_be_stated() -> None:
     with pytest.raises(
         UserError, match=r"no stack; .*\nparams/LSTMCell_0: lstm, 2 features, 3 units\nparams/LSTMCell_1"
     ):
-        flax.read_weights(arrays, Statement())
+        flax.read_weights(arrays, LayerConfig())

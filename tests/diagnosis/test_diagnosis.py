@@ -37,11 +37,11 @@ def arguments(case: Recording, folder: Path) -> list[str]:
     if not case.correct and case["pair"] in PAIRS:
         given += ["--against", staged(case.folder / PAIRS[case["pair"]]["data"], "reference")]
     given += ["--convention", case["layout"], "--cell", case["cell"].lower(), "--layers", str(case["layers"])]
-    said = {name: value for name, value in (case["stated"] or {}).items() if name in STATED}
-    said["time_major"] = said.get("time_major", case["time_major"]) or None
-    if case["directions"] == 2 and "direction" not in said:
+    config = {name: value for name, value in (case["stated"] or {}).items() if name in STATED}
+    config["time_major"] = config.get("time_major", case["time_major"]) or None
+    if case["directions"] == 2 and "direction" not in config:
         given.append("--bidirectional")
-    for name, value in {**(case["attributes"] or {}), **said}.items():
+    for name, value in {**(case["attributes"] or {}), **config}.items():
         given += option(name, value)
     for role, name in (case["roles"] or {}).items():
         if isinstance(name, str) and name not in KNOWN and role in ROLES:

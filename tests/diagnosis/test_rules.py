@@ -12,7 +12,7 @@ from rnninspect.conventions import conventions
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import runs
 from rnninspect.diagnosis.judge import Judgement, judge
-from rnninspect.diagnosis.rule import CannotPlant
+from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case, random_weights
 
@@ -53,10 +53,10 @@ def test_each_rule_on_its_own_plant(name: str, shape: tuple[str, int, int]) -> N
     """The planted mistake is named, and no other rule is but those that the rule itself says or implies."""
     rule = rules()[name]
     try:
-        planted = rule.plant(correct(shape))
-    except CannotPlant as reason:
+        injected = rule.inject(correct(shape))
+    except CannotInject as reason:
         pytest.skip(str(reason))
-    found = judged(planted).findings
+    found = judged(injected).findings
     named = {n for f in found for n in (f.rule, *f.alternatives)}
     assert name in named, [f.message for f in found]
     extra = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
@@ -69,8 +69,8 @@ def plantable(name: str) -> list[tuple[str, int, int]]:
     found = []
     for shape in SHAPES:
         try:
-            rules()[name].plant(correct(shape))
-        except CannotPlant:
+            rules()[name].inject(correct(shape))
+        except CannotInject:
             continue
         found.append(shape)
     return found
@@ -91,7 +91,7 @@ def test_a_clip_left_out_is_named() -> None:
     weights = random_weights("lstm", 5, 5, cell_clip=0.25)
     case = correct_case(weights=weights)
     assert judged(case).findings == []
-    found = judged(rules()["clip-or-peephole-ignored"].plant(case)).findings
+    found = judged(rules()["clip-or-peephole-ignored"].inject(case)).findings
     assert [f.rule for f in found] == ["clip-or-peephole-ignored"]
     assert found[0].evidence["clip"] == pytest.approx(0.25)
 
@@ -113,9 +113,9 @@ def test_the_first_bad_step_is_told(cell: str, directions: int) -> None:
     case = correct_case(cell, 1, directions)
     last = case.trace.tracks[-1]
     assert last.outputs is not None
-    spoiled = last.outputs.copy()
-    spoiled[2, 3, 1] += 0.05
-    found = judged(case.with_tracks(lambda t: replace(t, outputs=spoiled) if t is last else t)).findings
+    corrupted = last.outputs.copy()
+    corrupted[2, 3, 1] += 0.05
+    found = judged(case.with_tracks(lambda t: replace(t, outputs=corrupted) if t is last else t)).findings
     assert [f.rule for f in found] == ["unexplained-difference"]
     assert [b[:3] for b in found[0].evidence["first_bad_steps"]] == [[last.direction, 2, 3]]
 
@@ -123,14 +123,14 @@ def test_the_first_bad_step_is_told(cell: str, directions: int) -> None:
 def test_two_mistakes_on_different_rows_are_both_named() -> None:
     """One row's state is another's, two rows' are a step early: each cause is named with its own rows."""
     case = correct_case("gru", lengths=np.array([4, 2, 7, 3, 6, 5]))
-    early = rules()["off-by-one-length"].plant(case).trace.tracks[0].final
+    early = rules()["off-by-one-length"].inject(case).trace.tracks[0].final
     final = case.trace.tracks[0].final
     assert early is not None
     assert final is not None
-    spoiled = final.copy()
-    spoiled[[0, 3]] = early[[0, 3]]
-    spoiled[[2, 5]] = final[[5, 2]]
-    found = judged(case.with_tracks(lambda t: replace(t, final=spoiled))).findings
+    corrupted = final.copy()
+    corrupted[[0, 3]] = early[[0, 3]]
+    corrupted[[2, 5]] = final[[5, 2]]
+    found = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
     assert {f.rule: f.rows for f in found} == {"off-by-one-length": [0, 3], "rows-permuted": [2, 5]}
 
 
@@ -140,9 +140,9 @@ def test_what_nothing_explains_says_where_it_was_found() -> None:
     outputs, final = case.trace.tracks[0].outputs, case.trace.tracks[0].final
     assert outputs is not None
     assert final is not None
-    spoiled = final.copy()
-    spoiled[3] = outputs[2, 4]
-    found = judged(case.with_tracks(lambda t: replace(t, final=spoiled))).findings
+    corrupted = final.copy()
+    corrupted[3] = outputs[2, 4]
+    found = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
     assert [f.rule for f in found] == ["unexplained-state"]
     assert found[0].evidence["origins"] == [[3, 2, 4]]
 
@@ -150,7 +150,7 @@ def test_what_nothing_explains_says_where_it_was_found() -> None:
 def test_a_state_of_one_row_is_named() -> None:
     """h_n[:, -1] of as many layers as rows is the last row's, and is said to be."""
     case = correct_case("gru", 4, 1, lengths=np.array([4, 1, 7, 3]))
-    found = judged(rules()["state-read-batch-first"].plant(case)).findings
+    found = judged(rules()["state-read-batch-first"].inject(case)).findings
     assert [f.rule for f in found] == ["state-read-batch-first"]
     assert found[0].evidence["row"] == 3
 

@@ -195,11 +195,11 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
         data = damaged(raw, draw)
         path.write_bytes(data)
         for source, name in ((str(path), str(path)), ("-", "stdin")):
-            said = refusal(partial(consume, source, io.BytesIO(data)))
-            if said is not None:
+            config = refusal(partial(consume, source, io.BytesIO(data)))
+            if config is not None:
                 refused += 1
-                assert said.startswith(name)
-                assert "\n" not in said
+                assert config.startswith(name)
+                assert "\n" not in config
     assert refused > 20
 
 

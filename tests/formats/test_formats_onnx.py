@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnninspect import conventions
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import read_arrays
 
@@ -56,7 +56,7 @@ def test_inputs_by_place_and_attributes(tmp_path: Path) -> None:
     assert np.array_equal(read.arrays["enc/rnn.P"], P)
     assert np.array_equal(read.arrays["enc/rnn.sequence_lens"], states["n"])
     assert read.notes == ("the model stores states: enc/rnn.initial_h; a run takes them only through --initial-state",)
-    weights = conventions.get("onnx").read_weights(read.arrays, Statement())
+    weights = conventions.get("onnx").read_weights(read.arrays, LayerConfig())
     assert (weights.depth, weights.names) == (1, ("enc.rnn",))
     assert read.attributes == {
         "enc/rnn.hidden_size": 3,

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.diagnosis import build_case
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats import read_arrays
@@ -61,8 +61,8 @@ def test_dumps_reach_the_trace(shape: str, cell: str, directions: int, zipped: b
     arrays = dict(read_arrays(path).arrays)
     if "packed" not in shape:
         arrays["lengths"] = LENGTHS.numpy()
-    said = Statement(cell=cell, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
-    trace = build_case.read_case(arrays, said, "torch").trace
+    config = LayerConfig(cell=cell, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
+    trace = build_case.read_case(arrays, config, "torch").trace
     assert trace.lengths is not None
     assert trace.lengths.tolist() == LENGTHS.tolist()
     for d, track in enumerate(trace.tracks):

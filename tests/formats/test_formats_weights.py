@@ -10,7 +10,7 @@ import pytest
 
 from rnninspect import conventions
 from rnninspect.conventions.weights.config import of_file
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis import build_case
 from rnninspect.errors import UnreadableError
@@ -21,12 +21,12 @@ from tests.support.recordings import GOLDEN, Recording, each
 GIVEN = ("inputs", "lengths", "mask", "initial", "h_0", "c_0")
 
 
-def outcome(case: Recording, weights: dict[str, Array], said: Statement | None = None) -> dict[str, bytes]:
+def outcome(case: Recording, weights: dict[str, Array], config: LayerConfig | None = None) -> dict[str, bytes]:
     """What a run of the recorded inputs gives, as bytes by name."""
-    said = said or case.statement
+    config = config or case.config
     given = {name: array for name, array in case.dump().items() if name.startswith(GIVEN)}
-    read = build_case.read_weights(weights, said, case["weights_layout"])
-    made = build_case.dump(build_case.run_case(given, said, case["layout"], weights=read))
+    read = build_case.read_weights(weights, config, case["weights_layout"])
+    made = build_case.dump(build_case.run_case(given, config, case["layout"], weights=read))
     return {name: array.tobytes() for name, array in made.items()}
 
 
@@ -58,8 +58,7 @@ def test_a_dump_of_any_format_gives_the_same_trace(case: Recording, suffix: str,
     path = tmp_path / f"dump{suffix}"
     write_arrays(str(path), renamed)
     traces = [
-        build_case.read_case(found, case.statement, case["layout"]).trace
-        for found in (arrays, read_arrays(path).arrays)
+        build_case.read_case(found, case.config, case["layout"]).trace for found in (arrays, read_arrays(path).arrays)
     ]
     for ours, theirs in zip(traces[1].tracks, traces[0].tracks, strict=True):
         for field in ("outputs", "final", "cell", "initial", "initial_cell"):
@@ -68,15 +67,15 @@ def test_a_dump_of_any_format_gives_the_same_trace(case: Recording, suffix: str,
             assert a is None or np.array_equal(a, b, equal_nan=True)
 
 
-def stated(file: str, prefix: str = "", **more: object) -> tuple[dict[str, Array], Statement]:
+def stated(file: str, prefix: str = "", **more: object) -> tuple[dict[str, Array], LayerConfig]:
     """The arrays below a prefix, and a Statement made of nothing but the file's own words about them."""
     keras = conventions.get("keras")
     read = read_arrays(DATA / "recorded" / file)
     arrays = {name: array for name, array in read.arrays.items() if name.startswith(prefix)}
-    first = keras.read_weights(arrays, Statement(**more))  # type: ignore[arg-type]
+    first = keras.read_weights(arrays, LayerConfig(**more))  # type: ignore[arg-type]
     words = of_file(keras, read.attributes, first.names)
     own = {name: words.pop(name) for name in ("go_backwards", "padding", "merge_mode") if name in words}
-    return arrays, Statement(**own, **more, attributes=words)  # type: ignore[arg-type]
+    return arrays, LayerConfig(**own, **more, attributes=words)  # type: ignore[arg-type]
 
 
 FILES = [
@@ -94,12 +93,12 @@ FILES = [
 def test_keras_models_state_their_own_layers(name: str, file: str, prefix: str, directions: int) -> None:
     """With what the file says and nothing else, the layer gives what Keras itself gave: other activations, backwards,
     reset before, hard_sigmoid as Keras 3 means it; the dense layer's and the optimizer's words and arrays stay out."""
-    arrays, said = stated(file, prefix, **({"direction": "bidirectional"} if directions == 2 else {}))
+    arrays, config = stated(file, prefix, **({"direction": "bidirectional"} if directions == 2 else {}))
     with np.load(DATA / "recorded" / f"keras-file-{name}.npz") as held:
         dump = {key: held[key] for key in held.files}
     inputs = dump["below.outputs"] if prefix else dump["inputs"]
-    weights = build_case.read_weights(arrays, said, "keras")
-    case = build_case.run_case({"inputs": inputs, "mask": dump["mask"]}, said, "keras", weights=weights)
+    weights = build_case.read_weights(arrays, config, "keras")
+    case = build_case.run_case({"inputs": inputs, "mask": dump["mask"]}, config, "keras", weights=weights)
     top = [track for track in case.trace.tracks if track.layer == case.trace.layers - 1]
     outputs = np.concatenate([track.outputs for track in top], -1)  # type: ignore[misc]
     recorded = dump.get("outputs", dump.get("above.outputs"))
@@ -113,15 +112,15 @@ def test_keras_models_state_their_own_layers(name: str, file: str, prefix: str, 
 
 def test_the_files_words_matter() -> None:
     """Without them the same arrays give another run: the test above can fail."""
-    arrays, said = stated("keras-file-gru.keras")
-    assert said.go_backwards
-    assert said.attributes["activation"] == "softsign"
-    assert said.attributes["recurrent_activation"] == "hard_sigmoid_keras3"
-    assert said.attributes["reset_after"] is False
+    arrays, config = stated("keras-file-gru.keras")
+    assert config.go_backwards
+    assert config.attributes["activation"] == "softsign"
+    assert config.attributes["recurrent_activation"] == "hard_sigmoid_keras3"
+    assert config.attributes["reset_after"] is False
     with np.load(DATA / "recorded" / "keras-file-gru.npz") as held:
         given, right = {"inputs": held["inputs"], "mask": held["mask"]}, held["state_h"]
     for one in ({"activation": "tanh"}, {"recurrent_activation": "sigmoid"}):
-        other = Statement(go_backwards=True, attributes={**said.attributes, **one})
+        other = LayerConfig(go_backwards=True, attributes={**config.attributes, **one})
         weights = build_case.read_weights(arrays, other, "keras")
         trace = build_case.run_case(given, other, "keras", weights=weights).trace
         assert np.abs(trace.tracks[0].final - right).max() > 1e-3  # type: ignore[operator]
@@ -160,10 +159,10 @@ def test_a_real_flax_file_runs_as_flax_ran() -> None:
     assert np.array_equal(read.arrays["ema/narrow"], dump["ema/narrow"])
     assert read.dtypes == {"ema/narrow": "bfloat16"}
     assert (read.arrays["step"].item(), read.arrays["rate"].item()) == (7, 0.5)
-    said = Statement(cell="lstm", layers=2)
-    weights = build_case.read_weights(read.arrays, said, "flax")
+    config = LayerConfig(cell="lstm", layers=2)
+    weights = build_case.read_weights(read.arrays, config, "flax")
     given = {"inputs": dump["inputs"], "lengths": dump["seq_lengths"]}
-    track = build_case.run_case(given, said, "flax", weights=weights).trace.tracks[-1]
+    track = build_case.run_case(given, config, "flax", weights=weights).trace.tracks[-1]
     for ours, theirs in ((track.outputs, "outputs"), (track.final, "carry.h"), (track.cell, "carry.c")):
         assert ours is not None
         assert np.abs(ours - dump[theirs]).max() < 1e-5

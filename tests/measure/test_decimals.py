@@ -53,9 +53,9 @@ def dumped(outputs: int | None, states: int | None) -> dict[str, Array]:
 @pytest.mark.parametrize(("outputs", "states"), [(4, None), (None, 4), (3, 6), (6, 4), (4, 4)])
 def test_a_print_out_of_a_right_run_is_not_accused(outputs: int | None, states: int | None) -> None:
     """Unequal decimals are evened out, the tolerance says so, and every state is at its step."""
-    case = build_case.read_case(dumped(outputs, states), correct_case().statement, "tf1")
+    case = build_case.read_case(dumped(outputs, states), correct_case().config, "tf1")
     assert judge(case, rules()).findings == []
-    assert not any(f.off.any() for f in case.facts)
+    assert not any(f.mismatched.any() for f in case.facts)
     fewest = min(d for d in (outputs, states) if d is not None)
     assert case.rounded_to == (None if outputs == states else fewest)
     assert case.tolerance.atol == (0 if outputs == states else pytest.approx(1.05 * 10.0**-fewest))
@@ -65,9 +65,9 @@ def test_no_room_is_given_that_rounding_does_not_need() -> None:
     """Outputs of whole numbers beside a state that is a hundredth off: nothing was rounded away, so it is not near."""
     outputs = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     state = (outputs[:, 2] + np.float32(0.01)).astype(np.float32)
-    case = build_case.read_case({"outputs": outputs, "final_state.h": state}, correct_case().statement, "tf1")
+    case = build_case.read_case({"outputs": outputs, "final_state.h": state}, correct_case().config, "tf1")
     assert case.tolerance.atol == 0
-    assert any(f.off.any() for f in case.facts)
+    assert any(f.mismatched.any() for f in case.facts)
 
 
 def test_a_mistake_in_a_print_out_is_named() -> None:
@@ -77,7 +77,7 @@ def test_a_mistake_in_a_print_out_is_named() -> None:
     for name in arrays:
         if name.startswith("final_state"):
             arrays[name] = arrays[name][order]
-    case = build_case.read_case(arrays, correct_case().statement, "tf1")
+    case = build_case.read_case(arrays, correct_case().config, "tf1")
     assert [f.rule for f in judge(case, rules()).findings] == ["rows-permuted"]
 
 
@@ -86,5 +86,5 @@ def test_weights_agree_with_a_print_out() -> None:
     arrays = dumped(3, 3)
     arrays["inputs"] = np.round(arrays["inputs"].astype(np.float64), 3)
     right = correct_case()
-    case = replace(build_case.read_case(arrays, right.statement, "tf1"), weights=right.weights)
+    case = replace(build_case.read_case(arrays, right.config, "tf1"), weights=right.weights)
     assert judge(case, rules()).findings == []

@@ -52,7 +52,7 @@ def test_expected_step_by_direction_and_order(direction: str, order: str, expect
     assert found.expected.tolist() == expected
     assert [found.statuses[b] for b in range(4)] == ["match"] * 4
     assert found.statuses[4] == "no-evidence"
-    assert not found.off.any()
+    assert not found.mismatched.any()
 
 
 def test_blocks_do_not_change_facts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +85,8 @@ def test_status_words() -> None:
     assert [exact.statuses[b] for b in range(5)] == ["elsewhere", "match", "none", "ambiguous", "no-evidence"]
     near = facts_of(trace, atol=0.01)
     assert near.statuses[2] == "near"
-    assert near.off.tolist() == [True, False, False, False, False]
-    assert exact.off.tolist() == [True, False, True, False, False]
+    assert near.mismatched.tolist() == [True, False, False, False, False]
+    assert exact.mismatched.tolist() == [True, False, True, False, False]
 
 
 def test_uniform_rows_are_no_evidence() -> None:
@@ -112,7 +112,7 @@ def test_without_lengths_nothing_is_expected() -> None:
     unknown = replace(with_final(trace, state), mask=np.ones((5, STEPS), dtype=np.bool_), lengths=None)
     found = facts_of(unknown)
     assert not found.expected_known
-    assert found.off.tolist() == [False, True, False, False, False]
+    assert found.mismatched.tolist() == [False, True, False, False, False]
 
 
 @pytest.mark.parametrize(

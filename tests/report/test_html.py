@@ -121,7 +121,7 @@ def test_hostile_text_adds_no_element(make: Any) -> None:
 def test_the_page_says_what_the_terminal_says() -> None:
     """Verdict, facts, message, fix, each row's verdict and what was not checked are there without the script."""
     text = " ".join(Elements(render(lengths_ignored(), "html")).text.split())
-    for said in (
+    for config in (
         "1 error 3 rows: 2 not as expected, 1 as expected",
         "reading outputs B T H, final state B H",
         "lengths-ignored proven, explains 2 rows",
@@ -130,7 +130,7 @@ def test_the_page_says_what_the_terminal_says() -> None:
         "needs two directions: backward-final-at-last-step, direction-duplicated",
         "Unit values of every row.",
     ):
-        assert said in text
+        assert config in text
     assert "differs most at outputs[2, 1], unit 3" in Elements(render(REPORTS[-1](), "html")).text
 
 
@@ -274,8 +274,8 @@ def test_complaints_and_refusals_are_seen(browser: Browser, tmp_path: Path) -> N
     page = Page(browser, tmp_path, worked_example())
     page("setTimeout(() => { throw new Error('on purpose') })")
     page("document.head.append(Object.assign(document.createElement('style'), {textContent: 'p {color: red}'}))")
-    said = page("fetch('https://example.invalid').then(() => 'fetched', () => 'refused')")
-    assert said == "refused"
+    config = page("fetch('https://example.invalid').then(() => 'fetched', () => 'refused')")
+    assert config == "refused"
     assert (
         page("(() => { try { document.body.innerHTML = '<b>x'; return 'put' } catch { return 'refused' } })()")
         == "refused"
@@ -288,7 +288,7 @@ def test_complaints_and_refusals_are_seen(browser: Browser, tmp_path: Path) -> N
 def test_hovering_says_what_a_step_is(browser: Browser, tmp_path: Path) -> None:
     """The real, the expected, the wrongly equal and the zero step, with their numbers; off the map nothing."""
     page = Page(browser, tmp_path, with_levels(lengths_ignored()))
-    for place, said in {
+    for place, config in {
         (0, 0): "row 0, step 0: real, all zero",
         (1, 0): "row 1, step 0: real; should equal final_state.h[1]",
         (1, 1): "row 1, step 1: padding, computed",
@@ -296,7 +296,7 @@ def test_hovering_says_what_a_step_is(browser: Browser, tmp_path: Path) -> None:
         (0, 2): "row 0, step 2: real; = final_state.h[0]",
     }.items():
         browser.mouse(*page.cell(*place))
-        assert page.hint().splitlines()[0] == said
+        assert page.hint().splitlines()[0] == config
     assert page.hint().splitlines()[-1] == "units 0, 1, 2, 3: -0.0608, 0.3504, 0.0601, -0.1604"
     assert "largest |output|" in page.hint()
     x, y = page.cell(1, 0)
@@ -336,17 +336,17 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     assert page("document.activeElement.getAttribute('aria-label')").startswith("layer 0 forward: rows down")
     assert page("document.activeElement.matches(':focus-visible')")
     browser.press("ArrowDown", "ArrowRight", "ArrowRight")
-    said = "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))"
-    assert page(f"{said}.textContent").startswith("row 1, step 2: real")
+    config = "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))"
+    assert page(f"{config}.textContent").startswith("row 1, step 2: real")
     assert page.hint().startswith("row 1, step 2: real")
     assert [
-        page(f"{said}.getAttribute('aria-colindex')"),
-        page(f"{said}.parentElement.getAttribute('aria-rowindex')"),
+        page(f"{config}.getAttribute('aria-colindex')"),
+        page(f"{config}.parentElement.getAttribute('aria-rowindex')"),
     ] == ["3", "2"]
     browser.press("End")
-    assert page(f"{said}.textContent").startswith("row 1, step 4")
+    assert page(f"{config}.textContent").startswith("row 1, step 4")
     browser.press("Home", modifiers=2)
-    assert page(f"{said}.textContent").startswith("row 0, step 0")
+    assert page(f"{config}.textContent").startswith("row 0, step 0")
     browser.press("ArrowUp", "ArrowLeft", "Enter")
     assert page.opened().startswith("layer 0 forward, row 0")
     assert page("document.activeElement.closest('.row') !== null")

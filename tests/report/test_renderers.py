@@ -91,11 +91,11 @@ def every_status() -> ReportRecord:
     lengths = [4, 3, 2, 4, 0, 4]
     outputs = wave(6, 4, 5, lengths)
     track = measured(outputs, [outputs[b][max(n - 1, 0)] for b, n in enumerate(lengths)], lengths, [[1.0, 2.0]] * 6)
-    off: dict[str, Any] = {"steps": [], "step_count": 0}
+    mismatched: dict[str, Any] = {"steps": [], "step_count": 0}
     changes: list[dict[str, Any]] = [
-        {"status": "near", "nearest_step": 3, "distance": 3e-8, "margin": 0.4, **off},
-        {"status": "none", "nearest_step": 1, "distance": 0.2, "margin": 0.1, **off},
-        {"status": "elsewhere", "elsewhere": [[3, 2]], **off},
+        {"status": "near", "nearest_step": 3, "distance": 3e-8, "margin": 0.4, **mismatched},
+        {"status": "none", "nearest_step": 1, "distance": 0.2, "margin": 0.1, **mismatched},
+        {"status": "elsewhere", "elsewhere": [[3, 2]], **mismatched},
         {"status": "ambiguous", "steps": [1, 3], "step_count": 2},
         {},
         {"status": None},
@@ -160,7 +160,7 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "words"),
     [
         ((), [], "no JSON object with a field 'schema'"),
         (("schema",), 2, "has schema 2, this version reads schema 1"),
@@ -187,7 +187,7 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
         (("reading",), {"used": math.inf}, "reading.used is inf, but must be finite numbers"),
     ],
 )
-def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: Any, said: str) -> None:
+def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: Any, words: str) -> None:
     """A damaged report is named with its place, in one printable line, before any renderer meets it."""
     data: Any = {"": worked_example().to_dict()}
     place, key = data, ""
@@ -196,7 +196,7 @@ def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: 
     place[key] = value
     with pytest.raises(UnreadableError) as caught:
         from_dict(data[""])
-    assert said in str(caught.value)
+    assert words in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -334,7 +334,7 @@ def test_narrow_tables_explain_their_marks() -> None:
 def test_every_status_has_its_words() -> None:
     """Near, nearest, another row's step, several steps, no evidence and not compared are told apart in the verdicts."""
     text = render(every_status(), "table", width=140)
-    for said in (
+    for words in (
         r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, 3e-08 off +the next 0.4 farther",
         r"✗ row 1 .*h equals no step +expected step 2 +nearest is step 1, 0.2 off, the next 0.1 farther\n +padding",
         r"✗ row 2 .*h = outputs\[3, 2\] +expected step 1",
@@ -348,7 +348,7 @@ def test_every_status_has_its_words() -> None:
         r"  h .*final_state.h\[2\] = outputs\[3, 2\]",
         r"6 rows: 2 not as expected, 2 as expected, 1 without evidence, 1 not compared",
     ):
-        assert re.search(said, text), said
+        assert re.search(words, text), words
 
 
 def test_long_rows_keep_what_matters() -> None:

@@ -303,13 +303,13 @@ def test_markdown_cells_hold_their_whole_text() -> None:
 def test_markdown_says_the_verdict_the_rows_and_the_fix() -> None:
     """The same words as the terminal's, in a table a track; of many rows those with findings first."""
     text = words(render(lengths_ignored(), "markdown"))
-    for said in (
+    for config in (
         "✗ 1 error",
         "lengths-ignored",
         "proven, explains 2 rows",
         "expected step 0, padding computed: steps 1-2",
     ):
-        assert said in text
+        assert config in text
     assert "h = outputs[1, 2]" in "".join(text.splitlines())
     assert any(
         t.type == "fence" and "tf.nn.dynamic_rnn" in t.content for t in tokens(render(lengths_ignored(), "markdown"))

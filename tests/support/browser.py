@@ -157,19 +157,19 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the page so far: exceptions, refused sources, messages on its console."""
-        said = []
+        config = []
         self.run("1")
         for event in self.events:
             params = event.get("params", {})
             match event.get("method"):
                 case "Runtime.exceptionThrown":
                     details = params["exceptionDetails"]
-                    said.append(details.get("exception", {}).get("description") or details["text"])
+                    config.append(details.get("exception", {}).get("description") or details["text"])
                 case "Log.entryAdded":
-                    said.append(params["entry"]["text"])
+                    config.append(params["entry"]["text"])
                 case "Runtime.consoleAPICalled":
-                    said.append(str(params["args"]))
-        return said
+                    config.append(str(params["args"]))
+        return config
 
     def requests(self) -> list[str]:
         """Every address that the page asked for since it was opened."""

@@ -13,7 +13,7 @@ from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Reading, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction, PaddingPolicy, Trace, Track, prefix_mask
 from rnninspect.core.weights import GATES, LayerWeights, Weights
 
@@ -31,7 +31,7 @@ def logical_trace(
     directions: tuple[Direction, ...] = ("forward",),
     *,
     convention: Convention,
-    statement: Statement,
+    config: LayerConfig,
     initial: bool = False,
     lower_outputs: bool = False,
     lengths: tuple[int, ...] = LENGTHS,
@@ -59,7 +59,7 @@ def logical_trace(
                 states[2] if initial and lstm else None,
             )
         )
-    padding: PaddingPolicy = convention.padding_for(statement)
+    padding: PaddingPolicy = convention.padding_for(config)
     return Trace(
         mask,
         tuple(tracks),
@@ -70,16 +70,16 @@ def logical_trace(
     )
 
 
-def stated(cell: Cell, layers: int, directions: tuple[Direction, ...], **more: Any) -> Statement:
+def stated(cell: Cell, layers: int, directions: tuple[Direction, ...], **more: Any) -> LayerConfig:
     way = "bidirectional" if len(directions) == 2 else None
-    return Statement(cell=cell, layers=layers, direction=way, **more)
+    return LayerConfig(cell=cell, layers=layers, direction=way, **more)
 
 
 def read_back(
-    convention: Convention, arrays: dict[str, Array], statement: Statement, slots: dict[str, Slot] | None = None
+    convention: Convention, arrays: dict[str, Array], config: LayerConfig, slots: dict[str, Slot] | None = None
 ) -> Reading:
     """The first reading of a dump."""
-    return readings(convention, assign_roles(convention, arrays, statement, slots), statement)[0]  # type: ignore[arg-type]
+    return readings(convention, assign_roles(convention, arrays, config, slots), config)[0]  # type: ignore[arg-type]
 
 
 def assert_same_tracks(one: Trace, other: Trace) -> None:

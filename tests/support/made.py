@@ -8,7 +8,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
 from rnninspect.core.weights import GATES, LayerWeights, Weights
 from rnninspect.diagnosis import build_case
@@ -54,6 +54,6 @@ def correct_case(
     rng = np.random.default_rng(seed + 100)
     inputs = rng.normal(size=(lengths.size, steps, units)).astype(np.float32)
     made = weights or random_weights(cell, units, units, layers, directions, seed)
-    said = Statement(cell=cell, layers=layers, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
-    case = build_case.run_case({"inputs": inputs, "lengths": lengths}, said, convention, weights=made)
+    config = LayerConfig(cell=cell, layers=layers, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
+    case = build_case.run_case({"inputs": inputs, "lengths": lengths}, config, convention, weights=made)
     return replace(case, convention=conventions.get(convention))

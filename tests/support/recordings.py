@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from tests.support.places import DATA
 
@@ -38,13 +38,13 @@ class Recording:
         return bool(self["weights"])
 
     @property
-    def statement(self) -> Statement:
+    def config(self) -> LayerConfig:
         """What the user of that framework would state."""
-        said = dict(self["stated"] or {})
-        said.pop("batch_first", None)
-        said.setdefault("direction", "bidirectional" if self["directions"] == 2 else None)
-        said.setdefault("time_major", self["time_major"])
-        return Statement(cell=self["cell"].lower(), layers=self["layers"], attributes=self["attributes"], **said)
+        config = dict(self["stated"] or {})
+        config.pop("batch_first", None)
+        config.setdefault("direction", "bidirectional" if self["directions"] == 2 else None)
+        config.setdefault("time_major", self["time_major"])
+        return LayerConfig(cell=self["cell"].lower(), layers=self["layers"], attributes=self["attributes"], **config)
 
     def dump(self) -> dict[str, Array]:
         return _arrays(self.folder / self["data"])

@@ -27,8 +27,8 @@ def right(example: Example) -> ReportRecord:
 
 def work(rule: Rule) -> Worked:
     """The rule's mistake planted in its example, now."""
-    planted = inspect.inspect_case(rule.plant(runs.case(rule.example)), "demo")
-    return before_and_after(rule, right(rule.example), planted)
+    injected = inspect.inspect_case(rule.inject(runs.case(rule.example)), "demo")
+    return before_and_after(rule, right(rule.example), injected)
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def picture(report: ReportRecord, browser: Browser) -> bytes:
 
 def table() -> str:
     """The terminal's table as a picture."""
-    case = rules.get("lengths-ignored").plant(runs.case("single"))
+    case = rules.get("lengths-ignored").inject(runs.case("single"))
     return render(inspect_case(case, "demo", source={"example": "lengths-ignored"}), "svg", width=80)
 
 

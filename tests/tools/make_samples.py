@@ -12,7 +12,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis import build_case
@@ -40,8 +40,8 @@ def weights() -> Weights:
 def main() -> None:
     made = weights()
     inputs = np.random.default_rng(SEED + 1).normal(size=(LENGTHS.size, STEPS, UNITS)).astype(np.float32)
-    said = Statement(cell="lstm", layers=2, direction="bidirectional")
-    case = build_case.run_case({"inputs": inputs, "lengths": LENGTHS}, said, "tf1", weights=made)
+    config = LayerConfig(cell="lstm", layers=2, direction="bidirectional")
+    case = build_case.run_case({"inputs": inputs, "lengths": LENGTHS}, config, "tf1", weights=made)
     np.savez(SAMPLES / "bidirectional.npz", **build_case.dump(case))  # type: ignore[arg-type]
     np.savez(SAMPLES / "bidirectional_weights.npz", **conventions.get("tf1").write_weights(made))  # type: ignore[arg-type]
 

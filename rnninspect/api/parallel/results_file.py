@@ -80,7 +80,7 @@ def is_results(file: str) -> bool:
         return False
 
 
-def taken_up(target: str, paths: Collection[str]) -> list[Outcome]:
+def resume_results(target: str, paths: Collection[str]) -> list[Outcome]:
     """The outcomes of these dumps that a results file holds and that still stand; their others are cut out of it.
 
     Cut are: a torn end; dumps that have changed since; errors, whose cause may be mended by now; all but the last block

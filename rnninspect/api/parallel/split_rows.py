@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnninspect.api.parallel.file_view import Described, described
-from rnninspect.api.parallel.workers import Engine, Lost
+from rnninspect.api.parallel.workers import Engine, WorkerCrashed
 from rnninspect.core.tiles import count_read
 from rnninspect.core.trace import Trace, Track
 from rnninspect.errors import UserError
@@ -28,7 +28,7 @@ PART_BYTES = 32 << 20  # that one task reads, and that a worker which dies has r
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RowChunk:
     """Some rows of one track: `trace` holds their mask and that track alone, without its outputs, which `outputs`
     describes; `start` is the first of these rows in the whole."""
 
@@ -43,7 +43,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ChunkFacts:
     """What a part gave: the facts of its rows, their track still without outputs, and their nearest steps."""
 
     facts: TrackFacts
@@ -51,7 +51,7 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class Merged(TrackFacts):
+class MergedFacts(TrackFacts):
     """Facts whose nearest steps came with them: nobody reads the outputs again."""
 
     known: Nearest = field(kw_only=True)
@@ -82,7 +82,7 @@ def measure_over(
     return tuple(found for found in facts if found is not None)
 
 
-def measure_part(part: Part) -> Found | None:
+def measure_part(part: RowChunk) -> ChunkFacts | None:
     """The task: `measure` of these rows, the search for their nearest steps included. None where `measure` gives it."""
     bare = part.trace.tracks[0]
     try:
@@ -91,10 +91,10 @@ def measure_part(part: Part) -> Found | None:
         raise UserError(str(error)) from None  # its subclasses are made of several words, and cannot travel
     trace = replace(part.trace, tracks=(track,))
     facts = measure(trace, track, part.tolerance.rtol, part.tolerance.atol)
-    return None if facts is None else Found(replace(facts, track=bare), facts.closest)
+    return None if facts is None else ChunkFacts(replace(facts, track=bare), facts.closest)
 
 
-def _parts(trace: Trace, track: Track, tolerance: Tolerance) -> list[Part]:
+def _parts(trace: Trace, track: Track, tolerance: Tolerance) -> list[RowChunk]:
     """The rows of a track in parts of about PART_BYTES; none where the track is to be measured whole."""
     whole = None if track.outputs is None or track.final is None else described(track.outputs)
     if whole is None:
@@ -102,7 +102,7 @@ def _parts(trace: Trace, track: Track, tolerance: Tolerance) -> list[Part]:
     count = trace.batch_size
     height = max(1, PART_BYTES * count // whole.size)
     slices = [slice(i, min(i + height, count)) for i in range(0, count, height)]
-    return [Part(_rows(trace, track, rows), whole.rows(rows), tolerance, rows.start) for rows in slices]
+    return [RowChunk(_rows(trace, track, rows), whole.rows(rows), tolerance, rows.start) for rows in slices]
 
 
 def _rows(trace: Trace, track: Track, rows: slice) -> Trace:
@@ -113,11 +113,11 @@ def _rows(trace: Trace, track: Track, rows: slice) -> Trace:
     return replace(trace, mask=trace.mask[rows], lengths=lengths, tracks=(bare,), source={})
 
 
-def _founds(parts: Sequence[Part], outcomes: Iterator[Found | Lost | None]) -> list[Found]:
+def _founds(parts: Sequence[RowChunk], outcomes: Iterator[ChunkFacts | WorkerCrashed | None]) -> list[ChunkFacts]:
     """What these parts gave, the next of all outcomes; UserError where one of them was lost."""
-    found: list[Found] = []
+    found: list[ChunkFacts] = []
     for outcome in islice(outcomes, len(parts)):
-        if isinstance(outcome, Lost):
+        if isinstance(outcome, WorkerCrashed):
             raise UserError(f"{outcome.item}: {outcome.reason}")
         count_read(parts[len(found)].outputs.size)
         if outcome is not None:
@@ -125,13 +125,13 @@ def _founds(parts: Sequence[Part], outcomes: Iterator[Found | Lost | None]) -> l
     return found
 
 
-def _merged(track: Track, found: list[Found]) -> TrackFacts | None:
+def _merged(track: Track, found: list[ChunkFacts]) -> TrackFacts | None:
     """The facts of all rows; None where the parts have none, since the track cannot be compared."""
     if not found:
         return None
     whole = {f.name: _joined([getattr(part.facts, f.name) for part in found]) for f in fields(TrackFacts)}
     closest = Nearest(**{f.name: _joined([getattr(part.closest, f.name) for part in found]) for f in fields(Nearest)})
-    return Merged(**{**whole, "track": track}, known=closest)
+    return MergedFacts(**{**whole, "track": track}, known=closest)
 
 
 def _joined(values: list[Any]) -> Any:

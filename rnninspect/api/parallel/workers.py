@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class Lost:
+class WorkerCrashed:
     """Stands for the outcome of an item that ended its worker."""
 
     item: Any
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
         """What `task` gives for each of the items, in their order, each as soon as it is its turn.
 
         `task`, the items and what it gives must be picklable; what it raises is raised here.
@@ -68,7 +68,7 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         """Nothing is left to end: each call of `outcomes` ends its own processes."""
 
-    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
         if self.jobs == 1:
             yield from map(task, items)
             return
@@ -98,7 +98,7 @@ def _in_order(
         yield result
 
 
-def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -> Result | Lost:
+def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -> Result | WorkerCrashed:
     """The result of an item that was begun when a worker died: one of these was the reason, and it will die again."""
     if future.done() and future.exception() is None:
         return future.result()
@@ -106,7 +106,7 @@ def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -
         try:
             return pool.submit(task, item).result()
         except BrokenProcessPool:
-            return Lost(item, LOST)
+            return WorkerCrashed(item, LOST)
 
 
 class _pool:
@@ -189,7 +189,7 @@ class Cluster:
                 "for the scheduler and for every worker"
             )
 
-    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Lost]:
+    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
         client = self.client
         threads = max(1, sum(client.nthreads().values()))
 
@@ -216,6 +216,6 @@ class _OnCluster:
         try:
             return self.future.result()
         except KilledWorker:
-            return Lost(self.item, LOST)
+            return WorkerCrashed(self.item, LOST)
         finally:
             self.future.release()

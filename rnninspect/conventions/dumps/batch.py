@@ -13,7 +13,7 @@ from rnninspect.conventions.dumps.readings import initial_states
 from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
@@ -24,7 +24,7 @@ Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
 def read_batch(
     arrays: Mapping[str, Array],
     convention: Convention,
-    said: Statement,
+    config: LayerConfig,
     stated: Mapping[Role, Slot],
 ) -> Batch:
     """The Batch in named arrays; what was `stated` for a role wins over the file's own.
@@ -32,7 +32,7 @@ def read_batch(
     `[B, T]` inputs are one feature a step. Raises ShapeError for another rank, an empty batch, a dtype that is no
     number, lengths of the wrong count, negative, fractional or longer than T: every bad row is named.
     """
-    slots = assign_roles(convention, arrays, said, stated, anonymous="inputs")
+    slots = assign_roles(convention, arrays, config, stated, anonymous="inputs")
     found = {slot.role: slot.array for slot in slots}
     if "inputs" not in found:
         raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with --inputs")
@@ -47,18 +47,18 @@ def read_batch(
         raise ShapeError(
             f"inputs are {inputs.shape}: a batch has 3 axes, rows, steps and features (2: one feature a step)"
         )
-    by_row = inputs.swapaxes(0, 1) if said.time_major else inputs
+    by_row = inputs.swapaxes(0, 1) if config.time_major else inputs
     rows, steps, _ = by_row.shape
     lengths, mask = found.get("lengths"), found.get("mask")
     if "lengths" in stated and "mask" not in stated:
         mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
-    if mask is not None and mask.shape == (steps, rows) != (rows, steps) and said.time_major:
+    if mask is not None and mask.shape == (steps, rows) != (rows, steps) and config.time_major:
         mask = mask.T
     real, known = resolve_mask(rows, steps, lengths, mask)
     if known is not None and (known > steps).any():
         bad = np.flatnonzero(known > steps)
         shown = ", ".join(f"lengths[{b}] is {known[b]}" for b in bad[:20])
-        hint = "" if said.time_major else " If the file is time-major, pass --time-major."
+        hint = "" if config.time_major else " If the file is time-major, pass --time-major."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
     return Batch(by_row, real, known, mask is not None)
 
@@ -80,7 +80,7 @@ def read_initial_states(
     arrays: Mapping[str, Array],
     given: Any,
     convention: Convention,
-    said: Statement,
+    config: LayerConfig,
     weights: Weights,
     rows: int,
 ) -> Initial | None:
@@ -93,7 +93,7 @@ def read_initial_states(
         if len(pair) > 1 and pair[1] is not None:
             slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
     elif isinstance(arrays, Mapping):
-        known = _with_what_weights_say(said, weights)
+        known = _with_what_weights_say(config, weights)
         slots = [s for s in assign_roles(convention, arrays, known, anonymous="inputs") if s.role.startswith("initial")]
     if not slots:
         return None
@@ -101,7 +101,7 @@ def read_initial_states(
     return initial_states(tuple(slots), weights.depth, weights.directions, rows, units, weights.spec.cell == "lstm")
 
 
-def _with_what_weights_say(said: Statement, weights: Weights) -> Statement:
+def _with_what_weights_say(config: LayerConfig, weights: Weights) -> LayerConfig:
     """The statement with the cell, layers and direction of the weights where it names none."""
     direction: Literal["forward", "reverse", "bidirectional"] = "forward"
     if len(weights.directions) == 2:
@@ -109,8 +109,8 @@ def _with_what_weights_say(said: Statement, weights: Weights) -> Statement:
     elif weights.directions == ("backward",):
         direction = "reverse"
     return replace(
-        said,
-        cell=said.cell or weights.spec.cell,
-        layers=said.layers or weights.depth,
-        direction=said.direction or direction,
+        config,
+        cell=config.cell or weights.spec.cell,
+        layers=config.layers or weights.depth,
+        direction=config.direction or direction,
     )

@@ -6,14 +6,14 @@ from dataclasses import replace
 from itertools import product
 
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
 
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
 
 def place_lists(
-    slots: tuple[Slot, ...], statement: Statement, cell_first: bool = False, by_direction: bool = False
+    slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool = False, by_direction: bool = False
 ) -> tuple[Slot, ...]:
     """Gives every slot with a `position` its role, layer and direction; the others pass as they are.
 
@@ -25,13 +25,13 @@ def place_lists(
         listed = [slot for slot in slots if slot.position is not None and slot.role == h]
         for layer in dict.fromkeys(slot.layer for slot in listed):
             one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
-            placed += _placed(one, (c, h) if cell_first else (h, c), layer, statement, slots, by_direction)
+            placed += _placed(one, (c, h) if cell_first else (h, c), layer, config, slots, by_direction)
     return tuple(placed)
 
 
-def unnamed_pair(slots: tuple[Slot, ...], statement: Statement) -> tuple[Slot, ...]:
+def unnamed_pair(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
     """`state.0` and `state.1` of one LSTM layer, a tuple without field names, as places in a list and not as layers."""
-    if statement.cell != "lstm" or statement.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
+    if config.cell != "lstm" or config.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
         return slots
     return tuple(
         replace(slot, layer=None, direction=None, position=(slot.layer,))
@@ -45,12 +45,12 @@ def _placed(
     listed: list[Slot],
     pair: tuple[Role, Role],
     layer: int | None,
-    statement: Statement,
+    config: LayerConfig,
     slots: tuple[Slot, ...],
     by_direction: bool,
 ) -> list[Slot]:
-    directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], statement, slots)
-    roles = pair if _is_lstm(len(listed), directions, statement, slots) else (listed[0].role,)
+    directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
+    roles = pair if _is_lstm(len(listed), directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
     if by_direction:
@@ -67,10 +67,10 @@ def _placed(
     ]
 
 
-def _directions(first: Slot, statement: Statement, slots: tuple[Slot, ...]) -> int:
+def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> int:
     """As stated, as other names say, or by the width of the outputs."""
-    if statement.directions is not None:
-        return len(statement.directions)
+    if config.directions is not None:
+        return len(config.directions)
     named = {slot.direction for slot in slots if slot.direction is not None}
     if named:
         return len(named)
@@ -79,7 +79,7 @@ def _directions(first: Slot, statement: Statement, slots: tuple[Slot, ...]) -> i
     return 2 if outputs and outputs[-1] == 2 * width else 1
 
 
-def _is_lstm(count: int, directions: int, statement: Statement, slots: tuple[Slot, ...]) -> bool:
-    if statement.cell is not None:
-        return statement.cell == "lstm"
-    return any(slot.role == "c" for slot in slots) or count == 2 * directions * (statement.layers or 1)
+def _is_lstm(count: int, directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
+    if config.cell is not None:
+        return config.cell == "lstm"
+    return any(slot.role == "c" for slot in slots) or count == 2 * directions * (config.layers or 1)

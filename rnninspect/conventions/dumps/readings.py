@@ -12,7 +12,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, state_layouts
 from rnninspect.core.batch import check_lengths, check_mask, resolve_mask
 from rnninspect.core.evidence import Reading, Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track
 from rnninspect.errors import ShapeError
 
@@ -28,7 +28,7 @@ class _Shape:
     directions: tuple[Direction, ...]
 
 
-def readings(convention: Convention, slots: tuple[Slot, ...], statement: Statement) -> list[Reading]:
+def readings(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig) -> list[Reading]:
     """Every Reading that the shapes allow, the stated one first.
 
     Raises ShapeError with the shapes and the readings tried where there is none, or where a role is missing.
@@ -42,26 +42,26 @@ def readings(convention: Convention, slots: tuple[Slot, ...], statement: Stateme
             raise ShapeError(f"found no {words}; found {_shown(slots) or 'no array with a known role'}")
     found: list[Reading] = []
     tried: list[str] = []
-    for shape in _shapes(by_role, statement):
-        for outputs in _outputs(by_role["outputs"], shape, statement):
-            found.extend(_with_states(convention, by_role, statement, shape, outputs, tried))
+    for shape in _shapes(by_role, config):
+        for outputs in _outputs(by_role["outputs"], shape, config):
+            found.extend(_with_states(convention, by_role, config, shape, outputs, tried))
     if not found:
-        raise ShapeError(_no_reading(slots, statement, tried))
+        raise ShapeError(_no_reading(slots, config, tried))
     return sorted(found, key=lambda r: (not r.stated, r.time_swapped))
 
 
-def _shapes(by_role: Mapping[Role, tuple[Slot, ...]], statement: Statement) -> Iterator[_Shape]:
+def _shapes(by_role: Mapping[Role, tuple[Slot, ...]], config: LayerConfig) -> Iterator[_Shape]:
     named = tuple(d for d in BOTH if any(s.direction == d for s in (*by_role["outputs"], *by_role["h"])))
-    directions = [statement.directions] if statement.directions else [named] if named else [("forward",), BOTH]
-    for time_major, chosen in product((statement.time_major, not statement.time_major), directions):
-        for layers in _layer_counts(by_role, statement, len(chosen)):
+    directions = [config.directions] if config.directions else [named] if named else [("forward",), BOTH]
+    for time_major, chosen in product((config.time_major, not config.time_major), directions):
+        for layers in _layer_counts(by_role, config, len(chosen)):
             yield _Shape(time_major, layers, chosen)
 
 
-def _layer_counts(by_role: Mapping[Role, tuple[Slot, ...]], statement: Statement, directions: int) -> list[int]:
+def _layer_counts(by_role: Mapping[Role, tuple[Slot, ...]], config: LayerConfig, directions: int) -> list[int]:
     """The stated number of layers, else what names or the axes of the state allow."""
-    if statement.layers is not None:
-        return [statement.layers]
+    if config.layers is not None:
+        return [config.layers]
     named = [s.layer for s in (*by_role["outputs"], *by_role["h"]) if s.layer is not None]
     if named:
         return [1 + max(named)]
@@ -72,14 +72,14 @@ def _layer_counts(by_role: Mapping[Role, tuple[Slot, ...]], statement: Statement
     return counts or [1]
 
 
-def _outputs(slots: tuple[Slot, ...], shape: _Shape, statement: Statement) -> Iterator[Layout]:
+def _outputs(slots: tuple[Slot, ...], shape: _Shape, config: LayerConfig) -> Iterator[Layout]:
     """The outputs placed by layer and direction; nothing where they do not fit."""
     placed: dict[Key, Array] = {}
     layouts: list[Layout] = []
     for slot in slots:
         layer = slot.layer if slot.layer is not None else shape.layers - 1
         directions = (slot.direction,) if slot.direction else shape.directions
-        merged = statement.merge_mode not in ("concat", "none") and len(directions) > 1
+        merged = config.merge_mode not in ("concat", "none") and len(directions) > 1
         layout = outputs_layout(slot.array, shape.time_major, directions, layer, merged)
         if layout is None:
             return
@@ -112,15 +112,15 @@ def _states(slots: tuple[Slot, ...], shape: _Shape, rows: int, units: Mapping[Ke
 def _with_states(
     convention: Convention,
     by_role: Mapping[Role, tuple[Slot, ...]],
-    statement: Statement,
+    config: LayerConfig,
     shape: _Shape,
     outputs: Layout,
     tried: list[str],
 ) -> Iterator[Reading]:
     rows, steps = outputs.shape
     units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
-    swapped = shape.time_major != statement.time_major
-    first = statement.state_batch_first
+    swapped = shape.time_major != config.time_major
+    first = config.state_batch_first
     if first is None:
         first = convention.state_batch_first(shape.time_major)
     ways = _states(by_role["h"], shape, rows, units, first)
@@ -145,7 +145,7 @@ def _with_states(
                 cell.placed.get((layer, direction)) if cell else None,
                 initial.get((layer, direction)),
                 initial_cell.get((layer, direction)),
-                convention.order(statement) if direction == "backward" else "time",
+                convention.order(config) if direction == "backward" else "time",
             )
             for layer, direction in product(range(shape.layers), shape.directions)
         )
@@ -154,17 +154,17 @@ def _with_states(
             tracks,
             lengths,
             bool(by_role["mask"]),
-            convention.padding_for(_with_directions(statement, shape)),
+            convention.padding_for(_with_directions(config, shape)),
             convention.zero_length,
             convention.name,
         )
         yield Reading(trace, outputs.axes, way.axes, way.usual and not swapped and fits, swapped)
 
 
-def _with_directions(statement: Statement, shape: _Shape) -> Statement:
-    if statement.direction is None and len(shape.directions) == 2:
-        return replace(statement, direction="bidirectional")
-    return statement
+def _with_directions(config: LayerConfig, shape: _Shape) -> LayerConfig:
+    if config.direction is None and len(shape.directions) == 2:
+        return replace(config, direction="bidirectional")
+    return config
 
 
 def _initial(
@@ -207,7 +207,7 @@ def _shown(slots: tuple[Slot, ...]) -> str:
     return ", ".join(f"{s.role} {s.name or 'unnamed'} {tuple(s.array.shape)}" for s in slots)
 
 
-def _no_reading(slots: tuple[Slot, ...], statement: Statement, tried: list[str]) -> str:
+def _no_reading(slots: tuple[Slot, ...], config: LayerConfig, tried: list[str]) -> str:
     arrays = _shown(tuple(s for s in slots if s.role in ("outputs", "h", "c")))
     ways = "; ".join(dict.fromkeys(tried)) or "outputs must be [B, T, H], [T, B, H] or [T, D, B, H]"
     return (

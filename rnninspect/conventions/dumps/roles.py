@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rnninspect.conventions.base import COMMON_NAMES, DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.core.evidence import Role, Slot
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.formats.base import ANONYMOUS
 
@@ -19,7 +19,7 @@ from rnninspect.formats.base import ANONYMOUS
 def assign_roles(
     convention: Convention,
     arrays: Mapping[str, Array],
-    statement: Statement,
+    config: LayerConfig,
     stated: Mapping[Role, Slot] | None = None,
     anonymous: Role = "outputs",
     returned: tuple[Slot, ...] = (),
@@ -30,7 +30,7 @@ def assign_roles(
     made already, several a role where there are several layers or directions.
     """
     stated = stated or {}
-    arrays = convention.prepare(arrays, statement)
+    arrays = convention.prepare(arrays, config)
     order = _layer_names(convention, arrays)
     slots: list[Slot] = [*stated.values(), *returned]
     known = {slot.role for slot in slots}
@@ -41,7 +41,7 @@ def assign_roles(
     taken = {slot.role for slot in slots}
     if ANONYMOUS in arrays and anonymous not in taken:
         slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
-    return convention.place(tuple(slots), statement)
+    return convention.place(tuple(slots), config)
 
 
 def fit_of_names(convention: Convention, arrays: Iterable[str]) -> int:

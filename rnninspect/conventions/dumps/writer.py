@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace, Track
 from rnninspect.errors import UserError
 
@@ -19,7 +19,7 @@ class DumpNames:
     """Lays a trace's arrays out as a framework's users would have saved them."""
 
     trace: Trace
-    statement: Statement
+    config: LayerConfig
 
     @property
     def bidirectional(self) -> bool:
@@ -44,7 +44,7 @@ class DumpNames:
 
     def time_axis(self, outputs: Array) -> Array:
         """`[B, T, …]` -> `[T, B, …]` where the user's axes are time-major."""
-        return outputs.swapaxes(0, 1) if self.statement.time_major else outputs
+        return outputs.swapaxes(0, 1) if self.config.time_major else outputs
 
     def apart(self, layer: int) -> dict[Direction, Array]:
         """One layer's outputs by direction; empty where they were not recorded."""
@@ -55,7 +55,7 @@ class DumpNames:
         arrays = list(self.apart(layer).values())
         if not arrays:
             return {}
-        mode = self.statement.merge_mode
+        mode = self.config.merge_mode
         if len(arrays) == 1 or mode in ("concat", "none"):
             return {name: np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]}
         both = arrays[0] * arrays[1] if mode == "mul" else arrays[0] + arrays[1]

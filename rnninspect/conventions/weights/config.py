@@ -26,7 +26,7 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
     options: dict[str, Any] = {}
     source: dict[str, str] = {}
     for layer, words in layers.items():
-        for option, value in convention.own_words(words).items():
+        for option, value in convention.options_from_config(words).items():
             if option in options and options[option] != value:
                 raise UserError(
                     f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "

@@ -9,15 +9,15 @@ import numpy as np
 
 from rnninspect.conventions.base import Convention
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.errors import UserError
 
 
-def canonical_directions(statement: Statement) -> tuple[Direction, ...]:
+def canonical_directions(config: LayerConfig) -> tuple[Direction, ...]:
     """The directions stated, or forward alone."""
-    return statement.directions or ("forward",)
+    return config.directions or ("forward",)
 
 
 def merge_biases(weights: LayerWeights) -> Array:

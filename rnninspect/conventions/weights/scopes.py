@@ -78,7 +78,7 @@ def find_scopes(
     arrays: Mapping[str, Array],
     variable: re.Pattern[str],
     separator: str,
-    respell: Callable[[str], str] = str,
+    normalise_name: Callable[[str], str] = str,
 ) -> tuple[Scope, ...]:
     """The cells among the arrays, in the file's order. Names are matched with `/` and `.` alike, once respelt.
 
@@ -87,7 +87,7 @@ def find_scopes(
     groups: dict[tuple[str, int | None, Direction | None], _Group] = {}
     unmatched: dict[str, str] = {}
     for path, array in arrays.items():
-        name = respell(re.sub(r"[/.]", separator, path))
+        name = normalise_name(re.sub(r"[/.]", separator, path))
         match = variable.fullmatch(name)
         if match is None:
             unmatched[name] = path

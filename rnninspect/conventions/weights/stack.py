@@ -18,7 +18,7 @@ from rnninspect.conventions.weights.express import attributes
 from rnninspect.conventions.weights.prefix import layer_of
 from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
 from rnninspect.core.cell import Cell, CellSpec
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.errors import ShapeError, UserError
@@ -39,11 +39,11 @@ class ScopedConvention(Convention):
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return attributes(self, spec)
 
-    def scopes(self, arrays: Mapping[str, Array], statement: Statement) -> tuple[Scope, ...]:
+    def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Every cell in the file."""
-        return find_scopes(arrays, self.variable, self.separator, self.respell)
+        return find_scopes(arrays, self.variable, self.separator, self.normalise_name)
 
-    def respell(self, name: str) -> str:
+    def normalise_name(self, name: str) -> str:
         """A variable's name as `variable` expects it, where the framework has several spellings."""
         return name
 
@@ -59,40 +59,40 @@ class ScopedConvention(Convention):
         """One cell's canonical gates; ShapeError names the array that does not fit."""
         raise NotImplementedError
 
-    def spec_of(self, scopes: Sequence[Scope], cell: Cell, statement: Statement) -> CellSpec:
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec:
         """The cell as stated; a framework may learn more from the arrays."""
-        return self.spec(cell, statement.attributes)
+        return self.spec(cell, config.attributes)
 
-    def read_weights(self, arrays: Mapping[str, Array], statement: Statement) -> Weights:
+    def read_weights(self, arrays: Mapping[str, Array], config: LayerConfig) -> Weights:
         """Canonical Weights of the one stack in `arrays`.
 
         Raises UserError (ShapeError) where there is none or more than one, where parts are missing or left over,
         where a shape does not fit, or a weight is not finite; it names every array concerned.
         """
-        scopes = self.scopes(arrays, statement)
+        scopes = self.scopes(arrays, config)
         if not scopes:
             raise ShapeError(_no_variables(self, arrays))
-        cell = _one_cell(self, scopes, statement)
+        cell = _one_cell(self, scopes, config)
         _check_parts(self, scopes, cell)
         _check_finite(scopes)
-        spec = self.spec_of(scopes, cell, statement)
-        placed = _placed(self, scopes, statement)
+        spec = self.spec_of(scopes, cell, config)
+        placed = _placed(self, scopes, config)
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
         names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
         weights = Weights(spec, layers, convention=self.name, names=names)
-        weights = replace(weights, between=self.between(weights, statement))
-        _check_chain(self, placed, weights, statement)
-        _check_stated(layers, statement)
+        weights = replace(weights, between=self.between(weights, config))
+        _check_chain(self, placed, weights, config)
+        _check_stated(layers, config)
         return weights
 
-    def between(self, weights: Weights, statement: Statement) -> Between:
+    def between(self, weights: Weights, config: LayerConfig) -> Between:
         """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
-        if self.stacks_directions and statement.merge_mode == "concat" and len(weights.directions) == 2:
+        if self.stacks_directions and config.merge_mode == "concat" and len(weights.directions) == 2:
             upper = [w for w in weights.layers if w.layer]
             own = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
             if upper and own:
                 return "apart"
-        return "concat" if statement.merge_mode == "none" else statement.merge_mode
+        return "concat" if config.merge_mode == "none" else config.merge_mode
 
 
 def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
@@ -100,13 +100,13 @@ def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> 
     return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}"
 
 
-def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Cell:
+def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> Cell:
     """The cell of all scopes, as stated or as the shapes say."""
     seen = [convention.cell_of(scope) for scope in scopes]
     known = {cell for cell in seen if cell is not None}
     if len(known) > 1:
         raise several(convention, scopes, "these weights hold several kinds of cell")
-    stated = statement.cell
+    stated = config.cell
     if stated is not None and known and stated not in known:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
         raise ShapeError(
@@ -130,8 +130,10 @@ def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Ce
         surplus.update(dict.fromkeys([scope.paths[part] for part in scope.arrays if part not in known]))
         surplus.update(dict.fromkeys(scope.surplus))
     if missing or surplus:
-        said = [f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names]
-        raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(said)}")
+        problems = [
+            f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names
+        ]
+        raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(problems)}")
 
 
 def _check_finite(scopes: Iterable[Scope]) -> None:
@@ -143,10 +145,10 @@ def _check_finite(scopes: Iterable[Scope]) -> None:
 Placed = tuple[tuple[Scope, int, Direction], ...]
 
 
-def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> Placed:
+def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> Placed:
     """Each scope with its layer and direction, bottom layer first, forward before backward."""
     rank = {name: i for i, name in enumerate(natural_order(s.name for s in scopes))}
-    ordered = sorted(_directed(convention, scopes, statement), key=lambda s: (s.layer or 0, rank[s.name]))
+    ordered = sorted(_directed(convention, scopes, config), key=lambda s: (s.layer or 0, rank[s.name]))
     seen: dict[Direction | None, int] = {}
     placed = []
     for scope in ordered:
@@ -157,11 +159,11 @@ def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: 
     return tuple(sorted(placed, key=lambda p: (p[1], p[2] == "backward")))
 
 
-def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], statement: Statement) -> list[Scope]:
+def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> list[Scope]:
     """The scopes with their directions: what names say where they say both, else what is stated."""
     named = {scope.direction for scope in scopes}
     both = "backward" in named and len(named) > 1
-    stated = statement.directions
+    stated = config.directions
     if both and stated is not None and len(stated) == 1:
         raise several(convention, scopes, "one direction is stated, but the weights hold both; state --bidirectional")
     if both:
@@ -184,10 +186,10 @@ def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
     return next((w.units for w in weights.layers if (w.layer, w.direction) == (layer, direction)), None)
 
 
-def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, statement: Statement) -> None:
+def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig) -> None:
     """Raises UserError that lists the layers unless each reads what the one below returns."""
-    if statement.layers is not None and statement.layers != weights.depth:
-        reason = f"--layers {statement.layers} is stated, but the weights hold {weights.depth}; state that"
+    if config.layers is not None and config.layers != weights.depth:
+        reason = f"--layers {config.layers} is stated, but the weights hold {weights.depth}; state that"
         raise several(convention, [scope for scope, _, _ in placed], reason)
     if not _is_stack(weights):
         reason = "these weights hold several layers that are no stack"
@@ -204,11 +206,11 @@ def _is_stack(weights: Weights) -> bool:
     )
 
 
-def _check_stated(layers: tuple[LayerWeights, ...], statement: Statement) -> None:
+def _check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None:
     """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
-    if statement.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
+    if config.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
         raise ShapeError("--use-peepholes is stated, but the weights hold no peepholes; give them, or drop the option")
-    stated = statement.attributes.get("num_proj")
+    stated = config.attributes.get("num_proj")
     widths = [None if w.projection is None else w.units for w in layers]
     if stated and any(width != int(stated) for width in widths):
         shown = ", ".join("none" if width is None else str(width) for width in widths)
@@ -228,17 +230,17 @@ def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
     cells = [convention.cell_of(scope) or "lstm" for scope in scopes]
     try:
         read = [
-            convention.read_layer(scope, convention.spec_of([scope], cell, Statement()), 0, "forward")
+            convention.read_layer(scope, convention.spec_of([scope], cell, LayerConfig()), 0, "forward")
             for scope, cell in zip(scopes, cells, strict=True)
         ]
     except UserError as error:
         return str(error)
     directions = len({scope.direction for scope in scopes})
     layers = len(scopes) // directions
-    said = [" and ".join(dict.fromkeys(cells))]
-    said += [f"{layers} layers"] if layers > 1 else []
-    said += ["both directions"] if directions > 1 else []
-    return ", ".join([*said, f"{read[0].features} features", f"{read[-1].units} units"])
+    parts = [" and ".join(dict.fromkeys(cells))]
+    parts += [f"{layers} layers"] if layers > 1 else []
+    parts += ["both directions"] if directions > 1 else []
+    return ", ".join([*parts, f"{read[0].features} features", f"{read[-1].units} units"])
 
 
 def several(convention: ScopedConvention, scopes: Iterable[Scope], reason: str) -> UserError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import mended, tolerance
+from rnninspect.diagnosis.evidence.weight_search import fixed, tolerance
 from rnninspect.diagnosis.rule import Seen
 from rnninspect.measure.facts import TrackFacts
 
@@ -17,7 +17,7 @@ NOT_IT = "the state in which the chunk before ended"
 _NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 
-def not_gone_on(case: Case) -> Iterator[tuple[Seen, str]]:
+def chain_breaks(case: Case) -> Iterator[tuple[Seen, str]]:
     """The rows that did not start where the chunk before ended, and in words where they did."""
     for facts in case.facts:
         key = facts.track.layer, facts.track.direction
@@ -32,10 +32,10 @@ def _named(case: Case, facts: TrackFacts, named: Array | None) -> Iterator[tuple
     before = case.previous[facts.track.layer, facts.track.direction][0]
     if named is None:
         return
-    off = ~np.isclose(named, before, rtol=case.tolerance.rtol, atol=case.tolerance.atol, equal_nan=True).all(1)
-    zero = off & ~named.any(1)
-    swapped = off & ~zero & (named[:, None] == before[None]).all(2).any(1)
-    for rows, where in ((zero, "zeros"), (swapped, "another row's"), (off & ~zero & ~swapped, "another state")):
+    mismatched = ~np.isclose(named, before, rtol=case.tolerance.rtol, atol=case.tolerance.atol, equal_nan=True).all(1)
+    zero = mismatched & ~named.any(1)
+    swapped = mismatched & ~zero & (named[:, None] == before[None]).all(2).any(1)
+    for rows, where in ((zero, "zeros"), (swapped, "another row's"), (mismatched & ~zero & ~swapped, "another state")):
         yield Seen(facts, np.asarray(rows)), f"the initial state in the dump is {where}, not {NOT_IT}"
 
 
@@ -44,12 +44,12 @@ def _run(case: Case) -> Iterator[tuple[Seen, str]]:
     assert case.batch is not None
     limit = tolerance(case)
     reset = case.with_tracks(lambda track: replace(track, initial=None, initial_cell=None)).run(case.batch)
-    off = [(facts, _starts_off(facts, case.reference, limit)) for facts in case.facts]
-    zero = [(facts, rows & ~_starts_off(facts, reset, limit)) for facts, rows in off]
+    mismatched = [(facts, _starts_off(facts, case.reference, limit)) for facts in case.facts]
+    zero = [(facts, rows & ~_starts_off(facts, reset, limit)) for facts, rows in mismatched]
     for facts, rows in zero:
         yield Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros"
-    other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(off, zero, strict=True)]
-    if any(rows.any() for _, rows in other) and mended(case) is None:
+    other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(mismatched, zero, strict=True)]
+    if any(rows.any() for _, rows in other) and fixed(case) is None:
         for facts, rows in other:
             yield Seen(facts, rows), f"{_NOT_GIVEN}; it started from another state"
 

@@ -17,7 +17,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
-from rnninspect.diagnosis.evidence.weight_search import disagreement, largest, mended, mends, small, tolerance
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, small, tolerance
 from rnninspect.measure.facts import TrackFacts
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
@@ -59,8 +59,8 @@ def _once(case: Case, name: str, fit: Callable[[], Fitted | None]) -> Fitted | N
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
     if name not in case.memo:
-        consistent = not any(f.off.any() for f in case.facts)
-        case.memo[name] = fit() if consistent and disagreement(case) > 0 and mended(case) is None else None
+        consistent = not any(f.mismatched.any() for f in case.facts)
+        case.memo[name] = fit() if consistent and disagreement(case) > 0 and fixed(case) is None else None
     found: Fitted | None = case.memo[name]
     return found
 
@@ -91,7 +91,7 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted
     changed = replace(case, weights=replace(weights, layers=tuple(layers)))
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
-    return Fitted(before, after, size, words) if mends(case, before, after) else None
+    return Fitted(before, after, size, words) if fixes_difference(case, before, after) else None
 
 
 def _with(own: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:
@@ -137,7 +137,7 @@ def _fit_clip(case: Case) -> Fitted | None:
         for digits in range(1, 8):
             written = float(f"{value:.{digits}g}")
             before, after = disagreement(case), _clipped(case, name, written)
-            if mends(case, before, after):
+            if fixes_difference(case, before, after):
                 return Fitted(before, after, written, words.format(written))
     return None
 

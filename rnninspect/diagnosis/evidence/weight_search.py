@@ -24,7 +24,7 @@ AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 @dataclass(frozen=True, eq=False)
-class Mended:
+class WeightFix:
     """The changes that bring the dump and a run of its weights together: the difference before and after."""
 
     changes: tuple[Change, ...]
@@ -33,20 +33,20 @@ class Mended:
     also: tuple[str, ...] = ()
 
 
-def mended(case: Case) -> Mended | None:
+def fixed(case: Case) -> WeightFix | None:
     """The single change that mends the weights; None where they agree as they are, or no single one does."""
     return _once(case, "mended", lambda changes: ((c,) for c in changes))
 
 
-def mended_by_two(case: Case) -> Mended | None:
+def fixed_by_two(case: Case) -> WeightFix | None:
     """The two changes that mend the weights together; for where nothing simpler does."""
     return _once(case, "mended_by_two", pairs)
 
 
-def _once(case: Case, name: str, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> Mended | None:
+def _once(case: Case, name: str, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
     if name not in case.memo:
         case.memo[name] = _search(case, group) if disagreement(case) > 0 else None
-    found: Mended | None = case.memo[name]
+    found: WeightFix | None = case.memo[name]
     return found
 
 
@@ -71,15 +71,15 @@ def tolerance(case: Case) -> float:
 
 def _lost_by_printing(case: Case, outputs: Array) -> float:
     """Half a unit of the last printed digit of the outputs, and what rounded inputs can add through the kernels."""
-    lost = 0.0
+    allowed = 0.0
     if (digits := decimals(outputs)) is not None:
-        lost += 0.6 * 10.0**-digits
+        allowed += 0.6 * 10.0**-digits
     if case.batch is not None and (digits := decimals(case.batch.inputs)) is not None:
-        lost += 4 * 10.0**-digits
-    return lost
+        allowed += 4 * 10.0**-digits
+    return allowed
 
 
-def mends(case: Case, before: float, after: float) -> bool:
+def fixes_difference(case: Case, before: float, after: float) -> bool:
     """Whether a change that leaves the difference `after` of `before` is to be believed: within what two right runs may
     differ by, and far below what it was, because a fit can always shave off some of the rounding."""
     return after <= tolerance(case) and after * MUCH <= before
@@ -95,18 +95,18 @@ def largest(case: Case, trace: Trace) -> float:
     return max((d.largest for d in compared(case, trace)), default=0.0)
 
 
-def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> Mended | None:
+def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
     assert case.weights is not None
     few, limit = small(case), tolerance(case)
     good = [changes for changes in group(list(changes_of(case.weights))) if _tried(few, changes) <= limit]
     confirmed = [(_tried(case, changes), changes) for changes in good[:6]]
-    confirmed = [(after, changes) for after, changes in confirmed if mends(case, disagreement(case), after)]
+    confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
     if not confirmed:
         return None
     after, changes = confirmed[0]
     named = {c.rule for c in changes}
     also = dict.fromkeys(c.rule for _, others in confirmed[1:] for c in others if c.rule not in named)
-    return Mended(changes, disagreement(case), after, tuple(also)[:2])
+    return WeightFix(changes, disagreement(case), after, tuple(also)[:2])
 
 
 def _tried(case: Case, changes: tuple[Change, ...]) -> float:
@@ -156,8 +156,8 @@ def _forward_of_one_layer(case: Case) -> Case:
         return case
     layers = tuple(w for w in case.weights.layers if w.direction == "forward")
     one = case.with_trace(replace(case.trace, tracks=(forward,)))
-    said = replace(case.statement, direction=None)
-    return replace(one, weights=replace(case.weights, layers=layers), statement=said)
+    config = replace(case.config, direction=None)
+    return replace(one, weights=replace(case.weights, layers=layers), config=config)
 
 
 def _causal(case: Case) -> bool:

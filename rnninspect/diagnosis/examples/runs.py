@@ -13,7 +13,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.core.cell import Cell
-from rnninspect.core.layer_config import Statement
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis import build_case
@@ -56,15 +56,15 @@ def case(example: Example) -> Case:
         return _drawn_case(DRAWN[example])
     data, weights = PACKAGED[example]
     arrays = read_arrays(packaged.path(data)).arrays
-    said = Statement(cell="lstm", direction="bidirectional" if example == "bidirectional" else None)
-    made = conventions.get("tf1").read_weights(read_arrays(packaged.path(weights)).arrays, said)
-    return _run(arrays, said, made)
+    config = LayerConfig(cell="lstm", direction="bidirectional" if example == "bidirectional" else None)
+    made = conventions.get("tf1").read_weights(read_arrays(packaged.path(weights)).arrays, config)
+    return _run(arrays, config, made)
 
 
 def _drawn_case(layer: Layer) -> Case:
     arrays = {n: a[: layer.rows] for n, a in read_arrays(packaged.path("bidirectional.npz")).arrays.items()}
-    said = Statement(cell=layer.cell, direction="bidirectional" if layer.directions == 2 else None)
-    return _run(arrays, said, _weights(layer, arrays["inputs"].shape[2]))
+    config = LayerConfig(cell=layer.cell, direction="bidirectional" if layer.directions == 2 else None)
+    return _run(arrays, config, _weights(layer, arrays["inputs"].shape[2]))
 
 
 def _weights(layer: Layer, units: int) -> Weights:
@@ -75,6 +75,6 @@ def _weights(layer: Layer, units: int) -> Weights:
     return replace(made, layers=tuple(layers), spec=replace(made.spec, cell_clip=layer.cell_clip))
 
 
-def _run(arrays: Any, said: Statement, weights: Weights) -> Case:
+def _run(arrays: Any, config: LayerConfig, weights: Weights) -> Case:
     given = {name: arrays[name] for name in ("inputs", "lengths")}
-    return build_case.run_case(given, said, "tf1", weights=weights)
+    return build_case.run_case(given, config, "tf1", weights=weights)

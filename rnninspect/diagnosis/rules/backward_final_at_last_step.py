@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
 class BackwardFinalAtLastStep(Rule):
@@ -44,7 +44,7 @@ class BackwardFinalAtLastStep(Rule):
             if facts.track.direction != "backward" or facts.track.order != "time":
                 continue
             at_end = facts.equals(facts.ends - 1) | facts.equal[:, -1]
-            seen.append(Seen(facts, facts.off & at_end))
+            seen.append(Seen(facts, facts.mismatched & at_end))
         yield from proposal(
             self,
             seen,
@@ -55,9 +55,9 @@ class BackwardFinalAtLastStep(Rule):
             evidence={"would_decide": "inputs and weights: which end of the backward outputs has read the whole row"},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any():
-            raise CannotPlant("needs two directions and a row of two or more steps")
+            raise CannotInject("needs two directions and a row of two or more steps")
         rows, ends = np.arange(case.trace.batch_size), case.trace.mask.sum(1) - 1
 
         def misread(track: Track) -> Track:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -46,7 +46,7 @@ class BackwardNotFlipped(Rule):
         for facts in case.facts:
             track = case.reference.track(facts.track.layer, facts.track.direction)
             if facts.track.direction == "backward" and facts.track.order == "time" and track is not None:
-                seen.append(Seen(facts, facts.off & _flipped(case, facts, track)))
+                seen.append(Seen(facts, facts.mismatched & _flipped(case, facts, track)))
         yield from proposal(
             self,
             seen,
@@ -55,9 +55,9 @@ class BackwardNotFlipped(Rule):
             strength=5,
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
-            raise CannotPlant("needs two directions and a row of two or more steps")
+            raise CannotInject("needs two directions and a row of two or more steps")
         lengths = case.trace.mask.sum(1)
 
         def unflipped(track: Track) -> Track:
@@ -72,7 +72,7 @@ def _flipped(case: Case, facts: TrackFacts, reference: Track) -> Bools:
     """`[B]`: rows whose outputs, turned round within the length, are the reference's, and as they are, are not."""
     assert reference.outputs is not None
     limit = tolerance(case)
-    rows = np.zeros(facts.off.shape, dtype=np.bool_)
+    rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
     for b in np.flatnonzero(facts.ends > 1):
         end = int(facts.ends[b])
         ours, right = facts.outputs[b, :end].astype(np.float64), reference.outputs[b, :end].astype(np.float64)

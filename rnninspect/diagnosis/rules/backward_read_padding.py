@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.facts import TrackFacts
 
@@ -55,9 +55,9 @@ class BackwardReadPadding(Rule):
             kind="fact",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or case.batch is None or case.trace.mask.all() or case.trace.layers > 1:
-            raise CannotPlant("needs one layer of two directions and a short row")
+            raise CannotInject("needs one layer of two directions and a short row")
         full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None)).track(0, "backward")
         assert full is not None
         assert full.outputs is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, rows_of
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, rows_of
 
 
 class BatchTimeSwapped(Rule):
@@ -40,8 +40,8 @@ class BatchTimeSwapped(Rule):
         ]
         if not matched:
             return
-        stated = "time-major" if case.statement.time_major else "batch-major"
-        used = "time-major" if not case.statement.time_major else "batch-major"
+        stated = "time-major" if case.config.time_major else "batch-major"
+        used = "time-major" if not case.config.time_major else "batch-major"
         kept = case.trace.knows_padding
         lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the stated axes"
         yield Proposal(
@@ -49,23 +49,23 @@ class BatchTimeSwapped(Rule):
             f"stated {stated}, but only read {used} does the final state equal output steps, in "
             f"{in_words(rows_of(matched), case.trace.batch_size)}; {lengths}",
             frozenset(matched),
-            severity="warning" if kept and not any(f.off.any() for f in case.facts) else "error",
+            severity="warning" if kept and not any(f.mismatched.any() for f in case.facts) else "error",
             kind="fact",
             evidence={"reading": case.reading.text},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         batch = case.batch
         if batch is None or case.trace.directions > 1 or case.trace.mask_given:
-            raise CannotPlant("needs inputs and one direction")
+            raise CannotInject("needs inputs and one direction")
         inputs = np.ascontiguousarray(batch.inputs.swapaxes(0, 1))
         mask = np.ones(inputs.shape[:2], dtype=np.bool_)
         ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))
         trace = replace(ran, lengths=None, padding=case.trace.padding)
-        planted = case.with_trace(trace)
+        injected = case.with_trace(trace)
         return replace(
-            planted,
-            reading=replace(planted.reading, time_swapped=True, stated=False),
+            injected,
+            reading=replace(injected.reading, time_swapped=True, stated=False),
             batch=replace(batch, inputs=inputs, mask=mask, lengths=None),
         )
 

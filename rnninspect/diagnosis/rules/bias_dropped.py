@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
 
@@ -51,9 +51,9 @@ class BiasDropped(WeightsRule):
                 evidence={"before": found.before, "after": found.after, "largest_missing": found.size},
             )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if not any(np.any(w.bias) for w in weights.layers):
-            raise CannotPlant("needs a bias that is not zero")
+            raise CannotInject("needs a bias that is not zero")
         return replace(weights, layers=tuple(replace(w, bias=2 * w.bias) for w in weights.layers))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
@@ -46,7 +46,7 @@ class CellHiddenSwapped(Rule):
             "{rows}: final_state.c equals the outputs at the expected step, final_state.h does not: they are swapped",
             strength=4,
         )
-        if case.statement.attributes.get("activation") in (None, "tanh"):
+        if case.config.attributes.get("activation") in (None, "tanh"):
             suspected = [Seen(f, _bound_is_reversed(f) & ~p.rows) for f, p in zip(case.facts, proven, strict=True)]
             yield from proposal(
                 self,
@@ -55,9 +55,9 @@ class CellHiddenSwapped(Rule):
                 certainty="suspected",
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
-            raise CannotPlant("needs an LSTM without projection")
+            raise CannotInject("needs an LSTM without projection")
 
         def swapped(track: Track) -> Track:
             return replace(track, final=track.cell, cell=track.final)
@@ -69,8 +69,8 @@ def _cell_is_final_step(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off and whose c equals the output expected of h."""
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
-        return np.zeros(facts.off.shape, dtype=np.bool_)
-    return facts.off & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    return facts.mismatched & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
 
 
 def _bound_is_reversed(facts: TrackFacts) -> Bools:
@@ -80,12 +80,12 @@ def _bound_is_reversed(facts: TrackFacts) -> Bools:
     """
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
-        return np.zeros(facts.off.shape, dtype=np.bool_)
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     h, c = facts.final.astype(np.float64), cell.astype(np.float64)
     slack = 1e-6
     breaks = (np.abs(h) > np.abs(np.tanh(c)) + slack).any(-1)
     keeps = (np.abs(c) <= np.abs(np.tanh(h)) + slack).all(-1)
-    return np.asarray(facts.off & ~facts.equal.any(1) & breaks & keeps)
+    return np.asarray(facts.mismatched & ~facts.equal.any(1) & breaks & keeps)
 
 
 RULE = CellHiddenSwapped()

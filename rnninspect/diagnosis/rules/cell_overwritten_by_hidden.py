@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
@@ -42,9 +42,9 @@ class CellOverwritten(Rule):
             kind="fact",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
-            raise CannotPlant("needs an LSTM without projection")
+            raise CannotInject("needs an LSTM without projection")
 
         def overwritten(track: Track) -> Track:
             return replace(track, cell=track.final)
@@ -59,7 +59,7 @@ def _overwritten(facts: TrackFacts) -> Bools:
     """
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
-        return np.zeros(facts.off.shape, dtype=np.bool_)
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     finite = np.isfinite(facts.final.astype(np.float64)).all(-1)  # NaN in both says nothing
     moved = (np.tanh(cell.astype(np.float64)).astype(cell.dtype) != cell).any(-1)
     return np.asarray(same(cell, facts.final).all(-1) & finite & moved & (facts.expected >= 0))

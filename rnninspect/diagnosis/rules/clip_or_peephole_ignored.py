@@ -8,7 +8,7 @@ from dataclasses import replace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip, fitted_peepholes
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
 
@@ -61,11 +61,11 @@ class ClipOrPeepholeIgnored(WeightsRule):
                 evidence={"before": peepholes.before, "after": peepholes.after},
             )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if weights.spec.cell_clip or any(w.peepholes is not None for w in weights.layers):
             layers = tuple(replace(w, peepholes=None) for w in weights.layers)
             return replace(weights, layers=layers, spec=replace(weights.spec, cell_clip=None))
-        raise CannotPlant("needs a cell with a clip or peepholes")
+        raise CannotInject("needs a cell with a clip or peepholes")
 
 
 RULE = ClipOrPeepholeIgnored()

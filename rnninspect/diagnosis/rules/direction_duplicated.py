@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
@@ -46,14 +46,14 @@ class DirectionDuplicated(Rule):
             equal = np.asarray(same(pair[0].final, pair[1].final).all(-1)) & ~pair[0].final_zero
             yield from proposal(
                 self,
-                [Seen(f, f.off & equal) for f in pair],
+                [Seen(f, f.mismatched & equal) for f in pair],
                 "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
                 strength=5,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.directions != 2:
-            raise CannotPlant("needs two directions")
+            raise CannotInject("needs two directions")
 
         def doubled(track: Track) -> Track:
             forward = case.trace.track(track.layer, "forward")

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, places
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, places
 
 
 class DirectionMissing(Rule):
@@ -35,21 +35,21 @@ class DirectionMissing(Rule):
         if len(top) != 2 or len(given) != 1 or any(t.outputs is None for t in top):
             return
         facts = next((f for f in case.facts if f.track is given[0]), None)
-        if facts is None or not (facts.at_expected & ~facts.silent).any() or facts.off.any():
+        if facts is None or not (facts.at_expected & ~facts.uninformative).any() or facts.mismatched.any():
             return
         missing = "forward" if given[0].direction == "backward" else "backward"
         yield Proposal(
             self.name,
             f"the outputs hold two directions of {facts.final.shape[1]} units each, final_state.h only one: it equals "
             f"the {given[0].direction} half at its end; the {missing} half is missing",
-            places(facts, np.ones(facts.off.shape, dtype=np.bool_)),
+            places(facts, np.ones(facts.mismatched.shape, dtype=np.bool_)),
             kind="fact",
             evidence={"missing": missing},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.directions != 2:
-            raise CannotPlant("needs two directions")
+            raise CannotInject("needs two directions")
 
         def halved(track: Track) -> Track:
             if track.layer == case.trace.layers - 1 and track.direction == "forward":

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, convincing, mended_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, convincing, fixed_by, proposal
 from rnninspect.measure.matching import gather, same
 
 
@@ -36,20 +36,20 @@ class DirectionsInterleaved(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if not any(facts.off.any() for facts in case.facts):
+        if not any(facts.mismatched.any() for facts in case.facts):
             return
         for words, trace, whole in _mended(case):
-            seen = mended_by(case, trace, whole)
+            seen = fixed_by(case, trace, whole)
             if not convincing(case, seen):
                 continue
             yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         pair = _pair(case.trace)
         if pair is None or pair[0].final is None or pair[1].final is None:
-            raise CannotPlant("needs two directions of one width")
+            raise CannotInject("needs two directions of one width")
         if pair[0].final.shape[1] < 2:
-            raise CannotPlant("needs two units")
+            raise CannotInject("needs two units")
         mixed = np.stack([pair[0].final, pair[1].final], -1).reshape(case.trace.batch_size, -1)
         return case.with_trace(_with_halves(case.trace, pair, mixed))
 
@@ -96,7 +96,7 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
         by_step = outputs.swapaxes(0, 1).reshape(steps, 2, rows, units)  # the memory of [T, B, 2H] as [T, D, B, H]
         words = "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
         yield words, read_as(by_step.transpose(1, 2, 0, 3)), True
-    if not case.statement.time_major and _may_mend(case, pair, lambda d, b, t: (b, *divmod(d * steps + t, 2)[::-1])):
+    if not case.config.time_major and _may_mend(case, pair, lambda d, b, t: (b, *divmod(d * steps + t, 2)[::-1])):
         outputs = np.concatenate([forward.outputs, backward.outputs], -1)
         words = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
         yield words, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), True
@@ -114,13 +114,13 @@ def _may_mend(case: Case, pair: tuple[Track, Track], place: Place) -> bool:
             continue
         if not facts.expected_known or case.tolerance.rtol or case.tolerance.atol:
             return True
-        off = np.flatnonzero(facts.off)
-        rows, halves, steps = place(direction, off, facts.expected[off])
+        mismatched = np.flatnonzero(facts.mismatched)
+        rows, halves, steps = place(direction, mismatched, facts.expected[mismatched])
         for half, source in enumerate(pair):
             here = np.flatnonzero(halves == half)
             assert source.outputs is not None
             ends = gather(source.outputs, rows[here], steps[here])
-            if same(ends, np.asarray(facts.final)[off[here]]).all(-1).any():
+            if same(ends, np.asarray(facts.final)[mismatched[here]]).all(-1).any():
                 return True
     return False
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
@@ -37,29 +37,29 @@ class FlatGatherWrongStride(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        for facts in (f for f in case.facts if f.off.any()):
-            best = max(_gathers(facts), key=lambda g: int((facts.off & g[0].rows).sum()))
+        for facts in (f for f in case.facts if f.mismatched.any()):
+            best = max(_gathers(facts), key=lambda g: int((facts.mismatched & g[0].rows).sum()))
             seen, rows, steps, formula = best
-            astray = facts.off & seen.rows & (rows != np.arange(rows.size))
-            whole = (seen.rows | facts.silent | ~facts.off).all()
+            astray = facts.mismatched & seen.rows & (rows != np.arange(rows.size))
+            whole = (seen.rows | facts.uninformative | ~facts.mismatched).all()
             if not astray.any() or not (whole or (astray & ~facts.final_zero).sum() > 1):
                 continue
-            picked = np.flatnonzero(facts.off & seen.rows)
+            picked = np.flatnonzero(facts.mismatched & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
             yield from proposal(
                 self,
-                [Seen(facts, facts.off & seen.rows)],
+                [Seen(facts, facts.mismatched & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
                 strength=3 if (astray & ~facts.final_zero).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.steps == case.trace.batch_size or (case.trace.mask.sum(1) == 0).any():
-            raise CannotPlant("needs as many rows as not steps, and no empty row")
+            raise CannotInject("needs as many rows as not steps, and no empty row")
         rows, lengths = np.arange(case.trace.batch_size), case.trace.mask.sum(1)
         if ((rows * case.trace.steps + lengths - 1) % rows.size == rows).all():
-            raise CannotPlant("here every flat index stays within its row")
+            raise CannotInject("here every flat index stays within its row")
 
         def gathered(track: Track) -> Track:
             if track.outputs is None or track.direction == "backward":

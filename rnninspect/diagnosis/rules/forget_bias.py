@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -32,9 +32,9 @@ class ForgetBias(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if weights.spec.cell != "lstm":
-            raise CannotPlant("needs an LSTM")
+            raise CannotInject("needs an LSTM")
         return replace(weights, spec=replace(weights.spec, forget_bias=weights.spec.forget_bias - 1.0))
 
 

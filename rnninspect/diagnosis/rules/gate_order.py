@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.core.weights import GATES, Weights
 from rnninspect.diagnosis.evidence.weight_changes import ordered
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -31,10 +31,10 @@ class GateOrder(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         gates = len(GATES[weights.spec.cell])
         if gates < 3:
-            raise CannotPlant("needs several gates")
+            raise CannotInject("needs several gates")
         order = (0, 2, 1, 3)[:gates]
         return ordered(order)(weights)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -34,9 +34,9 @@ class GruResetVariant(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if weights.spec.cell != "gru":
-            raise CannotPlant("needs a GRU")
+            raise CannotInject("needs a GRU")
         return replace(weights, spec=replace(weights.spec, reset_after=not weights.spec.reset_after))
 
 

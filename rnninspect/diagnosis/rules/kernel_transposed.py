@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.evidence.weight_changes import each, turn_recurrent
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -27,9 +27,9 @@ class KernelTransposed(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if any(w.recurrent_kernel.shape[1] != w.recurrent_kernel.shape[2] for w in weights.layers):
-            raise CannotPlant("needs a square recurrent kernel")
+            raise CannotInject("needs a square recurrent kernel")
         return each(weights, turn_recurrent)
 
 

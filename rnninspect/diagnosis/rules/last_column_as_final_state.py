@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
 class LastColumn(Rule):
@@ -34,7 +34,7 @@ class LastColumn(Rule):
         for facts in case.facts:
             if facts.track.direction == "backward" and facts.track.order == "time":
                 continue  # a backward half read at the wrong end is a rule of its own
-            zeroed = facts.off & facts.zero[:, -1] & facts.final_zero & ~facts.mask[:, -1]
+            zeroed = facts.mismatched & facts.zero[:, -1] & facts.final_zero & ~facts.mask[:, -1]
             seen.append(Seen(facts, zeroed))
         last = case.trace.steps - 1
         yield from proposal(
@@ -46,9 +46,9 @@ class LastColumn(Rule):
             strength=2,
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero":
-            raise CannotPlant("needs a row with zeroed padding")
+            raise CannotInject("needs a row with zeroed padding")
         return case.with_tracks(
             lambda t: (
                 replace(t, final=t.outputs[:, -1], cell=None)

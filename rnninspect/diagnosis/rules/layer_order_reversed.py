@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, mended_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, fixed_by, proposal
 
 
 class LayerOrderReversed(Rule):
@@ -35,8 +35,8 @@ class LayerOrderReversed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
-        mended = _reversed(case.trace)
-        seen: list[Seen] = [] if mended is None else mended_by(case, mended)
+        fixed = _reversed(case.trace)
+        seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
         yield from proposal(
             self,
             seen,
@@ -44,11 +44,11 @@ class LayerOrderReversed(Rule):
             strength=4,
         )
 
-    def plant(self, case: Case) -> Case:
-        mended = _reversed(case.trace) if case.trace.layers > 1 else None
-        if mended is None:
-            raise CannotPlant("needs two layers of one width")
-        return case.with_trace(mended)
+    def inject(self, case: Case) -> Case:
+        fixed = _reversed(case.trace) if case.trace.layers > 1 else None
+        if fixed is None:
+            raise CannotInject("needs two layers of one width")
+        return case.with_trace(fixed)
 
 
 def _reversed(trace: Trace) -> Trace | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -58,16 +58,16 @@ class LeftPadded(Rule):
         left = mask.any(1) & ~mask[:, 0] & mask[:, -1]
         yield from proposal(
             self,
-            [Seen(facts, left & ~facts.off) for facts in case.facts[:1]],
+            [Seen(facts, left & ~facts.mismatched) for facts in case.facts[:1]],
             "{rows}: the mask puts the padding before the data; lengths alone would point at the wrong steps",
             severity="note",
             kind="fact",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
-            raise CannotPlant("needs right, zeroed padding")
+            raise CannotInject("needs right, zeroed padding")
         shift = case.trace.steps - lengths
 
         def moved(track: Track) -> Track:
@@ -78,15 +78,15 @@ class LeftPadded(Rule):
 
 def _blank_before(facts: TrackFacts) -> Bools:
     """`[B]`: rows whose first T - length steps are all zero, or one constant vector, and whose data fill the rest."""
-    blank = np.zeros(facts.off.shape, dtype=np.bool_)
+    blank = np.zeros(facts.mismatched.shape, dtype=np.bool_)
     backward = facts.track.direction == "backward"
-    for b in np.flatnonzero((facts.off | backward) & (facts.ends > 0) & (facts.ends < facts.steps)):
+    for b in np.flatnonzero((facts.mismatched | backward) & (facts.ends > 0) & (facts.ends < facts.steps)):
         lead = facts.steps - int(facts.ends[b])
         still = facts.zero[b, :lead].all() or (lead > 1 and facts.repeats[b, 1:lead].all())
         filled = not facts.zero[b, lead:].all()
         state = facts.equal[b, lead] if backward else facts.equal[b, -1]
         blank[b] = still and filled and bool(state)
-    return blank & facts.off
+    return blank & facts.mismatched
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:

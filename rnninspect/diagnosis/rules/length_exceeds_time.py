@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, listed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, listed
 
 
 class LengthExceedsTime(Rule):
@@ -42,10 +42,10 @@ class LengthExceedsTime(Rule):
                 evidence={"lengths": lengths[rows].tolist()[:64]},
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.lengths
         if lengths is None or not (lengths == case.trace.steps).any():
-            raise CannotPlant("needs stated lengths and a full row")
+            raise CannotInject("needs stated lengths and a full row")
         longer = np.where(lengths == case.trace.steps, lengths + 3, lengths)
         return case.with_trace(replace(case.trace, lengths=longer))
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, in_words, listed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, listed
 from rnninspect.measure.scan import scan
 
 
@@ -58,10 +58,10 @@ class LengthsFromZeros(Rule):
             evidence={"last_nonzero_frame": (ends[rows] - 1).tolist()[:64]},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         batch, lengths = case.batch, case.trace.lengths
         if batch is None or lengths is None or case.trace.mask_given or not (lengths >= 3).any():
-            raise CannotPlant("needs inputs and a row of three or more steps")
+            raise CannotInject("needs inputs and a row of three or more steps")
         inputs = np.where(case.trace.mask[..., None], batch.inputs, 0)
         inputs[int(np.argmax(lengths)), 1] = 0
         counts: Ints = (inputs != 0).any(-1).sum(1).astype(np.int64)

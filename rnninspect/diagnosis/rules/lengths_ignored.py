@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
 class LengthsIgnored(Rule):
@@ -41,8 +41,8 @@ class LengthsIgnored(Rule):
         for facts in case.facts:
             last = facts.equal[:, -1]
             computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
-            if (facts.off & facts.short & last & computed).any():
-                seen.append(Seen(facts, facts.off & last & computed))
+            if (facts.mismatched & facts.short & last & computed).any():
+                seen.append(Seen(facts, facts.mismatched & last & computed))
         steps = case.trace.steps
         ends = ", ".join(str(e) for e in sorted({int(e) - 1 for s in seen for e in s.facts.ends[s.rows]})[:4])
         yield from proposal(
@@ -54,9 +54,9 @@ class LengthsIgnored(Rule):
             strength=2,
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask.all():
-            raise CannotPlant("needs inputs and a row with padding")
+            raise CannotInject("needs inputs and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
 

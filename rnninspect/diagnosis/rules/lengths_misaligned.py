@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -36,7 +36,7 @@ class LengthsMisaligned(Rule):
             used = _lengths_used(facts)
             if used is None:
                 continue
-            rows = facts.off & facts.equals(np.asarray(used) - 1)
+            rows = facts.mismatched & facts.equals(np.asarray(used) - 1)
             offsets = (np.asarray(used) - facts.ends)[rows & ~facts.final_zero]
             several = np.unique(offsets).size > 1  # one offset alone is another mistake's
             yield from proposal(
@@ -48,16 +48,16 @@ class LengthsMisaligned(Rule):
                 strength=-1 if not several else 0 if -1 in used else 1,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         if case.batch is None or case.trace.mask_given or np.unique(lengths).size < 2:
-            raise CannotPlant("needs inputs and uneven lengths")
+            raise CannotInject("needs inputs and uneven lengths")
         used = -np.sort(-lengths)
         if (used == lengths).all():
             used = np.sort(lengths)
-        telling = used > lengths if case.trace.padding == "repeat" else used != lengths
-        if telling.sum() < 2:
-            raise CannotPlant("needs two rows that show it; where the padding repeats, a row cut short shows nothing")
+        selective = used > lengths if case.trace.padding == "repeat" else used != lengths
+        if selective.sum() < 2:
+            raise CannotInject("needs two rows that show it; where the padding repeats, a row cut short shows nothing")
         mask = prefix_mask(used, case.trace.steps)
         ran = case.run(replace(case.batch, mask=mask, lengths=used))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
@@ -70,13 +70,13 @@ def _lengths_used(facts: TrackFacts) -> list[int] | None:
     """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return None
-    if facts.off.sum() < 2:
+    if facts.mismatched.sum() < 2:
         return None
     pool = Counter(facts.ends.tolist())
     used: dict[int, int] = {}
     rows = sorted(range(facts.ends.size), key=lambda b: int(facts.equal[b].sum()) or facts.steps + 1)
-    lost = facts.off & ~facts.equal.any(1)  # another mistake's
-    for b in (b for b in rows if not lost[b]):  # rows that can end at one step only choose first
+    unmatched = facts.mismatched & ~facts.equal.any(1)  # another mistake's
+    for b in (b for b in rows if not unmatched[b]):  # rows that can end at one step only choose first
         ends = (np.flatnonzero(facts.equal[b]) + 1).tolist() if facts.expected[b] >= 0 else [int(facts.ends[b])]
         own = int(facts.ends[b])
         end = own if own in ends and pool[own] else next((e for e in ends if pool[e]), None)

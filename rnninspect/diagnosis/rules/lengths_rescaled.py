@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -53,10 +53,10 @@ class LengthsRescaled(Rule):
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.lengths
         if lengths is None or np.unique(lengths).size < 2 or case.trace.mask_given or case.trace.padding == "repeat":
-            raise CannotPlant("needs stated, uneven lengths, and padding that does not repeat the last step")
+            raise CannotInject("needs stated, uneven lengths, and padding that does not repeat the last step")
         return case.with_trace(replace(case.trace, lengths=lengths * 2, mask=_doubled(lengths, case.trace.steps)))
 
 
@@ -69,17 +69,17 @@ def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
     nothing = None, lengths
     if facts.track.direction == "backward" and facts.track.order == "time":
         return nothing
-    telling = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
-    if not facts.off.any() or np.unique(lengths[telling]).size < 2:
+    selective = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
+    if not facts.mismatched.any() or np.unique(lengths[selective]).size < 2:
         return nothing
-    anchor = telling[np.argmax(lengths[telling])]
+    anchor = selective[np.argmax(lengths[selective])]
     for step in np.flatnonzero(facts.equal[anchor])[:8]:
         ratio = Fraction(int(step) + 1, int(lengths[anchor])).limit_denominator(16)
         if ratio == 1:
             continue
         for rounding in (np.ceil, np.floor):
             used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
-            if facts.equals(used - 1)[telling].all():
+            if facts.equals(used - 1)[selective].all():
                 return ratio, used
     return nothing
 

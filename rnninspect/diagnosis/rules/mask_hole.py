@@ -11,7 +11,7 @@ from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
 
@@ -68,13 +68,13 @@ class MaskHole(Rule):
             kind="fact",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask_given or any(t.order != "time" for t in case.trace.tracks):
-            raise CannotPlant("needs inputs and lengths")
+            raise CannotInject("needs inputs and lengths")
         mask = case.trace.mask.copy()
         row = int(np.argmax(mask.sum(1)))
         if mask[row].sum() < 3 or case.trace.padding == "computed":
-            raise CannotPlant("needs a row of three or more steps, and masked outputs that are not computed")
+            raise CannotInject("needs a row of three or more steps, and masked outputs that are not computed")
         mask[row, 1] = False
         ran = case.run(replace(case.batch, mask=mask, mask_given=True))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -48,9 +48,9 @@ class NonfiniteValues(Rule):
                 evidence={"rows_with_nonfinite_state": np.flatnonzero(state).tolist()[:64]},
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.batch.inputs.dtype.kind != "f" or not case.batch.mask.any():
-            raise CannotPlant("needs inputs of a floating type, and a real step")
+            raise CannotInject("needs inputs of a floating type, and a real step")
         inputs = case.batch.inputs.copy()
         row = int(np.argmax(case.batch.mask.sum(1)))
         inputs[row, int(np.flatnonzero(case.batch.mask[row])[-1])] = np.nan

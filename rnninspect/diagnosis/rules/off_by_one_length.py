@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -35,7 +35,7 @@ class OffByOneLength(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
             for offset, every in _offsets(facts):
-                rows = _rows_at(facts, offset) & (facts.off | (facts.ends == 0))
+                rows = _rows_at(facts, offset) & (facts.mismatched | (facts.ends == 0))
                 plural = "s" if abs(offset) != 1 else ""
                 yield from proposal(
                     self,
@@ -47,10 +47,10 @@ class OffByOneLength(Rule):
                     strength=1 if every else 0,
                 )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         if case.trace.mask_given or (lengths < 2).all() or case.trace.tracks[0].order != "time":
-            raise CannotPlant("needs right padding and rows of two or more steps")
+            raise CannotInject("needs right padding and rows of two or more steps")
         rows = np.arange(lengths.size)
         return case.with_tracks(
             lambda t: (
@@ -83,9 +83,9 @@ def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
     """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return []
-    telling = facts.off & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
+    selective = facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
     votes: Counter[int] = Counter()
-    for b in np.flatnonzero(telling):
+    for b in np.flatnonzero(selective):
         votes.update((np.flatnonzero(facts.equal[b]) - (facts.ends[b] - 1)).tolist())
     votes.pop(0, None)
     for offset, _ in sorted(votes.items(), key=lambda item: (-item[1], abs(item[0]))):
@@ -93,7 +93,7 @@ def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
         steps = facts.ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
         contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform & facts.equal.any(1)
-        if (at | ~telling).all() and not contradicts.any():
+        if (at | ~selective).all() and not contradicts.any():
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]
 

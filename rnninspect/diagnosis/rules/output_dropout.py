@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
@@ -50,17 +50,17 @@ class OutputDropout(Rule):
                 continue
             yield from proposal(
                 self,
-                [Seen(facts, rows & facts.off)],
+                [Seen(facts, rows & facts.mismatched)],
                 f"{{rows}}: at the expected step every unit of the outputs is 0 or {scale:.4g} times final_state.h: "
                 f"the outputs went through dropout with keep probability {1 / scale:.3g}, the state did not",
                 evidence={"keep": round(1 / scale, 6)},
                 strength=2,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         top = case.trace.tracks[-1].outputs
         if top is None or case.trace.batch_size * top.shape[2] < 16:
-            raise CannotPlant("needs more units: a few numbers cannot show one factor")
+            raise CannotInject("needs more units: a few numbers cannot show one factor")
         rng = np.random.default_rng(5)
 
         def dropped(track: Track) -> Track:
@@ -81,11 +81,11 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     the ratios that fit their row, the one that the most rows share is it.
     """
     rows = facts.expected >= 0
-    if not facts.off.any():
+    if not facts.mismatched.any():
         return None, rows
     outputs = facts.at_end.astype(np.float64)
     final = facts.final.astype(np.float64)
-    kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.off[:, None]
+    kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.mismatched[:, None]
     scales = _middle(np.divide(outputs, final, out=np.full(final.shape, np.nan), where=kept))
     own = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
     if not own.any():
@@ -93,7 +93,7 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     ranked = np.sort(scales[own])
     shared = np.searchsorted(ranked, ranked * (1 + CLOSE), side="right") - np.arange(ranked.size)
     best = float(ranked[shared.argmax() + shared.max() // 2])
-    most = rows & facts.off & _fits(outputs, final, np.full(rows.size, best))
+    most = rows & facts.mismatched & _fits(outputs, final, np.full(rows.size, best))
     dropped = ((outputs == 0) & (final != 0))[most].any()
     return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
 

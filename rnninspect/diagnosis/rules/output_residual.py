@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -47,8 +47,8 @@ class OutputResidual(Rule):
                 continue
             if facts.track.order == "reversed":
                 inputs = inputs[:, ::-1]
-            rows = facts.off & _adds_up(facts, inputs)
-            if rows.sum() > 1 or (rows.any() and rows[facts.off].all()):
+            rows = facts.mismatched & _adds_up(facts, inputs)
+            if rows.sum() > 1 or (rows.any() and rows[facts.mismatched].all()):
                 yield from proposal(
                     self,
                     [Seen(facts, rows)],
@@ -56,13 +56,13 @@ class OutputResidual(Rule):
                     strength=2,
                 )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         batch = case.batch
         top = case.trace.tracks[-1]
         if batch is None or top.outputs is None or batch.inputs.shape[2] != top.outputs.shape[2]:
-            raise CannotPlant("needs as many features as units")
+            raise CannotInject("needs as many features as units")
         if top.order != "time":
-            raise CannotPlant("needs outputs in input time")
+            raise CannotInject("needs outputs in input time")
 
         def added(track: Track) -> Track:
             if track.outputs is None or track.layer != case.trace.layers - 1:
@@ -74,7 +74,7 @@ class OutputResidual(Rule):
 
 def _adds_up(facts: TrackFacts, inputs: Array) -> Bools:
     """`[B]`: output - input equals the state to the rounding of that sum, with an input that is not zero."""
-    rows = np.arange(facts.off.size)
+    rows = np.arange(facts.mismatched.size)
     at = np.maximum(facts.expected, 0)
     outputs, x = facts.at_end.astype(np.float64), gather(inputs, rows, at).astype(np.float64)
     final = facts.final.astype(np.float64)

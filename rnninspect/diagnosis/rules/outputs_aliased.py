@@ -12,7 +12,7 @@ from rnninspect.core.tiles import release
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.matching import same
 
 
@@ -54,9 +54,9 @@ class OutputsAliased(Rule):
             certainty=certainty,
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if not (case.trace.mask.sum(1) > 1).any() or case.trace.directions > 1:
-            raise CannotPlant("needs one direction and a row of two or more steps")
+            raise CannotInject("needs one direction and a row of two or more steps")
 
         def aliased(track: Track) -> Track:
             if track.outputs is None or track.final is None:

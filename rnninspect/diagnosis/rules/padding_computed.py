@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
 class PaddingComputed(Rule):
@@ -36,7 +36,9 @@ class PaddingComputed(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = [Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.off & (f.ends > 0)) for f in case.facts]
+        seen = [
+            Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0)) for f in case.facts
+        ]
         usual = case.trace.padding in ("computed", "any")
         own = f"; {case.convention.name} does so" if case.trace.padding == "computed" else ""
         yield from proposal(
@@ -47,9 +49,9 @@ class PaddingComputed(Rule):
             severity="note" if usual else "error",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask.all() or case.trace.padding != "zero":
-            raise CannotPlant("needs inputs and a row with zeroed padding")
+            raise CannotInject("needs inputs and a row with zeroed padding")
         full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask))).tracks
         tracks = tuple(
             replace(t, outputs=np.where(case.trace.mask[..., None], t.outputs, f.outputs))

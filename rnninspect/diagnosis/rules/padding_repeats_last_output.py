@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -39,7 +39,7 @@ class PaddingRepeats(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [
-            Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.off & ~f.uniform & ~f.final_zero)
+            Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.mismatched & ~f.uniform & ~f.final_zero)
             for f in case.facts
         ]
         if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
@@ -54,9 +54,9 @@ class PaddingRepeats(Rule):
             severity="note" if usual else "error",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:
-            raise CannotPlant("needs a row with zeroed padding on the right")
+            raise CannotInject("needs a row with zeroed padding on the right")
         ends = np.maximum(case.trace.mask.sum(1) - 1, 0)
         index = np.minimum(np.arange(case.trace.steps)[None], ends[:, None])[..., None]
 

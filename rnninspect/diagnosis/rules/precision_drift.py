@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 from rnninspect.measure.difference import is_drift
 
 
@@ -55,9 +55,9 @@ class PrecisionDrift(Rule):
             evidence={"largest": largest, "precisions": pair},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if not any(t.outputs is not None and t.outputs.dtype == np.float32 for t in case.trace.tracks):
-            raise CannotPlant("needs float32 outputs")
+            raise CannotInject("needs float32 outputs")
 
         def rounded(track: Track) -> Track:
             if track.outputs is None or track.final is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -28,9 +28,9 @@ class RecurrentActivation(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if weights.spec.cell == "rnn":
-            raise CannotPlant("needs gates")
+            raise CannotInject("needs gates")
         return replace(weights, spec=replace(weights.spec, recurrent_activation="hard_sigmoid"))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, same, step_keys
 
@@ -43,7 +43,7 @@ class RowsPermuted(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for permutation in (True, False):
             seen, order = [], []
-            for facts in (f for f in case.facts if f.off.any() or (f.expected < 0).any()):
+            for facts in (f for f in case.facts if f.mismatched.any() or (f.expected < 0).any()):
                 source, rows = _sources(facts, case.trace.zero_length == "wrap")
                 if rows.any() and _is_permutation(source, rows) == permutation:
                     seen.append(Seen(facts, rows))
@@ -59,13 +59,13 @@ class RowsPermuted(Rule):
                 strength=3 if permutation else 0,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         order = np.argsort(-lengths, kind="stable")
         if (order == np.arange(order.size)).all():
             order = np.roll(order, 1)
         if order.size < 2:
-            raise CannotPlant("needs two rows")
+            raise CannotInject("needs two rows")
 
         def taken(array: Array | None) -> Array | None:
             return None if array is None else array[order]
@@ -80,10 +80,10 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
     """`[B]`: the row whose right final state each state is, each row once as far as they allow it (-1: none), and the
     rows that hold another row's. A row of all zeros tells nothing where no permutation needs it."""
     right = _right(facts, wrap)
-    astray = facts.off | ((facts.expected < 0) & ~same(facts.final, right).all(-1))
+    astray = facts.mismatched | ((facts.expected < 0) & ~same(facts.final, right).all(-1))
     source = np.where(astray, -1, np.arange(astray.size))
     rows = np.flatnonzero(astray)
-    if facts.off.any():
+    if facts.mismatched.any():
         by_key: dict[int, deque[int]] = {}
         for row, key in enumerate(step_keys(right).tolist()):
             by_key.setdefault(key, deque()).append(row)

@@ -9,10 +9,10 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.chunks import not_gone_on
+from rnninspect.diagnosis.evidence.chunks import chain_breaks
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, follows_from_step_one
-from rnninspect.diagnosis.evidence.weight_search import mended
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.evidence.weight_search import fixed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
 class StaleInitialState(Rule):
@@ -46,10 +46,10 @@ class StaleInitialState(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.previous is not None:
-            for gone_on, words in not_gone_on(case):
+            for gone_on, words in chain_breaks(case):
                 yield from proposal(self, [gone_on], f"{{rows}}: {words}", kind="fact")
             return
-        if any(t.initial is not None for t in case.trace.tracks) or mended(case) is not None:
+        if any(t.initial is not None for t in case.trace.tracks) or fixed(case) is not None:
             return
         seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
         yield from proposal(
@@ -60,13 +60,13 @@ class StaleInitialState(Rule):
             kind="fact",
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
-            raise CannotPlant("needs inputs, weights and no initial state")
+            raise CannotInject("needs inputs, weights and no initial state")
         if case.trace.layers > 1:
-            raise CannotPlant("needs one layer: of a stack the outputs do not tell where each layer began")
+            raise CannotInject("needs one layer: of a stack the outputs do not tell where each layer began")
         if case.trace.mask.sum(1).max(initial=0) < fewest_steps(case.weights):
-            raise CannotPlant("needs a row whose later steps can show what they follow from")
+            raise CannotInject("needs a row whose later steps can show what they follow from")
         rng = np.random.default_rng(3)
 
         def started(track: Track) -> Track:

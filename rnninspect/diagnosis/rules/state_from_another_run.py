@@ -11,7 +11,7 @@ from rnninspect.core.finding import Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
 DRIFT = 0.02  # absolute, of outputs within [-1, 1]: what bfloat16 (8 bits) loses over some hundred steps
@@ -56,10 +56,10 @@ class StateFromAnotherRun(Rule):
             evidence={"tolerance_that_would_pass": worst},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         tracks = [t for t in case.trace.tracks if t.final is not None and t.final.dtype.kind == "f"]
         if not tracks or case.trace.mask.sum() < 2:
-            raise CannotPlant("needs states of a floating type")
+            raise CannotInject("needs states of a floating type")
 
         def cast(track: Track) -> Track:
             if track.final is None:
@@ -78,12 +78,12 @@ def _expected_distance(facts: TrackFacts) -> Array:
 
 def _near_expected(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off, equal no step, and lie near the expected one and clearly nearer than to any other."""
-    lost = facts.off & ~facts.equal.any(1)
-    if not lost.any():
-        return lost
+    unmatched = facts.mismatched & ~facts.equal.any(1)
+    if not unmatched.any():
+        return unmatched
     distance = _expected_distance(facts)
     scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
-    rows = lost & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
+    rows = unmatched & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
     second = facts.distance + np.where(np.isnan(facts.margin), np.inf, facts.margin)  # of all steps, padded ones too
     clear = rows & (second >= APART * distance)
     for b in np.flatnonzero(rows & ~clear):

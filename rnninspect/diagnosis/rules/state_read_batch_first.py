@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Place, Proposal, Rule, Thread, in_words, places
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, in_words, places
 from rnninspect.measure.matching import equal_at
 
 
@@ -40,8 +40,8 @@ class StateReadBatchFirst(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.statement.state_batch_first and not case.reading.stated and not case.reading.time_swapped:
-            matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.silent)}
+        if case.config.state_batch_first and not case.reading.stated and not case.reading.time_swapped:
+            matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative)}
             if matched:
                 yield Proposal(
                     self.name,
@@ -58,7 +58,7 @@ class StateReadBatchFirst(Rule):
         count, directions = len(case.trace.tracks), case.trace.directions
         if state is None or count < 2 or len(state) != count:
             return
-        facts = [f for f in case.facts if f.off.any()]
+        facts = [f for f in case.facts if f.mismatched.any()]
         top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1 and t.outputs is not None]
         if not facts or len(top) != directions:
             return
@@ -73,24 +73,25 @@ class StateReadBatchFirst(Rule):
         if hits.sum() != 1:
             return
         row = int(np.flatnonzero(hits)[0])
-        off = frozenset().union(*(places(f, f.off) for f in facts))
+        mismatched = frozenset().union(*(places(f, f.mismatched) for f in facts))
+        words = in_words(sorted({b for *_, b in mismatched}), case.trace.batch_size)
         yield Proposal(
             self.name,
-            f"{in_words(sorted({b for *_, b in off}), case.trace.batch_size)}: final_state.h holds the {count} layers "
+            f"{words}: final_state.h holds the {count} layers "
             f"and directions of row {row} alone: (L*D, B, H) was indexed as (B, L*D, H)",
-            off,
+            mismatched,
             strength=5,
             evidence={"row": row},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         finals = [t.final for t in case.trace.tracks]
         count = len(finals)
         if count < 2 or count != case.trace.batch_size or any(f is None for f in finals):
-            raise CannotPlant("needs as many rows as layers x directions")
+            raise CannotInject("needs as many rows as layers x directions")
         stacked = np.stack([f for f in finals if f is not None])  # [L*D, B, H]
         if case.trace.directions == 2:
-            raise CannotPlant("needs one direction")
+            raise CannotInject("needs one direction")
         tracks = [replace(t, final=None, cell=None) for t in case.trace.tracks[:-1]]
         last = replace(case.trace.tracks[-1], final=stacked[:, -1], cell=None)
         return case.with_trace(replace(case.trace, tracks=(*tracks, last)))

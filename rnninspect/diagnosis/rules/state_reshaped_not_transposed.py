@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread, convincing, mended_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, convincing, fixed_by, proposal
 
 
 class StateReshaped(Rule):
@@ -40,7 +40,7 @@ class StateReshaped(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for trace, slots in _unviewed(case):
-            seen = mended_by(case, trace)
+            seen = fixed_by(case, trace)
             if not convincing(case, seen):
                 continue
             yield from proposal(
@@ -51,10 +51,10 @@ class StateReshaped(Rule):
                 strength=6,
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         finals = [t.final for t in case.trace.tracks]
         if len(finals) < 2 or case.trace.batch_size < 2 or any(f is None or f.shape != _shape(finals) for f in finals):
-            raise CannotPlant("needs two tracks of one width and two rows")
+            raise CannotInject("needs two tracks of one width and two rows")
         stacked = np.stack([f for f in finals if f is not None])
         viewed = stacked.reshape(case.trace.batch_size, len(finals), -1)
         tracks = [replace(t, final=viewed[:, i], cell=None) for i, t in enumerate(case.trace.tracks)]

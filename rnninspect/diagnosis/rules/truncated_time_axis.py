@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 
 
 class TruncatedTimeAxis(Rule):
@@ -55,9 +55,9 @@ class TruncatedTimeAxis(Rule):
             evidence={"inputs_steps": given, "outputs_steps": kept},
         )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.steps < 2 or any(t.order != "time" for t in case.trace.tracks):
-            raise CannotPlant("needs inputs of two or more steps")
+            raise CannotInject("needs inputs of two or more steps")
         keep = max(1, min(int(case.trace.mask.sum(1).max()), case.trace.steps))
         padded = case.trace.steps + 2 if keep == case.trace.steps else case.trace.steps
         inputs = np.concatenate([case.batch.inputs, case.batch.inputs[:, :2]], 1)[:, :padded]

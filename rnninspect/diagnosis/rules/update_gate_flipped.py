@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.evidence.weight_changes import flip_update
-from rnninspect.diagnosis.rule import CannotPlant, Thread
+from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
@@ -32,9 +32,9 @@ class UpdateGateFlipped(WeightsRule):
         ),
     )
 
-    def spoil(self, weights: Weights) -> Weights:
+    def corrupt(self, weights: Weights) -> Weights:
         if weights.spec.cell != "gru":
-            raise CannotPlant("needs a GRU")
+            raise CannotInject("needs a GRU")
         return flip_update(weights)
 
 

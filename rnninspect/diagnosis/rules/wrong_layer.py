@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
@@ -38,10 +38,10 @@ class WrongLayer(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            if facts.track.layer == 0 or not facts.off.any():
+            if facts.track.layer == 0 or not facts.mismatched.any():
                 continue
             for where, states, exact in _lower_states(case, facts):
-                rows = facts.off & ~facts.final_zero & ~facts.equal.any(1) & _agree(facts.final, states, exact)
+                rows = facts.mismatched & ~facts.final_zero & ~facts.equal.any(1) & _agree(facts.final, states, exact)
                 if rows.any():
                     yield from proposal(
                         self,
@@ -51,13 +51,13 @@ class WrongLayer(Rule):
                     )
                     break
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         bottom = case.trace.tracks[0]
         if case.trace.layers < 2 or case.trace.directions > 1 or bottom.final is None:
-            raise CannotPlant("needs two layers of one direction")
+            raise CannotInject("needs two layers of one direction")
         top = case.trace.tracks[-1]
         if top.final is None or top.final.shape != bottom.final.shape:
-            raise CannotPlant("needs layers of one width")
+            raise CannotInject("needs layers of one width")
 
         def lowered(track: Track) -> Track:
             return replace(track, final=bottom.final, cell=bottom.cell) if track is top else track

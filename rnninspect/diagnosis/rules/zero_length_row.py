@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, ZeroLength
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotPlant, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at, same
 
@@ -67,9 +67,9 @@ class ZeroLengthRow(Rule):
                 evidence={"holds": kind},
             )
 
-    def plant(self, case: Case) -> Case:
+    def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask_given or case.trace.mask.shape[0] < 2:
-            raise CannotPlant("needs inputs and two rows")
+            raise CannotInject("needs inputs and two rows")
         mask = case.trace.mask.copy()
         row = int(np.argmin(mask.sum(1)))
         mask[row] = False

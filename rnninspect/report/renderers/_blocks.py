@@ -46,7 +46,7 @@ class RowNumbers:
     view: View
 
     def blocks(self, track: TrackReport, wanted: list[int] | None, most: int) -> list[Block]:
-        b, excerpt, names = self.row.row, self.excerpt, _numbers.lost(self.excerpt)
+        b, excerpt, names = self.row.row, self.excerpt, _numbers.nonfinite(self.excerpt)
         precision, own = self.view.digits, _numbers.cell_units(self.excerpt, track.cell_units)
         lines = self._steps(wanted, most, names)
         if excerpt.final is not None:

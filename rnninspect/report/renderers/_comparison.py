@@ -39,9 +39,9 @@ def _track(track: Mapping[str, Any], view: View) -> list[Text]:
     name = _text.clean(f"layer {track.get('layer')} {track.get('direction')}", view.ascii)
     first = track.get("first_differing_step")
     said = [_worst(track.get("worst")), _rows(first if isinstance(first, list) else []), _by_step(track, view)]
-    padded, lost = track.get("largest_padded"), track.get("nonfinite_places")
+    padded, nonfinite = track.get("largest_padded"), track.get("nonfinite_places")
     said += [f"padded steps differ by up to {padded:.3g}" if _is_number(padded) and padded else ""]
-    said += [f"{lost} steps are not finite in one or both" if _is_number(lost) and lost else ""]
+    said += [f"{nonfinite} steps are not finite in one or both" if _is_number(nonfinite) and nonfinite else ""]
     lines = _text.hanging(Text("  "), Text(name, _text.TITLE), view.width)
     for words in filter(None, said):
         lines += _text.hanging(Text("    "), Text(words), view.width)

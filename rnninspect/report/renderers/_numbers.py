@@ -21,7 +21,7 @@ def number(value: float, precision: int) -> str:
     return f"{value:.{precision}e}" if abs(value) >= LARGE else fixed
 
 
-def lost(excerpt: Excerpt) -> dict[tuple[str, int, int], str]:
+def nonfinite(excerpt: Excerpt) -> dict[tuple[str, int, int], str]:
     """What stands at the places that are None, by (`outputs`, step, unit), (`final`, 0, unit), (`cell`, 0, unit)."""
     found = {}
     for place in excerpt.nonfinite:

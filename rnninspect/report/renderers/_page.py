@@ -129,9 +129,9 @@ def _marks(
     row: Row, total: int, claims: Claims, excerpt: Excerpt | None
 ) -> list[tuple[str, str, list[tuple[int, int]]]]:
     """The steps that relate to a final state or are not finite, as (mark, words, ranges of steps)."""
-    lost = {int(place.split()[1]) for place in (excerpt.nonfinite if excerpt else []) if _is_step(place)}
+    nonfinite = {int(place.split()[1]) for place in (excerpt.nonfinite if excerpt else []) if _is_step(place)}
     others = claims.get(row.row, {})
-    wanted = {*(row.steps or []), *others, *lost, row.expected_step, row.nearest_step} - {None}
+    wanted = {*(row.steps or []), *others, *nonfinite, row.expected_step, row.nearest_step} - {None}
     found: dict[tuple[str, str], list[int]] = {}
     for step in sorted(step for step in wanted if step is not None and 0 <= step < total):
         look = _steps.look(row, step, _text.UNICODE, others.get(step, []), excerpt)

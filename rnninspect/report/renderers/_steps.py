@@ -26,10 +26,10 @@ class Look:
     brief: str = ""
 
 
-def off(distance: float | None) -> str:
+def distance_text(distance: float | None) -> str:
     """A distance in three digits.
 
-    >>> off(0.01234), off(None)
+    >>> distance_text(0.01234), distance_text(None)
     ('0.0123 off', 'no finite distance off')
     """
     return "no finite distance off" if distance is None else f"{distance:.3g} off"
@@ -80,7 +80,7 @@ def _expected(row: Row, step: int, marks: Marks) -> Look | None:
     if step != row.expected_step:
         return None
     if row.status == "near" and step == row.nearest_step:
-        away = off(row.distance)
+        away = distance_text(row.distance)
         return Look(marks.near, _text.OK, f"~ final_state.h[{row.row}], {away}", f"~ h[{row.row}]")
     return Look(marks.expected, _text.HINT, f"should equal final_state.h[{row.row}]", "expected")
 
@@ -88,7 +88,7 @@ def _expected(row: Row, step: int, marks: Marks) -> Look | None:
 def _nearest(row: Row, step: int, marks: Marks) -> Look | None:
     if step != row.nearest_step or row.steps or row.status not in ("near", "none"):
         return None
-    away = off(row.distance)
+    away = distance_text(row.distance)
     if row.status == "near":
         style = _text.OK if row.expected_step is None else _text.BAD
         return Look(marks.near, style, f"~ final_state.h[{row.row}], {away}", f"~ h[{row.row}]")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from rnninspect.report.record import Row
 from rnninspect.report.renderers import _elide, _text
-from rnninspect.report.renderers._steps import off
+from rnninspect.report.renderers._steps import distance_text
 
 Standing = Literal["good", "bad", "silent", "unknown"]
 
@@ -60,7 +60,7 @@ def judged(row: Row) -> str:
         case "no-evidence":
             return f"no evidence: {_silence(row)}"
         case "near" if wanted in (None, row.nearest_step):
-            return f"as expected, {off(row.distance)}" if wanted is not None else off(row.distance)
+            return f"as expected, {distance_text(row.distance)}" if wanted is not None else distance_text(row.distance)
         case "match" | "ambiguous" if wanted is None:
             return "lengths not known" if row.length is None else ""
         case "ambiguous":
@@ -81,9 +81,9 @@ def _silence(row: Row) -> str:
 def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) -> list[str]:
     """The nearest step where none is equal, what the padding holds, which real steps are all zero."""
     said = []
-    lost = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
-    if lost and row.nearest_step is not None:
-        said.append(f"nearest is step {row.nearest_step}, {off(row.distance)}")
+    unmatched = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
+    if unmatched and row.nearest_step is not None:
+        said.append(f"nearest is step {row.nearest_step}, {distance_text(row.distance)}")
     if row.margin is not None and (verbose or row.status in ("near", "none")):
         said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
     padded = _elide.gaps(row.real, total)

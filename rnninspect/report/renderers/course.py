@@ -24,7 +24,7 @@ class Lesson:
     group: str
     known: Mapping[str, Any]
     codes: Mapping[str, Sequence[str]]
-    planted: ReportRecord
+    injected: ReportRecord
 
 
 def page(lessons: Sequence[Lesson]) -> str:
@@ -49,4 +49,4 @@ def _words(lesson: Lesson) -> dict[str, Any]:
     """What the template says of one lesson; `report` is HTML that is escaped already."""
     known = lesson.known
     sign, _ = _text.severity(known["severity"], _text.marks(ascii=False))
-    return {**known, "sign": sign, "codes": lesson.codes, "report": fragment(lesson.planted)}
+    return {**known, "sign": sign, "codes": lesson.codes, "report": fragment(lesson.injected)}

@@ -27,8 +27,8 @@ def render(report: ReportRecord, view: View) -> str:
 
 def _off(track: TrackReport, named: bool, steps: int, view: View) -> list[Text]:
     """The verdicts on the rows that are off, under the track's name where there are several."""
-    off = [row for row in track.rows if _words.standing(row) == "bad"][: view.max_rows]
-    if not off:
+    mismatched = [row for row in track.rows if _words.standing(row) == "bad"][: view.max_rows]
+    if not mismatched:
         return []
     title = [Text(f"layer {track.layer} {track.direction}")] if named else []
-    return title + row_verdicts(track, off, steps, view)
+    return title + row_verdicts(track, mismatched, steps, view)
