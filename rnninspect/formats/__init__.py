@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import pkgutil
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -145,12 +146,16 @@ def _member(read: NamedArrays, member: str) -> NamedArrays:
 
 
 def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO | None = None) -> None:
-    """Writes arrays in the format of the suffix (.npz by default; `-` is .npz on stdout), whole or not at all."""
+    """Writes arrays in the format of the suffix (.npz by default; `-` is .npz on stdout), whole or not at all.
+
+    Every format's `write(arrays, file)` is handed a real binary file, open for writing and reading, wherever it goes.
+    """
     if target == "-":
-        buffer = io.BytesIO()
-        _writer(".npz").module.write(dict(arrays), buffer)
         stream = stdout or sys.stdout.buffer
-        stream.write(buffer.getvalue())
+        with storage.temporary() as file:
+            _writer(".npz").module.write(dict(arrays), file)
+            file.seek(0)
+            shutil.copyfileobj(file, stream)
         stream.flush()
         return
     writer = _writer(Path(target).suffix or ".npz")

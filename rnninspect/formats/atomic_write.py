@@ -1,12 +1,13 @@
-"""A file is written whole or not at all, here or behind a URL; what is none (a pipe) is written straight through."""
+"""A file is written whole or not at all, here or behind a URL; what is none (a pipe) is given all of it at the end."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import storage
@@ -15,6 +16,7 @@ from rnninspect.formats import storage
 def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
     """Lets `write` fill a file beside `target`, which then takes its place; UnreadableError where that cannot be.
 
+    `write` is handed a real binary file (`io.BufferedRandom`) whatever the target is: it may seek and ask for `fileno`.
     A link stays a link: the file that it leads to is replaced. A closed pipe stays a BrokenPipeError.
     """
     try:
@@ -22,8 +24,10 @@ def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
             with storage.writing(target) as file:
                 write(file)
         elif _is_special(target):
-            with open(target, "wb") as file:
-                write(file)
+            with open(target, "wb") as special, storage.temporary() as file:
+                write(file)  # which may seek, and a pipe cannot
+                file.seek(0)
+                shutil.copyfileobj(file, special)
         else:
             _replace(Path(os.path.realpath(target)), write)
     except BrokenPipeError:
@@ -53,7 +57,7 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:80]}.", delete=False) as file:
         part = Path(file.name)
         try:
-            write(file)  # type: ignore[arg-type]
+            write(cast(BinaryIO, file.file))  # the file itself: some libraries refuse its wrapper
             file.close()
             part.chmod(_mode(target))
             part.replace(target)

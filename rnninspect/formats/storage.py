@@ -116,16 +116,23 @@ def writing(url: str) -> Iterator[BinaryIO]:
 
     OSError where TMPDIR has no room for it; UserError where the service refuses it.
     """
-    from tempfile import TemporaryFile
-
     with _asked(url, "written"):
         pass  # a scheme that cannot be written to is said before the work and not after
-    with TemporaryFile() as file:
+    with temporary() as file:
         yield file
         file.seek(0)
         with _asked(url, "written") as (system, path), system.transaction, system.open(path, "wb") as target:
             while block := file.read(BLOCK):
                 target.write(block)
+
+
+@contextmanager
+def temporary() -> Iterator[BinaryIO]:
+    """A file without a name to fill and read again: a real one (`io.BufferedRandom`), for libraries that ask."""
+    from tempfile import TemporaryFile  # with all that it imports: most commands write no file
+
+    with TemporaryFile() as file:
+        yield getattr(file, "file", file)  # Windows wraps it in an object that is no file
 
 
 def map_of(array: Array) -> np.memmap[Any, Any] | None:

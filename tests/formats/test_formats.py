@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import struct
 import sys
+import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +26,10 @@ from rnninspect.errors import MissingExtraError, ShapeError, UnknownNameError, U
 from rnninspect.formats import formats, read_arrays, write_arrays
 from tests.support.places import GOLDEN, RECORDED, ROOT
 
-BINARY = (".npz", ".safetensors", ".h5", ".pt", ".msgpack")  # what holds several arrays with their dtypes
+FLAT = ("npy", "json")  # formats that hold one array, or no dtypes: of all others much more is asked
+BINARY = tuple(f.suffixes[0] for f in formats() if f.writes and f.name not in FLAT)
+OTHERS = tuple(suffix for suffix in BINARY if suffix != ".npz")  # by libraries of their own, numpy's apart
+BFLOAT16 = (".safetensors", ".h5", ".pt", ".msgpack")  # what can hold it
 TREES = (".h5", ".msgpack")  # slashes in names make levels there
 NUMBERS = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 NUMBERS += ["float16", "float32", "float64"]
@@ -70,6 +76,58 @@ def test_every_dtype_comes_back(suffix: str, dtype: str, tmp_path: Path) -> None
         assert [name for name in arrays if not same(found[name], arrays[name])] == []
 
 
+ASKED: list[BinaryIO] = []  # the files that a format's `write` was handed
+
+
+def asking(arrays: dict[str, Array], file: BinaryIO) -> None:
+    """Writes as a strict library does: only to a real file, in which it seeks, and by its number."""
+    assert isinstance(file, io.BufferedIOBase)
+    assert file.readable()
+    assert file.seekable()
+    ASKED.append(file)
+    file.write(b"....")
+    file.seek(0)
+    file.flush()
+    np.arange(3, dtype=np.int8).tofile(file)  # by its number
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("name", "content")
+
+
+@pytest.mark.parametrize("target", ["file", "link", "pipe", "stdout", "remote"])
+def test_a_format_writes_to_a_real_file(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the target is, `write` gets a binary file that libraries take for one, and all of it arrives."""
+    monkeypatch.setattr("rnninspect.formats.npz.write", asking)
+    ASKED.clear()
+    path = tmp_path / "x.npz"
+    got = b""
+    if target == "stdout":
+        stdout = io.BytesIO()
+        write_arrays("-", {"a": np.ones(2)}, stdout=stdout)
+        got = stdout.getvalue()
+    elif target == "remote":
+        fsspec = pytest.importorskip("fsspec")
+        write_arrays("memory://real.npz", {"a": np.ones(2)})
+        got = fsspec.filesystem("memory").cat("/real.npz")
+    elif target == "pipe":
+        os.mkfifo(path)
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(path.read_bytes)
+            write_arrays(str(path), {"a": np.ones(2)})
+            got = reader.result()
+    else:
+        written = path
+        if target == "link":
+            (tmp_path / "link.npz").symlink_to(path)
+            path.touch()
+            written = tmp_path / "link.npz"
+        write_arrays(str(written), {"a": np.ones(2)})
+        got = path.read_bytes()
+    assert len(ASKED) == 1
+    assert ASKED[0].closed
+    assert got.startswith(b"\0\1\2")
+    assert zipfile.ZipFile(io.BytesIO(got)).read("name") == b"content"
+
+
 def refusal(act: Callable[[], Any]) -> str | None:
     """What a user is told where that cannot be done; any other exception is a bug and passes."""
     try:
@@ -97,7 +155,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
         min_size=1,
         max_size=4,
     ),
-    suffix=st.sampled_from(BINARY[1:]),
+    suffix=st.sampled_from(OTHERS),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_comes_back_or_is_refused(arrays: dict[str, Array], suffix: str, tmp_path: Path) -> None:
@@ -127,7 +185,7 @@ def test_members_and_groups_are_picked(suffix: str, tmp_path: Path) -> None:
         read_arrays(f"{path}#output")
 
 
-@pytest.mark.parametrize("suffix", BINARY[1:])
+@pytest.mark.parametrize("suffix", OTHERS)
 @pytest.mark.parametrize("bad", [np.array(["a"]), np.array([1j]), np.zeros(2, [("a", "f4")]), np.zeros(2, "M8[s]")])
 def test_what_a_format_cannot_hold_is_refused(suffix: str, bad: Array, tmp_path: Path) -> None:
     """Text, complex numbers, records and dates: one line with the name and the dtype, nothing half-written."""
@@ -156,6 +214,13 @@ SAMPLES = {
     ".npy": None,
     ".json": None,
 }
+SAMPLES |= {f.suffixes[0]: None for f in formats() if f.writes and not set(f.suffixes) & set(SAMPLES)}
+
+
+def test_every_format_has_its_sample() -> None:
+    """No format that is read is left out of the tests below; ndjson is the lines of json."""
+    assert {f.name for f in formats() if not set(f.suffixes) & set(SAMPLES)} <= {"ndjson"}
+    assert {s for f in formats() if f.extra for s in f.suffixes} & set(SAMPLES) - {".weights.h5"} <= {*EXTRAS, ".hdf5"}
 
 
 def sample(suffix: str, folder: Path) -> bytes:
@@ -214,8 +279,7 @@ def test_empty_and_foreign_files(suffix: str, tmp_path: Path) -> None:
         assert str(caught.value).startswith(str(path))
     for other in SAMPLES:
         path.write_bytes(sample(other, tmp_path))
-        told = {".npz": "npz", ".pt": "torch", ".keras": "keras", ".weights.h5": "hdf5", ".h5": "hdf5"}
-        assert read_arrays(path).format == told.get(other, other[1:])
+        assert read_arrays(path).format == next(f.name for f in formats() if other.endswith(f.suffixes))
 
 
 EXTRAS = {
@@ -297,7 +361,7 @@ def write_bfloat16(path: Path) -> None:
             file["x"].attrs["dtype"] = "bfloat16"
 
 
-@pytest.mark.parametrize("suffix", BINARY[1:])
+@pytest.mark.parametrize("suffix", BFLOAT16)
 def test_bfloat16_arrives_exactly_and_is_said(suffix: str, tmp_path: Path) -> None:
     """bfloat16 is float32 with the same values, named in dtypes and notes; a uint16 beside it stays one."""
     path = tmp_path / f"x{suffix}"
