@@ -19,8 +19,8 @@ _version
 core/trace core/cell core/weights core/layer_config core/evidence core/arrays core/batch core/finding core/tiles
 formats/base formats/nested formats/bfloat16 formats/tree formats/storage formats/atomic_write formats/keras_config
 formats/hdf5 formats/npy formats/npz formats/json_ formats/* formats/__init__
-engine/activations engine/matmul engine/cells engine/initialise engine/packing engine/torch_kernels engine/loop
-engine/run
+engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
+engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/roles
 conventions/dumps/positions conventions/dumps/axes conventions/dumps/readings conventions/dumps/writer
 conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes conventions/weights/express

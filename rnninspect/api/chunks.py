@@ -8,6 +8,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.diagnosis.case import Case, States
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import NamedArrays
 
@@ -21,7 +22,8 @@ def final_states(read: NamedArrays, config: LayerConfig, convention: str) -> Sta
     missing = [track.name for track in tracks if track.final is None]
     if missing:
         raise ShapeError(f"it holds no final state of {', '.join(missing)}; save every layer's")
-    if config.cell == "lstm" and any(track.cell is None for track in tracks):
+    has_c = config.cell is not None and cells.get(config.cell).has_c
+    if has_c and any(track.cell is None for track in tracks):
         raise ShapeError("it holds no cell state c; an LSTM goes on from h and c, so save both")
     return {(t.layer, t.direction): (t.final, t.cell) for t in tracks if t.final is not None}
 

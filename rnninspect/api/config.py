@@ -7,11 +7,15 @@ from typing import Any
 
 from rnninspect.conventions.weights.gates import ATTRIBUTES
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.engine import cells
 from rnninspect.errors import UserError
 
 
 def layer_config(**stated: Any) -> LayerConfig:
-    """A Statement from options by their Python names; cell attributes may stand among them. UserError on others."""
+    """A LayerConfig from options by their Python names; cell attributes may stand among them.
+
+    Raises UserError on others, UnknownNameError on an unknown cell.
+    """
     own = {f.name for f in fields(LayerConfig)} - {"attributes"}
     attributes = {k: stated.pop(k) for k in ATTRIBUTES if k in stated}
     if stated.pop("bidirectional", False):
@@ -23,4 +27,6 @@ def layer_config(**stated: Any) -> LayerConfig:
     if unknown:
         raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(sorted(own | set(ATTRIBUTES)))}")
     given = {k: v for k, v in stated.items() if v is not None}
+    if "cell" in given:
+        cells.get(given["cell"])
     return LayerConfig(**given, attributes={k: v for k, v in attributes.items() if v is not None})

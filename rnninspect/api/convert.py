@@ -17,9 +17,11 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.core.batch import Batch
+from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track, prefix_mask
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells
 from rnninspect.formats import read_arrays, write_arrays
 
 TRIAL_LENGTHS = (5, 9, 1, 7)  # uneven, unsorted, one full, one of a single step
@@ -100,10 +102,10 @@ def in_words(moved: Moved) -> str:
     cell, before, after = moved.weights.spec.cell, moved.before, moved.weights
     source, target = conventions.get(before.convention).facts, moved.convention.facts
     parts = []
-    if cell != "rnn":
+    if hasattr(source, f"{cell}_gates"):
         old, new = (_letters(getattr(facts, f"{cell}_gates")) for facts in (source, target))
         parts.append(f"gates {old} -> {new}" if old != new else f"gates {old}")
-    columns = f"{len(GATES[cell])}H".removeprefix("1")
+    columns = f"{len(cells.get(cell).gates)}H".removeprefix("1")
     old, new = (facts.kernels.replace("4H", columns) for facts in (source, target))
     parts.append(f"kernels {old} -> {new}" if old != new else f"kernels {old}")
     parts.append(_biases(before, moved.convention.read_weights(moved.arrays, moved.config)))
@@ -172,18 +174,18 @@ def adapted(weights: Weights, target: Convention) -> Weights:
     spec = replace(weights.spec, forget_bias=usual)
     if all(w.projection is None for w in weights.layers):
         spec = replace(spec, proj_clip=None)
-    return replace(weights, spec=spec, layers=tuple(_adapted(w, shift) for w in weights.layers))
+    return replace(weights, spec=spec, layers=tuple(_adapted(w, spec.cell, shift) for w in weights.layers))
 
 
-def _adapted(w: LayerWeights, shift: float) -> LayerWeights:
+def _adapted(w: LayerWeights, cell: Cell, shift: float) -> LayerWeights:
     if w.peepholes is not None and not w.peepholes.any():
         w = replace(w, peepholes=None)
-    return replace(w, bias=_shifted(w, shift)) if shift else w
+    return replace(w, bias=_shifted(w, cell, shift)) if shift else w
 
 
-def _shifted(w: LayerWeights, shift: float) -> Array:
+def _shifted(w: LayerWeights, cell: Cell, shift: float) -> Array:
     bias = np.array(w.bias)
-    bias[GATES["lstm"].index("f")] += shift
+    bias[cells.get(cell).gates.index("f")] += shift
     return bias
 
 

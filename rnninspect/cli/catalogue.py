@@ -9,10 +9,10 @@ from pathlib import Path
 from rnninspect import conventions as known_conventions
 from rnninspect import formats as known_formats
 from rnninspect.conventions.base import Convention, Facts
-from rnninspect.core.weights import EQUATIONS, GATES
 from rnninspect.diagnosis import rules as known_rules
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.engine import activations as known_activations
+from rnninspect.engine import cells as known_cells
 from rnninspect.report import renderers as known_renderers
 
 Rows = list[tuple[str, ...]]
@@ -59,20 +59,12 @@ def _defaults(convention: Convention) -> str:
     return f"forget bias {specs['lstm'].forget_bias:g}; GRU resets {reset}; RNN {specs['rnn'].activation}"
 
 
-# What the user can state about a cell besides its weights: the attributes that change what it computes.
-_EVERY = ("activation", "activation_alpha", "activation_beta", "activations", "clip")
-_GATED = (*_EVERY, "recurrent_activation")
-VARIED_BY: dict[str, tuple[str, ...]] = {
-    "lstm": (*_GATED, "cell_clip", "forget_bias", "input_forget", "num_proj", "proj_clip", "use_peepholes"),
-    "gru": (*_GATED, "linear_before_reset", "reset_after"),
-    "rnn": _EVERY,
-}
-
-
 def cells() -> Rows:
     """Every cell: its gates in canonical order, its equations, and what can be varied."""
     rows: Rows = [("cell", "gates", "equations", "varied by")]
-    return rows + [(cell, " ".join(gates), EQUATIONS[cell], _options(VARIED_BY[cell])) for cell, gates in GATES.items()]
+    return rows + [
+        (c.name, " ".join(c.gates), c.equations, _options(c.varied_by)) for c in known_cells.cells().values()
+    ]
 
 
 def _options(names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from rnninspect.cli import options
 )
 @click.option("-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="What to write: .npz, .pt, …")
 @click.option("--weights-prefix", type=options.TEXT, metavar="NAME", help="Which layer of a model.")
-@click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell.")
+@click.option("--cell", type=options.CELL, help="The cell.")
 @click.option("--layers", type=options.Count(1), metavar="N", help="Layers in the stack.")
 @click.option("--bidirectional", is_flag=True, help="Both directions.")
 @click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions.")

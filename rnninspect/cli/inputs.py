@@ -222,9 +222,9 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
     stated = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
     if cell is None or not stated:
         return
-    from rnninspect.cli.catalogue import VARIED_BY
+    from rnninspect.engine import cells
 
-    idle = ["--" + name.replace("_", "-") for name in stated if name not in VARIED_BY[cell]]
+    idle = ["--" + name.replace("_", "-") for name in stated if name not in cells.get(cell).varied_by]
     if idle:
         note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)
 

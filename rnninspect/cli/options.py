@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from rnninspect.cli.param_types import CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
+from rnninspect.cli.param_types import CELL, CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
 
-__all__ = ["CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
+__all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,7 +31,7 @@ layer_options = _stack(
         metavar="NAME",
         help="The framework: tf1, keras, torch, … (`list conventions`).",
     ),
-    click.option("--cell", type=click.Choice(["lstm", "gru", "rnn"]), help="The cell."),
+    click.option("--cell", type=CELL, help="The cell."),
     click.option("--layers", type=Count(1), metavar="N", help="Layers in the stack."),
     click.option("--bidirectional", is_flag=True, help="Both directions."),
     click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions."),

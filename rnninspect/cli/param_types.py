@@ -13,6 +13,10 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    Choice = click.Choice[str]
+else:
+    Choice = click.Choice  # click 8.1 has no parameter there
+
 
 class Text(click.types.StringParamType):
     """A name or a file: anything but nothing, for an empty shell variable is a mistake."""
@@ -92,6 +96,24 @@ class Count(click.IntRange):
     name = "whole number"
 
 
+class OneOf(Choice):
+    """One of the names that `names` gives; it is asked when a value is checked or the help is shown, not before."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self.names())
+
+
+def _cells() -> Iterable[str]:
+    from rnninspect.engine.cells import cells
+
+    return cells()
+
+
 def _rules() -> Iterable[str]:
     from rnninspect.diagnosis.rules import rules
 
@@ -111,4 +133,5 @@ def _renderers() -> Iterable[str]:
 
 
 TEXT, MEMBER, POSITIVE = Text(), Member(), Number(0, min_open=True)
+CELL = OneOf(_cells)
 RULE, CONVENTION, FORMAT = Known(_rules), Known(_conventions), Known(_renderers)

@@ -70,9 +70,9 @@ class Convention:
 
     `variables`: what names of weights look like here, for people. `takes`: the cell attributes that its layers have.
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
-    `borrows_names`: its variables are named as another framework's, which is the likelier owner of a file. `joins`:
-    what a layer may read of the two directions below it. `fixes`: the code that mends a mistake here, by the concept of
-    the fix.
+    `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
+    framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
+    `fixes`: the code that mends a mistake here, by the concept of the fix.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Convention:
     zero_length: ZeroLength = "initial"
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
+    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
     borrows_names: bool = False
     joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}

@@ -25,9 +25,10 @@ from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells
 
-_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}  # by the gates' blocks in one Dense
 _GATE = re.compile(r"([ih][ifgorzn]?|dense_[ih])/(kernel|bias)")
 _NO_LAYER = re.compile(r"params|cell|(forward|backward)_rnn")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
@@ -133,7 +134,7 @@ class Flax(ScopedConvention):
     def cell_of(self, scope: Scope) -> Cell | None:
         for cell, gate in (("lstm", "g"), ("gru", "r"), ("rnn", "")):
             if f"i{gate}/kernel" in scope.arrays or f"h{gate}/kernel" in scope.arrays:
-                return cell  # type: ignore[return-value]
+                return cell
         kernel = scope.arrays.get("dense_h/kernel")
         if kernel is None or kernel.ndim != 2 or not kernel.shape[0] or kernel.shape[1] % kernel.shape[0]:
             return None
@@ -171,7 +172,7 @@ class Flax(ScopedConvention):
 
     def _joined(self, scope: Scope, cell: Cell, layer: int, direction: Direction) -> LayerWeights:
         """nnx: the gates side by side in one Dense for the inputs and one for the state."""
-        order = "".join(GATES[cell])
+        order = "".join(cells.get(cell).gates)
         recurrent = scope.need("dense_h/kernel", (None, None), "a recurrent kernel has two axes")
         units = recurrent.shape[0]
         why = f"{len(order)} gate blocks of {units} units, as {scope.shown('dense_h/kernel')} says"
@@ -236,7 +237,7 @@ def _is_gate(part: str) -> bool:
 
 
 def _letters(cell: Cell) -> tuple[str, ...]:
-    return ("",) if cell == "rnn" else GATES[cell]
+    return ("",) if cell == "rnn" else cells.get(cell).gates
 
 
 def _biased(cell: Cell) -> tuple[str, ...]:

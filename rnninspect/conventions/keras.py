@@ -27,8 +27,8 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, Track
 from rnninspect.core.weights import Between, LayerWeights, Weights
 
-ORDER: dict[str, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
-_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
+_CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 _BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
 _NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
 _NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")

@@ -25,10 +25,11 @@ from rnninspect.core.evidence import Role
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
 from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 
-ORDER: dict[str, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
-_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+ORDER: dict[Cell, str] = {"lstm": "iofg", "gru": "zrn", "rnn": "n"}  # ONNX writes i, o, f, c and z, r, h
+_CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 _PEEPHOLES = (0, 2, 1)  # P holds i, o, f; canonical is i, f, o
 _ACTIVATIONS = frozenset({"activations", "activation_alpha", "activation_beta"})
 _NODE = r"(?:(?P<name>[^.]+)\.)?"
@@ -142,7 +143,7 @@ class Onnx(ScopedConvention):
         return _CELLS.get(kernel.shape[0] // kernel.shape[1])
 
     def parts(self, scope: Scope, cell: Cell) -> Parts:
-        return Parts(("W", "R"), ("B", "P") if cell == "lstm" else ("B",))
+        return Parts(("W", "R"), ("B", "P") if "use_peepholes" in cells.get(cell).varied_by else ("B",))
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]

@@ -108,7 +108,7 @@ class TensorFlow1(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        own = gates.spec(cell, attributes, forget_bias=1.0 if cell == "lstm" else 0.0, reset_after=False)
+        own = gates.spec(cell, attributes, forget_bias=1.0, reset_after=False)
         return gates.with_slope(own, 0.2)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:

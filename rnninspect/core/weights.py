@@ -1,10 +1,6 @@
 """Weights: one canonical set of gates per layer and direction, with the cell's attributes.
 
-Gate blocks lie on an axis of their own, in one order whatever the framework:
-
-    lstm  i, f, g, o     c' = f*c + i*g;  h' = o*act(c')     (Hochreiter & Schmidhuber 1997, Gers 2000)
-    gru   r, z, n        h' = (1 - z)*n + z*h                 (Cho et al. 2014)
-    rnn   n              h' = act(x W + h U + b)              (Elman 1990)
+Gate blocks lie on an axis of their own, in one order whatever the framework: that of the cell's `CellDescription`.
 """
 
 from __future__ import annotations
@@ -18,19 +14,6 @@ from rnninspect.core.trace import Array, Direction
 # What a layer reads of the two directions below it: both, side by side or merged (Keras `merge_mode`), or its own alone
 # (cells stacked within a direction: TensorFlow's MultiRNNCell, Keras' RNN of several cells).
 Between = Literal["concat", "sum", "mul", "ave", "apart"]
-# One step, x the inputs, h and c the states before, * elementwise; sigma and act are the cell's activations.
-EQUATIONS: dict[str, str] = {
-    "lstm": (
-        "i, f, o = sigma(x W + h U + b); g = act(x W + h U + b); c' = f * c + i * g; h' = o * act(c'). Peepholes add "
-        "p * c to i and f and p * c' to o; a projection makes h' = (o * act(c')) R"
-    ),
-    "gru": (
-        "r, z = sigma(x W + h U + b); n = act(x W + b + r * (h U + b')), or act(x W + (r * h) U + b) where it resets "
-        "before the product; h' = (1 - z) * n + z * h"
-    ),
-    "rnn": "h' = act(x W + h U + b)",
-}
-GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("n",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +38,11 @@ class LayerWeights:
     @property
     def features(self) -> int:
         return int(self.input_kernel.shape[1])
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """What it holds beside kernels and biases: `peepholes`, `projection`."""
+        return frozenset(name for name in ("peepholes", "projection") if getattr(self, name) is not None)
 
     @property
     def cell_units(self) -> int:

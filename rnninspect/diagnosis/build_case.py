@@ -22,8 +22,9 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
-from rnninspect.core.weights import GATES, Weights
+from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Measurer, Tolerance, choose_reading, measure_all
@@ -118,7 +119,9 @@ def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> W
         raise UserError(f"the seed is {options.seed}; a whole number from 0 on is needed")
     cell, units, layers = config.cell or "lstm", options.hidden_size or 4, config.layers or 1
     features, directions = int(batch.inputs.shape[2]), config.directions or ("forward",)
-    numbers = layers * len(directions) * len(GATES[cell]) * units * (max(features, units * len(directions)) + units)
+    numbers = (
+        layers * len(directions) * len(cells.get(cell).gates) * units * (max(features, units * len(directions)) + units)
+    )
     if numbers > MOST_WEIGHTS:
         raise UserError(
             f"a {cell} of {units} units in {layers} layer(s) may hold {numbers:.1e} weights, and at most "

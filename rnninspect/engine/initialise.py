@@ -7,12 +7,19 @@ inputs and state together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.cell import Cell
 from rnninspect.core.trace import Array, Direction
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells
 from rnninspect.errors import UserError
+
+# How many gates each variable holds in TensorFlow, of a cell that has several, and which of them start at 1.
+VARIABLES: Mapping[Cell, tuple[int, ...]] = {"gru": (2, 1)}
+ONES: Mapping[Cell, slice] = {"gru": slice(2)}
 
 
 def glorot(
@@ -26,9 +33,9 @@ def glorot(
     """Fresh float32 weights as TensorFlow's cell of that kind would be initialised, by numpy's `default_rng(seed)`.
 
     LSTM: bias 0, forget bias 1.0 at run time. GRU: reset before the product, gate biases 1, candidate bias 0, its
-    gates' kernel `[F + H, 2H]` and candidate's `[F + H, H]` drawn apart. RNN: bias 0.
+    gates' kernel `[F + H, 2H]` and candidate's `[F + H, H]` drawn apart. Any other cell: one kernel, bias 0.
 
-    Raises UserError unless `features`, `hidden_size` and `layers` are at least 1.
+    Raises UserError unless `features`, `hidden_size` and `layers` are at least 1, UnknownNameError on an unknown cell.
 
     >>> made = glorot("lstm", features=3, hidden_size=2, seed=7)
     >>> made.at(0, "forward").input_kernel.shape, made.spec.forget_bias
@@ -44,7 +51,7 @@ def glorot(
     for layer in range(layers):
         width = features if layer == 0 else hidden_size * len(directions)
         made += [_layer(rng, cell, layer, direction, width, hidden_size) for direction in directions]
-    spec = CellSpec(cell, forget_bias=1.0 if cell == "lstm" else 0.0, reset_after=cell != "gru")
+    spec = cells.get(cell).spec(forget_bias=1.0, reset_after=False)
     return Weights(spec, tuple(made), source=f"Glorot uniform, seed {seed}", convention="tf1")
 
 
@@ -52,11 +59,11 @@ def _layer(
     rng: np.random.Generator, cell: Cell, layer: int, direction: Direction, features: int, units: int
 ) -> LayerWeights:
     """One layer's gates; a GRU's candidate has a kernel of its own."""
-    blocks = (2, 1) if cell == "gru" else (len(GATES[cell]),)
+    blocks = VARIABLES.get(cell, (len(cells.get(cell).gates),))
     kernel = np.concatenate([_kernel(rng, features, units, gates) for gates in blocks])
     bias = np.zeros((sum(blocks), units), dtype=np.float32)
-    if cell == "gru":
-        bias[:2] = 1.0
+    if cell in ONES:
+        bias[ONES[cell]] = 1.0
     return LayerWeights(layer, direction, kernel[:, :features], kernel[:, features:], bias)
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.weights import LayerWeights
-from rnninspect.engine.cells import Make, StepCell, make_cell
+from rnninspect.engine import cells
 from rnninspect.engine.matmul import WORTH_A_THREAD, one_thread, take
 from rnninspect.engine.packing import Pack
+from rnninspect.engine.step import Make, StepCell
 from rnninspect.engine.torch_kernels import FusedCell, kernel_name
 
 # Gates that the loop prepares at a time: 8 MiB in float32, past what one product needs to run at full speed, and small
@@ -77,7 +78,7 @@ class LoopReader:
 
 
 def make_reader(spec: CellSpec, weights: LayerWeights, make: Make, device: torch.device) -> Reader:
-    """torch's kernel for an LSTM, and for whatever runs on a GPU; else the loop.
+    """torch's kernel where it is the faster one (an LSTM's is), and for whatever runs on a GPU; else the loop.
 
     On the CPU the loop is faster than torch's own kernels for GRU and RNN, which step through the same products in
     C++ but allocate as they go. Measured on 2 cores of a Zen 1 against the packed kernels, ms, GRU: 9.6 against 14.3
@@ -87,6 +88,6 @@ def make_reader(spec: CellSpec, weights: LayerWeights, make: Make, device: torch
     2.0 / 2.2, 21 / 25, 5.3 / 7.0, 5.3 / 5.4 and 50 / 60.
     """
     known = kernel_name(spec, weights)
-    if known and (known == "lstm" or device.type != "cpu"):
+    if known and (cells.get(spec.cell).kernel_on_cpu or device.type != "cpu"):
         return FusedCell(spec, weights, make)
-    return LoopReader(make_cell(spec, weights, make), weights.bias.size, weights.recurrent_kernel.size)
+    return LoopReader(cells.make_cell(spec, weights, make), weights.bias.size, weights.recurrent_kernel.size)

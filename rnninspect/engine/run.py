@@ -19,6 +19,7 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.engine import cells
 from rnninspect.engine.loop import Reader, make_reader
 from rnninspect.engine.matmul import take
 from rnninspect.engine.packing import Pack, pack, placement, read_order
@@ -199,7 +200,7 @@ def _read(
     x = x.reshape(batch * steps, features)
     h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
     c = None
-    if spec.cell == "lstm":
+    if cells.get(spec.cell).has_c:
         c = x.new_zeros(batch, weights.cell_units) if initial[1] is None else initial[1].clone()
     _advance(reader, x, real, h, c, out[:count])
     if past:

@@ -24,9 +24,10 @@ from torch import Tensor
 
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.weights import LayerWeights
-from rnninspect.engine.cells import Make
+from rnninspect.engine import cells
 from rnninspect.engine.matmul import WORTH_A_THREAD, one_thread, take
 from rnninspect.engine.packing import Pack
+from rnninspect.engine.step import Make
 
 # A rectangle is closed when it would compute more padding than this, in rows x steps: what one more call costs in
 # oneDNN, which reorders the weights each time (they are reread for every row and step, so sizes cancel out).
@@ -39,17 +40,7 @@ _MKLDNN: Any = torch.backends.mkldnn
 
 def kernel_name(spec: CellSpec, weights: LayerWeights) -> str | None:
     """The torch function that computes this cell (`lstm`, `gru`, `rnn_tanh`, `rnn_relu`), or None."""
-    if spec.gate_clip is not None:
-        return None
-    if spec.cell == "rnn":
-        return f"rnn_{spec.activation}" if spec.activation in ("tanh", "relu") else None
-    if (spec.recurrent_activation, spec.activation) != ("sigmoid", "tanh"):
-        return None
-    if spec.cell == "gru":
-        return "gru" if spec.reset_after else None
-    plain = spec.output_activation == "tanh" and spec.cell_clip is None and not spec.input_forget
-    whole = weights.peepholes is None and (spec.proj_clip is None or weights.projection is None)
-    return "lstm" if plain and whole else None
+    return cells.get(spec.cell).kernel(spec, weights.parts)
 
 
 class FusedCell:
@@ -58,8 +49,8 @@ class FusedCell:
     def __init__(self, spec: CellSpec, weights: LayerWeights, make: Make) -> None:
         self.name = str(kernel_name(spec, weights))
         bias = make(weights.bias).clone()
-        if spec.cell == "lstm":
-            bias[1] += spec.forget_bias
+        if spec.forget_bias:
+            bias[cells.get(spec.cell).gates.index("f")] += spec.forget_bias
         given = weights.recurrent_bias
         self.kernel = _stacked(make(weights.input_kernel))
         self.others = [
@@ -76,7 +67,7 @@ class FusedCell:
 
         `out`: `[N, P]`, overwritten with the outputs. Returns c after each row's last step, `[R, H]`, or None.
         """
-        if c is None or self.projected or not _has_onednn(x):
+        if c is None or self.name != "lstm" or self.projected or not _has_onednn(x):
             return self.packed(x, pack, h, c, out)
         if pack.sizes[0] == pack.sizes[-1]:
             return self.whole(x, pack, h, c, out)

@@ -25,6 +25,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case
+from rnninspect.engine import cells
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.calls import Where, copied
 
@@ -148,7 +149,7 @@ class Loop:
         at = np.where(mask.all(1), last, counts - 1)
         h = self.outputs[rows, at]
         c = None
-        if self.cell == "lstm":
+        if cells.get(self.cell).has_c:
             c = np.stack([to_array(step.returned[1], "c") for step in self.steps], 1)[rows, at]
         return h, c
 

@@ -26,7 +26,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rnninspect.core.batch import Batch
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import prefix_mask
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells as known_cells
 from rnninspect.engine import run
 
 SHAPES = [(32, 50, 128, 128), (64, 200, 256, 256), (128, 100, 512, 512), (8, 1000, 64, 64), (1, 500, 256, 256)]
@@ -67,7 +68,7 @@ def problem(shape: tuple[int, int, int, int], spec: CellSpec, peepholes: bool, s
     lengths[0] = steps
     if share < 1:
         lengths = np.maximum(1, (lengths * share).astype(np.int64))
-    gates, scale = len(GATES[spec.cell]), units**-0.5
+    gates, scale = len(known_cells.get(spec.cell).gates), units**-0.5
 
     def drawn(*size: int) -> np.ndarray[Any, Any]:
         return rng.uniform(-scale, scale, size).astype(np.float32)

@@ -9,8 +9,8 @@ import pytest
 from rnninspect import conventions
 from rnninspect.cli import call, catalogue
 from rnninspect.conventions.weights.gates import ATTRIBUTES
-from rnninspect.core.weights import GATES
 from rnninspect.diagnosis import rules
+from rnninspect.engine.cells import cells
 
 STATED = {
     "activation": "relu",
@@ -44,18 +44,18 @@ def test_lists_name_all_there_is() -> None:
     """Every rule, convention and cell is listed, and every fact of a convention says something."""
     assert {row[0] for row in catalogue.rules()[1:]} == set(rules.rules())
     assert {row[0] for row in catalogue.conventions()[1:]} == set(conventions.conventions())
-    assert {row[0] for row in catalogue.cells()[1:]} == set(GATES)
+    assert {row[0] for row in catalogue.cells()[1:]} == set(cells())
     options = catalogue.conventions()[0].index("options")
     assert all(cell for row in catalogue.conventions()[1:] for i, cell in enumerate(row) if i != options)
 
 
-@pytest.mark.parametrize("cell", list(GATES))
+@pytest.mark.parametrize("cell", list(cells()))
 def test_a_cell_is_varied_by_what_changes_it(cell: str) -> None:
     """Each attribute listed for a cell changes some framework's cell, and none that is not listed does."""
-    changing = set(OF_ARRAYS) & set(catalogue.VARIED_BY[cell])
+    changing = set(OF_ARRAYS) & set(cells()[cell].varied_by)
     for name in set(ATTRIBUTES) - OF_ARRAYS:
         value = STATED.get(name, 0.25)
         stated = {name: value[cell] if isinstance(value, dict) else value}
         specs = [(c.spec(cell, {}), c.spec(cell, stated)) for c in conventions.conventions().values()]  # type: ignore[arg-type]
         changing |= {name} if any(own != changed for own, changed in specs) else set()
-    assert changing == set(catalogue.VARIED_BY[cell])
+    assert changing == set(cells()[cell].varied_by)

@@ -15,7 +15,8 @@ from rnninspect import conventions
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
-from rnninspect.core.weights import GATES, Weights
+from rnninspect.core.weights import Weights
+from rnninspect.engine import cells as known_cells
 from rnninspect.errors import ShapeError
 from tests.support.logical import assert_same_weights, directions_of, logical_weights
 
@@ -171,7 +172,7 @@ def test_gates_are_where_the_framework_puts_them(name: str, cell: Cell) -> None:
     weights = conventions.get(name).read_weights(LAYOUTS[name, cell], LayerConfig())
     (layer,) = weights.layers
     assert (layer.features, layer.units) == (2, 3)
-    for k, gate in enumerate(GATES[cell]):
+    for k, gate in enumerate(known_cells.get(cell).gates):
         code = float(ord(gate))
         assert (layer.input_kernel[k] == code).all()
         assert (layer.recurrent_kernel[k] == code).all()

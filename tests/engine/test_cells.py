@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +14,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnninspect.core.cell import CellSpec
+import rnninspect
+from rnninspect import conventions
+from rnninspect.core.batch import Batch
+from rnninspect.core.cell import ROLE_FIELDS, CellSpec
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import LayerWeights
-from rnninspect.engine.cells import ACTIVATIONS, make_cell
+from rnninspect.engine import cells
+from rnninspect.engine.activations import ACTIVATIONS
+from rnninspect.engine.cells import make_cell
 from rnninspect.engine.initialise import glorot
+from rnninspect.engine.run import run
 from rnninspect.errors import UnknownNameError
 from tests.support.oracles import activate, random_layer, step
 
+INPUTS = np.random.default_rng(0).normal(size=(2, 2, 3))
+TORCH = conventions.get("torch").write_weights(glorot("rnn", 3, 4))
 VALUES = np.array([-40.0, -7.0, -3.0, -2.5, -1.0, -0.3, -1e-3, 0.0, 1e-3, 0.3, 1.0, 1.5, 2.5, 3.0, 7.0, 40.0])
 
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -214,6 +227,42 @@ def test_weights_are_never_written_to() -> None:
             check_step(CellSpec(cell, forget_bias=1.0, reset_after=after), w)  # type: ignore[arg-type]
         for before, array in zip(kept, (w.input_kernel, w.recurrent_kernel, w.bias, w.recurrent_bias), strict=True):
             assert np.array_equal(before, array)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda name: cells.get(name),
+        lambda name: glorot(name, 3, 4),
+        lambda name: make_cell(CellSpec(name), random_layer(np.random.default_rng(0), "lstm", 3, 4), torch.from_numpy),
+        lambda name: rnninspect.run(INPUTS, lengths=[2, 1], cell=name),
+        lambda name: rnninspect.inspect({"outputs": INPUTS, "final_state": INPUTS[:, -1]}, cell=name),
+        lambda name: run(Batch(INPUTS, np.ones((2, 2), bool)), replace(glorot("lstm", 3, 4), spec=CellSpec(name))),
+        lambda name: [c.spec(name, {}) for c in conventions.conventions().values()],
+        lambda name: conventions.get("torch").read_weights(TORCH, LayerConfig(cell=name)),
+    ],
+)
+def test_an_unknown_cell_is_refused_everywhere(ask: Callable[[str], object]) -> None:
+    """Wherever a cell is asked for, a name that none has is one line that lists the known ones, never an LSTM."""
+    with pytest.raises(UnknownNameError, match=r"unknown cell 'lstmm'; did you mean 'lstm'\? Known: lstm, gru, rnn\."):
+        ask("lstmm")
+
+
+def test_descriptions_agree_with_weights_and_steps() -> None:
+    """What a description says of gates and c is what its step needs; a run gives c where the cell has one."""
+    for name, cell in cells.cells().items():
+        made = glorot(name, 3, 4)
+        (track,) = run(Batch(INPUTS, np.ones((2, 2), bool)), made)
+        assert made.layers[0].bias.shape == (len(cell.gates), 4)
+        assert (track.cell is not None) == cell.has_c
+        assert set(cell.roles) <= set(ROLE_FIELDS)
+
+
+def test_a_description_needs_no_torch() -> None:
+    """What there is to know of every cell is known without torch; a step imports it."""
+    code = "import sys; from rnninspect.engine.cells import cells; print(len(cells()), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(cells.cells())), "False"]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -11,7 +11,7 @@ import torch
 
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import prefix_mask
-from rnninspect.engine import cells, loop, matmul
+from rnninspect.engine import loop, matmul
 from rnninspect.engine.cells import make_cell
 from rnninspect.engine.loop import LoopReader
 from rnninspect.engine.matmul import Product, one_thread, worth_apart
@@ -52,7 +52,7 @@ def test_every_way_of_multiplying_is_the_plain_loops(
     mask = prefix_mask(lengths, 7)
     steps = pack(read_order(mask, "forward"), np.zeros(5, np.int64), lengths)
     inputs = np.random.default_rng(2).normal(size=(5, 7, 3))
-    monkeypatch.setattr(cells, "worth_apart", lambda kernel: apart)
+    monkeypatch.setattr(matmul, "worth_apart", lambda kernel: apart)
     monkeypatch.setattr(loop, "WORTH_A_THREAD", 10**9 if lone_thread else 0)
     monkeypatch.setattr(loop, "GATES_AT_A_TIME", 100)  # several blocks
     out = torch.full((steps.index.size, w.units), torch.nan, dtype=torch.float64)

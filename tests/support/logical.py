@@ -15,7 +15,8 @@ from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction, PaddingPolicy, Trace, Track, prefix_mask
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells as known_cells
 
 LENGTHS = (4, 7, 1, 3, 6)  # uneven, unsorted, one full, one of a single step
 FIELDS = ("outputs", "final", "cell", "initial", "initial_cell")
@@ -108,7 +109,7 @@ def logical_weights(
 ) -> Weights:
     """Random weights of a stack that chains. `two_biases`: the recurrent side has one too."""
     draw = np.random.default_rng(seed)
-    count = len(GATES[spec.cell])
+    count = len(known_cells.get(spec.cell).gates)
     width = projection or units
     made = []
     for layer, direction in product(range(layers), directions):

@@ -10,9 +10,10 @@ from rnninspect import conventions
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
+from rnninspect.engine import cells as known_cells
 
 LENGTHS = np.array([4, 1, 7, 3, 6])  # uneven, unsorted, one full row, one of a single step
 
@@ -22,7 +23,7 @@ def random_weights(
 ) -> Weights:
     """Weights with distinct, non-zero numbers everywhere, biases too, so that every mistake shows."""
     rng = np.random.default_rng(seed)
-    gates = len(GATES[cell])
+    gates = len(known_cells.get(cell).gates)
 
     def drawn(*shape: int) -> np.ndarray:
         return rng.uniform(-0.8, 0.8, shape).astype(np.float32)

@@ -16,6 +16,7 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Weights
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 
 Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
@@ -98,7 +99,9 @@ def read_initial_states(
     if not slots:
         return None
     units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}
-    return initial_states(tuple(slots), weights.depth, weights.directions, rows, units, weights.spec.cell == "lstm")
+    return initial_states(
+        tuple(slots), weights.depth, weights.directions, rows, units, cells.get(weights.spec.cell).has_c
+    )
 
 
 def _with_what_weights_say(config: LayerConfig, weights: Weights) -> LayerConfig:

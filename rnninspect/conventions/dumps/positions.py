@@ -8,6 +8,7 @@ from itertools import product
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS
+from rnninspect.engine import cells
 
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
@@ -18,7 +19,7 @@ def place_lists(
     """Gives every slot with a `position` its role, layer and direction; the others pass as they are.
 
     A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h)
-    of an LSTM; a nested list runs as if it were flat.
+    of a cell that has both (an LSTM); a nested list runs as if it were flat.
     """
     placed = [slot for slot in slots if slot.position is None]
     for h, c in _PAIRS:
@@ -31,7 +32,8 @@ def place_lists(
 
 def unnamed_pair(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
     """`state.0` and `state.1` of one LSTM layer, a tuple without field names, as places in a list and not as layers."""
-    if config.cell != "lstm" or config.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
+    has_c = config.cell is not None and cells.get(config.cell).has_c
+    if not has_c or config.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
         return slots
     return tuple(
         replace(slot, layer=None, direction=None, position=(slot.layer,))
@@ -50,7 +52,7 @@ def _placed(
     by_direction: bool,
 ) -> list[Slot]:
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
-    roles = pair if _is_lstm(len(listed), directions, config, slots) else (listed[0].role,)
+    roles = pair if _has_c(len(listed), directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
     if by_direction:
@@ -79,7 +81,7 @@ def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> in
     return 2 if outputs and outputs[-1] == 2 * width else 1
 
 
-def _is_lstm(count: int, directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
+def _has_c(count: int, directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
     if config.cell is not None:
-        return config.cell == "lstm"
+        return cells.get(config.cell).has_c
     return any(slot.role == "c" for slot in slots) or count == 2 * directions * (config.layers or 1)

@@ -13,10 +13,11 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 
-ORDER: dict[str, str] = {"lstm": "ifgo", "gru": "rzn", "rnn": "n"}
-_CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}
+ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "rzn", "rnn": "n"}
+_CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class RowConvention(ScopedConvention):
         biases = (self.rows.input_bias, self.rows.recurrent_bias)
         kernels = (self.rows.input_kernel, self.rows.recurrent_kernel)
         bare = self.biases_may_lack and not any(part in scope.arrays for part in biases)
-        return Parts(kernels if bare else kernels + biases, (self.rows.projection,) if cell == "lstm" else ())
+        return Parts(
+            kernels if bare else kernels + biases,
+            (self.rows.projection,) if "num_proj" in cells.get(cell).varied_by else (),
+        )
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         names, order = self.rows, ORDER[spec.cell]

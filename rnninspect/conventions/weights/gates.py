@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.cell import ATTRIBUTE_FIELDS, ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.trace import Array
-from rnninspect.core.weights import GATES
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 
 # Every attribute that some framework's layer has, under its own name. `num_proj`, `proj_size` and `use_peepholes`
@@ -40,7 +40,7 @@ def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
     >>> split_columns(np.array([[10, 11, 20, 21, 30, 31]]), "zrn", "gru", "kernel")[:, 0].tolist()
     [[20, 21], [10, 11], [30, 31]]
     """
-    gates = GATES[cell]
+    gates = cells.get(cell).gates
     if kernel.ndim != 2 or kernel.shape[1] % len(order):
         raise ShapeError(
             f"{name} is {kernel.shape}; {cell} needs two axes, the gates' {len(order)} blocks ({', '.join(order)})"
@@ -67,7 +67,7 @@ def split_bias(bias: Array, order: str, cell: Cell, name: str) -> Array:
 
 def join_columns(gates: Array, order: str, cell: Cell) -> Array:
     """`[G, F, H]` in canonical order -> `[F, G*H]` in `order`: undoes `split_columns`."""
-    return np.asarray(np.concatenate([gates[GATES[cell].index(gate)] for gate in order], axis=1))
+    return np.asarray(np.concatenate([gates[cells.get(cell).gates.index(gate)] for gate in order], axis=1))
 
 
 def join_rows(gates: Array, order: str, cell: Cell) -> Array:
@@ -81,63 +81,34 @@ def join_bias(bias: Array, order: str, cell: Cell) -> Array:
 
 
 def spec(cell: Cell, attributes: Mapping[str, Any], **defaults: Any) -> CellSpec:
-    """A CellSpec from a framework's defaults and the attributes that the user states. Unknown ones are a UserError.
+    """A CellSpec from a framework's defaults and the attributes that the user states.
 
     What a cell has no use for stays at the CellSpec's own default: equal cells of two frameworks are equal specs.
+    Raises UserError on unknown attributes, UnknownNameError on an unknown cell.
     """
     unknown = sorted(set(attributes) - set(ATTRIBUTES))
     if unknown:
         raise UserError(f"unknown cell attributes {', '.join(unknown)}; known: {', '.join(ATTRIBUTES)}")
     fields: dict[str, Any] = dict(defaults)
-    for name, field in _FIELDS.items():
-        if attributes.get(name) is not None:
+    for name, field in ATTRIBUTE_FIELDS.items():
+        if attributes.get(name) is not None and field not in ("activation_alpha", "activation_beta"):
             fields[field] = bool(attributes[name]) if field in ("input_forget", "reset_after") else attributes[name]
     if attributes.get("activation") is not None:
         fields["activation"] = fields["output_activation"] = attributes["activation"]
     if attributes.get("activations"):
         fields.update(_onnx_activations(cell, attributes))
-    return CellSpec(cell, **{name: value for name, value in fields.items() if name not in _IDLE[cell]})
-
-
-_FIELDS = {
-    "forget_bias": "forget_bias",
-    "reset_after": "reset_after",
-    "linear_before_reset": "reset_after",
-    "recurrent_activation": "recurrent_activation",
-    "cell_clip": "cell_clip",
-    "proj_clip": "proj_clip",
-    "clip": "gate_clip",
-    "input_forget": "input_forget",
-}
-_LSTM_ALONE = {"forget_bias", "cell_clip", "proj_clip", "input_forget", "output_activation"}
-_IDLE: dict[str, set[str]] = {
-    "lstm": {"reset_after"},
-    "gru": _LSTM_ALONE,
-    "rnn": _LSTM_ALONE | {"reset_after", "recurrent_activation"},
-}
-
-
-_ROLES: dict[str, tuple[str, ...]] = {
-    "lstm": ("recurrent", "candidate", "output"),
-    "gru": ("recurrent", "candidate"),
-    "rnn": ("candidate",),
-}
-_ROLE_FIELDS = {
-    "recurrent": "recurrent_activation",
-    "candidate": "activation",
-    "output": "output_activation",
-}
+    return cells.get(cell).spec(**fields)
 
 
 def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """ONNX lists one direction's activations after the other's; both must agree: a CellSpec holds one set."""
-    roles = _ROLES[cell]
+    roles = cells.get(cell).roles
     given = attributes["activations"]
     names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
     sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
     if len(names) % len(roles) or len(sets) != 1:
         raise UserError(f"--activations {','.join(names)}: {cell} needs {len(roles)} a direction, the same in both")
-    fields: dict[str, Any] = {_ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
+    fields: dict[str, Any] = {ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
     for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
         values = attributes.get(which)
         if values:
@@ -152,7 +123,8 @@ def with_slope(spec: CellSpec, slope: float) -> CellSpec:
 
     TensorFlow and Keras take 0.2, everybody else 0.01 (tf.nn.leaky_relu, keras.activations.leaky_relu).
     """
-    takers = tuple((role, slope) for role in _ROLES[spec.cell] if getattr(spec, _ROLE_FIELDS[role]) == "leaky_relu")
+    roles = cells.get(spec.cell).roles
+    takers = tuple((role, slope) for role in roles if getattr(spec, ROLE_FIELDS[role]) == "leaky_relu")
     return replace(spec, activation_alpha=takers) if takers else spec
 
 
@@ -164,14 +136,14 @@ def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
     """
     if without_activations(spec) == spec:
         return {}
-    names = [getattr(spec, _ROLE_FIELDS[role]) for role in _ROLES[spec.cell]]
+    names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
     stated: dict[str, Any] = {"activations": [_camel(name) for name in names]}
     for which in ("activation_alpha", "activation_beta"):
         given = dict(getattr(spec, which))
-        for role, name in zip(_ROLES[spec.cell], names, strict=True):
+        for role, name in zip(cells.get(spec.cell).roles, names, strict=True):
             if name == "hard_sigmoid_keras3":
                 given[role] = 1 / 6 if which == "activation_alpha" else 0.5
-        values = [given[role] for role in _ROLES[spec.cell] if role in given]
+        values = [given[role] for role in cells.get(spec.cell).roles if role in given]
         if values:
             stated[which] = values
     return stated

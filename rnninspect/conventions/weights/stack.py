@@ -21,6 +21,7 @@ from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 
 
@@ -106,7 +107,7 @@ def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
     known = {cell for cell in seen if cell is not None}
     if len(known) > 1:
         raise several(convention, scopes, "these weights hold several kinds of cell")
-    stated = config.cell
+    stated = config.cell if config.cell is None else cells.get(config.cell).name
     if stated is not None and known and stated not in known:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
         raise ShapeError(
@@ -116,6 +117,10 @@ def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
     cell = stated or (known.pop() if known else None)
     if cell is None:
         raise UserError(f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state --cell")
+    if cell not in convention.cells:
+        raise UserError(
+            f"{convention.name} has no names for the weights of a {cell}; its cells: {', '.join(convention.cells)}"
+        )
     return cell
 
 
@@ -227,17 +232,20 @@ def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
 
 def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
     """`lstm, 2 layers, both directions, 3 features, 5 units`; what cannot be read of it is said instead."""
-    cells = [convention.cell_of(scope) or "lstm" for scope in scopes]
+    found = [convention.cell_of(scope) for scope in scopes]
+    kinds = [cell for cell in found if cell is not None]
+    if len(kinds) < len(found):
+        return f"a cell that does not tell its kind ({', '.join(scopes[found.index(None)].arrays)})"
     try:
         read = [
             convention.read_layer(scope, convention.spec_of([scope], cell, LayerConfig()), 0, "forward")
-            for scope, cell in zip(scopes, cells, strict=True)
+            for scope, cell in zip(scopes, kinds, strict=True)
         ]
     except UserError as error:
         return str(error)
     directions = len({scope.direction for scope in scopes})
     layers = len(scopes) // directions
-    parts = [" and ".join(dict.fromkeys(cells))]
+    parts = [" and ".join(dict.fromkeys(kinds))]
     parts += [f"{layers} layers"] if layers > 1 else []
     parts += ["both directions"] if directions > 1 else []
     return ", ".join([*parts, f"{read[0].features} features", f"{read[-1].units} units"])

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnninspect.core.trace import Array
-from rnninspect.core.weights import GATES, LayerWeights
+from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, small, tolerance
+from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
@@ -41,7 +42,8 @@ def fitted_bias(case: Case) -> Fitted | None:
 
 def fitted_peepholes(case: Case) -> Fitted | None:
     """Peephole vectors that mend the run of an LSTM that has none, or None."""
-    if weights_of(case).spec.cell != "lstm" or any(w.peepholes is not None for w in weights_of(case).layers):
+    taken = cells.get(weights_of(case).spec.cell).varied_by
+    if "use_peepholes" not in taken or any(w.peepholes is not None for w in weights_of(case).layers):
         return None
     return _once(
         case, "fitted_peepholes", lambda: _fit_vectors(case, [("peepholes", i) for i in range(3)], "peepholes")
@@ -67,8 +69,10 @@ def _once(case: Case, name: str, fit: Callable[[], Fitted | None]) -> Fitted | N
 
 def _bias_slots(case: Case) -> list[tuple[str, int]]:
     spec = weights_of(case).spec
-    slots = [("bias", i) for i in range(len(GATES[spec.cell]))]
-    return [*slots, ("recurrent_bias", 2)] if spec.cell == "gru" and spec.reset_after else slots
+    cell = cells.get(spec.cell)
+    slots = [("bias", i) for i in range(len(cell.gates))]
+    apart = "reset_after" in cell.fields and spec.reset_after  # r scales n's recurrent bias
+    return [*slots, ("recurrent_bias", cell.gates.index("n"))] if apart else slots
 
 
 def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted | None:
@@ -124,7 +128,7 @@ def _fit_clip(case: Case) -> Fitted | None:
     spec = weights_of(case).spec
     few = small(case)
     fields = {"gate_clip": "the gates' inputs clipped at {}"}
-    if spec.cell == "lstm":
+    if "cell_clip" in cells.get(spec.cell).fields:
         fields = {"cell_clip": "the cell state clipped at {}", **fields}
         if any(w.projection is not None for w in weights_of(case).layers):
             fields["proj_clip"] = "the projection clipped at {}"

@@ -18,6 +18,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
+from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts
 
 GRID = 9  # cell states that are tried first where a clip makes the fit flat
@@ -37,7 +38,7 @@ def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
     before = _before(facts)
     rows, steps = facts.mask.shape
-    if spec.cell == "lstm":  # c must go on from step to step, so h comes in as further features
+    if cells.get(spec.cell).has_c:  # c must go on from step to step, so h comes in as further features
         fed = Batch(np.concatenate([inputs, before], 2), facts.mask, None, True)
 
         def run(own: LayerWeights) -> Array:
@@ -89,8 +90,8 @@ def _as_float64(own: LayerWeights) -> LayerWeights:
 
 
 def fewest_steps(weights: Weights) -> int:
-    """The real steps that a row must have to show what its later steps follow from: an LSTM's c takes one to fit."""
-    return 3 if weights.spec.cell == "lstm" else 2
+    """The real steps that a row must have to show what its later steps follow from: c takes one to fit."""
+    return 3 if cells.get(weights.spec.cell).has_c else 2
 
 
 def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
@@ -148,7 +149,7 @@ def _later_error(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
     target = facts.outputs.astype(np.float64)
     later = facts.mask.copy()
     later[np.arange(len(later)), _first(facts)] = False
-    if weights_of(case).spec.cell == "lstm":
+    if cells.get(weights_of(case).spec.cell).has_c:
         cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), own)
         error = np.abs(_after_first(case, facts, own, later, cell) - target)
     else:

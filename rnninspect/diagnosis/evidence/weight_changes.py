@@ -9,7 +9,8 @@ from itertools import combinations, permutations
 import numpy as np
 
 from rnninspect.core.trace import Array
-from rnninspect.core.weights import GATES, LayerWeights, Weights
+from rnninspect.core.weights import LayerWeights, Weights
+from rnninspect.engine import cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +32,20 @@ def pairs(singles: list[Change]) -> Iterator[tuple[Change, Change]]:
 def changes_of(weights: Weights) -> Iterator[Change]:
     """Every single change that applies to this cell, the likelier first."""
     spec = weights.spec
-    if spec.cell == "lstm":
+    cell = cells.get(spec.cell)
+    if "forget_bias" in cell.fields:
         for bias in (1.0, -1.0):
             yield Change("forget-bias", f"{bias:+g} at the forget gate's bias", _forget(bias))
-    if spec.cell == "gru":
+    if "reset_after" in cell.fields:
         where = "before" if spec.reset_after else "after"
         words = f"the reset gate applied {where} the recurrent product"
         yield Change("gru-reset-variant", words, lambda w: _with_spec(w, reset_after=not w.spec.reset_after))
+    if "z" in cell.gates:
         yield Change("update-gate-flipped", "z and 1 - z exchanged", flip_update)
     yield from _bias_changes(weights)
     yield from _kernel_changes(weights)
     others = {"sigmoid", "hard_sigmoid", "hard_sigmoid_keras3"} - {spec.recurrent_activation}
-    if spec.cell != "rnn":
+    if "recurrent" in cell.roles:
         for name in sorted(others):
             yield Change("recurrent-activation", f"recurrent activation {name}", _activated(name))
     if any(w.peepholes is not None for w in weights.layers):
@@ -51,10 +54,9 @@ def changes_of(weights: Weights) -> Iterator[Change]:
     if spec.cell_clip or spec.gate_clip or spec.proj_clip:
         none = {"cell_clip": None, "gate_clip": None, "proj_clip": None}
         yield Change("clip-or-peephole-ignored", "the clips stated left out", lambda w: _with_spec(w, **none))
-    gates = GATES[spec.cell]
-    for order in permutations(range(len(gates))):
+    for order in permutations(range(len(cell.gates))):
         if list(order) != sorted(order):
-            words = f"gate blocks read in the order {', '.join(gates[i] for i in order)}"
+            words = f"gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
             yield Change("gate-order", words, ordered(order))
 
 
@@ -127,7 +129,7 @@ def ordered(order: tuple[int, ...]) -> Callable[[Weights], Weights]:
 
 def flip_update(weights: Weights) -> Weights:
     """1 - sigmoid(x) = sigmoid(-x): negating the z block exchanges z and 1 - z."""
-    sign = np.array([1.0, -1.0, 1.0])
+    sign = np.array([-1.0 if gate == "z" else 1.0 for gate in cells.get(weights.spec.cell).gates])
 
     def turn(g: LayerWeights) -> LayerWeights:
         def signed(a: Array) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine import cells
 
 
 class ForgetBias(WeightsRule):
@@ -33,7 +34,7 @@ class ForgetBias(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
-        if weights.spec.cell != "lstm":
+        if "forget_bias" not in cells.get(weights.spec.cell).fields:
             raise CannotInject("needs an LSTM")
         return replace(weights, spec=replace(weights.spec, forget_bias=weights.spec.forget_bias - 1.0))
 

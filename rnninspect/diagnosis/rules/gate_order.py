@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rnninspect.core.weights import GATES, Weights
+from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.evidence.weight_changes import ordered
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine import cells
 
 
 class GateOrder(WeightsRule):
@@ -32,7 +33,7 @@ class GateOrder(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
-        gates = len(GATES[weights.spec.cell])
+        gates = len(cells.get(weights.spec.cell).gates)
         if gates < 3:
             raise CannotInject("needs several gates")
         order = (0, 2, 1, 3)[:gates]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine import cells
 
 
 class GruResetVariant(WeightsRule):
@@ -35,7 +36,7 @@ class GruResetVariant(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
-        if weights.spec.cell != "gru":
+        if "reset_after" not in cells.get(weights.spec.cell).fields:
             raise CannotInject("needs a GRU")
         return replace(weights, spec=replace(weights.spec, reset_after=not weights.spec.reset_after))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine import cells
 
 
 class RecurrentActivation(WeightsRule):
@@ -29,7 +30,7 @@ class RecurrentActivation(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
-        if weights.spec.cell == "rnn":
+        if "recurrent" not in cells.get(weights.spec.cell).roles:
             raise CannotInject("needs gates")
         return replace(weights, spec=replace(weights.spec, recurrent_activation="hard_sigmoid"))
 

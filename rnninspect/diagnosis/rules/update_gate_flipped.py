@@ -6,6 +6,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.evidence.weight_changes import flip_update
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine import cells
 
 
 class UpdateGateFlipped(WeightsRule):
@@ -33,7 +34,7 @@ class UpdateGateFlipped(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
-        if weights.spec.cell != "gru":
+        if "z" not in cells.get(weights.spec.cell).gates:
             raise CannotInject("needs a GRU")
         return flip_update(weights)
 

@@ -1,0 +1,37 @@
+"""The kinds of cells. A new file with a CELL is a new one; nothing here imports torch before a step is made."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from rnninspect.core.cell import Cell, CellDescription, CellSpec
+from rnninspect.core.weights import LayerWeights
+from rnninspect.engine.step import Make, StepCell
+from rnninspect.errors import UnknownNameError
+
+
+@cache
+def cells() -> dict[str, CellDescription]:
+    """Every kind of cell by its name, lstm first (what a layer is where nothing is stated), then by name."""
+    found: dict[str, CellDescription] = {}
+    for module in pkgutil.iter_modules(__path__):
+        cell = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CELL", None)
+        if cell is not None:
+            found[cell.name] = cell
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "lstm", item[0])))
+
+
+def get(name: Cell) -> CellDescription:
+    """The cell of that name; UnknownNameError lists the known ones."""
+    known = cells()
+    if name not in known:
+        raise UnknownNameError("cell", name, list(known))
+    return known[name]
+
+
+def make_cell(spec: CellSpec, weights: LayerWeights, make: Make) -> StepCell:
+    """The step of that spec with those weights, as `make` turns them into tensors (imports torch)."""
+    step: StepCell = get(spec.cell).step(spec, weights, make)
+    return step
