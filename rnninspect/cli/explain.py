@@ -11,6 +11,7 @@ import click
 from rnninspect import conventions
 from rnninspect.cli.param_types import CONVENTION, RULE
 from rnninspect.diagnosis import rules
+from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.report import lessons
 
@@ -84,7 +85,7 @@ def image(rule: Rule, convention: str | None = None, example: lessons.Worked | N
 def fixes(rule: Rule, convention: str | None = None) -> dict[str, str]:
     """The code that mends it, by framework."""
     chosen = conventions.conventions().values() if convention is None else [conventions.get(convention)]
-    return {own.name: own.fixes[rule.fix] for own in chosen if rule.fix in own.fixes}
+    return {framework.name: fix_for(rule, framework) for framework in chosen}
 
 
 def by_code(found: dict[str, str]) -> dict[str, list[str]]:

@@ -72,7 +72,7 @@ class Convention:
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
-    `fixes`: the code that mends a mistake here, by the concept of the fix.
+    `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule.
     """
 
     name: str

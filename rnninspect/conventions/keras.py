@@ -85,46 +85,53 @@ class Keras(ScopedConvention):
         "mask": (r"mask",),
     }
     fixes: Mapping[str, str] = {
-        "pass_lengths": "outputs = layer(inputs, mask=np.arange(T)[None] < lengths[:, None])",
-        "use_final_state": "outputs, h, c = LSTM(units, return_sequences=True, return_state=True)(inputs, mask=mask)",
-        "gather_last_step": "final = outputs[np.arange(B), lengths - 1]  # or return_state=True",
-        "count_steps": "lengths = number of real steps of a row (last index + 1)",
-        "clip_lengths": "lengths = np.minimum(lengths, inputs.shape[1])",
-        "pad_right": "inputs = keras.utils.pad_sequences(rows, padding='post')  # the default is 'pre'",
-        "align_lengths": "keep rows and masks in one order: batch and shuffle them together",
-        "restore_order": "final = final[np.argsort(order)]  # after inputs[order]",
-        "drop_empty_rows": "keep = mask.any(axis=1)  # the state of an empty row is its initial state",
-        "mask_outputs": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
-        "find_nonfinite": "assert np.isfinite(inputs).all()  # padding too: masked steps are computed, then dropped",
-        "name_the_states": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
-        "read_backward_at_first_step": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs)",
-        "transpose_state": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
-        "swap_batch_time": "inputs = keras.ops.transpose(inputs, (1, 0, 2))  # Keras reads [B, T, F] alone",
-        "flat_gather_stride": "index = np.arange(B) * T + lengths - 1  # into outputs reshaped to [B * T, H]",
-        "top_layer": "outputs, *states = RNN([bottom, top], return_state=True)(x); h, c = states[-1]",
-        "layer_order": "bottom, top = states[0], states[-1]  # stacked cells: one state a cell, the bottom first",
-        "flip_backward": "outputs_bw = keras.ops.flip(outputs_bw, axis=1)  # Bidirectional does it itself",
-        "reverse_within_length": "Bidirectional(layer)(inputs, mask=mask)  # the mask keeps the padding out",
-        "both_directions": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
-        "split_directions": "outputs_fw, outputs_bw = outputs[..., :units], outputs[..., units:]",
-        "dropout_after": "outputs = keras.layers.Dropout(rate)(outputs)  # after the state was taken",
-        "residual_apart": "summed = outputs + inputs  # beside the outputs; the state never holds the sum",
-        "copy_outputs": "steps.append(np.array(output))  # a copy of each step, not one buffer",
-        "one_run": "outputs, h, c = model(inputs)  # outputs and states from one call of one model",
-        "reset_state": "layer.reset_state()  # or save the initial_state=[h, c] that was used",
-        "reorder_gates": "i, f, c, o = np.split(kernel, 4, axis=1)  # Keras' order; a GRU's is z, r, h",
-        "set_forget_bias": "bias[units:2 * units] += 1  # where the other framework adds it at run time",
-        "keep_both_biases": "bias = bias_ih + bias_hh  # a GRU with reset_after: np.stack([bias_ih, bias_hh])",
-        "reset_variant": "GRU(units, reset_after=False)  # resets before the product; True, the default, after",
-        "flip_update_gate": "z = -z  # that block of both kernels and the bias; here h' = z * h + (1 - z) * hh",
-        "transpose_kernel": "layer.set_weights([w_ih.T, w_hh.T, bias])  # kernel [F, 4H], recurrent_kernel [H, 4H]",
-        "set_recurrent_activation": "LSTM(units, recurrent_activation='hard_sigmoid')  # x/6 + 0.5 in Keras 3",
-        "set_clip": "no clip, peephole or projection in Keras' LSTM: write a cell for RNN(cell)",
-        "same_precision": "keras.config.set_dtype_policy('float32')  # in both runs",
-        "rescale_lengths": "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'",
-        "keep_time_axis": "inputs = keras.utils.pad_sequences(rows, maxlen=T, padding='post')  # one T for all batches",
-        "mask_holes": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
-        "lengths_from_data": "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs",
+        "lengths-ignored": "outputs = layer(inputs, mask=np.arange(T)[None] < lengths[:, None])",
+        "last-column-as-final-state": (
+            "outputs, h, c = LSTM(units, return_sequences=True, return_state=True)(inputs, mask=mask)"
+        ),
+        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "left-padded": "inputs = keras.utils.pad_sequences(rows, padding='post')  # the default is 'pre'",
+        "lengths-misaligned": "keep rows and masks in one order: batch and shuffle them together",
+        "rows-permuted": "final = final[np.argsort(order)]  # after inputs[order]",
+        "zero-length-row": "keep = mask.any(axis=1)  # the state of an empty row is its initial state",
+        "padding-computed": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
+        "padding-repeats-last-output": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
+        "nonfinite-values": "assert np.isfinite(inputs).all()  # padding too: masked steps are computed, then dropped",
+        "cell-hidden-swapped": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
+        "cell-overwritten-by-hidden": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
+        "backward-final-at-last-step": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs)",
+        "state-read-batch-first": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
+        "state-reshaped-not-transposed": (
+            "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack"
+        ),
+        "batch-time-swapped": "inputs = keras.ops.transpose(inputs, (1, 0, 2))  # Keras reads [B, T, F] alone",
+        "flat-gather-wrong-stride": "index = np.arange(B) * T + lengths - 1  # into outputs reshaped to [B * T, H]",
+        "wrong-layer": "outputs, *states = RNN([bottom, top], return_state=True)(x); h, c = states[-1]",
+        "layer-order-reversed": (
+            "bottom, top = states[0], states[-1]  # stacked cells: one state a cell, the bottom first"
+        ),
+        "backward-not-flipped": "outputs_bw = keras.ops.flip(outputs_bw, axis=1)  # Bidirectional does it itself",
+        "backward-read-padding": "Bidirectional(layer)(inputs, mask=mask)  # the mask keeps the padding out",
+        "direction-duplicated": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
+        "direction-missing": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
+        "directions-interleaved": "outputs_fw, outputs_bw = outputs[..., :units], outputs[..., units:]",
+        "output-dropout": "outputs = keras.layers.Dropout(rate)(outputs)  # after the state was taken",
+        "output-residual": "summed = outputs + inputs  # beside the outputs; the state never holds the sum",
+        "state-from-another-run": "outputs, h, c = model(inputs)  # outputs and states from one call of one model",
+        "stale-initial-state": "layer.reset_state()  # or save the initial_state=[h, c] that was used",
+        "gate-order": "i, f, c, o = np.split(kernel, 4, axis=1)  # Keras' order; a GRU's is z, r, h",
+        "forget-bias": "bias[units:2 * units] += 1  # where the other framework adds it at run time",
+        "bias-dropped": "bias = bias_ih + bias_hh  # a GRU with reset_after: np.stack([bias_ih, bias_hh])",
+        "gru-reset-variant": "GRU(units, reset_after=False)  # resets before the product; True, the default, after",
+        "update-gate-flipped": "z = -z  # that block of both kernels and the bias; here h' = z * h + (1 - z) * hh",
+        "kernel-transposed": "layer.set_weights([w_ih.T, w_hh.T, bias])  # kernel [F, 4H], recurrent_kernel [H, 4H]",
+        "recurrent-activation": "LSTM(units, recurrent_activation='hard_sigmoid')  # x/6 + 0.5 in Keras 3",
+        "clip-or-peephole-ignored": "no clip, peephole or projection in Keras' LSTM: write a cell for RNN(cell)",
+        "precision-drift": "keras.config.set_dtype_policy('float32')  # in both runs",
+        "truncated-time-axis": (
+            "inputs = keras.utils.pad_sequences(rows, maxlen=T, padding='post')  # one T for all batches"
+        ),
+        "mask-hole": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
@@ -226,30 +233,24 @@ class Keras(ScopedConvention):
         names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
         if any(_STACKED.search(scope) for scope in scopes):
-            return _outputs(names, trace.layers - 1) | {
-                k: a for t in trace.tracks for k, a in _stacked(t, names).items()
-            }
+            states = {key: array for track in trace.tracks for key, array in _stacked(track, names).items()}
+            return _outputs(names, trace.layers - 1) | states
         layers = _layer_names(scopes, trace.layers, names)
         arrays: dict[str, Array] = {}
         for layer, name in enumerate(layers):
             prefix = f"{name}." if len(layers) > 1 else ""
             arrays |= {prefix + key: array for key, array in _outputs(names, layer).items()}
-            initial: list[Array | None] = []
-            for track in names.layer(layer):
-                h, c = ("state_h", "state_c") if not names.bidirectional else _directed(track)
-                arrays |= {prefix + k: a for k, a in ((h, track.final), (c, track.cell)) if a is not None}
-                initial += [a for a in (track.initial, track.initial_cell) if a is not None]
-            arrays |= {f"{prefix}initial_state.{i}": a for i, a in enumerate(initial) if a is not None}
+            tracks = names.layer(layer)
+            for track in tracks:
+                owner = prefix + (track.direction if names.bidirectional else "state")
+                arrays |= {f"{owner}_{k}": a for k, a in (("h", track.final), ("c", track.cell)) if a is not None}
+            initial = [a for track in tracks for a in (track.initial, track.initial_cell) if a is not None]
+            arrays |= {f"{prefix}initial_state.{i}": a for i, a in enumerate(initial)}
         return arrays
 
 
 def _is_cell(scope: Scope) -> bool:
-    called = re.search(r"(lstm|gru|rnn|cell)\w*$", scope.name.lower())
-    return "recurrent_kernel" in scope.arrays or called is not None
-
-
-def _directed(track: Track) -> tuple[str, str]:
-    return f"{track.direction}_h", f"{track.direction}_c"
+    return "recurrent_kernel" in scope.arrays or bool(re.search(r"(lstm|gru|rnn|cell)\w*$", scope.name.lower()))
 
 
 def _outputs(names: DumpNames, layer: int) -> dict[str, Array]:
@@ -263,10 +264,8 @@ def _stacked(track: Track, names: DumpNames) -> dict[str, Array]:
     """Stacked cells: one state a cell, `states.0.h` and `.c`; without a cell state `states.0`."""
     found: dict[str, Array] = {}
     way = f"{track.direction}_" if names.bidirectional else ""
-    for name, h, c in (
-        (f"{way}states", track.final, track.cell),
-        (f"{way}initial_state", track.initial, track.initial_cell),
-    ):
+    states, initial = f"{way}states", f"{way}initial_state"
+    for name, h, c in ((states, track.final, track.cell), (initial, track.initial, track.initial_cell)):
         if h is not None:
             found[f"{name}.{track.layer}" + (".h" if c is not None else "")] = h
         if c is not None:

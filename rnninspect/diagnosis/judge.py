@@ -20,6 +20,7 @@ from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement
+from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, in_words, listed, places, rows_of
 from rnninspect.measure import difference
 from rnninspect.measure.difference import TrackDifference
@@ -131,7 +132,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=case.convention.fixes.get(rule.fix, ""),
+        fix=fix_for(rule, case.convention),
     )
 
 

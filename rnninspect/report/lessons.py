@@ -10,66 +10,13 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from rnninspect.diagnosis.examples import packaged
-from rnninspect.diagnosis.rule import Rule
+from rnninspect.diagnosis.rule import Group, Rule
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report.record import ReportRecord, Row, TrackReport
 
-# From what is met most often to what needs the most evidence.
-COURSE: dict[str, tuple[str, ...]] = {
-    "Wrong step": (
-        "lengths-ignored",
-        "last-column-as-final-state",
-        "off-by-one-length",
-        "lengths-rescaled",
-        "left-padded",
-        "lengths-misaligned",
-        "length-exceeds-time",
-        "zero-length-row",
-        "truncated-time-axis",
-        "mask-hole",
-        "lengths-from-zeros",
-    ),
-    "Padding": ("padding-repeats-last-output", "padding-computed", "nonfinite-values"),
-    "Rows, axes, layers": (
-        "rows-permuted",
-        "state-reshaped-not-transposed",
-        "batch-time-swapped",
-        "state-read-batch-first",
-        "flat-gather-wrong-stride",
-        "wrong-layer",
-        "layer-order-reversed",
-    ),
-    "Directions": (
-        "backward-final-at-last-step",
-        "backward-not-flipped",
-        "backward-read-padding",
-        "direction-duplicated",
-        "direction-missing",
-        "directions-interleaved",
-    ),
-    "What the state holds": (
-        "cell-hidden-swapped",
-        "cell-overwritten-by-hidden",
-        "output-dropout",
-        "output-residual",
-        "outputs-aliased",
-        "state-from-another-run",
-        "stale-initial-state",
-    ),
-    "Weights and arithmetic": (
-        "gate-order",
-        "forget-bias",
-        "bias-dropped",
-        "gru-reset-variant",
-        "update-gate-flipped",
-        "kernel-transposed",
-        "recurrent-activation",
-        "clip-or-peephole-ignored",
-        "precision-drift",
-    ),
-}
 SHOWN = 2  # rows of a worked example
 NO_STATE = "no state"
 
@@ -88,12 +35,16 @@ class Worked:
     summary: str
 
 
+def groups() -> list[str]:
+    """The groups that have a rule, in the order that teaches."""
+    return list(dict.fromkeys(group for group, _ in course()))
+
+
 def course() -> list[tuple[str, Rule]]:
-    """Every rule with its group, in the order that teaches; a rule that COURSE does not hold comes last."""
-    known = rules()
-    placed = [(group, known[name]) for group, names in COURSE.items() for name in names]
-    taught = {rule.name for _, rule in placed}
-    return placed + [("Further", rule) for name, rule in known.items() if name not in taught]
+    """Every rule with its group, in the order that teaches: by group, by its place there, and by name."""
+    order = {group: number for number, group in enumerate(get_args(Group))}
+    taught = sorted(rules().values(), key=lambda rule: (order[rule.group], rule.place, rule.name))
+    return [(rule.group, rule) for rule in taught]
 
 
 def before_and_after(rule: Rule, right: ReportRecord, injected: ReportRecord) -> Worked:

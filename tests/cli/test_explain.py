@@ -9,15 +9,19 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
+from itertools import groupby
+from pathlib import Path
+from typing import Any, get_args
 
 import click
 import pytest
 
 from rnninspect.cli import call, demo, explain
 from rnninspect.conventions import conventions
-from rnninspect.diagnosis.rule import Thread
+from rnninspect.diagnosis.fixes import fix_for
+from rnninspect.diagnosis.rule import Group, Thread
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report import lessons
 from rnninspect.report.renderers.course import Lesson, page
@@ -74,7 +78,7 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
         assert "".join(part.split()) in flat, part
     for convention in conventions().values():
         assert convention.name in text
-        body, _, comment = convention.fixes[rule.fix].partition("  # ")
+        body, _, comment = fix_for(rule, convention).partition("  # ")
         assert "".join(body.split()) in flat
         assert "".join(comment.split()).replace("#", "") in flat.replace("#", "")
 
@@ -112,14 +116,72 @@ def test_explain_lists_every_rule_once(capsys: pytest.CaptureFixture[str]) -> No
     """Without a rule, every rule has its line under its group."""
     text = printed_text(capsys, "explain")
     assert re.findall(r"^  ([a-z-]+) \((?:error|warning|note)\):", text, re.M) == NAMES
-    assert all(group in text.splitlines() for group in lessons.COURSE)
+    assert all(group in text.splitlines() for group in lessons.groups())
 
 
 def test_the_course_holds_every_rule() -> None:
-    """No rule is left over for the end, and none is taught twice."""
-    taught = [name for names in lessons.COURSE.values() for name in names]
-    assert sorted(taught) == sorted(rules())
-    assert taught == NAMES
+    """Every rule is taught once, each group in one piece and in the order in which groups are listed."""
+    assert sorted(NAMES) == sorted(rules())
+    assert lessons.groups() == [group for group in get_args(Group) if group in {r.group for r in rules().values()}]
+    assert [group for group, _ in groupby(group for group, _ in lessons.course())] == lessons.groups()
+
+
+def test_every_rule_here_has_its_place() -> None:
+    """No packaged rule is left over for the end of the course, and no two stand at one place."""
+    places = [(rule.group, rule.place) for rule in rules().values()]
+    assert len(set(places)) == len(places)
+    assert "Further" not in lessons.groups()
+
+
+NEW_RULE = """
+from rnninspect.diagnosis.rule import Proposal, Rule
+
+class Nought(Rule):
+    name = "state-is-nought"
+    summary = "the final state is nought in every row"
+    why = "Somebody wiped it."
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # take it again"
+
+    def check(self, case):
+        if not case.facts[0].final.any():
+            yield Proposal(self.name, "nought", frozenset({(0, "forward", 0)}), kind="fact")
+
+    def inject(self, case):
+        return case.with_tracks(lambda t: type(t)(**{**vars(t), "final": t.final * 0, "cell": None}))
+
+RULE = Nought()
+"""
+
+
+@pytest.fixture
+def one_more_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One more file in the folder of rules, and nothing else changed."""
+    (tmp_path / "state_is_nought.py").write_text(NEW_RULE, "utf-8")
+    package = sys.modules["rnninspect.diagnosis.rules"]
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    rules.cache_clear()
+    yield
+    sys.modules.pop("rnninspect.diagnosis.rules.state_is_nought", None)
+    monkeypatch.undo()
+    rules.cache_clear()
+
+
+@pytest.mark.usefixtures("one_more_rule")
+def test_a_new_rule_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """A rule that no other file knows is listed, explained, found with its fix, and taught last; nothing is missing."""
+    name, code = "state-is-nought", "h = outputs[np.arange(len(outputs)), lengths - 1]"
+    assert name in printed_text(capsys, "list", "rules")
+    assert f"Further\n  {name} (error):" in printed_text(capsys, "explain")
+    for arguments in (["explain", name], ["explain", name, "--convention", "torch"]):
+        text = printed_text(capsys, *arguments)
+        assert code in text
+        assert "Planted in" not in text  # there is no record of it yet
+    findings = json.loads(printed_text(capsys, "demo", name, "-q", "--format", "json"))["findings"]
+    assert [f["fix"] for f in findings if f["rule"] == name] == [rules()[name].fix]
+    screens = printed_text(capsys, "demo", "--all").split(f"[{len(NAMES) + 1} of {len(NAMES) + 1}: Further]")
+    assert len(screens) == 2
+    assert name in screens[1]
+    assert code in screens[1]
 
 
 def test_rows_that_stay_are_not_shown() -> None:
@@ -202,12 +264,12 @@ def test_lessons_carry_the_whole_explanation(course: list[dict[str, Any]]) -> No
         assert {key: lesson[key] for key in known if key != "example"} == {
             k: v for k, v in known.items() if k != "example"
         }
-        assert lesson["rule"] in lessons.COURSE[lesson["group"]]
+        assert lesson["group"] == rules()[lesson["rule"]].group
         assert lesson["report"]["source"] == {"example": lesson["rule"]}
 
 
 def test_a_lesson_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    """In a pipe the course is 43 texts of at most 24 lines and 80 columns, and asks nobody for a key."""
+    """In a pipe the course is one text a rule, of at most 24 lines and 80 columns, and asks nobody for a key."""
     text = printed_text(capsys, "demo", "--all")
     screens = re.split(r"^(?=\[\d+ of \d+: )", text, flags=re.M)[1:]
     assert len(screens) == len(NAMES)
@@ -225,7 +287,7 @@ def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(click, "getchar", lambda: next(keys))
     text = printed_text(capsys, "demo", "--all")
-    assert re.findall(r"^\[(\d+) of 43", text, re.M) == ["1", "2"]
+    assert re.findall(rf"^\[(\d+) of {len(NAMES)}:", text, re.M) == ["1", "2"]
     assert next(keys, None) is None
 
 
@@ -304,7 +366,7 @@ def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]
     ids = seen.values("id")
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in seen.values("href") if link.startswith("#")} == set(ids) - {"contents"}
-    for group in lessons.COURSE:
+    for group in lessons.groups():
         assert seen.text.count(group) >= 2
     for lesson in course:
         told = [lesson["summary"], lesson["why"], *lesson["example"].pop("before"), *lesson["example"].pop("after")]

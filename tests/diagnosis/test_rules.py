@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnninspect.conventions import conventions
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import runs
 from rnninspect.diagnosis.judge import Judgement, judge
@@ -157,13 +156,12 @@ def test_a_state_of_one_row_is_named() -> None:
 
 @pytest.mark.parametrize("name", sorted(rules()))
 def test_every_rule_explains_itself(name: str) -> None:
-    """A rule has a summary, a reason, and a fix in every convention."""
+    """A rule has a summary, a reason, and a fix of its own."""
     rule = rules()[name]
     assert rule.name == name
     assert len(rule.summary) > 20
     assert len(rule.why) > 60
-    for convention in conventions().values():
-        assert convention.fixes.get(rule.fix), f"{convention.name} has no snippet for {rule.fix}"
+    assert rule.fix.strip()
 
 
 @pytest.mark.parametrize("name", sorted(rules()))

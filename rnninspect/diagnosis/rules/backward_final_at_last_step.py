@@ -20,7 +20,10 @@ class BackwardFinalAtLastStep(Rule):
         "the whole row is at step 0. At the last step it has seen a single input; outputs[:, -1] or a gather at "
         "length - 1 takes the right forward half and the wrong backward half."
     )
-    fix = "read_backward_at_first_step"
+    fix = "h_bw = outputs_bw[:, 0]  # the backward pass ends at step 0"
+    mends = "arrays"
+    group = "Directions"
+    place = 1
     needs = ("outputs", "two directions")
     example = "bidirectional"
     threads = (

@@ -21,7 +21,14 @@ class BackwardNotFlipped(Rule):
         "A second RNN over reversed inputs gives outputs in the order it read them, last input first. Put beside the "
         "forward outputs without flipping them back, step t holds two different moments."
     )
-    fix = "flip_backward"
+    fix = (
+        "outputs_bw = np.stack(\n"
+        "    [np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(outputs_bw, lengths)]  # within each length\n"
+        ")"
+    )
+    mends = "arrays"
+    group = "Directions"
+    place = 2
     needs = ("outputs", "two directions", "inputs", "weights")
     implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order")
     example = "bidirectional"

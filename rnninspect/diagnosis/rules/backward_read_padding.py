@@ -22,7 +22,12 @@ class BackwardReadPadding(Rule):
         "Reversing the whole time axis (flip(1), or no lengths at all) makes a short row's backward pass begin in its "
         "padding. The state still equals the backward output at step 0, so nothing looks wrong without the weights."
     )
-    fix = "reverse_within_length"
+    fix = (
+        "steps = (lengths[:, None] - 1 - np.arange(inputs.shape[1])) % inputs.shape[1]\n"
+        "inputs_bw = np.take_along_axis(inputs, steps[..., None], 1)  # turned round within each length; run again"
+    )
+    group = "Directions"
+    place = 3
     needs = ("outputs", "two directions", "inputs", "weights")
     implies = ("padding-computed", "stale-initial-state")
     example = "directions"

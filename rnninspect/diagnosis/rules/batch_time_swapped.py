@@ -18,7 +18,9 @@ class BatchTimeSwapped(Rule):
         "PyTorch, ONNX and MXNet are time-major by default, TensorFlow, Keras, Flax and Paddle batch-major. A batch of "
         "the other layout runs without an error: rows are read as steps and steps as rows."
     )
-    fix = "swap_batch_time"
+    fix = "inputs = inputs.swapaxes(0, 1)  # to the axes that the layer reads; then run again"
+    group = "Rows, axes, layers"
+    place = 3
     needs = ("outputs",)
     implies = ("lengths-ignored", "padding-computed", "lengths-misaligned")
     threads = (

@@ -21,7 +21,9 @@ class BiasDropped(WeightsRule):
         "PyTorch, cuDNN, ONNX and MXNet keep two biases a gate, TensorFlow and Keras one. Copying only b_ih loses "
         "b_hh; the sum of both is what one bias must hold (of a GRU's candidate gate they stay apart)."
     )
-    fix = "keep_both_biases"
+    fix = "bias = bias_ih + bias_hh  # each once; of a GRU's candidate gate they stay apart"
+    group = "Weights and arithmetic"
+    place = 3
     example = "rows"
     threads = (
         Thread(

@@ -21,7 +21,10 @@ class CellHiddenSwapped(Rule):
         "TensorFlow's LSTMStateTuple and Flax's carry are (c, h); PyTorch and Keras return (h, c). Unpacking one in "
         "the other's order swaps them, and the shapes do not tell."
     )
-    fix = "name_the_states"
+    fix = "h, c = c, h"
+    mends = "arrays"
+    group = "What the state holds"
+    place = 1
     needs = ("outputs", "cell state")
     threads = (
         Thread(

@@ -21,7 +21,9 @@ class CellOverwritten(Rule):
         "The cell state was saved from the variable that holds h (h = c = …, or one buffer for both). h is right, but "
         "whatever goes on from this state starts from a wrong c."
     )
-    fix = "name_the_states"
+    fix = "outputs, h, c = layer(inputs)  # c is lost here: run again, and keep each under a name of its own"
+    group = "What the state holds"
+    place = 2
     needs = ("outputs", "cell state")
     threads = (
         Thread(

@@ -19,7 +19,9 @@ class ClipOrPeepholeIgnored(WeightsRule):
         "cell_clip, proj_clip, ONNX' clip and use_peepholes are attributes, not weights: a converter that copies only "
         "arrays loses the clips, and many frameworks cannot express them at all."
     )
-    fix = "set_clip"
+    fix = "c = np.clip(c, -cell_clip, cell_clip)  # at every step; peepholes add p * c to the gates: run as trained"
+    group = "Weights and arithmetic"
+    place = 8
     example = "clipped"
     threads = (
         Thread(

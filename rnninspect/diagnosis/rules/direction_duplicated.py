@@ -21,7 +21,13 @@ class DirectionDuplicated(Rule):
         "The same state was concatenated twice (state_fw with state_fw, h with h): the widths are right and one "
         "direction is missing."
     )
-    fix = "both_directions"
+    fix = (
+        "h_fw, h_bw = outputs_fw[np.arange(len(outputs_fw)), lengths - 1], outputs_bw[:, 0]\n"
+        "h = np.concatenate([h_fw, h_bw], axis=-1)"
+    )
+    mends = "arrays"
+    group = "Directions"
+    place = 4
     needs = ("outputs", "two directions")
     implies = ("backward-final-at-last-step",)
     example = "bidirectional"

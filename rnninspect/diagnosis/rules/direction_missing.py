@@ -19,7 +19,13 @@ class DirectionMissing(Rule):
         "h_n[-1] of a bidirectional layer is the backward half only; the forward half is h_n[-2]. A classifier on top "
         "sees half of what the layer computed."
     )
-    fix = "both_directions"
+    fix = (
+        "h_fw, h_bw = outputs_fw[np.arange(len(outputs_fw)), lengths - 1], outputs_bw[:, 0]\n"
+        "h = np.concatenate([h_fw, h_bw], axis=-1)"
+    )
+    mends = "arrays"
+    group = "Directions"
+    place = 5
     needs = ("outputs", "two directions")
     example = "bidirectional"
     threads = (

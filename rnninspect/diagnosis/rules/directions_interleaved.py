@@ -20,7 +20,13 @@ class DirectionsInterleaved(Rule):
         "permute and reshape in the wrong order puts the directions axis inside the features: unit 0 forward, unit 0 "
         "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) to (T, B, D*H) mixes rows instead."
     )
-    fix = "split_directions"
+    fix = (
+        "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward\n"
+        "# outputs stored as [T, D, B, H]: outputs.transpose(2, 0, 1, 3).reshape(B, T, -1), never a reshape alone"
+    )
+    mends = "arrays"
+    group = "Directions"
+    place = 6
     needs = ("outputs", "two directions")
     implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned")
     example = "bidirectional"

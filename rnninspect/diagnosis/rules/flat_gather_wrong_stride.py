@@ -21,7 +21,13 @@ class FlatGatherWrongStride(Rule):
         "`gather(reshape(outputs, [-1, H]), range(B) * T + length - 1)` is right for [B, T, H] alone. On time-major "
         "outputs the stride is B, and the index lands in other rows."
     )
-    fix = "flat_gather_stride"
+    fix = (
+        "B, T, H = outputs.shape\n"
+        "h = outputs.reshape(B * T, H)[np.arange(B) * T + lengths - 1]  # of [T, B, H]: (lengths - 1) * B + row"
+    )
+    mends = "arrays"
+    group = "Rows, axes, layers"
+    place = 5
     needs = ("outputs", "lengths")
     implies = ("rows-permuted", "lengths-misaligned")
     example = "rows"

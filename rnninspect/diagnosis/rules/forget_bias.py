@@ -17,7 +17,10 @@ class ForgetBias(WeightsRule):
         "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, and it is not in the weights; Keras and hand-"
         "made ports have it in the bias. Moving weights between them must add it once."
     )
-    fix = "set_forget_bias"
+    fix = 'bias = bias + np.repeat([gate == "f" for gate in gates], H)  # gates: "ifgo", say; - where it counts twice'
+    mends = "arrays"
+    group = "Weights and arithmetic"
+    place = 2
     threads = (
         Thread(
             "https://github.com/apple/coremltools/issues/309",

@@ -16,7 +16,13 @@ class GateOrder(WeightsRule):
         "TensorFlow stacks i, j, f, o; PyTorch and Keras i, f, g, o; ONNX i, o, f, c. A kernel copied as a whole "
         "has the right shape and the wrong gates."
     )
-    fix = "reorder_gates"
+    fix = (
+        'blocks = dict(zip(file_order, np.split(kernel, len(file_order), axis=-1)))  # file_order: "ifgo", say\n'
+        "kernel = np.concatenate([blocks[gate] for gate in layer_order], axis=-1)  # recurrent kernel, bias likewise"
+    )
+    mends = "arrays"
+    group = "Weights and arithmetic"
+    place = 1
     threads = (
         Thread(
             "https://github.com/CrispStrobe/CrispASR/pull/106",

@@ -18,7 +18,9 @@ class GruResetVariant(WeightsRule):
         "v1); cuDNN, PyTorch and Keras' default after it. ONNX calls it linear_before_reset. Weights fit both and "
         "mean different things."
     )
-    fix = "reset_variant"
+    fix = "n = np.tanh(x @ w + b + r * (h @ u + b_h))  # after the product; before it: (r * h) @ u. Run as trained"
+    group = "Weights and arithmetic"
+    place = 4
     example = "gru"
     threads = (
         Thread(

@@ -15,7 +15,13 @@ class KernelTransposed(WeightsRule):
         "PyTorch stores [4H, F], Keras [F, 4H]: with as many features as units nothing but the numbers tells that "
         "a transpose is missing, or that the input and recurrent kernels changed places."
     )
-    fix = "transpose_kernel"
+    fix = (
+        "blocks = np.split(recurrent_kernel, len(gates), axis=-1)  # the input kernel likewise, where it is square\n"
+        "recurrent_kernel = np.concatenate([block.T for block in blocks], axis=-1)"
+    )
+    mends = "arrays"
+    group = "Weights and arithmetic"
+    place = 6
     threads = (
         Thread(
             "https://github.com/huggingface/transformers/pull/10712",

@@ -16,7 +16,10 @@ class LastColumn(Rule):
         "The last column of padded outputs is the last step of full rows only. For a shorter row it is padding, which "
         "the framework has set to zero, so the row's vector is all zeros."
     )
-    fix = "use_final_state"
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # not outputs[:, -1]: padding, in a short row"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 2
     needs = ("outputs", "lengths")
     threads = (
         Thread(

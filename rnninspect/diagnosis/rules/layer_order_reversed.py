@@ -17,7 +17,10 @@ class LayerOrderReversed(Rule):
         "Frameworks list the layers' states from the bottom up. A hand-made list, an exporter or another library may "
         "list them from the top down; equal widths hide it."
     )
-    fix = "layer_order"
+    fix = "states = states.reshape(L, D, B, H)[::-1].reshape(L * D, B, H)  # the bottom layer first"
+    mends = "arrays"
+    group = "Rows, axes, layers"
+    place = 7
     needs = ("outputs",)
     implies = ("wrong-layer",)
     example = "stack"

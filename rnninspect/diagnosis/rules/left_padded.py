@@ -20,7 +20,13 @@ class LeftPadded(Rule):
         "Keras' pad_sequences pads on the left by default. Lengths then count from the wrong end: the first steps are "
         "padding and the last column is every row's last real step."
     )
-    fix = "pad_right"
+    fix = (
+        "shifts = lengths - outputs.shape[1]  # or pad on the right and run again\n"
+        "outputs = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(outputs, shifts)])"
+    )
+    mends = "arrays"
+    group = "Wrong step"
+    place = 5
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "lengths-ignored")
     threads = (

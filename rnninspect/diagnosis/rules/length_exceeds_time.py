@@ -18,7 +18,10 @@ class LengthExceedsTime(Rule):
         "The batch was cut, strided or padded to another length after its lengths were counted, or the lengths count "
         "something else (characters, say). Some frameworks accept such lengths in silence."
     )
-    fix = "clip_lengths"
+    fix = "lengths = np.minimum(lengths, inputs.shape[1])"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 7
     needs = ("lengths",)
     threads = (
         Thread(

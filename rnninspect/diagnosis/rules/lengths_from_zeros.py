@@ -22,7 +22,9 @@ class LengthsFromZeros(Rule):
         "`length = sum(sign(max(abs(x))))` counts the frames that are not all zero. A real frame of zeros inside a row "
         "makes the count short, and the row's last real frames are cut off."
     )
-    fix = "lengths_from_data"
+    fix = "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs"
+    group = "Wrong step"
+    place = 11
     needs = ("inputs", "lengths")
     threads = (
         Thread(

@@ -18,7 +18,10 @@ class LengthsIgnored(Rule):
         "The layer was called without the lengths (or ignores them), so it went on reading the padding: outputs past "
         "a row's end are computed, and the final state is what the cell held after the last padded step."
     )
-    fix = "pass_lengths"
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # c and a backward pass need a run with the lengths"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 1
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "backward-read-padding")
     threads = (

@@ -21,7 +21,9 @@ class LengthsMisaligned(Rule):
         "The rows were sorted or shuffled and the lengths were not (or the other way round), so each row was cut at "
         "another row's length."
     )
-    fix = "align_lengths"
+    fix = "inputs, lengths = inputs[order], lengths[order]  # one order for both; then run again"
+    group = "Wrong step"
+    place = 6
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "backward-read-padding", "stale-initial-state", "mask-hole")
     threads = (

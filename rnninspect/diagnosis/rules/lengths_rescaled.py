@@ -21,7 +21,10 @@ class LengthsRescaled(Rule):
         "A convolution with a stride, pooling or frame stacking shortens the time axis; lengths counted before it must "
         "be divided too. The layer got the right lengths and the dump the old ones, or the other way round."
     )
-    fix = "rescale_lengths"
+    fix = "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 4
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "length-exceeds-time")
     example = "rows"

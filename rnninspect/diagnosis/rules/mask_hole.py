@@ -23,7 +23,9 @@ class MaskHole(Rule):
         "Keras' Masking masks every step whose features all equal mask_value. A real frame that happens to hold only "
         "that value (zeros, usually) is skipped in the middle of the row."
     )
-    fix = "mask_holes"
+    fix = "mask = np.arange(inputs.shape[1]) < lengths[:, None]  # no holes inside a row; then run again"
+    group = "Wrong step"
+    place = 10
     needs = ("outputs", "lengths")
     example = "rows"
     threads = (

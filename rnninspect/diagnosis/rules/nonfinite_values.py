@@ -20,7 +20,9 @@ class NonfiniteValues(Rule):
         "One NaN in an input, also in the padding of a layer that reads it, spreads through the recurrence to every "
         "later step and to the final state; exploding activations end in infinity."
     )
-    fix = "find_nonfinite"
+    fix = "bad = np.argwhere(~np.isfinite(inputs))  # (row, step, unit), padding too: mend these and run again"
+    group = "Padding"
+    place = 3
     needs = ("outputs",)
     example = "rows"
     threads = (

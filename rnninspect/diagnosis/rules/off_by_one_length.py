@@ -21,7 +21,10 @@ class OffByOneLength(Rule):
         "A length is a count of steps; the last step's index is the length less one. Passing indices for lengths, or "
         "gathering at length - 2 or at length, moves every row by the same offset."
     )
-    fix = "count_steps"
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # lengths count steps: the last index + 1"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 3
     needs = ("outputs", "lengths")
     implies = ("padding-computed", "zero-length-row")
     example = "rows"

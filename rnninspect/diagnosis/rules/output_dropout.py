@@ -24,7 +24,9 @@ class OutputDropout(Rule):
         "DropoutWrapper(output_keep_prob) and dropout after the layer change the outputs and not the state: at the "
         "last step each unit is 0 or the state's times 1/keep. Right while training, a surprise at inference."
     )
-    fix = "dropout_after"
+    fix = "dropped = dropout(outputs)  # a copy, after the state was taken; none when evaluating: run again without"
+    group = "What the state holds"
+    place = 3
     needs = ("outputs", "lengths")
     implies = ("mask-hole", "padding-computed")
     example = "rows"

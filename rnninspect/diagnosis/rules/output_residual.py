@@ -23,7 +23,10 @@ class OutputResidual(Rule):
         "ResidualWrapper adds a step's input to its output and leaves the state alone, so that the last output is not "
         "the final state, and should not be."
     )
-    fix = "residual_apart"
+    fix = "outputs = np.where(mask[..., None], outputs - inputs, 0)  # the sum under a name of its own, beside them"
+    mends = "arrays"
+    group = "What the state holds"
+    place = 4
     needs = ("outputs", "lengths", "inputs")
     implies = ("padding-computed",)
     example = "rows"

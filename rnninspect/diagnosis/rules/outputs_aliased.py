@@ -23,7 +23,9 @@ class OutputsAliased(Rule):
         "A hand-written loop wrote each step into the same array and appended that array, so that all steps show what "
         "the last one left. The state is right, and so is one step of the outputs."
     )
-    fix = "copy_outputs"
+    fix = "steps.append(np.array(output))  # a copy of each step, not one buffer"
+    group = "What the state holds"
+    place = 5
     needs = ("outputs",)
     implies = ("padding-repeats-last-output", "padding-computed", "mask-hole")
     threads = (

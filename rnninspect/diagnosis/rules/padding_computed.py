@@ -18,7 +18,10 @@ class PaddingComputed(Rule):
         "The layer ran on over the padding and the state was picked at the right step afterwards (as Flax does). The "
         "state is right, but anything pooled over the outputs counts steps that do not exist."
     )
-    fix = "mask_outputs"
+    fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
+    mends = "arrays"
+    group = "Padding"
+    place = 2
     needs = ("outputs", "lengths")
     threads = (
         Thread(

@@ -20,7 +20,10 @@ class PaddingRepeats(Rule):
         "Keras' masking carries the last output over masked steps, so that outputs[:, -1] is right; most frameworks "
         "leave zeros. Anything that sums or averages over time counts the last output many times."
     )
-    fix = "mask_outputs"
+    fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
+    mends = "arrays"
+    group = "Padding"
+    place = 1
     needs = ("outputs", "lengths")
     threads = (
         Thread(

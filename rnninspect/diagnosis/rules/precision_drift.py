@@ -22,7 +22,9 @@ class PrecisionDrift(Rule):
         "Another precision, device, kernel or order of summation rounds otherwise, and a recurrence carries the "
         "rounding on. It is no mistake; compare with a tolerance."
     )
-    fix = "same_precision"
+    fix = "inputs = inputs.astype(np.float32)  # and the weights: one dtype in both runs"
+    group = "Weights and arithmetic"
+    place = 9
     needs = ("outputs", "second dump")
     compares = True
     threads = (

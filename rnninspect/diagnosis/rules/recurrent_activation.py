@@ -17,7 +17,9 @@ class RecurrentActivation(WeightsRule):
         "Keras 1 and 2 used hard_sigmoid in the gates (clip(0.2 x + 0.5)), Keras 3 defines it as clip(x/6 + 0.5), "
         "and everything else uses sigmoid. The weights do not say which."
     )
-    fix = "set_recurrent_activation"
+    fix = "gate = 1 / (1 + np.exp(-x))  # or np.clip(0.2 * x + 0.5, 0, 1): the one that the weights were trained with"
+    group = "Weights and arithmetic"
+    place = 7
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/65381",

@@ -22,7 +22,13 @@ class RowsPermuted(Rule):
         "Packing wants rows sorted by length. Where the outputs are put back in the original order and the state is "
         "not (or the other way round), every state belongs to another row."
     )
-    fix = "restore_order"
+    fix = (
+        'order = np.argsort(-lengths, kind="stable")  # the order that the rows were run in\n'
+        "h = h[np.argsort(order)]  # c likewise"
+    )
+    mends = "arrays"
+    group = "Rows, axes, layers"
+    place = 1
     needs = ("outputs", "lengths")
     implies = ("zero-length-row",)
     threads = (

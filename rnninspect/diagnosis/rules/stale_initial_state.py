@@ -22,7 +22,9 @@ class StaleInitialState(Rule):
         "A stateful layer was not reset, or the last batch's state was passed on: every row starts from another "
         "row's past. All later steps are right given the first."
     )
-    fix = "reset_state"
+    fix = "outputs, state = layer(inputs, np.zeros((B, H)))  # each batch from zeros; or save the state that was passed"
+    group = "What the state holds"
+    place = 7
     needs = ("outputs", "inputs", "weights")
     compares = True
     threads = (

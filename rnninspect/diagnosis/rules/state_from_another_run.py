@@ -26,7 +26,9 @@ class StateFromAnotherRun(Rule):
         "Outputs and state were taken from two calls (another session.run, dropout off, another device) or one of them "
         "was cast to a lower precision on the way. They agree only to the drift between the two."
     )
-    fix = "one_run"
+    fix = "outputs, state = layer(inputs, lengths)  # both from one call, at one precision"
+    group = "What the state holds"
+    place = 6
     needs = ("outputs", "lengths")
     threads = (
         Thread(

@@ -20,7 +20,9 @@ class StateReadBatchFirst(Rule):
         "batch_first changes the inputs and outputs of a PyTorch layer, never h_n and c_n, which stay [L*D, B, H]. "
         "h_n[:, -1] is then every layer's state of the last row, not the last layer's state of every row."
     )
-    fix = "transpose_state"
+    fix = "h = states[-1]  # not states[:, -1]: states are [L * D, B, H]; of two directions states[-2], states[-1]"
+    group = "Rows, axes, layers"
+    place = 4
     needs = ("outputs",)
     implies = ("direction-missing", "rows-permuted", "wrong-layer", "lengths-misaligned")
     example = "stack"

@@ -19,7 +19,10 @@ class StateReshaped(Rule):
         "h_n is [L*D, B, H]. view or reshape to [B, L*D*H] keeps the memory order, so that row 0 gets the first "
         "states of layer 0 of several rows; the axes must be transposed first."
     )
-    fix = "transpose_state"
+    fix = "final = final.reshape(L * D, B, H).transpose(1, 0, 2).reshape(B, -1)  # not states.reshape(B, -1)"
+    mends = "arrays"
+    group = "Rows, axes, layers"
+    place = 2
     needs = ("outputs",)
     implies = ("rows-permuted", "wrong-layer", "lengths-misaligned", "direction-duplicated")
     example = "bidirectional"

@@ -21,7 +21,10 @@ class TruncatedTimeAxis(Rule):
         "pad_packed_sequence returns as many steps as the longest row has, not as many as the batch was padded to. "
         "Across DataParallel replicas, or beside a mask of the whole length, the shapes then differ."
     )
-    fix = "keep_time_axis"
+    fix = "missing = inputs.shape[1] - outputs.shape[1]\noutputs = np.pad(outputs, [(0, 0), (0, missing), (0, 0)])"
+    mends = "arrays"
+    group = "Wrong step"
+    place = 9
     needs = ("inputs",)
     threads = (
         Thread(

@@ -16,7 +16,14 @@ class UpdateGateFlipped(WeightsRule):
         "h' = (1-z) n + z h in most frameworks, z n + (1-z) h in the first GRU paper, Haiku and old Paddle. Moving "
         "weights between them must negate the z block."
     )
-    fix = "flip_update_gate"
+    fix = (
+        "z = slice(H, 2 * H)  # the update gate's block, in the order r, z, n\n"
+        "for array in (kernel, recurrent_kernel, bias):\n"
+        "    array[..., z] *= -1"
+    )
+    mends = "arrays"
+    group = "Weights and arithmetic"
+    place = 5
     example = "gru"
     threads = (
         Thread(

@@ -21,7 +21,10 @@ class WrongLayer(Rule):
         "h_n holds every layer's state, bottom first: h_n[0] is the bottom layer's, h_n[-1] the top one's (of one "
         "direction). The outputs are the top layer's alone."
     )
-    fix = "top_layer"
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # the outputs are the top layer's; so is states[-1]"
+    mends = "arrays"
+    group = "Rows, axes, layers"
+    place = 6
     needs = ("outputs",)
     implies = ("state-from-another-run",)
     example = "stack"

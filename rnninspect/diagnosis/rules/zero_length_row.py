@@ -31,7 +31,13 @@ class ZeroLengthRow(Rule):
         "A row without real steps has no output to take a state from. TensorFlow keeps the initial state; indexing at "
         "length - 1 wraps to the last column, which is padding, or to the row before; packing refuses such a row."
     )
-    fix = "drop_empty_rows"
+    fix = (
+        "keep = lengths > 0  # an empty row has no last step\n"
+        "outputs, h, lengths = outputs[keep], h[keep], lengths[keep]"
+    )
+    mends = "arrays"
+    group = "Wrong step"
+    place = 8
     needs = ("outputs", "lengths")
     threads = (
         Thread(

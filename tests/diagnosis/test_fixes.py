@@ -1,0 +1,159 @@
+"""What mends a mistake: code on plain arrays that every rule holds itself, and frameworks' better ones beside it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnninspect.conventions import conventions
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fixes import fix_for
+from rnninspect.diagnosis.rule import CannotInject
+from rnninspect.diagnosis.rules import rules
+from rnninspect.engine import cells as known_cells
+from tests.diagnosis.test_rules import SHAPES, correct
+
+RULES = sorted(rules())
+# Words by which code or prose would be one framework's own.
+FRAMEWORKS = re.compile(
+    r"torch|\btf\b|tensorflow|keras|flax|\bjax|\bjnp\b|haiku|\bhk\b|onnx|paddle|mxnet|\bmx\b|\bnn\b|lstm|"
+    + "|".join(conventions()),
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_own_fix_is_python_of_no_framework(name: str) -> None:
+    """A rule's own fix parses, does something, and names no framework and no framework's function."""
+    fix = rules()[name].fix
+    assert ast.parse(fix).body
+    assert not FRAMEWORKS.search(fix)
+    assert all(len(line) <= 110 for line in fix.splitlines())
+
+
+def test_the_words_of_frameworks_can_tell() -> None:
+    """Every framework's own code for the commonest mistake is seen to be a framework's, or reads like numpy."""
+    code = {name: convention.fixes["lengths-ignored"] for name, convention in conventions().items()}
+    assert {name for name in code if FRAMEWORKS.search(code[name])} >= {"tf1", "flax", "haiku"}
+    assert FRAMEWORKS.search("h = torch.arange(B)")
+    assert not FRAMEWORKS.search("h = outputs[np.arange(B), lengths - 1]")
+
+
+@pytest.mark.parametrize("convention", conventions().values(), ids=list(conventions()))
+def test_frameworks_fix_rules_that_there_are(convention: Any) -> None:
+    """A framework's fixes are one or two lines each, under names of rules, and differ from the rule's own."""
+    assert set(convention.fixes) <= set(rules())
+    for name, code in convention.fixes.items():
+        assert code.strip()
+        assert code.count("\n") < 2
+        assert code != rules()[name].fix
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_frameworks_fix_comes_first(name: str) -> None:
+    """A framework that holds code for a rule is answered with it, any other and an unknown one with the rule's own."""
+    rule = rules()[name]
+    assert fix_for(rule, None) == rule.fix
+    for convention in conventions().values():
+        assert fix_for(rule, convention) == convention.fixes.get(name, rule.fix)
+
+
+# --- the fixes that are numpy, carried out on the arrays in which the mistake was made
+
+Names = dict[str, Any]
+
+
+def named(case: Case) -> Names:
+    """The arrays of a case under the names that fixes use; copies, so that a fix may write into them."""
+    trace = case.trace
+    names: Names = {"lengths": trace.lengths, "mask": trace.mask, "B": trace.batch_size}
+    names |= {"L": trace.layers, "D": trace.directions}
+    if case.batch is not None:
+        names["inputs"] = case.batch.inputs
+    top = [track for track in trace.tracks if track.layer == trace.layers - 1]
+    parts = {"outputs": [t.outputs for t in top], "h": [t.final for t in top], "c": [t.cell for t in top]}
+    for name, arrays in parts.items():
+        if all(array is not None for array in arrays):
+            names[name] = np.concatenate(arrays, axis=-1)  # type: ignore[arg-type]
+        if len(arrays) == 2:
+            names |= {f"{name}_{d}": a for d, a in zip(("fw", "bw"), arrays, strict=True) if a is not None}
+    finals = [t.final for t in trace.tracks]
+    if all(final is not None for final in finals):
+        names["states"] = np.stack(finals)  # type: ignore[arg-type]
+        names["final"] = np.concatenate(finals, axis=-1)  # type: ignore[arg-type]
+    return {k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in (names | weights_of(case)).items()}
+
+
+def weights_of(case: Case) -> Names:
+    """The bottom layer's forward weights, the gates' blocks side by side, and what the layer adds to its bias."""
+    assert case.weights is not None
+    spec, layer = case.weights.spec, case.weights.layers[0]
+    bias = layer.bias.copy()
+    if spec.cell == "lstm":
+        bias[known_cells.get("lstm").gates.index("f")] += spec.forget_bias
+    blocks = {"kernel": layer.input_kernel, "recurrent_kernel": layer.recurrent_kernel, "bias": bias}
+    beside = {name: np.concatenate(list(array), axis=-1) for name, array in blocks.items()}
+    return {**beside, "gates": "".join(known_cells.get(spec.cell).gates), "H": layer.cell_units}
+
+
+def shapes_of(name: str) -> list[tuple[str, int, int]]:
+    """Where the mistake can be made; two directions only for rules that are about them."""
+    two = "two directions" in rules()[name].needs
+    found = []
+    for shape in SHAPES:
+        try:
+            rules()[name].inject(correct(shape))
+        except CannotInject:
+            continue
+        if (shape[2] == 2) == two:
+            found.append(shape)
+    return found
+
+
+def known_besides(name: str, gates: str) -> Names:
+    """What only the user knows: the stride of the layers before, and the two orders of gates."""
+    swapped = gates[:1] + gates[1:3][::-1] + gates[3:]  # as the mistake is made
+    orders = {"file_order": swapped, "layer_order": gates}
+    return {"lengths-rescaled": {"stride": 2}, "gate-order": orders}.get(name, {})
+
+
+def assert_same(mended: Any, right: Any) -> None:
+    """Equal to rounding; steps that the right run has not are zero."""
+    mended, right = np.asarray(mended), np.asarray(right)
+    if mended.ndim == 3 and mended.shape[1] > right.shape[1]:
+        assert not mended[:, right.shape[1] :].any()
+        mended = mended[:, : right.shape[1]]
+    np.testing.assert_allclose(mended, right, rtol=1e-6, atol=1e-6)
+
+
+MENDING = [(name, shape) for name in RULES if rules()[name].mends == "arrays" for shape in shapes_of(name)]
+
+
+@pytest.mark.parametrize(("name", "shape"), MENDING, ids=str)
+def test_the_own_fix_mends_the_arrays(name: str, shape: tuple[str, int, int]) -> None:
+    """Carried out on the arrays with the mistake in them, the fix gives the numbers of the right run."""
+    right, injected = named(correct(shape)), named(rules()[name].inject(correct(shape)))
+    names = {"np": np, **injected, **known_besides(name, injected["gates"])}
+    before = {key: np.array(value) for key, value in injected.items()}
+    exec(compile(rules()[name].fix, name, "exec"), names)
+    changed = [k for k in right if k in names and not (k in before and np.array_equal(before[k], names[k]))]
+    assert changed
+    for key in changed:
+        assert_same(names[key], right[key][names["keep"]] if "keep" in names else right[key])
+
+
+def test_every_kind_of_mistake_in_arrays_is_mended() -> None:
+    """No rule says that it mends arrays and is passed over by the test above for want of a shape."""
+    assert {name for name, _ in MENDING} == {name for name in RULES if rules()[name].mends == "arrays"}
+    assert len({name for name, _ in MENDING}) > len(RULES) // 2
+
+
+def test_a_wrong_fix_is_seen() -> None:
+    """The comparison can tell: the last column is not the state of a short row."""
+    right = named(correct(("gru", 1, 1)))
+    with pytest.raises(AssertionError):
+        assert_same(right["outputs"][:, -1], right["h"])
