@@ -41,7 +41,8 @@ report/renderers/_page report/renderers/table report/renderers/html report/rende
 report/report report/load report/lessons report/renderers/course
 api/config api/live api/inspect api/weights_file api/run api/compare api/chunks api/convert api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
-recording/calls recording/loops recording/hooks recording/recorder recording/__init__
+recording/base recording/torch_modules/calls recording/torch_modules/loops recording/torch_modules/hooks recording/*
+recording/registry recording/recorder recording/__init__
 testing
 pytest_plugin
 cli/exit_codes cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs cli/options cli/weights

@@ -13,6 +13,7 @@ from rnninspect.diagnosis import rules as known_rules
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.engine import activations as known_activations
 from rnninspect.engine import cells as known_cells
+from rnninspect.recording.registry import recorders as known_recorders
 from rnninspect.report import renderers as known_renderers
 
 Rows = list[tuple[str, ...]]
@@ -67,6 +68,11 @@ def cells() -> Rows:
     ]
 
 
+def recorders() -> Rows:
+    """Every framework whose live models can be recorded."""
+    return [("recorder", "models"), *((r.name, r.models) for r in known_recorders().values())]
+
+
 def _options(names: Iterable[str]) -> str:
     return " ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
 
@@ -95,6 +101,7 @@ LISTS: dict[str, Callable[[], Rows]] = {
     "activations": activations,
     "formats": formats,
     "renderers": renderers,
+    "recorders": recorders,
     "samples": samples,
 }
 

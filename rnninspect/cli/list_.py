@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "samples", "settings")
+WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders", "samples", "settings")
 
 
 @click.command("list")
@@ -14,7 +14,8 @@ WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", 
 )
 @click.pass_context
 def command(ctx: click.Context, what: str | None, format_: str) -> int:
-    """List what there is: rules, conventions with their facts, cells, activations, formats, packaged samples, settings.
+    """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, packaged
+    samples, settings.
 
     \b
     rnninspect list rules

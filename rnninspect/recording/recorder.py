@@ -1,4 +1,4 @@
-"""A recording of a live model: what its users open, ask and save. The hooks are in `hooks`."""
+"""A recording of a live model: what its users open, ask and save. What records is the framework's own recorder."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
-
 from rnninspect.api.inspect import Names, inspect_case
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.formats import write_arrays
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.recording.hooks import Recorded, Store, hook_everything, hook_model
+from rnninspect.recording.base import RecordedCall
+from rnninspect.recording.registry import recorders_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
 
 LIMIT = 16  # calls of one layer that are kept
 
 
-def record(model: nn.Module | None = None, *, lengths: Any = None, limit: int | None = LIMIT) -> Recording:
-    """Records every call of the `nn.LSTM`, `nn.GRU`, `nn.RNN` and their cells in a model, within a `with` block.
+def record(model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT) -> Recording:
+    """Records every call of the recurrent layers in a live model, within a `with` block.
 
-    `model`: any module, compiled or in DataParallel too; None: every module that runs in this process.
+    `model`: of any kind that `rnninspect list recorders` names: of torch any module with an `nn.LSTM`, `nn.GRU`,
+    `nn.RNN` or their cells, compiled or in DataParallel too; None: every module that runs in this process.
     `lengths`: real steps of each row, where the layers are not given a PackedSequence, which brings its own: a tensor
     `[B]`; the name of an argument of the model's `forward` that holds them (`lengths="lengths"`), read at each call; or
     a mapping from a layer's name in the model to either. `recording.lengths` may be set anew between calls.
@@ -33,10 +33,11 @@ def record(model: nn.Module | None = None, *, lengths: Any = None, limit: int | 
 
     Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed
     however the block ends. Compiled models run uncompiled inside the block; a module's `forward` that is called by name
-    passes its hooks by, and is not seen. Raises UserError, as the block begins,
-    where the model holds no such layer, or one inside a scripted module, where hooks do not run.
+    passes its hooks by, and is not seen. Raises UserError where the model is of no known kind and, as the block
+    begins, where it holds no such layer, or one inside a scripted module, where hooks do not run.
 
     >>> import torch
+    >>> from torch import nn
     >>> model = nn.Sequential(nn.LSTM(3, 2, batch_first=True))
     >>> with record(model, lengths=[4, 2]) as recording:
     ...     output, state = model(torch.randn(2, 4, 3))
@@ -49,24 +50,23 @@ def record(model: nn.Module | None = None, *, lengths: Any = None, limit: int | 
 class Recording:
     """What was recorded. It is made by `record`, and records while its `with` block is open."""
 
-    def __init__(self, model: nn.Module | None = None, *, lengths: Any = None, limit: int | None = LIMIT) -> None:
+    def __init__(self, model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT) -> None:
         self._model = model
-        self._store = Store(lengths, limit)
+        self._lengths = lengths
+        self._sessions = [recorder.session(lengths, limit) for recorder in recorders_of(model)]
         self._hooks = ExitStack()
 
     def __enter__(self) -> Recording:
         with ExitStack() as hooks:  # frees what was registered where the rest cannot be
-            self._store.open = True
-            if self._model is None:
-                hook_everything(self._store, hooks)
-            else:
-                hook_model(self._model, self._store, hooks)
+            for session in self._sessions:
+                session.begin(self._model, hooks)
             self._hooks = hooks.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._hooks.close()
-        self._store.close()
+        for session in self._sessions:
+            session.close()
 
     def __repr__(self) -> str:
         calls = self.calls
@@ -75,21 +75,23 @@ class Recording:
     @property
     def lengths(self) -> Any:
         """The lengths of the calls to come; may be set."""
-        return self._store.lengths
+        return self._lengths
 
     @lengths.setter
     def lengths(self, lengths: Any) -> None:
-        self._store.lengths = lengths
+        self._lengths = lengths
+        for session in self._sessions:
+            session.lengths = lengths
 
     @property
-    def calls(self) -> tuple[Recorded, ...]:
+    def calls(self) -> tuple[RecordedCall, ...]:
         """Every call that was kept, in the order in which they were made; a loop over a cell is one."""
-        return self._store.calls()
+        return tuple(call for session in self._sessions for call in session.calls())
 
     @property
     def skipped(self) -> Mapping[str, int]:
         """How many further calls were not kept, by the layer's name; of a cell, how many steps."""
-        return self._store.skipped()
+        return {name: count for session in self._sessions for name, count in session.skipped().items()}
 
     def inspect(
         self,
@@ -138,7 +140,7 @@ class Recording:
             arrays |= {prefix + key: array for key, array in one.dump().items()}
         write_arrays(os.fspath(path), arrays)
 
-    def _chosen(self, name: str | None, call: int | None) -> list[Recorded]:
+    def _chosen(self, name: str | None, call: int | None) -> list[RecordedCall]:
         """The calls of that name and number; UserError where there are none."""
         calls = self.calls
         names = list(dict.fromkeys(one.where.name for one in calls))
@@ -146,7 +148,7 @@ class Recording:
             raise UserError("nothing was recorded: no recurrent layer was called while the recording was open")
         if name is not None and name not in names:
             raise UnknownNameError("recorded layer", name, names)
-        found: list[Recorded] = []
+        found: list[RecordedCall] = []
         for own in names if name is None else [name]:
             of_one = [one for one in calls if one.where.name == own]
             if call is not None and not -len(of_one) <= call < len(of_one):
@@ -159,7 +161,7 @@ class Recording:
         return [f"{more} more calls were not kept (limit)"] if more else []
 
 
-def _listed(calls: list[Recorded] | tuple[Recorded, ...]) -> str:
+def _listed(calls: list[RecordedCall] | tuple[RecordedCall, ...]) -> str:
     """Which calls of which layers, in words."""
     names = [one.where.name for one in calls]
     return ", ".join(f"{name} x {names.count(name)}" for name in dict.fromkeys(names))

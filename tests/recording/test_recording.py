@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import rnninspect
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.recording.calls import Call
-from rnninspect.recording.loops import Loop
+from rnninspect.recording.torch_modules.calls import Call
+from rnninspect.recording.torch_modules.loops import Loop
 
 LENGTHS = torch.tensor([3, 5, 2, 4])
 B, T, F, H = 4, 5, 4, 3

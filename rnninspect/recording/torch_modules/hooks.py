@@ -21,8 +21,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from rnninspect.core.arrays import to_array
 from rnninspect.errors import ShapeError, UserError
-from rnninspect.recording.calls import Call, Layer, Where, copied, same
-from rnninspect.recording.loops import Loop, kind
+from rnninspect.recording.base import Where
+from rnninspect.recording.torch_modules.calls import Call, Layer, copied, same, weights_of
+from rnninspect.recording.torch_modules.loops import Loop, kind
 
 Recorded = Call | Loop
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -54,6 +55,14 @@ class Store:
         self._loops: dict[tuple[str, int], _Kept] = {}
         self._lock = threading.Lock()
         self._forwards = threading.local()
+
+    def begin(self, model: nn.Module | None, hooks: ExitStack) -> None:
+        """Hooks the model, or every module of this process; UserError where the model holds no recurrent layer."""
+        self.open = True
+        if model is None:
+            hook_everything(self, hooks)
+        else:
+            hook_model(model, self, hooks)
 
     def saw(self, key: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """One call of a recurrent module, copied where there is room. Never raises: the model must run as it does.
@@ -146,7 +155,7 @@ class Store:
 
     def _weights_of(self, key: str, module: nn.Module) -> dict[str, Tensor]:
         """The weights as they are now; the copy before where nothing has changed."""
-        now = _weights(module)
+        now = weights_of(module)
         if key not in self._weights or not same(now, self._weights[key]):
             self._weights[key] = {name: copied(tensor) for name, tensor in now.items()}
         return self._weights[key]
@@ -238,15 +247,6 @@ def _snapshot(lengths: Any) -> Any:
     if isinstance(lengths, Mapping):
         return {name: _snapshot(value) for name, value in lengths.items()}
     return copied(lengths) if isinstance(lengths, (Tensor, tuple)) else lengths
-
-
-def _weights(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors that the module computes with, parametrised ones and those of replicas too."""
-    if isinstance(module, nn.RNNBase):
-        named = zip(module._flat_weights_names, module._flat_weights, strict=True)
-    else:
-        named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
-    return {name: tensor.detach() for name, tensor in named if tensor is not None}
 
 
 def _is_recurrent(module: nn.Module) -> bool:

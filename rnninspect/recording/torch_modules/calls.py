@@ -18,32 +18,10 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.recording.base import Where
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
-
-
-@dataclass(frozen=True, eq=False)
-class Where:
-    """Which call it is. `name`: the module's path in the model; `number`: which of its calls, from 0; `layer`: the
-    module as torch prints it; `attributes`: what it computes besides the defaults; `lengths`: `[B]` as stated for it.
-    """
-
-    name: str
-    number: int
-    layer: str
-    attributes: Mapping[str, Any]
-    lengths: Any = None
-
-    def checked(self, lengths: Array, rows: int) -> Array:
-        """The lengths, one a row; ShapeError where their count is another."""
-        if lengths.size != rows:
-            raise ShapeError(
-                f"lengths has {lengths.size} values, but {self.name} call {self.number} has {rows} rows; "
-                f"give them by the module's name: lengths={{{self.name!r}: …}}"
-            )
-        return lengths.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -167,6 +145,15 @@ def copied(value: Any) -> Any:
         parts = [copied(part) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return value
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors that the module computes with, parametrised ones and those of replicas too."""
+    if isinstance(module, nn.RNNBase):
+        named = zip(module._flat_weights_names, module._flat_weights, strict=True)
+    else:
+        named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
+    return {name: tensor.detach() for name, tensor in named if tensor is not None}
 
 
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:

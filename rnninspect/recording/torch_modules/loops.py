@@ -27,7 +27,8 @@ from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case
 from rnninspect.engine import cells
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.recording.calls import Where, copied
+from rnninspect.recording.base import Where
+from rnninspect.recording.torch_modules.calls import copied
 
 State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of the others; `[B, H]` each
 

@@ -1,0 +1,34 @@
+"""The recorders that there are, and which of them knows a model."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rnninspect.errors import UserError
+from rnninspect.recording.base import Recorder
+
+
+@cache
+def recorders() -> dict[str, Recorder]:
+    """Every recorder of this folder, by its name."""
+    package = __name__.rpartition(".")[0]
+    modules = (item.name for item in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    found = [getattr(importlib.import_module(f"{package}.{name}"), "RECORDER", None) for name in modules]
+    return {recorder.name: recorder for recorder in sorted(filter(None, found), key=lambda r: r.name)}
+
+
+def recorders_of(model: Any) -> list[Recorder]:
+    """The recorder that knows the model; of None all that can record everything. UserError where none knows it."""
+    known = recorders().values()
+    if model is None:
+        return [recorder for recorder in known if recorder.everything]
+    for recorder in known:
+        if recorder.recognises(model):
+            return [recorder]
+    kind = type(model)
+    kinds = "; ".join(f"{recorder.name}: {recorder.models}" for recorder in known)
+    raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be recorded; known kinds: {kinds}")

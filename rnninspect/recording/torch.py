@@ -1,0 +1,24 @@
+"""Records torch models. Importing this does not import torch; a recording does."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rnninspect.recording.base import Recorder, Session
+
+
+def recognises(model: Any) -> bool:
+    """Whether it is a module of torch's."""
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def session(lengths: Any, limit: int | None) -> Session:
+    """A recording by hooks."""
+    from rnninspect.recording.torch_modules.hooks import Store
+
+    return Store(lengths, limit)
+
+
+RECORDER = Recorder("torch", "nn.Module with nn.LSTM, nn.GRU, nn.RNN or their cells", recognises, session, True)
