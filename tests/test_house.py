@@ -28,7 +28,7 @@ conventions/weights/stack conventions/weights/cudnn conventions/weights/config c
 conventions/live
 measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
 measure/decimals
-diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/row_prefixes
+diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
 diagnosis/evidence/chunks diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge

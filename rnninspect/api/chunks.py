@@ -7,7 +7,7 @@ from dataclasses import replace
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.build_case import read_case
-from rnninspect.diagnosis.case import Case, States
+from rnninspect.diagnosis.case import Case, Chunk, States
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import NamedArrays
@@ -51,4 +51,4 @@ def chain_to(case: Case, states: States) -> Case:
         return replace(track, initial=h, initial_cell=c)
 
     named = {(t.layer, t.direction): t.initial for t in case.trace.tracks if t.initial is not None}
-    return replace(case.with_tracks(started), previous=states, named_initial=named or None)
+    return replace(case.with_tracks(started), chunk=Chunk(states, named or None))

@@ -61,7 +61,7 @@ def compare(
         weights, config = layer.weights, layer.config_for(config, conventions.get(likely[0]))
     stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
     case = read_case(read.arrays, config, convention, stated=stated, tolerance=tolerance)
-    case = replace(case, weights=inspect.weights_of(weights, config, whose or case.convention.name))
+    case = case.with_weights(inspect.weights_of(weights, config, whose or case.convention.name))
     if against is not None:
         arrays = read_arrays(against).arrays
         again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}

@@ -8,7 +8,7 @@ holds is imported where they come in: the command line, which has files, starts 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy.typing as npt
@@ -84,7 +84,7 @@ def inspect(
     config, tolerance = layer_config(**stated), Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     case = case_of(outputs, given, config, convention, tolerance)
-    case = replace(case, weights=weights_of(weights, config, weights_convention or case.convention.name))
+    case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
         known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, known, config, case.convention.name, tolerance))

@@ -18,10 +18,10 @@ from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.build_case import read_case, rerun
-from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.formats.base import ANONYMOUS
-from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.choose_reading import Choice, Tolerance
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,12 +131,10 @@ def _of_trace(trace: Trace, given: Handed, config: LayerConfig, convention: str,
     if convention not in ("auto", trace.convention):
         raise UserError(f"the Trace is of a {trace.convention} layer, and convention={convention!r} is stated")
     return Case(
-        Reading(trace, "B T H", "B H"),
-        conventions.get(trace.convention),
-        config,
+        Choice(Reading(trace, "B T H", "B H")),
+        Layer(conventions.get(trace.convention), config, runner=rerun),
         batch=None if given.inputs is None else _batch(trace, to_array(_inputs(given, config), "inputs"), config),
         tolerance=tolerance,
-        runner=rerun,
     )
 
 

@@ -6,7 +6,6 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -117,7 +116,7 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
             read.arrays, config, convention, stated=stated, tolerance=tolerance, measurer=measurer
         )
         if layer is not None:
-            case = replace(case, weights=layer.weights)
+            case = case.with_weights(layer.weights)
         if given["previous"]:
             case = weights.with_previous(case, given["previous"], config, given["quiet"])
         if given["against"]:

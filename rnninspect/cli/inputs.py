@@ -209,7 +209,7 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
         note(f"read as {case.convention.name}: {case.reading.text} (state --convention to choose)", quiet)
     elif not case.reading.stated:
         note(f"what was stated does not fit; read as {case.reading.text}", quiet)
-    for rival in case.rivals:
+    for rival in case.choice.rivals:
         note(f"the numbers also allow: {rival.text}", quiet)
 
 

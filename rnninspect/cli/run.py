@@ -77,7 +77,7 @@ def command(batch: str | None, **given: Any) -> int:
     )
     inputs.note_flat_batch(read.arrays, stated, quiet)
     inputs.note_idle(case, given, quiet)
-    case = replace(case, tolerance=Tolerance(given["rtol"], given["atol"]))
+    case = case.with_tolerance(Tolerance(given["rtol"], given["atol"]))
     report = inspect.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
     report = replace(report, notes=[*report.notes, *(nonfinite_inputs(case.batch) if case.batch else [])])
     if given["save"]:

@@ -23,11 +23,11 @@ from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure import decimals
-from rnninspect.measure.choose_reading import Measurer, Tolerance, choose_reading, measure_all
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, measure_all
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
@@ -72,7 +72,7 @@ def run_case(
     if len(made.directions) == 2:
         shown = replace(shown, direction="bidirectional")
     reading = Reading(trace, "B T H", "B H")
-    return Case(reading, own, shown, batch=batch, weights=made, runner=rerun)
+    return Case(Choice(reading), Layer(own, shown, made, rerun), batch)
 
 
 def simulate(
@@ -183,21 +183,12 @@ def read_case(
             tolerance = replace(tolerance, atol=max(tolerance.atol, decimals.unit(digits)))
         slots = evened
     chosen = choose_reading(readings(own, slots, config), tolerance, measurer)
-    used, rivals = chosen.reading, chosen.rivals
-    batch = _batch_of(slots, config, used)
     return Case(
-        used,
-        own,
-        config,
-        rivals,
-        batch,
-        weights,
-        arrays,
-        slots,
-        tolerance,
-        rerun,
-        rounded_to=digits,
-        measured=(chosen.reading.trace, chosen.measured),
+        replace(chosen, rounded_to=digits),
+        Layer(own, config, weights, rerun),
+        _batch_of(slots, config, chosen.reading),
+        Dump(arrays, slots),
+        tolerance=tolerance,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Trace, Track
 from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.once import once
 from rnninspect.measure import matching
-from rnninspect.measure.choose_reading import Tolerance, measure_all
+from rnninspect.measure.choose_reading import Choice, Tolerance, measure_all
 from rnninspect.measure.difference import TrackDifference, differences
 from rnninspect.measure.facts import TrackFacts
 
@@ -29,32 +29,66 @@ States = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """The chosen reading and its rivals, what was measured, and whatever more was given.
+class Layer:
+    """The layer: whose it is, what the user states about it, its weights where given, and what runs them."""
 
-    `arrays`: every array of the dump under its own name; `slots`: those that have a role. `batch`, `weights`: where
-    they were given. `other`: the trace of a second dump of the same inputs. `rounded_to`: the decimals
-    that outputs and states were rounded to, where they had been printed with different numbers of them. `measured`:
-    a trace whose facts are known already, and they; they count while the case holds that trace. `memo`: what rules
-    work out together.
-    """
-
-    reading: Reading
     convention: Convention
     config: LayerConfig = field(default_factory=LayerConfig)
-    rivals: tuple[Reading, ...] = ()
-    batch: Batch | None = None
     weights: Weights | None = None
+    runner: Runner | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dump:
+    """The recorded arrays. `arrays`: every one under its own name; `slots`: those that have a role."""
+
     arrays: Mapping[str, Array] = field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    runner: Runner | None = None
-    other: Trace | None = None
-    rounded_to: int | None = None
-    measured: tuple[Trace, tuple[TrackFacts, ...]] | None = None
-    previous: States | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """The run as the next chunk of a longer one.
+
+    `previous`: the states that the chunk before ended in. `named_initial`: the initial states that the dump itself
+    names, h `[B, P]` by layer and direction; None where it names none.
+    """
+
+    previous: States
     named_initial: Mapping[tuple[int, Direction], Array] | None = None
-    memo: dict[str, Any] = field(default_factory=dict, init=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """All that a rule may look at.
+
+    `choice`: the reading that was chosen, its rivals and what was measured of it. `batch`: the inputs, where given.
+    `other`: the trace of a second dump of the same inputs. `chunk`: where the dump of the chunk before was given.
+    """
+
+    choice: Choice
+    layer: Layer
+    batch: Batch | None = None
+    dump: Dump = field(default_factory=Dump)
+    other: Trace | None = None
+    chunk: Chunk | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+    @property
+    def reading(self) -> Reading:
+        return self.choice.reading
+
+    @property
+    def convention(self) -> Convention:
+        return self.layer.convention
+
+    @property
+    def config(self) -> LayerConfig:
+        return self.layer.config
+
+    @property
+    def weights(self) -> Weights | None:
+        return self.layer.weights
 
     @property
     def trace(self) -> Trace:
@@ -63,9 +97,8 @@ class Case:
     @cached_property
     def facts(self) -> tuple[TrackFacts, ...]:
         """The facts of every track whose outputs and final state were recorded."""
-        if self.measured is not None and self.measured[0] is self.trace:
-            return self.measured[1]
-        return measure_all(self.trace, self.tolerance)
+        measured = self.choice.measured
+        return measure_all(self.trace, self.tolerance) if measured is None else measured
 
     def has(self, need: str) -> bool:
         """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
@@ -86,25 +119,19 @@ class Case:
 
     def elsewhere(self, facts: TrackFacts, rows: Bools) -> dict[int, list[tuple[int, int]]]:
         """For each of these rows: the (row, step) of the whole track's outputs that equal its final state."""
-        key = f"elsewhere {facts.track.name} {rows.tobytes()!r}"
-        if key not in self.memo:
-            picked = np.flatnonzero(rows)
-            found = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
-            self.memo[key] = dict(zip(picked.tolist(), found, strict=True))
-        places: dict[int, list[tuple[int, int]]] = self.memo[key]
-        return places
+        return _elsewhere(self, facts, rows.tobytes())
 
     def raw(self, role: Role) -> Array | None:
         """The array of that role as it came, where one unlabelled array holds all layers and directions."""
-        found = [s for s in self.slots if s.role == role]
+        found = [s for s in self.dump.slots if s.role == role]
         alone = len(found) == 1 and found[0].layer is None and found[0].direction is None
         return found[0].array if alone else None
 
     def run(self, batch: Batch) -> Trace:
         """The engine's run of `batch` with this case's weights (imports torch)."""
-        if self.runner is None:
+        if self.layer.runner is None:
             raise RuntimeError("this case has no engine to run: it was made without `runner`")
-        return self.runner(self, batch)
+        return self.layer.runner(self, batch)
 
     @cached_property
     def reference(self) -> Trace:
@@ -115,8 +142,28 @@ class Case:
 
     def with_trace(self, trace: Trace) -> Case:
         """The same case with another trace; its facts are measured anew."""
-        return replace(self, reading=replace(self.reading, trace=trace))
+        return self.with_reading(replace(self.reading, trace=trace))
+
+    def with_reading(self, reading: Reading) -> Case:
+        """The same case read in another way; its facts are measured anew."""
+        return replace(self, choice=replace(self.choice, reading=reading, measured=None))
+
+    def with_weights(self, weights: Weights | None, config: LayerConfig | None = None) -> Case:
+        """The same case with other weights, and with what is then stated about the layer, if that changes too."""
+        return replace(self, layer=replace(self.layer, weights=weights, config=config or self.config))
+
+    def with_tolerance(self, tolerance: Tolerance) -> Case:
+        """The same case with another tolerance; its facts are measured anew."""
+        return replace(self, tolerance=tolerance, choice=replace(self.choice, measured=None))
 
     def with_tracks(self, change: Callable[[Track], Track]) -> Case:
         """The same case with every track changed: how rules plant their mistake."""
         return self.with_trace(replace(self.trace, tracks=tuple(change(t) for t in self.trace.tracks)))
+
+
+@once
+def _elsewhere(case: Case, facts: TrackFacts, rows: bytes) -> dict[int, list[tuple[int, int]]]:
+    """`Case.elsewhere`, of rows `[B]` as the bytes of a boolean array."""
+    picked = np.flatnonzero(np.frombuffer(rows, dtype=np.bool_))
+    found = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
+    return dict(zip(picked.tolist(), found, strict=True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
 from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
 from rnninspect.diagnosis.evidence.weight_search import fixed, fixed_by_two
+from rnninspect.diagnosis.once import once
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule
 
 
@@ -36,20 +36,19 @@ class WeightsRule(Rule):
     def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None:
             raise CannotInject("needs inputs and weights")
-        return replace(case, weights=self.corrupt(case.weights))
+        return case.with_weights(self.corrupt(case.weights))
 
     def corrupt(self, weights: Weights) -> Weights:
         """The weights as the mistake leaves them."""
         raise NotImplementedError
 
 
+@once
 def _nothing_simpler(case: Case) -> bool:
     """Whether neither one missing thing, nor the state that rows began with, nor a layout explains the difference."""
-    if "nothing_simpler" not in case.memo:
-        fits = (fitted_bias, fitted_clip, fitted_peepholes)
-        simpler = any(f.mismatched.any() for f in case.facts) or any(f(case) for f in fits)
-        case.memo["nothing_simpler"] = not simpler and not follows_from_step_one(case)
-    return bool(case.memo["nothing_simpler"])
+    fits = (fitted_bias, fitted_clip, fitted_peepholes)
+    simpler = any(f.mismatched.any() for f in case.facts) or any(f(case) for f in fits)
+    return not simpler and not follows_from_step_one(case)
 
 
 def everywhere(case: Case) -> frozenset[Place]:

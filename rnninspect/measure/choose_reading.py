@@ -37,11 +37,16 @@ Measurer = Callable[[Trace, Tolerance], tuple[TrackFacts, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The reading to use, the others that fit the numbers as well, and what was measured of the one used."""
+    """The reading to use and the others that fit the numbers as well.
+
+    `measured`: the facts of the one used, where they are known already. `rounded_to`: the decimals that outputs and
+    states were rounded to before, where they had been printed with different numbers of them.
+    """
 
     reading: Reading
-    rivals: tuple[Reading, ...]
-    measured: tuple[TrackFacts, ...]
+    rivals: tuple[Reading, ...] = ()
+    measured: tuple[TrackFacts, ...] | None = None
+    rounded_to: int | None = None
 
 
 def measure_all(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:

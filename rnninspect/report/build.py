@@ -38,7 +38,7 @@ def compose(
         reading={
             "used": case.reading.text,
             "stated": case.reading.stated,
-            "also_fit": [rival.text for rival in case.rivals],
+            "also_fit": [rival.text for rival in case.choice.rivals],
         },
         shape={
             "batch": trace.batch_size,
@@ -60,10 +60,11 @@ def compose(
 
 def _notes(case: Case) -> list[str]:
     """What was done to the numbers before they were compared."""
-    if case.rounded_to is None:
+    digits = case.choice.rounded_to
+    if digits is None:
         return []
     return [
-        f"outputs and states were printed with different decimals: all are rounded to {case.rounded_to}, and match "
+        f"outputs and states were printed with different decimals: all are rounded to {digits}, and match "
         f"within {case.tolerance.atol:.3g}"
     ]
 

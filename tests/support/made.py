@@ -57,4 +57,4 @@ def correct_case(
     made = weights or random_weights(cell, units, units, layers, directions, seed)
     config = LayerConfig(cell=cell, layers=layers, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
     case = build_case.run_case({"inputs": inputs, "lengths": lengths}, config, convention, weights=made)
-    return replace(case, convention=conventions.get(convention))
+    return replace(case, layer=replace(case.layer, convention=conventions.get(convention)))

@@ -19,17 +19,17 @@ _NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 def chain_breaks(case: Case) -> Iterator[tuple[Seen, str]]:
     """The rows that did not start where the chunk before ended, and in words where they did."""
+    assert case.chunk is not None
+    if case.chunk.named_initial is None:
+        yield from _run(case)
+        return
     for facts in case.facts:
         key = facts.track.layer, facts.track.direction
-        if case.named_initial is not None:
-            yield from _named(case, facts, case.named_initial.get(key))
-    if case.named_initial is None:
-        yield from _run(case)
+        yield from _named(case, facts, case.chunk.previous[key][0], case.chunk.named_initial.get(key))
 
 
-def _named(case: Case, facts: TrackFacts, named: Array | None) -> Iterator[tuple[Seen, str]]:
-    assert case.previous is not None
-    before = case.previous[facts.track.layer, facts.track.direction][0]
+def _named(case: Case, facts: TrackFacts, before: Array, named: Array | None) -> Iterator[tuple[Seen, str]]:
+    """By the initial state `[B, P]` that the dump names, beside the state `before` it."""
     if named is None:
         return
     mismatched = ~np.isclose(named, before, rtol=case.tolerance.rtol, atol=case.tolerance.atol, equal_nan=True).all(1)

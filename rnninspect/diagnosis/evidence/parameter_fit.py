@@ -18,6 +18,7 @@ from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, small, tolerance
+from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts
 
@@ -35,36 +36,33 @@ class Fitted:
     words: str = ""
 
 
+@once
 def fitted_bias(case: Case) -> Fitted | None:
     """A constant added to every gate's bias that mends the run, or None."""
-    return _once(case, "fitted_bias", lambda: _fit_vectors(case, _bias_slots(case), "a constant on every gate's bias"))
+    return _fit_vectors(case, _bias_slots(case), "a constant on every gate's bias") if _worth_fitting(case) else None
 
 
+@once
 def fitted_peepholes(case: Case) -> Fitted | None:
     """Peephole vectors that mend the run of an LSTM that has none, or None."""
     taken = cells.get(weights_of(case).spec.cell).varied_by
     if "use_peepholes" not in taken or any(w.peepholes is not None for w in weights_of(case).layers):
         return None
-    return _once(
-        case, "fitted_peepholes", lambda: _fit_vectors(case, [("peepholes", i) for i in range(3)], "peepholes")
-    )
+    return _fit_vectors(case, [("peepholes", i) for i in range(3)], "peepholes") if _worth_fitting(case) else None
 
 
+@once
 def fitted_clip(case: Case) -> Fitted | None:
     """A clip of the cell state, of the gates' inputs or of the projection that mends the run, or None."""
-    return _once(case, "fitted_clip", lambda: _fit_clip(case))
+    return _fit_clip(case) if _worth_fitting(case) else None
 
 
-def _once(case: Case, name: str, fit: Callable[[], Fitted | None]) -> Fitted | None:
-    """Fits once a case, and only where a run disagrees, the states fit their outputs, and no plain conversion mends it.
+def _worth_fitting(case: Case) -> bool:
+    """Only where a run disagrees, the states fit their outputs, and no plain conversion mends it.
 
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
-    if name not in case.memo:
-        consistent = not any(f.mismatched.any() for f in case.facts)
-        case.memo[name] = fit() if consistent and disagreement(case) > 0 and fixed(case) is None else None
-    found: Fitted | None = case.memo[name]
-    return found
+    return not any(f.mismatched.any() for f in case.facts) and disagreement(case) > 0 and fixed(case) is None
 
 
 def _bias_slots(case: Case) -> list[tuple[str, int]]:
@@ -92,7 +90,7 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted
             return None
         layers.append(_with(own, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
-    changed = replace(case, weights=replace(weights, layers=tuple(layers)))
+    changed = case.with_weights(replace(weights, layers=tuple(layers)))
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
     return Fitted(before, after, size, words) if fixes_difference(case, before, after) else None
@@ -151,7 +149,7 @@ def _clipped(case: Case, name: str, value: float) -> float:
     weights = weights_of(case)
     spec = replace(weights.spec, **{name: value})  # type: ignore[arg-type]
     changed = replace(weights, spec=spec)
-    return largest(case, replace(case, weights=changed).run(case.batch))
+    return largest(case, case.with_weights(changed).run(case.batch))
 
 
 def _search_clip(few: Case, name: str) -> float | None:

@@ -18,6 +18,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
+from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts
 
@@ -79,7 +80,7 @@ def plain_outputs(
     weights = replace(weights_of(case), layers=(_as_float64(replace(own, layer=0)),))
     track = Track(0, own.direction, None, state, None, state, cell)
     trace = Trace(batch.mask, (track,), None, True, "zero", "initial", case.convention.name)
-    ran = replace(case.with_trace(trace), weights=weights).run(batch).tracks[0].outputs
+    ran = case.with_trace(trace).with_weights(weights).run(batch).tracks[0].outputs
     assert ran is not None
     return ran.astype(np.float64)
 
@@ -94,16 +95,13 @@ def fewest_steps(weights: Weights) -> int:
     return 3 if cells.get(weights.spec.cell).has_c else 2
 
 
+@once
 def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
     """For each track: the rows whose first step is not what a zero state gives, and whose later steps follow from it.
 
-    Of an LSTM the cell state after the first step is fitted, which takes one more step to say anything. Worked out once
-    a case.
+    Of an LSTM the cell state after the first step is fitted, which takes one more step to say anything.
     """
-    if "follows_from_step_one" not in case.memo:
-        case.memo["follows_from_step_one"] = list(_following(case))
-    found: list[tuple[TrackFacts, Bools]] = case.memo["follows_from_step_one"]
-    return found
+    return list(_following(case))
 
 
 def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:

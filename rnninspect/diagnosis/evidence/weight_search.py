@@ -14,6 +14,7 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, pairs
+from rnninspect.diagnosis.once import once
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
@@ -33,29 +34,23 @@ class WeightFix:
     also: tuple[str, ...] = ()
 
 
+@once
 def fixed(case: Case) -> WeightFix | None:
     """The single change that mends the weights; None where they agree as they are, or no single one does."""
-    return _once(case, "mended", lambda changes: ((c,) for c in changes))
+    return _search(case, lambda changes: ((c,) for c in changes)) if disagreement(case) > 0 else None
 
 
+@once
 def fixed_by_two(case: Case) -> WeightFix | None:
     """The two changes that mend the weights together; for where nothing simpler does."""
-    return _once(case, "mended_by_two", pairs)
+    return _search(case, pairs) if disagreement(case) > 0 else None
 
 
-def _once(case: Case, name: str, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
-    if name not in case.memo:
-        case.memo[name] = _search(case, group) if disagreement(case) > 0 else None
-    found: WeightFix | None = case.memo[name]
-    return found
-
-
+@once
 def disagreement(case: Case) -> float:
     """The largest difference between the dump and a run of its weights over real steps; 0 where they agree."""
-    if "disagreement" not in case.memo:
-        found = largest(case, case.reference)
-        case.memo["disagreement"] = found if found > tolerance(case) else 0.0
-    return float(case.memo["disagreement"])
+    found = largest(case, case.reference)
+    return found if found > tolerance(case) else 0.0
 
 
 def tolerance(case: Case) -> float:
@@ -116,7 +111,7 @@ def _tried(case: Case, changes: tuple[Change, ...]) -> float:
         assert weights is not None
         weights = change.apply(weights)
     assert case.batch is not None
-    return largest(case, replace(case, weights=weights).run(case.batch))
+    return largest(case, case.with_weights(weights).run(case.batch))
 
 
 def small(case: Case) -> Case:
@@ -157,7 +152,7 @@ def _forward_of_one_layer(case: Case) -> Case:
     layers = tuple(w for w in case.weights.layers if w.direction == "forward")
     one = case.with_trace(replace(case.trace, tracks=(forward,)))
     config = replace(case.config, direction=None)
-    return replace(one, weights=replace(case.weights, layers=layers), config=config)
+    return one.with_weights(replace(case.weights, layers=layers), config)
 
 
 def _causal(case: Case) -> bool:

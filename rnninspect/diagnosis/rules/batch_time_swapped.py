@@ -64,12 +64,8 @@ class BatchTimeSwapped(Rule):
         mask = np.ones(inputs.shape[:2], dtype=np.bool_)
         ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))
         trace = replace(ran, lengths=None, padding=case.trace.padding)
-        injected = case.with_trace(trace)
-        return replace(
-            injected,
-            reading=replace(injected.reading, time_swapped=True, stated=False),
-            batch=replace(batch, inputs=inputs, mask=mask, lengths=None),
-        )
+        swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, stated=False))
+        return replace(swapped, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
 
 
 RULE = BatchTimeSwapped()

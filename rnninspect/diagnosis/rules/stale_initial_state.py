@@ -44,10 +44,10 @@ class StaleInitialState(Rule):
 
     def missing(self, case: Case) -> list[str]:
         """Where the chunk before is given and the dump names its initial state, the two are enough."""
-        return [] if case.previous is not None and case.named_initial is not None else super().missing(case)
+        return [] if case.chunk is not None and case.chunk.named_initial is not None else super().missing(case)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.previous is not None:
+        if case.chunk is not None:
             for gone_on, words in chain_breaks(case):
                 yield from proposal(self, [gone_on], f"{{rows}}: {words}", kind="fact")
             return

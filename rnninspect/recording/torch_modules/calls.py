@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -106,7 +106,7 @@ class Call:
         case = case_of(arrays, Handed(final_state), config, "torch", tolerance)
         if self.layer.dropout:
             return case
-        return replace(case, weights=read_weights(self.weights, config, "torch"))
+        return case.with_weights(read_weights(self.weights, config, "torch"))
 
     def dump(self) -> dict[str, Array]:
         """All arrays of the call, and the weights under torch's names."""
@@ -117,7 +117,7 @@ class Call:
         notes = []
         if not case.trace.knows_padding and case.trace.batch_size > 1:
             notes.append("no lengths are known: every step is taken as real")
-        elif not is_packed(self.inputs) and not case.trace.mask.all() and "h_n" in case.arrays:
+        elif not is_packed(self.inputs) and not case.trace.mask.all() and "h_n" in case.dump.arrays:
             notes.append(
                 "the final state is the one that the layer returned; where your code takes another, give it: "
                 f"recording.inspect({self.where.name!r}, final_state=…)"

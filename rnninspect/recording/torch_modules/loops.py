@@ -24,9 +24,9 @@ from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.diagnosis.build_case import read_weights, rerun
-from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.engine import cells
-from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Where
 from rnninspect.recording.torch_modules.calls import copied
 
@@ -112,7 +112,7 @@ class Loop:
         batch = Batch(self.inputs, mask, real)
         own = conventions.get("torch")
         reading = Reading(trace, "B T H", "B H")
-        return Case(reading, own, config, batch=batch, weights=weights, tolerance=tolerance, runner=rerun)
+        return Case(Choice(reading), Layer(own, config, weights, rerun), batch, tolerance=tolerance)
 
     def dump(self) -> dict[str, Array]:
         """The loop's arrays, batch-major, and the weights under torch's names; the final state where it is known."""
