@@ -60,7 +60,7 @@ def random_case(seed: int) -> Case:
     given = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, "lengths": lengths}
     case = build_case.run_case(given, config, own.name, weights=weights)
     arrays = build_case.dump(case)
-    return replace(build_case.read_case(arrays, config, own.name), weights=weights)
+    return build_case.read_case(arrays, config, own.name).with_weights(weights)
 
 
 def findings(case: Case) -> list[Finding]:

@@ -98,7 +98,7 @@ def test_a_clip_left_out_is_named() -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_weights_of_another_layer_are_no_match(cell: str) -> None:
     """Weights that never gave these outputs are not passed over: the difference is reported with its size."""
-    case = replace(correct_case(cell), weights=random_weights(cell, 5, 5, seed=9))
+    case = correct_case(cell).with_weights(random_weights(cell, 5, 5, seed=9))
     found = judged(case).findings
     assert [(f.rule, f.severity) for f in found] == [("unexplained-difference", "error")]
     reference = case.reference.tracks[0].outputs

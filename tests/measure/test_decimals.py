@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -86,5 +84,5 @@ def test_weights_agree_with_a_print_out() -> None:
     arrays = dumped(3, 3)
     arrays["inputs"] = np.round(arrays["inputs"].astype(np.float64), 3)
     right = correct_case()
-    case = replace(build_case.read_case(arrays, right.config, "tf1"), weights=right.weights)
+    case = build_case.read_case(arrays, right.config, "tf1").with_weights(right.weights)
     assert judge(case, rules()).findings == []
