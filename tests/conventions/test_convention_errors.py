@@ -17,7 +17,7 @@ from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from tests.support.logical import directions_of, logical_weights
 
-NAMES = ["tf1", "flax", "haiku", "keras", "mxnet", "onnx", "paddle", "torch"]
+NAMES = list(conventions.conventions())
 
 
 def written(name: str, cell: str = "lstm", layers: int = 1, count: int = 1, **more: Any) -> dict[str, Array]:
@@ -43,9 +43,10 @@ def fails_with_notes(name: str, arrays: dict[str, Array], config: LayerConfig | 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_cell_is_named(name: str) -> None:
-    """Weights of a GRU where an LSTM is stated: both are named, with the arrays that tell."""
-    message = fails(name, written(name, "gru"), LayerConfig(cell="lstm"))
-    assert "these are the weights of a gru, not of a lstm" in message
+    """Weights of another cell where an LSTM is stated: both are named, with the arrays that tell."""
+    other = next(cell for cell in ("gru", "rnn") if cell in conventions.get(name).cells)
+    message = fails(name, written(name, other), LayerConfig(cell="lstm"))
+    assert f"these are the weights of a {other}, not of a lstm" in message
     assert "(" in message
 
 
@@ -108,6 +109,22 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_arrays_of_another_width_are_refused(name: str) -> None:
+    """Any array that is twice as long as the others say: one line that names an array. One axis counts the features."""
+    arrays = written(name)
+    for key, array in arrays.items():
+        refused = []
+        for axis in range(array.ndim):
+            longer = {**arrays, key: np.concatenate([array, array], axis)}
+            try:
+                conventions.get(name).read_weights(longer, LayerConfig(cell="lstm"))
+            except UserError as error:
+                refused.append(str(error))
+        assert len(refused) >= max(1, array.ndim - 1)
+        assert all(any(other in message for other in arrays) and "\n" not in message for message in refused), refused
+
+
+@pytest.mark.parametrize("name", list(MISFITS))
 def test_shapes_are_checked_gate_by_gate(name: str) -> None:
     """An array of another size: its name and shape, the shape expected, and which array says so."""
     key, shape, expected = MISFITS[name]

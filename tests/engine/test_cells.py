@@ -19,6 +19,7 @@ from rnninspect import conventions
 from rnninspect.core.batch import Batch
 from rnninspect.core.cell import ROLE_FIELDS, CellSpec
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import prefix_mask
 from rnninspect.core.weights import LayerWeights
 from rnninspect.engine import cells
 from rnninspect.engine.activations import ACTIVATIONS
@@ -248,14 +249,34 @@ def test_an_unknown_cell_is_refused_everywhere(ask: Callable[[str], object]) -> 
         ask("lstmm")
 
 
-def test_descriptions_agree_with_weights_and_steps() -> None:
+@pytest.mark.parametrize("name", list(cells.cells()))
+def test_descriptions_agree_with_weights_and_steps(name: str) -> None:
     """What a description says of gates and c is what its step needs; a run gives c where the cell has one."""
-    for name, cell in cells.cells().items():
-        made = glorot(name, 3, 4)
-        (track,) = run(Batch(INPUTS, np.ones((2, 2), bool)), made)
-        assert made.layers[0].bias.shape == (len(cell.gates), 4)
-        assert (track.cell is not None) == cell.has_c
-        assert set(cell.roles) <= set(ROLE_FIELDS)
+    cell, made = cells.get(name), glorot(name, 3, 4)
+    (track,) = run(Batch(INPUTS, np.ones((2, 2), bool)), made)
+    assert made.layers[0].bias.shape == (len(cell.gates), 4)
+    assert (track.cell is not None) == cell.has_c
+    assert set(cell.roles) <= set(ROLE_FIELDS)
+
+
+@pytest.mark.parametrize("name", list(cells.cells()))
+def test_every_cell_reads_each_row_as_if_alone(name: str) -> None:
+    """Rows of uneven lengths, run together: each row's outputs and states are those of the row run by itself."""
+    inputs, lengths = np.random.default_rng(0).normal(size=(4, 6, 3)), np.array([6, 2, 4, 1])
+    made = glorot(name, 3, 5, seed=1)
+    (together,) = run(Batch(inputs, prefix_mask(lengths, 6)), made, dtype="float64")
+    for row, length in enumerate(lengths):
+        part = inputs[row : row + 1, :length]
+        (alone,) = run(Batch(part, np.ones((1, length), bool)), made, dtype="float64")
+        for own, whole in (
+            (alone.outputs, together.outputs),
+            (alone.final, together.final),
+            (alone.cell, together.cell),
+        ):
+            assert (own is None) == (whole is None)
+            if own is not None and whole is not None:
+                found = whole[row : row + 1, :length] if whole.ndim == 3 else whole[row : row + 1]
+                assert np.allclose(found, own, rtol=0, atol=1e-12)
 
 
 def test_a_description_needs_no_torch() -> None:

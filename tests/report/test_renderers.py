@@ -150,6 +150,15 @@ def test_saved_report_is_the_same_report(make: Callable[[], ReportRecord]) -> No
     assert render(from_dict(json.loads(saved)), "table") == render(report, "table")
 
 
+@every_report
+@pytest.mark.parametrize("name", [name for name, _ in renderers()])
+def test_every_format_shows_every_report(name: str, make: Callable[[], ReportRecord]) -> None:
+    """Each format ends in one newline, and says the same of a report and of its saved self."""
+    text = render(make(), name, width=60)
+    assert text.endswith("\n")
+    assert render(from_dict(json.loads(render(make(), "json"))), name, width=60) == text
+
+
 def test_a_newer_report_of_the_same_schema_is_read() -> None:
     """Fields are only ever added within a schema: unknown ones are passed over, those with a default may be missing."""
     data = worked_example().to_dict()

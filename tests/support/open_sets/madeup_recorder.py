@@ -1,0 +1,63 @@
+"""A recorder of its own, for models that are functions with a `madeup_layer`: `model.madeup_layer(inputs)`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnninspect.api.live import Handed, case_of
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.recording.base import Recorder, Where
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call: (outputs, h), as numpy arrays."""
+
+    where: Where
+    outputs: Array
+    h: Array
+
+    def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
+        given = Handed(self.h if final_state is None else final_state, lengths=lengths or self.where.lengths)
+        return case_of(self.outputs, given, LayerConfig(cell="gru", layers=1), "tf1", tolerance)
+
+    def dump(self) -> dict[str, Array]:
+        return {"outputs": self.outputs, "final_state": self.h}
+
+    def notes(self, case: Case) -> list[str]:
+        return ["made up"]
+
+
+class Session:
+    """Puts a function of its own in the layer's place, and the layer back when it is closed."""
+
+    def __init__(self, lengths: Any, limit: int | None) -> None:
+        self.lengths, self.kept = lengths, []
+
+    def begin(self, model: Any, hooks: ExitStack) -> None:
+        own = model.madeup_layer
+
+        def seen(inputs: Array) -> Any:
+            outputs, h = own(inputs)
+            self.kept.append(Call(Where("layer", len(self.kept), "a made-up layer", {}, self.lengths), outputs, h))
+            return outputs, h
+
+        model.madeup_layer = seen
+        hooks.callback(setattr, model, "madeup_layer", own)
+
+    def close(self) -> None:
+        pass
+
+    def calls(self) -> tuple[Call, ...]:
+        return tuple(replace(call) for call in self.kept)
+
+    def skipped(self) -> dict[str, int]:
+        return {}
+
+
+RECORDER = Recorder("madeup", "objects with a madeup_layer", lambda model: hasattr(model, "madeup_layer"), Session)
