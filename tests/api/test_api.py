@@ -543,16 +543,18 @@ def test_the_library_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_inspecting_needs_no_torch() -> None:
-    """Inspecting arrays, failing on findings and printing them import no torch; public names are all there."""
+    """Inspecting arrays, failing on findings, printing them and every public name import no torch; a run does."""
     code = (
         "import sys, numpy as np, rnninspect\n"
         "report = rnninspect.inspect(np.ones((1, 2, 1)), np.ones((1, 1)), lengths=[2])\n"
         "str(report), repr(report), report.render('findings')\n"
         "print('torch' in sys.modules, sorted(set(rnninspect.__all__) - set(dir(rnninspect))))\n"
-        "print(all(hasattr(rnninspect, name) for name in rnninspect.__all__), 'torch' in sys.modules)"
+        "print(all(hasattr(rnninspect, name) for name in rnninspect.__all__), 'torch' in sys.modules)\n"
+        "rnninspect.run(np.ones((1, 2, 1)), lengths=[2])\n"
+        "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["False []", "True True"]
+    assert done.stdout.splitlines() == ["False []", "True False", "True"]
 
 
 def test_unknown_names_of_the_package() -> None:
