@@ -2,7 +2,7 @@
 
 Each was run by its framework and saved as a reader would save it (`tests/tools/make_documentation.py`). What is accused
 all the same is listed in the index, with the reason; an entry that no longer holds must be taken off the list, which
-`python -m tests.support.documentation` does.
+`python -m tests.support.documentation` does; with `--add REASON` it enters what cannot be mended at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def test_no_documentation_example_is_accused(call: Call) -> None:
     """No finding above a note, with and without the framework, unless the index says why; no stale entry there."""
     accused = accusations(call.done)
     if call.known is None:
-        assert not accused, f"{call.example['source']}: {accused}"
+        assert not accused, f"right code is accused ({call.example['source']}; list it only with a reason): {accused}"
     else:
         assert accused, f"mended ({call.known}): take it off the list with `python -m tests.support.documentation`"
 
