@@ -111,3 +111,11 @@ def test_named_files_exist() -> None:
     """Every sample that the README names is there."""
     for name in set(re.findall(r"sample_data/[\w.]+\w", README)):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", ["README.md", "sample_data/demos.json"])
+def test_steps_are_quoted_as_python_has_them(name: str) -> None:
+    """No place reads `outputs[1, 1-2]` or `outputs[1, 1, 2]`, which Python takes for another step or for a unit."""
+    places = re.findall(r"outputs\[\d[^\]]*\]", (ROOT / name).read_text("utf-8"))
+    assert places
+    assert [place for place in places if not re.fullmatch(r"outputs\[\d+, (\d+(:\d+)?|\[\d+(, \d+)+)\]", place)] == []

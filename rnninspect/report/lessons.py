@@ -16,6 +16,7 @@ from rnninspect.diagnosis.examples import packaged
 from rnninspect.diagnosis.rule import Group, Rule
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report.record import ReportRecord, Row, TrackReport
+from rnninspect.report.renderers import _elide
 
 SHOWN = 2  # rows of a worked example
 NO_STATE = "no state"
@@ -78,7 +79,7 @@ def _place(row: Row) -> str:
     if row.status == "no-evidence":
         return "no evidence"
     if row.steps:
-        found = f"h = outputs[{row.row}, {', '.join(map(str, row.steps))}]"
+        found = f"h = {_elide.quote_outputs(row.row, row.steps, row.step_count)}"
     elif row.elsewhere:
         found = f"h = outputs[{row.elsewhere[0][0]}, {row.elsewhere[0][1]}]"
     else:

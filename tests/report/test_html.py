@@ -126,7 +126,7 @@ def test_the_page_says_what_the_terminal_says() -> None:
         "reading outputs B T H, final state B H",
         "lengths-ignored proven, explains 2 rows",
         "outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)",
-        "1 1 →•✗ h = outputs[1, 2] expected step 0, padding computed: steps 1-2",
+        "1 1 →•✗ h = outputs[1, 2] expected step 0, padding computed: steps 1:3",
         "needs two directions: backward-final-at-last-step, direction-duplicated",
         "Unit values of every row.",
     ):
@@ -301,7 +301,7 @@ def test_hovering_says_what_a_step_is(browser: Browser, tmp_path: Path) -> None:
     assert "largest |output|" in page.hint()
     x, y = page.cell(1, 0)
     browser.mouse(x - CELL[0], y)
-    assert page.hint() == "row 1: h = outputs[1, 2]; expected step 0; padding computed: steps 1-2\nlengths-ignored"
+    assert page.hint() == "row 1: h = outputs[1, 2]; expected step 0; padding computed: steps 1:3\nlengths-ignored"
     browser.mouse(2, 2)
     assert page.hint() == ""
 

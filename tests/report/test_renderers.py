@@ -10,8 +10,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -283,7 +284,7 @@ def test_worked_example_at_80_columns() -> None:
         "  h         -0.0003   0.0458   0.0046  -0.6504  final_state.h[2]",
         "  c         -0.0003   0.0461   0.0673  -0.8647  final_state.c[2]",
         "✓ row 0  length 3  h = outputs[0, 2]  as expected   step 0 is zero but real",
-        "✓ row 1  length 1  h = outputs[1, 0]  as expected   padding zero: steps 1-2",
+        "✓ row 1  length 1  h = outputs[1, 0]  as expected   padding zero: steps 1:3",
         "✓ row 2  length 2  h = outputs[2, 1]  as expected   padding zero: step 2",
         "✓ clean   3 rows: all as expected",
         "  needs two directions: backward-final-at-last-step",
@@ -300,7 +301,7 @@ def test_zero_steps_of_unknown_lengths_are_not_called_real() -> None:
         replace(row, length=None, real=[[0, 3]], expected_step=None, padding="none") for row in report.tracks[0].rows
     ]
     text = render(replace(report, lengths=None, tracks=[replace(report.tracks[0], rows=rows)]), "table")
-    assert "steps 1-2 are zero (padding or real)" in text
+    assert "steps 1:3 are zero (padding or real)" in text
     assert "but real" not in text
     assert "all zero: padding or real" in text
     assert "lengths not known" in text
@@ -312,7 +313,7 @@ def test_mistakes_show_the_expected_step() -> None:
     assert "  step 0 →  -0.0022   0.0817   0.0126  -0.2834  should equal final_state.h[1]" in shown
     assert "  step 1 •  -0.0024   0.0899   0.0139  -0.3118  padding, computed" in shown
     assert "  step 2 ✗  -0.0026   0.0981   0.0151  -0.3401  = final_state.h[1], not step 0" in shown
-    assert "✗ row 1  length 1  h = outputs[1, 2]  expected step 0   padding computed: 1-2" in shown
+    assert "✗ row 1  length 1  h = outputs[1, 2]  expected step 0   padding computed: 1:3" in shown
     assert "✗ 1 error   3 rows: 2 not as expected, 1 as expected" in shown
     assert "✗ error  lengths-ignored  proven, explains 2 rows" in shown
     assert "  fix:" in shown
@@ -347,7 +348,7 @@ def test_every_status_has_its_words() -> None:
         r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, 3e-08 off +the next 0.4 farther",
         r"✗ row 1 .*h equals no step +expected step 2 +nearest is step 1, 0.2 off, the next 0.1 farther\n +padding",
         r"✗ row 2 .*h = outputs\[3, 2\] +expected step 1",
-        r"✓ row 3 .*h = outputs\[3, 1, 3\] +as expected, but not there alone",
+        r"✓ row 3 .*h = outputs\[3, \[1, 3\]\] +as expected, but not there alone",
         r"\? row 4 .*no evidence: no real step",
         r"- row 5 .*not compared",
         r"step 3 ≈ .*~ final_state.h\[0\], 3e-08 off",
@@ -360,6 +361,20 @@ def test_every_status_has_its_words() -> None:
         assert re.search(words, text), words
 
 
+@given(st.sets(st.integers(0, 30), min_size=1, max_size=20), st.integers(0, 3))
+def test_quoted_steps_mean_in_python_what_they_say(chosen_steps: set[int], row: int) -> None:
+    """What a report quotes as `outputs[…]` is numpy: it picks those steps of that row, and the rest is counted."""
+    steps = sorted(chosen_steps)
+    quoted, _, left = _elide.quote_outputs(row, steps).partition(" and ")
+    outputs = np.arange(4)[:, None] * 100 + np.arange(31)
+    picked = np.atleast_1d(eval(quoted, {"outputs": outputs})).tolist()
+    assert picked == [row * 100 + step for step in steps[: len(picked)]]
+    assert len(picked) + int(left.partition(" ")[0] or 0) == len(steps)
+    assert len(picked) >= min(len(steps), 8)
+    slices = _elide.list_slices(_elide.runs(steps), most=99)
+    assert eval(f"np.r_[{slices}]", {"np": np}).tolist() == steps
+
+
 def test_long_rows_keep_what_matters() -> None:
     """Of 1000 steps the expected, equal and real zero ones, both ends and the first padded one stay, little else."""
     report = long_and_wide()
@@ -369,11 +384,11 @@ def test_long_rows_keep_what_matters() -> None:
     assert all(any(abs(step - other) <= 2 for other in (0, 3, 611, 700, 701, 999)) for step in shown)
     assert {0, 999} <= set(steps_shown(report, 1))
     text = render(report, "table")
-    left_out = re.findall(r"(\d+) steps(?: of padding)?: (\d+)-(\d+)", text)
+    left_out = re.findall(r"(\d+) steps(?: of padding)?: (\d+):(\d+)", text)
     assert len(left_out) >= 4
-    assert all(int(count) == int(last) - int(first) + 1 for count, first, last in left_out)
+    assert all(int(count) == int(stop) - int(first) for count, first, stop in left_out)
     table = text.split("row 1 ")[0]
-    counted = sum(int(count) for count, _, _ in re.findall(r"(\d+) steps(?: of padding)?: (\d+)-(\d+)", table))
+    counted = sum(int(count) for count, _, _ in re.findall(r"(\d+) steps(?: of padding)?: (\d+):(\d+)", table))
     assert counted + len(shown) == 1000
 
 
@@ -434,11 +449,11 @@ def test_rows_and_steps_are_chosen() -> None:
     text = render(report, "table", rows="1", steps="5,400-402")
     assert "row 0 " not in text
     assert steps_shown(report, 1, rows=[1], steps="5,400-402") == [5, 400, 401, 402]
-    assert "394 steps: 6-399" in text
+    assert "394 steps: 6:400" in text
     assert "and 1 more row" in text
     excerpt = replace(report.tracks[0].excerpt[0], steps=[0, 1], outputs=report.tracks[0].excerpt[0].outputs[:2])  # type: ignore[index]
     cut = replace(report, tracks=[replace(report.tracks[0], excerpt=[excerpt])])
-    assert "steps 5, 7-9 not in this report" in render(cut, "table", steps=[5, 7, 8, 9, 1])
+    assert "steps 5, 7:10 not in this report" in render(cut, "table", steps=[5, 7, 8, 9, 1])
     assert "(numbers of row 1 not in this report: --excerpt all keeps them)" in render(cut, "table")
     with pytest.raises(UserError, match="rows 2, 7 not in the report: it has rows 0 to 1"):
         render(report, "table", rows=[7, 0, 2])
@@ -446,14 +461,25 @@ def test_rows_and_steps_are_chosen() -> None:
 
 @pytest.mark.parametrize(
     ("selection", "found"),
-    [("0,2-3", [0, 2, 3]), ("3-", [3, 4]), (" 1 , 1-2", [1, 2]), (4, [4]), ([3, 1, 3], [1, 3]), (None, None)],
+    [
+        ("0,2-3", [0, 2, 3]),
+        ("0,2:4", [0, 2, 3]),
+        ("3:", [3, 4]),
+        ("3-", [3, 4]),
+        (" 1 , 1-2", [1, 2]),
+        (4, [4]),
+        ([3, 1, 3], [1, 3]),
+        (None, None),
+    ],
 )
 def test_selections(selection: Any, found: list[int] | None) -> None:
-    """Numbers, ranges with both ends, open ranges and collections; sorted, each once."""
+    """Numbers, ranges with both ends, slices, open ranges and collections; sorted, each once."""
     assert chosen(selection, 5, "rows") == found
 
 
-@pytest.mark.parametrize("selection", ["", "a", "1-2-3", "-1", "3-1", "5", "0-5", "5-", "٣", "1;2", -1, [0, 9]])
+@pytest.mark.parametrize(
+    "selection", ["", "a", "1-2-3", "1:2:3", "-1", "3-1", "3:3", "5", "0-5", "5-", "٣", "1;2", -1, [0, 9]]
+)
 def test_selections_that_cannot_be_meant(selection: Any) -> None:
     """What is no selection, or lies outside the report, is one clear line."""
     with pytest.raises(UserError) as caught:
@@ -527,7 +553,7 @@ def test_padding_before_the_data_and_holes_are_named() -> None:
         report.tracks[0].rows[2],
     ]
     text = render(replace(report, tracks=[replace(report.tracks[0], rows=rows)]), "table", width=140)
-    assert "length 2, real steps 1-2" in text
+    assert "length 2, real steps 1:3" in text
     assert "length 2, real steps 0, 2" in text
     assert "padding zero: step 0" in text
     assert "padding zero: step 1, step 2 is zero but real" in text
@@ -560,6 +586,7 @@ PLACES = leaves(BASE.to_dict())[1:]
 ODD = [None, -1, 0, 10**9, 1.5, "x", "zero", "none", [], {}, [[1]], [1, None], {"a": {"b": [1]}}, True]
 
 
+@settings(deadline=None)  # every format, the first of which loads its templates
 @given(st.sampled_from(PLACES), st.sampled_from(ODD))
 def test_an_altered_report_is_refused_or_rendered(path: tuple[Any, ...], odd: Any) -> None:
     """Whatever one place of a saved report holds instead, it is named as wrong or every format still works."""

@@ -307,7 +307,7 @@ def test_markdown_says_the_verdict_the_rows_and_the_fix() -> None:
         "✗ 1 error",
         "lengths-ignored",
         "proven, explains 2 rows",
-        "expected step 0, padding computed: steps 1-2",
+        "expected step 0, padding computed: steps 1:3",
     ):
         assert config in text
     assert "h = outputs[1, 2]" in "".join(text.splitlines())

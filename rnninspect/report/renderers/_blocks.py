@@ -72,7 +72,7 @@ class RowNumbers:
         row = self.row
         if row.real in ([[0, row.length]], [] if row.length == 0 else None) or not row.real:
             return "" if row.length is None else f"length {row.length}"
-        real = f"real {_elide.steps_in_words(row.real)}"
+        real = f"real {_elide.name_steps(row.real)}"
         if row.length is None:
             return "" if row.real == [[0, self.total]] else real
         return f"length {row.length}, {real}"
@@ -115,7 +115,7 @@ class RowNumbers:
 
     def _gap(self, start: int, stop: int) -> Line:
         """The steps from `start` to `stop` - 1 that are not shown."""
-        count, places = stop - start, _elide.in_words([(start, stop)])
+        count, places = stop - start, _elide.list_slices([(start, stop)])
         only = f"{count} step{'s' if count > 1 else ''}"
         padded = any(a <= start and stop <= b for a, b in _elide.gaps(self.row.real, self.total))
         fuller = (f"{only} of padding: {places}",) if padded else ()
@@ -123,7 +123,7 @@ class RowNumbers:
         return Line("", look, note=(*fuller, f"{only}: {places}", only))
 
     def _missing(self, steps: list[int]) -> Line:
-        places = _elide.steps_in_words(_elide.runs(steps))
+        places = _elide.name_steps(_elide.runs(steps))
         look = Look(_text.marks(self.view.ascii).gap, _text.QUIET)
         return Line(
             "", look, note=(f"{places} not in this report: --excerpt all keeps them", f"{places} not kept", places)

@@ -67,9 +67,9 @@ def _rows(first: list[Any]) -> str:
     if not at:
         return ""
     groups = sorted(at.items())
-    said = [f"{_named(rows)} first differ{_s(rows)} at step {step}" for step, rows in groups[:GROUPS]]
+    said = [f"{_elide.name_rows(rows)} first differ{_s(rows)} at step {step}" for step, rows in groups[:GROUPS]]
     said += [f"{sum(len(rows) for _, rows in groups[GROUPS:])} rows later"] if len(groups) > GROUPS else []
-    return "; ".join([*said, *([f"{_named(agree)} agree{_s(agree)}"] if agree else [])])
+    return "; ".join([*said, *([f"{_elide.name_rows(agree)} agree{_s(agree)}"] if agree else [])])
 
 
 def _by_step(track: Mapping[str, Any], view: View) -> str:
@@ -85,10 +85,6 @@ def _by_step(track: Mapping[str, Any], view: View) -> str:
         said.append(f"{step}: {sizes[step]:.2g}" if _is_number(sizes[step]) else f"{step}: ?")
         before = step
     return f"by step  {', '.join(said)}"
-
-
-def _named(rows: list[int]) -> str:
-    return f"row{'s' if len(rows) > 1 else ''} {_elide.in_words(_elide.runs(rows))}"
 
 
 def _s(rows: list[int]) -> str:

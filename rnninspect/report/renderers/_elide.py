@@ -39,20 +39,47 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def in_words(ranges: Sequence[Sequence[int]], most: int = 4) -> str:
-    """Half-open ranges in words, both ends included.
+def list_slices(ranges: Sequence[Sequence[int]], most: int = 4) -> str:
+    """Half-open ranges as Python writes them, cut after `most`.
 
-    >>> in_words([(1, 3), (5, 6)])
-    '1-2, 5'
+    >>> list_slices([(1, 3), (5, 6)])
+    '1:3, 5'
     """
-    words = [str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in ranges[:most]]
-    return ", ".join(words) + (f" and {len(ranges) - most} more" if len(ranges) > most else "")
+    slices = [str(a) if b - a == 1 else f"{a}:{b}" for a, b in ranges[:most]]
+    return ", ".join(slices) + (f" and {len(ranges) - most} more" if len(ranges) > most else "")
 
 
-def steps_in_words(ranges: Sequence[Sequence[int]]) -> str:
-    """The same behind the word that fits: `step 2`, `steps 1-2, 5`."""
+def name_steps(ranges: Sequence[Sequence[int]]) -> str:
+    """The same behind the word that fits: `step 2`, `steps 1:3, 5`."""
     single = len(ranges) == 1 and ranges[0][1] - ranges[0][0] == 1
-    return f"{'step' if single else 'steps'} {in_words(ranges)}"
+    return f"{'step' if single else 'steps'} {list_slices(ranges)}"
+
+
+def name_rows(rows: Sequence[int], most: int = 4) -> str:
+    """Sorted rows in words, ranges with both ends, cut after `most`.
+
+    >>> name_rows([1]), name_rows([0, 1, 2, 5])
+    ('row 1', 'rows 0-2, 5')
+    """
+    ranges = runs(rows)
+    words = [str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in ranges[:most]]
+    rest = f" and {len(ranges) - most} more" if len(ranges) > most else ""
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(words)}{rest}"
+
+
+def quote_outputs(row: int, steps: Sequence[int], count: int | None = None, most: int = 8) -> str:
+    """Steps of one row as Python indexes them; steps that are no range as a list, cut after `most`.
+
+    `count`: how many steps there are where not all of them are listed.
+
+    >>> quote_outputs(1, [2]), quote_outputs(1, [1, 2]), quote_outputs(1, [1, 3]), quote_outputs(0, [1, 3, 5], 7, 2)
+    ('outputs[1, 2]', 'outputs[1, 1:3]', 'outputs[1, [1, 3]]', 'outputs[0, [1, 3]] and 5 more')
+    """
+    ranges = runs(steps)
+    kept = list(steps) if len(ranges) == 1 else list(steps[:most])
+    index = list_slices(ranges) if len(ranges) == 1 else str(kept)
+    left = max(count or 0, len(steps)) - len(kept)
+    return f"outputs[{row}, {index}]" + (f" and {left} more" if left else "")
 
 
 def matters(row: Row, total: int, others: Iterable[int] = ()) -> list[int]:

@@ -73,7 +73,7 @@ def _without_numbers(rows: list[int], held: set[int], view: View) -> list[Text]:
     for kept, how in ((True, "left out: --rows shows them"), (False, "not in this report: --excerpt all keeps them")):
         some = sorted(row for row in rows if (row in held) == kept)
         if some and (held or view.rows is not None):
-            note = f"(numbers of row{'s' if len(some) > 1 else ''} {_elide.in_words(_elide.runs(some))} {how})"
+            note = f"(numbers of {_elide.name_rows(some)} {how})"
             lines += _text.wrapped(Text(note, _text.QUIET), view.width)
     return [Text(), *lines] if lines else []
 

@@ -41,8 +41,7 @@ def equals(row: Row) -> str:
     if row.status is None:
         return ""
     if row.steps:
-        more = f" and {row.step_count - 64} more" if row.step_count and row.step_count > len(row.steps) else ""
-        return f"h = outputs[{b}, {_elide.in_words(_elide.runs(row.steps))}]{more}"
+        return f"h = {_elide.quote_outputs(b, row.steps, row.step_count)}"
     if row.elsewhere:
         places = ", ".join(f"outputs[{j}, {s}]" for j, s in row.elsewhere[:2])
         return f"h = {places}" + (f" and {len(row.elsewhere) - 2} more" if len(row.elsewhere) > 2 else "")
@@ -88,13 +87,13 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
         said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
-        where = _elide.in_words(padded) if brief else _elide.steps_in_words(padded)
+        where = _elide.list_slices(padded) if brief else _elide.name_steps(padded)
         said.append(f"padding {_PADDING[row.padding]}: {where}")
     zeros = _elide.runs(_elide.real_zeros(row, total))
     if zeros and row.padding != "absent":
         single = len(zeros) == 1 and zeros[0][1] - zeros[0][0] == 1
         which = "but real" if row.length is not None else "(padding or real)"
-        said.append(f"{_elide.steps_in_words(zeros)} {'is' if single else 'are'} zero {which}")
+        said.append(f"{_elide.name_steps(zeros)} {'is' if single else 'are'} zero {which}")
     return said
 
 

@@ -49,8 +49,8 @@ def chosen(selection: Selection | None, total: int, what: str) -> list[int] | No
 
     Raises UserError on words that are no selection, and names every number out of range.
 
-    >>> chosen("0,2-3", 5, "rows"), chosen("3-", 5, "rows"), chosen(4, 5, "rows"), chosen(None, 5, "rows")
-    ([0, 2, 3], [3, 4], [4], None)
+    >>> chosen("0,2-3", 5, "rows"), chosen("2:4", 5, "rows"), chosen("3-", 5, "rows"), chosen(4, 5, "rows")
+    ([0, 2, 3], [2, 3], [3, 4], [4])
     """
     if selection is None:
         return None
@@ -70,11 +70,12 @@ def _spans(selection: Selection, total: int, what: str) -> list[range]:
         return [range(n, n + 1) for n in selection]
     spans = []
     for part in selection.split(","):
-        found = re.fullmatch(r"\s*(\d{1,15})\s*(-\s*(\d{1,15})?)?\s*", part, re.ASCII)
+        found = re.fullmatch(r"\s*(\d{1,15})\s*(?:([-:])\s*(\d{1,15})?)?\s*", part, re.ASCII)
         if found is None:
             raise UserError(f"{what} {selection!r} is no selection: write numbers and ranges, as in 0,2-5,60-")
         first = int(found[1])
-        last = first if found[2] is None else int(found[3]) if found[3] else max(total - 1, first)
+        before = found[2] == ":"  # as in Python, the end is not one of them
+        last = first if found[2] is None else int(found[3]) - before if found[3] else max(total - 1, first)
         if last < first:
             raise UserError(f"{what} {part.strip()!r} runs backwards: write the smaller number first")
         spans.append(range(first, last + 1))
