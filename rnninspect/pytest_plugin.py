@@ -1,4 +1,4 @@
-"""The pytest plugin: one fixture. It imports neither numpy nor torch before a test calls it.
+"""The pytest plugin: one fixture, and one setting. It imports neither numpy nor torch before a test calls it.
 
 It is registered by entry point; `pytest -p no:rnninspect` leaves it out.
 """
@@ -6,13 +6,37 @@ It is registered by entry point; `pytest -p no:rnninspect` leaves it out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from rnninspect.core.full_lengths import FULL
 from rnninspect.testing import assert_final_state
+
+SETTING = "rnninspect_lengths"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The setting: `rnninspect_lengths = full`, where no batch of a project's tests holds padding."""
+    parser.addini(SETTING, "full: assert_final_state takes every step as real where a test states no lengths or mask")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Raises UsageError on a setting that it does not know."""
+    stated = config.getini(SETTING)
+    if stated not in ("", FULL):
+        raise pytest.UsageError(f"{SETTING} is {stated!r}; a project may state {FULL!r} alone")
 
 
 @pytest.fixture(scope="session", name="assert_final_state")
-def _assert_final_state() -> Callable[..., None]:
+def _assert_final_state(pytestconfig: pytest.Config) -> Callable[..., None]:
     """rnninspect.testing.assert_final_state: outputs and final state belong together, or the test fails with why."""
-    return assert_final_state
+    if pytestconfig.getini(SETTING) != FULL:
+        return assert_final_state
+
+    def assert_full_unless_stated(*arrays: Any, **options: Any) -> None:
+        """The same, under the project's setting."""
+        __tracebackhide__ = True
+        assert_final_state(*arrays, **{"full_lengths": "assumed", **options})
+
+    return assert_full_unless_stated

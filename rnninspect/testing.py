@@ -13,9 +13,10 @@ def assert_final_state(
 ) -> None:
     """Raises FindingsError, an AssertionError, unless every row's final state is the one at its last real step.
 
-    `outputs` `[B, T, H]`, `final_state` `[B, H]`, `lengths` `[B]`, in any form that `rnninspect.inspect` takes; so are
-    the `options` (`convention=`, `mask=`, `rtol=`, `ignore=`, …). `fail_on`: the least severity that fails: error,
-    warning or note. What could not be judged fails too. Raises UserError where the arrays do not fit each other.
+    `outputs` `[B, T, H]`, `final_state` `[B, H]`, `lengths` `[B]` (or `"full"`: no row is shorter than T), in any form
+    that `rnninspect.inspect` takes; so are the `options` (`convention=`, `mask=`, `rtol=`, `ignore=`, …). `fail_on`:
+    the least severity that fails: error, warning or note. What could not be judged fails too: without lengths, say, any
+    step could be the last. Raises UserError where the arrays do not fit each other.
 
     >>> outputs = [[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]]
     >>> assert_final_state(outputs, [[0.2], [0.5]], [2, 3])

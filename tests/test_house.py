@@ -16,7 +16,8 @@ from tests.support.places import PACKAGE, ROOT
 ORDER = """
 errors
 _version
-core/trace core/cell core/weights core/layer_config core/evidence core/arrays core/batch core/finding core/tiles
+core/trace core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays core/batch core/finding
+core/tiles
 formats/base formats/nested formats/bfloat16 formats/tree formats/storage formats/atomic_write formats/keras_config
 formats/hdf5 formats/npy formats/npz formats/json_ formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
@@ -32,6 +33,7 @@ diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixe
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
 diagnosis/evidence/chunks diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge
+diagnosis/supposed diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words

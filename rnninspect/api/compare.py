@@ -9,7 +9,7 @@ from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api import inspect
-from rnninspect.api.config import layer_config
+from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.live import beside
 from rnninspect.api.weights_file import read_layer
 from rnninspect.conventions.base import OPTION_ROLES
@@ -54,7 +54,8 @@ def compare(
     read = read_arrays(dump)
     named = {role: options.pop(name, None) for name, role in OPTION_ROLES.items()}
     prefix, whose = options.pop("weights_prefix", None), options.pop("weights_convention", None)
-    config, tolerance = layer_config(**options), Tolerance(rtol, atol)
+    config, named["lengths"] = with_full(layer_config(**options), named["lengths"])
+    tolerance = Tolerance(rtol, atol)
     if isinstance(weights, (str, os.PathLike)):
         likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
         layer = read_layer(read_arrays(weights), config, whose or _known(convention), prefix=prefix, likely=likely)

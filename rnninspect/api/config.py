@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from rnninspect.conventions.weights.gates import ATTRIBUTES
+from rnninspect.core.full_lengths import FULL
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.engine import cells
 from rnninspect.errors import UserError
+
+
+def with_full(config: LayerConfig, lengths: Any) -> tuple[LayerConfig, Any]:
+    """The config and the lengths, where `full` may stand for them: then the config says so, and no lengths are left."""
+    if isinstance(lengths, str) and lengths == FULL:
+        return replace(config, full_lengths="stated"), None
+    return config, lengths
 
 
 def layer_config(**stated: Any) -> LayerConfig:
@@ -25,7 +33,8 @@ def layer_config(**stated: Any) -> LayerConfig:
         stated["time_major"], stated["axes_stated"] = not batch_first or stated.get("time_major", False), True
     unknown = sorted(set(stated) - own)
     if unknown:
-        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(sorted(own | set(ATTRIBUTES)))}")
+        known = sorted(own - {"full_lengths"} | set(ATTRIBUTES))
+        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(known)}")
     given = {k: v for k, v in stated.items() if v is not None}
     if "cell" in given:
         cells.get(given["cell"])

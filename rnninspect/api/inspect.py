@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rnninspect.api.config import layer_config
+from rnninspect.api.config import layer_config, with_full
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis import rules
+from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Rule
+from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
 from rnninspect.errors import UnknownNameError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
@@ -38,7 +39,7 @@ def inspect(
     *,
     cell_state: Any = None,
     initial_state: Any = None,
-    lengths: npt.ArrayLike | None = None,
+    lengths: npt.ArrayLike | str | None = None,
     mask: npt.ArrayLike | None = None,
     inputs: Any = None,
     weights: Weights | Mapping[str, Any] | None = None,
@@ -60,7 +61,8 @@ def inspect(
     `final_state`: h `[B, H]`, `[B, 2H]` or `[L*D, B, H]`; (h, c) in the convention's own order ((h, c) where nothing
     states one); an object with h and c; a flat list of states; tuples of those by layer or direction.
     `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
-    `lengths`: `[B]`; `mask`: `[B, T]`, True where a step is real; `inputs`: `[B, T, F]`.
+    `lengths`: `[B]`, or `"full"`: no row is shorter than T; `mask`: `[B, T]`, True where a step is real; `inputs`:
+    `[B, T, F]`.
     `weights`: Weights, or arrays under `weights_convention`'s own names (`layer.state_dict()`): with `inputs`, the
     layer is run again and its numbers are compared too.
     `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
@@ -81,7 +83,8 @@ def inspect(
     """
     from rnninspect.api.live import Handed, beside, case_of
 
-    config, tolerance = layer_config(**stated), Tolerance(rtol, atol)
+    config, lengths = with_full(layer_config(**stated), lengths)
+    tolerance = Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     case = case_of(outputs, given, config, convention, tolerance)
     case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
@@ -101,15 +104,15 @@ def inspect_case(
     excerpt: int | None = EXCERPT,
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
-    made = compose(
-        case, judge(case, chosen_rules(_listed(select), _listed(ignore))), command, dict(source or {}), excerpt
-    )
+    rules = chosen_rules(_listed(select), _listed(ignore))
+    case = with_proven_lengths(case)
+    made = compose(case, judge(case, rules), command, dict(source or {}), excerpt, what_if(case, rules))
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
 
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:
     """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one."""
-    known = rules.rules()
+    known = registry.rules()
     for name in (*select, *ignore):
         if name not in known:
             raise UnknownNameError("rule", name, list(known))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from rnninspect.api.config import layer_config
+from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.inspect import _pair, _unpacked, weights_of
 from rnninspect.api.live import as_arrays
 from rnninspect.core.trace import Trace
@@ -18,7 +18,7 @@ from rnninspect.diagnosis.build_case import RunOptions, run_case
 def run(
     batch: Any,
     *,
-    lengths: npt.ArrayLike | None = None,
+    lengths: npt.ArrayLike | str | None = None,
     mask: npt.ArrayLike | None = None,
     weights: Weights | Mapping[str, Any] | None = None,
     weights_convention: str | None = None,
@@ -35,7 +35,8 @@ def run(
 
     `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), of any framework; ragged
     rows; torch's PackedSequence; or named arrays with `inputs` among them.
-    `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, every step is real.
+    `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, and with
+    `lengths="full"`, every row runs all T steps.
     `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), or Weights; without them
     TensorFlow's initialisers with `hidden_size` units, 4 by default, from `seed`.
     `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
@@ -51,7 +52,7 @@ def run(
     from rnninspect.api.live import role_slots
     from rnninspect.conventions import live
 
-    config = layer_config(**stated)
+    config, lengths = with_full(layer_config(**stated), lengths)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     case = run_case(
         arrays,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--state", type=options.MEMBER, metavar="NAME|FILE", help="The final state h.")
 @click.option("--cell-state", type=options.MEMBER, metavar="NAME|FILE", help="The cell state c.")
 @click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
-@click.option("--lengths", type=options.MEMBER, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@options.lengths_option
 @click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
 @click.option(
     "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."

@@ -23,7 +23,11 @@ Judge = Callable[[str, dict[str, Any]], Report]
 
 
 def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
-    """Judges every dump and shows what was found; the exit code: 2 where one could not be judged, 1 for findings."""
+    """Judges every dump and shows what was found.
+
+    The exit code: 2 where one could not be read, else 1 for findings, else 2 where one is unjudged. --exit-zero covers
+    all but the unreadable.
+    """
     _check(options)
     paths = expanded(dumps, options["recursive"], leave_out=options["output"])
     tally = Tally()
@@ -46,9 +50,11 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
             reached = reached or outcome.reaches(options["fail_on"])
             advance(tally)
     _show_tally(tally, options)
+    if tally.verdicts["error"]:
+        return 2
     if options["exit_zero"]:
         return 0
-    return 2 if tally.verdicts["error"] or tally.verdicts["unjudged"] else int(reached)
+    return 1 if reached else 2 if tally.verdicts["unjudged"] else 0
 
 
 def engine_of(options: dict[str, Any]) -> Engine:

@@ -36,7 +36,7 @@ STATED: tuple[str, ...] = (
     "batch_first",
     "state_batch_first",
 )
-STATED += ("go_backwards", "keep_order", "padding", "merge_mode")
+STATED += ("go_backwards", "keep_order", "padding", "merge_mode", "full_lengths")
 
 
 def stated_config(options: Mapping[str, Any]) -> LayerConfig:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rnninspect.cli.param_types import CELL, CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
+from rnninspect.core.full_lengths import FULL
 
 __all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
 
@@ -84,6 +86,26 @@ weights_options = _stack(
 
 previous_option = click.option(
     "--previous", type=TEXT, metavar="DUMP", help="The chunk before: this run goes on from the state it ended in."
+)
+
+
+def _lengths(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """`full` is no file and no member: it goes into the parameter `full_lengths`, with whether it was stated for this
+    run or is the project's (the settings' or the environment's), which a dump's own lengths win over."""
+    ctx.params["full_lengths"] = None
+    if value != FULL:
+        return value
+    stated = ctx.get_parameter_source("lengths") is ParameterSource.COMMANDLINE
+    ctx.params["full_lengths"] = "stated" if stated else "assumed"
+    return None
+
+
+lengths_option = click.option(
+    "--lengths",
+    type=MEMBER,
+    metavar="3,1,2|FILE|NAME|full",
+    callback=_lengths,
+    help="Real steps of each row; full: all of them.",
 )
 
 report_options = _stack(

@@ -22,7 +22,12 @@ from rnninspect.errors import UnreadableError, UserError
     context_settings={"allow_interspersed_args": False},
 )
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module's name, as in `python -m`.")
-@click.option("--lengths", type=options.TEXT, metavar="NAME", help="The argument of a forward that holds the lengths.")
+@click.option(
+    "--lengths",
+    type=options.TEXT,
+    metavar="NAME|full",
+    help="The argument of a forward that holds the lengths; full: no row is shorter than T.",
+)
 @click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Calls of each layer to keep (1).")
 @options.report_options
 @options.output_options
@@ -60,7 +65,7 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **given: Any)
         output.note(str(error))
         return failed
     codes = [output.exit_code(report, given) for report in reports]
-    return failed or (1 if 1 in codes else min(codes))
+    return failed or (1 if 1 in codes else max(codes))
 
 
 def run(script: str, arguments: Sequence[str], module: bool) -> int:

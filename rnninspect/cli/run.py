@@ -12,7 +12,7 @@ from rnninspect.cli import inputs, options, output, weights
 
 @click.command("run")
 @click.argument("batch", required=False, type=options.TEXT)
-@click.option("--lengths", type=options.MEMBER, metavar="3,1,2|FILE|NAME", help="Real steps of each row.")
+@options.lengths_option
 @click.option(
     "--mask", type=options.MEMBER, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
 )

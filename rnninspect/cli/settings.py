@@ -12,13 +12,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 
 PREFIX = "RNNINSPECT"
 FILE, TABLE = "pyproject.toml", "tool.rnninspect"
 # What a file may state: how to judge and how to show, not what to read.
 NAMES = (
-    *("convention", "rtol", "atol", "select", "ignore", "fail-on", "exit-zero", "excerpt"),
+    *("convention", "lengths", "rtol", "atol", "select", "ignore", "fail-on", "exit-zero", "excerpt"),
     *("format", "precision", "color", "quiet", "jobs", "dtype", "device"),
 )
 COMMANDS = ("run", "compare", "demo", "show", "record")
@@ -61,6 +62,8 @@ def _checked(table: dict[str, Any], file: Path) -> Iterator[tuple[str, Any]]:
         values = value if option in _SEVERAL and isinstance(value, list) else [value]
         if not all(isinstance(v, (str, int, float)) for v in values):
             raise UserError(f"{file}: [{TABLE}] {name} is {value!r}; write it as on the command line")
+        if option == "lengths" and value != FULL:
+            raise UserError(f"{file}: [{TABLE}] lengths is {value!r}; a project may state {FULL!r} alone")
         yield option, values if option in _SEVERAL else value
 
 
@@ -101,7 +104,8 @@ def rows(root: click.Context) -> list[tuple[str, ...]]:
             ParameterSource.DEFAULT_MAP: f"{found[0]} [{TABLE}]" if found else "",
         }
         source = ctx.get_parameter_source(own)
-        shown.append((option, _word(ctx.params[own]), places.get(source, "default") if source else "", variable))
+        value = FULL if option == "lengths" and ctx.params["full_lengths"] else ctx.params[own]
+        shown.append((option, _word(value), places.get(source, "default") if source else "", variable))
     return shown
 
 

@@ -52,3 +52,15 @@ class NotChecked:
 
     rule: str
     reason: str
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What would follow if the rows had these lengths, which nobody stated. `because`: what implies them.
+
+    `rules`: the mistakes that they would show; none where every row would end where it should.
+    """
+
+    lengths: list[int]
+    because: str
+    rules: list[str]

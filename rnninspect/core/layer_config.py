@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from rnninspect.core.cell import Cell
+from rnninspect.core.full_lengths import FullLengths
 from rnninspect.core.trace import Direction, PaddingPolicy
 
 
@@ -14,7 +15,8 @@ from rnninspect.core.trace import Direction, PaddingPolicy
 class LayerConfig:
     """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
 
-    `axes_stated`: the user said which axis is time, if only that it is not the first.
+    `axes_stated`: the user said which axis is time, if only that it is not the first. `full_lengths`: no row is shorter
+    than T, as stated, or as assumed (a project's setting) where the dump says nothing of it.
     """
 
     cell: Cell | None = None
@@ -28,6 +30,7 @@ class LayerConfig:
     merge_mode: Literal["concat", "sum", "mul", "ave", "none"] = "concat"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     axes_stated: bool = False
+    full_lengths: FullLengths | None = None
 
     def over(self, words: Mapping[str, Any]) -> LayerConfig:
         """This config and, where it says nothing, what `words` say: options by their Python names.

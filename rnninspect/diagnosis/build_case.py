@@ -61,6 +61,9 @@ def run_case(
     options = options or RunOptions()
     own = conventions.get(convention)
     batch = read_batch(arrays, own, config, stated or {})
+    every_step = not batch.knows_padding
+    if every_step:
+        batch = replace(batch, lengths=batch.mask.sum(1))
     made = weights or initial_weights(batch, config, options)
     _check_units(made, options.hidden_size)
     rows = batch.mask.shape[0]
@@ -71,6 +74,8 @@ def run_case(
     shown = replace(config, layers=made.depth, cell=made.spec.cell)
     if len(made.directions) == 2:
         shown = replace(shown, direction="bidirectional")
+    if every_step:
+        trace = replace(trace, source={"lengths": "none were stated, so every row ran all its steps"})
     reading = Reading(trace, "B T H", "B H")
     return Case(Choice(reading), Layer(own, shown, made, rerun), batch)
 

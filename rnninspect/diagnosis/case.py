@@ -140,13 +140,13 @@ class Case:
             raise RuntimeError("a reference run needs inputs and weights")
         return self.run(self.batch)
 
-    def with_trace(self, trace: Trace) -> Case:
-        """The same case with another trace; its facts are measured anew."""
-        return self.with_reading(replace(self.reading, trace=trace))
+    def with_trace(self, trace: Trace, measured: tuple[TrackFacts, ...] | None = None) -> Case:
+        """The same case with another trace; its facts are measured anew, where they are not `measured` already."""
+        return self.with_reading(replace(self.reading, trace=trace), measured)
 
-    def with_reading(self, reading: Reading) -> Case:
-        """The same case read in another way; its facts are measured anew."""
-        return replace(self, choice=replace(self.choice, reading=reading, measured=None))
+    def with_reading(self, reading: Reading, measured: tuple[TrackFacts, ...] | None = None) -> Case:
+        """The same case read in another way; its facts are measured anew, where they are not `measured` already."""
+        return replace(self, choice=replace(self.choice, reading=reading, measured=measured))
 
     def with_weights(self, weights: Weights | None, config: LayerConfig | None = None) -> Case:
         """The same case with other weights, and with what is then stated about the layer, if that changes too."""

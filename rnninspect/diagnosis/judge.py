@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,14 @@ UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 @dataclass(frozen=True)
 class Judgement:
-    """The findings, worst first, and the rules that could not be checked."""
+    """The findings, worst first, and the rules that could not be checked.
+
+    `spoiled`: rows whose state is where it ought to be and yet wrong, with the rule whose cause spoils them.
+    """
 
     findings: list[Finding]
     not_checked: list[NotChecked]
+    spoiled: Mapping[Place, str] = field(default_factory=dict)
 
 
 def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
@@ -67,7 +71,7 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
         ):
             findings.extend(_unlike_its_weights(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
-    return Judgement(findings, skipped)
+    return Judgement(findings, skipped, {place: p.rule for p in kept for place in p.spoils})
 
 
 def _united(proposals: list[Proposal]) -> list[Proposal]:
@@ -75,7 +79,9 @@ def _united(proposals: list[Proposal]) -> list[Proposal]:
     united: dict[tuple[str, str, str], Proposal] = {}
     for p in proposals:
         key = (p.rule, p.message, p.severity)
-        united[key] = replace(united[key], places=united[key].places | p.places) if key in united else p
+        if key in united:
+            p = replace(p, places=united[key].places | p.places, spoils=united[key].spoils | p.spoils)
+        united[key] = p
     return list(united.values())
 
 

@@ -38,7 +38,8 @@ class Proposal:
     """A cause that reconstructs numbers that were seen, in the words of the report.
 
     In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
-    `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `strength`: how much its evidence
+    `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
+    where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
     could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
     """
 
@@ -51,6 +52,7 @@ class Proposal:
     strength: int = 0
     steps: tuple[int, ...] = ()
     alternatives: tuple[str, ...] = ()
+    spoils: frozenset[Place] = frozenset()
     evidence: dict[str, Any] = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ the nearest step, only where it is asked for, and over the rows whose final stat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
 from rnninspect.measure.matching import gather, same
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.padding import padding_classes
-from rnninspect.measure.scan import scan
+from rnninspect.measure.scan import Scan, scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +177,19 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     )
 
 
+def under(facts: TrackFacts, trace: Trace) -> TrackFacts:
+    """The facts of the same track where `trace` says which steps are real: its outputs are not read again."""
+    mask = trace.stored_mask(facts.track)
+    seen = Scan(facts.equal, facts.zero, facts.repeats, facts.nonfinite)
+    return replace(
+        facts,
+        mask=mask,
+        expected=trace.expected_steps(facts.track),
+        expected_known=_knows_end(trace, facts.track),
+        padding=padding_classes(facts.outputs, mask, seen),
+    )
+
+
 def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: Ints) -> Bools | None:
     """`[N]`: whether the final states of these rows `[N]` equal, or are near, the expected step, told by that step
     alone; True where none is expected. None where `measure` gives None."""
@@ -196,4 +209,4 @@ def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: In
 
 def _knows_end(trace: Trace, track: Track) -> bool:
     """Whether what was stated tells the step that the final state must equal."""
-    return trace.knows_padding or (track.direction == "backward" and track.order == "time")
+    return trace.knows_padding or trace.steps == 1 or (track.direction == "backward" and track.order == "time")

@@ -7,6 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
+from rnninspect.core.arrays import to_array
+from rnninspect.core.full_lengths import FULL
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import ShapeError
@@ -26,8 +30,11 @@ class Where:
     attributes: Mapping[str, Any]
     lengths: Any = None
 
-    def checked(self, lengths: Array, rows: int) -> Array:
-        """The lengths, one a row; ShapeError where their count is another."""
+    def checked(self, stated: Any, rows: int, steps: int) -> Array:
+        """The lengths stated, one a row (`full`: all steps); ShapeError where their count is another."""
+        if isinstance(stated, str) and stated == FULL:
+            return np.full(rows, steps)
+        lengths = to_array(stated, "lengths")
         if lengths.size != rows:
             raise ShapeError(
                 f"lengths has {lengths.size} values, but {self.name} call {self.number} has {rows} rows; "

@@ -28,7 +28,8 @@ def record(model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT)
     `nn.RNN` or their cells, compiled or in DataParallel too; None: every module that runs in this process.
     `lengths`: real steps of each row, where the layers are not given a PackedSequence, which brings its own: a tensor
     `[B]`; the name of an argument of the model's `forward` that holds them (`lengths="lengths"`), read at each call; or
-    a mapping from a layer's name in the model to either. `recording.lengths` may be set anew between calls.
+    a mapping from a layer's name in the model to either; `"full"`: no row is shorter than T. `recording.lengths` may be
+    set anew between calls.
     `limit`: how many calls of each layer are kept, the first ones; None: all.
 
     Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rnninspect._version import __version__
-from rnninspect.core.finding import Finding, Verdict
+from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
+from rnninspect.diagnosis.rule import listed
+from rnninspect.diagnosis.verdict import untested, verdict
 from rnninspect.measure.difference import TrackDifference, in_words
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.report.excerpts import EXCERPT, excerpts, levels
@@ -19,16 +22,31 @@ from rnninspect.report.rows import measured_rows, unmeasured_rows
 
 
 def compose(
-    case: Case, judgement: Judgement, command: str, source: dict[str, Any], excerpt: int | None = EXCERPT
+    case: Case,
+    judgement: Judgement,
+    command: str,
+    source: dict[str, Any],
+    excerpt: int | None = EXCERPT,
+    what_if: Sequence[WhatIf] = (),
 ) -> ReportRecord:
-    """The report of one case; `excerpt` is how many numbers the excerpts may hold (None: all)."""
+    """The report of one case; `excerpt` is how many numbers the excerpts may hold (None: all). `what_if`: what would
+    follow from lengths that nobody stated."""
     trace = case.trace
     facts = {(f.track.layer, f.track.direction): f for f in case.facts}
     named = {row for finding in judgement.findings for row in finding.rows}
     budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
     more = excerpt is None or excerpt > EXCERPT
-    tracks = [_track(case, t, facts.get((t.layer, t.direction)), named, budget, more) for t in trace.tracks]
-    lengths = _lengths(case)
+    spoiled = {
+        (t.layer, t.direction): {
+            b: rule for (k, d, b), rule in judgement.spoiled.items() if (k, d) == (t.layer, t.direction)
+        }
+        for t in trace.tracks
+    }
+    tracks = [
+        _track(case, t, facts.get((t.layer, t.direction)), named, budget, more, spoiled[t.layer, t.direction])
+        for t in trace.tracks
+    ]
+    lengths, open_question = _lengths(case), untested(case)
     widths = [f.final.shape[1] for f in case.facts] or [t.final.shape[1] for t in trace.tracks if t.final is not None]
     return ReportRecord(
         tool={"name": "rnninspect", "version": __version__},
@@ -55,26 +73,30 @@ def compose(
         verdict=verdict(case, judgement.findings),
         comparison=_comparison(case),
         notes=_notes(case),
+        untested=open_question.what if open_question else "",
+        would_decide=open_question.would_decide if open_question else "",
+        what_if=list(what_if),
     )
 
 
 def _notes(case: Case) -> list[str]:
-    """What was done to the numbers before they were compared."""
+    """What was done to the numbers before they were compared, and where the lengths come from."""
+    own_lengths = [s.array for s in case.dump.slots if s.role == "lengths"]
+    notes = [
+        f"the lengths are stated as full, so the dump's own ({listed(own.reshape(-1).tolist())}) were not used"
+        for own in own_lengths
+        if case.config.full_lengths == "stated" and (own != case.trace.steps).any()
+    ]
+    if "lengths" in case.trace.source:
+        notes.append(f"lengths: {case.trace.source['lengths']}")
     digits = case.choice.rounded_to
     if digits is None:
-        return []
+        return notes
     return [
+        *notes,
         f"outputs and states were printed with different decimals: all are rounded to {digits}, and match "
-        f"within {case.tolerance.atol:.3g}"
+        f"within {case.tolerance.atol:.3g}",
     ]
-
-
-def verdict(case: Case, findings: list[Finding]) -> Verdict:
-    """`unjudged` where no row could say anything: a report that compared nothing is not clean."""
-    if findings:
-        return "findings"
-    compared = any((~f.uninformative).any() for f in case.facts) or any(d.real.any() for d in case.differences)
-    return "clean" if compared else "unjudged"
 
 
 def _comparison(case: Case) -> dict[str, Any] | None:
@@ -122,14 +144,21 @@ def _lengths(case: Case) -> Ints | None:
 
 
 def _track(
-    case: Case, track: Track, facts: TrackFacts | None, named: set[int], budget: int | None, more: bool
+    case: Case,
+    track: Track,
+    facts: TrackFacts | None,
+    named: set[int],
+    budget: int | None,
+    more: bool,
+    spoiled: Mapping[int, str],
 ) -> TrackReport:
     """One track; `more` than the usual excerpt was asked for."""
     lengths = _lengths(case)
     if facts is None:
         rows = unmeasured_rows(case.trace.stored_mask(track), lengths, track.outputs is None)
     else:
-        rows = measured_rows(facts, lengths, case.elsewhere(facts, facts.mismatched & ~facts.equal.any(1)))
+        nowhere = case.elsewhere(facts, facts.mismatched & ~facts.equal.any(1))
+        rows = measured_rows(facts, lengths, nowhere, spoiled)
     return TrackReport(
         layer=track.layer,
         direction=track.direction,

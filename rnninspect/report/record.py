@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnninspect.core.finding import SEVERITIES, Finding, NotChecked, PaddingClass, Status, Verdict
+from rnninspect.core.finding import SEVERITIES, Finding, NotChecked, PaddingClass, Status, Verdict, WhatIf
 
 SCHEMA = 1
 
@@ -21,7 +21,8 @@ class Row:
     `real`: half-open ranges of real steps. `steps`: every step whose output equals the final state, at most 64 of
     `step_count`. `distance`: the largest absolute difference to `nearest_step`. `margin`: by how much the second
     nearest step is farther, where the match is not bit for bit. `elsewhere`: [row, step] of equal outputs in other
-    rows. `zero_steps`: the steps whose outputs are all zero, padding or not, at most 64 of `zero_count`.
+    rows. `zero_steps`: the steps whose outputs are all zero, padding or not, at most 64 of `zero_count`. `spoiled_by`:
+    the rule whose cause makes the row wrong although its final state is where it ought to be.
     """
 
     row: int
@@ -38,6 +39,7 @@ class Row:
     zero_steps: list[int] | None
     zero_count: int | None
     elsewhere: list[list[int]] = field(default_factory=list)
+    spoiled_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ class TrackReport:
 
 @dataclass(frozen=True)
 class ReportRecord:
-    """What `run` and `compare` found. `to_dict()` is the JSON; `ok` is False where a finding reaches `fail_on`."""
+    """What `run` and `compare` found. `to_dict()` is the JSON; `ok` is True where something could have failed and no
+    finding is an error. `untested`: what nothing given could test, in words, and `would_decide` what would; `what_if`:
+    what would follow from lengths that nobody stated.
+    """
 
     tool: dict[str, str]
     command: str
@@ -101,6 +106,9 @@ class ReportRecord:
     verdict: Verdict
     comparison: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    untested: str = ""
+    would_decide: str = ""
+    what_if: list[WhatIf] = field(default_factory=list)
     schema: int = SCHEMA
 
     def reaches(self, severity: str) -> bool:

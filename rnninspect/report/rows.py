@@ -24,8 +24,11 @@ def unmeasured_rows(mask: Bools, lengths: Ints | None, absent: bool) -> list[Row
     ]
 
 
-def measured_rows(facts: TrackFacts, lengths: Ints | None, elsewhere: Places) -> list[Row]:
-    """Every row's facts. `elsewhere`: where in the whole track the states lie that equal no step of their own row."""
+def measured_rows(
+    facts: TrackFacts, lengths: Ints | None, elsewhere: Places, spoiled: Mapping[int, str] | None = None
+) -> list[Row]:
+    """Every row's facts. `elsewhere`: where in the whole track the states lie that equal no step of their own row;
+    `spoiled`: by row, the rule whose cause makes it wrong though its state is where it ought to be."""
     expected, closest = facts.expected.tolist(), facts.closest
     columns = zip(
         _listed(lengths, len(expected)),
@@ -58,6 +61,7 @@ def measured_rows(facts: TrackFacts, lengths: Ints | None, elsewhere: Places) ->
                 zero_steps=zero[0],
                 zero_count=zero[1],
                 elsewhere=[[j, s] for j, s in found],
+                spoiled_by=(spoiled or {}).get(b),
             )
         )
     return rows

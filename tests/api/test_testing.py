@@ -143,3 +143,25 @@ def test_the_function_needs_no_pytest() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_project_may_state_that_no_row_is_shorter(pytester: pytest.Pytester) -> None:
+    """`rnninspect_lengths = full` lets tests without lengths pass; lengths that a test states win over it."""
+    pytester.makepyfile(
+        """
+import numpy as np
+
+OUTPUTS = np.random.default_rng(0).normal(size=(3, 4, 2))
+
+def test_full(assert_final_state):
+    assert_final_state(OUTPUTS, OUTPUTS[:, -1])
+
+def test_stated(assert_final_state):
+    assert_final_state(OUTPUTS, OUTPUTS[[0, 1, 2], [3, 0, 2]], [4, 1, 3], ignore=["padding-computed"])
+"""
+    )
+    pytester.runpytest_subprocess("-q").assert_outcomes(passed=1, failed=1)
+    pytester.makeini("[pytest]\nrnninspect_lengths = full\n")
+    pytester.runpytest_subprocess("-q").assert_outcomes(passed=2)
+    pytester.makeini("[pytest]\nrnninspect_lengths = 3\n")
+    pytester.runpytest_subprocess("-q").stderr.fnmatch_lines(["*a project may state 'full' alone*"])

@@ -53,6 +53,8 @@ def read_batch(
     lengths, mask = found.get("lengths"), found.get("mask")
     if "lengths" in stated and "mask" not in stated:
         mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
+    if config.full_lengths == "stated" or (config.full_lengths and lengths is None and mask is None):
+        lengths, mask = np.full(rows, steps), None
     if mask is not None and mask.shape == (steps, rows) != (rows, steps) and config.time_major:
         mask = mask.T
     real, known = resolve_mask(rows, steps, lengths, mask)

@@ -12,6 +12,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, state_layouts
 from rnninspect.core.batch import check_lengths, check_mask, resolve_mask
 from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.full_lengths import FullLengths
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track
 from rnninspect.errors import ShapeError
@@ -130,7 +131,7 @@ def _with_states(
     )
     if not ways:
         return
-    mask, lengths, fits = _mask(by_role, rows, steps, shape.time_major, strict=not swapped)
+    mask, lengths, fits = _mask(by_role, rows, steps, shape.time_major, strict=not swapped, full=config.full_lengths)
     for way in ways:
         cells = _states(by_role["c"], shape, rows, {}, first)
         cell = next((c for c in cells if c.axes == way.axes), cells[0] if cells else None)
@@ -153,7 +154,7 @@ def _with_states(
             mask,
             tracks,
             lengths,
-            bool(by_role["mask"]),
+            bool(by_role["mask"]) and config.full_lengths != "stated",
             convention.padding_for(_with_directions(config, shape)),
             convention.zero_length,
             convention.name,
@@ -180,7 +181,12 @@ def _initial(
 
 
 def _mask(
-    by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool, strict: bool
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    rows: int,
+    steps: int,
+    time_major: bool,
+    strict: bool,
+    full: FullLengths | None,
 ) -> tuple[Bools, Ints | None, bool]:
     """The mask, the lengths, and whether what was stated of them fits.
 
@@ -188,6 +194,8 @@ def _mask(
     """
     lengths = by_role["lengths"][0].array if by_role["lengths"] else None
     mask = by_role["mask"][0].array if by_role["mask"] else None
+    if full == "stated" or (full and lengths is None and mask is None):
+        lengths, mask = np.full(rows, steps), None
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
         mask = mask.T if time_major or not strict else mask
     try:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
 
 
 class LengthsIgnored(Rule):
@@ -47,14 +47,17 @@ class LengthsIgnored(Rule):
             if (facts.mismatched & facts.short & last & computed).any():
                 seen.append(Seen(facts, facts.mismatched & last & computed))
         steps = case.trace.steps
+        backward = _read_padding_first(case, seen)
+        half = "; the backward half of these rows has read the padding first, so its step 0 is wrong too"
         ends = ", ".join(str(e) for e in sorted({int(e) - 1 for s in seen for e in s.facts.ends[s.rows]})[:4])
         yield from proposal(
             self,
             seen,
             f"{{rows}}: final_state.h equals outputs at step {steps - 1}, the last column, whose values were computed; "
-            f"these sequences end at step {ends}, so the state has read padding",
+            f"these sequences end at step {ends}, so the state has read padding" + half * bool(backward),
             steps=(steps - 1,),
             strength=2,
+            spoils=backward,
         )
 
     def inject(self, case: Case) -> Case:
@@ -62,6 +65,17 @@ class LengthsIgnored(Rule):
             raise CannotInject("needs inputs and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+def _read_padding_first(case: Case, seen: list[Seen]) -> frozenset[Place]:
+    """The backward halves of rows that were seen, where their padding was computed too: the pass began in it."""
+    found: frozenset[Place] = frozenset()
+    rows = {s.facts.track.layer: s.rows for s in seen if s.facts.track.direction == "forward"}
+    for facts in case.facts:
+        if facts.track.direction == "backward" and facts.track.order == "time" and facts.track.layer in rows:
+            computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
+            found |= places(facts, rows[facts.track.layer] & facts.short & computed & facts.at_expected)
+    return found
 
 
 RULE = LengthsIgnored()

@@ -94,7 +94,7 @@ class Call:
                     found[f"{letter}_{suffix}"] = array[:, None] if array.ndim == 2 else array
         stated = self.where.lengths if lengths is None else lengths
         if own is None and stated is not None:
-            own = self.where.checked(to_array(stated, "lengths"), self.batch_size)
+            own = self.where.checked(stated, *inputs.shape[:2])
         return found if own is None else {**found, "lengths": own}
 
     def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:

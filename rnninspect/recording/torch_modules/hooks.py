@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from rnninspect.core.arrays import to_array
+from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Where
 from rnninspect.recording.torch_modules.calls import Call, Layer, copied, same, weights_of
@@ -214,7 +215,7 @@ def hook_everything(store: Store, hooks: ExitStack) -> None:
 def argument_names(lengths: Any) -> set[str]:
     """The arguments of a forward that hold lengths."""
     values = lengths.values() if isinstance(lengths, Mapping) else (lengths,)
-    return {value for value in values if isinstance(value, str)}
+    return {value for value in values if isinstance(value, str) and value != FULL}
 
 
 def _seer(store: Store, key: str) -> Any:
@@ -233,7 +234,7 @@ def _where(key: str, module: nn.Module) -> Where:
 def _lengths(kept: _Kept, name: str) -> Any:
     """The lengths stated for a call; an argument's only where they are one a row, since it may speak of other rows."""
     stated = kept.stated.get(name) if isinstance(kept.stated, Mapping) else kept.stated
-    if not isinstance(stated, str):
+    if not isinstance(stated, str) or stated == FULL:
         return stated
     try:
         found = to_array(kept.arguments[stated], stated)

@@ -100,7 +100,7 @@ class Loop:
         Raises ShapeError where the lengths are not one a row.
         """
         stated = self.where.lengths if lengths is None else lengths
-        known = None if stated is None else self.where.checked(to_array(stated, "lengths"), self.batch_size)
+        known = None if stated is None else self.where.checked(stated, self.batch_size, len(self.steps))
         mask, real = resolve_mask(self.batch_size, len(self.steps), known, None)
         config = LayerConfig(cell=self.cell, attributes=self.where.attributes)
         h, c = self._final(mask) if final_state is None else self._given(final_state, config)

@@ -39,7 +39,24 @@ def verdict(report: ReportRecord, view: View) -> list[Text]:
     """The verdict on the whole: what was found, and how many rows stand how."""
     sign, style = standing(report, view)
     body = Text.assemble((said(report), style), f"{BETWEEN} {tally(report)}")
-    return _text.hanging(Text(f"{sign} ", style), body, view.width)
+    lines = _text.hanging(Text(f"{sign} ", style), body, view.width)
+    for key, words in open_questions(report):
+        lead = Text(f"  {key}: " if key else "  ", _text.QUIET)
+        lines += _text.hanging(lead if key else Text("  "), Text(_text.clean(words, view.ascii)), view.width)
+    return lines
+
+
+def open_questions(report: ReportRecord) -> list[tuple[str, str]]:
+    """What could not be tested, what would decide it, and what would follow, as (name, words)."""
+    found = [("not tested", report.untested), ("what would decide", report.would_decide)]
+    found += [("", _words.what_if(supposed)) for supposed in report.what_if]
+    return [(key, words) for key, words in found if words]
+
+
+def because(report: ReportRecord) -> str:
+    """The open questions in one line, for formats that have a line for them."""
+    said = "; ".join(f"{key}: {words}" if key else words for key, words in open_questions(report))
+    return said or tally(report)
 
 
 def standing(report: ReportRecord, view: View) -> tuple[str, str]:
@@ -53,11 +70,10 @@ def standing(report: ReportRecord, view: View) -> tuple[str, str]:
 
 
 def said(report: ReportRecord) -> str:
-    """The verdict in words: `clean`, `could not judge` or `1 error, 2 notes`."""
-    if report.verdict != "findings":
-        return {"clean": "clean", "unjudged": "could not judge"}[report.verdict]
+    """The verdict in words: `clean`, `clean, 1 note`, `could not judge` or `1 error, 2 notes`."""
     counts = _counts(report)
-    return ", ".join(_words.counted(counts[s], s) for s in SEVERITIES if counts[s])
+    verdict = {"clean": ["clean"], "unjudged": ["could not judge"], "findings": []}[report.verdict]
+    return ", ".join([*verdict, *(_words.counted(counts[s], s) for s in SEVERITIES if counts[s])])
 
 
 def tally(report: ReportRecord) -> str:

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
+from rnninspect.core.finding import WhatIf
 from rnninspect.report.record import Row
 from rnninspect.report.renderers import _elide, _text
 from rnninspect.report.renderers._steps import distance_text
 
+LISTED = 12  # lengths of a supposition that are listed
 Standing = Literal["good", "bad", "silent", "unknown"]
 
 _PADDING = {
@@ -22,16 +24,23 @@ _PADDING = {
 
 
 def standing(row: Row) -> Standing:
-    """Whether the row's final state is where it should be; `silent` rows cannot tell, `unknown` were not compared."""
+    """Whether the row's final state is where it should be; `silent` rows cannot tell, `unknown` were not compared.
+
+    A state that equals some step tells nothing where it is not known which step it should equal.
+    """
+    if row.spoiled_by:
+        return "bad"
     match row.status:
         case None:
             return "unknown"
         case "no-evidence":
             return "silent"
+        case "match" | "ambiguous" | "near" if row.expected_step is None:
+            return "silent"
         case "match" | "ambiguous":
             return "good"
         case "near":
-            return "good" if row.expected_step in (None, row.nearest_step) else "bad"
+            return "good" if row.expected_step == row.nearest_step else "bad"
     return "bad"
 
 
@@ -53,6 +62,8 @@ def equals(row: Row) -> str:
 def judged(row: Row) -> str:
     """Whether that is right, and what would have been."""
     wanted = row.expected_step
+    if row.spoiled_by:
+        return f"at the expected step, yet not as it should be: {_text.clean(row.spoiled_by)}"
     match row.status:
         case None:
             return "outputs not recorded" if row.padding == "absent" else "not compared"
@@ -105,11 +116,12 @@ def counted(number: int, what: str) -> str:
 def tally(rows: Iterable[Row]) -> str:
     """How many rows stand how, the worst first: `4 not as expected, 40 as expected`, or `all as expected`."""
     rows = list(rows)
-    counts = Counter(standing(row) for row in rows)
+    counts = Counter("untested" if _is_untested(row) else standing(row) for row in rows)
     known = any(row.expected_step is not None for row in rows)
-    words: dict[Standing, str] = {
+    words: dict[str, str] = {
         "bad": "not as expected" if known else "equal to no step",
-        "good": "as expected" if known else "equal to a step",
+        "good": "as expected",
+        "untested": "equal to a step, and not known whether to the last",
         "silent": "without evidence",
         "unknown": "not compared",
     }
@@ -118,6 +130,23 @@ def tally(rows: Iterable[Row]) -> str:
         return ", ".join(said)
     word = said[0].partition(" ")[2]
     return "none as expected" if word == words["bad"] and known else f"all {word}"
+
+
+def _is_untested(row: Row) -> bool:
+    """Whether the state equals a step, and nothing says which it should equal."""
+    return row.status in ("match", "ambiguous", "near") and row.expected_step is None and not row.spoiled_by
+
+
+def what_if(supposed: WhatIf) -> str:
+    """What would follow from lengths that nobody stated.
+
+    >>> what_if(WhatIf([3, 1], "the inputs are zero after them", ["lengths-ignored"]))
+    'if the lengths are 3, 1 (the inputs are zero after them), this is lengths-ignored'
+    """
+    lengths = ", ".join(map(str, supposed.lengths[:LISTED]))
+    more = f" and {len(supposed.lengths) - LISTED} more" if len(supposed.lengths) > LISTED else ""
+    follows = f"this is {' and '.join(supposed.rules)}" if supposed.rules else "every state is where it should be"
+    return f"if the lengths are {lengths}{more} ({supposed.because}), {follows}"
 
 
 def track_name(layer: int | None, direction: str | None, ascii: bool = False) -> str:

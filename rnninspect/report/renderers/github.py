@@ -20,7 +20,7 @@ def render(report: ReportRecord, view: View) -> str:
     """A line a finding, then the verdict; the view changes nothing."""
     lines = [_annotation(report, finding) for finding in report.findings]
     if report.verdict == "unjudged":
-        lines.append(f"::warning title=rnninspect::could not judge: {_data(_verdicts.tally(report))}")
+        lines.append(f"::warning title=rnninspect::could not judge: {_data(_text.clean(_verdicts.because(report)))}")
     name = _header.source_name(report, View())
     return "\n".join([*lines, f"rnninspect: {_verdicts.said(report)}, {_verdicts.tally(report)}  {name}".rstrip(), ""])
 

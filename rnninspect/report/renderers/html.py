@@ -65,6 +65,7 @@ def _words_of(report: ReportRecord, view: View) -> dict[str, Any]:
         "verdict": _verdicts.said(report),
         "standing": _standing(report),
         "tally": _verdicts.tally(report),
+        "questions": [(key, _text.clean(words, view.ascii)) for key, words in _verdicts.open_questions(report)],
         "facts": _header.entries(report, view),
         "findings": [_finding(report, finding, view) for finding in report.findings],
         "tracks": [_track(report, track, view) for track in report.tracks],

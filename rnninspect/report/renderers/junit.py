@@ -23,7 +23,7 @@ def render(report: ReportRecord, view: View) -> str:
     for track in report.tracks:
         _track(suite, track)
     if report.verdict == "unjudged":
-        _case(suite, "verdict", "skipped", f"could not judge: {_verdicts.tally(report)}")
+        _case(suite, "verdict", "skipped", f"could not judge: {_text.clean(_verdicts.because(report))}")
     for finding in report.findings:
         _finding(suite, finding)
     for reason, rules in _findings.skipped(report).items():

@@ -23,6 +23,8 @@ def render(report: ReportRecord, view: View) -> str:
     heading = f"## rnninspect {_escaped(report.command, view)} {_code(name) if name else ''}"
     sign, _ = _verdicts.standing(report, view)
     lines = [heading.rstrip(), "", f"**{_escaped(sign, view)} {_verdicts.said(report)}**: {_verdicts.tally(report)}"]
+    for key, words in _verdicts.open_questions(report):
+        lines += ["", _escaped(f"{key}: {words}" if key else words, view)]
     for finding in report.findings:
         lines += ["", *_finding(finding, view)]
     lines += ["", *_table(["", ""], [[key, said] for key, said in _header.entries(report, view)], view)]

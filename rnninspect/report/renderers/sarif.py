@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from rnninspect.core.finding import Finding
 from rnninspect.report.record import ReportRecord
-from rnninspect.report.renderers import _places, _text, _words
+from rnninspect.report.renderers import _places, _text, _verdicts, _words
 from rnninspect.report.renderers.view import View
 
 NAME = "sarif"
@@ -50,7 +50,15 @@ def _invocation(report: ReportRecord) -> dict[str, Any]:
         }
         for skipped in report.not_checked
     ]
+    notes += [
+        {"level": "warning" if report.verdict == "unjudged" else "note", "message": {"text": _said(key, words)}}
+        for key, words in _verdicts.open_questions(report)
+    ]
     return {"executionSuccessful": report.verdict != "unjudged", "toolExecutionNotifications": notes}
+
+
+def _said(key: str, words: str) -> str:
+    return _text.clean(f"{key}: {words}" if key else words)
 
 
 def _result(report: ReportRecord, finding: Finding, index: int) -> dict[str, Any]:

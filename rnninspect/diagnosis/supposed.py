@@ -1,0 +1,120 @@
+"""Lengths that nobody stated: those that the numbers prove are taken, those that they suggest are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import WhatIf
+from rnninspect.core.trace import Array, Bools, Ints, Trace, prefix_mask
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import Rule, listed
+from rnninspect.measure.facts import TrackFacts, under
+
+
+def with_proven_lengths(case: Case) -> Case:
+    """The case with the lengths that its zeroed padding proves, which its trace's `source` says; the case as it is,
+    where it has lengths or none are proven.
+
+    Proven: rows end in zeros from different steps on, and every final state equals the last step before them.
+    """
+    ends = None if case.trace.knows_padding else _zeroed_from(case.facts)
+    if ends is None or np.unique(ends).size < 2 or not ends.all():
+        return case
+    supposed = _with_lengths(case, ends)
+    if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts):
+        return case
+    words = (
+        f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final state is the "
+        "last step before them, so these are taken"
+    )
+    trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": words})
+    return supposed.with_trace(trace, supposed.facts)
+
+
+def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:
+    """What would follow from each set of lengths that inputs, outputs or a lone array suggest, where none are known."""
+    if case.trace.knows_padding or not case.facts:
+        return []
+    found: list[WhatIf] = []
+    for lengths, because in _suggested(case):
+        if any(lengths.tolist() == known.lengths for known in found):
+            continue
+        bare = replace(_with_lengths(case.with_weights(None), lengths), other=None)
+        findings = [f for f in judge(bare, rules).findings if f.severity != "note"]
+        found.append(WhatIf(lengths.tolist(), because, list(dict.fromkeys(f.rule for f in findings))))
+    return found
+
+
+def _with_lengths(case: Case, lengths: Ints) -> Case:
+    """The case as it would be with these lengths; what was measured is not measured again."""
+    mask = prefix_mask(lengths, case.trace.steps)
+    trace = replace(case.trace, mask=mask, lengths=lengths)
+    batch = case.batch
+    if batch is not None:
+        whole = np.zeros(batch.mask.shape, dtype=np.bool_)
+        whole[:, : mask.shape[1]] = mask
+        batch = replace(batch, mask=whole, lengths=lengths)
+    return replace(_remeasured(case, trace), batch=batch)
+
+
+def _remeasured(case: Case, trace: Trace) -> Case:
+    measured = tuple(under(facts, trace) for facts in case.facts)
+    return case.with_trace(trace, measured)
+
+
+def _suggested(case: Case) -> Iterator[tuple[Ints, str]]:
+    """Lengths that some row ends by before T, none of them 0, and what suggests them."""
+    for lengths, because in _candidates(case):
+        if lengths is not None and (lengths > 0).all() and (lengths < case.trace.steps).any():
+            yield lengths, because
+
+
+def _candidates(case: Case) -> Iterator[tuple[Ints | None, str]]:
+    yield _listed_apart(case)
+    if case.batch is not None:
+        yield _zero_inputs(case.batch.inputs[:, : case.trace.steps]), "the inputs are zero after them"
+    yield _zeroed_from(case.facts), "the outputs are zero after them"
+
+
+def _listed_apart(case: Case) -> tuple[Ints | None, str]:
+    """The one array without a role that holds a whole number from 1 to T for every row."""
+    used = {id(slot.array) for slot in case.dump.slots}
+    fitting = [(name, a) for name, a in case.dump.arrays.items() if id(a) not in used and _may_be_lengths(a, case)]
+    if len(fitting) != 1:
+        return None, ""
+    name, array = fitting[0]
+    return array.reshape(-1).astype(np.int64), f"they stand under {name!r}"
+
+
+def _may_be_lengths(array: Array, case: Case) -> bool:
+    if array.size != case.trace.batch_size or array.ndim > 2 or array.dtype.kind not in "fiu":
+        return False
+    values = array.reshape(-1)
+    return bool(((values >= 1) & (values <= case.trace.steps) & (values == np.floor(values))).all())
+
+
+def _zero_inputs(inputs: Array) -> Ints | None:
+    """`[B]`: the steps before the zeros that each row of `[B, T, F]` ends in; None where no row ends in zeros."""
+    if (inputs[:, -1] != 0).any(-1).all():
+        return None
+    return _before(np.asarray((inputs == 0).all(-1)))
+
+
+def _zeroed_from(facts: tuple[TrackFacts, ...]) -> Ints | None:
+    """`[B]`: the steps before the zeros that the outputs of every track end in; None where no row ends in zeros."""
+    if not facts or any(f.track.order != "time" for f in facts) or not any(f.zero[:, -1].any() for f in facts):
+        return None
+    return _before(np.logical_and.reduce([f.zero for f in facts]))
+
+
+def _before(zero: Bools) -> Ints:
+    """`[B]`: how many steps come before the run of True at the end of each row of `[B, T]`.
+
+    >>> _before(np.array([[False, True, True], [True, True, False], [True, True, True]])).tolist()
+    [1, 3, 0]
+    """
+    return np.where(zero.all(1), 0, zero.shape[1] - (~zero[:, ::-1]).argmax(1)).astype(np.int64)
