@@ -98,7 +98,7 @@ def parted(result: Any) -> tuple[Any, Any] | None:
 def read_outputs(given: Any, config: LayerConfig) -> Outputs:
     """The outputs from an array, a PackedSequence, a pair (forward, backward), or rows of uneven lengths.
 
-    Axes are `[B, T, H]`, `[T, B, H]` where `said` is time-major. Raises ShapeError on what is none of these.
+    Axes are `[B, T, H]`, `[T, B, H]` where `config` is time-major. Raises ShapeError on what is none of these.
     """
     if is_packed(given):
         array, lengths = _unpacked(given)
@@ -118,7 +118,7 @@ def read_state(given: Any, outputs: Sequence[Slot], config: LayerConfig, cell_fi
 
     `given`: an array; (h, c), or (c, h) where `cell_first`; an object or mapping with the fields h and c (or hidden
     and cell); a flat list in the framework's order; or tuples of those, one a layer or one a direction. Which of the
-    two is taken from `said`, else from the widths of the outputs. Raises ShapeError on what holds no arrays.
+    two is taken from `config`, else from the widths of the outputs. Raises ShapeError on what holds no arrays.
     """
     return tuple(_State(tuple(outputs), config, cell_first).slots(given, "final_state"))
 
@@ -209,7 +209,7 @@ class _State:
         elif not isinstance(node, (tuple, list)):
             yield Slot("h", name, to_array(node, name), layer, direction)
         elif all(is_array(child) for child in node) or not _nests(node):
-            yield from self._listed(node, name, layer, direction)
+            yield from self._slots_of_list(node, name, layer, direction)
         elif direction is None and self._two_directions(node):
             for child, way in zip(node, DIRECTIONS, strict=True):
                 yield from self.slots(child, f"{name}.{way}", layer, way)
@@ -219,7 +219,7 @@ class _State:
         else:
             raise ShapeError(f"{name} nests deeper than layers and directions; give the h and c of one call")
 
-    def _listed(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
+    def _slots_of_list(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
         """Arrays in a list: a pair, or states by their place; lists of plain numbers are one array, tuples a pair."""
         if not holds_arrays(node) and not (isinstance(node, tuple) and len(node) == 2 and rank(node[0]) >= 2):
             yield Slot("h", name, to_array(node, name), layer, direction)

@@ -21,7 +21,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement
 from rnninspect.diagnosis.fixes import fix_for
-from rnninspect.diagnosis.rule import Place, Proposal, Rule, in_words, listed, places, rows_of
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.measure import difference
 from rnninspect.measure.difference import TrackDifference
 
@@ -120,7 +120,7 @@ def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule]) -> l
 def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Finding:
     tracks = sorted({(layer, direction) for layer, direction, _ in p.places}, key=lambda t: (t[0], t[1] != "forward"))
     rows = rows_of(p.places)
-    words = in_words(rows, case.trace.batch_size)
+    words = describe_rows(rows, case.trace.batch_size)
     if len(case.facts) > 1 and tracks:
         words += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
     unexplained = rows_of(left) if p.kind == "state" else []
@@ -170,7 +170,7 @@ def _unexplained_difference(found: list[TrackDifference], opening: str) -> Itera
         certainty="suspected",
         message=(
             f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
-            f"{worst.track.name}: {difference.in_words(found)}"
+            f"{worst.track.name}: {difference.explain(found)}"
         ),
         rows=sorted({int(b) for d in found for b in np.flatnonzero(d.first >= 0)}),
         evidence={"largest": worst.largest},
@@ -196,8 +196,8 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
         severity="error",
         certainty="proven",
         message=(
-            f"{in_words(rows, case.trace.batch_size)}: the final state is not the output of the last real step, and no "
-            f"known mistake reconstructs it; {listed(words, 6)}"
+            f"{describe_rows(rows, case.trace.batch_size)}: the final state is not the output of the last real step, "
+            f"and no known mistake reconstructs it; {listed(words, 6)}"
         ),
         rows=rows,
         unexplained=rows,

@@ -171,10 +171,10 @@ def listed(values: Iterable[Any], most: int = 8) -> str:
     return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 
-def in_words(rows: list[int], batch_size: int) -> str:
+def describe_rows(rows: list[int], batch_size: int) -> str:
     """Which rows of how many.
 
-    >>> in_words([1, 2], 3)
+    >>> describe_rows([1, 2], 3)
     'rows 1, 2 (of 3)'
     """
     return f"row{'s' if len(rows) != 1 else ''} {listed(rows)} (of {batch_size})"

@@ -73,11 +73,11 @@ def differences(trace: Trace, other: Trace) -> list[TrackDifference]:
         a, b = track.outputs, match.outputs
         if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[2]:
             raise ValueError(f"{track.name}: outputs are {a.shape} here and {b.shape} there")
-        found.append(_track(trace, track, match))
+        found.append(_difference_of(trace, track, match))
     return found
 
 
-def _track(trace: Trace, track: Track, other: Track) -> TrackDifference:
+def _difference_of(trace: Trace, track: Track, other: Track) -> TrackDifference:
     assert track.outputs is not None
     assert other.outputs is not None
     steps = min(track.outputs.shape[1], other.outputs.shape[1])
@@ -160,7 +160,7 @@ def is_drift(found: TrackDifference) -> bool:
     return found.largest <= GROWTH * unit and at_start <= 16 * unit
 
 
-def in_words(found: list[TrackDifference]) -> str:
+def explain(found: list[TrackDifference]) -> str:
     """What the first differing steps point to: the table that people debug recurrent ports by."""
     differing = [d for d in found if d.largest > 0]
     if not differing:

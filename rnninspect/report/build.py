@@ -14,7 +14,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.verdict import untested, verdict
-from rnninspect.measure.difference import TrackDifference, in_words
+from rnninspect.measure.difference import TrackDifference, explain
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.report.excerpts import EXCERPT, excerpts, levels
 from rnninspect.report.record import ReportRecord, TrackReport
@@ -43,7 +43,7 @@ def compose(
         for t in trace.tracks
     }
     tracks = [
-        _track(case, t, facts.get((t.layer, t.direction)), named, budget, more, spoiled[t.layer, t.direction])
+        _track_report(case, t, facts.get((t.layer, t.direction)), named, budget, more, spoiled[t.layer, t.direction])
         for t in trace.tracks
     ]
     lengths, open_question = _lengths(case), untested(case)
@@ -106,7 +106,7 @@ def _comparison(case: Case) -> dict[str, Any] | None:
         return None
     tracks = [_difference(d) for d in case.differences]
     return {
-        "cause": in_words(case.differences),
+        "cause": explain(case.differences),
         "largest": max((d.largest for d in case.differences), default=None),
         "smallest_passing_atol": max((d.largest for d in case.differences), default=None),
         "tracks": tracks,
@@ -143,7 +143,7 @@ def _lengths(case: Case) -> Ints | None:
     return np.asarray(case.trace.mask.sum(1)) if case.trace.knows_padding else None
 
 
-def _track(
+def _track_report(
     case: Case,
     track: Track,
     facts: TrackFacts | None,

@@ -74,7 +74,7 @@ def _record(data: Any, kind: Any, place: Place) -> Any:
     hints, required = _fields(kind)
     missing = [name for name in required if name not in data]
     if missing:
-        raise UnreadableError(f"not a whole report: {_named(place)} lacks {', '.join(missing)}")
+        raise UnreadableError(f"not a whole report: {_format_place(place)} lacks {', '.join(missing)}")
     return kind(**{name: _value(data[name], hint, (*place, name)) for name, hint in hints.items() if name in data})
 
 
@@ -138,10 +138,10 @@ def _strict(data: Any) -> bool:
 
 
 def _wrong(place: Place, data: Any, needed: str) -> UnreadableError:
-    return UnreadableError(f"not a report: {_named(place)} is {_seen(data)}, but must be {needed}")
+    return UnreadableError(f"not a report: {_format_place(place)} is {_seen(data)}, but must be {needed}")
 
 
-def _named(place: Place) -> str:
+def _format_place(place: Place) -> str:
     """`tracks[0].rows[1].steps`; keys that a file made up are shown as what they are."""
     if not place:
         return "it"

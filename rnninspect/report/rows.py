@@ -20,7 +20,7 @@ def unmeasured_rows(mask: Bools, lengths: Ints | None, absent: bool) -> list[Row
     """Rows of which only the mask `[B, T]` is known. `absent`: there are no outputs."""
     return [
         Row(b, length, real, None, None, None, None, None, None, None, "absent" if absent else None, None, None)
-        for b, (length, real) in enumerate(zip(_listed(lengths, len(mask)), _ranges(mask), strict=True))
+        for b, (length, real) in enumerate(zip(_lengths_by_row(lengths, len(mask)), _ranges(mask), strict=True))
     ]
 
 
@@ -31,7 +31,7 @@ def measured_rows(
     `spoiled`: by row, the rule whose cause makes it wrong though its state is where it ought to be."""
     expected, closest = facts.expected.tolist(), facts.closest
     columns = zip(
-        _listed(lengths, len(expected)),
+        _lengths_by_row(lengths, len(expected)),
         _ranges(facts.mask),
         facts.statuses,
         zip(*_places(facts.equal), strict=True),
@@ -67,7 +67,7 @@ def measured_rows(
     return rows
 
 
-def _listed(lengths: Ints | None, rows: int) -> list[int | None]:
+def _lengths_by_row(lengths: Ints | None, rows: int) -> list[int | None]:
     return [None] * rows if lengths is None else lengths.tolist()
 
 

@@ -21,14 +21,16 @@ def chain_breaks(case: Case) -> Iterator[tuple[Seen, str]]:
     """The rows that did not start where the chunk before ended, and in words where they did."""
     assert case.chunk is not None
     if case.chunk.named_initial is None:
-        yield from _run(case)
+        yield from _compare_first_steps(case)
         return
     for facts in case.facts:
         key = facts.track.layer, facts.track.direction
-        yield from _named(case, facts, case.chunk.previous[key][0], case.chunk.named_initial.get(key))
+        yield from _compare_initial_states(case, facts, case.chunk.previous[key][0], case.chunk.named_initial.get(key))
 
 
-def _named(case: Case, facts: TrackFacts, before: Array, named: Array | None) -> Iterator[tuple[Seen, str]]:
+def _compare_initial_states(
+    case: Case, facts: TrackFacts, before: Array, named: Array | None
+) -> Iterator[tuple[Seen, str]]:
     """By the initial state `[B, P]` that the dump names, beside the state `before` it."""
     if named is None:
         return
@@ -39,7 +41,7 @@ def _named(case: Case, facts: TrackFacts, before: Array, named: Array | None) ->
         yield Seen(facts, np.asarray(rows)), f"the initial state in the dump is {where}, not {NOT_IT}"
 
 
-def _run(case: Case) -> Iterator[tuple[Seen, str]]:
+def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
     """By the first step: what the weights give from the state before, or from zeros."""
     assert case.batch is not None
     limit = tolerance(case)

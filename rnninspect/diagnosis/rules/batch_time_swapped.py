@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, rows_of
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, rows_of
 
 
 class BatchTimeSwapped(Rule):
@@ -49,7 +49,7 @@ class BatchTimeSwapped(Rule):
         yield Proposal(
             self.name,
             f"stated {stated}, but only read {used} does the final state equal output steps, in "
-            f"{in_words(rows_of(matched), case.trace.batch_size)}; {lengths}",
+            f"{describe_rows(rows_of(matched), case.trace.batch_size)}; {lengths}",
             frozenset(matched),
             severity="warning" if kept and not any(f.mismatched.any() for f in case.facts) else "error",
             kind="fact",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, listed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
 
 
 class LengthExceedsTime(Rule):
@@ -38,7 +38,7 @@ class LengthExceedsTime(Rule):
         if rows.size:
             yield Proposal(
                 self.name,
-                f"{in_words(rows.tolist(), lengths.size)}: length {listed(lengths[rows].tolist())} exceeds the "
+                f"{describe_rows(rows.tolist(), lengths.size)}: length {listed(lengths[rows].tolist())} exceeds the "
                 f"{case.trace.steps} steps of the time axis",
                 frozenset((0, "forward", int(b)) for b in rows),
                 kind="fact",

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, in_words, listed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
 from rnninspect.measure.scan import scan
 
 
@@ -52,8 +52,8 @@ class LengthsFromZeros(Rule):
             return
         yield Proposal(
             self.name,
-            f"{in_words(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zero, but such "
-            f"frames go on after them, up to length {listed(ends[rows].tolist())}: a real zero frame was left out",
+            f"{describe_rows(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zero, but "
+            f"such frames go on after them, up to length {listed(ends[rows].tolist())}: a real zero frame was left out",
             frozenset((0, "forward", int(b)) for b in rows),
             severity="warning",
             kind="fact",

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, in_words, places
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, places
 from rnninspect.measure.matching import equal_at
 
 
@@ -76,7 +76,7 @@ class StateReadBatchFirst(Rule):
             return
         row = int(np.flatnonzero(hits)[0])
         mismatched = frozenset().union(*(places(f, f.mismatched) for f in facts))
-        words = in_words(sorted({b for *_, b in mismatched}), case.trace.batch_size)
+        words = describe_rows(sorted({b for *_, b in mismatched}), case.trace.batch_size)
         yield Proposal(
             self.name,
             f"{words}: final_state.h holds the {count} layers "

@@ -28,22 +28,22 @@ def comparison(report: ReportRecord, view: View) -> list[Text]:
     tracks = found.get("tracks")
     for track in tracks if isinstance(tracks, list) else []:
         if isinstance(track, Mapping):
-            lines += _track(track, view)
+            lines += _track_differences(track, view)
     passing = found.get("smallest_passing_atol")
     if _is_number(passing) and passing:
         lines += _text.hanging(Text("  "), Text(f"--atol {passing:.3g} would pass", _text.QUIET), view.width)
     return [Text(), *lines]
 
 
-def _track(track: Mapping[str, Any], view: View) -> list[Text]:
+def _track_differences(track: Mapping[str, Any], view: View) -> list[Text]:
     name = _text.clean(f"layer {track.get('layer')} {track.get('direction')}", view.ascii)
     first = track.get("first_differing_step")
-    said = [_worst(track.get("worst")), _rows(first if isinstance(first, list) else []), _by_step(track, view)]
+    parts = [_worst(track.get("worst")), _rows(first if isinstance(first, list) else []), _by_step(track, view)]
     padded, nonfinite = track.get("largest_padded"), track.get("nonfinite_places")
-    said += [f"padded steps differ by up to {padded:.3g}" if _is_number(padded) and padded else ""]
-    said += [f"{nonfinite} steps are not finite in one or both" if _is_number(nonfinite) and nonfinite else ""]
+    parts += [f"padded steps differ by up to {padded:.3g}" if _is_number(padded) and padded else ""]
+    parts += [f"{nonfinite} steps are not finite in one or both" if _is_number(nonfinite) and nonfinite else ""]
     lines = _text.hanging(Text("  "), Text(name, _text.TITLE), view.width)
-    for words in filter(None, said):
+    for words in filter(None, parts):
         lines += _text.hanging(Text("    "), Text(words), view.width)
     return lines
 
@@ -55,7 +55,9 @@ def _worst(worst: Any) -> str:
     if not worst["difference"]:
         return "no real step differs"
     place = f"outputs[{worst.get('row')}, {worst.get('step')}], unit {worst.get('unit')}"
-    return f"differs most at {place}: {_shown(worst.get('value'))} against {_shown(worst.get('reference'))}"
+    return (
+        f"differs most at {place}: {_format_value(worst.get('value'))} against {_format_value(worst.get('reference'))}"
+    )
 
 
 def _rows(first: list[Any]) -> str:
@@ -67,9 +69,9 @@ def _rows(first: list[Any]) -> str:
     if not at:
         return ""
     groups = sorted(at.items())
-    said = [f"{_elide.name_rows(rows)} first differ{_s(rows)} at step {step}" for step, rows in groups[:GROUPS]]
-    said += [f"{sum(len(rows) for _, rows in groups[GROUPS:])} rows later"] if len(groups) > GROUPS else []
-    return "; ".join([*said, *([f"{_elide.name_rows(agree)} agree{_s(agree)}"] if agree else [])])
+    parts = [f"{_elide.name_rows(rows)} first differ{_s(rows)} at step {step}" for step, rows in groups[:GROUPS]]
+    parts += [f"{sum(len(rows) for _, rows in groups[GROUPS:])} rows later"] if len(groups) > GROUPS else []
+    return "; ".join([*parts, *([f"{_elide.name_rows(agree)} agree{_s(agree)}"] if agree else [])])
 
 
 def _by_step(track: Mapping[str, Any], view: View) -> str:
@@ -79,12 +81,12 @@ def _by_step(track: Mapping[str, Any], view: View) -> str:
         return ""
     start = next(i for i, size in enumerate(sizes) if size)
     steps = _elide.pick(range(len(sizes)), [start, 0, len(sizes) - 1, start + 1, start + 2], STEPS, lambda step: False)
-    said, before = [], -1
+    parts, before = [], -1
     for step in steps:
-        said += [_text.marks(view.ascii).more] if step > before + 1 else []
-        said.append(f"{step}: {sizes[step]:.2g}" if _is_number(sizes[step]) else f"{step}: ?")
+        parts += [_text.marks(view.ascii).more] if step > before + 1 else []
+        parts.append(f"{step}: {sizes[step]:.2g}" if _is_number(sizes[step]) else f"{step}: ?")
         before = step
-    return f"by step  {', '.join(said)}"
+    return f"by step  {', '.join(parts)}"
 
 
 def _s(rows: list[int]) -> str:
@@ -95,5 +97,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.8g}" if _is_number(value) else "not finite"

@@ -56,11 +56,11 @@ def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple
     name = "" if key is None else _text.clean(source[key], view.ascii)
     others = {k: v for k, v in source.items() if k != key and v not in (None, "", [], {})}
     rest = [f"{k} {v}" for k, v in others.items() if not isinstance(v, Mapping)]
-    parts = [(_text.clean(k, view.ascii), _listed(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
+    parts = [(_text.clean(k, view.ascii), _list_entries(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
     return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", said) for k, said in parts]
 
 
-def _listed(named: Mapping[str, Any], view: View) -> str:
+def _list_entries(named: Mapping[str, Any], view: View) -> str:
     """The first of some named things, as `outputs [3, 3, 4], lengths [3]`."""
     said = [f"{k} {v}" for k, v in list(named.items())[:PARTS]]
     said += [f"and {len(named) - PARTS} more"] if len(named) > PARTS else []

@@ -18,7 +18,7 @@ Claims = dict[int, dict[int, list[int]]]  # by row and step: the rows elsewhere 
 
 def data(report: ReportRecord, view: View) -> tuple[dict[str, Any], str]:
     """The page's data, and in words which rows kept their units."""
-    tracks = [_track(report, number, track) for number, track in enumerate(report.tracks)]
+    tracks = [_track_image(report, number, track) for number, track in enumerate(report.tracks)]
     made: dict[str, Any] = {
         "steps": report.shape.get("steps", 0),
         "digits": view.precision,
@@ -48,14 +48,14 @@ def data(report: ReportRecord, view: View) -> tuple[dict[str, Any], str]:
 def _kept_in_words(report: ReportRecord, made: dict[str, Any], kept: int, held: int) -> str:
     """What the page holds of the numbers, and why not more."""
     rows = sum(len(track.rows) for track in report.tracks)
-    said = "Unit values of every row." if kept == rows else f"Unit values of {kept} rows of {rows}, findings first."
+    note = "Unit values of every row." if kept == rows else f"Unit values of {kept} rows of {rows}, findings first."
     if kept < held:
-        said += f" The page keeps at most {BUDGET / 1e6:.0f} MB of data."
+        note += f" The page keeps at most {BUDGET / 1e6:.0f} MB of data."
     if held < rows:
-        said += " The report holds no more: --excerpt all keeps every row, --rows 3,7 chooses."
+        note += " The report holds no more: --excerpt all keeps every row, --rows 3,7 chooses."
     if any("levels" not in track for track in made["tracks"]):
-        said += " Steps are coloured by their kind: the report does not hold how large they are, or not in this budget."
-    return said
+        note += " Steps are coloured by their kind: the report does not hold how large they are, or not in this budget."
+    return note
 
 
 def track_of(report: ReportRecord, finding: Finding) -> int:
@@ -84,12 +84,12 @@ def _about(finding: Finding, layer: int, direction: str) -> bool:
     return finding.layer in (None, layer) and finding.direction in (None, direction)
 
 
-def _track(report: ReportRecord, number: int, track: TrackReport) -> dict[str, Any]:
+def _track_image(report: ReportRecord, number: int, track: TrackReport) -> dict[str, Any]:
     claims: Claims = {}
     for row in track.rows:
         for j, step in row.elsewhere:
             claims.setdefault(j, {}).setdefault(step, []).append(row.row)
-    named = _named(report, track)
+    named = _rules_by_row(report, track)
     excerpts = {excerpt.row: excerpt for excerpt in track.excerpt}
     return {
         "name": _words.track_name(track.layer, track.direction),
@@ -98,7 +98,7 @@ def _track(report: ReportRecord, number: int, track: TrackReport) -> dict[str, A
     }
 
 
-def _named(report: ReportRecord, track: TrackReport) -> dict[int, list[str]]:
+def _rules_by_row(report: ReportRecord, track: TrackReport) -> dict[int, list[str]]:
     """The rules that name each row of the track."""
     named: dict[int, list[str]] = {}
     for finding in report.findings:

@@ -16,7 +16,7 @@ def source_path(report: ReportRecord) -> str | None:
     return path if isinstance(path, str) and path not in ("", "-") else None
 
 
-def in_words(finding: Finding) -> str:
+def describe(finding: Finding) -> str:
     """The message, what else it may be, and the fix; lines are kept, all else that could do harm is escaped."""
     lines = [_text.clean(finding.message)]
     lines += [f"{key}: {_text.clean(said)}" for key, said in _findings.details(finding, _WHOLE)]

@@ -63,10 +63,10 @@ def clean(text: object, ascii: bool = False) -> str:
     >>> clean("a\x1b[31mb\n"), clean("é\u202e", ascii=True)
     ('a\\x1b[31mb\\n', '\\xe9\\u202e')
     """
-    return "".join(_shown(c, ascii) for c in str(text))
+    return "".join(_escape(c, ascii) for c in str(text))
 
 
-def _shown(c: str, ascii: bool) -> str:
+def _escape(c: str, ascii: bool) -> str:
     if " " <= c <= "~":
         return c
     if ascii or unicodedata.category(c) in _HIDDEN:

@@ -90,22 +90,22 @@ def _silence(row: Row) -> str:
 
 def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) -> list[str]:
     """The nearest step where none is equal, what the padding holds, which real steps are all zero."""
-    said = []
+    notes = []
     unmatched = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
     if unmatched and row.nearest_step is not None:
-        said.append(f"nearest is step {row.nearest_step}, {distance_text(row.distance)}")
+        notes.append(f"nearest is step {row.nearest_step}, {distance_text(row.distance)}")
     if row.margin is not None and (verbose or row.status in ("near", "none")):
-        said.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
+        notes.append(f"the next {row.margin:.3g} farther" if row.margin else "others as near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
         where = _elide.list_slices(padded) if brief else _elide.name_steps(padded)
-        said.append(f"padding {_PADDING[row.padding]}: {where}")
+        notes.append(f"padding {_PADDING[row.padding]}: {where}")
     zeros = _elide.runs(_elide.real_zeros(row, total))
     if zeros and row.padding != "absent":
         single = len(zeros) == 1 and zeros[0][1] - zeros[0][0] == 1
         which = "but real" if row.length is not None else "(padding or real)"
-        said.append(f"{_elide.name_steps(zeros)} {'is' if single else 'are'} zero {which}")
-    return said
+        notes.append(f"{_elide.name_steps(zeros)} {'is' if single else 'are'} zero {which}")
+    return notes
 
 
 def counted(number: int, what: str) -> str:
@@ -125,10 +125,10 @@ def tally(rows: Iterable[Row]) -> str:
         "silent": "without evidence",
         "unknown": "not compared",
     }
-    said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
-    if len(said) != 1:
-        return ", ".join(said)
-    word = said[0].partition(" ")[2]
+    parts = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
+    if len(parts) != 1:
+        return ", ".join(parts)
+    word = parts[0].partition(" ")[2]
     return "none as expected" if word == words["bad"] and known else f"all {word}"
 
 

@@ -28,8 +28,8 @@ def render(report: ReportRecord, view: View) -> str:
 def _annotation(report: ReportRecord, finding: Finding) -> str:
     title = " ".join(filter(None, [finding.rule, _words.track_name(finding.layer, finding.direction)]))
     properties = {"file": _places.source_path(report), "title": f"{title} ({finding.certainty})"}
-    said = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value is not None)
-    return f"::{_COMMANDS[finding.severity]} {said}::{_data(_places.in_words(finding))}"
+    attributes = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value is not None)
+    return f"::{_COMMANDS[finding.severity]} {attributes}::{_data(_places.describe(finding))}"
 
 
 def _data(text: str) -> str:

@@ -68,7 +68,7 @@ def _words_of(report: ReportRecord, view: View) -> dict[str, Any]:
         "questions": [(key, _text.clean(words, view.ascii)) for key, words in _verdicts.open_questions(report)],
         "facts": _header.entries(report, view),
         "findings": [_finding(report, finding, view) for finding in report.findings],
-        "tracks": [_track(report, track, view) for track in report.tracks],
+        "tracks": [_track_table(report, track, view) for track in report.tracks],
         "compared": [line.plain.strip() for line in _comparison.comparison(report, view)][1:],
         "skipped": _findings.skipped(report),
         "marks": _text.marks(view.ascii),
@@ -98,7 +98,7 @@ def _finding(report: ReportRecord, finding: Finding, view: View) -> dict[str, An
     }
 
 
-def _track(report: ReportRecord, track: TrackReport, view: View) -> dict[str, Any]:
+def _track_table(report: ReportRecord, track: TrackReport, view: View) -> dict[str, Any]:
     """One track's name and the rows that its table lists."""
     shown, total = shown_rows(report, view), report.shape.get("steps", 0)
     by_row = {row.row: row for row in track.rows}

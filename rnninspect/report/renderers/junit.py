@@ -21,7 +21,7 @@ def render(report: ReportRecord, view: View) -> str:
     """
     suite = ElementTree.Element("testsuite", name=f"rnninspect {_header.source_name(report, View())}".rstrip())
     for track in report.tracks:
-        _track(suite, track)
+        _add_track(suite, track)
     if report.verdict == "unjudged":
         _case(suite, "verdict", "skipped", f"could not judge: {_text.clean(_verdicts.because(report))}")
     for finding in report.findings:
@@ -46,19 +46,19 @@ def _case(suite: ElementTree.Element, name: str, outcome: str = "", message: str
     return case
 
 
-def _track(suite: ElementTree.Element, track: TrackReport) -> None:
-    said = f"{_words.counted(len(track.rows), 'row')}: {_words.tally(track.rows)}" if track.rows else "no rows"
+def _add_track(suite: ElementTree.Element, track: TrackReport) -> None:
+    summary = f"{_words.counted(len(track.rows), 'row')}: {_words.tally(track.rows)}" if track.rows else "no rows"
     name = f"final state of {_words.track_name(track.layer, track.direction)}"
     if all(_words.standing(row) in ("silent", "unknown") for row in track.rows):
-        _case(suite, name, "skipped", said)
+        _case(suite, name, "skipped", summary)
     else:
-        ElementTree.SubElement(_case(suite, name), "system-out").text = said
+        ElementTree.SubElement(_case(suite, name), "system-out").text = summary
 
 
 def _finding(suite: ElementTree.Element, finding: Finding) -> None:
     place = _words.track_name(finding.layer, finding.direction)
     case = _case(suite, " ".join(filter(None, [_text.clean(finding.rule), place])))
-    text = _places.in_words(finding)
+    text = _places.describe(finding)
     if finding.severity == "error":
         failure = ElementTree.SubElement(case, "failure", type=finding.certainty, message=_text.clean(finding.message))
         failure.text = text

@@ -30,7 +30,7 @@ def render(report: ReportRecord, view: View) -> str:
     lines += ["", *_table(["", ""], [[key, said] for key, said in _header.entries(report, view)], view)]
     rows = shown_rows(report, view)
     for track in report.tracks:
-        lines += ["", *_track(track, rows, report, view)]
+        lines += ["", *_track_section(track, rows, report, view)]
     compared = [line.plain.strip() for line in _comparison.comparison(report, view)]
     lines += ["", "### Against the reference", "", *_fenced("\n".join(compared[1:]))] if compared else []
     skipped = _findings.skipped(report)
@@ -49,7 +49,7 @@ def _finding(finding: Finding, view: View) -> list[str]:
     return lines + (["", *_fenced(finding.fix.expandtabs(4))] if finding.fix else [])
 
 
-def _track(track: TrackReport, shown: list[int], report: ReportRecord, view: View) -> list[str]:
+def _track_section(track: TrackReport, shown: list[int], report: ReportRecord, view: View) -> list[str]:
     total, by_row = report.shape.get("steps", 0), {row.row: row for row in track.rows}
     cells = []
     for row in (by_row[b] for b in shown if b in by_row):

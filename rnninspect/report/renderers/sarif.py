@@ -75,7 +75,7 @@ def _result(report: ReportRecord, finding: Finding, index: int) -> dict[str, Any
         "ruleId": _text.clean(finding.rule),
         "ruleIndex": index,
         "level": finding.severity,
-        "message": {"text": _without_links(_places.in_words(finding))},
+        "message": {"text": _without_links(_places.describe(finding))},
         "locations": [location] if location else [],
         "partialFingerprints": {"rnninspect/v1": hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()},
         "properties": {k: v for k, v in given.items() if k not in ("rule", "severity", "message")},

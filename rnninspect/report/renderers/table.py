@@ -42,7 +42,7 @@ def renderable(report: ReportRecord, view: View) -> Group:
     rows = shown_rows(report, view)
     lines = header(report, view)
     for track in report.tracks:
-        lines += _track(report, track, rows, view)
+        lines += _track_lines(report, track, rows, view)
     lines += comparison(report, view)
     lines += [Text(), *verdict(report, view), *findings(report, view), *not_checked(report, view)]
     return Group(*lines)
@@ -59,16 +59,16 @@ def shown_rows(report: ReportRecord, view: View) -> list[int]:
 
 def _worst_first(report: ReportRecord, total: int) -> list[int]:
     """All rows: those with findings (the worst finding's first), those that are off, the others."""
-    return list(dict.fromkeys(row for row in (*_named(report), *range(total)) if 0 <= row < total))
+    return list(dict.fromkeys(row for row in (*_rows_with_findings(report), *range(total)) if 0 <= row < total))
 
 
-def _named(report: ReportRecord) -> list[int]:
+def _rows_with_findings(report: ReportRecord) -> list[int]:
     """The rows that findings name or whose final state is off."""
     named = [row for finding in report.findings for row in sorted({*finding.rows, *finding.unexplained})]
     return named + [row.row for track in report.tracks for row in track.rows if _words.standing(row) == "bad"]
 
 
-def _track(report: ReportRecord, track: TrackReport, shown: list[int], view: View) -> list[Text]:
+def _track_lines(report: ReportRecord, track: TrackReport, shown: list[int], view: View) -> list[Text]:
     by_row = {row.row: row for row in track.rows}
     rows = [by_row[b] for b in shown if b in by_row]
     lines = [Text()]
@@ -89,7 +89,7 @@ def _candidates(report: ReportRecord, rows: list[Row], view: View) -> list[Row]:
     ranked = sorted(rows, key=lambda row: rank[row.row])
     if total <= view.max_rows:
         return ranked
-    named = set(_named(report))
+    named = set(_rows_with_findings(report))
     return ranked[: min(TABLES_OF_MANY, max(_grid.FEWEST, sum(row.row in named for row in ranked)))]
 
 
