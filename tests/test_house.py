@@ -33,7 +33,7 @@ diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixe
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
 diagnosis/evidence/chunks diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge
-diagnosis/supposed diagnosis/verdict
+diagnosis/mask_by_run diagnosis/supposed diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words

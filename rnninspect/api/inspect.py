@@ -22,6 +22,7 @@ from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
 from rnninspect.errors import UnknownNameError
@@ -105,7 +106,7 @@ def inspect_case(
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
     rules = chosen_rules(_listed(select), _listed(ignore))
-    case = with_proven_lengths(case)
+    case = with_mask_by_run(with_proven_lengths(case))
     made = compose(case, judge(case, rules), command, dict(source or {}), excerpt, what_if(case, rules))
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
 

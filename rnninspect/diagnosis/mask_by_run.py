@@ -1,0 +1,73 @@
+"""Which steps are real, where nobody said: masks that outputs and states suggest, held against a run of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Trace, last_true, prefix_mask
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.rule import listed
+from rnninspect.measure.facts import TrackFacts, under
+
+
+def with_mask_by_run(case: Case) -> Case:
+    """The case with the mask under which a run of its weights gives its numbers, which its trace's `source` says.
+
+    The case as it is, where it has lengths, lacks inputs or weights, is right with every step real, or where no mask
+    that its numbers suggest is confirmed: every output of a real step and every final state must follow from it.
+    """
+    if case.trace.knows_padding or not (case.facts and case.has("inputs") and case.has("weights")):
+        return case
+    if not disagreement(case):
+        return case
+    tried: list[Bools] = []
+    for mask in _suggested(case.facts):
+        if mask.all() or not mask.any() or any(np.array_equal(mask, other) for other in tried):
+            continue
+        tried.append(mask)
+        supposed = _with_mask(case, mask)
+        if not disagreement(supposed) and not any(f.mismatched.any() for f in supposed.facts):
+            return supposed
+    return case
+
+
+def _suggested(facts: tuple[TrackFacts, ...]) -> Iterator[Bools]:
+    """`[B, T]` masks, along the inputs' time: steps that no track leaves zero, or as the step before; steps up to the
+    one that every state read forward equals."""
+    yield ~np.logical_and.reduce([_in_time(f, f.zero) for f in facts])
+    yield ~np.logical_and.reduce([_in_time(f, f.zero | f.repeats) for f in facts])
+    forward = [f.equal for f in facts if f.track.direction == "forward" or f.track.order == "within"]
+    if forward:
+        hit = np.logical_and.reduce(forward)
+        yield prefix_mask(np.where(hit.any(1), hit.argmax(1) + 1, hit.shape[1]), hit.shape[1])
+
+
+def _in_time(facts: TrackFacts, steps: Bools) -> Bools:
+    """What holds of stored steps, along the inputs' time."""
+    return steps[:, ::-1] if facts.track.order == "reversed" else steps
+
+
+def _with_mask(case: Case, mask: Bools) -> Case:
+    """The case as it would be were these the real steps; what was measured is not measured again."""
+    ends = np.where(mask.any(1), last_true(mask) + 1, 0).astype(np.int64)
+    whole = bool(np.array_equal(mask, prefix_mask(ends, mask.shape[1])))
+    what = f"{listed(ends.tolist())} real steps" if whole else "a mask with holes or padding on the left"
+    words = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
+    trace: Trace = replace(
+        case.trace,
+        mask=mask,
+        lengths=ends if whole else None,
+        mask_given=not whole,
+        source={**case.trace.source, "lengths": words},
+    )
+    batch = case.batch
+    assert batch is not None
+    steps = np.zeros(batch.mask.shape, dtype=np.bool_)
+    steps[:, : mask.shape[1]] = mask
+    measured = tuple(under(facts, trace) for facts in case.facts)
+    batch = replace(batch, mask=steps, lengths=trace.lengths, mask_given=trace.mask_given)
+    return replace(case.with_trace(trace, measured), batch=batch)
