@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Trace, last_true, prefix_mask
+from rnninspect.core.trace import Bools, Ints, Trace, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import listed
@@ -28,6 +28,8 @@ def with_mask_by_run(case: Case) -> Case:
     for mask in _suggested(case.facts):
         if mask.all() or not mask.any() or any(np.array_equal(mask, other) for other in tried):
             continue
+        if not (_is_prefix(mask) or case.convention.padding == "repeat"):
+            continue  # a layer that takes lengths cannot have left out steps before the end
         tried.append(mask)
         supposed = _with_mask(case, mask)
         if not disagreement(supposed) and not any(f.mismatched.any() for f in supposed.facts):
@@ -51,10 +53,19 @@ def _in_time(facts: TrackFacts, steps: Bools) -> Bools:
     return steps[:, ::-1] if facts.track.order == "reversed" else steps
 
 
+def _ends(mask: Bools) -> Ints:
+    """`[B]`: each row's last real step + 1; 0 without one."""
+    return np.where(mask.any(1), last_true(mask) + 1, 0).astype(np.int64)
+
+
+def _is_prefix(mask: Bools) -> bool:
+    """Whether lengths can say it: no hole, nothing left out at the start."""
+    return bool(np.array_equal(mask, prefix_mask(_ends(mask), mask.shape[1])))
+
+
 def _with_mask(case: Case, mask: Bools) -> Case:
     """The case as it would be were these the real steps; what was measured is not measured again."""
-    ends = np.where(mask.any(1), last_true(mask) + 1, 0).astype(np.int64)
-    whole = bool(np.array_equal(mask, prefix_mask(ends, mask.shape[1])))
+    ends, whole = _ends(mask), _is_prefix(mask)
     what = f"{listed(ends.tolist())} real steps" if whole else "a mask with holes or padding on the left"
     words = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
     trace: Trace = replace(

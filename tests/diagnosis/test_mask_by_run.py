@@ -57,6 +57,12 @@ def test_the_mask_that_a_run_confirms_is_taken(run: tuple[str, np.ndarray, Weigh
     assert found.trace.mask_given == (not np.array_equal(mask, np.sort(mask)[:, ::-1]))
 
 
+def test_a_hole_is_a_mistake_where_layers_take_lengths() -> None:
+    """PyTorch has no masks: zeros inside a row are not taken for one, though a masked run would give them."""
+    case = unsaid("torch", HOLES, random_weights("gru", 3, 4))
+    assert with_mask_by_run(case) is case
+
+
 def test_no_mask_is_taken_where_the_weights_are_others() -> None:
     """Outputs that no run of these weights gives confirm nothing."""
     case = unsaid("torch", MASK, random_weights("gru", 3, 4))

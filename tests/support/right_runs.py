@@ -246,11 +246,10 @@ class Tally:
     runs: int = 0
 
     @property
-    def by_rule(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for (_, rule), seeds in self.accused.items():
-            found[rule] += len(seeds)
-        return found
+    def share(self) -> float:
+        """Of the answers that were no refusals, how many accuse."""
+        found: Counter[str] = sum(self.verdicts.values(), Counter())
+        return found["accused"] / max(1, found.total() - found["refused"])
 
     def table(self) -> str:
         lines = [f"{self.runs} right runs"]
