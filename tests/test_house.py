@@ -16,17 +16,19 @@ from tests.support.places import PACKAGE, ROOT
 ORDER = """
 errors
 _version
-core/trace core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays core/batch core/finding
-core/tiles
+core/trace core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays
+core/batch core/finding core/tiles
 formats/base formats/nested formats/bfloat16 formats/tree formats/storage formats/atomic_write formats/keras_config
-formats/hdf5 formats/npy formats/npz formats/json_ formats/* formats/__init__
+formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/text_nodes formats/text_numbers
+formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/roles
-conventions/dumps/positions conventions/dumps/axes conventions/dumps/readings conventions/dumps/writer
-conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes conventions/weights/express
+conventions/dumps/positions conventions/dumps/axes conventions/dumps/elided conventions/dumps/readings
+conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
+conventions/weights/express
 conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
-conventions/live
+conventions/live conventions/returned
 measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
 measure/decimals
 diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/row_prefixes
@@ -204,7 +206,7 @@ def rooms_imported(folder: str) -> set[str]:
 
 def test_formats_and_renderers_know_no_neighbours() -> None:
     """Formats know no framework and renderers no arrays: neither imports what would tell them."""
-    assert rooms_imported("formats") <= {"errors", "formats", "core/trace"}
+    assert rooms_imported("formats") <= {"errors", "formats", "core/trace", "core/precision"}
     assert rooms_imported("report/renderers") <= {"errors", "_version", "report/record", "core/finding", "report"}
     texts = [text for file, text in package().items() if file.startswith("report/renderers/")]
     assert texts

@@ -10,7 +10,7 @@ from typing import Any
 from rnninspect import conventions
 from rnninspect.api import inspect
 from rnninspect.api.config import layer_config, with_full
-from rnninspect.api.live import beside
+from rnninspect.api.live import beside, source_of
 from rnninspect.api.weights_file import read_layer
 from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.arrays import to_array
@@ -18,7 +18,7 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.errors import UnknownNameError
-from rnninspect.formats import read_arrays
+from rnninspect.formats import member_of, read_arrays
 from rnninspect.formats.base import NamedArrays
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.excerpts import EXCERPT
@@ -61,7 +61,9 @@ def compare(
         layer = read_layer(read_arrays(weights), config, whose or _known(convention), prefix=prefix, likely=likely)
         weights, config = layer.weights, layer.config_for(config, conventions.get(likely[0]))
     stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
-    case = read_case(read.arrays, config, convention, stated=stated, tolerance=tolerance)
+    case = read_case(
+        read.arrays, config, convention, stated=stated, tolerance=tolerance, printed=read.precisions, elided=read.elided
+    )
     case = case.with_weights(inspect.weights_of(weights, config, whose or case.convention.name))
     if against is not None:
         arrays = read_arrays(against).arrays
@@ -71,19 +73,14 @@ def compare(
     return inspect.inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
 
 
-def source_of(read: NamedArrays) -> dict[str, Any]:
-    """What a report says about where its arrays come from."""
-    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
-    return {"path": read.source, "format": read.format, "arrays": shapes}
-
-
 def _member(role: Role, value: Any, read: NamedArrays) -> Slot:
     """The array that stands for a role: a member of the dump by its name, or an array."""
     if not isinstance(value, str):
         return Slot(role, role, to_array(value, role))
-    if value not in read.arrays:
+    member = member_of(value, read.arrays)
+    if member is None:
         raise UnknownNameError(f"member for {role}", value, list(read.arrays))
-    return Slot(role, value, read.arrays[value])
+    return Slot(role, member, read.arrays[member])
 
 
 def _known(convention: str) -> str | None:

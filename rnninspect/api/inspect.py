@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy.typing as npt
 
@@ -25,7 +25,7 @@ from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
-from rnninspect.errors import UnknownNameError
+from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
 from rnninspect.report.excerpts import EXCERPT
@@ -35,9 +35,10 @@ Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", o
 
 
 def inspect(
-    outputs: Any,
+    outputs: Any = None,
     final_state: Any = None,
     *,
+    text: str | None = None,
     cell_state: Any = None,
     initial_state: Any = None,
     lengths: npt.ArrayLike | str | None = None,
@@ -61,6 +62,8 @@ def inspect(
     that the layer's call returned, outputs and state, or a mapping of named arrays (a dump), or a Trace from `run`.
     `final_state`: h `[B, H]`, `[B, 2H]` or `[L*D, B, H]`; (h, c) in the convention's own order ((h, c) where nothing
     states one); an object with h and c; a flat list of states; tuples of those by layer or direction.
+    `text`: a print-out instead of these: whatever was printed or pasted, with its labels; `final_state`, `lengths`, …
+    may then be names of arrays in it (`"last output"`).
     `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
     `lengths`: `[B]`, or `"full"`: no row is shorter than T; `mask`: `[B, T]`, True where a step is real; `inputs`:
     `[B, T, F]`.
@@ -82,17 +85,25 @@ def inspect(
     >>> inspect(o, o[:, -1], lengths=[2, 3])
     <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
     """
-    from rnninspect.api.live import Handed, beside, case_of
+    from rnninspect.api.live import Handed, beside, case_of, of_text, source_of
 
     config, lengths = with_full(layer_config(**stated), lengths)
     tolerance = Tolerance(rtol, atol)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
+    source: dict[str, Any] = {}
+    if text is not None:
+        read, given = of_text(text, given) if outputs is None else _both(outputs)
+        outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
     case = case_of(outputs, given, config, convention, tolerance)
     case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
         known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, known, config, case.convention.name, tolerance))
-    return inspect_case(case, "inspect", select=select, ignore=ignore, excerpt=excerpt)
+    return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt)
+
+
+def _both(outputs: Any) -> NoReturn:
+    raise UserError(f"outputs ({type(outputs).__name__}) and text are given: give one of them")
 
 
 def inspect_case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,26 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.conventions import live
 from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.core.arrays import holds_arrays, padded, to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.build_case import read_case, rerun
 from rnninspect.diagnosis.case import Case, Layer
-from rnninspect.errors import ShapeError, UserError
-from rnninspect.formats.base import ANONYMOUS
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
+from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.measure.choose_reading import Choice, Tolerance
 
 
 @dataclass(frozen=True, eq=False)
 class Handed:
-    """What was handed over beside the outputs, each as it came; None where it was not."""
+    """What was handed over beside the outputs, each as it came; None where it was not.
+
+    `printed`, `elided`: what a print-out tells of its arrays, by their names.
+    """
 
     final_state: Any = None
     cell_state: Any = None
@@ -34,6 +39,8 @@ class Handed:
     lengths: Any = None
     mask: Any = None
     inputs: Any = None
+    printed: Mapping[str, Precision] = field(default_factory=dict)
+    elided: Mapping[str, Gaps] = field(default_factory=dict)
 
 
 def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
@@ -43,8 +50,13 @@ def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, t
     """
     if isinstance(outputs, Trace):
         return _of_trace(outputs, given, config, convention, tolerance)
+    if isinstance(outputs, str) and ("\n" in outputs or "[" in outputs):
+        raise UserError("outputs are a text: give a print-out as inspect(text=…), or the arrays themselves")
     if isinstance(outputs, (str, os.PathLike)):
-        raise UserError(f"outputs are the path {os.fspath(outputs)!r}: rnninspect.compare(path) reads files")
+        raise UserError(
+            f"outputs are the path {os.fspath(outputs)!r}: rnninspect.compare(path) reads files, "
+            "inspect(text=…) print-outs"
+        )
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
         chosen = _chosen(convention, list(outputs.values()), list(live.names(outputs)))
         return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, config, chosen, tolerance)
@@ -101,7 +113,15 @@ def _read(
     if outputs.lengths is not None:
         stated["lengths"] = _lengths(outputs.lengths, stated.get("lengths"))
     return read_case(
-        arrays, config, convention, stated=stated, returned=tuple(slots), tolerance=tolerance, as_printed=as_printed
+        arrays,
+        config,
+        convention,
+        stated=stated,
+        returned=tuple(slots),
+        tolerance=tolerance,
+        as_printed=as_printed,
+        printed=given.printed,
+        elided=given.elided,
     )
 
 
@@ -146,6 +166,33 @@ def _batch(trace: Trace, inputs: Array, config: LayerConfig) -> Batch:
             f"inputs are {inputs.shape}, but the Trace has {trace.batch_size} rows and {trace.steps} steps"
         )
     return Batch(by_row, trace.mask, trace.lengths, trace.mask_given)
+
+
+def of_text(text: str, given: Handed) -> tuple[NamedArrays, Handed]:
+    """The arrays of a print-out by their names, and what was handed over, names of arrays in it being those arrays.
+
+    Raises UnreadableError where the text holds no arrays, UnknownNameError where it has none of a name.
+    """
+    from rnninspect.formats import member_of
+    from rnninspect.formats.text import from_text
+
+    read = from_text(text, "text")
+    printed = dict(read.precisions)
+    named: dict[str, Any] = {
+        f.name: getattr(given, f.name) for f in fields(given) if isinstance(getattr(given, f.name), str)
+    }
+    for name, called in named.items():
+        member = member_of(called, read.arrays)
+        if member is None:
+            raise UnknownNameError(f"array of the text for {name}", called, list(read.arrays))
+        named[name], printed[name] = read.arrays[member], read.precisions[member]
+    return read, replace(given, **named, printed=printed, elided=read.elided)
+
+
+def source_of(read: NamedArrays) -> dict[str, Any]:
+    """What a report says about where its arrays come from."""
+    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
+    return {"path": read.source, "format": read.format, "arrays": shapes}
 
 
 def as_arrays(given: Any, what: str) -> dict[str, Array]:

@@ -113,7 +113,14 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     arrays = [*read.arrays.values(), *(slot.array for slot in stated.values())]
     with progress.over_bytes(arrays, given["quiet"]):
         case = build_case.read_case(
-            read.arrays, config, convention, stated=stated, tolerance=tolerance, measurer=measurer
+            read.arrays,
+            config,
+            convention,
+            stated=stated,
+            tolerance=tolerance,
+            printed=read.precisions,
+            elided=read.elided,
+            measurer=measurer,
         )
         if layer is not None:
             case = case.with_weights(layer.weights)

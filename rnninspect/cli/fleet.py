@@ -133,7 +133,7 @@ def _below(folder: str, recursive: bool) -> list[str]:
 def _suffixes() -> tuple[str, ...]:
     from rnninspect.formats import formats
 
-    return tuple(suffix for f in formats() for suffix in f.suffixes)
+    return tuple(suffix for f in formats() if not f.last for suffix in f.suffixes)
 
 
 def _check(options: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
-from rnninspect.formats import read_arrays
+from rnninspect.formats import member_of, read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.storage import is_remote
 from rnninspect.measure.choose_reading import Measurer, measure_all
@@ -101,20 +101,23 @@ def read(source: str, quiet: bool) -> NamedArrays:
 
 def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
     """The array that an option names: a member of the dump, numbers in place (lengths), a file, or FILE#member."""
-    if value in arrays:
-        return Slot(role, value, arrays[value])
+    member = member_of(value, arrays)
+    if member is not None:
+        return Slot(role, member, arrays[member])
     if not _is_there(value):
         if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", value):
             return Slot(role, "lengths", _numbers(value, option))
         raise _nowhere(value, arrays, option)
     with about(option, value):
-        found = read_arrays(value).arrays
+        read_in = read_arrays(value)
+        found = read_in.arrays
         if len(found) == 1:
-            return Slot(role, value, next(iter(found.values())))
+            name, array = next(iter(found.items()))
+            return Slot(role, value, array, printed=read_in.precisions.get(name))
         own = [name for name in dict.fromkeys((ANONYMOUS, role, option.lstrip("-"))) if name in found]
         if len(own) != 1:
             raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
-        return Slot(role, own[0], found[own[0]])
+        return Slot(role, own[0], found[own[0]], printed=read_in.precisions.get(own[0]))
 
 
 def _is_there(value: str) -> bool:

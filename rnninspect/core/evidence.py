@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Direction, Trace
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
@@ -15,7 +16,7 @@ class Slot:
     """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing.
 
     `position`: its place in a list of states, (2,) of `initial_state.2`, (0, 1) of `carry.0.1`; a convention's `place`
-    says what stands there.
+    says what stands there. `printed`: how its numbers were rounded, where the file tells.
     """
 
     role: Role
@@ -24,6 +25,7 @@ class Slot:
     layer: int | None = None
     direction: Direction | None = None
     position: tuple[int, ...] | None = None
+    printed: Precision | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,15 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
+from rnninspect.conventions.dumps.elided import Gaps, show_alike
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.conventions.returned import take_returned
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case, Dump, Layer
@@ -167,26 +170,26 @@ def read_case(
     weights: Weights | None = None,
     tolerance: Tolerance | None = None,
     as_printed: bool = True,
+    printed: Mapping[str, Precision] | None = None,
+    elided: Mapping[str, Gaps] | None = None,
     measurer: Measurer = measure_all,
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
     `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
-    and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`.
+    and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`;
+    `printed` states them by the names of `arrays`, where the file tells. `elided`: axes that a print-out cut short.
     `measurer`: what measures the tracks; this process, by default.
     Raises ShapeError where no reading fits.
     """
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
-    slots = assign_roles(own, arrays, config, stated, returned=returned)
+    arrays, listed = take_returned(arrays, config, None if convention == "auto" else own.facts.order.startswith("(c"))
+    slots = assign_roles(own, arrays, config, stated, returned=(*returned, *listed))
     if not any(slot.role == "outputs" for slot in slots):
         raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
-    digits = decimals.coarsest([s.array for s in slots if s.role in PRINTED]) if as_printed else None
-    if digits is not None:
-        evened = tuple(replace(s, array=decimals.rounded(s.array, digits)) if s.role in PRINTED else s for s in slots)
-        if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
-            tolerance = replace(tolerance, atol=max(tolerance.atol, decimals.unit(digits)))
-        slots = evened
+    slots = show_alike(slots, elided or {}, config)
+    slots, digits, tolerance = _evened(slots, printed or {}, tolerance) if as_printed else (slots, None, tolerance)
     chosen = choose_reading(readings(own, slots, config), tolerance, measurer)
     return Case(
         replace(chosen, rounded_to=digits),
@@ -195,6 +198,21 @@ def read_case(
         Dump(arrays, slots),
         tolerance=tolerance,
     )
+
+
+def _evened(
+    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
+) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
+    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
+    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
+    to = decimals.coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
+    if to is None:
+        return slots, None, tolerance
+    evened = tuple(replace(s, array=decimals.rounded(s.array, to)) if s.role in PRINTED else s for s in slots)
+    if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
+        rtol, atol = decimals.room(to)
+        tolerance = replace(tolerance, rtol=max(tolerance.rtol, rtol), atol=max(tolerance.atol, atol))
+    return evened, to, tolerance
 
 
 def dump(case: Case) -> dict[str, Array]:

@@ -8,7 +8,7 @@ import os
 import pkgutil
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,11 @@ class Format:
     extra: str | None
     summary: str
     module: ModuleType
+
+    @property
+    def last(self) -> bool:
+        """Whether it reads what no other format claims."""
+        return bool(getattr(self.module, "LAST", False))
 
     @property
     def writes(self) -> bool:
@@ -129,10 +134,12 @@ def _called_as_its_suffix(head: bytes, suffixed: str) -> Format | None:
 
 
 def _chosen(head: bytes, suffixed: str) -> Format | None:
-    """The format whose bytes and suffix these are, else whose bytes, else whose suffix."""
-    fits = [f for f in formats() if f.module.sniff(head)]
-    named = [f for f in formats() if suffixed.endswith(f.suffixes)]
-    return next((f for f in named if f in fits), None) or next(iter(fits), None) or next(iter(named), None)
+    """The format whose bytes and suffix these are, else whose bytes, else whose suffix; the last ones after all."""
+    usual = [f for f in formats() if not f.last]
+    fits = [f for f in usual if f.module.sniff(head)]
+    named = [f for f in usual if suffixed.endswith(f.suffixes)]
+    rest = (f for f in formats() if f.last and f.module.sniff(head))
+    return next((f for f in [*(f for f in named if f in fits), *fits, *named, *rest]), None)
 
 
 def _member(read: NamedArrays, member: str) -> NamedArrays:
@@ -143,6 +150,20 @@ def _member(read: NamedArrays, member: str) -> NamedArrays:
     if not group:
         raise UnknownNameError(f"member of {read.source}", member, [n for n in read.arrays if n != ANONYMOUS])
     return replace(read, arrays=group, source=f"{read.source}#{member}")
+
+
+def member_of(called: str, arrays: Iterable[str]) -> str | None:
+    """The member of that name, or of the name that such a label gets (`last output`); None where there is none.
+
+    >>> member_of("Last output:", ["outputs", "last_output"])
+    'last_output'
+    """
+    if called in arrays or os.sep in called:
+        return called if called in arrays else None
+    from rnninspect.formats.text_labels import as_name
+
+    name = as_name(called)
+    return name if name and name in arrays else None
 
 
 def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO | None = None) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
 
@@ -23,6 +24,8 @@ class NamedArrays:
     go by their index. bfloat16 arrives as float32 (exactly) and is named in `dtypes`.
     `attributes`: plain values that the file states (an ONNX node's attributes, a Keras config), by the same naming.
     `notes`: what was done on the way in that a user should know ("lengths derived from the ragged rows").
+    `precisions`: how the numbers of each array were rounded, where the format knows (print-outs).
+    `elided`: by name, the axes of which a print-out shows the first and last entries alone, and how many come first.
     """
 
     arrays: Mapping[str, Array]
@@ -31,6 +34,8 @@ class NamedArrays:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    precisions: Mapping[str, Precision] = field(default_factory=dict)
+    elided: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 def need(package: str, what: str, extra: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,9 +18,51 @@ EXTRA: str | None = None
 SUMMARY = "nested or ragged lists, or an object of named arrays"
 
 
+_WHOLE = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|true|false|null|NaN|-?Infinity')
+_CUT = 40  # bytes of a token that the end of the head may cut
+
+
 def sniff(head: bytes) -> bool:
-    """Text that begins as a list or an object."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
+    """Text that begins as a list or an object, and goes on as JSON does: what was printed seldom does."""
+    return begins_as_json(head.lstrip(b"\xef\xbb\xbf \t\r\n"))
+
+
+def begins_as_json(head: bytes) -> bool:
+    """Whether one list or object begins here, none of its values without a comma, and nothing comes after it.
+
+    >>> begins_as_json(b"[[1, 2], [3"), begins_as_json(b"[[1 2] [3 4]]"), begins_as_json(b"{'h': [1]}")
+    (True, False, False)
+    """
+    if head[:1] not in (b"[", b"{"):
+        return False
+    at = depth = 0
+    last = b""  # the sign before, or `v` behind a value
+    while at < len(head):
+        sign = head[at : at + 1]
+        if sign in b" \t\r\n":
+            at += 1
+            continue
+        if not depth and last:
+            return False
+        if sign in b"[{":
+            depth += 1
+        elif sign in b"]}":
+            depth -= 1
+        if sign in b"[{]},:":
+            if (last == b"," and sign in b"]},") or (last == b"v" and sign in b"[{"):
+                return False
+            last, at = (b"v" if sign in b"]}" else sign), at + 1
+            continue
+        value = _WHOLE.match(head, at)
+        if value is None or last == b"v":
+            return (
+                value is None
+                and last != b"v"
+                and (sign == b'"' or at > len(head) - _CUT)
+                and sign in b'"-0123456789tfnNI'
+            )
+        last, at = b"v", value.end()
+    return True
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays
-from rnninspect.formats.json_ import _text
+from rnninspect.formats.json_ import _text, begins_as_json
 from rnninspect.formats.nested import from_nested, is_ragged
 
 NAME = "ndjson"
@@ -18,14 +18,15 @@ SUMMARY = "one sequence a line, as a list of steps"
 
 
 def sniff(head: bytes) -> bool:
-    """Two lines or more, of which the first is a whole list or object."""
-    first, newline, rest = head.partition(b"\n")
+    """Two lines or more, of which the first is a whole list or object, and the others begin as one."""
+    first, newline, rest = head.lstrip(b"\xef\xbb\xbf").partition(b"\n")
     if not newline or not rest.strip():
         return False
     try:
-        return isinstance(json.loads(first), (list, dict))
+        whole = isinstance(json.loads(first), (list, dict))
     except ValueError:
         return False
+    return whole and all(begins_as_json(line.strip()) for line in rest.split(b"\n") if line.strip())
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:

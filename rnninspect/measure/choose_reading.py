@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnninspect.core.evidence import Reading
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Trace
 from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
@@ -46,7 +47,7 @@ class Choice:
     reading: Reading
     rivals: tuple[Reading, ...] = ()
     measured: tuple[TrackFacts, ...] | None = None
-    rounded_to: int | None = None
+    rounded_to: Precision | None = None
 
 
 def measure_all(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:

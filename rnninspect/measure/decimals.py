@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rnninspect.core.precision import Precision
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array
 
@@ -17,6 +18,7 @@ from rnninspect.core.trace import Array
 MOST = {"float16": 2, "float32": 6, "float64": 12}
 SAMPLE, STRETCH = 4096, 64
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
+SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
 CHANCE = 1e-10  # that so many full-precision numbers are round by accident
 
 
@@ -54,21 +56,43 @@ def _sample(array: Array) -> Array:
     return np.concatenate(parts)
 
 
-def coarsest(arrays: Sequence[Array]) -> int | None:
-    """The decimals to round all of `arrays` to, so that equal numbers are equal again; None where they are already.
+def coarsest(arrays: Sequence[Array], printed: Sequence[Precision | None] = ()) -> Precision | None:
+    """Find what to round all of `arrays` to, so that equal numbers are equal again; None where they are already.
 
-    Arrays of one type that were rounded alike, or not at all, need nothing.
+    `printed`: how each was rounded, None where the file does not tell: then its numbers do. Arrays of one type that
+    were rounded alike, or not at all, need nothing; whole numbers suit any precision.
+
+    >>> coarsest([np.array([0.123]), np.array([0.1235])], [Precision(decimals=3), Precision(decimals=4)])
+    Precision(decimals=3, digits=None)
     """
-    found = [decimals(array) for array in arrays]
-    known = [d for d in found if d is not None]
-    if not known or (len(set(found)) == 1 and len({array.dtype for array in arrays}) == 1):
+    stated = printed or [None] * len(arrays)
+    found = [
+        (array.dtype, Precision(decimals(array)) if known is None else known)
+        for array, known in zip(arrays, stated, strict=True)
+        if known is None or not _are_whole(array)
+    ]
+    places = [p.decimals for _, p in found if p.decimals is not None]
+    digits = [p.digits for _, p in found if p.digits is not None]
+    if not (places or digits) or len(set(found)) == 1:
         return None
-    return min(known)
+    return Precision(min(places, default=None), min(digits, default=None))
 
 
-def rounded(array: Array, digits: int) -> Array:
-    """The array as float64, rounded to that many decimals."""
-    return np.round(array.astype(np.float64), digits)
+def rounded(array: Array, to: Precision) -> Array:
+    """The array as float64, rounded to that precision."""
+    values = array.astype(np.float64)
+    if to.digits is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            powers = np.floor(np.log10(np.abs(values)))
+        powers = np.where(np.isfinite(powers), powers, 0.0)
+        scale = 10.0 ** np.clip(to.digits - powers, -300, 300)
+        values = np.round(values * scale) / scale
+    return values if to.decimals is None else np.round(values, to.decimals)
+
+
+def _are_whole(array: Array) -> bool:
+    """Whether no number has a fraction: zeros and ones tell no precision."""
+    return array.dtype.kind != "f" or bool(np.all(np.isnan(array) | (array == np.rint(array))))
 
 
 def moved(array: Array, evened: Array) -> bool:
@@ -83,6 +107,20 @@ def moved(array: Array, evened: Array) -> bool:
 def unit(digits: int) -> float:
     """How far two print-outs of one number may be apart: one unit of the last digit, where one was rounded twice."""
     return 1.05 * 10.0**-digits
+
+
+def room(to: Precision) -> tuple[float, float]:
+    """(rtol, atol) within which two print-outs of one number lie, rounded to that precision.
+
+    From SHORTEST digits on, numbers may have been printed as the shortest text that gives their float32 again (numpy).
+
+    >>> room(Precision(decimals=4))
+    (0.0, 0.000105)
+    """
+    rtol = 0.0 if to.digits is None else unit(to.digits)
+    if max(to.decimals or 0, to.digits or 0) >= SHORTEST:
+        rtol = max(rtol, float(np.finfo(np.float32).eps))
+    return rtol, 0.0 if to.decimals is None else unit(to.decimals)
 
 
 def _holds(fractions: Array, exact: Array, digits: int) -> bool:

@@ -14,6 +14,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.verdict import untested, verdict
+from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.measure.difference import TrackDifference, explain
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.report.excerpts import EXCERPT, excerpts, levels
@@ -95,8 +96,13 @@ def _notes(case: Case) -> list[str]:
     return [
         *notes,
         f"outputs and states were printed with different decimals: all are rounded to {digits}, and match "
-        f"within {case.tolerance.atol:.3g}",
+        f"within {_within(case.tolerance)}",
     ]
+
+
+def _within(tolerance: Tolerance) -> str:
+    parts = [f"{tolerance.atol:.3g}"] if tolerance.atol or not tolerance.rtol else []
+    return " + ".join([*parts, *([f"{tolerance.rtol:.3g} * |h|"] if tolerance.rtol else [])])
 
 
 def _comparison(case: Case) -> dict[str, Any] | None:

@@ -54,6 +54,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.npy").touch()
     (folder / "empty.json").touch()
     (folder / "text.txt").write_text("these are words")
+    (folder / "noise").write_bytes(bytes(range(256)))
     (folder / "cut.npy").write_bytes(BATCH.read_bytes()[:-20])
     (folder / "cut.npz").write_bytes(DUMP.read_bytes()[:-100])
     (folder / "cut.json").write_text("[[[1, 2], [3, 4]]")
@@ -105,7 +106,8 @@ UNREADABLE = [
     ("run empty.npy", "empty.npy: it is empty"),
     ("run empty.json", "empty.json: it is empty"),
     ("run folder.npy", "folder.npy: it is a folder"),
-    ("run text.txt", "text.txt: of no known format", "json, ", "npy, "),
+    ("run text.txt", "text.txt: no arrays in this text", "print(outputs)"),
+    ("run noise", "noise: of no known format", "json, ", "npy, "),
     ("run cut.npy", "cut.npy: it is damaged or truncated"),
     ("compare cut.npz", "cut.npz: it is damaged or truncated"),
     ("run cut.json", "cut.json: not JSON, or truncated", "column 18"),

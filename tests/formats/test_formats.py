@@ -218,8 +218,8 @@ SAMPLES |= {f.suffixes[0]: None for f in formats() if f.writes and not set(f.suf
 
 
 def test_every_format_has_its_sample() -> None:
-    """No format that is read is left out of the tests below; ndjson is the lines of json."""
-    assert {f.name for f in formats() if not set(f.suffixes) & set(SAMPLES)} <= {"ndjson"}
+    """No format that is read is left out of the tests below; ndjson is the lines of json, text has its own."""
+    assert {f.name for f in formats() if not set(f.suffixes) & set(SAMPLES)} <= {"ndjson", "text"}
     assert {s for f in formats() if f.extra for s in f.suffixes} & set(SAMPLES) - {".weights.h5"} <= {*EXTRAS, ".hdf5"}
 
 

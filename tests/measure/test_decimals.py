@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.judge import judge
@@ -55,7 +56,7 @@ def test_a_print_out_of_a_right_run_is_not_accused(outputs: int | None, states: 
     assert judge(case, rules()).findings == []
     assert not any(f.mismatched.any() for f in case.facts)
     fewest = min(d for d in (outputs, states) if d is not None)
-    assert case.choice.rounded_to == (None if outputs == states else fewest)
+    assert case.choice.rounded_to == (None if outputs == states else Precision(decimals=fewest))
     assert case.tolerance.atol == (0 if outputs == states else pytest.approx(1.05 * 10.0**-fewest))
 
 

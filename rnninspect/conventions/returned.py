@@ -1,0 +1,52 @@
+"""What a layer's call returned, printed as one tuple or list -> slots, as if a program had handed it over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rnninspect.conventions import live
+from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+
+_PLACE = re.compile(r"returned((?:\.\w+)+)")
+
+
+def take_returned(
+    arrays: Mapping[str, Array], config: LayerConfig, cell_first: bool | None
+) -> tuple[dict[str, Array], tuple[Slot, ...]]:
+    """Split arrays into those with names of their own and the slots of `returned.0`, `returned.1.0`, ….
+
+    Args: `arrays` by name; `config`; `cell_first`: whether c stands before h, None where no framework is stated: then
+    it does where the state stands before the outputs (a carry).
+    Returns: the other arrays, and a slot for each part of what was returned, under its own name.
+    """
+    listed = {name: array for name, array in arrays.items() if _PLACE.fullmatch(name)}
+    tree: dict[str, Any] = {}
+    for name, array in listed.items():
+        *groups, last = name.split(".")[1:]
+        level = tree
+        for group in groups:
+            level = level.setdefault(group, {})
+        level[last] = array
+    parted = live.parted(_as_tuple(tree)) if listed else None
+    if parted is None:
+        return dict(arrays), ()
+    outputs, state = parted
+    carry = outputs is not _as_tuple(tree)[0] and not isinstance(outputs, tuple)
+    given = live.read_outputs(outputs, config)
+    slots = [*given.slots, *live.read_state(state, given.slots, config, carry if cell_first is None else cell_first)]
+    names = {id(array): name for name, array in listed.items()}
+    rest = {name: array for name, array in arrays.items() if name not in listed}
+    return rest, tuple(replace(slot, name=names.get(id(slot.array), slot.name)) for slot in slots)
+
+
+def _as_tuple(tree: Any) -> Any:
+    """Nested mappings of places as tuples; those with fields stay as they are."""
+    if not isinstance(tree, dict):
+        return tree
+    parts = {key: _as_tuple(value) for key, value in tree.items()}
+    return tuple(parts.values()) if all(key.isdecimal() for key in parts) else parts

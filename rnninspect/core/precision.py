@@ -1,0 +1,25 @@
+"""How printed numbers were rounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Precision:
+    """To `decimals` (fixed notation), or to `digits` behind the first one that counts (scientific notation).
+
+    Neither is known of numbers that were not rounded: whole ones, or as many digits as their type holds.
+    """
+
+    decimals: int | None = None
+    digits: int | None = None
+
+    def __str__(self) -> str:
+        """In words: `4 decimals`, `5 significant digits`, or all digits."""
+        words = [] if self.decimals is None else [f"{self.decimals} decimal{'s' if self.decimals != 1 else ''}"]
+        words += [] if self.digits is None else [f"{self.digits + 1} significant digits"]
+        return " and ".join(words) or "all digits"
+
+
+EXACT = Precision()

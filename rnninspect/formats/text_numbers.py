@@ -1,0 +1,102 @@
+"""Numbers as they were printed: rows of them, and how many decimals they kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnninspect.core.precision import EXACT, Precision
+from rnninspect.core.trace import Array
+
+ELLIPSIS = "..."
+FULL = 15  # significant digits from which on a number is not rounded: its type holds no more
+
+_NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?|nan|inf(?:inity)?"
+_WORD = re.compile(rf"[-+]?(?:{_NUMBER})", re.I)
+_GLUED = re.compile(rf"(?<=[\d.])(?=[-+](?:{_NUMBER}))", re.I)  # `0.5-0.25`, where the white space is lost
+_COMMENT = re.compile(r"#[^\n]*")
+_TRUTH = {"True": 1, "False": 0, "true": 1, "false": 0}
+_EXPONENT = re.compile(r"[\d.][eE][-+]?\d")
+_UNSCALED = re.compile(r"(?<![\w.+-])[-+]?\d+\.\d*(?![\d.eE])")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Numbers side by side. `gap`: how many stand before the `...` of an elided row, else None."""
+
+    values: list[float] | list[int] | list[bool]
+    gap: int | None = None
+
+
+def read_row(text: str) -> Row | str:
+    """The numbers between two brackets, or the first word there that is none.
+
+    >>> read_row(" 0.5 -1.  ... 2e-05"), read_row("1, 2"), read_row("0.25-0.5")
+    (Row(values=[0.5, -1.0, 2e-05], gap=2), Row(values=[1, 2], gap=None), Row(values=[0.25, -0.5], gap=None))
+    >>> read_row("1, see 2"), read_row("0.20.3")
+    ('see', '0.20.3')
+    """
+    words = text.replace(",", " ").split()
+    gap = None
+    if ELLIPSIS in text:
+        words = text.replace(ELLIPSIS, f" {ELLIPSIS} ").replace(",", " ").split()
+        gap = words.index(ELLIPSIS) if words.count(ELLIPSIS) == 1 else None
+        words = [word for word in words if word != ELLIPSIS]
+    values = _values(words)
+    if values is None and "#" in text:
+        values = _values(_COMMENT.sub("", text).replace(",", " ").split())
+    if values is None:
+        words = [part for word in words for part in _GLUED.split(word)]
+        values = _values(words)
+    if values is None:
+        return next((w for w in words if not _WORD.fullmatch(w) and w not in _TRUTH), "numbers and truth values mixed")
+    return Row(values, gap)
+
+
+def _values(words: list[str]) -> list[float] | list[int] | list[bool] | None:
+    """The words as numbers, whole ones as such, or as truth values; None where one is neither."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        return [bool(_TRUTH[word]) for word in words] if words and all(word in _TRUTH for word in words) else None
+    if any("_" in word for word in words):
+        return None
+    if all(word.lstrip("+-").isdecimal() for word in words):
+        whole = [int(word) for word in words if len(word) < 19]
+        return whole if len(whole) == len(words) else numbers
+    return numbers
+
+
+def as_array(values: list[float] | list[int] | list[bool]) -> Array:
+    """`[n]`: whole numbers as int64, truth values as bool, others as float64."""
+    return np.asarray(values, dtype=None if values else np.float64)
+
+
+def precision_of(text: str, shift: int = 0) -> Precision:
+    """How the numbers of a print-out were rounded; `shift`: decimals that a factor above them adds.
+
+    Fixed notation keeps decimals, scientific notation digits of the mantissa. Whole numbers, and numbers that keep
+    FULL digits, were not rounded.
+
+    >>> precision_of("[0.25 -0.5 ]"), precision_of("[4.1374e-06, 0.0000e+00]"), precision_of("[0. 1.]")
+    (Precision(decimals=2, digits=None), Precision(decimals=None, digits=4), Precision(decimals=None, digits=None))
+    """
+    if _EXPONENT.search(text):
+        digits = _mantissa_digits(text)
+        return Precision(digits=digits) if 0 < digits < FULL else EXACT
+    places = next((n for n in range(FULL + 2, 0, -1) if re.search(rf"\.\d{{{n}}}", text)), 0)
+    return Precision(decimals=places + shift) if 0 < places < FULL else EXACT
+
+
+def _mantissa_digits(text: str) -> int:
+    """The most digits behind the first one that counts; of numbers in mixed notation (`%g`) as of scientific ones."""
+    most = 0
+    mixed = _UNSCALED.search(text) is not None
+    for match in re.finditer(r"\d+\.\d*(?:[eE][-+]?\d+)?" if mixed else r"\d\.(\d*)[eE]", text):
+        count = len(re.sub(r"[eE].*|\.", "", match[0]).lstrip("0")) - 1 if mixed else len(match[1])
+        most = max(most, count)
+        if most >= FULL:
+            break
+    return most

@@ -1,0 +1,148 @@
+"""Print-outs: every form is read back to the digits that were printed, and what is none is refused with its line."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnninspect.core.precision import Precision
+from rnninspect.core.trace import Array
+from rnninspect.errors import UnreadableError
+from rnninspect.formats import read_arrays
+from rnninspect.formats.text import from_text
+from tests.support.print_outs import FORMS, wrapped
+
+
+def made(draw: random.Random) -> dict[str, Array]:
+    """Outputs and states of random sizes, outputs of one row or unit among them."""
+    numbers = np.random.default_rng(draw.randrange(1 << 30))
+    rows, steps, units = draw.randint(1, 4), draw.randint(2, 6), draw.randint(2, 5)
+    return {"outputs": numbers.uniform(-1, 1, (rows, steps, units)), "h_n": numbers.uniform(-1, 1, (rows, units))}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_print_out_is_read_back(form: str) -> None:
+    """Names, shapes and every digit come back from each form, whatever stands around it."""
+    for seed in range(12):
+        draw = random.Random(f"{form} {seed}")
+        arrays, digits = made(draw), draw.randint(3, 12)
+        read = from_text(wrapped(FORMS[form](arrays, digits, draw), draw), "x")
+        assert list(read.arrays) == ["outputs", "h_n"], seed
+        for name, array in arrays.items():
+            kind = "e" if form == "scientific" else "f"
+            wanted = np.array([float(f"{x:.{digits}{kind}}") for x in array.ravel()]).reshape(array.shape)
+            np.testing.assert_array_equal(read.arrays[name], wanted)
+            assert read.precisions[name] == (Precision(digits=digits) if kind == "e" else Precision(decimals=digits))
+
+
+LABELS = [
+    ("final state :\n[[0.5 1.5]]", "final_state"),
+    ("h_n = [[0.5, 1.5]]", "h_n"),
+    (">>> print(s.h)\n[[0.5 1.5]]", "s.h"),
+    ("print('last output', o[:, -1])\n[[0.5 1.5]]", "last_output"),
+    ("Out[7]: \narray([[0.5, 1.5]])", ""),
+    ("**Outputs**\n\n[[0.5 1.5]]", "outputs"),
+    ("2024-01-02 10:00:09,123 INFO model: final_state: [[0.5 1.5]]", "final_state"),
+    ("and this is the final state:\n\n[[0.5 1.5]]", "final_state"),
+    ("lengths_ = np.asarray([3, 1])", "lengths"),
+    ("lstm(x, sequence_length=[3, 1])", "sequence_length"),
+    ("h = sess.run(state)\n>>> sess.run(state.h, feed_dict={x: X})\narray([[0.5, 1.5]])", "state.h"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), LABELS)
+def test_a_label_is_the_name(text: str, name: str) -> None:
+    """What stands before an array names it."""
+    assert list(from_text(text, "x").arrays) == [name]
+
+
+NO_ARRAYS = [
+    "Version 1.14.0, see [1] and o[0][3], B = 3; took 0.25 s (run [2, 3]).",
+    "outputs.shape: [3, 4, 4]\ntorch.Size([3, 4])",
+    "x = tf.reshape(y, [3, 4])\nz = tf.transpose(x, perm=[1, 0])\nplt.plot([1, 2])",
+    "lengths = np.array([3, 1]) - 1",
+    "x = __import__('os').system('exit')",
+]
+
+
+@pytest.mark.parametrize("text", NO_ARRAYS)
+def test_numbers_in_prose_and_code_are_no_arrays(text: str) -> None:
+    """Versions, references, places, shapes, arguments and what is computed are not data; nothing is evaluated."""
+    with pytest.raises(UnreadableError, match="x: no arrays in this text"):
+        from_text(text, "x")
+
+
+BROKEN = [
+    ("h:\n[[0.5 1.5]\n [0.5 2.5]\n", r"line 4: its bracket is never closed.*begins in line 2"),
+    ("h:\n[[0.5 1.5]\n [0.5]\n [0.5 2.5]]", r"line 3: a row of 1 numbers stands among rows of 2"),
+    ("h:\n[[0.5 1.5]\n [0.5 abc]]", r"line 3: 'abc' is no number"),
+    ("h:\n 0.5 1.5]\n [0.5 2.5]\n [0.5 2.5]]", r"line 4: a \] closes no bracket"),
+    ("(0 ,.,.) = \n 0.5 1.5\n 0.5\n[torch.FloatTensor of size 1x2x2]", r"line 3: a row of 1 numbers"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN)
+def test_a_broken_array_is_refused_with_its_line(text: str, said: str) -> None:
+    """Brackets that do not match and rows of unequal length are one line, with the line number."""
+    with pytest.raises(UnreadableError, match=said) as caught:
+        from_text(text, "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_elided_arrays_keep_what_is_there() -> None:
+    """The first and last entries come back, with the axes that are cut and how many entries come first."""
+    read = from_text(f"outputs\n{np.arange(40000.0).reshape(40, 10, 100)}", "x")
+    assert read.arrays["outputs"].shape == (6, 6, 6) or read.arrays["outputs"].shape == (6, 10, 6)
+    assert read.elided["outputs"][0] == 3
+    assert any("set_printoptions" in note for note in read.notes)
+
+
+def test_another_array_of_one_name_gets_a_number() -> None:
+    """The same array again is read once; another under the same label is kept beside the first."""
+    read = from_text("h = [[0.5, 1.5]]\nh = [[0.5, 1.5]]\nh = [[2.5, 1.5]]", "x")
+    assert {name: array.tolist() for name, array in read.arrays.items()} == {"h": [[0.5, 1.5]], "h_2": [[2.5, 1.5]]}
+
+
+HOSTILE = {
+    "brackets": "[" * 10**5,
+    "spaced brackets": "[ " * 10**5,
+    "minus signs": "[" + "-" * 10**6,
+    "single minus signs": "[[" + "- " * 10**5,
+    "calls": "f(" * 10**5,
+    "digits": "x = [" + "1" * 10**5 + "x]",
+    "many arrays": "".join(f"x = [[{i}.5 2.5]]\n" for i in range(5000)),
+    "references": "[1]" * 10**5,
+    "scripts": "<script>" * 10**5,
+    "quotes": "('" * 10**5,
+    "elided": "[1 " + "... " * 10**5 + "]",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_text_is_slow(kind: str) -> None:
+    """Reading is linear in the text: what would make a grammar backtrack is over in moments."""
+    start = time.process_time()
+    with contextlib.suppress(UnreadableError):
+        from_text(HOSTILE[kind], "x")
+    assert time.process_time() - start < 10
+
+
+def test_other_formats_come_first(tmp_path: Path) -> None:
+    """JSON, NDJSON and files of another suffix stay what they are; text is what is left."""
+    for name, text, kind in [
+        ("a.txt", '{"outputs": [[1, 2]]}', "json"),
+        ("b", "[[1, 2]]\n[[3, 4]]\n", "ndjson"),
+        ("c", "[2, 4, 2]\n[[[0.5 1.5]]]\n", "text"),
+        ("d", "{'outputs': [[1, 2]]}", "text"),
+        ("e.npz.txt", "h = [[1, 2]]", "text"),
+    ]:
+        (tmp_path / name).write_text(text)
+        assert read_arrays(tmp_path / name).format == kind, name
+    (tmp_path / "f.npz").write_text("h = [[1, 2]]")
+    with pytest.raises(UnreadableError, match="damaged"):
+        read_arrays(tmp_path / "f.npz")
