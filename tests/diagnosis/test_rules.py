@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnninspect.api.inspect import inspect
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import runs
 from rnninspect.diagnosis.judge import Judgement, judge
@@ -187,3 +188,11 @@ def test_a_gate_that_holds_the_state_is_no_masked_step() -> None:
     held = (outputs[:, 1:] == outputs[:, :-1]).all(-1) & case.trace.mask[:, 1:]
     assert held.any()
     assert judged(case).findings == []
+
+
+def test_a_saturated_layer_shares_no_buffer() -> None:
+    """Steps that are all at tanh's bound are equal because nothing is larger; equal steps within it are one buffer."""
+    for value, named in ((1.0, False), (0.5, True)):
+        outputs = np.full((2, 3, 4), value, np.float32)
+        found = inspect(outputs, outputs[:, -1], lengths=[3, 3], inputs=np.arange(6.0).reshape(2, 3, 1)).findings
+        assert ("outputs-aliased" in {f.rule for f in found}) == named

@@ -13,6 +13,7 @@ from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
 
@@ -44,7 +45,7 @@ class OutputsAliased(Rule):
         seen = []
         for facts in case.facts:
             long = facts.mask.sum(1) > 1
-            alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies
+            alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies & ~_saturated(facts)
             if long.any() and alike[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
@@ -84,6 +85,11 @@ def _inputs_vary(case: Case) -> Bools:
         vary[b] = not same(real, real[:1]).all()
         release(row)
     return vary
+
+
+def _saturated(facts: TrackFacts) -> Bools:
+    """`[B]`: every unit of the last step is tanh's own bound, where any larger input gives the same number."""
+    return np.asarray((np.abs(facts.outputs[:, -1]) == 1).all(-1))
 
 
 RULE = OutputsAliased()
