@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnninspect.cli import options
 
+if TYPE_CHECKING:
+    from rnninspect.formats.base import NamedArrays
+
 
 @click.command("convert")
 @click.argument("weights", type=options.TEXT)
-@click.option("--to", required=True, type=options.CONVENTION, metavar="NAME", help="The framework to move them to.")
+@click.option("--to", type=options.CONVENTION, metavar="NAME", help="The framework to move them to.")
 @click.option(
     "--from",
     "--weights-convention",
@@ -34,7 +37,8 @@ from rnninspect.cli import options
 @options.cell_options
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 def command(weights: str, **given: Any) -> int:
-    """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases.
+    """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases; or, without --to,
+    save the arrays of a print-out.
 
     What was written is read back and run beside the original on random inputs; exit 1 where they differ by more than
     rounding. What cannot be moved (a GRU that resets before the product into torch, peepholes into Keras, …) is
@@ -44,6 +48,7 @@ def command(weights: str, **given: Any) -> int:
     rnninspect convert layer.pt --to keras -o layer.npz
     rnninspect convert model.onnx --weights-prefix encoder --to torch -o encoder.pt
     rnninspect convert model.weights.h5 --to onnx -o layer.npz --activation relu
+    rnninspect convert question.txt -o dump.npz
     """
     from rnninspect.api import convert
     from rnninspect.api.weights_file import read_layer
@@ -53,6 +58,8 @@ def command(weights: str, **given: Any) -> int:
 
     with about("WEIGHTS", weights):
         read = inputs.read(weights, given["quiet"])
+        if given["to"] is None:
+            return _save(read, given["output"])
         found = read_layer(read, inputs.stated_config(given), given["source"], prefix=given["weights_prefix"])
         weights_file.note_layer(found, inputs.stated_config(given), weights, given["source"], given["quiet"])
         moved = convert.move(found.weights, given["to"])
@@ -62,3 +69,16 @@ def command(weights: str, **given: Any) -> int:
         click.echo(f"state beside it: {weights_file.as_options(moved.stated)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
     return 0 if written.agrees else 1
+
+
+def _save(read: NamedArrays, target: str) -> int:
+    """Writes the arrays of a print-out as they were read; UserError where it is another file, which needs --to."""
+    from rnninspect.errors import UserError
+    from rnninspect.formats import write_arrays
+
+    if read.format != "text":
+        raise UserError(f"it is {read.format} and no print-out: state the framework to move the layer to, with --to")
+    write_arrays(target, {name or "array": array for name, array in read.arrays.items()})
+    saved = ", ".join(f"{name or 'array'} {list(array.shape)}" for name, array in read.arrays.items())
+    click.echo(f"{target}: {saved}")
+    return 0

@@ -159,7 +159,7 @@ def as_name(label: str) -> str:
     ('final_state', 'lengths', 'state.h', 'last_output')
     """
     label = label.strip().strip("'\"`*:= ")
-    if re.fullmatch(r"[A-Za-z_][\w.]*(?:\[[^\[\]]*\])?", label):
+    if re.fullmatch(r"[A-Za-z_][\w./]*(?:\[[^\[\]]*\])?", label):
         plain = label.lower() if re.fullmatch(r"[A-Z][a-z]{2,}", label) else label
         return plain.rstrip("_") or label
     return re.sub(r"\W+", "_", label.lower()).strip("_")

@@ -11,6 +11,7 @@ from rnninspect.core.precision import EXACT, Precision
 from rnninspect.core.trace import Array
 
 ELLIPSIS = "..."
+MOST = 40  # decimals that are counted
 FULL = 15  # significant digits from which on a number is not rounded: its type holds no more
 
 _NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?|nan|inf(?:inity)?"
@@ -77,17 +78,21 @@ def as_array(values: list[float] | list[int] | list[bool]) -> Array:
 def precision_of(text: str, shift: int = 0) -> Precision:
     """How the numbers of a print-out were rounded; `shift`: decimals that a factor above them adds.
 
-    Fixed notation keeps decimals, scientific notation digits of the mantissa. Whole numbers, and numbers that keep
-    FULL digits, were not rounded.
+    Fixed notation keeps decimals, scientific notation digits of the mantissa. Whole numbers were not rounded, nor were
+    numbers of FULL digits of which some have fewer: each is the shortest text that gives it again.
 
     >>> precision_of("[0.25 -0.5 ]"), precision_of("[4.1374e-06, 0.0000e+00]"), precision_of("[0. 1.]")
     (Precision(decimals=2, digits=None), Precision(decimals=None, digits=4), Precision(decimals=None, digits=None))
     """
     if _EXPONENT.search(text):
         digits = _mantissa_digits(text)
-        return Precision(digits=digits) if 0 < digits < FULL else EXACT
-    places = next((n for n in range(FULL + 2, 0, -1) if re.search(rf"\.\d{{{n}}}", text)), 0)
-    return Precision(decimals=places + shift) if 0 < places < FULL else EXACT
+        return EXACT if not digits or _are_shortest(text, digits) else Precision(digits=digits)
+    places = next((n for n in range(MOST, 0, -1) if re.search(rf"\.\d{{{n}}}", text)), 0)
+    return EXACT if not places or _are_shortest(text, places) else Precision(decimals=places + shift)
+
+
+def _are_shortest(text: str, places: int) -> bool:
+    return places >= FULL and re.search(rf"\.\d{{1,{places - 1}}}(?!\d)", text) is not None
 
 
 def _mantissa_digits(text: str) -> int:
@@ -97,6 +102,4 @@ def _mantissa_digits(text: str) -> int:
     for match in re.finditer(r"\d+\.\d*(?:[eE][-+]?\d+)?" if mixed else r"\d\.(\d*)[eE]", text):
         count = len(re.sub(r"[eE].*|\.", "", match[0]).lstrip("0")) - 1 if mixed else len(match[1])
         most = max(most, count)
-        if most >= FULL:
-            break
     return most

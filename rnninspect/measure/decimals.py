@@ -18,6 +18,7 @@ from rnninspect.core.trace import Array
 MOST = {"float16": 2, "float32": 6, "float64": 12}
 SAMPLE, STRETCH = 4096, 64
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
+FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
 CHANCE = 1e-10  # that so many full-precision numbers are round by accident
 
@@ -85,9 +86,9 @@ def rounded(array: Array, to: Precision) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             powers = np.floor(np.log10(np.abs(values)))
         powers = np.where(np.isfinite(powers), powers, 0.0)
-        scale = 10.0 ** np.clip(to.digits - powers, -300, 300)
+        scale = 10.0 ** np.clip(min(to.digits, FULL - 1) - powers, -300, 300)
         values = np.round(values * scale) / scale
-    return values if to.decimals is None else np.round(values, to.decimals)
+    return values if to.decimals is None else np.round(values, min(to.decimals, FULL))
 
 
 def _are_whole(array: Array) -> bool:
@@ -106,7 +107,7 @@ def moved(array: Array, evened: Array) -> bool:
 
 def unit(digits: int) -> float:
     """How far two print-outs of one number may be apart: one unit of the last digit, where one was rounded twice."""
-    return 1.05 * 10.0**-digits
+    return 1.05 * 10.0 ** -min(digits, FULL)
 
 
 def room(to: Precision) -> tuple[float, float]:

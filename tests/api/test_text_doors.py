@@ -1,0 +1,67 @@
+"""The doors of a print-out: inspect(text=…), a string given as outputs, convert, and the tolerance in the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnninspect
+from rnninspect.errors import UnknownNameError, UnreadableError, UserError
+from tests.support.commandline import rnninspect as command
+from tests.support.places import PRINTED, SAMPLES
+
+
+def text(name: str) -> str:
+    """One of the print-outs that people pasted."""
+    return (PRINTED / f"{name}.txt").read_text("utf-8")
+
+
+def test_inspect_reads_a_text() -> None:
+    """What was printed is judged as the arrays are: right, wrong, and by the names of arrays in it."""
+    assert rnninspect.inspect(text=text("torch-print"), lengths=[5, 2, 1]).ok
+    wrong = rnninspect.inspect(text=text("torch-not-packed"), lengths=[5, 2, 1])
+    assert "lengths-ignored" in {f.rule for f in wrong.findings}
+    last = rnninspect.inspect(text=text("last-column"), final_state="last output", lengths=[2, 4, 2])
+    assert "last-column-as-final-state" in {f.rule for f in last.findings}
+    assert any("last output" in note for note in last.source["notes"])
+
+
+def test_each_wrong_door_says_which_is_right() -> None:
+    """A text or a path as outputs, a text beside outputs, an unknown name, no arrays: each is one sentence."""
+    with pytest.raises(UserError, match=r"inspect\(text=…\)"):
+        rnninspect.inspect(text("torch-print"))
+    with pytest.raises(UserError, match="compare"):
+        rnninspect.inspect("dump.npz")
+    with pytest.raises(UserError, match="give one of them"):
+        rnninspect.inspect(np.ones((1, 2, 1)), text="h = [[0.5]]")
+    with pytest.raises(UnknownNameError, match="last_output"):
+        rnninspect.inspect(text=text("last-column"), final_state="first output")
+    with pytest.raises(UnreadableError, match="no arrays"):
+        rnninspect.inspect(text="Version 1.14.0")
+
+
+def test_two_precisions_match_within_what_is_said() -> None:
+    """Outputs of four decimals beside a state of six: rounded alike, and the tolerance stands in the report."""
+    report = rnninspect.inspect(text=text("numpy-mixed-decimals"), lengths=[2, 4, 2])
+    assert report.ok
+    assert report.tolerance["atol"] == pytest.approx(1.05e-4)
+    assert any("rounded to 4 decimals" in note for note in report.notes)
+
+
+def test_convert_saves_what_was_read(tmp_path: Path) -> None:
+    """`convert question.txt -o dump.npz` writes the arrays under their names; another file needs --to."""
+    done = command("convert", str(PRINTED / "question-page.txt"), "-o", str(tmp_path / "dump.npz"))
+    assert done.code == 0
+    with np.load(tmp_path / "dump.npz") as saved:
+        assert set(saved) == {"lengths", "inputs", "hidden_states", "final_state.c", "final_state.h"}
+        assert saved["lengths"].tolist() == [2, 4, 2]
+    refused = command("convert", str(SAMPLES / "published.npz"), "-o", str(tmp_path / "other.npz"))
+    assert (refused.code, "--to" in refused.err) == (2, True)
+
+
+def test_elided_steps_refuse_lengths() -> None:
+    """Where steps are missing, lengths cannot be counted on them: that is said, with how to print all."""
+    with pytest.raises(UserError, match=r"elided.*set_printoptions"):
+        rnninspect.inspect(text=text("torch-elided"), lengths=[9, 9, 9, 9, 9, 9])
