@@ -31,11 +31,13 @@ conventions/weights/stack conventions/weights/cudnn conventions/weights/config c
 conventions/live conventions/returned
 measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
 measure/decimals
-diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/row_prefixes
+diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
+diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
-diagnosis/evidence/chunks diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge
-diagnosis/mask_by_run diagnosis/supposed diagnosis/verdict
+diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
+diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge diagnosis/mask_by_run
+diagnosis/supposed diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words

@@ -72,7 +72,7 @@ def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, t
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
     """The case with a second run of the same inputs; ShapeError where the two cannot be compared."""
-    found = replace(case, other=other.trace)
+    found = replace(case, other=other.trace, other_batch=other.batch)
     try:
         compared = found.differences
     except ValueError as error:

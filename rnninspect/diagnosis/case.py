@@ -63,7 +63,8 @@ class Case:
     """All that a rule may look at.
 
     `choice`: the reading that was chosen, its rivals and what was measured of it. `batch`: the inputs, where given.
-    `other`: the trace of a second dump of the same inputs. `chunk`: where the dump of the chunk before was given.
+    `other`, `other_batch`: the trace of a second dump, which ought to be of the same inputs, and its inputs. `chunk`:
+    where the dump of the chunk before was given.
     """
 
     choice: Choice
@@ -71,6 +72,7 @@ class Case:
     batch: Batch | None = None
     dump: Dump = field(default_factory=Dump)
     other: Trace | None = None
+    other_batch: Batch | None = None
     chunk: Chunk | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Trace
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import without_start
+from rnninspect.diagnosis.evidence.starts import describe_starts, origins, starts_off
 from rnninspect.diagnosis.evidence.weight_search import fixed, tolerance
 from rnninspect.diagnosis.rule import Seen
 from rnninspect.measure.facts import TrackFacts
@@ -42,28 +43,28 @@ def _compare_initial_states(
 
 
 def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
-    """By the first step: what the weights give from the state before, or from zeros."""
+    """By the first step: what the weights give from the state before, from zeros, or from another row's state."""
     assert case.batch is not None
+    assert case.chunk is not None
     limit = tolerance(case)
-    reset = case.with_tracks(lambda track: replace(track, initial=None, initial_cell=None)).run(case.batch)
-    mismatched = [(facts, _starts_off(facts, case.reference, limit)) for facts in case.facts]
-    zero = [(facts, rows & ~_starts_off(facts, reset, limit)) for facts, rows in mismatched]
+    reset = case.with_tracks(without_start).run(case.batch)
+    mismatched = [(facts, starts_off(facts, case.reference, limit)) for facts in case.facts]
+    zero = [(facts, rows & ~starts_off(facts, reset, limit)) for facts, rows in mismatched]
     for facts, rows in zero:
         yield Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros"
     other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(mismatched, zero, strict=True)]
     if any(rows.any() for _, rows in other) and fixed(case) is None:
         for facts, rows in other:
-            yield Seen(facts, rows), f"{_NOT_GIVEN}; it started from another state"
+            left = np.flatnonzero(rows)
+            whose = origins(case, facts, left, case.chunk.previous)
+            known, told = left[whose >= 0], whose[whose >= 0]
+            words = f"it started from another row's state: {describe_starts(known, told)}: rows in another order?"
+            yield Seen(facts, _mask(known, rows.size)), f"{_NOT_GIVEN}; {words}"
+            yield Seen(facts, _mask(left[whose < 0], rows.size)), f"{_NOT_GIVEN}; it started from another state"
 
 
-def _starts_off(facts: TrackFacts, run: Trace, limit: float) -> Bools:
-    """`[B]`: rows whose first step, in the order read, is not the run's."""
-    track = run.track(facts.track.layer, facts.track.direction)
-    assert track is not None
-    assert track.outputs is not None
-    mask = facts.mask
-    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1)
-    first = last if facts.track.direction == "backward" and facts.track.order == "time" else mask.argmax(1)
-    rows = np.arange(first.size)
-    apart = np.abs(facts.outputs[rows, first].astype(np.float64) - track.outputs[rows, first])
-    return np.asarray((apart > limit).any(1) & mask.any(1))
+def _mask(rows: Ints, size: int) -> Bools:
+    """`[B]`: True at these rows."""
+    found = np.zeros(size, dtype=np.bool_)
+    found[rows] = True
+    return found

@@ -53,6 +53,7 @@ class BatchTimeSwapped(Rule):
             frozenset(matched),
             severity="warning" if kept and not any(f.mismatched.any() for f in case.facts) else "error",
             kind="fact",
+            alternatives=("row-taken-for-step",) if _one_row(case) else (),
             evidence={"reading": case.reading.text},
         )
 
@@ -66,6 +67,15 @@ class BatchTimeSwapped(Rule):
         trace = replace(ran, lengths=None, padding=case.trace.padding)
         swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, stated=False))
         return replace(swapped, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
+
+
+def _one_row(case: Case) -> bool:
+    """Whether the state may as well be outputs[-1] as stated: one vector a row, which a layer would not have returned,
+    and the last step of every row in this reading, which has other rows than the lengths count."""
+    lengths = next((s.array for s in case.dump.slots if s.role == "lengths"), None)
+    flat = all(s.array.ndim == 2 for s in case.dump.slots if s.role == "h")
+    counts = lengths is not None and lengths.size == case.trace.steps != case.trace.batch_size
+    return flat and counts and all(bool(f.equal[:, -1].all()) for f in case.facts)
 
 
 RULE = BatchTimeSwapped()

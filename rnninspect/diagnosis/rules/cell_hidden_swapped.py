@@ -9,9 +9,9 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import equal_at
 
 
 class CellHiddenSwapped(Rule):
@@ -42,7 +42,7 @@ class CellHiddenSwapped(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        proven = [Seen(facts, _cell_is_final_step(facts)) for facts in case.facts]
+        proven = [Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts)) for facts in case.facts]
         yield from proposal(
             self,
             proven,
@@ -68,14 +68,6 @@ class CellHiddenSwapped(Rule):
         return case.with_tracks(swapped)
 
 
-def _cell_is_final_step(facts: TrackFacts) -> Bools:
-    """`[B]`: rows that are off and whose c equals the output expected of h."""
-    cell = facts.track.cell
-    if cell is None or cell.shape != facts.final.shape:
-        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
-    return facts.mismatched & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
-
-
 def _bound_is_reversed(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off, equal no output, and break |h| <= |tanh(c)| where (c, h) exchanged keeps it.
 
@@ -85,9 +77,8 @@ def _bound_is_reversed(facts: TrackFacts) -> Bools:
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     h, c = facts.final.astype(np.float64), cell.astype(np.float64)
-    slack = 1e-6
-    breaks = (np.abs(h) > np.abs(np.tanh(c)) + slack).any(-1)
-    keeps = (np.abs(c) <= np.abs(np.tanh(h)) + slack).all(-1)
+    breaks = (np.abs(h) > np.abs(np.tanh(c)) + SLACK).any(-1)
+    keeps = (np.abs(c) <= np.abs(np.tanh(h)) + SLACK).all(-1)
     return np.asarray(facts.mismatched & ~facts.equal.any(1) & breaks & keeps)
 
 

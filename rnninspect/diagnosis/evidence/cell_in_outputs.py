@@ -1,0 +1,31 @@
+"""Where c stands in the outputs, and which of two states an LSTM's h can be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Bools
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import equal_at
+
+SLACK = 1e-6  # by which rounding may carry |h| over its bound
+
+
+def cell_is_final_step(facts: TrackFacts) -> Bools:
+    """`[B]`: rows that are off and whose c equals the output expected of h."""
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape or not facts.mismatched.any():
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    return np.asarray(facts.mismatched & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected))
+
+
+def bounded_by_cell(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose |h| never exceeds |c| and falls short of it somewhere, as where both carry their own names.
+
+    h = o * tanh(c) with 0 < o < 1 (Hochreiter & Schmidhuber 1997).
+    """
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    h, c = np.abs(facts.final.astype(np.float64)), np.abs(cell.astype(np.float64))
+    return np.asarray((h <= c + SLACK).all(-1) & (h < c).any(-1))

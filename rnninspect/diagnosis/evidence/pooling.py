@@ -1,0 +1,69 @@
+"""Pools of a row's steps: maximum, mean and sum, over its real steps or over more than those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import parts, same
+
+ROUNDINGS = 16  # of a mean's terms that another order of summation may leave
+Kind = Literal["maximum", "mean", "sum"]
+KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone."""
+
+    kind: Kind
+    words: str
+    steps: Ints
+    real: bool
+    padded: bool
+
+
+def pools_of(facts: TrackFacts) -> Iterator[Pool]:
+    """Every pool that is tried of one track, over the real steps first."""
+    whole = np.full(facts.ends.size, facts.steps)
+    padding = bool((~facts.mask).any())
+    for kind in KINDS:
+        yield Pool(kind, "its real steps" if padding else f"all {facts.steps} steps", whole, True, False)
+    if padding:
+        for kind in KINDS:
+            yield Pool(kind, f"all {facts.steps} steps, padded ones among them", whole, False, True)
+
+
+def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float) -> Bools:
+    """`[N]`: whether the final states of these rows `[N]` are this pool of their steps.
+
+    A maximum is one of its terms and must be equal; a mean or a sum may be off by its rounding. `atol`: by which
+    printed or stated numbers may be off besides.
+    """
+    found = np.zeros(rows.size, dtype=np.bool_)
+    for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
+        own = rows[part]
+        outputs = np.asarray(facts.outputs[own])
+        counted = facts.mask[own] if pool.real else np.arange(facts.steps) < pool.steps[own, None]
+        value, rounding = _pooled(outputs, counted, pool.kind)
+        target = np.asarray(facts.final[own])
+        gap = np.abs(value - target.astype(np.float64))
+        found[part] = (same(value.astype(target.dtype), target) | (gap <= rounding + atol)).all(-1)
+    return found
+
+
+def _pooled(outputs: Array, counted: Bools, kind: Kind) -> tuple[Array, Array]:
+    """`[N, H]`: the pool in float64, and what its rounding may amount to."""
+    chosen = counted[..., None]
+    if kind == "maximum":
+        value = np.where(chosen, outputs, -np.inf).max(1)
+        return value.astype(np.float64), np.zeros_like(value, dtype=np.float64)
+    terms = np.where(chosen, outputs, 0).astype(np.float64)
+    unit = np.finfo(outputs.dtype if outputs.dtype.kind == "f" else np.float64).eps
+    count = np.maximum(counted.sum(1), 1)[:, None] if kind == "mean" else 1
+    return terms.sum(1) / count, ROUNDINGS * unit * np.abs(terms).sum(1) / count

@@ -1,0 +1,93 @@
+"""Two dumps are of different inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.tiles import release
+from rnninspect.core.trace import Array, Bools
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows
+from rnninspect.measure.decimals import decimals, unit
+from rnninspect.measure.difference import EXPONENTS, precision
+from rnninspect.measure.matching import parts
+
+ROUNDINGS = 4  # by which two copies of one number may be apart
+
+
+class InputsDiffer(Rule):
+    name = "inputs-differ"
+    summary = "the two dumps are of different inputs: of their outputs' difference nothing else can be said"
+    why = (
+        "Two runs can be compared where they read the same numbers. Another batch, another scaling of the features or "
+        "noise that was drawn anew makes right layers differ, however little, and looks like a fault of the weights."
+    )
+    fix = "inputs_here = inputs_there = np.load(path)  # one saved batch for both runs, dropout and noise off"
+    group = "Weights and arithmetic"
+    place = 10
+    needs = ("outputs", "inputs", "second dump")
+    implies = ("precision-drift", "backward-read-padding", "state-from-another-run")
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/pytorch/pytorch/issues/80133",
+            "A converted model gives other results, and the two sides turn out to prepare their inputs differently.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.batch is None or case.other_batch is None or not any(d.largest for d in case.differences):
+            return
+        here, there = case.batch.inputs, case.other_batch.inputs
+        if here.shape[2] != there.shape[2]:
+            rows = np.ones(len(here), dtype=np.bool_)
+            words = f"{here.shape[2]} features here and {there.shape[2]} there"
+        else:
+            steps = min(case.trace.steps, here.shape[1], there.shape[1])
+            apart = _apart(here[:, :steps], there[:, :steps], case.trace.mask[:, :steps])
+            rows, words = apart > _rounding(here, there), f"up to {apart.max(initial=0.0):.2g} apart over real steps"
+        if not rows.any():
+            return
+        found = np.flatnonzero(rows).tolist()
+        yield Proposal(
+            self.name,
+            f"{describe_rows(found, rows.size)}: the inputs of the two dumps differ ({words}); nothing can be compared",
+            frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in found),
+            kind="fact",
+        )
+
+    def inject(self, case: Case) -> Case:
+        if case.batch is None or case.weights is None or not case.trace.mask.any():
+            raise CannotInject("needs inputs and weights")
+        noise = np.random.default_rng(11).uniform(0.5, 1, case.batch.inputs.shape)
+        kept = case.batch.inputs.dtype if case.batch.inputs.dtype.kind == "f" else np.float32
+        others = replace(case.batch, inputs=(case.batch.inputs + noise).astype(kept))
+        return replace(case, other=case.run(others), other_batch=others)
+
+
+def _apart(here: Array, there: Array, mask: Bools) -> Array:
+    """`[B]`: the largest difference over the real steps of each row; infinite where only one of the two is finite."""
+    found = np.zeros(len(here))
+    for rows in parts(len(here), here[:1].size):
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(here[rows].astype(np.float64) - there[rows])
+        gap[np.isnan(gap)] = np.where(np.isnan(here[rows]) == np.isnan(there[rows]), 0, np.inf)[np.isnan(gap)]
+        found[rows] = np.where(mask[rows], gap.max(-1, initial=0.0), 0).max(1, initial=0.0)
+        release(here[rows])
+        release(there[rows])
+    return found
+
+
+def _rounding(here: Array, there: Array) -> float:
+    """By how much one number may be apart in the two: by the coarser precision, or the fewer printed decimals."""
+    some = [np.asarray(inputs[:4, :16]).astype(np.float64) for inputs in (here, there)]
+    scale = max(float(np.abs(s[np.isfinite(s)]).max(initial=1.0)) for s in some)
+    digits = [n for n in (decimals(here[:4, :16]), decimals(there[:4, :16])) if n is not None]
+    printed = unit(min(digits)) if digits else 0.0
+    return ROUNDINGS * scale * max(EXPONENTS[precision(inputs[:4, :16])] for inputs in (here, there)) + printed
+
+
+RULE = InputsDiffer()

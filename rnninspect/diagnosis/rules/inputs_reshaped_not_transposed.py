@@ -1,0 +1,107 @@
+"""The inputs were viewed to the other layout, not transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.batch import Batch
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, largest, tolerance
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows
+
+FEW = 4  # rows that are looked at before all are
+
+
+class InputsReshapedNotTransposed(Rule):
+    name = "inputs-reshaped-not-transposed"
+    summary = "the outputs follow from a view of the inputs: axes were exchanged by reshape, and rows and steps mixed"
+    why = (
+        "reshape and view keep the order of the numbers and cut them anew. (B, T, F) viewed as (T, B, F) has the right "
+        "shape, and every row holds pieces of other rows; only transpose moves the axes."
+    )
+    fix = "inputs = inputs.swapaxes(0, 1)  # not reshape, which keeps the numbers in order and cuts them anew"
+    group = "Rows, axes, layers"
+    place = 10
+    needs = ("outputs", "inputs", "weights")
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/jessicayung/blog-code-snippets/issues/6",
+            "The training data must be transposed before they are viewed, or the series are cut across.",
+        ),
+        Thread(
+            "https://github.com/ThomasDelteil/HandwrittenTextRecognition_MXNet/issues/9",
+            "A reshape in place of the steps' stacking orders the numbers differently, in the same shape.",
+        ),
+    )
+
+    def missing(self, case: Case) -> list[str]:
+        """Inputs whose shape fits no reading may fit a view."""
+        return [need for need in super().missing(case) if need != "inputs" or _given(case) is None]
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.batch is not None and (disagreement(case) == 0 or fixed(case) is not None):
+            return
+        for words, inputs in _views(case):
+            viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
+            assert viewed.batch is not None
+            few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
+            assert few.batch is not None
+            if largest(few, few.run(few.batch)) > tolerance(case):
+                continue
+            if given_by_all(viewed, viewed.run(viewed.batch)).all():
+                rows = list(range(case.trace.batch_size))
+                yield Proposal(
+                    self.name,
+                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {words}, rows and steps mixed",
+                    frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
+                    kind="fact",
+                    evidence={"view": words},
+                )
+                return
+
+    def inject(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None:
+            raise CannotInject("needs inputs and weights")
+        view = next(_views(case), None)
+        if view is None:
+            raise CannotInject("needs two rows and two steps")
+        ran = case.run(replace(case.batch, inputs=view[1]))
+        return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _given(case: Case) -> Array | None:
+    """The inputs as they came, where their shape fits no reading; they hold as many numbers as they ought to."""
+    if case.batch is not None or case.weights is None:
+        return None
+    wanted = case.trace.mask.size * case.weights.layers[0].input_kernel.shape[1]
+    return next((s.array for s in case.dump.slots if s.role == "inputs" and s.array.size == wanted), None)
+
+
+def _views(case: Case) -> Iterator[tuple[str, Array]]:
+    """Every view that the inputs `[B, T, F]` may have been read through, in words; those that change something."""
+    rows, steps = case.trace.mask.shape
+    raw = _given(case)
+    if raw is not None:
+        yield f"{raw.shape} viewed as ({steps}, {rows}, F)", raw.reshape(steps, rows, -1).swapaxes(0, 1)
+        yield f"{raw.shape} viewed as ({rows}, {steps}, F)", raw.reshape(rows, steps, -1)
+        return
+    if case.batch is None or case.batch.inputs.shape[1] != steps:
+        return
+    inputs = case.batch.inputs
+    ways = (
+        ("(B, T, F) viewed as (T, B, F)", inputs.reshape(steps, rows, -1).swapaxes(0, 1)),
+        ("(T, B, F) viewed as (B, T, F)", inputs.swapaxes(0, 1).reshape(rows, steps, -1)),
+        ("(B, F, T) viewed as (B, T, F)", inputs.swapaxes(1, 2).reshape(rows, steps, -1)),
+    )
+    for words, view in ways:
+        if not np.array_equal(view, inputs):
+            yield words, view
+
+
+RULE = InputsReshapedNotTransposed()

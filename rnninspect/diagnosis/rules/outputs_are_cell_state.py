@@ -1,0 +1,76 @@
+"""The outputs collected are c, not h."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Trace, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_final_step
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+
+
+class OutputsAreCellState(Rule):
+    name = "outputs-are-cell-state"
+    summary = "the outputs hold c, the cell state, at every step; h and c themselves are right"
+    why = (
+        "A loop over LSTM cells collects c where it ought to collect h. The shapes are the same, but h = o * tanh(c) "
+        "is what the layer puts out and what the layer above reads: c is not bounded by 1 and was never gated."
+    )
+    fix = "steps.append(h)  # what is collected and handed up is h, not c\noutputs = np.stack(steps, axis=1)"
+    group = "What the state holds"
+    place = 8
+    needs = ("outputs", "cell state")
+    threads = (
+        Thread(
+            "https://github.com/pytorch/examples/issues/167",
+            "An example hands c, not h, from one LSTM cell to the next and collects it as the output.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        yield from proposal(
+            self,
+            [Seen(facts, cell_is_final_step(facts) & bounded_by_cell(facts)) for facts in case.facts],
+            "{rows}: final_state.c equals the outputs at the expected step and final_state.h does not, though h is the "
+            "smaller of the two in every unit, as an LSTM's h is: the outputs are those of c",
+            strength=5,
+        )
+
+    def inject(self, case: Case) -> Case:
+        if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
+            raise CannotInject("needs an LSTM without projection")
+        if case.weights is None or case.batch is None or (case.trace.layers > 1 and case.trace.directions > 1):
+            raise CannotInject("needs inputs and weights, and one layer or one direction")
+        if any(t.order != "time" for t in case.trace.tracks):
+            raise CannotInject("needs outputs in the order of time")
+        return case.with_tracks(lambda track: _holding_cell(case, track))
+
+
+def _holding_cell(case: Case, track: Track) -> Track:
+    """The track with c in place of every real output: where a run ends that reads so far and no further."""
+    if track.outputs is None:
+        return track
+    held: Array = np.where(case.trace.mask[..., None], 0, track.outputs)
+    for step in range(case.trace.steps):
+        found = _cell_after(case, track, step)
+        held[:, step] = np.where(case.trace.mask[:, step, None], found, held[:, step])
+    return replace(track, outputs=held)
+
+
+def _cell_after(case: Case, track: Track, step: int) -> Array:
+    """`[B, H]`: c after this step was read."""
+    assert case.batch is not None
+    along = np.arange(case.trace.steps)
+    read = along >= step if track.direction == "backward" else along <= step
+    ran: Trace = case.run(replace(case.batch, mask=case.trace.mask & read, mask_given=True))
+    ended = ran.track(track.layer, track.direction)
+    assert ended is not None
+    assert ended.cell is not None
+    return ended.cell
+
+
+RULE = OutputsAreCellState()

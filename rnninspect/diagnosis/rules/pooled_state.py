@@ -1,0 +1,100 @@
+"""The state is a pool of the steps: their maximum, mean or sum, and no step's own output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.pooling import Pool, is_pool, pools_of
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+FEW = 8  # rows that a pool is tried on first
+
+
+class PooledState(Rule):
+    name = "pooled-state"
+    summary = "the state is the maximum, mean or sum of a row's steps; padded steps must have no part in it"
+    why = (
+        "A pooled vector is a fair summary of a row, though no final state. Over padded outputs it is wrong: zeros win "
+        "a maximum over negative units, and a mean is divided by the longest row's steps, so a row's vector depends "
+        "on the rows beside it."
+    )
+    fix = (
+        "h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\n"
+        "pooled = np.where(mask[..., None], outputs, 0).sum(1) / lengths[:, None]"
+    )
+    mends = "arrays"
+    group = "What the state holds"
+    place = 10
+    threads = (
+        Thread(
+            "https://github.com/facebookresearch/InferSent/issues/51",
+            "The maximum over a padded batch takes in zeros, and a sentence's vector depends on its batch.",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/2751",
+            "pad_packed_sequence learns another padding value, for zeros would be selected by max pooling.",
+        ),
+        Thread(
+            "https://github.com/brightmart/text_classification/issues/40",
+            "A mean over padded sentences is divided by the longest length: how could it know each one's?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        for facts in case.facts:
+            found = _pool(facts, case.tolerance.atol)
+            if found is None:
+                continue
+            pool, rows = found
+            known = "" if case.trace.knows_padding else "; whether padded steps had part in it only lengths can tell"
+            yield from proposal(
+                self,
+                [Seen(facts, rows)],
+                f"{{rows}}: final_state.h is the {pool.kind} over {pool.words}, and no step's own output{known}",
+                severity="error" if pool.padded else "note",
+                strength=3,
+                evidence={"pool": pool.kind, "padding": pool.padded},
+            )
+
+    def inject(self, case: Case) -> Case:
+        if case.trace.mask.all() or not case.trace.knows_padding or case.trace.steps < 2:
+            raise CannotInject("needs lengths and padding")
+
+        def averaged(track: Track) -> Track:
+            if track.outputs is None or track.final is None:
+                return track
+            return replace(track, final=track.outputs.mean(1), cell=None)
+
+        return case.with_tracks(averaged)
+
+
+def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
+    """The pool that most of the rows that are off hold, and those rows.
+
+    One of them must equal no single step, and all of them together must say more than chance: a pool over real steps
+    that padded ones would not change is believed to be that.
+    """
+    off = np.flatnonzero(facts.mismatched)
+    if not off.size or facts.steps < 2:
+        return None
+    apart = facts.mismatched & ~(facts.equal | facts.near).any(1)
+    few = np.flatnonzero(apart)[:FEW]
+    best: tuple[Pool, Bools] | None = None
+    for pool in pools_of(facts):
+        if not few.size or is_pool(facts, pool, few, atol).sum() * 2 < few.size:
+            continue
+        rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+        rows[off] = is_pool(facts, pool, off, atol)
+        telling = int((rows & apart).sum()) * facts.final.shape[1]
+        if telling > (4 if atol else 1) and (best is None or rows.sum() > best[1].sum()):
+            best = pool, rows
+    return best
+
+
+RULE = PooledState()

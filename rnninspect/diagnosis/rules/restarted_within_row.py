@@ -1,0 +1,114 @@
+"""A step inside a row follows from zeros, or from the initial state, not from the step before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import without_start
+from rnninspect.diagnosis.evidence.restarts import Begin, can_run_steps, restarts, steps_alone
+from rnninspect.diagnosis.evidence.starts import first_read
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class RestartedWithinRow(Rule):
+    name = "restarted-within-row"
+    summary = "a step inside a row follows from zeros, or from the initial state, not from the step before it"
+    why = (
+        "A loop that never hands the state on starts every step anew: the layer remembers nothing, and no shape tells. "
+        "Where only some steps restart, an episode may begin there, which is meant; who runs the whole row in one call "
+        "gets other numbers."
+    )
+    fix = "h = step(inputs[:, t], h)  # each step goes on from the h of the step before, not from zeros"
+    group = "What the state holds"
+    place = 11
+    needs = ("outputs", "inputs", "weights")
+    example = "rows"
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/pytorch/rl/issues/1406",
+            "An LSTM's state is zero at every step in one kind of environment, and carried on in another.",
+        ),
+        Thread(
+            "https://github.com/tracel-ai/burn/issues/2701",
+            "A port's recurrent layer gives other numbers, for its loop never carries the state on.",
+        ),
+        Thread(
+            "https://github.com/ikostrikov/pytorch-a2c-ppo-acktr-gail/issues/206",
+            "Are recurrent states reset where an episode begins inside a rollout? They are, in a place hard to find.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if disagreement(case) == 0 or fixed(case) is not None or not can_run_steps(case):
+            return
+        for facts in case.facts:
+            if facts.track.order != "time":
+                continue
+            for words, begin in _starts(case):
+                found = restarts(case, facts, begin)
+                if found is not None:
+                    yield from self._say(facts, words, *found)
+                    break
+
+    def _say(self, facts: TrackFacts, start: str, anew: Bools, rows: Bools) -> Iterator[Proposal]:
+        """Which steps start anew: all of them, or some while the others carry on."""
+        later = facts.mask & (np.arange(facts.steps) != first_read(facts)[:, None]) & rows[:, None]
+        every = np.array_equal(anew, later)
+        places = [f"outputs[{b}, {t}]" for b, t in np.argwhere(anew)[:5].tolist()]
+        more = f" and {np.count_nonzero(anew) - 4} more" if len(places) > 4 else ""
+        if every:
+            words = f"every step follows from {start}, none from the step before it: the state is never carried on"
+        else:
+            words = (
+                f"{', '.join(places[:4])}{more} follow from {start}, not from the step before, and the other steps "
+                "carry on: the state was reset there, as where an episode begins"
+            )
+        yield from proposal(
+            self,
+            [Seen(facts, rows)],
+            f"{{rows}}: {words}",
+            severity="error" if every else "note",
+            kind="fact",
+            steps=tuple(np.flatnonzero(anew.any(0)).tolist()[:64]),
+            evidence={"restarts": np.argwhere(anew).tolist()[:64], "start": start},
+        )
+
+    def inject(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None or not can_run_steps(case):
+            raise CannotInject("needs inputs and weights, and one layer or one direction")
+        if case.trace.mask.sum(1).max(initial=0) < 2 or any(t.order != "time" for t in case.trace.tracks):
+            raise CannotInject("needs a row of two steps, in the order of time")
+        alone = steps_alone(case, without_start)
+        real, some = case.trace.mask, np.asarray(case.trace.mask.any(1))[:, None]
+
+        def anew(track: Track) -> Track:
+            if track.outputs is None or track.final is None:
+                return track
+            made, cells = alone[track.layer, track.direction]
+            rows, last = np.arange(len(real)), np.maximum(case.trace.expected_steps(track), 0)
+            outputs = np.where(real[..., None], made, track.outputs)
+            final = np.where(some, outputs[rows, last], track.final)
+            cell = track.cell
+            if cell is not None and cells is not None:
+                cell = np.where(some, cells[rows, last], cell)
+            return replace(track, outputs=outputs, final=final, cell=cell)
+
+        return case.with_tracks(anew)
+
+
+def _starts(case: Case) -> Iterator[tuple[str, Begin]]:
+    """The states from which a step may start anew, in words."""
+    yield "zeros", without_start
+    if any(t.initial is not None and t.initial.any() for t in case.trace.tracks):
+        yield "the initial state", lambda track: track
+
+
+RULE = RestartedWithinRow()

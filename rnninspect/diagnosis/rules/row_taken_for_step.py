@@ -1,0 +1,120 @@
+"""Every state is a step of one single row: the batch axis was indexed where the time axis was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.evidence import Slot
+from rnninspect.core.trace import Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import equal_at
+
+
+class RowTakenForStep(Rule):
+    name = "row-taken-for-step"
+    summary = "every state is a step of one single row: outputs[-1] of a batch-major array is its last row"
+    why = (
+        "outputs[-1] is the last step of time-major outputs. Of batch-major ones it is the last row, all of its steps; "
+        "where the state is read for them, every row's vector is that one row's."
+    )
+    fix = "h = outputs[np.arange(B), lengths - 1]  # the step of every row; outputs[-1] is one row, all its steps"
+    group = "Wrong step"
+    place = 12
+    implies = ("batch-time-swapped", "lengths-ignored", "padding-computed", "lengths-misaligned")
+    example = "rows"
+    threads = (
+        Thread(
+            "https://github.com/tensorflow/tensorflow/issues/3426",
+            "Is outputs[-1] the last output? Of batch-major outputs it is the last row.",
+        ),
+        Thread(
+            "https://github.com/HHTseng/video-classification/issues/3",
+            "Ought the last step not to be outputs[-1]? Not with the batch first, says the author.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.reading.time_swapped:
+            rows = {_column(facts) for facts in case.facts}
+            row = rows.pop() if len(rows) == 1 else None
+            if row is not None and _padded_as_stated(case):
+                yield from self._say([Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in case.facts], row)
+        elif case.trace.batch_size == case.trace.steps > 1:
+            for facts in case.facts:
+                row = _row(facts, case.trace.steps)
+                if row is not None:
+                    yield from self._say([Seen(facts, facts.mismatched)], row)
+
+    def _say(self, seen: list[Seen], row: int) -> Iterable[Proposal]:
+        yield from proposal(
+            self,
+            seen,
+            f"final_state.h equals outputs[{row}, 0:{len(seen[0].rows)}], one row with all its steps: the first axis "
+            "of these outputs is the batch, as stated, and its last entry is a row",
+            kind="state" if any(s.facts.mismatched.any() for s in seen) else "fact",
+            strength=6,
+            evidence={"row": row},
+        )
+
+    def inject(self, case: Case) -> Case:
+        lengths = case.trace.lengths
+        if lengths is None or case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
+            raise CannotInject("needs stated lengths and zeroed padding")
+        if case.trace.batch_size == case.trace.steps or any(t.outputs is None for t in case.trace.tracks):
+            raise CannotInject("needs more or fewer rows than steps, and all outputs")
+
+        def taken(track: Track) -> Track:
+            assert track.outputs is not None
+            swapped = track.outputs.swapaxes(0, 1)
+            return replace(track, outputs=swapped, final=np.ascontiguousarray(swapped[:, -1]), cell=None, order="time")
+
+        mask = np.ones(case.trace.mask.shape[::-1], dtype=np.bool_)
+        trace = replace(case.trace, mask=mask, lengths=None, tracks=tuple(taken(t) for t in case.trace.tracks))
+        reading = replace(case.reading, trace=trace, time_swapped=True, stated=False)
+        slots = (*case.dump.slots, Slot("lengths", "lengths", lengths))
+        return replace(case.with_reading(reading), batch=None, dump=replace(case.dump, slots=slots))
+
+
+def _column(facts: TrackFacts) -> int | None:
+    """The one step that every row's state equals, the last of several; None where there is none, or all are alike."""
+    if facts.uniform.all() or facts.final_zero.all():
+        return None
+    found = np.flatnonzero(facts.equal.all(0))
+    return int(found[-1]) if found.size else None
+
+
+def _row(facts: TrackFacts, count: int) -> int | None:
+    """The one row b for which every state `h[t]` equals `outputs[b, t]`, where as many rows as steps hide it."""
+    wrong = np.flatnonzero(facts.mismatched & ~facts.final_zero)
+    if wrong.size < 2 or facts.uniform.all():
+        return None
+    first = int(wrong[0])
+    candidates = np.flatnonzero((facts.outputs[:, first] == facts.final[first]).all(-1))
+    for row in candidates.tolist():
+        steps = np.arange(count)
+        if equal_at(facts.outputs, facts.final, np.full(count, row), steps).all() and _differ(facts, row):
+            return int(row)
+    return None
+
+
+def _differ(facts: TrackFacts, row: int) -> bool:
+    """Whether the steps of this row can be told from one another."""
+    return not bool(facts.uniform[row])
+
+
+def _padded_as_stated(case: Case) -> bool:
+    """Whether the outputs are zero exactly where the lengths pad them with the axes as stated, not as exchanged."""
+    rows, steps = case.trace.steps, case.trace.batch_size  # as stated
+    given = [s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"]
+    if case.trace.mask_given or not given or given[0].size != rows:
+        return False
+    padded: Bools = np.arange(steps)[:, None] >= given[0][None]
+    return bool(padded.any()) and all(np.array_equal(f.zero, padded) for f in case.facts)
+
+
+RULE = RowTakenForStep()

@@ -1,0 +1,115 @@
+"""A row goes on from the state in which another row ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Bools, Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import agreeing
+from rnninspect.diagnosis.evidence.starts import (
+    begun_elsewhere,
+    describe_starts,
+    final_states,
+    origins,
+    started,
+    starts_off,
+)
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, tolerance
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
+
+
+class RowsChunked(Rule):
+    name = "rows-chunked"
+    severity: Severity = "warning"
+    summary = "a row starts in the state in which another row ended: one sequence was cut into rows"
+    why = (
+        "Rows of a batch are sequences of their own. A long sequence cut into rows, or a batch split along the wrong "
+        "axis with the state carried on, makes one row go on from another; whoever shuffles or reads the rows apart "
+        "gets other numbers."
+    )
+    fix = "outputs, state = layer(inputs, np.zeros((B, H)))  # every row from zeros; or the pieces in one long row"
+    group = "Rows, axes, layers"
+    place = 9
+    needs = ("outputs", "inputs", "weights")
+    implies = ("stale-initial-state",)
+    example = "rows"
+    compares = True
+    threads = (
+        Thread(
+            "https://github.com/Lightning-AI/pytorch-lightning/pull/8145",
+            "The pieces of a batch, and which axis is split for them, while the state is handed from one to the next.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if case.chunk is not None or any(t.initial is not None for t in case.trace.tracks):
+            return
+        if disagreement(case) == 0 or fixed(case) is not None:
+            return
+        states = final_states(case)
+        if states is None:
+            return
+        for facts in case.facts:
+            rows = np.flatnonzero(starts_off(facts, case.reference, tolerance(case)))
+            whose = np.full(case.trace.batch_size, -1, dtype=np.int64)
+            if rows.size:
+                whose[rows] = origins(case, facts, rows, states)
+            found = _given(case, facts, whose)
+            own = np.flatnonzero(found)
+            yield from proposal(
+                self,
+                [Seen(facts, found)],
+                f"{{rows}}: the first step follows from the state in which another row ended "
+                f"({describe_starts(own, whose[own])}), not from zeros: {_how(own, whose[own])}",
+                kind="fact",
+                evidence={"started_from": whose.tolist()[:64]},
+            )
+
+    def inject(self, case: Case) -> Case:
+        if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
+            raise CannotInject("needs inputs, weights and no initial state")
+        rows = np.flatnonzero(case.trace.mask.any(1))
+        if case.trace.directions > 1 or rows.size < 2 or any(t.final is None for t in case.trace.tracks):
+            raise CannotInject("needs one direction, two rows and every layer's state")
+        first, second = int(rows[0]), int(rows[1])
+
+        def begun(track: Track) -> Track:
+            assert track.final is not None
+            h = np.zeros_like(track.final)
+            h[second] = track.final[first]
+            c = None if track.cell is None else np.zeros_like(track.cell)
+            if c is not None and track.cell is not None:
+                c[second] = track.cell[first]
+            return replace(track, initial=h, initial_cell=c)
+
+        ran = case.with_tracks(begun).run(case.batch)
+        tracks = tuple(replace(t, initial=None, initial_cell=None) for t in ran.tracks)
+        return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+def _given(case: Case, facts: TrackFacts, whose: Ints) -> Bools:
+    """`[B]`: rows that a run from those other rows' states gives to the end."""
+    states = final_states(case)
+    if states is None or case.batch is None or (whose < 0).all():
+        return np.zeros(whose.shape, dtype=np.bool_)
+    ran = started(case, begun_elsewhere(states, whose)).run(case.batch)
+    return np.asarray((whose >= 0) & agreeing(case, ran)[facts.track.layer, facts.track.direction])
+
+
+def _how(rows: Ints, whose: Ints) -> str:
+    """What the rows' starts have in common."""
+    apart = set((rows - whose).tolist())
+    if apart == {1}:
+        return "one sequence was cut into rows"
+    if len(apart) == 1:
+        return f"the rows are pieces of longer sequences, {abs(apart.pop())} rows apart"
+    return "state was carried to another row"
+
+
+RULE = RowsChunked()

@@ -1,0 +1,77 @@
+"""A row's state was never written: it is zero though the row has real steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+
+
+class StateNeverWritten(Rule):
+    name = "state-never-written"
+    summary = "h (and c) of a row are zero though the row has real steps: nothing was ever written there"
+    why = (
+        "A state is allocated as zeros and filled where a row ends. A loop that stops early, a write at the longest "
+        "row's end, or a mask that drops the place again leaves the other rows as they were made."
+    )
+    fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; c only a new run can give"
+    mends = "arrays"
+    group = "What the state holds"
+    place = 9
+    needs = ("outputs", "lengths")
+    threads = (
+        Thread(
+            "https://github.com/pytorch/rl/issues/3711",
+            "The state is stored at the batch's last step and looked for at the row's own: short rows get zeros.",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        seen = [Seen(f, f.mismatched & f.final_zero & _all_zero(f.track.cell, len(f.final))) for f in case.facts]
+        both = "h and c are" if any(s.facts.track.cell is not None for s in seen) else "h is"
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: final_state's {both} all zero, and the output of the last real step is not: the state was "
+            "never written",
+            strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
+        )
+
+    def inject(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        rows = (lengths > 0) & (lengths < lengths.max(initial=0))
+        if not rows.any() or not case.trace.knows_padding:
+            raise CannotInject("needs lengths, and a row shorter than another")
+
+        def blanked(array: Array | None) -> Array | None:
+            return None if array is None else np.where(rows[:, None], 0, array).astype(array.dtype)
+
+        def unwritten(track: Track) -> Track:
+            return replace(track, final=blanked(track.final), cell=blanked(track.cell))
+
+        return case.with_tracks(unwritten)
+
+
+def _all_zero(cell: Array | None, rows: int) -> Bools:
+    """`[B]`: c is all zero; True where there is none."""
+    return np.ones(rows, dtype=np.bool_) if cell is None else np.asarray((cell == 0).all(-1))
+
+
+def _not_read_from_padding(seen: Seen) -> bool:
+    """Whether a zeroed padded step, the last column say, cannot have given these zeros: c, which no output holds, is
+    zero too; a row has no such step; or a full row's backward half is right, which the last column's would not be."""
+    facts, rows = seen.facts, seen.rows
+    if not rows.any():
+        return False
+    backward = facts.track.direction == "backward" and facts.track.order == "time"
+    full = facts.mask.all(1) & facts.at_expected & ~facts.uninformative
+    blank = (facts.zero & ~facts.mask).any(1)
+    return facts.track.cell is not None or bool((rows & ~blank).any()) or (backward and bool(full.any()))
+
+
+RULE = StateNeverWritten()
