@@ -7,7 +7,6 @@ bias, and out of it again. What cannot be moved is refused with the reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -103,7 +102,7 @@ def in_words(moved: Moved) -> str:
     source, target = conventions.get(before.convention).facts, moved.convention.facts
     parts = []
     if hasattr(source, f"{cell}_gates"):
-        old, new = (_letters(getattr(facts, f"{cell}_gates")) for facts in (source, target))
+        old, new = (getattr(facts, f"{cell}_gates").in_order for facts in (source, target))
         parts.append(f"gates {old} -> {new}" if old != new else f"gates {old}")
     columns = f"{len(cells.get(cell).gates)}H".removeprefix("1")
     old, new = (facts.kernels.replace("4H", columns) for facts in (source, target))
@@ -117,15 +116,6 @@ def in_words(moved: Moved) -> str:
             else f"forget bias {less - more:g} taken out of the bias, for it is added at run time there"
         )
     return "; ".join(parts)
-
-
-def _letters(gates: str) -> str:
-    """The order of the gates alone.
-
-    >>> _letters("i j f o (j = g), forget bias 1.0 at run time"), _letters("r z n apart; reset after")
-    ('i j f o', 'r z n')
-    """
-    return re.split(r"\s*[,;(]| apart| with", gates)[0]
 
 
 def _biases(before: Weights, after: Weights) -> str:

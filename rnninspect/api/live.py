@@ -101,7 +101,7 @@ def _read(
     tolerance: Tolerance,
     as_printed: bool = True,
 ) -> Case:
-    cell_first = convention != "auto" and conventions.get(convention).facts.order.startswith("(c")
+    cell_first = convention != "auto" and conventions.get(convention).cell_first
     slots = list(outputs.slots)
     if given.final_state is not None:
         slots += live.read_state(given.final_state, outputs.slots, config, cell_first)

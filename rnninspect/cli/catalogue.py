@@ -45,7 +45,7 @@ def conventions() -> Rows:
 
 
 def _convention(convention: Convention, names: list[str]) -> tuple[str, ...]:
-    facts = (getattr(convention.facts, name) for name in names)
+    facts = (str(getattr(convention.facts, name)) for name in names)
     return (convention.name, *facts, _defaults(convention), _options(convention.takes), convention.variables)
 
 

@@ -49,8 +49,29 @@ DIRECTION_WORDS: dict[str, Direction] = {
 
 
 @dataclass(frozen=True)
+class Gates:
+    """The gates of a cell in the order of a framework's kernels, by its own letters; `remark`: what tables say more.
+
+    >>> gates = Gates(("i", "j", "f", "o"), "(j = g), forget bias 1.0 at run time")
+    >>> gates.in_order, str(gates)
+    ('i j f o', 'i j f o (j = g), forget bias 1.0 at run time')
+    """
+
+    letters: tuple[str, ...]
+    remark: str = ""
+
+    @property
+    def in_order(self) -> str:
+        return " ".join(self.letters)
+
+    def __str__(self) -> str:
+        joint = "" if self.remark[:1] in ("", ",", ";") else " "
+        return self.in_order + joint + self.remark
+
+
+@dataclass(frozen=True)
 class Facts:
-    """A convention's row in the tables of `rnninspect list conventions` and of the README."""
+    """A convention's row in the tables of `rnninspect list conventions` and of the README: read by people alone."""
 
     framework: str
     outputs: str
@@ -58,8 +79,8 @@ class Facts:
     order: str
     padding: str
     zero_length: str
-    lstm_gates: str
-    gru_gates: str
+    lstm_gates: Gates
+    gru_gates: Gates
     kernels: str
     biases: str
     source: str
@@ -68,7 +89,8 @@ class Facts:
 class Convention:
     """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared.
 
-    `variables`: what names of weights look like here, for people. `takes`: the cell attributes that its layers have.
+    `variables`: what names of weights look like here, for people. `cell_first`: a state is (c, h)
+    here. `takes`: the cell attributes that its layers have.
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
@@ -82,6 +104,7 @@ class Convention:
     padding: PaddingPolicy = "zero"
     bidirectional_padding: PaddingPolicy | None = None
     zero_length: ZeroLength = "initial"
+    cell_first: bool = False
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -40,6 +40,7 @@ class Flax(ScopedConvention):
     name = "flax"
     variables = "…/cell/ii/kernel, …/cell/hi/kernel, …/cell/hi/bias"
     variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
+    cell_first = True
     takes = frozenset({"activation", "recurrent_activation"})
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"
@@ -50,8 +51,8 @@ class Flax(ScopedConvention):
         order="(c, h)",
         padding="computed",
         zero_length="step T-1 (index -1 wraps)",
-        lstm_gates="i f g o apart",
-        gru_gates="r z n apart; reset after",
+        lstm_gates=Gates(("i", "f", "g", "o"), "apart"),
+        gru_gates=Gates(("r", "z", "n"), "apart; reset after"),
         kernels="a gate each [F, H], [H, H]",
         biases="one; GRU: one more for hn",
         source="flax/linen/recurrent.py, flax/nnx/nn/recurrent.py",
@@ -123,7 +124,7 @@ class Flax(ScopedConvention):
 
     def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A carry without names is (c, h)."""
-        return place_lists(slots, config, cell_first=True)
+        return place_lists(slots, config, self.cell_first)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(_is_gate("/".join(self.normalise_name(re.sub(r"\.", "/", n)).split("/")[-2:])) for n in names)

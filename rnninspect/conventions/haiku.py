@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists, unnamed_pair
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -46,8 +46,8 @@ class Haiku(ScopedConvention):
         order="(hidden, cell)",
         padding="computed; no lengths",
         zero_length="no lengths",
-        lstm_gates="i g f o, forget bias 1.0 at run time",
-        gru_gates="z r a with z = 1 - z; reset before",
+        lstm_gates=Gates(("i", "g", "f", "o"), ", forget bias 1.0 at run time"),
+        gru_gates=Gates(("z", "r", "a"), "with z = 1 - z; reset before"),
         kernels="one [F + H, 4H]",
         biases="one; VanillaRNN: two",
         source="haiku/_src/recurrent.py",

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -53,8 +53,8 @@ class Keras(ScopedConvention):
         order="[h, c]",
         padding="repeat; Bidirectional: zero",
         zero_length="initial state",
-        lstm_gates="i f c o",
-        gru_gates="z r h; reset after by default",
+        lstm_gates=Gates(("i", "f", "c", "o")),
+        gru_gates=Gates(("z", "r", "h"), "; reset after by default"),
         kernels="[F, 4H], [H, 4H]",
         biases="one; GRU reset after: two",
         source="keras/src/layers/rnn/{lstm,gru,bidirectional}.py, keras/src/backend/tensorflow/rnn.py",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -43,8 +43,8 @@ class MXNet(RowConvention):
         order="[h, c]; BidirectionalCell: fw h, fw c, bw h, bw c",
         padding="zero (cells); fused on CPU: lengths ignored",
         zero_length="uninitialised memory",
-        lstm_gates="i f g o",
-        gru_gates="r z n; reset after",
+        lstm_gates=Gates(("i", "f", "g", "o")),
+        gru_gates=Gates(("r", "z", "n"), "; reset after"),
         kernels="[4H, F], [4H, H]",
         biases="two",
         source="python/mxnet/gluon/rnn/rnn_cell.py, rnn_layer.py",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.express import refuse
@@ -50,8 +50,8 @@ class Onnx(ScopedConvention):
         order="Y_h, Y_c apart",
         padding="zero",
         zero_length="zeros",
-        lstm_gates="i o f c",
-        gru_gates="z r h; reset before (linear_before_reset=0)",
+        lstm_gates=Gates(("i", "o", "f", "c")),
+        gru_gates=Gates(("z", "r", "h"), "; reset before (linear_before_reset=0)"),
         kernels="[D, 4H, F], [D, 4H, H]",
         biases="two, in one array",
         source="onnx/docs/Operators.md; onnxruntime/core/providers/cpu/rnn",

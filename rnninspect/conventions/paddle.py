@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -43,8 +43,8 @@ class Paddle(RowConvention):
         order="(h, c)",
         padding="zero; `nn.RNN(cell)`: computed",
         zero_length="initial state",
-        lstm_gates="i f g o",
-        gru_gates="r z c; reset after",
+        lstm_gates=Gates(("i", "f", "g", "o")),
+        gru_gates=Gates(("r", "z", "c"), "; reset after"),
         kernels="[4H, F], [4H, H]",
         biases="two",
         source="python/paddle/nn/layer/rnn.py",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists, unnamed_pair
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
@@ -42,6 +42,7 @@ class TensorFlow1(ScopedConvention):
     variable = re.compile(
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
     )
+    cell_first = True
     takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation", "use_peepholes", "num_proj"})
     facts = Facts(
         framework="TensorFlow 1 `dynamic_rnn`",
@@ -50,8 +51,8 @@ class TensorFlow1(ScopedConvention):
         order="(c, h)",
         padding="zero",
         zero_length="initial state",
-        lstm_gates="i j f o (j = g), forget bias 1.0 at run time",
-        gru_gates="r u, candidate apart; reset before",
+        lstm_gates=Gates(("i", "j", "f", "o"), "(j = g), forget bias 1.0 at run time"),
+        gru_gates=Gates(("r", "u"), ", candidate apart; reset before"),
         kernels="one [F + H, 4H]",
         biases="one",
         source="tensorflow/python/ops/rnn.py, rnn_cell_impl.py",
@@ -134,7 +135,7 @@ class TensorFlow1(ScopedConvention):
     def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """With `state_is_tuple=False` a state is `[B, 2H]`: c, then h. A pair without names is (c, h) too."""
         if config.attributes.get("state_is_tuple") is not False:
-            return place_lists(unnamed_pair(slots, config), config, cell_first=True)
+            return place_lists(unnamed_pair(slots, config), config, self.cell_first)
         placed: list[Slot] = []
         for slot in slots:
             if slot.role not in ("h", "initial_h") or slot.array.ndim != 2 or slot.name.endswith(".h"):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.cudnn import RowConvention
@@ -41,8 +41,8 @@ class Torch(RowConvention):
         order="(h, c)",
         padding="zero (pad_packed_sequence); unpacked: computed",
         zero_length="refused",
-        lstm_gates="i f g o",
-        gru_gates="r z n; reset after",
+        lstm_gates=Gates(("i", "f", "g", "o")),
+        gru_gates=Gates(("r", "z", "n"), "; reset after"),
         kernels="[4H, F], [4H, H]",
         biases="two",
         source="torch/nn/modules/rnn.py, torch/nn/utils/rnn.py",

@@ -37,6 +37,7 @@ def test_facts_are_filled_in(name: str) -> None:
     facts = vars(convention.facts)
     assert all(facts.values())
     assert convention.padding in facts["padding"]
+    assert convention.cell_first == (facts["order"].strip("([")[0] == "c")
 
 
 @pytest.mark.parametrize("name", NAMES)
