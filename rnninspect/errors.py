@@ -7,9 +7,22 @@ first. The command line prints it and exits 2; the library raises it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rnninspect.wording import argument, worded
+
 
 class UserError(Exception):
-    """Something the user can mend: the message is one line, written for them; its notes are a list below it."""
+    """Something the user can mend: the message is one line, written for them; its notes are a list below it.
+
+    `message` names arguments by placeholders (`wording`); as text they are in the words of whoever shows it.
+    """
+
+    def __str__(self) -> str:
+        return worded(self.message)
+
+    @property
+    def message(self) -> str:
+        """The message with its placeholders: what another error that goes on with it takes over."""
+        return super().__str__()
 
 
 class UnreadableError(UserError):
@@ -39,13 +52,26 @@ class UnknownNameError(UserError):
 
 
 @contextmanager
-def about(option: str, value: str) -> Iterator[None]:
-    """Puts an option and its value, a file, before the message of a UserError that is raised within."""
+def about(what: str, value: str) -> Iterator[None]:
+    """Put what names a file, and the file, before the message of a UserError that is raised within."""
+    with _after(f"{what} {value}", value):
+        yield
+
+
+@contextmanager
+def about_argument(name: str, value: str) -> Iterator[None]:
+    """`about` an argument by its Python name, which whoever shows the error puts into words."""
+    with _after(argument(name, value), value):
+        yield
+
+
+@contextmanager
+def _after(head: str, value: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        text = str(error)
-        named = UserError(f"{option} {text}" if text.startswith(value) else f"{option} {value}: {text}")
+        text = error.message
+        named = UserError(head + text[len(value) :] if text.startswith(value) else f"{head}: {text}")
         for line in getattr(error, "__notes__", ()):
             named.add_note(line)
         raise named from None

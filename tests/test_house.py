@@ -14,7 +14,7 @@ from tests.support.places import PACKAGE, ROOT
 # The one list of rooms: every file and folder of the package, in the order in which one may import another, never
 # upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
 ORDER = """
-errors
+wording errors
 _version
 core/trace core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays
 core/batch core/finding core/tiles
@@ -51,7 +51,8 @@ recording/base recording/torch_modules/calls recording/torch_modules/loops recor
 recording/registry recording/recorder recording/__init__
 testing
 pytest_plugin
-cli/exit_codes cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs cli/options cli/weights
+cli/exit_codes cli/command_words cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs
+cli/options cli/weights
 cli/fleet cli/explain cli/* cli/__init__
 __init__
 __main__
@@ -208,8 +209,15 @@ def rooms_imported(folder: str) -> set[str]:
 
 def test_formats_and_renderers_know_no_neighbours() -> None:
     """Formats know no framework and renderers no arrays: neither imports what would tell them."""
-    assert rooms_imported("formats") <= {"errors", "formats", "core/trace", "core/precision"}
-    assert rooms_imported("report/renderers") <= {"errors", "_version", "report/record", "core/finding", "report"}
+    assert rooms_imported("formats") <= {"errors", "wording", "formats", "core/trace", "core/precision"}
+    assert rooms_imported("report/renderers") <= {
+        "errors",
+        "wording",
+        "_version",
+        "report/record",
+        "core/finding",
+        "report",
+    }
     texts = [text for file, text in package().items() if file.startswith("report/renderers/")]
     assert texts
     assert not [text for text in texts if "import numpy" in text or "import torch" in text]

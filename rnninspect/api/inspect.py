@@ -1,6 +1,6 @@
 """run and inspect: what the commands call, and what a program calls. Nothing here prints.
 
-The keywords are the command line's options with underscores (`--time-major` is `time_major=True`). Importing this does
+The keywords are the command line's options with underscores (`time_major=True`). Importing this does
 not import torch; `run` does, and `inspect` does only where a rule runs `weights`. What reads objects that a program
 holds is imported where they come in: the command line, which has files, starts without it.
 """

@@ -17,6 +17,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import NamedArrays
+from rnninspect.wording import argument
 
 # What a file says of its own framework's axes, padding and order of time: a dump of another framework has its own.
 LAID_OUT = ("time_major", "padding", "go_backwards")
@@ -89,7 +90,7 @@ def _shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:
         listed = ", ".join(list(arrays)[:8]) + (" …" if len(arrays) > 8 else "")
         known = ", ".join(conventions.conventions())
         raise ShapeError(
-            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; state --weights-convention "
-            f"({known})"
+            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; state "
+            f"{argument('weights_convention')} ({known})"
         )
     return next((name for name in likely if name in alike), alike[0])

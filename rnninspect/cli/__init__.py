@@ -13,8 +13,10 @@ from typing import Any
 
 import click
 
+from rnninspect.cli.command_words import command_line
 from rnninspect.cli.exit_codes import CLOSED_PIPE, COMPLETION_VARIABLE, INTERRUPTED, UNJUDGED
 from rnninspect.errors import UserError
+from rnninspect.wording import worded_as
 
 # What `--help` says of each; its file is imported when it is called.
 COMMANDS = {
@@ -115,6 +117,12 @@ def _leave(codes: list[int]) -> None:
 
 def call(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    with worded_as(command_line):
+        return _called(arguments)
+
+
+def _called(arguments: Sequence[str] | None) -> int:
+    """`call`, its messages worded already."""
     from rnninspect.cli.output import give_up, note, open_streams, printable
 
     open_streams()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect.cli import options
+from rnninspect.cli.command_words import as_options
 
 if TYPE_CHECKING:
     from rnninspect.formats.base import NamedArrays
@@ -66,7 +67,7 @@ def command(weights: str, **given: Any) -> int:
     written = convert.write(moved, given["output"])
     click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")
     if moved.stated:
-        click.echo(f"state beside it: {weights_file.as_options(moved.stated)}")
+        click.echo(f"state beside it: {as_options(moved.stated)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
     return 0 if written.agrees else 1
 

@@ -14,10 +14,12 @@ import click
 from rnninspect.api.parallel.results_file import Outcome, Tally, error_line, is_results, resume_results, stamp
 from rnninspect.api.parallel.workers import Cluster, Engine, Processes, WorkerCrashed
 from rnninspect.cli import progress
+from rnninspect.cli.command_words import command_line
 from rnninspect.cli.output import note, printable
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats import storage
 from rnninspect.report.report import JOINED, Report
+from rnninspect.wording import worded_as
 
 Judge = Callable[[str, dict[str, Any]], Report]
 
@@ -65,7 +67,15 @@ def engine_of(options: dict[str, Any]) -> Engine:
 
 
 def judge_one(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
-    """One dump's outcome; what goes wrong with it is its outcome, too, so that the others go on."""
+    """One dump's outcome; what goes wrong with it is its outcome, too, so that the others go on.
+
+    It may run in another process, which words what it shows as this command does.
+    """
+    with worded_as(command_line):
+        return _outcome(judge, options, path)
+
+
+def _outcome(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
     try:
         report = judge(path, options)
         report.source.update(path=path, **stamp(path))

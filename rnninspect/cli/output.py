@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect.report import record as report_types
+from rnninspect.wording import worded
 
 if TYPE_CHECKING:
     from rnninspect.report.report import Reports
@@ -21,7 +22,7 @@ def note(text: str, quiet: bool = False) -> None:
     """One line for the person at the terminal, never part of the result; a stderr that fails stops nothing."""
     if not quiet:
         with contextlib.suppress(OSError):
-            click.echo(f"rnninspect: {printable(text)}", err=True)
+            click.echo(f"rnninspect: {printable(worded(text))}", err=True)
 
 
 def printable(text: str) -> str:

@@ -42,23 +42,6 @@ def note_layer(found: LayerFile, config: LayerConfig, path: str, stated: str | N
         note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
 
 
-def as_options(stated: Mapping[str, Any]) -> str:
-    """Options as a user types them.
-
-    >>> as_options({"reset_after": False, "num_proj": 3, "activations": ["Relu", "Tanh"], "use_peepholes": True})
-    '--no-reset-after --num-proj 3 --activations Relu,Tanh --use-peepholes'
-    """
-    words = []
-    for name, value in stated.items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            words.append(f"--{option} {shown}")
-    return " ".join(words)
-
-
 def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: LayerConfig, convention: str) -> Any:
     """The state that --initial-state or --previous names, or None."""
     from rnninspect.api.chunks import final_states

@@ -31,6 +31,7 @@ from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, measure_all
+from rnninspect.wording import argument
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
@@ -122,7 +123,9 @@ def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> W
 
     for name in ("num_proj", "use_peepholes"):
         if config.attributes.get(name):
-            raise UserError(f"--{name.replace('_', '-')} needs --weights: no initial weights are drawn for such a cell")
+            raise UserError(
+                f"{argument(name)} needs {argument('weights')}: no initial weights are drawn for such a cell"
+            )
     if options.seed < 0:
         raise UserError(f"the seed is {options.seed}; a whole number from 0 on is needed")
     cell, units, layers = config.cell or "lstm", options.hidden_size or 4, config.layers or 1
@@ -133,7 +136,8 @@ def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> W
     if numbers > MOST_WEIGHTS:
         raise UserError(
             f"a {cell} of {units} units in {layers} layer(s) may hold {numbers:.1e} weights, and at most "
-            f"{MOST_WEIGHTS:.1e} are drawn; state a smaller --hidden-size or fewer --layers, or give --weights"
+            f"{MOST_WEIGHTS:.1e} are drawn; "
+            f"state a smaller {argument('hidden_size')} or fewer {argument('layers')}, or give {argument('weights')}"
         )
     made = glorot(cell, features, units, layers=layers, directions=directions, seed=options.seed)
     return replace(made, spec=conventions.get("tf1").spec(cell, config.attributes))
@@ -143,7 +147,9 @@ def _check_units(weights: Weights, hidden_size: int | None) -> None:
     """Raises ShapeError where the units stated are not those that the weights have."""
     found = weights.layers[-1].cell_units
     if hidden_size not in (None, found):
-        raise ShapeError(f"--hidden-size {hidden_size} is stated, but the weights have {found} units; leave it out")
+        raise ShapeError(
+            f"{argument('hidden_size', hidden_size)} is stated, but the weights have {found} units; leave it out"
+        )
 
 
 def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str) -> Weights:
@@ -155,7 +161,7 @@ def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str
         names = ", ".join(c.name for c in alike)
         raise ShapeError(
             f"the weights do not look like {own.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
-            f"state --weights-convention {alike[0].name}"
+            f"state {argument('weights_convention', alike[0].name)}"
         )
     return own.read_weights(named, config)
 
@@ -184,10 +190,12 @@ def read_case(
     """
     tolerance = tolerance or Tolerance()
     own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
-    arrays, listed = take_returned(arrays, config, None if convention == "auto" else own.facts.order.startswith("(c"))
+    arrays, listed = take_returned(arrays, config, None if convention == "auto" else own.cell_first)
     slots = assign_roles(own, arrays, config, stated, returned=(*returned, *listed))
     if not any(slot.role == "outputs" for slot in slots):
-        raise ShapeError(f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with --outputs")
+        raise ShapeError(
+            f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with {argument('outputs')}"
+        )
     slots = show_alike(slots, elided or {}, config)
     slots, digits, tolerance = _evened(slots, printed or {}, tolerance) if as_printed else (slots, None, tolerance)
     chosen = choose_reading(readings(own, slots, config), tolerance, measurer)

@@ -15,6 +15,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.tree import gather, shorten, shown
+from rnninspect.wording import argument
 
 NAME = "onnx"
 SUFFIXES = (".onnx",)
@@ -77,7 +78,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     dtypes = {key: "bfloat16" for key, array in arrays.items() if array.dtype.name == "bfloat16"}
     found = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
     kept = [key for key in arrays if key.rpartition(".")[2] in STATES]
-    note = f"the model stores states: {shorten(kept)}; a run takes them only through --initial-state" if kept else ""
+    note = (
+        f"the model stores states: {shorten(kept)}; a run takes them only through {argument('initial_state')}"
+        if kept
+        else ""
+    )
     return gather(found, name, NAME, dtypes=dtypes, attributes=attributes, notes=(note,))
 
 

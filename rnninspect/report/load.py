@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from rnninspect.errors import UnreadableError
 from rnninspect.report.record import SCHEMA, Excerpt, Levels, ReportRecord, TrackReport
 from rnninspect.report.report import Report
+from rnninspect.wording import argument
 
 R = TypeVar("R", bound=ReportRecord)
 Place = tuple[str | int, ...]
@@ -56,7 +57,9 @@ def from_dict(data: Any, kind: type[ReportRecord] = ReportRecord) -> ReportRecor
     a field that is missing or of another type, numbers whose counts do not fit each other.
     """
     if not isinstance(data, dict) or "schema" not in data:
-        raise UnreadableError("not a report: no JSON object with a field 'schema'; save one with --format json")
+        raise UnreadableError(
+            f"not a report: no JSON object with a field 'schema'; save one with {argument('format', 'json')}"
+        )
     if data["schema"] != SCHEMA or isinstance(data["schema"], bool):
         raise UnreadableError(
             f"the report has schema {_seen(data['schema'])}, this version reads schema {SCHEMA}: render it with the "

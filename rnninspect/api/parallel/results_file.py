@@ -18,6 +18,7 @@ from rnninspect.core.finding import SEVERITIES
 from rnninspect.errors import UserError
 from rnninspect.formats import storage
 from rnninspect.formats.atomic_write import write_whole
+from rnninspect.wording import argument
 
 BEGINS = b'{"kind":"'
 ENDS = (b'{"kind":"summary"', b'{"kind":"error"')
@@ -114,7 +115,10 @@ def _blocks(file: Path) -> Iterator[_Block]:
     with file.open("rb") as lines:
         for line in lines:
             if not end and not BEGINS.startswith(line[: len(BEGINS)]):
-                raise UserError(f"--resume: {file} holds no results of an earlier run; name another file with -o")
+                raise UserError(
+                    f"{argument('resume')}: {file} holds no results of an earlier run; "
+                    f"name another file with {argument('output')}"
+                )
             end += len(line)
             if line.startswith(b'{"kind":"finding"') and line.endswith(b"\n"):
                 found = json.loads(line)

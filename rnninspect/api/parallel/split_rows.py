@@ -88,7 +88,7 @@ def measure_part(part: RowChunk) -> ChunkFacts | None:
     try:
         track = replace(bare, outputs=part.outputs.opened())
     except UserError as error:
-        raise UserError(str(error)) from None  # its subclasses are made of several words, and cannot travel
+        raise UserError(error.message) from None  # its subclasses are made of several words, and cannot travel
     trace = replace(part.trace, tracks=(track,))
     facts = measure(trace, track, part.tolerance.rtol, part.tolerance.atol)
     return None if facts is None else ChunkFacts(replace(facts, track=bare), facts.closest)

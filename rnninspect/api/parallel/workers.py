@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar
 from rnninspect._version import __version__
 from rnninspect.errors import UserError
 from rnninspect.formats.base import need
+from rnninspect.wording import argument
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, perhaps)"
@@ -159,7 +160,7 @@ class Cluster:
     @cached_property
     def client(self) -> Any:
         """The connection to the scheduler; UserError where none answers, or where its workers cannot do this work."""
-        dask = need("distributed", "--scheduler", "cluster")
+        dask = need("distributed", argument("scheduler"), "cluster")
         where: Any = self.address
         if where == "local":
             workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
@@ -167,7 +168,7 @@ class Cluster:
         try:
             client = self.stack.enter_context(dask.Client(where, timeout=SECONDS))
         except (OSError, ValueError) as error:
-            raise UserError(f"--scheduler {self.address}: no scheduler answers there ({error})") from None
+            raise UserError(f"{argument('scheduler', self.address)}: no scheduler answers there ({error})") from None
         self._meet(dask, client)
         return client
 
@@ -178,15 +179,17 @@ class Cluster:
             dask.wait([first], timeout=PATIENCE)
         except TimeoutError:
             if not client.nthreads():  # else they are busy with other work
-                raise UserError(f"--scheduler {self.address}: no worker has joined it in {PATIENCE} s") from None
+                raise UserError(
+                    f"{argument('scheduler', self.address)}: no worker has joined it in {PATIENCE} s"
+                ) from None
         try:
             found = first.result()
         except Exception:  # whatever a scheduler or a worker without this package makes of it
             found = "none"
         if found != __version__:
             raise UserError(
-                f"--scheduler {self.address}: its machines need rnninspect {__version__}, and have {found}; install it "
-                "for the scheduler and for every worker"
+                f"{argument('scheduler', self.address)}: its machines need rnninspect {__version__}, and have {found}; "
+                "install it for the scheduler and for every worker"
             )
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:

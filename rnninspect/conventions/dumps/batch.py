@@ -18,6 +18,7 @@ from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Weights
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
+from rnninspect.wording import argument
 
 Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
 
@@ -36,7 +37,7 @@ def read_batch(
     slots = assign_roles(convention, arrays, config, stated, anonymous="inputs")
     found = {slot.role: slot.array for slot in slots}
     if "inputs" not in found:
-        raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with --inputs")
+        raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with {argument('inputs')}")
     inputs = found["inputs"]
     if inputs.dtype.kind not in "fiub":
         raise ShapeError(f"inputs have dtype {inputs.dtype}; numbers are needed")
@@ -61,7 +62,7 @@ def read_batch(
     if known is not None and (known > steps).any():
         bad = np.flatnonzero(known > steps)
         shown = ", ".join(f"lengths[{b}] is {known[b]}" for b in bad[:20])
-        hint = "" if config.time_major else " If the file is time-major, pass --time-major."
+        hint = "" if config.time_major else f" If the file is time-major, pass {argument('time_major', True)}."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
     return Batch(by_row, real, known, mask is not None)
 

@@ -16,6 +16,7 @@ from rnninspect.core.full_lengths import FullLengths
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track
 from rnninspect.errors import ShapeError
+from rnninspect.wording import argument
 
 BOTH: tuple[Direction, ...] = ("forward", "backward")
 
@@ -36,8 +37,8 @@ def readings(convention: Convention, slots: tuple[Slot, ...], config: LayerConfi
     """
     by_role = {role: tuple(s for s in slots if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
     for role, words in (
-        ("outputs", "outputs (name them with --outputs)"),
-        ("h", "final state h (name it with --state)"),
+        ("outputs", f"outputs (name them with {argument('outputs')})"),
+        ("h", f"final state h (name it with {argument('state')})"),
     ):
         if not by_role[role]:
             raise ShapeError(f"found no {words}; found {_shown(slots) or 'no array with a known role'}")
@@ -220,7 +221,8 @@ def _no_reading(slots: tuple[Slot, ...], config: LayerConfig, tried: list[str]) 
     ways = "; ".join(dict.fromkeys(tried)) or "outputs must be [B, T, H], [T, B, H] or [T, D, B, H]"
     return (
         f"the final state fits no reading of the outputs ({arrays}); tried: {ways}. "
-        "State the layer's shape with --layers, --bidirectional, --time-major, or name arrays with --outputs, --state"
+        f"State the layer's shape with {argument('layers')}, {argument('bidirectional', True)}, "
+        f"{argument('time_major', True)}, or name arrays with {argument('outputs')}, {argument('state')}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnninspect.conventions.base import Convention
 from rnninspect.errors import UserError
+from rnninspect.wording import argument
 
 
 def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
             if option in options and options[option] != value:
                 raise UserError(
                     f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "
-                    "pick one layer with --weights-prefix"
+                    f"pick one layer with {argument('weights_prefix')}"
                 )
             options[option], source[option] = value, layer
     return options

@@ -12,6 +12,7 @@ from rnninspect.core.cell import ATTRIBUTE_FIELDS, ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.trace import Array
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
+from rnninspect.wording import argument
 
 # Every attribute that some framework's layer has, under its own name. `num_proj`, `proj_size` and `use_peepholes`
 # only say which arrays to expect; `state_is_tuple` is about dumps.
@@ -107,7 +108,7 @@ def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, An
     names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
     sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
     if len(names) % len(roles) or len(sets) != 1:
-        raise UserError(f"--activations {','.join(names)}: {cell} needs {len(roles)} a direction, the same in both")
+        raise UserError(f"{argument('activations', names)}: {cell} needs {len(roles)} a direction, the same in both")
     fields: dict[str, Any] = {ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
     for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
         values = attributes.get(which)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError
+from rnninspect.wording import argument
 
 if TYPE_CHECKING:
     pass
@@ -55,7 +56,9 @@ def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     known = dict.fromkeys(
         layer_of(name.rpartition("/")[0] if "/" in name else name.rpartition(".")[0]) for name in arrays
     )
-    raise UnknownNameError("layer for --weights-prefix", prefix, [name for name in known if name] or list(arrays))
+    raise UnknownNameError(
+        f"layer for {argument('weights_prefix')}", prefix, [name for name in known if name] or list(arrays)
+    )
 
 
 def _parts(name: str) -> list[str]:

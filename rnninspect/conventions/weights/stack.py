@@ -23,6 +23,7 @@ from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
+from rnninspect.wording import argument
 
 
 class ScopedConvention(Convention):
@@ -112,11 +113,13 @@ def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
         raise ShapeError(
             f"these are the weights of a {known.pop()}, not of a {stated} ({shown}); "
-            "state the right --cell, or give that layer's weights"
+            f"state the right {argument('cell')}, or give that layer's weights"
         )
     cell = stated or (known.pop() if known else None)
     if cell is None:
-        raise UserError(f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state --cell")
+        raise UserError(
+            f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state {argument('cell')}"
+        )
     if cell not in convention.cells:
         raise UserError(
             f"{convention.name} has no names for the weights of a {cell}; its cells: {', '.join(convention.cells)}"
@@ -170,7 +173,11 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
     both = "backward" in named and len(named) > 1
     stated = config.directions
     if both and stated is not None and len(stated) == 1:
-        raise several(convention, scopes, "one direction is stated, but the weights hold both; state --bidirectional")
+        raise several(
+            convention,
+            scopes,
+            f"one direction is stated, but the weights hold both; state {argument('bidirectional', True)}",
+        )
     if both:
         return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
     if stated is None or len(stated) == 1:
@@ -179,7 +186,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
     if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
         raise UserError(
             f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes))}); "
-            "state one --direction, or give both directions' weights"
+            f"state one {argument('direction')}, or give both directions' weights"
         )
     order = natural_order(scope.name for scope in scopes)
     pairs = sorted(scopes, key=lambda s: order.index(s.name))
@@ -194,7 +201,7 @@ def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
 def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig) -> None:
     """Raises UserError that lists the layers unless each reads what the one below returns."""
     if config.layers is not None and config.layers != weights.depth:
-        reason = f"--layers {config.layers} is stated, but the weights hold {weights.depth}; state that"
+        reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state that"
         raise several(convention, [scope for scope, _, _ in placed], reason)
     if not _is_stack(weights):
         reason = "these weights hold several layers that are no stack"
@@ -214,12 +221,13 @@ def _is_stack(weights: Weights) -> bool:
 def _check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None:
     """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
     if config.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
-        raise ShapeError("--use-peepholes is stated, but the weights hold no peepholes; give them, or drop the option")
+        named = argument("use_peepholes", True)
+        raise ShapeError(f"{named} is stated, but the weights hold no peepholes; give them, or drop the option")
     stated = config.attributes.get("num_proj")
     widths = [None if w.projection is None else w.units for w in layers]
     if stated and any(width != int(stated) for width in widths):
         shown = ", ".join("none" if width is None else str(width) for width in widths)
-        raise ShapeError(f"--num-proj {stated} is stated, but the weights hold projections of width {shown}")
+        raise ShapeError(f"{argument('num_proj', stated)} is stated, but the weights hold projections of width {shown}")
 
 
 def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
@@ -242,7 +250,7 @@ def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
             for scope, cell in zip(scopes, kinds, strict=True)
         ]
     except UserError as error:
-        return str(error)
+        return error.message
     directions = len({scope.direction for scope in scopes})
     layers = len(scopes) // directions
     parts = [" and ".join(dict.fromkeys(kinds))]
@@ -253,7 +261,7 @@ def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
 
 def several(convention: ScopedConvention, scopes: Iterable[Scope], reason: str) -> UserError:
     """The error that says why one layer must be picked, with every layer as a note of its own."""
-    error = UserError(f"{reason}; pick one with --weights-prefix:")
+    error = UserError(f"{reason}; pick one with {argument('weights_prefix')}:")
     for line in listing(convention, scopes):
         error.add_note(line)
     return error

@@ -12,6 +12,7 @@ from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 from rnninspect.measure.difference import is_drift
+from rnninspect.wording import argument, worded
 
 
 class PrecisionDrift(Rule):
@@ -50,7 +51,7 @@ class PrecisionDrift(Rule):
         yield Proposal(
             self.name,
             f"the two dumps differ by at most {largest:.2g} over real steps, rounding of {' and '.join(pair)}; "
-            f"--atol {largest:.1e} would pass",
+            f"{worded(argument('atol', f'{largest:.1e}'))} would pass",
             rows,
             severity="note",
             kind="fact",

@@ -9,6 +9,7 @@ from rnninspect.report.record import Excerpt, Row, TrackReport
 from rnninspect.report.renderers import _elide, _numbers, _steps, _text, _words
 from rnninspect.report.renderers._steps import Look
 from rnninspect.report.renderers.view import View
+from rnninspect.wording import argument, worded
 
 
 @dataclass(frozen=True)
@@ -126,5 +127,11 @@ class RowNumbers:
         places = _elide.name_steps(_elide.runs(steps))
         look = Look(_text.marks(self.view.ascii).gap, _text.QUIET)
         return Line(
-            "", look, note=(f"{places} not in this report: --excerpt all keeps them", f"{places} not kept", places)
+            "",
+            look,
+            note=(
+                f"{places} not in this report: {worded(argument('excerpt', 'all'))} keeps them",
+                f"{places} not kept",
+                places,
+            ),
         )

@@ -10,6 +10,7 @@ from rich.text import Text
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import _elide, _text
 from rnninspect.report.renderers.view import View
+from rnninspect.wording import argument, worded
 
 STEPS = 12  # steps whose largest difference is listed
 GROUPS = 6  # groups of rows that first differ at the same step
@@ -31,7 +32,9 @@ def comparison(report: ReportRecord, view: View) -> list[Text]:
             lines += _track_differences(track, view)
     passing = found.get("smallest_passing_atol")
     if _is_number(passing) and passing:
-        lines += _text.hanging(Text("  "), Text(f"--atol {passing:.3g} would pass", _text.QUIET), view.width)
+        lines += _text.hanging(
+            Text("  "), Text(f"{worded(argument('atol', f'{passing:.3g}'))} would pass", _text.QUIET), view.width
+        )
     return [Text(), *lines]
 
 

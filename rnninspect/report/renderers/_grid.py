@@ -13,6 +13,7 @@ from rnninspect.report.renderers import _elide, _text
 from rnninspect.report.renderers._blocks import Block, Line, RowNumbers
 from rnninspect.report.renderers._steps import Look
 from rnninspect.report.renderers.view import View, chosen
+from rnninspect.wording import argument, worded
 
 STEPS, STEPS_OF_MANY = 12, 8  # steps shown of a row; of each of many rows
 MANY = 4
@@ -70,7 +71,8 @@ def tables(
 def _without_numbers(rows: list[int], held: set[int], view: View) -> list[Text]:
     """A note on the rows whose numbers are not shown, and how to see them."""
     lines: list[Text] = []
-    for kept, how in ((True, "left out: --rows shows them"), (False, "not in this report: --excerpt all keeps them")):
+    rows_, all_ = worded(argument("rows")), worded(argument("excerpt", "all"))
+    for kept, how in ((True, f"left out: {rows_} shows them"), (False, f"not in this report: {all_} keeps them")):
         some = sorted(row for row in rows if (row in held) == kept)
         if some and (held or view.rows is not None):
             note = f"(numbers of {_elide.name_rows(some)} {how})"

@@ -10,6 +10,7 @@ from rnninspect.core.finding import Finding
 from rnninspect.report.record import Excerpt, ReportRecord, Row, TrackReport
 from rnninspect.report.renderers import _elide, _steps, _text, _words
 from rnninspect.report.renderers.view import View
+from rnninspect.wording import argument, worded
 
 BUDGET = 8_000_000  # bytes of all data; the page stays below 10 MB with its scripts and tables
 LEAST = 4  # bytes of a number with its comma, at least
@@ -52,7 +53,8 @@ def _kept_in_words(report: ReportRecord, made: dict[str, Any], kept: int, held: 
     if kept < held:
         note += f" The page keeps at most {BUDGET / 1e6:.0f} MB of data."
     if held < rows:
-        note += " The report holds no more: --excerpt all keeps every row, --rows 3,7 chooses."
+        more, chosen = worded(argument("excerpt", "all")), worded(argument("rows", "3,7"))
+        note += f" The report holds no more: {more} keeps every row, {chosen} chooses."
     if any("levels" not in track for track in made["tracks"]):
         note += " Steps are coloured by their kind: the report does not hold how large they are, or not in this budget."
     return note

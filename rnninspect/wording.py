@@ -1,0 +1,64 @@
+"""How messages name an argument: in Python's words, `state=`, or in the command line's, `--state`.
+
+The library writes `argument("state")` into a message and knows of no command line. Whoever shows the message puts it
+into words: `worded`, in Python's words unless a wording is set with `worded_as`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+# From an argument's Python name and its value (None: the argument as such) to what its user types.
+Wording = Callable[[str, Any], str]
+
+# A placeholder's brackets: code points of private use, which no file name and no message holds.
+_BEGIN, _END = "\ue0a0", "\ue0a1"
+_PLACEHOLDER = re.compile(f"{_BEGIN}(.*?){_END}")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
+
+
+def argument(name: str, value: Any = None) -> str:
+    """A placeholder for an argument by its Python name, alone or with a value that JSON can hold."""
+    return f"{_BEGIN}{json.dumps([name, value])}{_END}"
+
+
+def in_python(name: str, value: Any) -> str:
+    """An argument as a Python caller types it; a text that is a number is one that was formatted.
+
+    >>> in_python("state", None), in_python("layers", 2), in_python("cell", "gru"), in_python("atol", "1.5e-05")
+    ('state=', 'layers=2', "cell='gru'", 'atol=1.5e-05')
+    """
+    if value is None:
+        return f"{name}="
+    if (name, value) == ("excerpt", "all"):
+        return "excerpt=None"
+    formatted = isinstance(value, str) and _NUMBER.fullmatch(value)
+    return f"{name}={value}" if formatted else f"{name}={value!r}"
+
+
+_wording: ContextVar[Wording] = ContextVar("wording", default=in_python)
+
+
+@contextmanager
+def worded_as(wording: Wording) -> Iterator[None]:
+    """Let `worded` use this wording within."""
+    token = _wording.set(wording)
+    try:
+        yield
+    finally:
+        _wording.reset(token)
+
+
+def worded(text: str) -> str:
+    """The text with every placeholder put into words.
+
+    >>> worded(f"name it with {argument('state')}, or state {argument('layers', 2)}")
+    'name it with state=, or state layers=2'
+    """
+    wording = _wording.get()
+    return _PLACEHOLDER.sub(lambda found: wording(*json.loads(found[1])), text)
