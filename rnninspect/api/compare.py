@@ -1,37 +1,74 @@
-"""compare and load: reports of files, as the commands give them."""
+"""compare: the one way from a recorded dump, and what is given beside it, to a report; of commands and of programs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api import inspect
+from rnninspect.api.chunks import chain_to, final_states
 from rnninspect.api.config import layer_config, with_full
-from rnninspect.api.live import beside, source_of
-from rnninspect.api.weights_file import read_layer
+from rnninspect.api.role_arrays import slots, source_of
+from rnninspect.api.weights_file import LayerFile, read_layer
 from rnninspect.conventions.base import OPTION_ROLES
-from rnninspect.core.arrays import to_array
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_case
-from rnninspect.errors import UnknownNameError
-from rnninspect.formats import member_of, read_arrays
+from rnninspect.diagnosis.case import Case
+from rnninspect.errors import UserError, about_argument
+from rnninspect.formats import read_arrays
 from rnninspect.formats.base import NamedArrays
-from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
+from rnninspect.wording import argument
 
 Path = str | os.PathLike[str]
+Reader = Callable[[str], NamedArrays]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What to compare, and how: all that the command's options or the keywords of `compare` come to.
+
+    `read`: the dump; `stated`: arrays that were named for a role. `weights`: a file's layer, Weights, or arrays under
+    the names of `weights_convention` (None: the dump's own). `previous`, `against`: files; `reader` opens the weights'
+    and the chunk before. `measurer`: what measures the tracks; this process, by default.
+    """
+
+    read: NamedArrays
+    config: LayerConfig
+    convention: str = "auto"
+    stated: Mapping[Role, Slot] = field(default_factory=dict)
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    weights: LayerFile | Weights | Mapping[str, Any] | None = None
+    weights_convention: str | None = None
+    previous: str | None = None
+    against: str | None = None
+    reader: Reader = read_arrays
+    measurer: Measurer = measure_all
+
+    @property
+    def likely(self) -> list[str]:
+        """The conventions whose the dump may be, the likeliest first."""
+        if self.convention != "auto":
+            return [self.convention]
+        return [convention.name for convention in conventions.of_dump(self.read.arrays)]
 
 
 def compare(
-    dump: Path,
+    dump: Path | None = None,
     *,
     against: Path | None = None,
+    previous: Path | None = None,
     weights: Path | Weights | Mapping[str, Any] | None = None,
+    weights_convention: str | None = None,
+    weights_prefix: str | None = None,
     select: inspect.Names = (),
     ignore: inspect.Names = (),
     excerpt: int | None = EXCERPT,
@@ -42,46 +79,90 @@ def compare(
 ) -> Report:
     """What `rnninspect compare DUMP` reports of a file: `.npz`, `.json`, `FILE#member`, …
 
-    `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: the name of a member of the dump, or an array.
-    `against`, `weights`: files too; `weights_prefix`: which layer of the weights' file. The
-    other keywords are those of `inspect`.
+    `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: a member of the dump by its name, a file,
+    `FILE#member`, or an array. Without `dump`, `outputs` is the file that is read.
+    `against`: a dump of a second run of the same inputs, compared step by step. `previous`: the dump of the chunk
+    before, whose final state is where this one should start. `weights`: a file, Weights, or arrays under
+    `weights_convention`'s own names; `weights_prefix`: which layer of the file. The other keywords are those of
+    `inspect`.
     Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
 
     >>> from rnninspect.diagnosis.examples import packaged
     >>> compare(packaged.path("published.npz"), convention="tf1")
     <Report: clean, 3 rows, convention tf1>
     """
-    read = read_arrays(dump)
-    named = {role: options.pop(name, None) for name, role in OPTION_ROLES.items()}
-    prefix, whose = options.pop("weights_prefix", None), options.pop("weights_convention", None)
+    named = {name: options.pop(name, None) for name in OPTION_ROLES}
+    if dump is None:
+        dump, named["outputs"] = named["outputs"], None
+        if not isinstance(dump, (str, os.PathLike)):
+            raise UserError(f"no dump to compare: give its path, or {argument('outputs')} a file")
     config, named["lengths"] = with_full(layer_config(**options), named["lengths"])
-    tolerance = Tolerance(rtol, atol)
-    if isinstance(weights, (str, os.PathLike)):
-        likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = read_layer(read_arrays(weights), config, whose or _known(convention), prefix=prefix, likely=likely)
-        weights, config = layer.weights, layer.config_for(config, conventions.get(likely[0]))
-    stated = {role: _member(role, value, read) for role, value in named.items() if value is not None}
-    case = read_case(
-        read.arrays, config, convention, stated=stated, tolerance=tolerance, printed=read.precisions, elided=read.elided
+    read = read_arrays(dump)
+    request = Request(
+        read,
+        config,
+        convention,
+        slots(named, read.arrays),
+        Tolerance(rtol, atol),
+        weights_convention=weights_convention,
+        previous=None if previous is None else os.fspath(previous),
+        against=None if against is None else os.fspath(against),
     )
-    case = case.with_weights(inspect.weights_of(weights, config, whose or case.convention.name))
-    if against is not None:
-        arrays = read_arrays(against).arrays
-        again = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-        case = beside(case, read_case(arrays, config, case.convention.name, stated=again, tolerance=tolerance))
-    source = source_of(read)
-    return inspect.inspect_case(case, "compare", source=source, select=select, ignore=ignore, excerpt=excerpt)
+    if isinstance(weights, (str, os.PathLike)):
+        request = replace(request, weights=layer_of(request, os.fspath(weights), weights_prefix))
+    else:
+        request = replace(request, weights=weights)
+    found = case_of(request)
+    return inspect.inspect_case(found, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
 
 
-def _member(role: Role, value: Any, read: NamedArrays) -> Slot:
-    """The array that stands for a role: a member of the dump by its name, or an array."""
-    if not isinstance(value, str):
-        return Slot(role, role, to_array(value, role))
-    member = member_of(value, read.arrays)
-    if member is None:
-        raise UnknownNameError(f"member for {role}", value, list(read.arrays))
-    return Slot(role, member, read.arrays[member])
+def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFile:
+    """The layer of a file of weights that goes with the dump; UserError, after the argument, where there is none."""
+    whose = request.weights_convention or request.convention
+    with about_argument("weights", path):
+        named = None if whose == "auto" else whose
+        return read_layer(request.reader(path), request.config, named, prefix=prefix, likely=request.likely)
 
 
-def _known(convention: str) -> str | None:
-    return None if convention == "auto" else convention
+def case_of(request: Request) -> Case:
+    """The case that is asked about: the dump, with its weights, the chunk before and the other run where given.
+
+    Raises ShapeError where no reading fits, and UserError, after the argument, on what another file lacks.
+    """
+    config, weights = request.config, request.weights
+    if isinstance(weights, LayerFile):
+        config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
+    case = _read(request, request.read, config, request.convention, request.stated)
+    whose = request.weights_convention or case.convention.name
+    case = case.with_weights(inspect.weights_of(weights, config, whose))
+    if request.previous is not None:
+        with about_argument("previous", request.previous):
+            before = request.reader(request.previous)
+            case = chain_to(case, final_states(before, config, case.convention.name))
+    return case if request.against is None else _with_other(case, request, config, request.against)
+
+
+def _with_other(case: Case, request: Request, config: LayerConfig, path: str) -> Case:
+    """The case with a second dump, read as the first was; members that were named are looked up there too."""
+    from rnninspect.api.live import beside
+
+    with about_argument("against", path):
+        read = read_arrays(path)
+        named = {r: replace(s, array=read.arrays[s.name]) for r, s in request.stated.items() if s.name in read.arrays}
+        other = _read(request, read, config, case.convention.name, named)
+    return beside(case, other, argument("against", path))
+
+
+def _read(
+    request: Request, read: NamedArrays, config: LayerConfig, convention: str, stated: Mapping[Role, Slot]
+) -> Case:
+    return read_case(
+        read.arrays,
+        config,
+        convention,
+        stated=stated,
+        tolerance=request.tolerance,
+        printed=read.precisions,
+        elided=read.elided,
+        measurer=request.measurer,
+    )

@@ -189,12 +189,6 @@ def of_text(text: str, given: Handed) -> tuple[NamedArrays, Handed]:
     return read, replace(given, **named, printed=printed, elided=read.elided)
 
 
-def source_of(read: NamedArrays) -> dict[str, Any]:
-    """What a report says about where its arrays come from."""
-    shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
-    return {"path": read.source, "format": read.format, "arrays": shapes}
-
-
 def as_arrays(given: Any, what: str) -> dict[str, Array]:
     """Named arrays from a mapping, or one nameless array (ragged rows are padded, their lengths derived)."""
     if isinstance(given, Mapping):

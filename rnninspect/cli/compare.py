@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,40 +95,33 @@ def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
 
 def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure_all) -> Report:
     """The report of one dump, read and judged as the options say, and measured by `measurer`."""
-    from rnninspect import conventions
-    from rnninspect.api import inspect
-    from rnninspect.diagnosis import build_case
+    from functools import partial
 
+    from rnninspect.api import inspect
+    from rnninspect.api.compare import Request, case_of, source_of
+    from rnninspect.api.role_arrays import slots
+
+    quiet = given["quiet"]
     config = inputs.stated_config(given)
     named = given["outputs"] is not None and dump is None
     source = given["outputs"] if named else inputs.source(dump)
-    read = inputs.read(source or inputs.example("published.npz", given["quiet"]), given["quiet"])
-    stated = inputs.slots({**given, "outputs": None if named else given["outputs"]}, read.arrays)
-    convention = given["convention"] or "auto"
-    layer = None
+    read = inputs.read(source or inputs.example("published.npz", quiet), quiet)
+    request = Request(
+        read,
+        config,
+        given["convention"] or "auto",
+        slots({**given, "outputs": None if named else given["outputs"]}, read.arrays),
+        Tolerance(given["rtol"], given["atol"]),
+        previous=given["previous"],
+        against=given["against"],
+        reader=partial(inputs.read, quiet=quiet),
+        measurer=measurer,
+    )
     if given["weights"]:
-        likely = [c.name for c in conventions.of_dump(read.arrays)] if convention == "auto" else [convention]
-        layer = weights.layer_file(given, config, likely)
-        config = layer.config_for(config, conventions.get(likely[0]))
-    tolerance = Tolerance(given["rtol"], given["atol"])
-    arrays = [*read.arrays.values(), *(slot.array for slot in stated.values())]
-    with progress.over_bytes(arrays, given["quiet"]):
-        case = build_case.read_case(
-            read.arrays,
-            config,
-            convention,
-            stated=stated,
-            tolerance=tolerance,
-            printed=read.precisions,
-            elided=read.elided,
-            measurer=measurer,
-        )
-        if layer is not None:
-            case = case.with_weights(layer.weights)
-        if given["previous"]:
-            case = weights.with_previous(case, given["previous"], config, given["quiet"])
-        if given["against"]:
-            case = inputs.with_other(case, given["against"], config, stated, measurer)
-        inputs.note_reading(case, convention, given["quiet"])
-        inputs.note_idle(case, given, given["quiet"])
-        return inspect.inspect_case(case, "compare", source=inputs.source_of(read), **inputs.judging(given))
+        request = replace(request, weights=weights.layer_file(given, config, request.likely))
+    arrays = [*read.arrays.values(), *(slot.array for slot in request.stated.values())]
+    with progress.over_bytes(arrays, quiet):
+        case = case_of(request)
+        inputs.note_reading(case, request.convention, quiet)
+        inputs.note_idle(case, given, quiet)
+        return inspect.inspect_case(case, "compare", source=source_of(read), **inputs.judging(given))

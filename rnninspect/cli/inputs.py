@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from rnninspect.api.config import layer_config
-from rnninspect.conventions.base import OPTION_ROLES
+from rnninspect.api.role_arrays import is_there, nowhere
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
-from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import packaged
-from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about
-from rnninspect.formats import member_of, read_arrays
+from rnninspect.errors import UnreadableError, UserError, about_argument
+from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
-from rnninspect.formats.storage import is_remote
-from rnninspect.measure.choose_reading import Measurer, measure_all
 from rnninspect.report import renderers
 
 # Options that state the layer, by the names that `api.statement` takes.
@@ -99,73 +92,15 @@ def read(source: str, quiet: bool) -> NamedArrays:
     return found
 
 
-def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:
-    """The array that an option names: a member of the dump, numbers in place (lengths), a file, or FILE#member."""
-    member = member_of(value, arrays)
-    if member is not None:
-        return Slot(role, member, arrays[member])
-    if not _is_there(value):
-        if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", value):
-            return Slot(role, "lengths", _numbers(value, option))
-        raise _nowhere(value, arrays, option)
-    with about(option, value):
-        read_in = read_arrays(value)
-        found = read_in.arrays
-        if len(found) == 1:
-            name, array = next(iter(found.items()))
-            return Slot(role, value, array, printed=read_in.precisions.get(name))
-        own = [name for name in dict.fromkeys((ANONYMOUS, role, option.lstrip("-"))) if name in found]
-        if len(own) != 1:
-            raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
-        return Slot(role, own[0], found[own[0]], printed=read_in.precisions.get(own[0]))
-
-
-def _is_there(value: str) -> bool:
-    """Whether it names a file, or a member of one; what stands behind a URL is seen when it is read."""
-    return is_remote(value) or os.path.exists(value) or ("#" in value and os.path.exists(value.rpartition("#")[0]))
-
-
-def _nowhere(value: str, arrays: Mapping[str, Array], option: str) -> UserError:
-    members = [name for name in arrays if name]
-    if not members:
-        return UnreadableError(f"{option} {value}: no such file")
-    if os.sep in value or "." in os.path.basename(value):
-        return UnreadableError(f"{option} {value}: no such file, and no member of the input ({', '.join(members)})")
-    return UnknownNameError(f"member for {option}", value, members)
-
-
-def _numbers(text: str, option: str) -> Array:
-    """`3,1,2` as an array; what is no number is named."""
-    parts = [p.strip() for p in text.split(",") if p.strip()]
-    bad = [p for p in parts if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[+-]?(?i:nan|inf)", p)]
-    if bad or not parts:
-        raise UserError(
-            f"{option} {text}: {', '.join(map(repr, bad)) or 'it'} is no number; give one length a row, as in 3,1,2"
-        )
-    values = [float(p) for p in parts]
-    whole = all(abs(v) < 2**63 and v == int(v) for v in values)
-    return np.asarray([int(v) for v in values] if whole else values)
-
-
-def slots(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role, Slot]:
-    """Every role that an option names."""
-    found: dict[Role, Slot] = {}
-    for option, role in OPTION_ROLES.items():
-        value = options.get(option)
-        if value is not None:
-            found[role] = role_slot(role, value, arrays, "--" + option.replace("_", "-"))
-    return found
-
-
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
     """h, or (h, c), from a member of the dump or a file that holds one or both."""
     if value is None:
         return None
     if value in arrays:
         return arrays[value]
-    if not _is_there(value):
-        raise _nowhere(value, arrays, "--initial-state")
-    with about("--initial-state", value):
+    if not is_there(value):
+        raise nowhere(value, arrays, "initial_state")
+    with about_argument("initial_state", value):
         named = read_arrays(value).arrays
         if len(named) == 1:
             return next(iter(named.values()))
@@ -182,15 +117,6 @@ def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], qu
     found = stated["inputs"].array if "inputs" in stated else arrays.get(ANONYMOUS, arrays.get("inputs"))
     if found is not None and found.ndim == 2:
         note(f"the batch is {found.shape}: read as rows and steps of one feature each", quiet)
-
-
-def source_of(read: NamedArrays) -> dict[str, Any]:
-    """What the report says about where its arrays come from."""
-    return {
-        "path": read.source,
-        "format": read.format,
-        "arrays": {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()},
-    }
 
 
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,17 +156,3 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
     idle = ["--" + name.replace("_", "-") for name in stated if name not in cells.get(cell).varied_by]
     if idle:
         note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)
-
-
-def with_other(
-    case: Case, source: str, config: LayerConfig, stated: Mapping[Role, Slot], measurer: Measurer = measure_all
-) -> Case:
-    """The case with a second dump, read as the first was; members that were named are looked up there too."""
-    from rnninspect.api.live import beside
-
-    with about("--against", source):
-        arrays = read_arrays(source).arrays
-        named = {r: replace(s, array=arrays[s.name]) for r, s in stated.items() if s.name in arrays}
-        convention, tolerance = case.convention.name, case.tolerance
-        other = build_case.read_case(arrays, config, convention, stated=named, tolerance=tolerance, measurer=measurer)
-    return beside(case, other, f"--against {source}")

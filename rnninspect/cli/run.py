@@ -48,6 +48,8 @@ def command(batch: str | None, **given: Any) -> int:
     """
     from rnninspect import conventions
     from rnninspect.api import inspect
+    from rnninspect.api.compare import source_of
+    from rnninspect.api.role_arrays import slots
     from rnninspect.conventions.dumps.batch import nonfinite_inputs
     from rnninspect.diagnosis import build_case
     from rnninspect.formats import write_arrays
@@ -63,7 +65,7 @@ def command(batch: str | None, **given: Any) -> int:
     convention = given["convention"] or (layer.convention.name if layer else "tf1")
     if layer is not None:
         config = layer.config_for(config, conventions.get(convention))
-    stated = inputs.slots(given, read.arrays)
+    stated = slots(given, read.arrays)
     case = build_case.run_case(
         read.arrays,
         config,
@@ -78,7 +80,7 @@ def command(batch: str | None, **given: Any) -> int:
     inputs.note_flat_batch(read.arrays, stated, quiet)
     inputs.note_idle(case, given, quiet)
     case = case.with_tolerance(Tolerance(given["rtol"], given["atol"]))
-    report = inspect.inspect_case(case, "run", source=inputs.source_of(read), **inputs.judging(given))
+    report = inspect.inspect_case(case, "run", source=source_of(read), **inputs.judging(given))
     report = replace(report, notes=[*report.notes, *(nonfinite_inputs(case.batch) if case.batch else [])])
     if given["save"]:
         output.check_selection(report, given)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnninspect.cli.inputs import initial_state, read
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
-from rnninspect.diagnosis.case import Case
-from rnninspect.errors import UserError, about
+from rnninspect.errors import UserError, about_argument
 
 if TYPE_CHECKING:
     from rnninspect.api.weights_file import LayerFile
@@ -20,7 +19,7 @@ def layer_file(options: Mapping[str, Any], config: LayerConfig, likely: Iterable
     from rnninspect.api.weights_file import read_layer
 
     path, stated = options["weights"], options["weights_convention"] or options["convention"]
-    with about("--weights", path):
+    with about_argument("weights", path):
         found = read_layer(
             read(path, options["quiet"]),
             config,
@@ -51,13 +50,5 @@ def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: Layer
         return initial_state(options["initial_state"], arrays)
     if options["initial_state"] is not None:
         raise UserError("--initial-state and --previous both say where the run starts; state one")
-    with about("--previous", value):
+    with about_argument("previous", value):
         return final_states(read(value, options["quiet"]), config, convention)
-
-
-def with_previous(case: Case, value: str, config: LayerConfig, quiet: bool) -> Case:
-    """The case as one that goes on from where the dump of the chunk before ended."""
-    from rnninspect.api.chunks import chain_to, final_states
-
-    with about("--previous", value):
-        return chain_to(case, final_states(read(value, quiet), config, case.convention.name))

@@ -561,3 +561,19 @@ def test_unknown_names_of_the_package() -> None:
     """A misspelled public name is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="inspekt"):
         rnninspect.inspekt  # noqa: B018
+
+
+def test_roles_may_be_files_for_a_program_too(tmp_path: Path) -> None:
+    """Outputs, state and lengths that lie in files of their own, or in place, give one report, as for the command."""
+    np.save(tmp_path / "outputs.npy", OUT)
+    np.savez(tmp_path / "rest.npz", h=HN, lengths=LENGTHS)
+    rest = tmp_path / "rest.npz"
+    report = rnninspect.compare(
+        outputs=tmp_path / "outputs.npy", state=f"{rest}#h", lengths=f"{rest}#lengths", convention="keras"
+    )
+    again = rnninspect.compare(tmp_path / "outputs.npy", state=HN, lengths="3,5,2", convention="keras")
+    assert report.verdict == again.verdict == "clean"
+    assert report.tracks == again.tracks
+    for wrong, words in (({}, "outputs="), ({"outputs": OUT, "state": HN}, "outputs=")):
+        with pytest.raises(UserError, match=words):
+            rnninspect.compare(**wrong)  # type: ignore[arg-type]

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+import rnninspect
 from rnninspect.cli import call
+from rnninspect.errors import UserError
 
 ROWS, STEPS, FEATURES, UNITS = 4, 9, 3, 5
 CUT = 5  # the first chunk is full for every row, as a stateful layer needs it
@@ -126,3 +128,28 @@ def test_a_chunk_of_another_shape_is_refused(chunks: dict[str, Any], capsys: pyt
     run = ["run", batch, "--initial-state", batch, "--previous", str(path / "first.npz"), "-q"]
     assert call(run) == 2
     assert "--initial-state and --previous both say where the run starts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dump", ["second", "reset"])
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_program_gets_the_report_of_the_command(chunks: dict[str, Any], dump: str, weighed: bool) -> None:
+    """`rnninspect.compare(previous=…)` reports what `compare --previous` does, with and without weights."""
+    path = chunks["path"]
+    weights = path / "weights.npz" if weighed else None
+    report = rnninspect.compare(
+        path / f"{dump}.npz", previous=path / "first.npz", weights=weights, convention="torch", layers=2
+    )
+    more = ["--weights", str(weights)] if weighed else []
+    assert report.to_dict() == compare(chunks, dump, *more)
+    assert ("stale-initial-state" in {f.rule for f in report.findings}) == (weighed and dump == "reset")
+
+
+def test_a_program_is_told_which_argument_is_wrong(chunks: dict[str, Any], tmp_path: Path) -> None:
+    """A chunk before that lacks a state, or is not there, is named as the keyword that gave it."""
+    path = chunks["path"]
+    np.savez(tmp_path / "bare.npz", output=chunks["first"]["output"], lengths=chunks["first"]["lengths"])
+    for name in ("bare.npz", "missing.npz"):
+        with pytest.raises(UserError) as raised:
+            rnninspect.compare(path / "second.npz", previous=tmp_path / name, convention="torch", layers=2)
+        assert str(raised.value).startswith(f"previous={str(tmp_path / name)!r}: ")
+        assert "--" not in str(raised.value)

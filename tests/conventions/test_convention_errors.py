@@ -57,7 +57,7 @@ def test_another_framework_is_recognised(name: str) -> None:
     with pytest.raises(ShapeError) as caught:
         read_weights(written(other), LayerConfig(), name)
     assert f"do not look like {name}'s but like" in str(caught.value)
-    assert f"--weights-convention {other}" in str(caught.value)
+    assert f"weights_convention={other!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", NAMES)
