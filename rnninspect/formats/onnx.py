@@ -15,7 +15,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.tree import gather, shorten, shown
-from rnninspect.wording import argument
+from rnninspect.wording import argument, worded
 
 NAME = "onnx"
 SUFFIXES = (".onnx",)
@@ -79,7 +79,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     found = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
     kept = [key for key in arrays if key.rpartition(".")[2] in STATES]
     note = (
-        f"the model stores states: {shorten(kept)}; a run takes them only through {argument('initial_state')}"
+        f"the model stores states: {shorten(kept)}; a run takes them only through {worded(argument('initial_state'))}"
         if kept
         else ""
     )

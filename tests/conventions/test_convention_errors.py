@@ -139,7 +139,7 @@ def test_two_layers_that_are_no_stack_are_listed() -> None:
     small, large = written("torch", layers=2, units=3), written("torch", units=5, features=4, count=2)
     arrays = {f"encoder.{k}": a for k, a in small.items()} | {f"decoder.{k}": a for k, a in large.items()}
     message, notes = fails_with_notes("torch", arrays)
-    assert message.endswith("pick one with --weights-prefix:")
+    assert message.endswith("pick one with weights_prefix=:")
     assert notes == [
         "encoder: lstm, 2 layers, 2 features, 3 units",
         "decoder: lstm, both directions, 4 features, 5 units",
@@ -186,7 +186,7 @@ def test_a_prefix_that_names_nothing_lists_the_layers() -> None:
 
 def test_stated_layers_and_directions_must_be_there() -> None:
     """Layers or directions that the file does not hold, or holds besides, are said to be."""
-    assert "--layers 3 is stated, but the weights hold 2" in fails(
+    assert "layers=3 is stated, but the weights hold 2" in fails(
         "torch", written("torch", layers=2), LayerConfig(layers=3)
     )
     both = fails("keras", written("keras", count=2), LayerConfig(direction="forward"))
@@ -221,7 +221,7 @@ def test_onnx_wants_its_directions_axis() -> None:
 def test_a_cell_that_nothing_tells() -> None:
     """TensorFlow variables under no cell's name do not say which cell they are of."""
     arrays = {"kernel": np.zeros((5, 12)), "bias": np.zeros(12)}
-    assert "state --cell" in fails("tf1", arrays)
+    assert "state cell=" in fails("tf1", arrays)
     assert conventions.get("tf1").read_weights(arrays, LayerConfig(cell="lstm")).layers[0].units == 3
 
 

@@ -55,7 +55,7 @@ def test_inputs_by_place_and_attributes(tmp_path: Path) -> None:
     assert list(read.arrays) == [f"enc/rnn.{role}" for role in ("W", "R", "sequence_lens", "initial_h", "P")]
     assert np.array_equal(read.arrays["enc/rnn.P"], P)
     assert np.array_equal(read.arrays["enc/rnn.sequence_lens"], states["n"])
-    assert read.notes == ("the model stores states: enc/rnn.initial_h; a run takes them only through --initial-state",)
+    assert read.notes == ("the model stores states: enc/rnn.initial_h; a run takes them only through initial_state=",)
     weights = conventions.get("onnx").read_weights(read.arrays, LayerConfig())
     assert (weights.depth, weights.names) == (1, ("enc.rnn",))
     assert read.attributes == {

@@ -454,7 +454,7 @@ def test_rows_and_steps_are_chosen() -> None:
     excerpt = replace(report.tracks[0].excerpt[0], steps=[0, 1], outputs=report.tracks[0].excerpt[0].outputs[:2])  # type: ignore[index]
     cut = replace(report, tracks=[replace(report.tracks[0], excerpt=[excerpt])])
     assert "steps 5, 7:10 not in this report" in render(cut, "table", steps=[5, 7, 8, 9, 1])
-    assert "(numbers of row 1 not in this report: --excerpt all keeps them)" in render(cut, "table")
+    assert "(numbers of row 1 not in this report: excerpt=None keeps them)" in render(cut, "table")
     with pytest.raises(UserError, match="rows 2, 7 not in the report: it has rows 0 to 1"):
         render(report, "table", rows=[7, 0, 2])
 
@@ -497,7 +497,7 @@ def test_many_rows_show_the_bad_ones_first() -> None:
     assert re.findall(r"^[✓✗] row (\d+)", text, re.MULTILINE) == [str(b) for b in wrong[:20]]
     assert "and 44 more rows: 10 not as expected, 34 as expected" in text
     assert re.search(r"^row 40 ", render(many_rows(), "table"), re.MULTILINE)
-    assert "left out: --rows shows them" in render(many_rows(), "table")
+    assert "left out: rows= shows them" in render(many_rows(), "table")
     assert len(re.findall("^row ", render(many_rows(), "table", rows="0-30"), re.MULTILINE)) == 31
     assert "more row" not in render(many_rows(20, ()), "table")
 
@@ -569,7 +569,7 @@ def test_a_second_dump_is_compared() -> None:
         "    by step  0: 0, 1: 0.05, 2: 0.011",
         "    padded steps differ by up to 0.25",
         "    2 steps are not finite in one or both",
-        "  --atol 0.0504 would pass",
+        "  atol=0.0504 would pass",
     ):
         assert line in shown
     assert any(line.startswith("against the reference  step 0 agrees") for line in shown)
