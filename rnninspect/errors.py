@@ -7,7 +7,7 @@ first. The command line prints it and exits 2; the library raises it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rnninspect.wording import argument, worded
+from rnninspect.core.wording import argument, worded
 
 
 class UserError(Exception):

@@ -14,7 +14,7 @@ from tests.support.places import PACKAGE, ROOT
 # The one list of rooms: every file and folder of the package, in the order in which one may import another, never
 # upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
 ORDER = """
-wording errors
+core/wording errors
 _version
 core/trace core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays
 core/batch core/finding core/tiles
@@ -210,10 +210,10 @@ def rooms_imported(folder: str) -> set[str]:
 
 def test_formats_and_renderers_know_no_neighbours() -> None:
     """Formats know no framework and renderers no arrays: neither imports what would tell them."""
-    assert rooms_imported("formats") <= {"errors", "wording", "formats", "core/trace", "core/precision"}
+    assert rooms_imported("formats") <= {"errors", "core/wording", "formats", "core/trace", "core/precision"}
     assert rooms_imported("report/renderers") <= {
         "errors",
-        "wording",
+        "core/wording",
         "_version",
         "report/record",
         "core/finding",

@@ -13,9 +13,9 @@ import pytest
 from rnninspect.cli import call
 from rnninspect.cli.command_words import command_line
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.wording import argument, worded, worded_as
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.errors import ShapeError, UserError, about_argument
-from rnninspect.wording import argument, worded, worded_as
 from tests.support.places import PACKAGE
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -97,3 +97,11 @@ def test_the_command_line_names_its_options(tmp_path: Path, capsys: pytest.Captu
     assert call(["compare", str(path), "--convention", "torch"]) == 2
     assert "(name it with --state)" in capsys.readouterr().err
     assert worded(argument("state")) == "state="
+
+
+def test_what_only_looks_like_a_placeholder_stays() -> None:
+    """A hostile name with the brackets of a placeholder is shown as it is, and breaks nothing."""
+    begin, end = argument("state")[0], argument("state")[-1]
+    for inner in ("", "[1]", "{}", "[[], 3, 4]", '"state"', "state", begin):
+        text = f"{begin}{inner}{end}.npz"
+        assert worded(text) == text

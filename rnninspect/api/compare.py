@@ -18,6 +18,7 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import UserError, about_argument
@@ -26,7 +27,6 @@ from rnninspect.formats.base import NamedArrays
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
-from rnninspect.wording import argument
 
 Path = str | os.PathLike[str]
 Reader = Callable[[str], NamedArrays]

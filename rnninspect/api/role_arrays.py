@@ -13,11 +13,11 @@ from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.arrays import to_array
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError, about_argument
 from rnninspect.formats import member_of, read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.storage import is_remote
-from rnninspect.wording import argument
 
 
 def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) -> Slot:

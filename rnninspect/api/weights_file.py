@@ -14,10 +14,10 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import NamedArrays
-from rnninspect.wording import argument
 
 # What a file says of its own framework's axes, padding and order of time: a dump of another framework has its own.
 LAID_OUT = ("time_major", "padding", "go_backwards")

@@ -15,8 +15,8 @@ import click
 
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.exit_codes import CLOSED_PIPE, COMPLETION_VARIABLE, INTERRUPTED, UNJUDGED
+from rnninspect.core.wording import worded_as
 from rnninspect.errors import UserError
-from rnninspect.wording import worded_as
 
 # What `--help` says of each; its file is imported when it is called.
 COMMANDS = {

@@ -16,10 +16,10 @@ from rnninspect.api.parallel.workers import Cluster, Engine, Processes, WorkerCr
 from rnninspect.cli import progress
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.output import note, printable
+from rnninspect.core.wording import worded_as
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats import storage
 from rnninspect.report.report import JOINED, Report
-from rnninspect.wording import worded_as
 
 Judge = Callable[[str, dict[str, Any]], Report]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnninspect.core.wording import worded
 from rnninspect.report import record as report_types
-from rnninspect.wording import worded
 
 if TYPE_CHECKING:
     from rnninspect.report.report import Reports

@@ -26,12 +26,12 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, measure_all
-from rnninspect.wording import argument
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument, worded
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.tree import gather, shorten, shown
-from rnninspect.wording import argument, worded
 
 NAME = "onnx"
 SUFFIXES = (".onnx",)

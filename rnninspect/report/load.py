@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
+from rnninspect.core.wording import argument
 from rnninspect.errors import UnreadableError
 from rnninspect.report.record import SCHEMA, Excerpt, Levels, ReportRecord, TrackReport
 from rnninspect.report.report import Report
-from rnninspect.wording import argument
 
 R = TypeVar("R", bound=ReportRecord)
 Place = tuple[str | int, ...]

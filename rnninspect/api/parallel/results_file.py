@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.core.finding import SEVERITIES
+from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.formats import storage
 from rnninspect.formats.atomic_write import write_whole
-from rnninspect.wording import argument
 
 BEGINS = b'{"kind":"'
 ENDS = (b'{"kind":"summary"', b'{"kind":"error"')

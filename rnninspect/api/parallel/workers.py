@@ -22,9 +22,9 @@ from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
 
 from rnninspect._version import __version__
+from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.formats.base import need
-from rnninspect.wording import argument
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, perhaps)"

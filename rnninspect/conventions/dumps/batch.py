@@ -16,9 +16,9 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
-from rnninspect.wording import argument
 
 Initial = dict[tuple[int, Direction], tuple[Array, Array | None]]
 

@@ -15,8 +15,8 @@ from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.full_lengths import FullLengths
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track
+from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
-from rnninspect.wording import argument
 
 BOTH: tuple[Direction, ...] = ("forward", "backward")
 

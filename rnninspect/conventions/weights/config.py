@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnninspect.conventions.base import Convention
+from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
-from rnninspect.wording import argument
 
 
 def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from rnninspect.core.cell import ATTRIBUTE_FIELDS, ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
-from rnninspect.wording import argument
 
 # Every attribute that some framework's layer has, under its own name. `num_proj`, `proj_size` and `use_peepholes`
 # only say which arrays to expect; `state_is_tuple` is about dumps.

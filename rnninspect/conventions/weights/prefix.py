@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
 from rnninspect.errors import UnknownNameError
-from rnninspect.wording import argument
 
 if TYPE_CHECKING:
     pass

@@ -21,9 +21,9 @@ from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
-from rnninspect.wording import argument
 
 
 class ScopedConvention(Convention):

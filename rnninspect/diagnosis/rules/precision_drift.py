@@ -9,10 +9,10 @@ import numpy as np
 
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 from rnninspect.measure.difference import is_drift
-from rnninspect.wording import argument, worded
 
 
 class PrecisionDrift(Rule):

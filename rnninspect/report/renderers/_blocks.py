@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import Excerpt, Row, TrackReport
 from rnninspect.report.renderers import _elide, _numbers, _steps, _text, _words
 from rnninspect.report.renderers._steps import Look
 from rnninspect.report.renderers.view import View
-from rnninspect.wording import argument, worded
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.text import Text
 
+from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import _elide, _text
 from rnninspect.report.renderers.view import View
-from rnninspect.wording import argument, worded
 
 STEPS = 12  # steps whose largest difference is listed
 GROUPS = 6  # groups of rows that first differ at the same step

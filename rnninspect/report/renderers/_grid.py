@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from rich.text import Text
 
+from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import Row, TrackReport
 from rnninspect.report.renderers import _elide, _text
 from rnninspect.report.renderers._blocks import Block, Line, RowNumbers
 from rnninspect.report.renderers._steps import Look
 from rnninspect.report.renderers.view import View, chosen
-from rnninspect.wording import argument, worded
 
 STEPS, STEPS_OF_MANY = 12, 8  # steps shown of a row; of each of many rows
 MANY = 4

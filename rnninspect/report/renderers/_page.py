@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnninspect.core.finding import Finding
+from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import Excerpt, ReportRecord, Row, TrackReport
 from rnninspect.report.renderers import _elide, _steps, _text, _words
 from rnninspect.report.renderers.view import View
-from rnninspect.wording import argument, worded
 
 BUDGET = 8_000_000  # bytes of all data; the page stays below 10 MB with its scripts and tables
 LEAST = 4  # bytes of a number with its comma, at least

@@ -16,9 +16,10 @@ from typing import Any
 # From an argument's Python name and its value (None: the argument as such) to what its user types.
 Wording = Callable[[str, Any], str]
 
-# A placeholder's brackets: code points of private use, which no file name and no message holds.
-_BEGIN, _END = "\ue0a0", "\ue0a1"
-_PLACEHOLDER = re.compile(f"{_BEGIN}(.*?){_END}")
+# A placeholder's brackets: noncharacters, which Unicode keeps out of text. What stands between them in a file name is no
+# placeholder unless it reads as one.
+_BEGIN, _END = "\ufdd0", "\ufdd1"
+_PLACEHOLDER = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
@@ -60,5 +61,13 @@ def worded(text: str) -> str:
     >>> worded(f"name it with {argument('state')}, or state {argument('layers', 2)}")
     'name it with state=, or state layers=2'
     """
-    wording = _wording.get()
-    return _PLACEHOLDER.sub(lambda found: wording(*json.loads(found[1])), text)
+    return _PLACEHOLDER.sub(_replaced, text)
+
+
+def _replaced(found: re.Match[str]) -> str:
+    """The words of one placeholder; what only looks like one stays as it is."""
+    try:
+        name, value = json.loads(found[1])
+    except (ValueError, TypeError):
+        return found[0]
+    return _wording.get()(str(name), value)
