@@ -16,8 +16,8 @@ from typing import Any
 # From an argument's Python name and its value (None: the argument as such) to what its user types.
 Wording = Callable[[str, Any], str]
 
-# A placeholder's brackets: noncharacters, which Unicode keeps out of text. What stands between them in a file name is no
-# placeholder unless it reads as one.
+# The brackets of a placeholder: noncharacters, which Unicode keeps out of text. In a hostile file name they stay as
+# they are, unless what stands between them reads as a placeholder.
 _BEGIN, _END = "\ufdd0", "\ufdd1"
 _PLACEHOLDER = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")

@@ -9,7 +9,6 @@ import numpy as np
 
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
-from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 from rnninspect.measure.difference import is_drift
@@ -51,7 +50,7 @@ class PrecisionDrift(Rule):
         yield Proposal(
             self.name,
             f"the two dumps differ by at most {largest:.2g} over real steps, rounding of {' and '.join(pair)}; "
-            f"{worded(argument('atol', f'{largest:.1e}'))} would pass",
+            f"an atol of {largest:.1e} would pass",
             rows,
             severity="note",
             kind="fact",
