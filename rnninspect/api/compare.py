@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnninspect import conventions
 from rnninspect.api import inspect
 from rnninspect.api.chunks import chain_to, final_states
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.role_arrays import slots, source_of
-from rnninspect.api.weights_file import LayerFile, read_layer
 from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -27,6 +26,9 @@ from rnninspect.formats.base import NamedArrays
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
+
+if TYPE_CHECKING:  # weights' files are read where one is given: start-up is for all
+    from rnninspect.api.weights_file import LayerFile
 
 Path = str | os.PathLike[str]
 Reader = Callable[[str], NamedArrays]
@@ -118,6 +120,8 @@ def compare(
 
 def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFile:
     """The layer of a file of weights that goes with the dump; UserError, after the argument, where there is none."""
+    from rnninspect.api.weights_file import read_layer
+
     whose = request.weights_convention or request.convention
     with about_argument("weights", path):
         named = None if whose == "auto" else whose
@@ -130,7 +134,7 @@ def case_of(request: Request) -> Case:
     Raises ShapeError where no reading fits, and UserError, after the argument, on what another file lacks.
     """
     config, weights = request.config, request.weights
-    if isinstance(weights, LayerFile):
+    if weights is not None and not isinstance(weights, (Weights, Mapping)):
         config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
     case = _read(request, request.read, config, request.convention, request.stated)
     whose = request.weights_convention or case.convention.name
