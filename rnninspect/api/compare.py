@@ -15,7 +15,6 @@ from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_case

@@ -85,7 +85,8 @@ def inspect(
     >>> inspect(o, o[:, -1], lengths=[2, 3])
     <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
     """
-    from rnninspect.api.live import Handed, beside, case_of, of_text, source_of
+    from rnninspect.api.live import Handed, beside, case_of, of_text
+    from rnninspect.api.role_arrays import source_of
 
     config, lengths = with_full(layer_config(**stated), lengths)
     tolerance = Tolerance(rtol, atol)

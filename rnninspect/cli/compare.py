@@ -98,8 +98,8 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     from functools import partial
 
     from rnninspect.api import inspect
-    from rnninspect.api.compare import Request, case_of, source_of
-    from rnninspect.api.role_arrays import slots
+    from rnninspect.api.compare import Request, case_of
+    from rnninspect.api.role_arrays import slots, source_of
 
     quiet = given["quiet"]
     config = inputs.stated_config(given)

@@ -48,8 +48,7 @@ def command(batch: str | None, **given: Any) -> int:
     """
     from rnninspect import conventions
     from rnninspect.api import inspect
-    from rnninspect.api.compare import source_of
-    from rnninspect.api.role_arrays import slots
+    from rnninspect.api.role_arrays import slots, source_of
     from rnninspect.conventions.dumps.batch import nonfinite_inputs
     from rnninspect.diagnosis import build_case
     from rnninspect.formats import write_arrays
