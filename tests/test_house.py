@@ -45,7 +45,7 @@ report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings r
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/report report/load report/lessons report/renderers/course
-api/config api/live api/inspect api/weights_file api/run api/role_arrays api/chunks api/compare api/convert
+api/config api/role_arrays api/live api/inspect api/weights_file api/run api/chunks api/compare api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/base recording/torch_modules/calls recording/torch_modules/loops recording/torch_modules/hooks recording/*

@@ -6,7 +6,6 @@ into words: `worded`, in Python's words unless a wording is set with `worded_as`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +19,19 @@ Wording = Callable[[str, Any], str]
 # they are, unless what stands between them reads as a placeholder.
 _BEGIN, _END = "\ufdd0", "\ufdd1"
 _PLACEHOLDER = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
+_INNER = re.compile(r"(\w+)(?:([:=])(.*))?", re.DOTALL)  # a name, and a text or JSON behind it
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
 def argument(name: str, value: Any = None) -> str:
     """A placeholder for an argument by its Python name, alone or with a value that JSON can hold."""
-    return f"{_BEGIN}{json.dumps([name, value])}{_END}"
+    if value is None:
+        return f"{_BEGIN}{name}{_END}"
+    if isinstance(value, str):
+        return f"{_BEGIN}{name}:{value}{_END}"
+    import json  # most messages need none
+
+    return f"{_BEGIN}{name}={json.dumps(value)}{_END}"
 
 
 def in_python(name: str, value: Any) -> str:
@@ -66,8 +72,15 @@ def worded(text: str) -> str:
 
 def _replaced(found: re.Match[str]) -> str:
     """The words of one placeholder; what only looks like one stays as it is."""
-    try:
-        name, value = json.loads(found[1])
-    except (ValueError, TypeError):
+    parts = _INNER.fullmatch(found[1])
+    if parts is None:
         return found[0]
-    return _wording.get()(str(name), value)
+    name, kind, text = parts.groups()
+    if kind != "=":
+        return _wording.get()(name, text if kind else None)
+    import json  # most messages need none
+
+    try:
+        return _wording.get()(name, json.loads(text))
+    except ValueError:
+        return found[0]

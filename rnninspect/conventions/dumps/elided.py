@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 
 STATES: tuple[Role, ...] = ("h", "c", "initial_h", "initial_c")
@@ -55,7 +56,7 @@ def _state_as_shown(slot: Slot, outputs: Slot, elided: Mapping[str, Gaps], rows:
     if 2 in gaps and state.ndim == 3 and state.shape[0] % 2 == 0 and config.layers is None and config.direction is None:
         raise ShapeError(
             f"{outputs.name} is elided (`...`) along its units, and {slot.name} {list(state.shape)} may hold 2 layers "
-            f"or 2 directions: state --layers or --direction, or {HOW}"
+            f"or 2 directions: state {argument('layers')} or {argument('direction')}, or {HOW}"
         )
     if state.ndim - 2 not in own:
         state = _cut(state, state.ndim - 2, outputs.array.shape[rows], gaps.get(rows))
