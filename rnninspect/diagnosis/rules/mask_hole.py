@@ -12,8 +12,11 @@ from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.decimals import decimals
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
+
+ROUNDED_ALIKE = 50  # units of the last decimal that steps must differ by, where none may be equal by rounding
 
 
 class MaskHole(Rule):
@@ -47,7 +50,7 @@ class MaskHole(Rule):
             return  # a run that reads every step gives these very outputs: a gate held the state, not a mask
         for facts in case.facts:
             holes = _holes(facts)
-            if not holes.any() or facts.uniform.all():
+            if not holes.any() or facts.uniform.all() or _may_be_rounding(facts):
                 continue
             steps = sorted({int(t) for t in np.flatnonzero(holes.any(0))})
             yield from proposal(
@@ -80,6 +83,17 @@ class MaskHole(Rule):
         mask[row, 1] = False
         ran = case.run(replace(case.batch, mask=mask, mask_given=True))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _may_be_rounding(facts: TrackFacts) -> bool:
+    """Whether steps differ by so little of what a print-out kept that two of them may be equal by rounding alone."""
+    places = decimals(facts.outputs)
+    if places is None or facts.steps < 2:
+        return False
+    values = np.asarray(facts.outputs, dtype=np.float64)
+    apart = np.abs(np.diff(values, axis=1)).max(-1)[facts.mask[:, 1:] & facts.mask[:, :-1]]
+    apart = apart[apart > 0]
+    return bool(apart.size) and float(apart.min()) < ROUNDED_ALIKE * 10.0**-places
 
 
 def _has_single_zeros(facts: TrackFacts) -> bool:
