@@ -37,7 +37,7 @@ diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnos
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge diagnosis/mask_by_run
-diagnosis/supposed diagnosis/verdict
+diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words

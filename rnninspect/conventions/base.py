@@ -91,6 +91,7 @@ class Convention:
 
     `variables`: what names of weights look like here, for people. `cell_first`: a state is (c, h)
     here. `takes`: the cell attributes that its layers have.
+    `also_leaves`: what masked outputs may hold, besides `padding`, after a right call.
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
@@ -103,6 +104,7 @@ class Convention:
     names: Mapping[Role, tuple[str, ...]] = {}
     padding: PaddingPolicy = "zero"
     bidirectional_padding: PaddingPolicy | None = None
+    also_leaves: frozenset[PaddingPolicy] = frozenset()
     zero_length: ZeroLength = "initial"
     cell_first: bool = False
     takes: frozenset[str] = frozenset()

@@ -33,6 +33,7 @@ class Torch(RowConvention):
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
     takes = frozenset({"activation"})
+    also_leaves = frozenset({"computed"})  # of a sequence that was not packed
     activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
     facts = Facts(
         framework="PyTorch `nn.LSTM`, `nn.GRU`, `nn.RNN`, packed",

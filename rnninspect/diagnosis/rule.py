@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnninspect.core.finding import Certainty, Severity
-from rnninspect.core.trace import Bools, Trace
+from rnninspect.core.trace import Bools, PaddingPolicy, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.measure.facts import TrackFacts, measure
 
@@ -125,6 +125,18 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
     found = frozenset().union(*(places(s.facts, s.rows) for s in seen))
     more.setdefault("severity", rule.severity)
     yield Proposal(rule.name, message, found, **more)
+
+
+def is_usual(case: Case, padding: PaddingPolicy) -> bool:
+    """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
+    if case.trace.padding in (padding, "any"):
+        return True
+    return case.config.padding is None and padding in case.convention.also_leaves
+
+
+def past_the_end(facts: TrackFacts) -> Bools:
+    """`[B]`: rows with masked steps behind their last real one, in the order read."""
+    return ~facts.mask[:, 0] if facts.track.order == "reversed" else ~facts.mask[:, -1]
 
 
 def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:

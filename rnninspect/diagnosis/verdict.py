@@ -24,7 +24,8 @@ def verdict(case: Case, findings: Iterable[Finding]) -> Verdict:
     """`findings` where one is an error or a warning; else `clean` where something could have failed."""
     if any(f.severity != "note" for f in findings):
         return "findings"
-    return "clean" if _runs(case) or any(map(_could_fail, case.facts)) else "unjudged"
+    assumed = "direction" in case.trace.source  # taken because it fits, so that it cannot fail
+    return "clean" if _runs(case) or (any(map(_could_fail, case.facts)) and not assumed) else "unjudged"
 
 
 def untested(case: Case) -> Untested | None:
@@ -34,6 +35,10 @@ def untested(case: Case) -> Untested | None:
     if not case.facts:
         return Untested(
             "no final state has outputs of its own to be compared with", f"each layer's own outputs, or {RUN}"
+        )
+    if "direction" in case.trace.source:
+        return Untested(
+            f"the direction: {case.trace.source['direction']}", f"the direction that the layer reads in, or {RUN}"
         )
     blind = [f for f in case.facts if not f.expected_known]
     steps = case.trace.steps

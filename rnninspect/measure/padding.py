@@ -34,12 +34,14 @@ def _classes(outputs: Array, real: Bools, seen: Scan) -> list[PaddingClass]:
     padded = ~real
     leading = ~np.logical_or.accumulate(real, axis=1)
     repeats = seen.repeats.copy()
-    repeats[:, 0] = True  # a padded step that has none before it
+    repeats[:, 0] = True  # a padded step that has none before it, and so repeats nothing by itself
     rules: dict[PaddingClass, Bools] = {
         "none": np.all(real, axis=1),
         "zero": np.all(seen.zero | real, axis=1),
         "nonfinite": np.any(seen.nonfinite & padded, axis=1),
-        "repeat": np.all(repeats | (leading & seen.zero) | real, axis=1) & np.any(real, axis=1),
+        "repeat": np.all(repeats | (leading & seen.zero) | real, axis=1)
+        & np.any(real, axis=1)
+        & np.any(seen.repeats & padded, axis=1),
         "constant": _constant(outputs, padded, seen.repeats),
     }
     classes = np.select(list(rules.values()), range(len(rules)), len(rules))

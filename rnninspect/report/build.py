@@ -88,8 +88,7 @@ def _notes(case: Case) -> list[str]:
         for own in own_lengths
         if case.config.full_lengths == "stated" and (own != case.trace.steps).any()
     ]
-    if "lengths" in case.trace.source:
-        notes.append(f"lengths: {case.trace.source['lengths']}")
+    notes += [f"{about}: {words}" for about, words in case.trace.source.items()]
     digits = case.choice.rounded_to
     if digits is None:
         return notes

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, is_usual, past_the_end, proposal
 
 
 class PaddingComputed(Rule):
@@ -40,10 +40,11 @@ class PaddingComputed(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [
-            Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0)) for f in case.facts
+            Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
+            for f in case.facts
         ]
-        usual = case.trace.padding in ("computed", "any")
-        own = f"; {case.convention.name} does so" if case.trace.padding == "computed" else ""
+        usual = is_usual(case, "computed")
+        own = f"; {case.convention.name} does so" if usual and case.trace.padding != "any" else ""
         yield from proposal(
             self,
             seen,

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, is_usual, past_the_end, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -42,13 +42,20 @@ class PaddingRepeats(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [
-            Seen(f, np.array([p == "repeat" for p in f.padding]) & ~f.mismatched & ~f.uniform & ~f.final_zero)
+            Seen(
+                f,
+                np.array([p == "repeat" for p in f.padding])
+                & ~f.mismatched
+                & ~f.uniform
+                & ~f.final_zero
+                & past_the_end(f),
+            )
             for f in case.facts
         ]
         if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
             seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
-        usual = case.trace.padding in ("repeat", "any")
-        own = f"; {case.convention.name} does so" if case.trace.padding == "repeat" else ""
+        usual = is_usual(case, "repeat")
+        own = f"; {case.convention.name} does so" if usual and case.trace.padding != "any" else ""
         yield from proposal(
             self,
             seen,
