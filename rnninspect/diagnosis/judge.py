@@ -19,7 +19,7 @@ import numpy as np
 from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.measure import difference
@@ -146,6 +146,10 @@ def _unlike_its_weights(case: Case) -> Iterator[Finding]:
     """A dump that no run of its weights gives, though every state is where it ought to be."""
     if disagreement(case) == 0:
         return
+    lower = lower_precision(case)
+    if lower is not None:
+        yield _drift(case, lower)
+        return
     bad = list(first_bad_steps(case))
     words = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
     for finding in _unexplained_difference(
@@ -156,6 +160,22 @@ def _unlike_its_weights(case: Case) -> Iterator[Finding]:
         more = f"; the first that do not follow from the dump's own step before: {words}" if bad else ""
         evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
         yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
+
+
+def _drift(case: Case, precision: str) -> Finding:
+    """The dump is as far from the run as one in a lower precision is: autocast, or a cast on the way."""
+    largest = disagreement(case)
+    return Finding(
+        rule="precision-drift",
+        severity="note",
+        certainty="suspected",
+        message=(
+            f"a run of these weights differs from the dump by up to {largest:.2g} over real steps, no more than one in "
+            f"{precision} would (autocast, or a cast on the way)"
+        ),
+        rows=sorted({int(b) for d in compared(case, case.reference) for b in np.flatnonzero(d.first >= 0)}),
+        evidence={"largest": largest, "precision": precision},
+    )
 
 
 def _unexplained_difference(found: list[TrackDifference], opening: str) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ SAMPLE, STRETCH = 4096, 64
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
 FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
-CHANCE = 1e-10  # that so many full-precision numbers are round by accident
+CHANCE = -10  # power of ten: that so many full-precision numbers are round by accident
 
 
 def decimals(array: Array) -> int | None:
@@ -36,11 +36,12 @@ def decimals(array: Array) -> int | None:
     fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
     if fractions.size < DISTINCT:
         return None
-    spacing = float(np.finfo(fractions.dtype).eps) / 2
+    spacing = np.spacing(np.abs(fractions)).astype(np.float64)
     exact = fractions.astype(np.float64)
     for digits in range(1, MOST[array.dtype.name] + 1):
         if _holds(fractions, exact, digits):
-            return digits if (spacing * 10.0**digits) ** fractions.size <= CHANCE else None
+            chance = np.log10(np.minimum(spacing * 10.0**digits, 1.0)).sum()  # that full-precision numbers do so
+            return digits if chance <= CHANCE else None
     return None
 
 

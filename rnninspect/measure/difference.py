@@ -17,6 +17,7 @@ from rnninspect.measure.matching import parts
 
 EXPONENTS = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
 PIECE = 1 << 19  # numbers that are compared at a time, in float64
+HALF_RANGE = 2.0**40  # between the smallest and the largest float16
 GROWTH = 256.0  # roundings that a drift may add up to before it is something else
 
 
@@ -83,7 +84,7 @@ def _difference_of(trace: Trace, track: Track, other: Track) -> TrackDifference:
     steps = min(track.outputs.shape[1], other.outputs.shape[1])
     a, b = track.outputs[:, :steps], other.outputs[:, :steps]
     real = trace.stored_mask(track)[:, :steps]
-    difference, nonfinite, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 1.0
+    difference, nonfinite, scale = np.zeros(real.shape), np.zeros(real.shape, dtype=np.bool_), 0.0
     for here in _pieces(a):
         x, y = np.asarray(a[here]).astype(np.float64), np.asarray(b[here]).astype(np.float64)
         release(b[here])
@@ -128,6 +129,7 @@ def precision(values: Array) -> str:
     if values.dtype.kind != "f":
         return "float64"
     found = brief = half = False
+    low, high = np.inf, 0.0
     for part in parts(len(values), values[:1].size, PIECE):
         numbers = np.asarray(values[part])
         numbers = numbers[np.isfinite(numbers)]  # a copy
@@ -138,8 +140,11 @@ def precision(values: Array) -> str:
             single = numbers.astype(np.float32)
             if not np.array_equal(single.astype(np.float64), numbers.astype(np.float64)):
                 return "float64"
-            brief = not (single.view(np.uint32) & 0xFFFF).any() and (brief or not found)
-            half = np.array_equal(single.astype(np.float16).astype(np.float32), single) and (half or not found)
+            bits = single.view(np.uint32)  # of 23 behind the point, bfloat16 has the first 7 and float16 the first 10
+            brief = not (bits & 0xFFFF).any() and (brief or not found)
+            sizes = np.abs(single[single != 0])
+            low, high = min(low, sizes.min(initial=np.inf)), max(high, sizes.max(initial=0.0))
+            half = not (bits & 0x1FFF).any() and high < low * HALF_RANGE and (half or not found)
         found = True
         if values.dtype.itemsize <= 4 and not (brief or half):
             return "float32"  # whatever the rest holds

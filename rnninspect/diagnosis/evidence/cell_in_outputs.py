@@ -8,7 +8,7 @@ from rnninspect.core.trace import Bools
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
-SLACK = 1e-6  # by which rounding may carry |h| over its bound
+SLACK = 1 + 1e-6  # times which rounding may carry |h| over its bound
 
 
 def cell_is_final_step(facts: TrackFacts) -> Bools:
@@ -28,4 +28,4 @@ def bounded_by_cell(facts: TrackFacts) -> Bools:
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     h, c = np.abs(facts.final.astype(np.float64)), np.abs(cell.astype(np.float64))
-    return np.asarray((h <= c + SLACK).all(-1) & (h < c).any(-1))
+    return np.asarray((h <= c * SLACK).all(-1) & (h < c).any(-1))

@@ -6,19 +6,23 @@ Each change is tried on a few rows and steps, alone and then in pairs, and confi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 
 from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array, Trace
+from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, pairs
+from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, each, pairs
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
 ROWS, STEPS = 4, 10  # what a change is tried on first
+DRIFT = 3  # times as far: a run rounds its states too, and these are rounded in weights and inputs alone
+NEARER = 0.92  # share of the difference that is left where the rounding of weights and inputs explains some of it
 MUCH = 4  # a change that mends leaves at most one in so many
 # What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
@@ -60,7 +64,7 @@ def tolerance(case: Case) -> float:
         return 0.0
     sample = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in outputs])
     kinds = {precision(sample), precision(case.weights.layers[0].input_kernel)}
-    scale = max(1.0, float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0)))
+    scale = float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0))
     return max(AGREE[k] for k in kinds) * scale + _lost_by_printing(case, sample)
 
 
@@ -78,6 +82,48 @@ def fixes_difference(case: Case, before: float, after: float) -> bool:
     """Whether a change that leaves the difference `after` of `before` is to be believed: within what two right runs may
     differ by, and far below what it was, because a fit can always shave off some of the rounding."""
     return after <= tolerance(case) and after * MUCH <= before
+
+
+@once
+def lower_precision(case: Case) -> str | None:
+    """The lower precision that the dump was computed in, whatever its own type; None where none explains it.
+
+    A run of weights and inputs rounded so must be as far from the right run as the dump is, and nearer to the dump:
+    numbers of other weights are no nearer to it.
+    """
+    if case.batch is None or case.weights is None:
+        return None
+    for name in ("float16", "bfloat16"):
+        weights = each(case.weights, partial(_rounded, name=name))
+        coarse = case.with_weights(weights).run(replace(case.batch, inputs=_narrow(case.batch.inputs, name)))
+        moved = max((d.largest for d in differences(case.reference, coarse)), default=0.0)
+        nearer = _typical(case, coarse) <= NEARER * _typical(case, case.reference)
+        if nearer and disagreement(case) <= DRIFT * moved:
+            return name
+    return None
+
+
+def _typical(case: Case, trace: Trace) -> float:
+    """The mean over real steps of the largest difference between the dump and a run."""
+    found = compared(case, trace)
+    return float(np.mean(np.concatenate([d.difference[d.real] for d in found]))) if found else 0.0
+
+
+def _rounded(layer: LayerWeights, name: str) -> LayerWeights:
+    arrays = {f.name: getattr(layer, f.name) for f in fields(layer)}
+    found = {n: _narrow(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
+    return replace(layer, **found)  # type: ignore[arg-type]
+
+
+def _narrow(array: Array, name: str) -> Array:
+    """The array in its own type, its numbers rounded to float16 or bfloat16."""
+    if array.dtype.kind != "f":
+        return array
+    if name == "float16":
+        with np.errstate(over="ignore"):
+            return array.astype(np.float16).astype(array.dtype)
+    bits = array.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(array.dtype)
 
 
 def compared(case: Case, trace: Trace) -> list[TrackDifference]:

@@ -54,7 +54,7 @@ class CellHiddenSwapped(Rule):
             yield from proposal(
                 self,
                 suspected,
-                "{rows}: an LSTM's |h| never exceeds |tanh(c)|; here it does, and it would not with c and h exchanged",
+                "{rows}: an LSTM's |h| never exceeds |c|; here it does, and it would not with c and h exchanged",
                 certainty="suspected",
             )
 
@@ -69,16 +69,16 @@ class CellHiddenSwapped(Rule):
 
 
 def _bound_is_reversed(facts: TrackFacts) -> Bools:
-    """`[B]`: rows that are off, equal no output, and break |h| <= |tanh(c)| where (c, h) exchanged keeps it.
+    """`[B]`: rows that are off, equal no output, and break |h| <= |c| where (c, h) exchanged keeps it.
 
-    h = o * tanh(c) with 0 < o < 1 (Hochreiter & Schmidhuber 1997).
+    h = o * tanh(c) with 0 < o < 1 (Hochreiter & Schmidhuber 1997), so |h| <= |tanh(c)| <= |c|.
     """
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     h, c = facts.final.astype(np.float64), cell.astype(np.float64)
-    breaks = (np.abs(h) > np.abs(np.tanh(c)) + SLACK).any(-1)
-    keeps = (np.abs(c) <= np.abs(np.tanh(h)) + SLACK).all(-1)
+    breaks = (np.abs(h) > np.abs(c) * SLACK).any(-1)
+    keeps = (np.abs(c) <= np.abs(h) * SLACK).all(-1)
     return np.asarray(facts.mismatched & ~facts.equal.any(1) & breaks & keeps)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -39,7 +40,7 @@ class CellOverwritten(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(
             self,
-            [Seen(facts, _overwritten(facts)) for facts in case.facts],
+            [] if _runs_so(case) else [Seen(facts, _overwritten(facts)) for facts in case.facts],
             "{rows}: final_state.c equals final_state.h bit for bit, which no LSTM computes: one overwrote the other",
             kind="fact",
         )
@@ -55,16 +56,23 @@ class CellOverwritten(Rule):
 
 
 def _overwritten(facts: TrackFacts) -> Bools:
-    """`[B]`: c equals h, in rows where it could not: |h| <= |tanh(c)|, and tanh moves some unit of this c.
-
-    Zeros, and numbers so small that tanh leaves them as they are, may be equal under an open output gate.
+    """`[B]`: c equals h in rows where some unit is not zero: |h| < |c| there, however small, unless an output gate is
+    wide open and tanh leaves c as it is; one such unit is chance, a whole row is not.
     """
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     finite = np.isfinite(facts.final.astype(np.float64)).all(-1)  # NaN in both says nothing
-    moved = (np.tanh(cell.astype(np.float64)).astype(cell.dtype) != cell).any(-1)
-    return np.asarray(same(cell, facts.final).all(-1) & finite & moved & (facts.expected >= 0))
+    alive = (cell != 0).any(-1)
+    return np.asarray(same(cell, facts.final).all(-1) & finite & alive & (facts.expected >= 0))
+
+
+def _runs_so(case: Case) -> bool:
+    """Whether the weights give these very states: an open output gate over a small c."""
+    if not (case.has("inputs") and case.has("weights")) or disagreement(case) > 0:
+        return False
+    runs = [case.reference.track(f.track.layer, f.track.direction) for f in case.facts if f.track.cell is not None]
+    return all(t is not None and np.array_equal(np.asarray(t.cell), np.asarray(t.final)) for t in runs)
 
 
 RULE = CellOverwritten()

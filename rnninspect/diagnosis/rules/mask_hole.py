@@ -130,14 +130,16 @@ def _holes(facts: TrackFacts) -> Bools:
 
 
 def _varied(facts: TrackFacts, steps: Bools) -> Bools:
-    """`[B, T]`: those of `steps` whose units are not all of one magnitude, or not 1 where there is one unit only."""
+    """`[B, T]`: those of `steps` whose units are not all of one magnitude, or where there is one unit only, not of the
+    largest that it takes."""
     varied = steps.copy()
     if steps.any():
+        limit = np.abs(facts.outputs).max() if facts.outputs.shape[2] == 1 else 0
         places = np.nonzero(steps)
         for part in parts(places[0].size, facts.outputs.shape[2]):
             b, t = places[0][part], places[1][part]
             size = np.abs(gather(facts.outputs, b, t))
-            varied[b, t] = size.max(-1) != (size.min(-1) if size.shape[-1] > 1 else 1)
+            varied[b, t] = size.max(-1) != (size.min(-1) if size.shape[-1] > 1 else limit)
     return varied
 
 

@@ -79,9 +79,10 @@ class PaddingRepeats(Rule):
 
 
 def _saturated(facts: TrackFacts) -> Bools:
-    """`[B]`: the units of the last real step are all of one magnitude."""
+    """`[B]`: the units of the last real step are all of one magnitude; a single one, of the largest that it takes."""
     last = np.abs(facts.outputs[np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)])
-    return np.asarray(last.max(-1) == (last.min(-1) if last.shape[-1] > 1 else 1))
+    single = last.shape[-1] == 1
+    return np.asarray(last.max(-1) == (np.abs(facts.outputs).max() if single else last.min(-1)))
 
 
 RULE = PaddingRepeats()

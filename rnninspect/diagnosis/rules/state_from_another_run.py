@@ -14,7 +14,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
-DRIFT = 0.02  # absolute, of outputs within [-1, 1]: what bfloat16 (8 bits) loses over some hundred steps
+DRIFT = 0.02  # of the largest state: what bfloat16 (8 bits) loses over some hundred steps
 APART = 4.0  # the second nearest step must be this many times farther than the nearest
 
 
@@ -84,7 +84,8 @@ def _near_expected(facts: TrackFacts) -> Bools:
     if not unmatched.any():
         return unmatched
     distance = _expected_distance(facts)
-    scale = np.maximum(1.0, np.abs(facts.final.astype(np.float64)).max(-1))
+    finite = np.abs(facts.final[np.isfinite(facts.final).all(-1)].astype(np.float64))
+    scale = finite.max(initial=0.0)
     rows = unmatched & (distance <= DRIFT * scale) & (facts.nearest == facts.expected)
     second = facts.distance + np.where(np.isnan(facts.margin), np.inf, facts.margin)  # of all steps, padded ones too
     clear = rows & (second >= APART * distance)
