@@ -21,7 +21,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import with_defaults
+from rnninspect.diagnosis.defaults import as_merged, with_defaults
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
@@ -120,7 +120,11 @@ def inspect_case(
     """Judges a case by the chosen rules and reports it."""
     rules = chosen_rules(_listed(select), _listed(ignore))
     case = with_defaults(with_mask_by_run(with_proven_lengths(case)))
-    made = compose(case, judge(case, rules), command, dict(source or {}), excerpt, what_if(case, rules))
+    judgement = judge(case, rules)
+    merged = as_merged(case, judgement)
+    if merged is not None:
+        case, judgement = merged, judge(merged, rules)
+    made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
 
 

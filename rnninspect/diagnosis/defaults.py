@@ -9,15 +9,50 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import TimeOrder, Trace, Track
+from rnninspect.core.trace import DIRECTIONS, TimeOrder, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.judge import UNEXPLAINED, Judgement
 from rnninspect.measure.facts import TrackFacts
+
+FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
 
 
 def with_defaults(case: Case) -> Case:
     """The case with the direction and the activation that its numbers show, where none was stated."""
     return _with_relu(_read_backwards(case))
+
+
+def as_merged(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its outputs taken for two directions' sum, mean or product; None where another cause was found.
+
+    That is so where nobody stated layers or directions, the state `[2L, B, H]` is as wide as the outputs, and every
+    state of the top equals no output, nor comes near one, for no reason that is known.
+    """
+    raw, trace = case.raw("h"), case.trace
+    stated = case.config.layers is not None or case.config.directions is not None or case.weights is not None
+    if stated or raw is None or raw.ndim != 3 or trace.directions != 1 or trace.layers % 2:
+        return None
+    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or not all(
+        map(_is_far, case.facts)
+    ):
+        return None
+    pairs = [trace.tracks[i : i + 2] for i in range(0, len(trace.tracks), 2)]
+    tracks = tuple(
+        replace(track, layer=layer, direction=direction, outputs=None)
+        for layer, pair in enumerate(pairs)
+        for track, direction in zip(pair, DIRECTIONS, strict=True)
+    )
+    words = (
+        "none was stated; the state holds two planes a layer and no output equals one of them: the outputs may be the "
+        "sum (or mean, or product) of two directions, which cannot be taken apart"
+    )
+    return _said(case, replace(trace, tracks=tracks), "direction", words)
+
+
+def _is_far(facts: TrackFacts) -> bool:
+    """Whether no state equals an output, and none is near one, beside the largest of them."""
+    return not facts.equal.any() and bool((facts.distance > FAR * np.abs(facts.final).max(initial=0.0)).all())
 
 
 def _with_relu(case: Case) -> Case:

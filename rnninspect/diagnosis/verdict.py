@@ -32,13 +32,12 @@ def untested(case: Case) -> Untested | None:
     """What could not fail, whatever it held; None where weights or lengths put every state to a test."""
     if _runs(case):
         return None
+    if "direction" in case.trace.source:
+        needed = "the direction that the layer reads in" if case.facts else "each direction's own outputs"
+        return Untested(f"the direction: {case.trace.source['direction']}", f"{needed}, or {RUN}")
     if not case.facts:
         return Untested(
             "no final state has outputs of its own to be compared with", f"each layer's own outputs, or {RUN}"
-        )
-    if "direction" in case.trace.source:
-        return Untested(
-            f"the direction: {case.trace.source['direction']}", f"the direction that the layer reads in, or {RUN}"
         )
     blind = [f for f in case.facts if not f.expected_known]
     steps = case.trace.steps

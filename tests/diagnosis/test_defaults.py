@@ -114,3 +114,17 @@ def test_a_packed_run_without_lengths_is_right() -> None:
     output, _ = pad_packed_sequence(packed, batch_first=True)
     report = rnninspect.inspect(output, state, inputs=batch(), weights=layer.state_dict(), convention="torch")
     assert (report.findings, report.verdict) == ([], "clean")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layers", [1, 2])
+def test_summed_directions_are_not_compared(layers: int) -> None:
+    """Outputs that are a sum hold no state: unjudged, with the reason; a stack that is stated is judged as one."""
+    torch.manual_seed(2)
+    output, state = nn.GRU(3, 4, layers, bidirectional=True)(batch().transpose(0, 1))
+    summed = output[..., :4] + output[..., 4:]
+    report = rnninspect.inspect(summed, state, time_major=True, convention="torch")
+    assert (loud(report), report.verdict) == ([], "unjudged")
+    assert "sum" in report.untested
+    stack = rnninspect.inspect(summed, state, time_major=True, convention="torch", layers=2 * layers)
+    assert loud(stack) == ["unexplained-state"]
