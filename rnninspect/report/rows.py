@@ -27,14 +27,17 @@ def unmeasured_rows(mask: Bools, lengths: Ints | None, absent: bool) -> list[Row
 def measured_rows(
     facts: TrackFacts, lengths: Ints | None, elsewhere: Places, spoiled: Mapping[int, str] | None = None
 ) -> list[Row]:
-    """Every row's facts. `elsewhere`: where in the whole track the states lie that equal no step of their own row;
-    `spoiled`: by row, the rule whose cause makes it wrong though its state is where it ought to be."""
+    """Every row's facts; its steps are those that it equals or, where it equals none, is near.
+
+    `elsewhere`: where in the whole track the states lie that equal no step of their own row; `spoiled`: by row, the rule
+    whose cause makes it wrong though its state is where it ought to be.
+    """
     expected, closest = facts.expected.tolist(), facts.closest
     columns = zip(
         _lengths_by_row(lengths, len(expected)),
         _ranges(facts.mask),
         facts.statuses,
-        zip(*_places(facts.equal), strict=True),
+        zip(*_places(facts.equal | (facts.near & ~facts.equal.any(1)[:, None])), strict=True),
         zip(*_places(facts.zero), strict=True),
         closest.step.tolist(),
         _finite(closest.distance),
