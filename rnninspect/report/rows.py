@@ -29,15 +29,15 @@ def measured_rows(
 ) -> list[Row]:
     """Every row's facts; its steps are those that it equals or, where it equals none, is near.
 
-    `elsewhere`: where in the whole track the states lie that equal no step of their own row; `spoiled`: by row, the rule
-    whose cause makes it wrong though its state is where it ought to be.
+    `elsewhere`: where in the whole track the states lie that equal no step of their own row; `spoiled`: by row, the
+    rule whose cause makes it wrong though its state is where it ought to be.
     """
     expected, closest = facts.expected.tolist(), facts.closest
     columns = zip(
         _lengths_by_row(lengths, len(expected)),
         _ranges(facts.mask),
         facts.statuses,
-        zip(*_places(facts.equal | (facts.near & ~facts.equal.any(1)[:, None])), strict=True),
+        zip(*_places(facts.equal | (facts.near & ~facts.equal.any(1, keepdims=True))), strict=True),
         zip(*_places(facts.zero), strict=True),
         closest.step.tolist(),
         _finite(closest.distance),
