@@ -183,6 +183,8 @@ def _check(report: ReportRecord) -> None:
 def _check_excerpt(excerpt: Excerpt, track: TrackReport, place: str) -> None:
     """Numbers are where `steps` and `units` say that they are."""
     units = len(excerpt.units)
+    if not 0 <= excerpt.row < len(track.rows):
+        raise UnreadableError(f"not a report: {place}.row is {excerpt.row}; rows 0 to {len(track.rows) - 1} are there")
     fits: list[tuple[str, Callable[[], bool], str]] = [
         ("steps", lambda: _rising(excerpt.steps), "rising steps from 0 on"),
         ("units", lambda: _rising(excerpt.units), "rising units from 0 on"),

@@ -190,6 +190,8 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
         (("tracks", 0, "excerpt", 2, "final"), [0.0], "excerpt[2].final must hold 4 units"),
         (("tracks", 0, "excerpt", 2, "cell"), [0.0] * 5, "excerpt[2].cell must hold at most 4 units"),
         (("tracks", 0, "excerpt", 2, "steps"), [2, 1, 0], "excerpt[2].steps must hold rising steps"),
+        (("tracks", 0, "excerpt", 2, "row"), -1, "excerpt[2].row is -1; rows 0 to 2 are there"),
+        (("tracks", 0, "excerpt", 2, "row"), 3, "excerpt[2].row is 3; rows 0 to 2 are there"),
         (("shape", "batch"), 10**12, "tracks[0].rows must be the batch's 1000000000000 rows"),
         (("tracks", 0, "rows", 1, "row"), 2, "tracks[0].rows must be the batch's 3 rows"),
         (("shape",), {"batch": 3}, "shape lacks 'steps'"),
