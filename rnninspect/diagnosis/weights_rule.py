@@ -8,7 +8,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
 from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
-from rnninspect.diagnosis.evidence.weight_search import fixed, fixed_by_two
+from rnninspect.diagnosis.evidence.weight_search import compared, fixed, fixed_by_two, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule
 
@@ -52,6 +52,13 @@ def _nothing_simpler(case: Case) -> bool:
 
 
 def everywhere(case: Case) -> frozenset[Place]:
-    """Every row of every measured track."""
-    rows = range(case.trace.batch_size)
-    return frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in rows)
+    """Every row of every measured track that a run of the weights does not give."""
+    limit = tolerance(case)
+    off = {(d.track.layer, d.track.direction) for d in compared(case, case.reference) if d.largest > limit}
+    keys = [(f.track.layer, f.track.direction) for f in case.facts]
+    return frozenset(
+        (layer, direction, b)
+        for layer, direction in keys
+        if (layer, direction) in off or not off.intersection(keys)
+        for b in range(case.trace.batch_size)
+    )

@@ -121,6 +121,7 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         rows = np.arange(first.size)
         ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
         starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.mask.sum(1) >= fewest)
+        starts_off &= _begins_where_stated(case, facts)
         if not starts_off.any():
             continue
         few = longest(replace(facts, mask=facts.mask & starts_off[:, None]), FEW)
@@ -132,6 +133,19 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         follows = starts_off & (later <= 10 * limit) & (later * MUCH <= gap)
         if follows.any() and follows[starts_off].all():
             yield facts, follows
+
+
+def _begins_where_stated(case: Case, facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first step in the order read is sure. A backward pass begins at the length: where the forward
+    half ends elsewhere, or the length lies beyond the outputs, the dump does not say where the pass began."""
+    sure = np.ones(facts.ends.shape, dtype=np.bool_)
+    if facts.track.direction == "backward":
+        for other in case.facts:
+            if other.track.direction == "forward":
+                sure &= ~other.mismatched
+        if case.trace.lengths is not None:
+            sure &= case.trace.lengths <= facts.steps
+    return sure
 
 
 def _first(facts: TrackFacts) -> Ints:

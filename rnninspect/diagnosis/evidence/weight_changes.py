@@ -8,24 +8,28 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One conversion undone: the rule that names it, what it does in words, and the change itself."""
+    """One conversion undone: the rule that names it, what it does in words, and the change itself.
+
+    `alone`: it is not tried together with others.
+    """
 
     rule: str
     words: str
     apply: Callable[[Weights], Weights]
+    alone: bool = False
 
 
 def pairs(singles: list[Change]) -> Iterator[tuple[Change, Change]]:
     """Two changes of different kinds; gate orders only beside the few changes that go with them."""
     for first, second in combinations(singles, 2):
-        if first.rule != second.rule:
+        if first.rule != second.rule and not first.alone and not second.alone:
             yield first, second
 
 
@@ -58,6 +62,8 @@ def changes_of(weights: Weights) -> Iterator[Change]:
         if list(order) != sorted(order):
             words = f"gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
             yield Change("gate-order", words, ordered(order))
+            words = f"the bias's gate blocks alone read in the order {', '.join(cell.gates[i] for i in order)}"
+            yield Change("gate-order", words, ordered(order, kernels=False), alone=True)
 
 
 def _bias_changes(weights: Weights) -> Iterator[Change]:
@@ -67,6 +73,14 @@ def _bias_changes(weights: Weights) -> Iterator[Change]:
         yield Change("bias-dropped", drop, lambda w: each(w, lambda g: replace(g, recurrent_bias=None)))
         words = "the input bias left out"
         yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias))))
+    for direction in weights.directions if len(weights.directions) > 1 else ():
+        words = f"the bias of the {direction} direction left out"
+        yield Change("bias-dropped", words, _one_direction(direction, _without_bias), alone=True)
+    if two:
+        yield Change("bias-dropped", "both biases counted twice", lambda w: each(w, _twice), alone=True)
+        if weights.spec.cell == "gru" and weights.spec.reset_after:
+            words = "the recurrent bias of n added outside the reset gate, to its other bias"
+            yield Change("bias-dropped", words, lambda w: each(w, _out_of_reset), alone=True)
     words = "the bias counted twice"
     yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=2 * g.bias)))
     words = "the bias halved (it is the sum of two equal ones)"
@@ -77,6 +91,29 @@ def _bias_changes(weights: Weights) -> Iterator[Change]:
         words,
         lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias), recurrent_bias=None)),
     )
+
+
+def _one_direction(
+    direction: Direction, change: Callable[[LayerWeights], LayerWeights]
+) -> Callable[[Weights], Weights]:
+    return lambda w: each(w, lambda g: change(g) if g.direction == direction else g)
+
+
+def _without_bias(g: LayerWeights) -> LayerWeights:
+    return replace(g, bias=np.zeros_like(g.bias), recurrent_bias=None)
+
+
+def _twice(g: LayerWeights) -> LayerWeights:
+    return replace(g, bias=2 * g.bias, recurrent_bias=None if g.recurrent_bias is None else 2 * g.recurrent_bias)
+
+
+def _out_of_reset(g: LayerWeights) -> LayerWeights:
+    """n is the last of a GRU's gates; its recurrent bias belongs inside the reset."""
+    assert g.recurrent_bias is not None
+    bias, recurrent = g.bias.copy(), g.recurrent_bias.copy()
+    bias[-1] += recurrent[-1]
+    recurrent[-1] = 0
+    return replace(g, bias=bias, recurrent_bias=recurrent)
 
 
 def _kernel_changes(weights: Weights) -> Iterator[Change]:
@@ -111,15 +148,15 @@ def _activated(name: str) -> Callable[[Weights], Weights]:
     return lambda w: _with_spec(w, recurrent_activation=name)
 
 
-def ordered(order: tuple[int, ...]) -> Callable[[Weights], Weights]:
+def ordered(order: tuple[int, ...], kernels: bool = True) -> Callable[[Weights], Weights]:
     picked = list(order)
 
     def turn(g: LayerWeights) -> LayerWeights:
         bias = None if g.recurrent_bias is None else g.recurrent_bias[picked]
         return replace(
             g,
-            input_kernel=g.input_kernel[picked],
-            recurrent_kernel=g.recurrent_kernel[picked],
+            input_kernel=g.input_kernel[picked] if kernels else g.input_kernel,
+            recurrent_kernel=g.recurrent_kernel[picked] if kernels else g.recurrent_kernel,
             bias=g.bias[picked],
             recurrent_bias=bias,
         )

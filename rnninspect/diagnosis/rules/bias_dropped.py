@@ -47,7 +47,7 @@ class BiasDropped(WeightsRule):
             yield Proposal(
                 self.name,
                 f"a run of these weights differs from the dump by {found.before:.2g}; with one constant added to each "
-                f"gate's bias, the same for all rows and steps, by {found.after:.2g}: a bias is missing",
+                f"gate's bias, the same for all rows and steps, by {found.after:.2g}: a bias was lost or misplaced",
                 everywhere(case),
                 kind="fact",
                 evidence={"before": found.before, "after": found.after, "largest_missing": found.size},

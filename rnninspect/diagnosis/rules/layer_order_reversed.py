@@ -38,14 +38,16 @@ class LayerOrderReversed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
-        fixed = _reversed(case.trace)
-        seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
-        yield from proposal(
-            self,
-            seen,
-            "{rows}: the top layer's outputs end in the state listed first, not last: the layers are in reverse order",
-            strength=4,
-        )
+        for fixed, words in (
+            (_reversed(case.trace), "in the state listed first, not last: the layers are in reverse order"),
+            (
+                _directions_first(case.trace),
+                "where the states are listed by direction first, all layers forward and then all backward, not layer "
+                "by layer: [D, L, B, H], not [L, D, B, H]",
+            ),
+        ):
+            seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
+            yield from proposal(self, seen, f"{{rows}}: the top layer's outputs end {words}", strength=4)
 
     def inject(self, case: Case) -> Case:
         fixed = _reversed(case.trace) if case.trace.layers > 1 else None
@@ -61,6 +63,22 @@ def _reversed(trace: Trace) -> Trace | None:
         other = trace.track(trace.layers - 1 - track.layer, track.direction)
         if other is None or other.final is None or track.final is None or other.final.shape != track.final.shape:
             return None
+        tracks.append(replace(track, final=other.final, cell=other.cell))
+    return replace(trace, tracks=tuple(tracks))
+
+
+def _directions_first(trace: Trace) -> Trace | None:
+    """The trace whose states were listed `[D, L, B, H]`, read so; None with one direction or where widths differ."""
+    count, directions = trace.layers, list(dict.fromkeys(t.direction for t in trace.tracks))
+    listed = [trace.track(layer, d) for layer in range(count) for d in directions]
+    if len(directions) < 2 or any(t is None or t.final is None for t in listed):
+        return None
+    if len({t.final.shape for t in listed if t is not None and t.final is not None}) > 1:
+        return None
+    tracks = []
+    for track in trace.tracks:
+        other = listed[directions.index(track.direction) * count + track.layer]
+        assert other is not None
         tracks.append(replace(track, final=other.final, cell=other.cell))
     return replace(trace, tracks=tuple(tracks))
 

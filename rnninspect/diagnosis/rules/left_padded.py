@@ -48,7 +48,11 @@ class LeftPadded(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
-        seen = [Seen(facts, _blank_before(facts)) for facts in case.facts if facts.track.order == "time"]
+        seen = [
+            Seen(facts, _blank_before(facts) | _zero_frames_before(case, facts))
+            for facts in case.facts
+            if facts.track.order == "time"
+        ]
         yield from proposal(
             self,
             seen,
@@ -93,6 +97,21 @@ def _blank_before(facts: TrackFacts) -> Bools:
         state = facts.equal[b, lead] if backward else facts.equal[b, -1]
         blank[b] = still and filled and bool(state)
     return blank & facts.mismatched
+
+
+def _zero_frames_before(case: Case, facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first T - length inputs are all zero and the others not, and that end in the last column.
+
+    The outputs of such steps need not be blank: a layer with biases that was told of no padding reads on from them.
+    """
+    found = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    if case.batch is None or facts.track.direction == "backward" or case.batch.inputs.shape[1] != facts.steps:
+        return found
+    for b in np.flatnonzero(facts.mismatched & (facts.ends > 0) & (facts.ends < facts.steps) & facts.equal[:, -1]):
+        filled = (case.batch.inputs[b] != 0).any(-1)
+        lead = facts.steps - int(facts.ends[b])
+        found[b] = not filled[:lead].any() and bool(filled[lead:].all())
+    return found
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:

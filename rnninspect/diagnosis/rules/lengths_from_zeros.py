@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Ints, prefix_mask
+from rnninspect.core.trace import Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
 from rnninspect.measure.scan import scan
@@ -48,7 +48,7 @@ class LengthsFromZeros(Rule):
         counts = filled.sum(1)
         ends = np.where(filled.any(1), filled.shape[1] - filled[:, ::-1].argmax(1), 0)
         rows = np.flatnonzero((lengths == counts) & (counts < ends))
-        if not rows.size or (lengths != counts).any():
+        if not rows.size or (lengths != counts).any() or _pads_on_the_left(filled, counts, rows):
             return
         yield Proposal(
             self.name,
@@ -72,6 +72,12 @@ class LengthsFromZeros(Rule):
         ran = case.run(changed)
         trace = replace(case.trace, mask=mask, lengths=counts, tracks=ran.tracks)
         return replace(case.with_trace(trace), batch=changed)
+
+
+def _pads_on_the_left(filled: Bools, counts: Ints, rows: Ints) -> bool:
+    """Whether in all of these rows the zero frames come first and the others fill the rest: padding, no real frames."""
+    behind = np.arange(filled.shape[1]) >= (filled.shape[1] - counts)[:, None]
+    return bool((filled[rows] == behind[rows]).all())
 
 
 RULE = LengthsFromZeros()

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -43,6 +43,7 @@ class LengthsRescaled(Rule):
         lengths = case.trace.lengths
         if lengths is None:
             return
+        yield from self._counted_before(case, lengths)
         for facts in case.facts:
             ratio, used = _ratio(facts, lengths)
             if ratio is None:
@@ -55,6 +56,22 @@ class LengthsRescaled(Rule):
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
+
+    def _counted_before(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
+        """The longest length is a multiple of the steps that there are, and no state ends where a length says."""
+        rows = np.flatnonzero(lengths > case.trace.steps)
+        stride, rest = divmod(int(lengths.max(initial=0)), max(1, case.trace.steps))
+        if rows.size < 2 or stride < 2 or rest or _ends_as_stated(case, lengths):
+            return
+        yield Proposal(
+            self.name,
+            f"{describe_rows(rows.tolist(), lengths.size)}: the longest length, {lengths.max()}, is {stride} times the "
+            f"{case.trace.steps} steps of the time axis: the lengths were counted before a stride of {stride}",
+            frozenset((f.track.layer, f.track.direction, int(b)) for f in case.facts for b in rows),
+            kind="fact",
+            certainty="suspected",
+            evidence={"ratio": f"1/{stride}"},
+        )
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.lengths
@@ -75,9 +92,13 @@ def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
     selective = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
     if not facts.mismatched.any() or np.unique(lengths[selective]).size < 2:
         return nothing
+    if _one_offset(facts, lengths, selective):
+        return nothing
     anchor = selective[np.argmax(lengths[selective])]
-    for step in np.flatnonzero(facts.equal[anchor])[:8]:
-        ratio = Fraction(int(step) + 1, int(lengths[anchor])).limit_denominator(16)
+    steps = np.flatnonzero(facts.equal[anchor])[:8].tolist()
+    told = [Fraction(step + 1, int(lengths[anchor])).limit_denominator(16) for step in steps]
+    strides = [Fraction(1, n) for n in range(2, 17)]  # rounded, a stride is no longer the ratio of any one row
+    for ratio in dict.fromkeys([*(r for r in told if 1 in r.as_integer_ratio()), *strides, *told]):
         if ratio == 1:
             continue
         for rounding in (np.ceil, np.floor):
@@ -85,6 +106,21 @@ def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
             if facts.equals(used - 1)[selective].all():
                 return ratio, used
     return nothing
+
+
+def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
+    """Whether these rows all end one number of steps before or after their lengths: simpler than any ratio."""
+    shared: set[int] | None = None
+    for b in rows.tolist():
+        own = set((np.flatnonzero(facts.equal[b]) + 1 - lengths[b]).tolist())
+        shared = own if shared is None else shared & own
+    return bool((shared or set()) - {0})
+
+
+def _ends_as_stated(case: Case, lengths: Ints) -> bool:
+    """Whether a row shorter than the time axis, that can tell, ends where its length says."""
+    short = (lengths > 0) & (lengths < case.trace.steps)
+    return any(bool((short & f.at_expected & ~f.uninformative).any()) for f in case.facts)
 
 
 RULE = LengthsRescaled()

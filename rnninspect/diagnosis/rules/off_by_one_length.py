@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools
+from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -26,7 +26,7 @@ class OffByOneLength(Rule):
     group = "Wrong step"
     place = 3
     needs = ("outputs", "lengths")
-    implies = ("padding-computed", "zero-length-row")
+    implies = ("padding-computed", "zero-length-row", "length-exceeds-time")
     example = "rows"
     threads = (
         Thread(
@@ -37,8 +37,10 @@ class OffByOneLength(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            for offset, every in _offsets(facts):
-                rows = _rows_at(facts, offset) & (facts.mismatched | (facts.ends == 0))
+            ends = _ends(case, facts)
+            for offset, every in _offsets(facts, ends):
+                beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
+                rows = _rows_at(facts, ends, offset) & (facts.mismatched | (facts.ends == 0) | beyond)
                 plural = "s" if abs(offset) != 1 else ""
                 yield from proposal(
                     self,
@@ -64,9 +66,15 @@ class OffByOneLength(Rule):
         )
 
 
-def _rows_at(facts: TrackFacts, offset: int) -> Bools:
+def _ends(case: Case, facts: TrackFacts) -> Ints:
+    """`[B]`: the lengths as stated, those beyond the time axis too; where a mask was given, its last real step + 1."""
+    lengths = case.trace.lengths
+    return facts.ends if lengths is None or case.trace.mask_given or facts.track.order != "time" else lengths
+
+
+def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
     """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy."""
-    steps = facts.ends - 1 + offset
+    steps = ends - 1 + offset
     return facts.equals(np.where(steps < 0, steps + facts.steps, steps))
 
 
@@ -79,7 +87,7 @@ def _step(offset: int) -> str:
     return "length" if offset == 1 else f"length {'-' if offset < 1 else '+'} {abs(offset - 1)}"
 
 
-def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
+def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
     """The one offset that holds on every row that can tell (True), or those that hold on some of them (False).
 
     On some rows only, an offset needs two rows that share it, or to be the commonest slip, a single step.
@@ -89,13 +97,13 @@ def _offsets(facts: TrackFacts) -> list[tuple[int, bool]]:
     selective = facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
     votes: Counter[int] = Counter()
     for b in np.flatnonzero(selective):
-        votes.update((np.flatnonzero(facts.equal[b]) - (facts.ends[b] - 1)).tolist())
+        votes.update((np.flatnonzero(facts.equal[b]) - (ends[b] - 1)).tolist())
     votes.pop(0, None)
     for offset, _ in sorted(votes.items(), key=lambda item: (-item[1], abs(item[0]))):
-        at = _rows_at(facts, offset)
-        steps = facts.ends - 1 + offset
+        at = _rows_at(facts, ends, offset)
+        steps = ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
-        contradicts = inside & ~at & (facts.ends > 0) & ~facts.uniform & facts.equal.any(1)
+        contradicts = inside & ~at & (ends > 0) & ~facts.uniform & facts.equal.any(1)
         if (at | ~selective).all() and not contradicts.any():
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]

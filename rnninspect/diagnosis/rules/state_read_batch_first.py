@@ -9,7 +9,18 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, places
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Place,
+    Proposal,
+    Rule,
+    Thread,
+    convincing,
+    describe_rows,
+    fixed_by,
+    places,
+    proposal,
+)
 from rnninspect.measure.matching import equal_at
 
 
@@ -52,7 +63,29 @@ class StateReadBatchFirst(Rule):
                     kind="fact",
                 )
             return
+        if case.config.state_batch_first and case.reading.stated:
+            yield from self._square(case)
         yield from self._one_row(case)
+
+    def _square(self, case: Case) -> Iterable[Proposal]:
+        """As many rows as layers and directions: no shape tells that the statement is wrong, the numbers do."""
+        state, tracks = case.raw("h"), case.trace.tracks
+        if state is None or state.ndim != 3 or not state.shape[0] == state.shape[1] == len(tracks):
+            return
+        turned = {(t.layer, t.direction): state[i] for i, t in enumerate(tracks)}
+        if any(t.final is None or t.final.shape != turned[t.layer, t.direction].shape for t in tracks):
+            return
+        trace = replace(
+            case.trace, tracks=tuple(replace(t, final=turned[t.layer, t.direction], cell=None) for t in tracks)
+        )
+        seen = fixed_by(case, trace)
+        if convincing(case, seen):
+            yield from proposal(
+                self,
+                seen,
+                "{rows}: stated (B, L*D, H), but only read as (L*D, B, H) do the states end where the outputs do",
+                strength=5,
+            )
 
     def _one_row(self, case: Case) -> Iterable[Proposal]:
         """A vector a row, which holds the slots (layers x directions) of one single row."""
