@@ -1,0 +1,166 @@
+"""The cause and not its neighbour: runs that look like one mistake and are another, made with the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnninspect.core.finding import Finding
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import prefix_mask
+from rnninspect.core.weights import LayerWeights
+from rnninspect.diagnosis import build_case
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rules import rules
+from tests.support.made import correct_case, random_weights
+
+
+def found(case: Case) -> list[Finding]:
+    return judge(case, rules()).findings
+
+
+def names(case: Case) -> list[str]:
+    return [f.rule for f in found(case)]
+
+
+def told(case: Case, lengths: np.ndarray) -> Case:
+    """The case as one whose lengths are said to be these."""
+    mask = prefix_mask(lengths, case.trace.steps)
+    batch = None if case.batch is None else replace(case.batch, lengths=lengths, mask=mask)
+    return replace(case.with_trace(replace(case.trace, lengths=lengths, mask=mask)), batch=batch)
+
+
+def alone(case: Case) -> Case:
+    """The case without inputs and weights."""
+    return replace(case.with_weights(None), batch=None)
+
+
+@pytest.mark.parametrize("lengths", [[7, 5, 3, 6], [5, 3, 7, 1], [7, 2, 5, 4]])
+def test_a_stride_rounded_up_is_a_ratio(lengths: list[int]) -> None:
+    """Frames halved upwards end every row at ceil(length / 2), whatever the ratio of one odd row looks like."""
+    counted = np.array(lengths)
+    halved = (counted + 1) // 2
+    for steps in (int(halved.max()), 8):
+        case = told(alone(correct_case("gru", lengths=halved, steps=steps)), counted)
+        assert names(case) == ["lengths-rescaled"]
+        assert found(case)[0].evidence["ratio"] == "1/2"
+
+
+def test_one_offset_comes_before_a_ratio() -> None:
+    """Lengths [6, 5, 4, 4] of a run one short, cut to its longest row, are an offset, though 5/6 would fit too."""
+    counted = np.array([6, 5, 4, 4])
+    assert names(told(alone(correct_case("gru", lengths=counted - 1, steps=5)), counted)) == ["off-by-one-length"]
+
+
+def test_a_stride_is_looked_for_before_lengths_are_cut() -> None:
+    """Lengths that never reached the layer, eight times its steps, were counted before a stride of eight."""
+    case = alone(correct_case("gru", lengths=np.array([5, 5, 5]), steps=5))
+    assert names(told(case, np.array([40, 24, 16]))) == ["lengths-rescaled"]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("beyond", [False, True])
+def test_wrong_lengths_are_no_carried_state(cell: str, beyond: bool) -> None:
+    """Lengths that count one more, and outputs cut of a run over one more: the backward pass began where none says."""
+    real = np.array([4, 1, 7, 3])
+    if not beyond:
+        case = told(correct_case(cell, 1, 2, lengths=real), real + 1)
+    else:
+        ran = correct_case(cell, 1, 2, lengths=real + 1, steps=8)
+        ran = ran.with_tracks(lambda t: replace(t, outputs=None if t.outputs is None else t.outputs[:, :7]))
+        assert ran.batch is not None
+        batch = replace(ran.batch, inputs=ran.batch.inputs[:, :7])
+        mask = prefix_mask(real, 7)
+        case = told(replace(ran.with_trace(replace(ran.trace, mask=mask)), batch=batch), real)
+    assert "stale-initial-state" not in names(case)
+    assert "off-by-one-length" in names(case)
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_zero_frames_in_front_are_padding(with_weights: bool) -> None:
+    """Rows padded with zeros on the left, read by a layer with biases: the lengths count frames, and all of them."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([4, 2, 7, 3, 6])
+    inputs = np.zeros((5, 7, 5), dtype=np.float32)
+    for row, n in enumerate(lengths):
+        inputs[row, 7 - n :] = rng.normal(size=(n, 5))
+    ran = build_case.run_case({"inputs": inputs}, LayerConfig(cell="lstm"), "tf1", weights=random_weights("lstm", 5, 5))
+    case = told(ran, lengths)
+    assert names(case if with_weights else case.with_weights(None)) == ["left-padded"]
+
+
+def test_states_listed_by_direction_are_layers_in_another_order() -> None:
+    """[D, L, B, H] read as [L, D, B, H]: the top layer's forward state stands where the bottom one's backward does."""
+    case = correct_case("gru", 2, 2, lengths=np.array([4, 1, 7, 3]))
+    order = [(0, "forward"), (1, "forward"), (0, "backward"), (1, "backward")]
+    listed = [case.trace.track(layer, direction) for layer, direction in order]  # type: ignore[arg-type]
+    tracks = tuple(
+        replace(t, final=other.final, outputs=t.outputs if t.layer == 1 else None)
+        for t, other in zip(case.trace.tracks, listed, strict=True)
+        if other is not None
+    )
+    assert names(case.with_trace(replace(case.trace, tracks=tracks))) == ["layer-order-reversed"]
+
+
+def scaled(own: LayerWeights, by: float) -> LayerWeights:
+    recurrent = None if own.recurrent_bias is None else own.recurrent_bias * np.float32(by)
+    return replace(own, bias=own.bias * np.float32(by), recurrent_bias=recurrent)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_biases_have_their_own_mistakes(cell: str) -> None:
+    """Biases alone in another order, counted twice, or lost in one direction, are named as that."""
+    case = correct_case(cell, 1, 2)
+    assert case.weights is not None
+    whole = case.weights
+
+    def turned(own: LayerWeights) -> LayerWeights:
+        order = [0, 2, 1, 3][: len(own.bias)]
+        recurrent = None if own.recurrent_bias is None else own.recurrent_bias[order]
+        return replace(own, bias=own.bias[order], recurrent_bias=recurrent)
+
+    permuted = found(case.with_weights(replace(whole, layers=tuple(turned(g) for g in whole.layers))))
+    assert [f.rule for f in permuted] == ["gate-order"]
+    assert "bias's gate blocks alone" in permuted[0].message
+    halved = found(case.with_weights(replace(whole, layers=tuple(scaled(g, 0.5) for g in whole.layers))))
+    assert [f.rule for f in halved] == ["bias-dropped"]
+    assert "counted twice" in halved[0].message
+    lost = replace(whole, layers=tuple(scaled(g, g.direction == "forward") for g in whole.layers))
+    ran = case.with_weights(lost).reference
+    one = found(case.with_trace(replace(case.trace, tracks=ran.tracks)))
+    assert [(f.rule, f.direction) for f in one] == [("bias-dropped", "backward")]
+
+
+def test_a_right_state_of_padded_steps_is_no_pool() -> None:
+    """A maximum over real steps is a note and says so; over padded ones it is an error."""
+    case = alone(correct_case("gru"))
+    outputs, mask = case.trace.tracks[0].outputs, case.trace.mask
+    assert outputs is not None
+    real = np.where(mask[..., None], outputs, -np.inf).max(1).astype(np.float32)
+    for final, severity in ((real, "note"), (outputs.max(1), "error")):
+        pooled = found(case.with_tracks(lambda t, final=final: replace(t, final=final)))  # type: ignore[misc]
+        assert [(f.rule, f.severity) for f in pooled] == [("pooled-state", severity)]
+
+
+def test_a_reset_inside_a_row_is_told_with_its_step() -> None:
+    """One step of one row starts from zeros and the others carry on: a note that names the place."""
+    case = correct_case("gru")
+    assert case.batch is not None
+    track = case.trace.tracks[0]
+    assert track.outputs is not None
+    tail = case.run(
+        replace(case.batch, inputs=np.roll(case.batch.inputs, -3, axis=1), mask=prefix_mask([0, 0, 4, 0, 0], 7))
+    )
+    anew = tail.tracks[0].outputs
+    assert anew is not None
+    outputs = track.outputs.copy()
+    outputs[2, 3:] = anew[2, :4]
+    final = np.array(track.final)
+    final[2] = outputs[2, 6]
+    reports = found(case.with_tracks(lambda t: replace(t, outputs=outputs, final=final)))
+    assert [(f.rule, f.severity, f.rows) for f in reports] == [("restarted-within-row", "note", [2])]
+    assert reports[0].evidence["restarts"] == [[2, 3]]
+    assert "outputs[2, 3]" in reports[0].message
