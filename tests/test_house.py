@@ -23,14 +23,16 @@ formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/te
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/torch_kernels engine/loop engine/run
-conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/roles
-conventions/dumps/positions conventions/dumps/axes conventions/dumps/elided conventions/dumps/readings
+conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/names
+conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread conventions/dumps/roles
+conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
+conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/express
 conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
 conventions/live conventions/returned
 measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
-measure/decimals
+measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search

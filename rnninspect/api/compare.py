@@ -13,7 +13,7 @@ from rnninspect.api.chunks import chain_to, final_states
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import OPTION_ROLES
-from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.evidence import Origin, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
@@ -59,7 +59,17 @@ class Request:
         """The conventions whose the dump may be, the likeliest first."""
         if self.convention != "auto":
             return [self.convention]
-        return [convention.name for convention in conventions.of_dump(self.read.arrays)]
+        return [convention.name for convention in conventions.of_dump(self.read.arrays, origin_of(self.read))]
+
+    @property
+    def origin(self) -> Origin:
+        """Where the dump comes from, and whose names the weights beside it have, where nobody says whose they are."""
+        found = origin_of(self.read)
+        if self.weights is None or self.weights_convention is not None:
+            return found
+        if isinstance(self.weights, (Weights, Mapping)):
+            return replace(found, weights=inspect.origin_of_weights(self.weights, None).weights)
+        return replace(found, weights=self.weights.alike)
 
 
 def compare(
@@ -117,6 +127,12 @@ def compare(
     return inspect.inspect_case(found, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
 
 
+def origin_of(read: NamedArrays) -> Origin:
+    """Where the arrays of a file come from, as far as it speaks for a framework."""
+    name = read.source.rpartition("#")[0] or read.source
+    return Origin(os.path.splitext(name)[1].lower())
+
+
 def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFile:
     """The layer of a file of weights that goes with the dump; UserError, after the argument, where there is none."""
     from rnninspect.api.weights_file import read_layer
@@ -164,6 +180,7 @@ def _read(
         config,
         convention,
         stated=stated,
+        origin=request.origin if read is request.read else origin_of(read),
         tolerance=request.tolerance,
         printed=read.precisions,
         elided=read.elided,

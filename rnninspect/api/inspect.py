@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 
 import numpy.typing as npt
 
+from rnninspect import conventions
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.core.weights import Weights
@@ -96,7 +98,7 @@ def inspect(
     if text is not None:
         read, given = of_text(text, given) if outputs is None else _both(outputs)
         outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
-    case = case_of(outputs, given, config, convention, tolerance)
+    case = case_of(outputs, given, config, convention, tolerance, origin_of_weights(weights, weights_convention))
     case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
         known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
@@ -159,6 +161,15 @@ def _pair(state: Any) -> Any:
 def weights_of(given: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
     """Weights from what was given for them: Weights, or arrays under that convention's names."""
     return given if given is None or isinstance(given, Weights) else read_weights(given, config, convention)
+
+
+def origin_of_weights(weights: Weights | Mapping[str, Any] | None, stated: str | None) -> Origin:
+    """Whose weights these are, as evidence of whose the outputs are; who states it says that they are another's."""
+    if stated is not None or weights is None:
+        return UNKNOWN
+    if isinstance(weights, Weights):
+        return Origin(weights=(weights.convention,) if weights.convention else ())
+    return Origin(weights=tuple(c.name for c in conventions.of_weights(weights)))
 
 
 def _listed(names: Names) -> tuple[str, ...]:

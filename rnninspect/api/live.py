@@ -13,9 +13,9 @@ from rnninspect import conventions
 from rnninspect.conventions import live
 from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.conventions.dumps.elided import Gaps
-from rnninspect.core.arrays import holds_arrays, padded, to_array
+from rnninspect.core.arrays import holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.batch import Batch
-from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.evidence import UNKNOWN, Origin, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
@@ -43,8 +43,15 @@ class Handed:
     elided: Mapping[str, Gaps] = field(default_factory=dict)
 
 
-def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
-    """The case that these make; `convention` may be `auto`.
+def case_of(
+    outputs: Any,
+    given: Handed,
+    config: LayerConfig,
+    convention: str,
+    tolerance: Tolerance,
+    origin: Origin = UNKNOWN,
+) -> Case:
+    """The case that these make; `convention` may be `auto`. `origin`: whose names the weights beside them have.
 
     Raises UserError where there is no final state, ShapeError where the arrays fit no reading.
     """
@@ -58,16 +65,17 @@ def case_of(outputs: Any, given: Handed, config: LayerConfig, convention: str, t
             "inspect(text=…) print-outs"
         )
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
-        chosen = _chosen(convention, list(outputs.values()), list(live.names(outputs)))
-        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, config, chosen, tolerance)
+        own = replace(origin, packages=live.packages(outputs.values()))
+        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, config, convention, own, tolerance)
     if given.final_state is None:
         parted = live.parted(outputs)
         if parted is None:
             raise UserError("no final state: give final_state, or all that the layer's call returned")
         outputs, given = parted[0], replace(given, final_state=parted[1])
-    chosen = _chosen(convention, [outputs, given.final_state], [])
+    own = replace(origin, packages=live.packages([outputs, given.final_state]))
     own_numbers = live.live(outputs) or live.live(given.final_state)
-    return _read({}, live.read_outputs(outputs, config), given, config, chosen, tolerance, as_printed=not own_numbers)
+    read = live.read_outputs(outputs, config, _rows(given.final_state))
+    return _read({}, read, given, config, convention, own, tolerance, as_printed=not own_numbers)
 
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
@@ -87,9 +95,12 @@ def role_slots(**given: Any) -> dict[Role, Slot]:
     return {role: Slot(role, role, to_array(v, role)) for role, v in given.items() if v is not None}  # type: ignore[misc, arg-type]
 
 
-def _chosen(convention: str, values: list[Any], names: list[str]) -> str:
-    """The convention stated, or that of the framework whose arrays these are; `auto` leaves it to names and numbers."""
-    return convention if convention != "auto" else live.convention_of(values, names) or "auto"
+def _rows(state: Any) -> int | None:
+    """How many rows a state has, as its first array of two axes or more says."""
+    if is_array(state):
+        return int(state.shape[-2]) if rank(state) >= 2 else None
+    parts = state.values() if isinstance(state, Mapping) else state if isinstance(state, (tuple, list)) else ()
+    return next((rows for part in parts if (rows := _rows(part)) is not None), None)
 
 
 def _read(
@@ -98,10 +109,12 @@ def _read(
     given: Handed,
     config: LayerConfig,
     convention: str,
+    origin: Origin,
     tolerance: Tolerance,
     as_printed: bool = True,
 ) -> Case:
-    cell_first = convention != "auto" and conventions.get(convention).cell_first
+    whose = convention if convention != "auto" else next(iter(origin.packages), None)
+    cell_first = conventions.get(whose).cell_first if whose else None
     slots = list(outputs.slots)
     if given.final_state is not None:
         slots += live.read_state(given.final_state, outputs.slots, config, cell_first)
@@ -118,6 +131,7 @@ def _read(
         convention,
         stated=stated,
         returned=tuple(slots),
+        origin=origin,
         tolerance=tolerance,
         as_printed=as_printed,
         printed=given.printed,

@@ -32,6 +32,12 @@ class LayerFile:
     arrays: Mapping[str, Array]
     attributes: Mapping[str, Any]
 
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """The conventions that have such names, the one that they were read as first."""
+        others = [c.name for c in conventions.of_weights(self.arrays) if c is not self.convention]
+        return (self.convention.name, *others)
+
     def config_for(self, config: LayerConfig, dump: Convention | None) -> LayerConfig:
         """What is stated of a dump of the framework `dump`: the user's word, then the file's, then what it holds."""
         held: dict[str, Any] = {"cell": self.weights.spec.cell, "layers": self.weights.depth}

@@ -112,6 +112,7 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
         given["convention"] or "auto",
         slots({**given, "outputs": None if named else given["outputs"]}, read.arrays),
         Tolerance(given["rtol"], given["atol"]),
+        weights_convention=given["weights_convention"],
         previous=given["previous"],
         against=given["against"],
         reader=partial(inputs.read, quiet=quiet),

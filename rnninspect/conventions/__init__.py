@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.roles import fit_of_names
+from rnninspect.conventions.dumps.frameworks import Hints, likeliest
+from rnninspect.core.evidence import Origin
 from rnninspect.errors import UnknownNameError
 
 
@@ -31,12 +32,10 @@ def get(name: str) -> Convention:
     return known[name]
 
 
-def of_dump(names: Iterable[str]) -> list[Convention]:
-    """The conventions whose own array names these are, the best first; all of them where no name says anything."""
-    listed = list(names)
-    fits = {name: fit_of_names(convention, listed) for name, convention in conventions().items()}
-    best = max(fits.values())
-    return [convention for name, convention in conventions().items() if fits[name] == best]
+def of_dump(names: Iterable[str], origin: Origin | None = None) -> list[Convention]:
+    """The frameworks whose arrays these likely are, by their names and where they come from, the best first."""
+    found = likeliest(conventions(), Hints(tuple(names), origin or Origin()))
+    return [get(belief.name) for belief in found]
 
 
 def of_weights(names: Iterable[str]) -> list[Convention]:

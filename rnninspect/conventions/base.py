@@ -26,18 +26,6 @@ OPTION_ROLES: dict[str, Role] = {
     "mask": "mask",
 }
 
-# Names that users of every framework give these arrays; a convention's own patterns come first.
-COMMON_NAMES: dict[Role, tuple[str, ...]] = {
-    "outputs": (r"outputs?", r"Y"),
-    "h": (r"final_state(\.h)?", r"state_h", r"h_n", r"Y_h", r"carry(\.h)?", r"states?", r"h", r"final"),
-    "c": (r"final_state\.c", r"state_c", r"c_n", r"Y_c", r"carry\.c", r"c"),
-    "initial_h": (r"initial_state(\.h)?", r"initial_h", r"h_?0", r"initial_carry(\.h)?"),
-    "initial_c": (r"initial_state\.c", r"initial_c", r"c_?0", r"initial_carry\.c"),
-    "inputs": (r"inputs?", r"x", r"X"),
-    "lengths": (r"lengths?", r"sequence_lengths?", r"seq_lengths?", r"sequence_lens"),
-    "mask": (r"mask",),
-}
-
 DIRECTION_WORDS: dict[str, Direction] = {
     "fw": "forward",
     "forward": "forward",
@@ -45,6 +33,10 @@ DIRECTION_WORDS: dict[str, Direction] = {
     "bw": "backward",
     "backward": "backward",
     "r": "backward",
+    "f": "forward",
+    "b": "backward",
+    "fwd": "forward",
+    "bwd": "backward",
 }
 
 
@@ -96,6 +88,10 @@ class Convention:
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
     `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule.
+
+    Of its dumps: `files`: suffixes of files that speak for it, and how much. `time_major`: its layers' own default.
+    `stacks_states`, `keeps_states_apart`: states come as `[L*D, B, H]`, as `[B, H]` each. `four_axes`: the letters of
+    outputs with four axes, batch-major and time-major. `prior`: how likely it is where nothing tells.
     """
 
     name: str
@@ -111,6 +107,12 @@ class Convention:
     activations: Mapping[str, tuple[str, ...]] = {}
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
     borrows_names: bool = False
+    files: Mapping[str, float] = {}
+    time_major: bool = False
+    stacks_states: bool = False
+    keeps_states_apart: bool = True
+    four_axes: tuple[str, str] | None = None
+    prior: float = 0.0
     joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}
 

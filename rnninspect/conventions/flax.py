@@ -40,7 +40,9 @@ class Flax(ScopedConvention):
     name = "flax"
     variables = "…/cell/ii/kernel, …/cell/hi/kernel, …/cell/hi/bias"
     variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
+    files: Mapping[str, float] = {".msgpack": 1.5}
     cell_first = True
+    prior = 0.1
     takes = frozenset({"activation", "recurrent_activation"})
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"

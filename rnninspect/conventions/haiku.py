@@ -38,6 +38,7 @@ class Haiku(ScopedConvention):
     name = "haiku"
     variables = "…/lstm/linear/w, …/lstm/linear/b, …/gru/w_i"
     variable = re.compile(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
+    time_major = True
     padding: PaddingPolicy = "computed"
     facts = Facts(
         framework="Haiku `dynamic_unroll`",

@@ -43,6 +43,9 @@ class Keras(ScopedConvention):
     joins: frozenset[Between] = frozenset({"concat", "sum", "mul", "ave", "apart"})  # Bidirectional's `merge_mode`
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
     variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
+    files: Mapping[str, float] = {".keras": 3.0, ".h5": 0.8, ".hdf5": 0.8}
+    also_leaves = frozenset({"zero"})  # zero_output_for_mask, cuDNN
+    prior = 0.2
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})
     padding: PaddingPolicy = "repeat"
     bidirectional_padding: PaddingPolicy | None = "zero"
@@ -82,7 +85,6 @@ class Keras(ScopedConvention):
             r"(?:(?P<direction>forward|backward)_)?initial_state\.(?P<layer>\d+)(?:\.h)?",
         ),
         "initial_c": (r"(?:(?P<direction>forward|backward)_)?initial_state\.(?P<layer>\d+)\.c",),
-        "mask": (r"mask",),
     }
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs = layer(inputs, mask=np.arange(T)[None] < lengths[:, None])",

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from rnninspect.conventions.base import DIRECTION_WORDS
-from rnninspect.conventions.dumps.positions import place_lists
-from rnninspect.conventions.dumps.roles import fit_of_names
+from rnninspect.conventions.dumps.positions import is_cell_first, place_lists
+from rnninspect.conventions.dumps.unpacking import unpack
 from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -55,19 +57,11 @@ def live(value: Any) -> bool:
     return any(package for _, package in _types([value]))
 
 
-def convention_of(values: Iterable[Any], names: Sequence[str] = ()) -> str | None:
-    """The convention whose framework made these, by the types of arrays and states; None where they are numpy's.
-
-    `names`: what the arrays are called, where one framework's arrays go by several conventions.
-    """
+def packages(values: Iterable[Any]) -> tuple[str, ...]:
+    """The conventions whose framework made these, by the types of arrays and states; empty where they are numpy's."""
     leaves = list(_types(values))
     own = next((_OF_STATE[kind] for kind, _ in leaves if kind in _OF_STATE), None)
-    known = next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
-    if own is not None or not known:
-        return own
-    from rnninspect.conventions import get  # the registry imports every convention, and this file is among theirs
-
-    return max(known, key=lambda name: fit_of_names(get(name), names))
+    return (own,) if own else next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
 
 
 def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -83,23 +77,39 @@ def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
 def parted(result: Any) -> tuple[Any, Any] | None:
     """(outputs, state) where one value is all that a layer's call returned, else None.
 
-    The outputs are the part with three axes; a state that comes before them is a carry (Flax).
+    The outputs are the part with three axes, or two such parts, one a direction; or a list of steps of two axes. A
+    state that comes before them is a carry (Flax).
     """
     if not isinstance(result, (tuple, list)) or len(result) < 2 or is_packed(result):
         return None
     first, *rest = result
     if _are_outputs(first):
+        if len(rest) > 1 and is_array(rest[0]) and rank(rest[0]) >= 3 and all(rank(r) == 2 for r in rest[1:]):
+            return (first, rest[0]), rest[1] if len(rest) == 2 else rest[1:]
         return first, rest[0] if len(rest) == 1 else rest
     if len(rest) == 1 and _are_outputs(rest[0]) and (holds_arrays(first) or is_array(first)):
         return rest[0], first
+    if are_steps(first) and len(rest) == 1:
+        return first, rest[0]
     return None
 
 
-def read_outputs(given: Any, config: LayerConfig) -> Outputs:
-    """The outputs from an array, a PackedSequence, a pair (forward, backward), or rows of uneven lengths.
+def are_steps(value: Any) -> bool:
+    """Whether it is a list of arrays of two axes and one shape, as `static_rnn` returns: one a step, `[B, H]`."""
+    if not isinstance(value, list) or not value or not all(is_array(v) and rank(v) == 2 for v in value):
+        return False
+    return len({tuple(v.shape) for v in value}) == 1
+
+
+def read_outputs(given: Any, config: LayerConfig, rows: int | None = None) -> Outputs:
+    """The outputs from an array, a PackedSequence, a pair (forward, backward), rows of uneven lengths, or a list of
+    steps `[B, H]` each, where the state's `rows` say that it is one.
 
     Axes are `[B, T, H]`, `[T, B, H]` where `config` is time-major. Raises ShapeError on what is none of these.
     """
+    if are_steps(given) and given[0].shape[0] == rows != len(given):
+        steps = np.stack([to_array(v, f"outputs[{t}]") for t, v in enumerate(given)], 0 if config.time_major else 1)
+        return Outputs((Slot("outputs", "outputs", steps),))
     if is_packed(given):
         array, lengths = _unpacked(given)
         return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if config.time_major else array),), lengths)
@@ -108,17 +118,18 @@ def read_outputs(given: Any, config: LayerConfig) -> Outputs:
     if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(_are_outputs, given)):
         return _in_directions(list(zip(given, DIRECTIONS, strict=True)), config)
     if holds_arrays(given):
-        rows, own = padded(given, "outputs")
-        return Outputs((Slot("outputs", "outputs", rows),), own)
+        whole, own = padded(given, "outputs")
+        return Outputs((Slot("outputs", "outputs", whole),), own)
     return Outputs((Slot("outputs", "outputs", to_array(given, "outputs")),))
 
 
-def read_state(given: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool) -> tuple[Slot, ...]:
+def read_state(given: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool | None) -> tuple[Slot, ...]:
     """A slot for every h and c in a final state, with the layer and direction that the nesting says.
 
-    `given`: an array; (h, c), or (c, h) where `cell_first`; an object or mapping with the fields h and c (or hidden
-    and cell); a flat list in the framework's order; or tuples of those, one a layer or one a direction. Which of the
-    two is taken from `config`, else from the widths of the outputs. Raises ShapeError on what holds no arrays.
+    `given`: an array; (h, c), or (c, h) where `cell_first` (None: as the values tell); an object or mapping with the
+    fields h and c (or hidden and cell); a flat list in the framework's order; or tuples of those, one a layer or one a
+    direction. Which of the two is told by the widths of the outputs, else by what is stated. Raises ShapeError on what
+    holds no arrays.
     """
     return tuple(_State(tuple(outputs), config, cell_first).slots(given, "final_state"))
 
@@ -178,8 +189,6 @@ def _in_directions(given: list[tuple[Any, Direction]], config: LayerConfig) -> O
 
 
 def _unpacked(packed: Any) -> tuple[Array, Array]:
-    from rnninspect.conventions.torch import unpack
-
     order = packed.sorted_indices
     data, sizes = to_array(packed.data, "outputs.data"), to_array(packed.batch_sizes, "outputs.batch_sizes")
     return unpack(data, sizes, None if order is None else to_array(order, "outputs.sorted_indices"))
@@ -191,7 +200,7 @@ class _State:
 
     outputs: tuple[Slot, ...]
     config: LayerConfig
-    cell_first: bool
+    cell_first: bool | None
 
     def slots(
         self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
@@ -213,6 +222,9 @@ class _State:
         elif direction is None and self._two_directions(node):
             for child, way in zip(node, DIRECTIONS, strict=True):
                 yield from self.slots(child, f"{name}.{way}", layer, way)
+        elif layer is None and direction is None and self._interleaved(node):
+            for k, child in enumerate(node):
+                yield from self.slots(child, f"{name}.{k}", k // 2, DIRECTIONS[k % 2])
         elif layer is None:
             for k, child in enumerate(node):
                 yield from self.slots(child, f"{name}.{k}", k, direction)
@@ -226,7 +238,8 @@ class _State:
             return
         arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
         if len(arrays) == 2 and all(a.ndim >= 3 for a in arrays):  # each holds all layers: h_n and c_n
-            h, c = reversed(arrays) if self.cell_first else arrays
+            first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
+            h, c = reversed(arrays) if first else arrays
             yield Slot("h", f"{name}.h", h, layer, direction)
             yield Slot("c", f"{name}.c", c, layer, direction)
             return
@@ -238,15 +251,27 @@ class _State:
                 yield slot if direction is None else replace(slot, direction=direction)
 
     def _two_directions(self, node: Any) -> bool:
-        """Whether two nested states are two directions: as stated, as the outputs come, or by the widths."""
+        """Whether two nested states are two directions: by the widths, as stated, or as the outputs come."""
         if len(node) != 2:
             return False
-        if self.config.directions is not None:
-            return len(self.config.directions) == 2
         if any(slot.direction is not None for slot in self.outputs):
             return True
-        widths = [s.array.shape[-1] for s in self.slots(node[0], "", 0, "forward") if s.role == "h"]
-        return bool(widths and self.outputs) and self.outputs[-1].array.shape[-1] == 2 * widths[-1]
+        own, whole = self._widths(node)
+        if own and whole in (own, 2 * own):
+            return whole == 2 * own
+        return self.config.directions is not None and len(self.config.directions) == 2
+
+    def _interleaved(self, node: Any) -> bool:
+        """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
+        own, whole = self._widths(node)
+        layers = self.config.layers
+        return len(node) % 2 == 0 and bool(own) and whole == 2 * own and layers in (None, len(node) // 2)
+
+    def _widths(self, node: Any) -> tuple[int, int]:
+        """The width of the last state, and of outputs that may hold both directions; 0 where it is not known."""
+        own = [s.array.shape[-1] for s in self.slots(node[-1], "", 0, "forward") if s.role == "h"]
+        whole = [s.array.shape[-1] for s in self.outputs if s.direction is None]
+        return (own[-1] if own else 0), (whole[-1] if whole else 0)
 
 
 def _nests(node: Any) -> bool:

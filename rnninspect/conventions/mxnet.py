@@ -35,6 +35,9 @@ class MXNet(RowConvention):
     )
     rows = RowNames("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias", "h2r_weight")
     biases_may_lack = False
+    files: Mapping[str, float] = {".params": 3.0}
+    time_major = True
+    stacks_states = True
     takes = frozenset({"activation", "recurrent_activation"})
     facts = Facts(
         framework="MXNet Gluon `rnn.LSTM`, cells with `unroll`",
@@ -50,7 +53,7 @@ class MXNet(RowConvention):
         source="python/mxnet/gluon/rnn/rnn_cell.py, rnn_layer.py",
     )
     names: Mapping[Role, tuple[str, ...]] = {
-        "outputs": (r"outputs?",),
+        "outputs": (r"outputs",),
         "h": (r"h", r"states?\.(?P<position>\d+)"),
         "c": (r"c",),
         "initial_h": (r"initial_h", r"(?:begin|initial)_states?\.(?P<position>\d+)"),

@@ -41,6 +41,11 @@ class Onnx(ScopedConvention):
     separator = "."
     variables = "W, R, B, P"
     variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
+    files: Mapping[str, float] = {".onnx": 3.0}
+    time_major = True
+    stacks_states = True
+    keeps_states_apart = False
+    four_axes = ("B T D H", "T D B H")
     takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"}) | _ACTIVATIONS
     zero_length: ZeroLength = "zero"
     facts = Facts(

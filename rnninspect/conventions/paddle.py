@@ -34,6 +34,10 @@ class Paddle(RowConvention):
     )
     rows = RowNames(projection="weight_ho", projection_by_unit=True)
     borrows_names = True  # PyTorch's
+    files: Mapping[str, float] = {".pdparams": 3.0}
+    stacks_states = True
+    also_leaves = frozenset({"computed"})  # nn.RNN around a cell
+    prior = 0.05
     takes = frozenset({"activation"})
     activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
     facts = Facts(
@@ -50,9 +54,10 @@ class Paddle(RowConvention):
         source="python/paddle/nn/layer/rnn.py",
     )
     names: Mapping[Role, tuple[str, ...]] = {
-        "outputs": (r"outputs?",),
-        "h": (r"h", r"(?:final_)?states?\.(?P<position>\d+)"),
+        "outputs": (r"outputs",),
+        "h": (r"h", r"(?:final_)?states?(?P<position>(?:\.\d+)+)", r"final_states?"),
         "c": (r"c",),
+        "lengths": (r"sequence_length",),
         "initial_h": (r"initial_h", r"initial_states?\.(?P<position>\d+)"),
         "initial_c": (r"initial_c",),
     }

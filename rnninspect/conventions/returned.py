@@ -38,7 +38,10 @@ def take_returned(
     outputs, state = parted
     carry = outputs is not _as_tuple(tree)[0] and not isinstance(outputs, tuple)
     given = live.read_outputs(outputs, config)
-    slots = [*given.slots, *live.read_state(state, given.slots, config, carry if cell_first is None else cell_first)]
+    slots = [
+        *given.slots,
+        *live.read_state(state, given.slots, config, carry or None if cell_first is None else cell_first),
+    ]
     names = {id(array): name for name, array in listed.items()}
     rest = {name: array for name, array in arrays.items() if name not in listed}
     return rest, tuple(replace(slot, name=names.get(id(slot.array), slot.name)) for slot in slots)

@@ -43,6 +43,7 @@ class TensorFlow1(ScopedConvention):
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
     )
     cell_first = True
+    prior = 0.25
     takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation", "use_peepholes", "num_proj"})
     facts = Facts(
         framework="TensorFlow 1 `dynamic_rnn`",

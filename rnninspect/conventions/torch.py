@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from rnninspect.conventions.base import Facts, Gates
+from rnninspect.conventions.dumps.unpacking import unpack
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.cudnn import RowConvention
@@ -32,6 +31,10 @@ class Torch(RowConvention):
     variable = re.compile(
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
+    files: Mapping[str, float] = {".pt": 3.0, ".pth": 3.0, ".ckpt": 1.0, ".safetensors": 0.5, ".bin": 1.0}
+    time_major = True
+    stacks_states = True
+    prior = 0.3
     takes = frozenset({"activation"})
     also_leaves = frozenset({"computed"})  # of a sequence that was not packed
     activations: Mapping[str, tuple[str, ...]] = {"lstm": ("tanh",), "gru": ("tanh",), "rnn": ("tanh", "relu")}
@@ -138,28 +141,6 @@ class Torch(RowConvention):
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
         return names.top("output") | names.stacked(h_n="final", c_n="cell", h_0="initial", c_0="initial_cell")
-
-
-def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
-    """A PackedSequence's `data` `[N, H]` as `[B, T, H]` with zeros past the lengths, and the lengths `[B]`.
-
-    `batch_sizes[t]` rows are `t + 1` steps long or longer; packed row i is row `sorted_indices[i]` of the batch.
-
-    >>> outputs, lengths = unpack(np.array([[1], [2], [3]]), np.array([2, 1]), np.array([1, 0]))
-    >>> outputs[:, :, 0].tolist(), lengths.tolist()
-    ([[2, 0], [1, 3]], [1, 2])
-    """
-    sizes = np.asarray(batch_sizes, dtype=np.int64)
-    if sizes.ndim != 1 or not sizes.size or (np.diff(sizes) > 0).any() or sizes.sum() != len(data):
-        raise ShapeError(f"batch_sizes {sizes.tolist()[:8]} do not fit the {len(data)} rows of a PackedSequence's data")
-    rows, starts = int(sizes[0]), np.cumsum(sizes) - sizes
-    order = np.arange(rows) if sorted_indices is None else np.asarray(sorted_indices)
-    padded = np.zeros((rows, len(sizes), *data.shape[1:]), dtype=data.dtype)
-    for step, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        padded[order[:size], step] = data[start : start + size]
-    lengths = np.zeros(rows, dtype=np.int64)
-    lengths[order] = (sizes[:, None] > np.arange(rows)).sum(0)
-    return padded, lengths
 
 
 CONVENTION = Torch()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rnninspect.core.precision import Precision
@@ -27,13 +27,63 @@ class Slot:
     position: tuple[int, ...] | None = None
     printed: Precision | None = None
 
+    @property
+    def short(self) -> str:
+        """The array's own name, without the file or the group that it is in."""
+        return self.name.rpartition("#")[2].rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Belief:
+    """That a framework made these arrays, and what speaks for it, the strongest first (`.pt`, `output, h_n`, …)."""
+
+    name: str
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where arrays come from, as far as it speaks for a framework.
+
+    `suffix`: of the file (`.pt`). `packages`: the conventions that live arrays or states are of. `weights`: those whose
+    names the weights beside them have, the likelier first.
+    """
+
+    suffix: str = ""
+    packages: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+
+
+UNKNOWN = Origin()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why arrays were read as they were.
+
+    `because`: what speaks for this reading. `conventions`: the likeliest frameworks, the best first; one where it is
+    decided. `unused`: what was given and not read, each with the reason. `notes`: what was taken without being
+    stated, and what was done to an array on the way in.
+    """
+
+    because: tuple[str, ...] = ()
+    conventions: tuple[Belief, ...] = ()
+    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether one framework is known: stated, or far likelier than any other."""
+        return len(self.conventions) < 2
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One way of understanding the named arrays, with the Trace that it gives.
 
     `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `stated`: it keeps to all that was stated.
-    `time_swapped`: it takes the batch and time axes the other way round than stated.
+    `time_major`: the first axis is time. `time_swapped`: that is the other way round than stated, or than is usual
+    where nothing was; a framework's own default is usual. `evidence`: why it is read so.
     """
 
     trace: Trace
@@ -41,6 +91,8 @@ class Reading:
     state_axes: str
     stated: bool = True
     time_swapped: bool = False
+    time_major: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def text(self) -> str:

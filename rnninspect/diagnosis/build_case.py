@@ -15,13 +15,11 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
-from rnninspect.conventions.dumps.elided import Gaps, show_alike
-from rnninspect.conventions.dumps.readings import readings
-from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.returned import take_returned
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
-from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.evidence import Origin, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
@@ -30,11 +28,10 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
-from rnninspect.measure import decimals
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, measure_all
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, measure_all
+from rnninspect.measure.weigh import Given, weigh
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
-PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
 
 
 @dataclass(frozen=True)
@@ -173,6 +170,7 @@ def read_case(
     *,
     stated: Mapping[Role, Slot] | None = None,
     returned: tuple[Slot, ...] = (),
+    origin: Origin | None = None,
     weights: Weights | None = None,
     tolerance: Tolerance | None = None,
     as_printed: bool = True,
@@ -182,45 +180,32 @@ def read_case(
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
-    `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. Outputs
-    and states that were printed with different numbers of decimals are rounded to the fewest, unless not `as_printed`;
-    `printed` states them by the names of `arrays`, where the file tells. `elided`: axes that a print-out cut short.
-    `measurer`: what measures the tracks; this process, by default.
+    `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. `origin`:
+    where the arrays come from. Outputs and states that were printed with different numbers of decimals are rounded to
+    the fewest, unless not `as_printed`; `printed` states them by the names of `arrays`, where the file tells. `elided`:
+    axes that a print-out cut short. `measurer`: what measures the tracks; this process, by default.
     Raises ShapeError where no reading fits.
     """
-    tolerance = tolerance or Tolerance()
-    own = conventions.of_dump(arrays)[0] if convention == "auto" else conventions.get(convention)
-    arrays, listed = take_returned(arrays, config, None if convention == "auto" else own.cell_first)
-    slots = assign_roles(own, arrays, config, stated, returned=(*returned, *listed))
-    if not any(slot.role == "outputs" for slot in slots):
-        raise ShapeError(
-            f"found no outputs among {', '.join(arrays) or 'no arrays'}; name them with {argument('outputs')}"
-        )
-    slots = show_alike(slots, elided or {}, config)
-    slots, digits, tolerance = _evened(slots, printed or {}, tolerance) if as_printed else (slots, None, tolerance)
-    chosen = choose_reading(readings(own, slots, config), tolerance, measurer)
-    return Case(
-        replace(chosen, rounded_to=digits),
-        Layer(own, config, weights, rerun),
-        _batch_of(slots, config, chosen.reading),
-        Dump(arrays, slots),
-        tolerance=tolerance,
+    cell_first = None if convention == "auto" else conventions.get(convention).cell_first
+    arrays, listed = take_returned(arrays, config, cell_first)
+    given = Given(
+        arrays,
+        convention,
+        stated or {},
+        (*returned, *listed),
+        origin or Origin(),
+        as_printed,
+        printed or {},
+        elided or {},
     )
-
-
-def _evened(
-    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
-) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
-    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
-    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
-    to = decimals.coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
-    if to is None:
-        return slots, None, tolerance
-    evened = tuple(replace(s, array=decimals.rounded(s.array, to)) if s.role in PRINTED else s for s in slots)
-    if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
-        rtol, atol = decimals.room(to)
-        tolerance = replace(tolerance, rtol=max(tolerance.rtol, rtol), atol=max(tolerance.atol, atol))
-    return evened, to, tolerance
+    found = weigh(given, config, tolerance or Tolerance(), measurer)
+    return Case(
+        found.choice,
+        Layer(found.convention, found.config, weights, rerun),
+        _batch_of(found.slots, found.choice.reading),
+        Dump(arrays, found.slots),
+        tolerance=found.tolerance,
+    )
 
 
 def dump(case: Case) -> dict[str, Array]:
@@ -242,14 +227,14 @@ def _truncated(batch: Batch) -> Batch:
     return replace(batch, inputs=batch.inputs[:, :longest], mask=batch.mask[:, :longest])
 
 
-def _batch_of(slots: tuple[Slot, ...], config: LayerConfig, used: Reading) -> Batch | None:
+def _batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
     """The inputs of a dump beside its trace, or None; their time axis may be longer than the outputs'."""
     inputs = next((s.array for s in slots if s.role == "inputs"), None)
     if inputs is None or inputs.ndim not in (2, 3):
         return None
     if inputs.ndim == 2:
         inputs = inputs[..., None]
-    by_row = inputs.swapaxes(0, 1) if config.time_major != used.time_swapped else inputs
+    by_row = inputs.swapaxes(0, 1) if used.time_major else inputs
     trace = used.trace
     if by_row.shape[0] != trace.batch_size or by_row.shape[1] < trace.steps:
         return None

@@ -87,6 +87,11 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     return Choice(readings[used], rivals, measured[used])
 
 
+def fit_of(choice: Choice) -> float:
+    """The share of rows whose final state equals some step of their own, as it was measured."""
+    return _fit(choice.measured or ()).anywhere
+
+
 def _fits_anywhere(reading: Reading, tolerance: Tolerance) -> bool:
     """Whether a rival of a large dump's stated reading is worth a pass over all of it: some of a few rows, which are
     evenly spread, must equal a step of their own. One that fits a third of the rows fails this once in 400,000 times.

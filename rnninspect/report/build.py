@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect._version import __version__
 from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Ints, Track
+from rnninspect.core.wording import worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
@@ -32,7 +33,7 @@ def compose(
 ) -> ReportRecord:
     """The report of one case; `excerpt` is how many numbers the excerpts may hold (None: all). `what_if`: what would
     follow from lengths that nobody stated."""
-    trace = case.trace
+    trace, evidence = case.trace, case.reading.evidence
     facts = {(f.track.layer, f.track.direction): f for f in case.facts}
     named = {row for finding in judgement.findings for row in finding.rows}
     budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
@@ -52,12 +53,14 @@ def compose(
     return ReportRecord(
         tool={"name": "rnninspect", "version": __version__},
         command=command,
-        source=source,
+        source={**source, "unused": [worded(text) for text in evidence.unused]} if evidence.conventions else source,
         convention=case.convention.name,
         reading={
             "used": case.reading.text,
             "stated": case.reading.stated,
             "also_fit": [rival.text for rival in case.choice.rivals],
+            "because": list(evidence.because),
+            "conventions": [{"name": b.name, "because": list(b.because)} for b in evidence.conventions],
         },
         shape={
             "batch": trace.batch_size,
@@ -81,9 +84,10 @@ def compose(
 
 
 def _notes(case: Case) -> list[str]:
-    """What was done to the numbers before they were compared, and where the lengths come from."""
+    """What was taken without being stated, what was done to the numbers, and where the lengths come from."""
     own_lengths = [s.array for s in case.dump.slots if s.role == "lengths"]
-    notes = [
+    notes = list(case.reading.evidence.notes)
+    notes += [
         f"the lengths are stated as full, so the dump's own ({listed(own.reshape(-1).tolist())}) were not used"
         for own in own_lengths
         if case.config.full_lengths == "stated" and (own != case.trace.steps).any()

@@ -139,7 +139,7 @@ ARRAYS = [
     ("run ragged.json", "row 0 step 1 has 1, row 1 step 0 has 3, most have 2"),
     ("run lines.ndjson", "line 2, 3: a list of steps is needed"),
     ("run unnamed.npz", "found no inputs among foo", "--inputs"),
-    ("compare unnamed.npz", "found no outputs among foo", "--outputs"),
+    ("compare unnamed.npz", "found no outputs", "foo (3, 3)", "--outputs"),
     ("compare {BATCH}", "found no final state h", "--state", "(3, 3, 3)"),
 ]
 LENGTHS = [

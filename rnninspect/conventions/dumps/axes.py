@@ -28,20 +28,25 @@ class Layout:
 
 
 def outputs_layout(
-    array: Array, time_major: bool, directions: tuple[Direction, ...], layer: int, merged: bool = False
+    array: Array,
+    time_major: bool,
+    directions: tuple[Direction, ...],
+    layer: int,
+    merged: bool = False,
+    four_axes: tuple[str, str] | None = None,
 ) -> Layout | None:
     """The outputs of one layer, `[B, T, H]` a direction, or None where the shape has no such reading.
 
-    `[B, T, D*H]` (or time-major) holds the directions side by side; `[T, D, B, H]` is ONNX's; `[T, H]` one row.
-    `merged` outputs (a sum of directions, say) cannot be split, and give no outputs to match.
+    `[B, T, D*H]` (or time-major) holds the directions side by side; `[T, H]` is one row. `four_axes`: the letters of
+    outputs with a directions axis of its own, batch-major and time-major, where the framework has such. `merged`
+    outputs (a sum of directions, say) cannot be split, and give no outputs to match.
     """
     count = len(directions)
-    if array.ndim == 4:
-        # time-major is ONNX's [T, D, B, H]; batch-major its layout=1, [B, T, D, H]
-        by_row = array.transpose(2, 0, 1, 3) if time_major else array
+    if array.ndim == 4 and four_axes is not None:
+        letters = four_axes[time_major]
+        by_row = array.transpose([letters.split().index(axis) for axis in "BTDH"])
         if by_row.shape[2] != count:
             return None
-        letters = "T D B H" if time_major else "B T D H"
         return Layout(letters, {(layer, d): by_row[:, :, i] for i, d in enumerate(directions)}, shape=by_row.shape[:2])
     if array.ndim == 2:
         array = array[None] if not time_major else array[:, None]
@@ -56,6 +61,15 @@ def outputs_layout(
     units = array.shape[2] // count
     placed: Placed = {(layer, d): by_row[:, :, i * units : (i + 1) * units] for i, d in enumerate(directions)}
     return Layout(letters, placed, shape=by_row.shape[:2])
+
+
+def rows_of(array: Array, time_major: bool, four_axes: tuple[str, str] | None) -> int:
+    """How many rows outputs have if read so; 0 where they cannot be."""
+    if array.ndim == 4:
+        return array.shape[four_axes[time_major].split().index("B")] if four_axes else 0
+    if array.ndim == 2:
+        return 1
+    return array.shape[1 if time_major else 0] if array.ndim == 3 else 0
 
 
 def state_layouts(
@@ -73,13 +87,17 @@ def state_layouts(
     """
     if array.ndim == 1 and rows == 1:
         array = array[None]
+    column = array.ndim == 3 and array.shape[0] == rows and array.shape[2] == 1 != units
+    if column:  # [B, D*H, 1]: what attention multiplies by
+        array = array[:, :, 0]
     if array.ndim == 4:
         yield from _four_axes(array, rows, layers, directions)
     elif array.ndim == 3:
         for layers_first in (not batch_first, batch_first):
             yield from _three_axes(array, rows, layers, directions, units, layers_first, batch_first)
     elif array.ndim == 2:
-        yield from _two_axes(array, rows, layers, directions, units)
+        for found in _two_axes(array, rows, layers, directions, units):
+            yield Layout(found.axes + " 1", found.placed, found.usual) if column else found
 
 
 def _three_axes(
@@ -91,12 +109,22 @@ def _three_axes(
     layers_first: bool,
     batch_first: bool,
 ) -> Iterator[Layout]:
-    count = len(directions)
+    count, top = len(directions), layers - 1
     stack = array if layers_first else array.transpose(1, 0, 2)  # [L*D, B, H]
-    if stack.shape[1] != rows or (units is not None and stack.shape[2] != units):
+    if stack.shape[1] != rows:
         return
     usual = layers_first != batch_first
     letters = "{} B H" if layers_first else "B {} H"
+    if stack.shape[0] == layers and count > 1 and units is not None and stack.shape[2] == count * units:
+        # each layer's directions side by side (fairseq)
+        placed = {
+            (layer, d): stack[layer, :, i * units : (i + 1) * units]
+            for layer in range(layers)
+            for i, d in enumerate(directions)
+        }
+        yield Layout("L B (D H)" if layers_first else "B L (D H)", placed, usual)
+    if units is not None and stack.shape[2] != units:
+        return
     label = "(L D)" if count > 1 else "L"
     if stack.shape[0] == layers * count:
         keys = [(layer, d) for layer in range(layers) for d in directions]
@@ -105,7 +133,7 @@ def _three_axes(
             keys = [(layer, d) for d in directions for layer in range(layers)]
             yield Layout(letters.format("(D L)"), dict(zip(keys, stack, strict=True)), False)
     elif stack.shape[0] == count:  # one layer's states of several
-        yield Layout(letters.format("D"), {(layers - 1, d): stack[i] for i, d in enumerate(directions)}, usual)
+        yield Layout(letters.format("D"), {(top, d): stack[i] for i, d in enumerate(directions)}, usual)
 
 
 def _four_axes(array: Array, rows: int, layers: int, directions: tuple[Direction, ...]) -> Iterator[Layout]:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
+
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import DIRECTIONS
+from rnninspect.core.trace import DIRECTIONS, Array
 from rnninspect.engine import cells
 
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
 
 def place_lists(
-    slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool = False, by_direction: bool = False
+    slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool | None = False, by_direction: bool = False
 ) -> tuple[Slot, ...]:
     """Gives every slot with a `position` its role, layer and direction; the others pass as they are.
 
-    A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h)
-    of a cell that has both (an LSTM); a nested list runs as if it were flat.
+    A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h;
+    None: as the values tell) of a cell that has both (an LSTM); a nested list runs as if it were flat.
     """
     placed = [slot for slot in slots if slot.position is None]
     for h, c in _PAIRS:
         listed = [slot for slot in slots if slot.position is not None and slot.role == h]
         for layer in dict.fromkeys(slot.layer for slot in listed):
             one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
-            placed += _placed(one, (c, h) if cell_first else (h, c), layer, config, slots, by_direction)
+            first = is_cell_first([s.array for s in one]) if cell_first is None else cell_first
+            placed += _placed(one, (c, h) if first else (h, c), layer, config, slots, by_direction)
     return tuple(placed)
 
 
@@ -52,7 +56,7 @@ def _placed(
     by_direction: bool,
 ) -> list[Slot]:
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
-    roles = pair if _has_c(len(listed), directions, config, slots) else (listed[0].role,)
+    roles = pair if _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
     if by_direction:
@@ -69,19 +73,50 @@ def _placed(
     ]
 
 
+def is_cell_first(arrays: Sequence[Array]) -> bool:
+    """Whether c comes before h in a flat list of pairs, as the values tell: |h| <= |tanh(c)| holds one way alone.
+
+    >>> is_cell_first([np.array([0.9]), np.array([0.5])]), is_cell_first([np.array([0.5]), np.array([0.9])])
+    (True, False)
+    """
+    return are_pairs(arrays[1::2], arrays[::2]) and not are_pairs(arrays[::2], arrays[1::2])
+
+
+def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
+    """Whether every h could have come of its c: |h| <= |tanh(c)|, which hardly holds by chance."""
+    if not h or len(h) != len(c) or any(a.shape != b.shape for a, b in zip(h, c, strict=True)):
+        return False
+    return all(_bounded(np.asarray(a, dtype=np.float64), np.asarray(b)) for a, b in zip(h, c, strict=True))
+
+
+def _bounded(h: Array, c: Array) -> bool:
+    """|h| <= |tanh(c)|, but for the rounding of c's own type."""
+    kind = c.dtype if c.dtype.kind == "f" else np.dtype(np.float64)
+    limit = np.abs(np.tanh(np.asarray(c, dtype=np.float64))) * (1 + 8 * float(np.finfo(kind).eps))
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(h) <= limit).all())
+
+
 def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> int:
-    """As stated, as other names say, or by the width of the outputs."""
+    """As the widths of the outputs say where both directions lie side by side, as stated, as other names say."""
+    width = first.array.shape[-1]
+    outputs = [s.array.shape[-1] for s in slots if s.role == "outputs" and s.direction is None]
+    merged = config.merge_mode not in ("concat", "none")
+    if outputs and outputs[-1] == width and not merged:
+        return 1  # one direction, or both in one array
     if config.directions is not None:
         return len(config.directions)
     named = {slot.direction for slot in slots if slot.direction is not None}
     if named:
         return len(named)
-    width = first.array.shape[-1]
-    outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs"]
-    return 2 if outputs and outputs[-1] == 2 * width else 1
+    return 2 if merged or (outputs and outputs[-1] == 2 * width) else 1
 
 
-def _has_c(count: int, directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
+def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
     if config.cell is not None:
         return cells.get(config.cell).has_c
-    return any(slot.role == "c" for slot in slots) or count == 2 * directions * (config.layers or 1)
+    if any(slot.role == "c" for slot in slots) or len(listed) == 2 * directions * (config.layers or 1):
+        return True
+    arrays = [slot.array for slot in listed]
+    whole = config.layers is None and len(listed) % (2 * directions) == 0
+    return whole and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))

@@ -9,12 +9,13 @@ from itertools import product
 import numpy as np
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, state_layouts
-from rnninspect.core.batch import check_lengths, check_mask, resolve_mask
-from rnninspect.core.evidence import Reading, Role, Slot
-from rnninspect.core.full_lengths import FullLengths
+from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, rows_of, state_layouts
+from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
+from rnninspect.conventions.dumps.misfits import no_reading, shown
+from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
+from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track
+from rnninspect.core.trace import Array, Direction, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 
@@ -23,58 +24,103 @@ BOTH: tuple[Direction, ...] = ("forward", "backward")
 
 @dataclass(frozen=True, eq=False)
 class _Shape:
-    """One hypothesis about the layer: which axis is time, how many layers, which directions."""
+    """One hypothesis about the layer: which axis is time, how many layers, which directions.
+
+    `swapped`: the axes are not those stated, nor usual where none were.
+    """
 
     time_major: bool
     layers: int
     directions: tuple[Direction, ...]
+    swapped: bool = False
 
 
-def readings(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig) -> list[Reading]:
+def readings(
+    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool = True
+) -> list[Reading]:
     """Every Reading that the shapes allow, the stated one first.
 
-    Raises ShapeError with the shapes and the readings tried where there is none, or where a role is missing.
+    `whose_known`: the framework is stated, so that its default axes are the usual ones; else either may be.
+
+    Raises ShapeError with the shapes and the readings tried where there is none, or where a role is missing, and where
+    lengths or a mask fit none.
     """
-    by_role = {role: tuple(s for s in slots if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
     for role, words in (
         ("outputs", f"outputs (name them with {argument('outputs')})"),
         ("h", f"final state h (name it with {argument('state')})"),
     ):
-        if not by_role[role]:
-            raise ShapeError(f"found no {words}; found {_shown(slots) or 'no array with a known role'}")
+        if not any(slot.role == role for slot in slots):
+            raise ShapeError(f"found no {words}; found {shown(slots) or 'no array with a known role'}")
     found: list[Reading] = []
     tried: list[str] = []
-    for shape in _shapes(by_role, config):
-        for outputs in _outputs(by_role["outputs"], shape, config):
-            found.extend(_with_states(convention, by_role, config, shape, outputs, tried))
+    misfits: list[ShapeError] = []
+    for given, note in (*with_rows_unpacked(slots, config.time_major), (slots, "")):
+        by_role = {role: tuple(s for s in given if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
+        if found and not note:
+            break  # unpacked rows were read
+        for shape in _shapes(convention, by_role, config, whose_known):
+            for outputs in _outputs(convention, by_role["outputs"], shape, config):
+                try:
+                    found.extend(_with_states(convention, by_role, config, shape, outputs, tried, note))
+                except ShapeError as error:
+                    if _axes_stated(config) or (whose_known and not convention.time_major):
+                        raise
+                    misfits.append(error)
+    if misfits and not any(r.stated for r in found):
+        raise misfits[0]
     if not found:
-        raise ShapeError(_no_reading(slots, config, tried))
+        raise ShapeError(no_reading(slots, config, tried))
     return sorted(found, key=lambda r: (not r.stated, r.time_swapped))
 
 
-def _shapes(by_role: Mapping[Role, tuple[Slot, ...]], config: LayerConfig) -> Iterator[_Shape]:
+def _shapes(
+    convention: Convention,
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    config: LayerConfig,
+    whose_known: bool,
+) -> Iterator[_Shape]:
     named = tuple(d for d in BOTH if any(s.direction == d for s in (*by_role["outputs"], *by_role["h"])))
+    if config.directions is None and config.merge_mode not in ("concat", "none"):
+        named = BOTH
     directions = [config.directions] if config.directions else [named] if named else [("forward",), BOTH]
+    usual = config.time_major if _axes_stated(config) else convention.time_major or not whose_known
     for time_major, chosen in product((config.time_major, not config.time_major), directions):
-        for layers in _layer_counts(by_role, config, len(chosen)):
-            yield _Shape(time_major, layers, chosen)
+        for layers in _layer_counts(convention, by_role, config, len(chosen), time_major):
+            yield _Shape(time_major, layers, chosen, time_major not in (config.time_major, usual))
 
 
-def _layer_counts(by_role: Mapping[Role, tuple[Slot, ...]], config: LayerConfig, directions: int) -> list[int]:
-    """The stated number of layers, else what names or the axes of the state allow."""
+def _axes_stated(config: LayerConfig) -> bool:
+    return config.axes_stated or config.time_major
+
+
+def _layer_counts(
+    convention: Convention,
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    config: LayerConfig,
+    directions: int,
+    time_major: bool,
+) -> list[int]:
+    """The stated number of layers, else what names or the axes of the state allow: of its first two axes the one that
+    is not the rows'."""
     if config.layers is not None:
         return [config.layers]
     named = [s.layer for s in (*by_role["outputs"], *by_role["h"]) if s.layer is not None]
     if named:
         return [1 + max(named)]
-    first = by_role["h"][0].array
-    if len(by_role["h"]) > 1 or first.ndim < 3:
+    state, outputs = by_role["h"][0].array, by_role["outputs"][0].array
+    if len(by_role["h"]) > 1 or state.ndim < 3 or (state.ndim == 3 and state.shape[2] == 1 != outputs.shape[-1]):
         return [1]
-    counts = [n // directions for n in dict.fromkeys(first.shape[:2]) if n % directions == 0 and n]
-    return counts or [1]
+    if state.ndim == 4:
+        return [state.shape[0]]
+    rows = rows_of(outputs, time_major, convention.four_axes)
+    stacks = [state.shape[axis] for axis in (0, 1) if state.shape[1 - axis] == rows]
+    counts = [n // directions for n in dict.fromkeys(stacks) if n % directions == 0 and n]
+    if directions > 1 and state.shape[2] == outputs.shape[-1] and outputs.ndim < 4:
+        counts += stacks  # each layer's directions side by side
+    return list(dict.fromkeys(counts)) or [1]
 
 
-def _outputs(slots: tuple[Slot, ...], shape: _Shape, config: LayerConfig) -> Iterator[Layout]:
+def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: _Shape, config: LayerConfig) -> Iterator[Layout]:
     """The outputs placed by layer and direction; nothing where they do not fit."""
     placed: dict[Key, Array] = {}
     layouts: list[Layout] = []
@@ -82,7 +128,7 @@ def _outputs(slots: tuple[Slot, ...], shape: _Shape, config: LayerConfig) -> Ite
         layer = slot.layer if slot.layer is not None else shape.layers - 1
         directions = (slot.direction,) if slot.direction else shape.directions
         merged = config.merge_mode not in ("concat", "none") and len(directions) > 1
-        layout = outputs_layout(slot.array, shape.time_major, directions, layer, merged)
+        layout = outputs_layout(slot.array, shape.time_major, directions, layer, merged, convention.four_axes)
         if layout is None:
             return
         placed.update(layout.placed)
@@ -118,10 +164,11 @@ def _with_states(
     shape: _Shape,
     outputs: Layout,
     tried: list[str],
+    note: str,
 ) -> Iterator[Reading]:
     rows, steps = outputs.shape
     units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
-    swapped = shape.time_major != config.time_major
+    swapped = shape.swapped
     first = config.state_batch_first
     if first is None:
         first = convention.state_batch_first(shape.time_major)
@@ -132,7 +179,11 @@ def _with_states(
     )
     if not ways:
         return
-    mask, lengths, fits = _mask(by_role, rows, steps, shape.time_major, strict=not swapped, full=config.full_lengths)
+    strict = not swapped and (_axes_stated(config) or shape.time_major == config.time_major)
+    mask, lengths, fits = read_mask(by_role, rows, steps, shape.time_major, strict, config.full_lengths)
+    if not strict and not swapped and not (fits and inputs_fit(by_role, rows, steps, shape.time_major)):
+        swapped = True  # the framework's default, but something was counted for the other axes
+    notes = tuple(filter(None, (note, share_note(by_role))))
     for way in ways:
         cells = _states(by_role["c"], shape, rows, {}, first)
         cell = next((c for c in cells if c.axes == way.axes), cells[0] if cells else None)
@@ -160,7 +211,19 @@ def _with_states(
             convention.zero_length,
             convention.name,
         )
-        yield Reading(trace, outputs.axes, way.axes, way.usual and not swapped and fits, swapped)
+        because = [f"{by_role['h'][0].short or 'state'} {way.axes}"]
+        if shape.time_major and not config.time_major and not swapped:
+            usual = f", {convention.name}'s default" if convention.time_major else ": all arrays fit so"
+            because.append(f"[T, B, H]{usual}")
+        yield Reading(
+            trace,
+            outputs.axes,
+            way.axes,
+            way.usual and not swapped and fits,
+            swapped,
+            shape.time_major,
+            Evidence(tuple(because), notes=notes),
+        )
 
 
 def _with_directions(config: LayerConfig, shape: _Shape) -> LayerConfig:
@@ -179,51 +242,6 @@ def _initial(
 ) -> Mapping[Key, Array]:
     ways = _states(by_role[role], shape, rows, units, first)
     return ways[0].placed if ways else {}
-
-
-def _mask(
-    by_role: Mapping[Role, tuple[Slot, ...]],
-    rows: int,
-    steps: int,
-    time_major: bool,
-    strict: bool,
-    full: FullLengths | None,
-) -> tuple[Bools, Ints | None, bool]:
-    """The mask, the lengths, and whether what was stated of them fits.
-
-    What the user states must fit the stated axes (`strict`); on swapped axes lengths of another count fall away.
-    """
-    lengths = by_role["lengths"][0].array if by_role["lengths"] else None
-    mask = by_role["mask"][0].array if by_role["mask"] else None
-    if full == "stated" or (full and lengths is None and mask is None):
-        lengths, mask = np.full(rows, steps), None
-    if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
-        mask = mask.T if time_major or not strict else mask
-    try:
-        if lengths is not None:
-            check_lengths(lengths, rows)
-        if mask is not None:
-            check_mask(mask, rows, steps)
-    except ShapeError:
-        if strict:
-            raise
-        return np.ones((rows, steps), dtype=np.bool_), None, False
-    real, known = resolve_mask(rows, steps, lengths, mask)
-    return real, known, True
-
-
-def _shown(slots: tuple[Slot, ...]) -> str:
-    return ", ".join(f"{s.role} {s.name or 'unnamed'} {tuple(s.array.shape)}" for s in slots)
-
-
-def _no_reading(slots: tuple[Slot, ...], config: LayerConfig, tried: list[str]) -> str:
-    arrays = _shown(tuple(s for s in slots if s.role in ("outputs", "h", "c")))
-    ways = "; ".join(dict.fromkeys(tried)) or "outputs must be [B, T, H], [T, B, H] or [T, D, B, H]"
-    return (
-        f"the final state fits no reading of the outputs ({arrays}); tried: {ways}. "
-        f"State the layer's shape with {argument('layers')}, {argument('bidirectional', True)}, "
-        f"{argument('time_major', True)}, or name arrays with {argument('outputs')}, {argument('state')}"
-    )
 
 
 def initial_states(
@@ -245,7 +263,7 @@ def initial_states(
     c = _states(c_slots, shape, rows, {key: width for key, (_, width) in units.items()}, False)
     if not h or (c_slots and not c):
         widths = ", ".join(f"layer {k} {d}: h {a}, c {b}" for (k, d), (a, b) in units.items())
-        raise ShapeError(f"the initial state ({_shown(slots)}) fits no layer of {rows} rows ({widths})")
+        raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths})")
     cells = c[0].placed if c else {}
     found: dict[Key, tuple[Array, Array | None]] = {}
     for key, state in h[0].placed.items():

@@ -1,19 +1,43 @@
-"""Names to roles: which array of a dump is the outputs, which the final state, for which layer and direction."""
+"""Which array of a dump is what: by the framework's names, by usual ones, and where names fail by shape and value.
+
+Where several arrays could be one thing, each is a guess of its own, and the numbers decide between them later.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
 
-from rnninspect.conventions.base import COMMON_NAMES, DIRECTION_WORDS, Convention
+from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.layer_names import natural_order
+from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
+from rnninspect.conventions.dumps.positions import are_pairs, place_lists
+from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
+from rnninspect.conventions.dumps.unread import WORDS
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.formats.base import ANONYMOUS
 
-# A pattern may hold the groups `layer` (a number), `name` (a layer's own name), `direction` (a word) and `position`
-# (a place in a list of states, nested or not: `2`, `0.1`).
+_PAIRS = {("h", "c"), ("initial_h", "initial_c")}
+MOST_GUESSES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """One way of giving arrays their roles; `notes` say what no name told.
+
+    `by_shape`: outputs or h, where no name told them. `doubtful`: further arrays that could be h, where no plain name
+    told it. `whose_known`: the framework is stated.
+    """
+
+    slots: tuple[Slot, ...]
+    notes: tuple[str, ...] = ()
+    by_shape: tuple[Role, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    whose_known: bool = True
 
 
 def assign_roles(
@@ -24,50 +48,183 @@ def assign_roles(
     anonymous: Role = "outputs",
     returned: tuple[Slot, ...] = (),
 ) -> tuple[Slot, ...]:
-    """Every array that has a role, by the convention's names, then by common names; what was `stated` wins.
+    """Every array that has a role by its name; what was `stated` wins, then the convention's names, then common ones.
 
     `anonymous` is the role of the array without a name (outputs in `compare`, inputs in `run`). `returned` are slots
     made already, several a role where there are several layers or directions.
     """
-    stated = stated or {}
     arrays = convention.prepare(arrays, config)
-    order = _layer_names(convention, arrays)
-    slots: list[Slot] = [*stated.values(), *returned]
-    known = {slot.role for slot in slots}
-    for role in COMMON_NAMES:
-        if role in known:
+    return _placed(convention, _by_names(convention, arrays, stated or {}, anonymous, returned), config)
+
+
+def guess_roles(
+    convention: Convention,
+    arrays: Mapping[str, Array],
+    config: LayerConfig,
+    stated: Mapping[Role, Slot] | None = None,
+    returned: tuple[Slot, ...] = (),
+    whose_known: bool = True,
+) -> list[Guess]:
+    """Every way of giving the arrays their roles: by names alone where they suffice, else by shape and value too.
+
+    `whose_known`: the framework is stated, and its order of h and c with it; else the values tell the order.
+    """
+    arrays = convention.prepare(arrays, config)
+    slots = _by_names(convention, arrays, stated or {}, "outputs", returned)
+    left = {name: a for name, a in arrays.items() if not is_taken(name, a, slots)}
+    choices: list[Sequence[Slot | None]] = [list(_candidates(role, left, slots)) for role in ("outputs", "h")]
+    guesses = []
+    for picked in islice(product(*(found or (None,) for found in choices)), MOST_GUESSES):
+        more = [slot for slot in picked if slot is not None]
+        if len({slot.name for slot in more}) < len(more):
             continue
-        slots.extend(_by_name(role, arrays, convention.names.get(role, ()), order) or _first(role, arrays))
-    taken = {slot.role for slot in slots}
-    if ANONYMOUS in arrays and anonymous not in taken:
-        slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
-    return convention.place(tuple(slots), config)
+        by_shape = tuple(slot.role for slot in more)
+        own = [*slots, *more]
+        rest = {name: a for name, a in left.items() if name not in {slot.name for slot in more}}
+        more += list(_of_values(rest, own))
+        notes = tuple(f"{slot.name} {_shape(slot)} is taken as the {WORDS[slot.role]}, by its shape" for slot in more)
+        placed = _placed(convention, (*slots, *more), config)
+        listed = {slot.name for slot in slots if slot.position is not None}
+        placed = placed if whose_known else _ordered(placed, listed)
+        doubtful = () if stated and "h" in stated else _further_states(convention, rest, placed)
+        guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known))
+    return guesses
+
+
+def _further_states(convention: Convention, rest: Mapping[str, Array], slots: tuple[Slot, ...]) -> tuple[str, ...]:
+    """Arrays without a role that have the state's shape, where its own name is no plain one."""
+    states = [slot for slot in slots if slot.role == "h"]
+    plain = (*convention.names.get("h", ()), *PLAIN_NAMES["h"])
+    if len(states) != 1 or any(match_name(pattern, states[0].name) for pattern in plain):
+        return ()
+    return tuple(n for n, a in rest.items() if a.shape == states[0].array.shape and not is_taken(n, a, slots))
+
+
+def _ordered(slots: tuple[Slot, ...], listed: Collection[str]) -> tuple[Slot, ...]:
+    """The slots with h and c of lists exchanged where the values say that the list held them the other way round."""
+    pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c) and h.name in listed]
+    h, c = [pair[0].array for pair in pairs], [pair[1].array for pair in pairs]
+    if not are_pairs(c, h) or are_pairs(h, c):
+        return slots
+    other: dict[int, Role] = {id(a): b.role for pair in pairs for a, b in (pair, pair[::-1])}
+    return tuple(replace(slot, role=other.get(id(slot), slot.role)) for slot in slots)
+
+
+def _alike(h: Slot, c: Slot) -> bool:
+    return (h.layer, h.direction) == (c.layer, c.direction)
+
+
+def matches(convention: Convention, name: str) -> bool:
+    """Whether it is a name that the framework's own arrays have."""
+    return any(match_name(p, name) for role in convention.names.values() for p in role)
 
 
 def fit_of_names(convention: Convention, arrays: Iterable[str]) -> int:
-    """How many of the names are the framework's own: what `auto` sorts the conventions by."""
-    patterns = [p for role in convention.names.values() for p in role]
-    return sum(any(_match(p, name) for p in patterns) for name in arrays)
+    """How many of the names are the framework's own."""
+    return sum(matches(convention, name) for name in arrays)
+
+
+def _by_names(
+    convention: Convention,
+    arrays: Mapping[str, Array],
+    stated: Mapping[Role, Slot],
+    anonymous: Role,
+    returned: tuple[Slot, ...],
+) -> tuple[Slot, ...]:
+    order = _layer_names(convention, arrays)
+    slots: list[Slot] = [*stated.values(), *returned]
+    known = {slot.role for slot in slots}
+    free = {name: a for name, a in arrays.items() if not any(a is s.array for s in stated.values())}
+    for role in PLAIN_NAMES:
+        if role not in known:
+            slots.extend(_by_name(role, free, convention.names.get(role, ()), order) or _first(role, free))
+    for role in USUAL_NAMES:
+        if role not in {slot.role for slot in slots}:
+            left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
+            slots.extend(_usual(role, left))
+    slots = [slot for slot in slots if slot.role in known or not _of_another_layer(slot, slots)]
+    if ANONYMOUS in arrays and anonymous not in {slot.role for slot in slots}:
+        slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
+    return tuple(slots)
+
+
+def _placed(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
+    placed = convention.place(slots, config)
+    if any(slot.position is not None for slot in placed):
+        placed = place_lists(placed, config, convention.cell_first)
+    return placed
+
+
+def _usual(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:
+    """The arrays that the first usual pattern with a hit names: several by layer and direction, else one alone."""
+    for pattern in USUAL_NAMES[role]:
+        found = [(m, name, a) for name, a in arrays.items() if (m := match_name(pattern, name))]
+        if any(value for m, _, _ in found for value in m.groupdict().values()):
+            return [_slot(role, m, name, a, []) for m, name, a in found]
+        if len(found) == 1:
+            return [_slot(role, found[0][0], found[0][1], found[0][2], [])]
+        if found:
+            return []  # several: shape and value decide
+    return []
+
+
+def _of_another_layer(slot: Slot, slots: list[Slot]) -> bool:
+    """Whether a state is the decoder's by its name, and the outputs are the encoder's, or the other way round."""
+    if slot.role not in ("h", "c"):
+        return False
+    outputs = next((s.name for s in slots if s.role == "outputs"), "")
+    return any(re.match(one, slot.name) and re.match(other, outputs) for one, other in (("enc", "dec"), ("dec", "enc")))
+
+
+def _candidates(role: Role, arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> Iterator[Slot]:
+    """Arrays that may be the outputs, or the final state, where no name tells which is."""
+    if any(slot.role == role for slot in slots):
+        return
+    for name, array in arrays.items():
+        usual = any(match_name(p, name) for p in USUAL_NAMES[role])
+        other = any(match_name(p, name) for r in USUAL_NAMES if r != role for p in (*USUAL_NAMES[r], *PLAIN_NAMES[r]))
+        if not suits(role, array) or (other and not usual) or re.fullmatch(OTHER_THINGS, name):
+            continue
+        if (role == "outputs") is (array.ndim > 2) or (role == "h" and array.ndim == 3):
+            yield Slot(role, name, array)
+
+
+def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]:
+    """Lengths, a mask and inputs that only shape and value tell, where one array alone can be that."""
+    outputs = next((s.array for s in slots if s.role == "outputs" and s.array.ndim == 3), None)
+    if outputs is None:
+        return
+    known = {slot.role for slot in slots}
+    axes = [outputs.shape[:2], outputs.shape[1::-1]]
+    rows = {n for s in slots if s.role == "h" for n in s.array.shape[:-1]}
+    axes = [(b, t) for b, t in dict.fromkeys(axes) if b in rows]
+    free = {n: a for n, a in arrays.items() if not re.fullmatch(OTHER_THINGS, n)}
+    if not known & {"lengths", "mask"}:
+        lengths = [n for n, a in free.items() if any(are_full_lengths(a, b, t) for b, t in axes)]
+        masks = [n for n, a in free.items() if any(a.shape == shape and is_prefix(a) for shape in axes)]
+        if len(lengths) == 1:
+            yield Slot("lengths", lengths[0], arrays[lengths[0]])
+        elif len(masks) == 1:
+            yield Slot("mask", masks[0], arrays[masks[0]])
+
+
+def _shape(slot: Slot) -> list[int]:
+    return list(slot.array.shape)
 
 
 def _layer_names(convention: Convention, arrays: Mapping[str, Array]) -> list[str]:
     """The names of layers in the dump, bottom first: a name's place in it is its layer, whatever the role."""
-    matches = (_match(p, name) for name in arrays for role in convention.names.values() for p in role)
-    return natural_order(m["name"] for m in matches if m and m.groupdict().get("name"))
+    found = (match_name(p, name) for name in arrays for role in convention.names.values() for p in role)
+    return natural_order(m["name"] for m in found if m and m.groupdict().get("name"))
 
 
 def _by_name(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...], order: list[str]) -> list[Slot]:
     """The arrays that the first pattern with a hit names."""
     for pattern in patterns:
-        matches = [(m, name, array) for name, array in arrays.items() if (m := _match(pattern, name))]
-        if matches:
-            return [_slot(role, match, name, array, order) for match, name, array in matches]
+        found = [(m, name, array) for name, array in arrays.items() if (m := match_name(pattern, name))]
+        if found:
+            return [_slot(role, match, name, array, order) for match, name, array in found]
     return []
-
-
-def _match(pattern: str, name: str) -> re.Match[str] | None:
-    """The match of the whole name, or of the name with its slashes (HDF5 groups, Flax trees) as dots."""
-    return re.fullmatch(pattern, name) or (re.fullmatch(pattern, name.replace("/", ".")) if "/" in name else None)
 
 
 def _slot(role: Role, match: re.Match[str], name: str, array: Array, order: list[str]) -> Slot:
@@ -81,8 +238,8 @@ def _slot(role: Role, match: re.Match[str], name: str, array: Array, order: list
 
 
 def _first(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:
-    for pattern in COMMON_NAMES[role]:
+    for pattern in PLAIN_NAMES[role]:
         for name, array in arrays.items():
-            if _match(pattern, name):
+            if match_name(pattern, name):
                 return [Slot(role, name, array)]
     return []

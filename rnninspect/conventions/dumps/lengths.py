@@ -1,0 +1,59 @@
+"""Which steps are real in one reading: its lengths and its mask, and whether inputs fit beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rnninspect.conventions.dumps.unpacking import are_shares
+from rnninspect.core.batch import check_lengths, check_mask, resolve_mask
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.full_lengths import FullLengths
+from rnninspect.core.trace import Bools, Ints
+from rnninspect.errors import ShapeError
+
+
+def read_mask(
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    rows: int,
+    steps: int,
+    time_major: bool,
+    strict: bool,
+    full: FullLengths | None,
+) -> tuple[Bools, Ints | None, bool]:
+    """The mask, the lengths, and whether what was stated of them fits.
+
+    What the user states must fit the stated axes (`strict`); on swapped axes lengths of another count fall away.
+    """
+    lengths = by_role["lengths"][0].array if by_role["lengths"] else None
+    mask = by_role["mask"][0].array if by_role["mask"] else None
+    if full == "stated" or (full and lengths is None and mask is None):
+        lengths, mask = np.full(rows, steps), None
+    if lengths is not None and are_shares(lengths):
+        lengths = np.rint(lengths * steps)
+    if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
+        mask = mask.T if time_major or not strict else mask
+    try:
+        if lengths is not None:
+            check_lengths(lengths, rows)
+        if mask is not None:
+            check_mask(mask, rows, steps)
+    except ShapeError:
+        if strict:
+            raise
+        return np.ones((rows, steps), dtype=np.bool_), None, False
+    real, known = resolve_mask(rows, steps, lengths, mask)
+    return real, known, True
+
+
+def inputs_fit(by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool) -> bool:
+    """Whether the inputs, where given, have these rows and steps along the same axes."""
+    shapes = [s.array.shape[:2][:: -1 if time_major else 1] for s in by_role["inputs"] if s.array.ndim > 1]
+    return all(shape[0] == rows and shape[1] >= steps for shape in shapes)
+
+
+def share_note(by_role: Mapping[Role, tuple[Slot, ...]]) -> str:
+    """That lengths were read as shares of T."""
+    lengths = by_role["lengths"]
+    return f"{lengths[0].name} are read as fractions of T" if lengths and are_shares(lengths[0].array) else ""

@@ -1,0 +1,57 @@
+"""Sentences for arrays that fit no reading: what is plainly missing, and what would help."""
+
+from __future__ import annotations
+
+from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.wording import argument
+
+
+def shown(slots: tuple[Slot, ...]) -> str:
+    """The arrays by role, name and shape."""
+    return ", ".join(f"{s.role} {s.name or 'unnamed'} {tuple(s.array.shape)}" for s in slots)
+
+
+def no_reading(slots: tuple[Slot, ...], config: LayerConfig, tried: list[str]) -> str:
+    """The arrays, every reading that was tried, and what would help."""
+    arrays = shown(tuple(s for s in slots if s.role in ("outputs", "h", "c")))
+    ways = "; ".join(dict.fromkeys(tried)) or "outputs must be [B, T, H], [T, B, H] or [T, D, B, H]"
+    return (
+        f"the final state fits no reading of the outputs ({arrays}{_why(slots, config)}); tried: {ways}. "
+        f"State the layer's shape with {argument('layers')}, {argument('bidirectional', True)}, "
+        f"{argument('time_major', True)}, or name arrays with {argument('outputs')}, {argument('state')}"
+    )
+
+
+def _why(slots: tuple[Slot, ...], config: LayerConfig) -> str:
+    """What is plainly missing: the state of one row alone, or of the first rows, or packed data without its lengths."""
+    outputs = next(s.array for s in slots if s.role == "outputs")
+    state = next(s.array for s in slots if s.role == "h")
+    if outputs.ndim == 2 and any(s.role == "lengths" for s in slots):
+        return "; outputs of two axes are a PackedSequence's data where they have as many rows as the lengths sum to"
+    if outputs.ndim != 3:
+        return ""
+    rows, units = outputs.shape[1 if config.time_major else 0], outputs.shape[2]
+    if state.ndim == 1 and state.size == units:
+        return f"; a state of one axis is that of one row, and there are {rows} rows (state[-1] of [B, H]: the last)"
+    if state.ndim in (2, 3) and state.shape[-1] == units and state.shape[-2] < rows:
+        return f"; the state has {state.shape[-2]} rows, and the batch {rows}: the other rows were dropped"
+    return ""
+
+
+def misfit(slot: Slot, reading: Reading) -> str | None:
+    """Why an array of this role has no place in the reading, or None where it has one."""
+    trace = reading.trace
+    outputs = f"the outputs have {trace.batch_size} rows and {trace.steps} steps"
+    if slot.role == "inputs":
+        shape = slot.array.shape[:2][:: -1 if reading.time_major else 1]
+        if slot.array.ndim in (2, 3) and shape[0] == trace.batch_size and shape[1] >= trace.steps:
+            return None
+        return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
+    if slot.role == "c" and all(t.cell is None for t in trace.tracks):
+        return f"as a cell state it fits no layer of {trace.batch_size} rows"
+    if slot.role == "initial_h" and all(t.initial is None for t in trace.tracks):
+        return f"as an initial state it fits no layer of {trace.batch_size} rows"
+    if slot.role == "initial_c" and all(t.initial_cell is None for t in trace.tracks):
+        return f"as an initial cell state it fits no layer of {trace.batch_size} rows"
+    return None

@@ -1,0 +1,73 @@
+"""Arrays in other forms, made into the usual ones: packed rows and lengths as shares of the longest row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.evidence import Slot
+from rnninspect.core.trace import Array
+from rnninspect.errors import ShapeError
+
+
+def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
+    """A PackedSequence's `data` `[N, H]` as `[B, T, H]` with zeros past the lengths, and the lengths `[B]`.
+
+    `batch_sizes[t]` rows are `t + 1` steps long or longer; packed row i is row `sorted_indices[i]` of the batch.
+
+    >>> outputs, lengths = unpack(np.array([[1], [2], [3]]), np.array([2, 1]), np.array([1, 0]))
+    >>> outputs[:, :, 0].tolist(), lengths.tolist()
+    ([[2, 0], [1, 3]], [1, 2])
+    """
+    sizes = np.asarray(batch_sizes, dtype=np.int64)
+    if sizes.ndim != 1 or not sizes.size or (np.diff(sizes) > 0).any() or sizes.sum() != len(data):
+        raise ShapeError(f"batch_sizes {sizes.tolist()[:8]} do not fit the {len(data)} rows of a PackedSequence's data")
+    rows, starts = int(sizes[0]), np.cumsum(sizes) - sizes
+    order = np.arange(rows) if sorted_indices is None else np.asarray(sorted_indices)
+    padded = np.zeros((rows, len(sizes), *data.shape[1:]), dtype=data.dtype)
+    for step, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        padded[order[:size], step] = data[start : start + size]
+    lengths = np.zeros(rows, dtype=np.int64)
+    lengths[order] = (sizes[:, None] > np.arange(rows)).sum(0)
+    return padded, lengths
+
+
+def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tuple[tuple[Slot, ...], str]]:
+    """The slots with outputs `[sum of lengths, H]` padded: as a PackedSequence's data, or rows one after the other.
+
+    Yields each with a note; nothing where the outputs are no such array. The axes are those stated.
+    """
+    outputs = [s for s in slots if s.role == "outputs"]
+    lengths = next((np.asarray(s.array) for s in slots if s.role == "lengths"), None)
+    if len(outputs) != 1 or outputs[0].array.ndim != 2 or lengths is None or lengths.dtype.kind not in "iu":
+        return
+    lengths = lengths.reshape(-1)
+    data = outputs[0].array
+    if lengths.size < 2 or (lengths < 1).any() or lengths.sum() != len(data):
+        return
+    order = np.argsort(-lengths, kind="stable")
+    sizes = (lengths[None] > np.arange(int(lengths.max()))[:, None]).sum(1)
+    joined = np.zeros((lengths.size, int(lengths.max()), data.shape[1]), dtype=data.dtype)
+    for row, part in enumerate(np.split(np.asarray(data), np.cumsum(lengths)[:-1])):
+        joined[row, : len(part)] = part
+    shown = f"{outputs[0].name or 'outputs'} {list(data.shape)}"
+    for padded, what in (
+        (unpack(np.asarray(data), sizes, order)[0], "a PackedSequence's data, unpacked by the lengths"),
+        (joined, "the rows' real steps one after the other, unpacked by the lengths"),
+    ):
+        array = padded.swapaxes(0, 1) if time_major else padded
+        yield tuple(replace(s, array=array) if s is outputs[0] else s for s in slots), f"{shown} is read as {what}"
+
+
+def are_shares(lengths: Array) -> bool:
+    """Whether these are shares of the longest row: from 0 to 1, 1 among them, and not all whole.
+
+    >>> are_shares(np.array([1.0, 0.5])), are_shares(np.array([1.0, 1.0])), are_shares(np.array([4, 2]))
+    (True, False, False)
+    """
+    if lengths.dtype.kind != "f" or not lengths.size or not np.isfinite(lengths).all():
+        return False
+    inside = (lengths >= 0).all() and np.isclose(lengths.max(), 1.0, rtol=1e-6)
+    return bool(inside and (lengths != np.rint(lengths)).any())

@@ -1,0 +1,63 @@
+"""Arrays that no role was found for: what they look like, and how to name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
+from rnninspect.conventions.dumps.shapes import are_lengths, is_mask, is_taken, match_name, suits
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
+
+WORDS: dict[Role, str] = {
+    "outputs": "outputs",
+    "h": "final state",
+    "c": "cell state",
+    "initial_h": "initial state",
+    "initial_c": "initial cell state",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+OPTIONS: dict[Role, str] = {
+    "outputs": "outputs",
+    "h": "state",
+    "c": "cell_state",
+    "inputs": "inputs",
+    "lengths": "lengths",
+    "mask": "mask",
+}
+
+
+def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, steps: int, units: int) -> Iterator[str]:
+    """A sentence for every array that has no role: what it looks like, and the option that would name it so."""
+    known = {slot.role: slot.name for slot in slots}
+    for name, array in arrays.items():
+        if is_taken(name, array, slots):
+            continue
+        role = _looks_like(name, array, rows, steps, units)
+        shown = f"{name or 'the unnamed array'} {list(array.shape)} was not read"
+        if role is None:
+            yield f"{shown}; neither name nor shape says what it is"
+        elif known.get(role):
+            yield f"{shown}; {known[role]} is the {WORDS[role]} ({argument(OPTIONS[role], name)} would take it instead)"
+        else:
+            yield f"{shown}; it looks like {WORDS[role]}: {argument(OPTIONS[role], name)}"
+
+
+def _looks_like(name: str, array: Array, rows: int, steps: int, units: int) -> Role | None:
+    for names in (PLAIN_NAMES, USUAL_NAMES):
+        for role in OPTIONS:
+            if any(match_name(p, name) for p in names[role]) and suits(role, array):
+                return role
+    if array.shape == (rows,) and are_lengths(array, steps):
+        return "lengths"
+    if array.shape == (rows, steps) and is_mask(array):
+        return "mask"
+    if array.dtype.kind != "f" or array.ndim not in (2, 3) or re.fullmatch(OTHER_THINGS, name):
+        return None
+    if array.ndim == 3 and array.shape[:2] in ((rows, steps), (steps, rows)):
+        return "inputs"
+    return "h" if rows in array.shape[:2] and array.shape[-1] in (units, 2 * units) else None

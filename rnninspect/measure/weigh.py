@@ -1,0 +1,294 @@
+"""Named arrays -> the reading to use: roles, framework, axes, directions and lengths are guessed, measured and weighed.
+
+What was stated holds; of the rest, what explains most of the numbers is used, then what has more evidence. The reasons
+are kept in the reading's `evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rnninspect import conventions
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.elided import Gaps, show_alike
+from rnninspect.conventions.dumps.frameworks import Hints, likeliest
+from rnninspect.conventions.dumps.misfits import misfit
+from rnninspect.conventions.dumps.readings import readings
+from rnninspect.conventions.dumps.roles import Guess, guess_roles
+from rnninspect.conventions.dumps.unread import unread
+from rnninspect.core.evidence import UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.precision import Precision
+from rnninspect.core.trace import Array, PaddingPolicy
+from rnninspect.core.wording import argument
+from rnninspect.errors import ShapeError
+from rnninspect.measure import decimals
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
+from rnninspect.measure.directions import merged_reading, read_backwards
+
+PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
+CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What was handed over. `stated`: arrays that the user named for a role. `returned`: what a framework's call
+    returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
+    numbers printed with unequal decimals are rounded alike; `printed`: to how many each array was, where that is known.
+    `elided`: axes that a print-out cut short.
+    """
+
+    arrays: Mapping[str, Array]
+    convention: str = "auto"
+    stated: Mapping[Role, Slot] = field(default_factory=dict)
+    returned: tuple[Slot, ...] = ()
+    origin: Origin = UNKNOWN
+    as_printed: bool = True
+    printed: Mapping[str, Precision] = field(default_factory=dict)
+    elided: Mapping[str, Gaps] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """The choice, with whose arrays they are, the layer as it was read, and the arrays that have a role."""
+
+    choice: Choice
+    convention: Convention
+    config: LayerConfig
+    slots: tuple[Slot, ...]
+    tolerance: Tolerance
+
+
+def weigh(
+    given: Given,
+    config: LayerConfig,
+    tolerance: Tolerance,
+    measurer: Measurer = measure_all,
+) -> Weighed:
+    """The reading of the arrays that explains most, with the evidence for it.
+
+    Outputs and states that were printed with different numbers of decimals are rounded to the fewest, unless not
+    `as_printed`. `measurer`: what measures the tracks.
+    Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
+    """
+    own, beliefs = _framework(given, config)
+    weighed = _weigh(own, given, config, tolerance, measurer)
+    if given.convention == "auto":
+        beliefs = _believed(given, _hints(given, weighed.slots, weighed))
+        likely = conventions.get(beliefs[0].name)
+        if likely is not own:
+            weighed = _under(likely, weighed, given, config, tolerance, measurer)
+    return _with_evidence(weighed, beliefs, given)
+
+
+def _framework(given: Given, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
+    """The framework that was stated, or the likeliest before anything is measured."""
+    if given.convention != "auto":
+        return conventions.get(given.convention), (Belief(given.convention, ("stated",)),)
+    first = _believed(given, Hints(tuple(given.arrays), given.origin))
+    slots = _guesses(conventions.get(first[0].name), given, config)[0].slots
+    beliefs = _believed(given, _hints(given, slots))
+    return conventions.get(beliefs[0].name), beliefs
+
+
+def _guesses(own: Convention, given: Given, config: LayerConfig) -> list[Guess]:
+    """Every way of giving the arrays their roles, as this framework's."""
+    stated = given.convention != "auto"
+    return guess_roles(own, given.arrays, config, given.stated, given.returned, whose_known=stated)
+
+
+def _believed(given: Given, hints: Hints) -> tuple[Belief, ...]:
+    return likeliest(conventions.conventions(), hints)
+
+
+def _hints(given: Given, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
+    """What arrays, and what was measured of them, say of the framework."""
+    outputs = [s for s in slots if s.role == "outputs"]
+    states = [s for s in slots if s.role == "h"]
+    alone = len(states) == 1 and states[0].layer is None and states[0].direction is None
+    stacked = (alone and states[0].array.ndim == 3) if states else None
+    hints = Hints(
+        tuple(given.arrays),
+        given.origin,
+        stacked=stacked,
+        state=f"{states[0].short or 'state'} {'(L D) B H' if stacked else 'B H'}" if states else "",
+        four_axes=any(s.array.ndim == 4 for s in outputs),
+    )
+    if weighed is None:
+        return hints
+    reading = weighed.choice.reading
+    axes_known = weighed.config.axes_stated or weighed.config.time_major
+    usual = None if axes_known or reading.time_swapped else reading.time_major
+    return replace(
+        hints, time_major=usual, padding=_padding(weighed.choice), bidirectional=reading.trace.directions == 2
+    )
+
+
+def _padding(choice: Choice) -> PaddingPolicy | None:
+    """What masked outputs hold, where most states are right: the padding of a mistaken run is no evidence."""
+    if not choice.reading.trace.knows_padding or not choice.measured:
+        return None
+    classes: list[str] = []
+    for facts in choice.measured:
+        if facts.mismatched.mean() > 1 - CONVINCING:
+            return None
+        classes += [p for p, end in zip(facts.padding, facts.ends, strict=True) if end and p in _POLICIES]
+    if not classes or len(set(classes)) > 1:
+        return None
+    return _POLICIES[classes[0]]
+
+
+_POLICIES: dict[str, PaddingPolicy] = {"zero": "zero", "repeat": "repeat", "computed": "computed"}
+
+
+def _weigh(own: Convention, given: Given, config: LayerConfig, tolerance: Tolerance, measurer: Measurer) -> Weighed:
+    """The best reading as this framework's arrays, over all guesses of their roles."""
+    guesses = _guesses(own, given, config)
+    if len(guesses) == 1:
+        only = _read(own, given, guesses[0], config, tolerance, measurer)
+        fit = fit_of(only.choice)
+        if guesses[0].by_shape and fit < CONVINCING:
+            raise ShapeError(_untold(guesses[0]))
+        if guesses[0].doubtful and fit == 0 and only.choice.measured:
+            own_name = next(slot.name for slot in only.slots if slot.role == "h")
+            others = ", ".join(guesses[0].doubtful)
+            raise ShapeError(
+                f"{own_name} equals no step of the outputs, and {others} could be the final state too: name it with "
+                f"{argument('state')}, and the outputs with {argument('outputs')}"
+            )
+        return only
+    read: list[Weighed] = []
+    for guess in guesses:
+        try:
+            read.append(_read(own, given, guess, config, tolerance, measurer))
+        except ShapeError:
+            continue
+    if len(read) == 1 and fit_of(read[0].choice) >= CONVINCING:
+        return read[0]
+    fits = [fit_of(found.choice) for found in read]
+    best = max(range(len(read)), key=lambda i: fits[i], default=None)
+    if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
+        raise ShapeError(_several(guesses, read))
+    return read[best]
+
+
+def _untold(guess: Guess) -> str:
+    """That no name tells the outputs or the state, and that the one candidate does not fit by its numbers."""
+    shown = ", ".join(f"{s.name} {tuple(s.array.shape)}" for s in guess.slots)
+    roles = " and ".join("outputs" if role == "outputs" else "final state h" for role in guess.by_shape)
+    options = " and ".join(argument("outputs" if role == "outputs" else "state") for role in guess.by_shape)
+    return f"found no {roles} among {shown} by name, and no array fits by its numbers; name them with {options}"
+
+
+def _several(guesses: list[Guess], read: list[Weighed]) -> str:
+    """That several arrays could be outputs and state, and how to say which are."""
+    pairs = [[s for s in slots if s.role in ("outputs", "h")] for slots in (w.slots for w in read)]
+    if not pairs:
+        pairs = [[s for s in guess.slots if s.role in ("outputs", "h")] for guess in guesses]
+    shown = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
+    both = f"{argument('outputs')} and {argument('state')}"
+    return f"several arrays could be the outputs and the final state ({shown}): name them with {both}"
+
+
+def _read(
+    own: Convention, given: Given, guess: Guess, config: LayerConfig, tolerance: Tolerance, measurer: Measurer
+) -> Weighed:
+    slots = show_alike(guess.slots, given.elided, config)
+    to = None
+    if given.as_printed:
+        slots, to, tolerance = _evened(slots, given.printed, tolerance)
+    found = readings(own, slots, config, guess.whose_known)
+    chosen = replace(choose_reading(found, tolerance, measurer), rounded_to=to)
+    if config.directions is None:
+        chosen = read_backwards(chosen, tolerance, measurer)
+        merged = _merged(own, guess, slots, config) if fit_of(chosen) == 0 else None
+        if merged is not None:
+            config = replace(config, merge_mode="sum", direction="bidirectional")
+            chosen = replace(chosen, reading=merged, rivals=(), measured=())
+    reading = chosen.reading
+    if reading.time_major and not reading.time_swapped and not config.time_major:
+        config = replace(config, time_major=True)
+    noted = replace(reading.evidence, notes=(*guess.notes, *reading.evidence.notes))
+    return Weighed(replace(chosen, reading=replace(reading, evidence=noted)), own, config, slots, tolerance)
+
+
+def _merged(own: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:
+    """The reading of outputs that hold both directions merged into one, where the states say so."""
+    outputs = [s.array for s in slots if s.role == "outputs"]
+    if len(outputs) != 1 or config.merge_mode not in ("concat", "sum"):
+        return None
+    both = replace(config, merge_mode="sum", direction="bidirectional")
+    try:
+        return merged_reading(readings(own, slots, both, guess.whose_known), outputs[0])
+    except ShapeError:
+        return None
+
+
+def _evened(
+    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
+) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
+    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
+    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
+    to = decimals.coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
+    if to is None:
+        return slots, None, tolerance
+    evened = tuple(replace(s, array=decimals.rounded(s.array, to)) if s.role in PRINTED else s for s in slots)
+    if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
+        rtol, atol = decimals.room(to)
+        tolerance = replace(tolerance, rtol=max(tolerance.rtol, rtol), atol=max(tolerance.atol, atol))
+    return evened, to, tolerance
+
+
+def _under(
+    own: Convention,
+    weighed: Weighed,
+    given: Given,
+    config: LayerConfig,
+    tolerance: Tolerance,
+    measurer: Measurer,
+) -> Weighed:
+    """The same arrays as another framework's: measured again only where they would be read in another way."""
+    guesses = _guesses(own, given, config)
+    placed = [(s.role, s.name, s.layer, s.direction, s.position) for s in guesses[0].slots]
+    reading = weighed.choice.reading
+    same = placed == [(s.role, s.name, s.layer, s.direction, s.position) for s in weighed.slots]
+    default = config.axes_stated or config.time_major or own.time_major == weighed.convention.time_major
+    if not same or not default or own.order(config) != weighed.convention.order(config):
+        return _weigh(own, given, config, tolerance, measurer)
+    directed = replace(config, direction="bidirectional") if reading.trace.directions == 2 else config
+    padding = own.padding_for(directed)
+    trace = replace(reading.trace, padding=padding, zero_length=own.zero_length, convention=own.name)
+    choice = replace(weighed.choice, reading=replace(reading, trace=trace))
+    return replace(weighed, convention=own, choice=choice)
+
+
+def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], given: Given) -> Weighed:
+    """The reading with why it was read so, and what was not read at all."""
+    reading = weighed.choice.reading
+    trace = reading.trace
+    arrays = weighed.convention.prepare(given.arrays, weighed.config)
+    units = next((t.final.shape[1] for t in trace.tracks if t.final is not None), 0)
+    unused = (
+        *unread(arrays, weighed.slots, trace.batch_size, trace.steps, units),
+        *_unplaced(weighed, given),
+    )
+    own = () if given.convention != "auto" else beliefs[0].because
+    evidence = Evidence(
+        tuple(dict.fromkeys((*own, *reading.evidence.because))), beliefs, unused, reading.evidence.notes
+    )
+    return replace(weighed, choice=replace(weighed.choice, reading=replace(reading, evidence=evidence)))
+
+
+def _unplaced(weighed: Weighed, given: Given) -> list[str]:
+    """Arrays with a role that fit no place in the reading; ShapeError for one that was stated."""
+    reading = weighed.choice.reading
+    found = []
+    for slot in weighed.slots:
+        why = misfit(slot, reading)
+        if why is None:
+            continue
+        if slot.role in given.stated or (slot in given.returned and slot.role != "c"):
+            raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
+        found.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
+    return found
