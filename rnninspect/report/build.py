@@ -34,6 +34,7 @@ def compose(
     """The report of one case; `excerpt` is how many numbers the excerpts may hold (None: all). `what_if`: what would
     follow from lengths that nobody stated."""
     trace, evidence = case.trace, case.reading.evidence
+    told = "path" in source or bool(evidence.unused)
     facts = {(f.track.layer, f.track.direction): f for f in case.facts}
     named = {row for finding in judgement.findings for row in finding.rows}
     budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
@@ -53,7 +54,7 @@ def compose(
     return ReportRecord(
         tool={"name": "rnninspect", "version": __version__},
         command=command,
-        source={**source, "unused": [worded(text) for text in evidence.unused]} if evidence.conventions else source,
+        source={**source, "unused": [worded(text) for text in evidence.unused]} if told else source,
         convention=case.convention.name,
         reading={
             "used": case.reading.text,
