@@ -48,7 +48,9 @@ class LengthsFromZeros(Rule):
         counts = filled.sum(1)
         ends = np.where(filled.any(1), filled.shape[1] - filled[:, ::-1].argmax(1), 0)
         rows = np.flatnonzero((lengths == counts) & (counts < ends))
-        if not rows.size or (lengths != counts).any() or _pads_on_the_left(filled, counts, rows):
+        if not rows.size or (lengths != counts).any():
+            return
+        if any(f.mismatched[rows].any() for f in case.facts) and _pads_on_the_left(filled, counts, rows):
             return
         yield Proposal(
             self.name,
