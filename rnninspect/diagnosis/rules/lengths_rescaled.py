@@ -43,9 +43,10 @@ class LengthsRescaled(Rule):
         lengths = case.trace.lengths
         if lengths is None:
             return
-        yield from self._counted_before(case, lengths)
-        for facts in case.facts:
-            ratio, used = _ratio(facts, lengths)
+        ratios = [_ratio(facts, lengths) for facts in case.facts]
+        if all(ratio is None for ratio, _ in ratios):
+            yield from self._counted_before(case, lengths)
+        for facts, (ratio, used) in zip(case.facts, ratios, strict=True):
             if ratio is None:
                 continue
             yield from proposal(
