@@ -90,7 +90,7 @@ def _step(offset: int) -> str:
 def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
     """The one offset that holds on every row that can tell (True), or those that hold on some of them (False).
 
-    On some rows only, an offset needs two rows that share it, or to be the commonest slip, a single step.
+    An offset needs two rows that share it without a wrap, or to be the commonest slip, a single step.
     """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return []
@@ -104,7 +104,8 @@ def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
         steps = ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
         contradicts = inside & ~at & (ends > 0) & ~facts.uniform & facts.equal.any(1)
-        if (at | ~selective).all() and not contradicts.any():
+        shown = inside & at & ~facts.uniform & ~facts.final_zero
+        if (at | ~selective).all() and not contradicts.any() and (abs(offset) == 1 or shown.sum() > 1):
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]
 
