@@ -51,8 +51,12 @@ def command(dumps: tuple[str, ...], **given: Any) -> int:
     rnninspect compare dump.npz --convention torch --bidirectional --format json
     rnninspect compare mine.npz --against reference.npz
     rnninspect compare --outputs outputs.npy --state h.npy --lengths 3,1,2
+    rnninspect compare outputs.npy h.npy --lengths 3,1,2
     rnninspect compare runs/ --recursive --jobs 8 --format ndjson -o results.ndjson --resume
     """
+    pair = inputs.as_pair(dumps, given)
+    if pair is not None:
+        dumps, given = (), {**given, **pair}
     if _are_many(dumps, given):
         from rnninspect.cli import fleet
 

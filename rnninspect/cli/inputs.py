@@ -9,6 +9,8 @@ from typing import Any
 
 from rnninspect.api.config import layer_config
 from rnninspect.api.role_arrays import is_there, nowhere
+from rnninspect.conventions.dumps.names import is_usual
+from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -59,6 +61,46 @@ def _is_null(stream: Any) -> bool:
         return stat.S_ISCHR(mode) and os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
     except (OSError, ValueError):
         return False
+
+
+def as_pair(dumps: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, str] | None:
+    """`--outputs` and `--state`, where exactly two files of one array each are named, one fitting as the other's state.
+
+    None where they are two dumps: one holds several arrays, neither or each fits (unless the files'
+    names tell), or the options name roles themselves or are for many dumps. The note says what was taken for what.
+    """
+    from rnninspect.cli.output import note
+
+    if len(dumps) != 2 or any(options[name] for name in ("outputs", "state", "recursive", "resume", "against")):
+        return None
+    arrays = [_lone_array(path) for path in dumps]
+    if arrays[0] is None or arrays[1] is None:
+        return None
+    ways = [(0, 1)] if fits_as_state(arrays[1], arrays[0]) else []
+    ways += [(1, 0)] if fits_as_state(arrays[0], arrays[1]) else []
+    if len(ways) == 2:
+        ways = [(o, h) for o, h in ways if is_usual("outputs", _stem(dumps[o])) and is_usual("h", _stem(dumps[h]))]
+    if len(ways) != 1:
+        return None
+    outputs, state = ways[0]
+    shown = [f"{path} {list(array.shape)}" for path, array in zip(dumps, arrays, strict=True) if array is not None]
+    note(f"{shown[outputs]} is taken as the outputs and {shown[state]} as the final state", options["quiet"])
+    return {"outputs": dumps[outputs], "state": dumps[state]}
+
+
+def _lone_array(path: str) -> Array | None:
+    """The array of a local file that holds one alone, else None."""
+    if not os.path.isfile(path.rpartition("#")[0] or path) and not os.path.isfile(path):
+        return None
+    try:
+        found = list(read_arrays(path).arrays.values())
+    except (UserError, OSError):  # it is said where the dump is read
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def example(name: str, quiet: bool) -> str:

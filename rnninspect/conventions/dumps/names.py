@@ -6,6 +6,8 @@ and `position` (a place in a list of states, nested or not: `2`, `0.1`).
 
 from __future__ import annotations
 
+import re
+
 from rnninspect.core.evidence import Role
 
 _WORD = r"(?:[A-Za-z]\w*?_)?"  # what the array belongs to: enc_, lstm_, decoder_
@@ -85,3 +87,8 @@ OTHER_THINGS = (
     r"|seeds?|tags?|tokens|words|actions?|rewards?|dones?|preds?|predictions?|logits?|sorted_indices|unsorted_indices"
     r"|batch_sizes|padding_mask|key_padding_mask|pad_mask|epoch|step)"
 )
+
+
+def is_usual(role: Role, name: str) -> bool:
+    """Whether people give arrays of this role that name."""
+    return any(re.fullmatch(pattern, name) for pattern in (*PLAIN_NAMES[role], *USUAL_NAMES[role]))

@@ -54,3 +54,14 @@ def match_name(pattern: str, name: str) -> re.Match[str] | None:
 def is_taken(name: str, array: Array, slots: tuple[Slot, ...]) -> bool:
     """Whether an array has a role already."""
     return any(slot.name == name or slot.array is array for slot in slots)
+
+
+def fits_as_state(state: Array, outputs: Array) -> bool:
+    """Whether `state` `[B, H]` or `[L*D, B, H]` can be the final state of `outputs` `[B, T, D*H]` or `[T, B, D*H]`.
+
+    >>> fits_as_state(np.ones((1, 4, 3)), np.ones((4, 5, 3))), fits_as_state(np.ones((4, 5, 3)), np.ones((1, 4, 3)))
+    (True, False)
+    """
+    if outputs.ndim != 3 or state.ndim not in (2, 3) or not {state.dtype.kind, outputs.dtype.kind} <= {"f"}:
+        return False
+    return state.shape[-2] in outputs.shape[:2] and outputs.shape[2] in (state.shape[-1], 2 * state.shape[-1])
