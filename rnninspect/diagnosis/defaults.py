@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import DIRECTIONS, TimeOrder, Trace, Track
+from rnninspect.core.trace import DIRECTIONS, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import UNEXPLAINED, Judgement
@@ -19,8 +19,8 @@ FAR = 0.02  # share of the largest state: what a cast or a second run moves is l
 
 
 def with_defaults(case: Case) -> Case:
-    """The case with the direction and the activation that its numbers show, where none was stated."""
-    return _with_relu(_read_backwards(case))
+    """The case with the activation that its numbers show, where none was stated."""
+    return _with_relu(case)
 
 
 def as_merged(case: Case, judgement: Judgement) -> Case | None:
@@ -73,47 +73,6 @@ def _with_relu(case: Case) -> Case:
 def _is_never_negative(facts: TrackFacts) -> bool:
     real = np.asarray(facts.outputs[: facts.mask.shape[0]])[facts.mask]
     return bool((real >= 0).all() and (real > 0).any())
-
-
-def _read_backwards(case: Case) -> Case:
-    """A layer of one direction that nobody stated, read backwards where every state shows that and none the last step.
-
-    Either every row equals step 0 (the outputs lie in input time), or the masked steps come first, as zeros, and every
-    row equals the last column (Keras' go_backwards leaves them in the order read).
-    """
-    named = any(slot.direction for slot in case.dump.slots)
-    if case.config.directions is not None or named or case.weights is not None or case.trace.directions != 1:
-        return case
-    if not case.facts or case.trace.steps == 1 or any(f.track.direction == "backward" for f in case.facts):
-        return case
-    if all(_ends_at_first(f) for f in case.facts):
-        return _turned(case, "time", "none was stated; every row equals step 0: it reads backwards")
-    if case.trace.mask_given and all(_begins_masked(f) for f in case.facts):
-        words = "none was stated; the masked steps come first and every row equals the last column: it reads backwards"
-        return _turned(case, "reversed", words)
-    return case
-
-
-def _ends_at_first(facts: TrackFacts) -> bool:
-    """Whether every state equals step 0, and those of rows with more steps equal no other; two such rows at least."""
-    telling = (facts.ends != 1) & ~facts.uniform & (facts.expected >= 0)
-    alone = facts.equal[:, 0] & ~facts.equal[:, 1:].any(1)
-    return bool(telling.sum() > 1 and alone[telling].all() and facts.equal[:, 0][facts.expected >= 0].all())
-
-
-def _begins_masked(facts: TrackFacts) -> bool:
-    """Whether each row holds as many zeros as it has masked steps, all of them first, and ends in the last column."""
-    turned = facts.mask[:, ::-1]
-    telling = facts.short
-    fits = (facts.zero == ~turned).all(1) & facts.equal[:, -1]
-    return bool(telling.any() and fits[~facts.uniform & (facts.expected >= 0)].all())
-
-
-def _turned(case: Case, order: TimeOrder, words: str) -> Case:
-    def backward(track: Track) -> Track:
-        return replace(track, direction="backward", order=order)
-
-    return _said(case, replace(case.trace, tracks=tuple(map(backward, case.trace.tracks))), "direction", words)
 
 
 def _said(case: Case, trace: Trace, about: str, words: str) -> Case:

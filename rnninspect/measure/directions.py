@@ -44,7 +44,11 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
 def _backwards(choice: Choice, order: TimeOrder, because: str, tolerance: Tolerance, measurer: Measurer) -> Choice:
     reading = choice.reading
     tracks = tuple(replace(t, direction="backward", order=order) for t in reading.trace.tracks)
-    trace = replace(reading.trace, tracks=tracks)
+    source = {
+        **reading.trace.source,
+        "direction": f"none was stated; {because}",
+    }  # taken because it fits: no test of it
+    trace = replace(reading.trace, tracks=tracks, source=source)
     evidence = replace(reading.evidence, because=(*reading.evidence.because, because))
     return replace(
         choice, reading=replace(reading, trace=trace, evidence=evidence), measured=measurer(trace, tolerance), rivals=()
@@ -100,6 +104,10 @@ def merged_reading(candidates: Sequence[Reading], outputs: Array) -> Reading | N
         by_row = outputs.swapaxes(0, 1) if reading.time_major else outputs
         fits = len(top) == 2 and by_row.ndim == 3 and all(s.shape[1] == by_row.shape[2] for s in top)
         if fits and not reading.time_swapped and are_merged(by_row, top[0], top[1], trace):
-            told = "each state is nearest to where its direction ends: the outputs are both directions merged"
-            return replace(reading, evidence=replace(reading.evidence, because=(*reading.evidence.because, told)))
+            told = (
+                "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
+            )
+            evidence = replace(reading.evidence, because=(*reading.evidence.because, told))
+            source = {**trace.source, "direction": f"none was stated; {told}"}
+            return replace(reading, trace=replace(trace, source=source), evidence=evidence)
     return None

@@ -216,8 +216,9 @@ def _read(
 def _merged(own: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:
     """The reading of outputs that hold both directions merged into one, where the states say so."""
     outputs = [s.array for s in slots if s.role == "outputs"]
-    if len(outputs) != 1 or config.merge_mode not in ("concat", "sum"):
-        return None
+    planes = {s.array.shape[0] for s in slots if s.role == "h" and s.array.ndim == 3}
+    if len(outputs) != 1 or config.merge_mode not in ("concat", "sum") or config.layers in planes:
+        return None  # as many planes as layers were stated: a stack of one direction
     both = replace(config, merge_mode="sum", direction="bidirectional")
     try:
         return merged_reading(readings(own, slots, both, guess.whose_known), outputs[0])
