@@ -30,7 +30,7 @@ conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/express
 conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
-conventions/live conventions/returned
+conventions/live conventions/live_weights conventions/returned
 measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
@@ -47,7 +47,8 @@ report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings r
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/report report/load report/lessons report/renderers/course
-api/config api/role_arrays api/live api/inspect api/weights_file api/run api/chunks api/compare api/convert
+api/config api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run api/chunks api/compare
+api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/base recording/torch_modules/calls recording/torch_modules/loops recording/torch_modules/hooks recording/*

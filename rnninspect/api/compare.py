@@ -77,7 +77,7 @@ def compare(
     *,
     against: Path | None = None,
     previous: Path | None = None,
-    weights: Path | Weights | Mapping[str, Any] | None = None,
+    weights: Any = None,
     weights_convention: str | None = None,
     weights_prefix: str | None = None,
     select: inspect.Names = (),
@@ -93,9 +93,8 @@ def compare(
     `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: a member of the dump by its name, a file,
     `FILE#member`, or an array. Without `dump`, `outputs` is the file that is read.
     `against`: a dump of a second run of the same inputs, compared step by step. `previous`: the dump of the chunk
-    before, whose final state is where this one should start. `weights`: a file, Weights, or arrays under
-    `weights_convention`'s own names; `weights_prefix`: which layer of the file. The other keywords are those of
-    `inspect`.
+    before, whose final state is where this one should start. `weights`: as for `inspect`; `weights_prefix`: which
+    layer of the file. The other keywords are those of `inspect`.
     Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
 
     >>> from rnninspect.diagnosis.examples import packaged
@@ -122,7 +121,9 @@ def compare(
     if isinstance(weights, (str, os.PathLike)):
         request = replace(request, weights=layer_of(request, os.fspath(weights), weights_prefix))
     else:
-        request = replace(request, weights=weights)
+        from rnninspect.api.weights_given import weights_given
+
+        request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
     found = case_of(request)
     return inspect.inspect_case(found, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
 

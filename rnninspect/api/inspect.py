@@ -47,7 +47,7 @@ def inspect(
     lengths: npt.ArrayLike | str | None = None,
     mask: npt.ArrayLike | None = None,
     inputs: Any = None,
-    weights: Weights | Mapping[str, Any] | None = None,
+    weights: Any = None,
     weights_convention: str | None = None,
     against: Any = None,
     convention: str = "auto",
@@ -70,8 +70,9 @@ def inspect(
     `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
     `lengths`: `[B]`, or `"full"`: no row is shorter than T; `mask`: `[B, T]`, True where a step is real; `inputs`:
     `[B, T, F]`.
-    `weights`: Weights, or arrays under `weights_convention`'s own names (`layer.state_dict()`): with `inputs`, the
-    layer is run again and its numbers are compared too.
+    `weights`: Weights, arrays under `weights_convention`'s own names, nested or not (`layer.state_dict()`, Flax's and
+    Haiku's parameters), `layer.get_weights()`, a module or layer itself, or a file's path: with `inputs`, the layer is
+    run again and its numbers are compared too.
     `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
     `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
     `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit (numbers in lists or in a dump, where
@@ -90,9 +91,11 @@ def inspect(
     """
     from rnninspect.api.live import Handed, beside, case_of, of_text
     from rnninspect.api.role_arrays import source_of
+    from rnninspect.api.weights_given import weights_given
 
     config, lengths = with_full(layer_config(**stated), lengths)
-    tolerance = Tolerance(rtol, atol)
+    tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
+    weights, config = weights_given(weights, config, weights_convention or whose, whose)
     given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     source: dict[str, Any] = {}
     if text is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -11,7 +10,6 @@ from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.inspect import _pair, _unpacked, weights_of
 from rnninspect.api.live import as_arrays
 from rnninspect.core.trace import Trace
-from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import RunOptions, run_case
 
 
@@ -20,7 +18,7 @@ def run(
     *,
     lengths: npt.ArrayLike | str | None = None,
     mask: npt.ArrayLike | None = None,
-    weights: Weights | Mapping[str, Any] | None = None,
+    weights: Any = None,
     weights_convention: str | None = None,
     convention: str = "tf1",
     initial_state: Any = None,
@@ -37,8 +35,9 @@ def run(
     rows; torch's PackedSequence; or named arrays with `inputs` among them.
     `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, and with
     `lengths="full"`, every row runs all T steps.
-    `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), or Weights; without them
-    TensorFlow's initialisers with `hidden_size` units, 4 by default, from `seed`.
+    `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), nested or not, Weights,
+    `layer.get_weights()`, a module or layer itself, or a file's path; without them TensorFlow's initialisers
+    with `hidden_size` units, 4 by default, from `seed`.
     `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
     bfloat16. `truncate` cuts the time axis to the longest row.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
@@ -50,9 +49,11 @@ def run(
     (array([2, 1]), (2, 2, 2), (2, 2))
     """
     from rnninspect.api.live import role_slots
+    from rnninspect.api.weights_given import weights_given
     from rnninspect.conventions import live
 
     config, lengths = with_full(layer_config(**stated), lengths)
+    weights, config = weights_given(weights, config, weights_convention or convention, convention)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     case = run_case(
         arrays,

@@ -1,0 +1,34 @@
+"""What is given as `weights` in Python -> Weights or arrays by name, and what a file of them states beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rnninspect import conventions
+from rnninspect.api.weights_file import read_layer
+from rnninspect.conventions.live_weights import as_named
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+from rnninspect.core.weights import Weights
+from rnninspect.errors import about_argument
+from rnninspect.formats import read_arrays
+
+
+def weights_given(
+    given: Any, config: LayerConfig, convention: str | None, dump: str | None = None
+) -> tuple[Weights | Mapping[str, Array] | None, LayerConfig]:
+    """The weights, read as far as they can be, and what is stated once a file of them has spoken.
+
+    `given`: a path, Weights, or whatever `as_named` takes. `convention`: whose names the weights have, `dump`: whose
+    the arrays beside them are; None where that is not stated. Raises UserError where it is nothing that can be read.
+    """
+    if given is None or isinstance(given, Weights):
+        return given, config
+    if not isinstance(given, (str, os.PathLike)):
+        return as_named(given, config), config
+    path = os.fspath(given)
+    with about_argument("weights", path):
+        file = read_layer(read_arrays(path), config, convention, likely=[dump] if dump else [])
+    return file.weights, file.config_for(config, conventions.get(dump) if dump else file.convention)

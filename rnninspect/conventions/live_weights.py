@@ -1,0 +1,133 @@
+"""Weights as a program holds them -> arrays by name: a tree of parameters, a module, a Keras layer, `get_weights()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
+from rnninspect.errors import ShapeError, UserError
+
+_LISTED = "[kernel [F, nH], recurrent_kernel [H, nH], bias], as Keras's get_weights() gives them"
+_CELLS = {1: "simple_rnn", 3: "gru", 4: "lstm"}
+WORDS = ("forward", "backward")
+
+
+def as_named(given: Any, config: LayerConfig) -> dict[str, Array]:
+    """The arrays of weights by name; names of nested mappings are joined by slashes.
+
+    `given`: a mapping, which may nest others; an object with `state_dict()` (torch, Paddle) or with `weights` (Keras);
+    or the list that Keras's `get_weights()` gives, told by its shapes. `config` tells layers from directions where the
+    shapes do not. Raises UserError on anything else, ShapeError on a list whose shapes are no recurrent layer's.
+
+    >>> import numpy as np
+    >>> list(as_named({"lstm/linear": {"w": np.ones((2, 4)), "b": np.ones(4)}}, LayerConfig()))
+    ['lstm/linear/w', 'lstm/linear/b']
+    """
+    if isinstance(given, Mapping):
+        return {name: to_array(value, name) for name, value in _leaves(given, "") if value is not None}
+    if callable(getattr(given, "state_dict", None)):
+        return as_named(given.state_dict(), config)
+    if isinstance(given, (list, tuple)):
+        return _of_list(given, config)
+    named = {_path(variable): variable for variable in _variables(given)}
+    if named and len(named) == len(_variables(given)):
+        return as_named(named, config)
+    if callable(getattr(given, "get_weights", None)):
+        return _of_list(given.get_weights(), config)
+    raise UserError(
+        f"weights are of type {type(given).__name__}: give a file's path, arrays by name (nested or "
+        "not), a module or layer, or what its get_weights() returns"
+    )
+
+
+def _leaves(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{name}/")
+        elif isinstance(value, (list, tuple)) and value and all(is_array(v) or isinstance(v, Mapping) for v in value):
+            yield from _leaves(dict(enumerate(value)), f"{name}/")
+        else:
+            yield name, value
+
+
+def _variables(layer: Any) -> Sequence[Any]:
+    """The variables of a Keras layer or model; none where it is no such thing."""
+    found = getattr(layer, "weights", None)
+    return found if isinstance(found, (list, tuple)) else ()
+
+
+def _path(variable: Any) -> str:
+    """A variable's whole name: `path` in Keras 3, whose `name` is its last part alone."""
+    return str(getattr(variable, "path", None) or getattr(variable, "name", ""))
+
+
+def _of_list(given: Sequence[Any], config: LayerConfig) -> dict[str, Array]:
+    """Keras's names for its `get_weights()`: one cell, the two of a Bidirectional, or a stack of either."""
+    arrays = [to_array(value, f"weights[{i}]") for i, value in enumerate(given)]
+    groups = list(_cells(arrays))
+    if len(groups) == 1:  # bare names: the cell is told by its shapes
+        return groups[0]
+    ways = [way for way, fits in (("stack", _are_stack), ("bidirectional", _are_pairs)) if fits(groups)]
+    if config.directions is not None:
+        ways = [way for way in ways if way == ("bidirectional" if len(config.directions) == 2 else "stack")]
+    if len(ways) != 1:
+        told = "two directions or two layers" if ways else "neither the directions nor the layers of one stack"
+        raise ShapeError(
+            f"weights are a list of {len(groups)} cells ({_shown(arrays)}), which may be {told}: "
+            f"give them by name, or state {argument('direction')}"
+        )
+    per_layer = 2 if ways[0] == "bidirectional" else 1
+    found: dict[str, Array] = {}
+    for i, group in enumerate(groups):
+        layer = i // per_layer
+        number = f"_{layer}" if layer else ""
+        cell = _CELLS[_factor(group)]
+        outer = f"bidirectional{number}/{WORDS[i % 2]}_{cell}/" if per_layer == 2 else f"{cell}{number}/"
+        found |= {outer + part: array for part, array in group.items()}
+    return found
+
+
+def _cells(arrays: list[Array]) -> Iterator[dict[str, Array]]:
+    """The arrays of one cell after the other; ShapeError where they are none."""
+    left = list(arrays)
+    while left or not arrays:
+        group = dict(zip(("kernel", "recurrent_kernel"), left, strict=False))
+        if len(group) < 2 or any(a.ndim != 2 for a in group.values()) or _factor(group) not in _CELLS:
+            raise ShapeError(
+                f"weights are a list of {_shown(arrays) or 'nothing'}, which is not {_LISTED}, of recurrent layers "
+                "alone; give the arrays by name"
+            )
+        left = left[2:]
+        wide = group["kernel"].shape[1]
+        if left and (left[0].shape == (wide,) or (left[0].shape == (2, wide) and _factor(group) == 3)):
+            group["bias"] = left.pop(0)
+        yield group
+
+
+def _factor(group: Mapping[str, Array]) -> int:
+    """How many gates the two kernels hold; 0 where they do not go together."""
+    (_, wide), (units, own) = group["kernel"].shape, group["recurrent_kernel"].shape
+    return wide // units if units and wide == own and wide % units == 0 else 0
+
+
+def _are_stack(groups: list[dict[str, Array]]) -> bool:
+    return all(above["kernel"].shape[0] == below["recurrent_kernel"].shape[0] for below, above in pairwise(groups))
+
+
+def _are_pairs(groups: list[dict[str, Array]]) -> bool:
+    """Whether each two are of one shape, and those above read the two below, concatenated."""
+    pairs = list(zip(groups[::2], groups[1::2], strict=False))
+    alike = len(groups) % 2 == 0 and all(a[k].shape == b[k].shape for a, b in pairs for k in a.keys() & b.keys())
+    return alike and all(
+        above[0]["kernel"].shape[0] == 2 * below[0]["recurrent_kernel"].shape[0] for below, above in pairwise(pairs)
+    )
+
+
+def _shown(arrays: Sequence[Array]) -> str:
+    return ", ".join(str(list(array.shape)) for array in arrays[:8]) + (", …" if len(arrays) > 8 else "")

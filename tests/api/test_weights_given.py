@@ -1,0 +1,136 @@
+"""`weights=` in Python: trees, lists, modules, layers and paths give the layer that its arrays by name give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+from rnninspect import conventions
+from rnninspect.core.cell import CellSpec
+from rnninspect.core.trace import Trace
+from rnninspect.errors import UserError
+from tests.support.logical import logical_weights
+
+FEATURES, UNITS = 2, 3
+INPUTS = np.random.default_rng(0).uniform(-1, 1, (3, 5, FEATURES))
+LENGTHS = [5, 2, 3]
+
+
+def ran(weights: Any, convention: str, **stated: Any) -> Trace:
+    return rnninspect.run(INPUTS, lengths=LENGTHS, weights=weights, convention=convention, **stated)
+
+
+def assert_same(found: Trace, expected: Trace) -> None:
+    """Every track's outputs are equal."""
+    assert len(found.tracks) == len(expected.tracks)
+    for own, other in zip(found.tracks, expected.tracks, strict=True):
+        assert own.outputs is not None
+        assert other.outputs is not None
+        np.testing.assert_array_equal(own.outputs, other.outputs)
+
+
+def tree_of(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The arrays as nested mappings, at every slash."""
+    tree: dict[str, Any] = {}
+    for name, array in flat.items():
+        *path, leaf = name.split("/")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[leaf] = array
+    return tree
+
+
+@pytest.mark.parametrize("convention", ["flax", "haiku"])
+def test_a_nested_tree_is_its_arrays_by_name(convention: str) -> None:
+    """Flax's and Haiku's parameters, at whatever depth, give what the flat names give."""
+    own = conventions.get(convention)
+    flat = own.write_weights(logical_weights(own.spec("lstm", {})))
+    assert_same(ran({"params": {"cell": tree_of(flat)}}, convention), ran(flat, convention))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_get_weights_is_told_by_place_and_shape(cell: Any) -> None:
+    """[kernel, recurrent_kernel, bias], with and without the bias, and the layer itself that gives them."""
+    flat = conventions.get("keras").write_weights(logical_weights(CellSpec(cell)))
+    listed = [flat["kernel"], flat["recurrent_kernel"], flat["bias"]]
+    assert_same(ran(listed, "keras"), ran(flat, "keras"))
+    assert_same(ran(SimpleNamespace(get_weights=lambda: listed), "keras"), ran(flat, "keras"))
+    del flat["bias"]
+    assert_same(ran(listed[:2], "keras"), ran(flat, "keras"))
+
+
+def test_a_layers_variables_are_known_by_their_paths() -> None:
+    """A layer's `weights` (Keras 3: `path`; Keras 2: `name` with `:0`) give what its arrays by name give."""
+    flat = conventions.get("keras").write_weights(logical_weights(CellSpec("lstm")))
+
+    def variable(array: np.ndarray, **called: str) -> Any:
+        class Variable:
+            shape, dtype = array.shape, array.dtype
+
+            def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+                return array
+
+        made = Variable()
+        made.__dict__.update(called)
+        return made
+
+    new = SimpleNamespace(weights=[variable(a, path=f"model/lstm/lstm_cell/{n}", name=n) for n, a in flat.items()])
+    old = SimpleNamespace(weights=[variable(a, name=f"lstm/lstm_cell/{n}:0") for n, a in flat.items()])
+    assert_same(ran(new, "keras"), ran(flat, "keras"))
+    assert_same(ran(old, "keras"), ran(flat, "keras"))
+
+
+def test_two_cells_in_a_list_are_directions_or_layers() -> None:
+    """Shapes tell a Bidirectional from a stack; where they do not, the direction must be stated."""
+    rng = np.random.default_rng(1)
+
+    def cell(features: int) -> list[np.ndarray]:
+        return [rng.uniform(-1, 1, s) for s in ((features, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,))]
+
+    both = ran([*cell(FEATURES), *cell(FEATURES)], "keras")
+    assert [(t.layer, t.direction) for t in both.tracks] == [(0, "forward"), (0, "backward")]
+    stack = ran([*cell(FEATURES), *cell(UNITS)], "keras")
+    assert [(t.layer, t.direction) for t in stack.tracks] == [(0, "forward"), (1, "forward")]
+    square = [*cell(UNITS), *cell(UNITS)]
+    wide = np.random.default_rng(2).uniform(-1, 1, (3, 5, UNITS))
+    with pytest.raises(UserError, match="two directions or two layers"):
+        rnninspect.run(wide, weights=square, convention="keras")
+    told = rnninspect.run(wide, weights=square, convention="keras", bidirectional=True)
+    assert [t.direction for t in told.tracks] == ["forward", "backward"]
+
+
+def test_a_module_and_a_path_are_the_state_dict(tmp_path: Path) -> None:
+    """A torch module, one within another module, and the file of its state are what `state_dict()` is."""
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(FEATURES, UNITS, batch_first=True).double()
+    x = torch.as_tensor(INPUTS)
+    torch.save(layer.state_dict(), tmp_path / "layer.pt")
+    for weights in (layer, torch.nn.Sequential(layer), str(tmp_path / "layer.pt"), tmp_path / "layer.pt"):
+        assert_same(ran(weights, "torch"), ran(layer.state_dict(), "torch"))
+        report = rnninspect.inspect(layer(x), inputs=x, weights=weights)
+        assert (report.verdict, report.convention) == ("clean", "torch")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (object(), "of type object: give"),
+        (3, "of type int: give"),
+        ([np.ones((4, 8)), np.ones(8)], r"\[4, 8\], \[8\], which is not \[kernel"),
+        ([], "a list of nothing, which is not"),
+        ({"a": {"b": object()}}, "a/b"),
+        ("nowhere.keras", r"nowhere\.keras"),
+    ],
+)
+def test_what_is_no_weights_is_refused_in_one_sentence(weights: Any, message: str) -> None:
+    """The refusal says what was seen and what is needed."""
+    with pytest.raises(UserError, match=message) as raised:
+        ran(weights, "keras")
+    assert "\n" not in str(raised.value)
