@@ -11,7 +11,9 @@ _MOST = 300  # characters before an array in which its label is looked for
 _ASSIGNED = re.compile(r"((?:[A-Za-z_]\w*)(?:(?:\.\w+)|(?:\[[^\[\]=]{0,30}\]))*)\s*(?::\s*[\w.\[\], ]+)?=\s*\Z")
 _MARKS = re.compile(r"[:=]>?\s*\Z|->\s*\Z")
 _CALL = re.compile(r"(?:print|pprint|pp|display|repr|str|evaluate|run|eval|type)\s*\(\s*(.*?)\)*\s*;?\s*\Z")
-_METHODS = re.compile(r"(?:\.(?:eval|numpy|detach|cpu|data|tolist|asnumpy|item|T|get|float|double)(?:\([^()]*\))?)+\Z")
+_METHODS = re.compile(
+    r"(?:\.(?:eval|numpy|detach|cpu|data|tolist|asnumpy|item|T|get|float|double|squeeze|clone|copy)(?:\([^()]*\)?)?)+\Z"
+)
 _EXPRESSION = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]{0,30}\])*")
 _QUOTED = re.compile(r"[bfru]?(['\"])(.{0,60}?)\1")
 _SKIPPED = re.compile(
@@ -157,8 +159,10 @@ def as_name(label: str) -> str:
 
     >>> as_name("Final state"), as_name("lengths_"), as_name("state.h"), as_name("last output")
     ('final_state', 'lengths', 'state.h', 'last_output')
+    >>> as_name("h_n.detach().cpu().numpy()"), as_name("outputs.tolist")
+    ('h_n', 'outputs')
     """
-    label = label.strip().strip("'\"`*:= ")
+    label = _METHODS.sub("", label.strip().strip("'\"`*:= "))
     if re.fullmatch(r"[A-Za-z_][\w./]*(?:\[[^\[\]]*\])?", label):
         plain = label.lower() if re.fullmatch(r"[A-Z][a-z]{2,}", label) else label
         return plain.rstrip("_") or label

@@ -181,11 +181,12 @@ def _candidates(role: Role, arrays: Mapping[str, Array], slots: tuple[Slot, ...]
     if any(slot.role == role for slot in slots):
         return
     for name, array in arrays.items():
+        axes = (role == "outputs") is (array.ndim > 2) or (role == "h" and array.ndim == 3)
+        if not axes or not suits(role, array):
+            continue
         usual = any(match_name(p, name) for p in USUAL_NAMES[role])
         other = any(match_name(p, name) for r in USUAL_NAMES if r != role for p in (*USUAL_NAMES[r], *PLAIN_NAMES[r]))
-        if not suits(role, array) or (other and not usual) or re.fullmatch(OTHER_THINGS, name):
-            continue
-        if (role == "outputs") is (array.ndim > 2) or (role == "h" and array.ndim == 3):
+        if (usual or not other) and not re.fullmatch(OTHER_THINGS, name):
             yield Slot(role, name, array)
 
 

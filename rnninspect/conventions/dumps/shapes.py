@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 
@@ -48,7 +49,14 @@ def is_prefix(array: Array) -> bool:
 
 def match_name(pattern: str, name: str) -> re.Match[str] | None:
     """The match of the whole name, or of the name with its slashes (HDF5 groups, Flax trees) as dots."""
-    return re.fullmatch(pattern, name) or (re.fullmatch(pattern, name.replace("/", ".")) if "/" in name else None)
+    whole = _compiled(pattern).fullmatch
+    return whole(name) or (whole(name.replace("/", ".")) if "/" in name else None)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern, compiled once: there are more of them than `re` itself keeps."""
+    return re.compile(pattern)
 
 
 def is_taken(name: str, array: Array, slots: tuple[Slot, ...]) -> bool:
