@@ -177,7 +177,8 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
     from rnninspect.cli.output import note
 
     if convention == "auto":
-        note(f"read as {case.convention.name}: {case.reading.text} (state --convention to choose)", quiet)
+        others = "".join(f" or {b.name}" for b in case.reading.evidence.conventions[1:])
+        note(f"read as {case.convention.name}{others}: {case.reading.text} (state --convention to choose)", quiet)
     elif not case.reading.stated:
         note(f"what was stated does not fit; read as {case.reading.text}", quiet)
     for rival in case.choice.rivals:

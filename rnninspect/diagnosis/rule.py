@@ -129,9 +129,19 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
 
 def is_usual(case: Case, padding: PaddingPolicy) -> bool:
     """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
-    if case.trace.padding in (padding, "any"):
+    if case.trace.padding in (padding, "any") or (case.config.padding is None and not case.reading.evidence.decided):
         return True
     return case.config.padding is None and padding in case.convention.also_leaves
+
+
+def whose_habit(case: Case, padding: PaddingPolicy) -> str:
+    """Who leaves this in masked outputs after a right call, as the end of a message; empty where nobody does."""
+    if not is_usual(case, padding) or case.trace.padding == "any":
+        return ""
+    if case.config.padding is not None or case.reading.evidence.decided:
+        return f"; {case.convention.name} does so"
+    names = " or ".join(belief.name for belief in case.reading.evidence.conventions)
+    return f"; a habit of some frameworks, and whose arrays these are is not decided ({names})"
 
 
 def past_the_end(facts: TrackFacts) -> Bools:

@@ -6,8 +6,12 @@ no errors), the verdicts that are right, the steps of rows, and patterns that th
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
+import runpy
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +27,72 @@ def cases(folder: Path) -> list[Case]:
 
 
 def answer(case: Case) -> Done:
-    """What the command says of a case; it runs in the folder of the case's files."""
+    """What the command, or the case's own program, says of a case; it runs in the folder of the case's files."""
+    if case.get("script"):
+        return _program(case["script"])
     dump = [case["dump"]] if case.get("dump") else []
     return rnninspect("compare", *dump, *case.get("args", []), "--format", "json")
 
 
+def _program(path: str) -> Done:
+    """A program that prints one report, run in this process and with its own seed; what it leaves behind."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except Exception:
+            code = 1
+            err.write(traceback.format_exc())
+    return Done(code, out.getvalue().encode(), err.getvalue())
+
+
 def wrong(case: Case, done: Done) -> str | None:
     """What is wrong with the answer, in one line; None where it is right."""
+    if "Traceback (most recent call last)" in done.err:
+        return f"a traceback: {done.err.strip().splitlines()[-1]}"
     text = done.out + "\n" + done.err
     unsaid = [said for said in case.get("says", ()) if not re.search(said, text, re.I | re.S)]
     if unsaid:
         return f"does not say {unsaid[0]!r}: {done.err[-200:]}"
-    if done.code == 2 and not done.out.strip().startswith("{"):
-        stray = len(done.err.strip().splitlines()) > 3
+    if not done.out.strip().startswith("{"):
+        stray = not case.get("script") and len(done.err.strip().splitlines()) > 3
         return "more than a line" if stray else None if "error" in case["verdict"] else done.err[-300:]
     report = json.loads(done.out)
+    spoken = "\n".join([done.err, *(f["message"] + "\n" + (f.get("fix") or "") for f in report["findings"])])
+    oversaid = [said for said in case.get("not_says", ()) if re.search(said, spoken, re.I | re.S)]
+    if oversaid:
+        return f"says {oversaid[0]!r}"
+    return _wrong_findings(case, report) or _wrong_verdict(case, report, done.code) or _wrong_steps(case, report)
+
+
+def _wrong_findings(case: Case, report: dict[str, Any]) -> str | None:
+    """A rule that ought to be named and is not, or one that is accused without reason."""
     named = [({f["rule"], *f["alternatives"][:2]}, f["severity"]) for f in report["findings"]]
-    wanted = {rule for group in case["want"] for rule in group}
-    for group in case["want"]:
+    wanted = {rule for group in case.get("want", ()) for rule in group}
+    for group in case.get("want", ()):
         if not any(set(group) & rules for rules, _ in named):
             return f"does not name {group}; names {named}"
     for rules, severity in named:
         noted = severity != "error" and rules & set(case.get("notes", ()))
         if not rules & (wanted | set(case.get("allow", ()))) and not noted:
             return f"accuses {rules}"
-    errors = any(severity == "error" for _, severity in named)
-    if report["verdict"] not in case["verdict"] or done.code != (
-        1 if errors else 2 * (report["verdict"] == "unjudged")
-    ):
-        return f"verdict {report['verdict']}, exit {done.code}"
+    return None
+
+
+def _wrong_verdict(case: Case, report: dict[str, Any], code: int) -> str | None:
+    """Another verdict than is right, or an exit code that does not go with it."""
+    errors = any(f["severity"] == "error" for f in report["findings"])
+    right = 1 if errors else 2 * (report["verdict"] == "unjudged")
+    if report["verdict"] not in case["verdict"] or (not case.get("script") and code != right):
+        return f"verdict {report['verdict']}, exit {code}"
+    return None
+
+
+def _wrong_steps(case: Case, report: dict[str, Any]) -> str | None:
+    """Other steps that states equal than the case's."""
     for track in case.get("steps", ()):
         rows = [
             t["rows"] for t in report["tracks"] if (t["layer"], t["direction"]) == (track["layer"], track["direction"])

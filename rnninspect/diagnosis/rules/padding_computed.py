@@ -8,7 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, is_usual, past_the_end, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    is_usual,
+    past_the_end,
+    proposal,
+    whose_habit,
+)
 
 
 class PaddingComputed(Rule):
@@ -45,12 +55,11 @@ class PaddingComputed(Rule):
             Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
             for f in case.facts
         ]
-        usual = is_usual(case, "computed")
-        own = f"; {case.convention.name} does so" if usual and case.trace.padding != "any" else ""
+        usual, habit = is_usual(case, "computed"), whose_habit(case, "computed")
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer went on over the padding{own}",
+            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer went on over the padding{habit}",
             kind="padding",
             severity="note" if usual else "error",
         )

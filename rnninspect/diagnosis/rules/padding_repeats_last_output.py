@@ -9,7 +9,17 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, is_usual, past_the_end, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    is_usual,
+    past_the_end,
+    proposal,
+    whose_habit,
+)
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -54,12 +64,11 @@ class PaddingRepeats(Rule):
         ]
         if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
             seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
-        usual = is_usual(case, "repeat")
-        own = f"; {case.convention.name} does so" if usual and case.trace.padding != "any" else ""
+        usual, habit = is_usual(case, "repeat"), whose_habit(case, "repeat")
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: every padded output repeats the step before it, not zeros{own}",
+            f"{{rows}}: every padded output repeats the step before it, not zeros{habit}",
             kind="padding",
             severity="note" if usual else "error",
         )

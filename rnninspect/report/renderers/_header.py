@@ -1,4 +1,4 @@
-"""What was looked at: source, convention, reading, shape and lengths."""
+"""What was looked at: source, whose arrays, reading, what was not read, shape and lengths."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rnninspect.report.renderers.view import View
 
 LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
 PARTS = 8  # named things of the source that are listed
+REASONS = 3  # of what speaks for a framework, the strongest first
+UNREAD = 3  # lines on what was given and not read
 KEY = 12  # letters of a line's name; a longer one is left out
 _NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `source` that names it, most telling first
 
@@ -39,12 +41,13 @@ def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
     found = [
         ("source", rest),
         *parts,
-        ("convention", _text.clean(report.convention, view.ascii)),
+        ("convention", _text.clean(_whose(report), view.ascii)),
         ("reading", _reading(report, view)),
         ("also fits", _also_fit(report, view)),
         ("shape", _shape(report)),
         ("lengths", _lengths(report, view)),
         ("tolerance", _tolerance(report, view)),
+        *(("not read", _text.clean(said, view.ascii)) for said in _unread(report.source)),
         *(("note", _text.clean(note, view.ascii)) for note in report.notes),
     ]
     return [(key, said) for key, said in found if said]
@@ -54,10 +57,38 @@ def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple
     """The name of what was read, its plain entries in words, and a line for each entry that holds named things."""
     key = next((key for key in _NAMES if isinstance(source.get(key), str)), None)
     name = "" if key is None else _text.clean(source[key], view.ascii)
-    others = {k: v for k, v in source.items() if k != key and v not in (None, "", [], {})}
+    others = {k: v for k, v in source.items() if k not in (key, "unused") and v not in (None, "", [], {})}
     rest = [f"{k} {v}" for k, v in others.items() if not isinstance(v, Mapping)]
     parts = [(_text.clean(k, view.ascii), _list_entries(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
     return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", said) for k, said in parts]
+
+
+def _whose(report: ReportRecord) -> str:
+    """Whose arrays they are and what speaks for it; both frameworks where it is not decided between two."""
+    beliefs = report.reading.get("conventions") or []
+    reasons = [*(beliefs[0]["because"] if beliefs else ()), *(report.reading.get("because") or ())]
+    reasons = list(dict.fromkeys(reasons))
+    names = [str(belief["name"]) for belief in beliefs]
+    if len(names) > 1:
+        because = f"; {names[0]} because: {_reasons(reasons)}" if reasons else ""
+        return f"read as {' or '.join(names)}, which is not decided{because}"
+    return f"read as {report.convention} because: {_reasons(reasons)}" if reasons else report.convention
+
+
+def _reasons(because: list[str]) -> str:
+    """The strongest reasons in words, and how many more there are."""
+    more = [f"and {len(because) - REASONS} more"] if len(because) > REASONS else []
+    return ", ".join([*map(str, because[:REASONS]), *more])
+
+
+def _unread(source: Mapping[str, Any]) -> list[str]:
+    """What was given and not read, in at most three lines."""
+    unused = source.get("unused")
+    said = [str(text) for text in unused] if isinstance(unused, list) else []
+    if len(said) <= UNREAD:
+        return said
+    names = ", ".join(text.partition(" ")[0] for text in said[UNREAD - 1 :][:PARTS])
+    return [*said[: UNREAD - 1], f"and {len(said) - UNREAD + 1} more: {names}"]
 
 
 def _list_entries(named: Mapping[str, Any], view: View) -> str:

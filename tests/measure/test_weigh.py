@@ -1,0 +1,150 @@
+"""The reading that is weighed best: what was stated holds, what the numbers say decides, and rivals are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnninspect.core.evidence import Origin, Role, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+from rnninspect.errors import ShapeError
+from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.weigh import Given, Weighed, weigh
+
+ROWS, STEPS, UNITS = 4, 6, 3
+LENGTHS = np.array([6, 2, 5, 3])
+
+
+def run(padding: str = "zero") -> tuple[Array, Array]:
+    """Outputs `[B, T, H]` and final state `[B, H]` of a right run; masked steps are zero, repeated or computed."""
+    outputs = np.random.default_rng(3).standard_normal((ROWS, STEPS, UNITS)).astype(np.float32)
+    state = outputs[np.arange(ROWS), LENGTHS - 1].copy()
+    for row, length in enumerate(LENGTHS):
+        if padding != "computed":
+            outputs[row, length:] = state[row] if padding == "repeat" else 0
+    return outputs, state
+
+
+def weighed(arrays: Mapping[str, Array], config: LayerConfig | None = None, **given: object) -> Weighed:
+    return weigh(Given(arrays, **given), config or LayerConfig(), Tolerance())  # type: ignore[arg-type]
+
+
+def whose(found: Weighed) -> list[str]:
+    return [belief.name for belief in found.choice.reading.evidence.conventions]
+
+
+def nobodys(padding: str = "zero") -> dict[str, Array]:
+    """A right run under names that are no framework's."""
+    outputs, state = run(padding)
+    return {"outputs": outputs, "state": state, "lengths": LENGTHS}
+
+
+@pytest.mark.parametrize("convention", ["torch", "keras", "tf1", "flax"])
+def test_a_stated_framework_wins(convention: str) -> None:
+    """What is stated holds, against a file of another framework and against names and padding."""
+    found = weighed(nobodys("repeat"), convention=convention, origin=Origin(".pt"))
+    assert found.convention.name == convention
+    (belief,) = found.choice.reading.evidence.conventions
+    assert (belief.name, belief.because) == (convention, ("stated",))
+
+
+def test_the_file_decides_between_frameworks() -> None:
+    """The same arrays are torch's from a `.pt`, and undecided from a file that anybody writes."""
+    torchs, anybodys = weighed(nobodys(), origin=Origin(".pt")), weighed(nobodys(), origin=Origin(".npz"))
+    assert (torchs.convention.name, whose(torchs)) == ("torch", ["torch"])
+    assert ".pt" in torchs.choice.reading.evidence.because
+    assert len(whose(anybodys)) == 2
+    assert not anybodys.choice.reading.evidence.decided
+
+
+def test_names_decide_between_frameworks() -> None:
+    """`output` and `h_n` are torch's, whatever the file is; `outputs` and `state` are nobody's."""
+    outputs, state = run()
+    found = weighed({"output": outputs, "h_n": state[None], "lengths": LENGTHS})
+    assert (found.convention.name, whose(found)) == ("torch", ["torch"])
+    assert len(whose(weighed(nobodys()))) == 2
+
+
+def test_repeated_padding_of_a_right_run_is_keras() -> None:
+    """Outputs that repeat behind the right state speak for Keras, which zeros there do not."""
+    repeated, zeros = weighed(nobodys("repeat")), weighed(nobodys("zero"))
+    assert repeated.convention.name == "keras"
+    assert "padding: repeat" in repeated.choice.reading.evidence.because
+    assert "padding: repeat" not in zeros.choice.reading.evidence.because
+
+
+def test_the_padding_of_a_mistaken_run_is_no_evidence() -> None:
+    """Where most states are wrong, what the padding holds speaks for nobody."""
+    arrays = nobodys("repeat")
+    wrong = weighed({**arrays, "state": np.roll(arrays["state"], 1, 0)})
+    beliefs = wrong.choice.reading.evidence.conventions
+    assert all(not reason.startswith("padding") for belief in beliefs for reason in belief.because)
+
+
+def test_a_stacked_state_speaks_for_those_who_stack() -> None:
+    """A state `(L D) B H` is not read as tf1's, as one `B H` may be."""
+    outputs, state = run()
+    found = weighed({"outputs": outputs, "state": state[None], "lengths": LENGTHS})
+    assert "tf1" not in whose(found)
+    assert "tf1" in whose(weighed(nobodys()))
+
+
+def test_time_major_by_default_is_read_so() -> None:
+    """torch's `[T, B, H]` that nobody stated is read as time-major and said to be its default; `[B, T, H]` is not."""
+    outputs, state = run()
+    names = {"h_n": state[None], "lengths": LENGTHS}
+    time = weighed({"output": outputs.transpose(1, 0, 2), **names}).choice.reading
+    batch = weighed({"output": outputs, **names}).choice.reading
+    assert (time.time_major, time.time_swapped, batch.time_major) == (True, False, False)
+    assert any("torch's default" in reason for reason in time.evidence.because)
+    assert not any("torch's default" in reason for reason in batch.evidence.because)
+
+
+def test_another_reading_that_fits_is_listed() -> None:
+    """A square batch whose state fits along both axes keeps the other as a rival; one that fits once has none."""
+    square = np.random.default_rng(4).standard_normal((STEPS, STEPS, UNITS)).astype(np.float32)
+    both = square.copy()
+    both[:, -1] = both[-1]
+    found = weighed({"outputs": both, "state": both[:, -1].copy()})
+    assert found.choice.rivals
+    assert not weighed({"outputs": square, "state": square[:, -1].copy()}).choice.rivals
+
+
+def test_what_has_no_role_is_named() -> None:
+    """An array that was not read is listed with what it looks like; where all were read nothing is."""
+    extra = weighed({**nobodys(), "blob": np.zeros(9)})
+    assert [text.partition(" was")[0] for text in extra.choice.reading.evidence.unused] == ["blob [9]"]
+    assert weighed(nobodys()).choice.reading.evidence.unused == ()
+
+
+def test_a_stated_array_that_fits_nothing_is_refused() -> None:
+    """An array that was named for a role and does not fit there is an error; the same array unnamed is only listed."""
+    odd = np.zeros((ROWS + 3, STEPS, 2), np.float32)
+    slot = Slot("inputs", "odd", odd)
+    stated: dict[Role, Slot] = {"inputs": slot}
+    with pytest.raises(ShapeError, match="odd"):
+        weighed({**nobodys(), "odd": odd}, stated=stated)
+    assert any("odd" in text for text in weighed({**nobodys(), "odd": odd}).choice.reading.evidence.unused)
+
+
+def test_several_states_are_told_by_their_numbers() -> None:
+    """Of two arrays that could be the state the one that equals steps is taken; where neither does, both are listed."""
+    outputs, state = run()
+    noise = np.random.default_rng(9).standard_normal(state.shape).astype(np.float32)
+    found = weighed({"outputs": outputs, "a": noise, "b": state, "lengths": LENGTHS})
+    assert [slot.name for slot in found.slots if slot.role == "h"] == ["b"]
+    with pytest.raises(ShapeError, match=r"a.*b"):
+        weighed({"outputs": outputs, "a": noise, "b": noise + 1, "lengths": LENGTHS})
+
+
+def test_a_stated_axis_holds() -> None:
+    """Axes that were stated are kept, and the reading says where the numbers speak against them."""
+    outputs, state = run()
+    arrays = {"output": outputs.transpose(1, 0, 2).copy(), "h_n": state[None], "lengths": LENGTHS}
+    right = weighed(arrays, replace(LayerConfig(), time_major=True, axes_stated=True)).choice.reading
+    assert right.time_major
+    assert right.stated
