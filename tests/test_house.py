@@ -36,7 +36,8 @@ measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
-diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit diagnosis/evidence/one_step
+diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
+diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__ diagnosis/judge diagnosis/mask_by_run
 diagnosis/supposed diagnosis/defaults diagnosis/verdict

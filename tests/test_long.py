@@ -67,7 +67,7 @@ def findings(case: Case) -> list[Finding]:
     return judge(case, rules()).findings
 
 
-def in_words(case: Case, found: list[Finding]) -> str:
+def quote_findings(case: Case, found: list[Finding]) -> str:
     shape = (case.convention.name, case.config, case.trace.lengths, case.reading.text)
     return f"{shape}: {[(f.rule, f.message) for f in found]}"
 
@@ -82,7 +82,7 @@ def check_right(seeds: range) -> int:
             continue  # a layer that this framework does not have
         found = findings(case)
         accused = [f for f in found if f.rule not in REMARKS or (f.severity == "error" and f.rule != "zero-length-row")]
-        assert not accused, f"seed {seed}: {in_words(case, accused)}"
+        assert not accused, f"seed {seed}: {quote_findings(case, accused)}"
         count += 1
     return count
 
@@ -107,9 +107,11 @@ def check_planted(seeds: range) -> dict[str, int]:
             continue
         found = findings(injected)
         named = {n for f in found for n in (f.rule, *f.alternatives)}
-        assert name in named, f"seed {seed}: {name} in {in_words(injected, found)}"
+        assert name in named, f"seed {seed}: {name} in {quote_findings(injected, found)}"
         others = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
-        assert others <= REMARKS | set(rules()[name].implies), f"seed {seed}: {name} in {in_words(injected, found)}"
+        assert others <= REMARKS | set(rules()[name].implies), (
+            f"seed {seed}: {name} in {quote_findings(injected, found)}"
+        )
         counts[name] += 1
     return counts
 

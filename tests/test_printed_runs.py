@@ -15,7 +15,7 @@ from rnninspect.core.trace import Array
 from rnninspect.diagnosis import build_case
 from rnninspect.formats.text import from_text
 from tests.support.print_outs import FORMS, wrapped
-from tests.test_long import LONG, findings, in_words, random_case
+from tests.test_long import LONG, findings, quote_findings, random_case
 
 SHORT = 300
 Count = Counter[tuple[str, int]]
@@ -55,7 +55,7 @@ def check(seeds: range) -> Count:
         as_it_is = build_case.read_case({**lengths, **floats}, case.config, own)
         as_printed = build_case.read_case(read.arrays, case.config, own, printed=read.precisions, elided=read.elided)
         new = {f.rule for f in findings(as_printed)} - {f.rule for f in findings(as_it_is)}
-        assert not new, (seed, form, digits, in_words(as_printed, findings(as_printed)))
+        assert not new, (seed, form, digits, quote_findings(as_printed, findings(as_printed)))
         counts[form, digits] += 1
     return counts
 

@@ -96,7 +96,7 @@ def write(moved: Moved, path: str) -> Written:
     return Written(back.difference, ROUNDING * eps * max(1.0, largest))
 
 
-def in_words(moved: Moved) -> str:
+def summarise(moved: Moved) -> str:
     """What was moved, in one line: gate blocks, kernels, biases, the forget bias."""
     cell, before, after = moved.weights.spec.cell, moved.before, moved.weights
     source, target = conventions.get(before.convention).facts, moved.convention.facts

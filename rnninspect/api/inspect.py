@@ -123,7 +123,7 @@ def inspect_case(
     excerpt: int | None = EXCERPT,
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
-    rules = chosen_rules(_listed(select), _listed(ignore))
+    rules = chosen_rules(_as_tuple(select), _as_tuple(ignore))
     case = with_defaults(with_mask_by_run(with_proven_lengths(case)))
     judgement = judge(case, rules)
     merged = as_merged(case, judgement)
@@ -175,6 +175,6 @@ def origin_of_weights(weights: Weights | Mapping[str, Any] | None, stated: str |
     return Origin(weights=tuple(c.name for c in conventions.of_weights(weights)))
 
 
-def _listed(names: Names) -> tuple[str, ...]:
+def _as_tuple(names: Names) -> tuple[str, ...]:
     """Rules by name: one or several in one text, as on the command line, or a sequence."""
     return tuple(n.strip() for n in names.split(",") if n.strip()) if isinstance(names, str) else tuple(names)

@@ -75,7 +75,7 @@ def read_layer(
     of that convention, or several that are no stack, and whatever reading the weights raises.
     """
     arrays = pick(read.arrays, prefix) if prefix else dict(read.arrays)
-    own = conventions.get(convention or _shown(arrays, likely))
+    own = conventions.get(convention or _convention_shown(arrays, likely))
     stated = config.over(_words(own, arrays, read.attributes, config))
     return LayerFile(read_weights(arrays, stated, own.name), own, arrays, read.attributes)
 
@@ -89,7 +89,7 @@ def _words(
     return of_file(own, attributes, [scope.name for scope in own.scopes(arrays, config)])
 
 
-def _shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:
+def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:
     """The convention that the names of the arrays show."""
     alike = [convention.name for convention in conventions.of_weights(arrays)]
     if not alike:

@@ -65,7 +65,7 @@ def command(weights: str, **given: Any) -> int:
         weights_file.note_layer(found, inputs.stated_config(given), weights, given["source"], given["quiet"])
         moved = convert.move(found.weights, given["to"])
     written = convert.write(moved, given["output"])
-    click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.in_words(moved)}")
+    click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.summarise(moved)}")
     if moved.stated:
         click.echo(f"state beside it: {as_options(moved.stated)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")

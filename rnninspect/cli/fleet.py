@@ -47,7 +47,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
         task = functools.partial(judge_one, judge, {**options, "quiet": True})
         for found in engine.outcomes(task, left):
             outcome = _lost(found) if isinstance(found, WorkerCrashed) else found
-            write(_shown(outcome, options))
+            write(_render(outcome, options))
             tally.add(outcome)
             reached = reached or outcome.reaches(options["fail_on"])
             advance(tally)
@@ -107,7 +107,7 @@ def _files(dump: str, recursive: bool) -> list[str]:
     if os.path.isfile(dump):
         return [dump]
     if dump.startswith("@"):
-        return _listed(dump[1:])
+        return _read_list(dump[1:])
     if os.path.isdir(dump):
         return _below(dump, recursive)
     if storage.is_remote(dump):
@@ -115,7 +115,7 @@ def _files(dump: str, recursive: bool) -> list[str]:
     return sorted(path for path in glob.glob(dump, recursive=True) if os.path.isfile(path)) or [dump]
 
 
-def _listed(name: str) -> list[str]:
+def _read_list(name: str) -> list[str]:
     """One file a line; empty lines say nothing."""
     try:
         lines = storage.read_bytes(name).decode().splitlines()
@@ -163,7 +163,7 @@ def _lost(found: WorkerCrashed) -> Outcome:
     return _failed(found.item, f"{found.item}: {found.reason}")
 
 
-def _shown(outcome: Outcome, options: dict[str, Any]) -> str:
+def _render(outcome: Outcome, options: dict[str, Any]) -> str:
     """What goes into the result: the dump's lines, or, in a table, one line about it."""
     if options["format_"] == "ndjson":
         return outcome.text

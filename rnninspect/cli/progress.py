@@ -42,12 +42,12 @@ def over_dumps(total: int, done: int, quiet: bool) -> Iterator[Callable[[Tally],
 
         def advance(tally: Tally) -> None:
             rate = (tally.dumps - done) / max(bar.tasks[0].elapsed or 0.0, 1e-3)
-            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", found=_in_words(tally))
+            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", found=_count_findings(tally))
 
         yield advance
 
 
-def _in_words(tally: Tally) -> str:
+def _count_findings(tally: Tally) -> str:
     """In how many dumps which severity was found so far."""
     found = {severity: sum(n for _, own, n in tally.by_rule() if own == severity) for severity in SEVERITIES}
     return ", ".join(f"{n} with {severity}s" for severity, n in found.items() if n)

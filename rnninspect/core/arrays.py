@@ -65,7 +65,7 @@ def to_array(value: Any, what: str = "the array") -> Array:
     if found.dtype.kind == "u" and str(getattr(value, "dtype", "")).endswith("bfloat16"):  # Paddle's bits
         found = (found.astype(np.uint32) << 16).view(np.float32)
     if found.dtype.kind not in "fiub":
-        raise ShapeError(f"{what} ({_named(value)}) has dtype {found.dtype}; numbers are needed")
+        raise ShapeError(f"{what} ({_type_name(value)}) has dtype {found.dtype}; numbers are needed")
     return found
 
 
@@ -107,7 +107,7 @@ def _converted(value: Any, what: str) -> Array:
     except Exception as error:  # every framework has its own for values that hold no numbers
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ShapeError(
-            f"{what} ({_named(value)}) cannot be read as numbers: {reason}. Give what a run returned, on the CPU"
+            f"{what} ({_type_name(value)}) cannot be read as numbers: {reason}. Give what a run returned, on the CPU"
         ) from None
 
 
@@ -128,6 +128,6 @@ def _by_protocol(value: Any) -> Any:
     return np.from_dlpack(value) if hasattr(value, "__dlpack__") else value
 
 
-def _named(value: Any) -> str:
+def _type_name(value: Any) -> str:
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{framework(value)} {kind.__name__}"

@@ -18,11 +18,11 @@ import numpy as np
 
 from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
-from rnninspect.measure import difference
 from rnninspect.measure.difference import TrackDifference
 
 UNEXPLAINED = "unexplained-state"
@@ -190,7 +190,7 @@ def _unexplained_difference(found: list[TrackDifference], opening: str) -> Itera
         certainty="suspected",
         message=(
             f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
-            f"{worst.track.name}: {difference.explain(found)}"
+            f"{worst.track.name}: {explain(found)}"
         ),
         rows=sorted({int(b) for d in found for b in np.flatnonzero(d.first >= 0)}),
         evidence={"largest": worst.largest},

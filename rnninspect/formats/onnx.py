@@ -63,7 +63,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     attributes: dict[str, Any] = {}
     with guarded(name):
         model = onnx.load_model_from_string(source.read_bytes() if isinstance(source, Path) else source.read())
-        for node in _named(list(_nodes(model.graph, _values(model.graph, {})))):
+        for node in _give_names(list(_nodes(model.graph, _values(model.graph, {})))):
             for attribute in node.proto.attribute:
                 attributes[f"{node.name}.{attribute.name}"] = _plain(onnx.helper.get_attribute_value(attribute))
             for role, value in node.inputs():
@@ -122,7 +122,7 @@ def _values(graph: Any, outer: Values) -> Values:
     return values
 
 
-def _named(found: list[tuple[Any, Values]]) -> Iterator[_Node]:
+def _give_names(found: list[tuple[Any, Values]]) -> Iterator[_Node]:
     """The nodes by their own names, or by operator and number (`LSTM_0`); a name met before gets a number too."""
     taken = {node.name for node, _ in found}
     counts: Counter[str] = Counter()

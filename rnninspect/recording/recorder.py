@@ -71,7 +71,7 @@ class Recording:
 
     def __repr__(self) -> str:
         calls = self.calls
-        return f"<Recording: {len(calls)} call{'' if len(calls) == 1 else 's'} ({_listed(calls) or 'none'})>"
+        return f"<Recording: {len(calls)} call{'' if len(calls) == 1 else 's'} ({_list_calls(calls) or 'none'})>"
 
     @property
     def lengths(self) -> Any:
@@ -118,7 +118,9 @@ class Recording:
         """
         chosen = self._chosen(name, call)
         if final_state is not None and len(chosen) > 1:
-            raise UserError(f"one final_state for {len(chosen)} calls ({_listed(chosen)}): pick one by name and call")
+            raise UserError(
+                f"one final_state for {len(chosen)} calls ({_list_calls(chosen)}): pick one by name and call"
+            )
         reports: list[Report] = []
         for one in chosen:
             case = one.case(Tolerance(rtol, atol), final_state, lengths)
@@ -162,7 +164,7 @@ class Recording:
         return [f"{more} more calls were not kept (limit)"] if more else []
 
 
-def _listed(calls: list[RecordedCall] | tuple[RecordedCall, ...]) -> str:
+def _list_calls(calls: list[RecordedCall] | tuple[RecordedCall, ...]) -> str:
     """Which calls of which layers, in words."""
     names = [one.where.name for one in calls]
     return ", ".join(f"{name} x {names.count(name)}" for name in dict.fromkeys(names))

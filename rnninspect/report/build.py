@@ -12,11 +12,12 @@ from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Ints, Track
 from rnninspect.core.wording import worded
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.verdict import untested, verdict
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.measure.difference import TrackDifference, explain
+from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.report.excerpts import EXCERPT, excerpts, levels
 from rnninspect.report.record import ReportRecord, TrackReport

@@ -261,7 +261,7 @@ def test_results_appear_whole_or_not_at_all(memory: Any, monkeypatch: pytest.Mon
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rnninspect.cli.fleet._shown", stop)
+    monkeypatch.setattr("rnninspect.cli.fleet._render", stop)
     assert rnninspect(*many, "-o", "memory://runs/out.ndjson").code == 130
     assert memory.cat_file("/runs/out.ndjson") == before
 
@@ -297,7 +297,7 @@ def test_a_changed_remote_dump_is_judged_again(runs: Any, tmp_path: Path, monkey
     assert set(stamp("memory://runs/a.npz")) == {"size", "version"}
     put(runs, "runs/b.npz", SAMPLES / "published.npz")
     judged = []
-    monkeypatch.setattr("rnninspect.cli.fleet._shown", lambda outcome, _: judged.append(outcome.path) or outcome.text)
+    monkeypatch.setattr("rnninspect.cli.fleet._render", lambda outcome, _: judged.append(outcome.path) or outcome.text)
     assert rnninspect(*everything).code == 0
     assert judged == ["memory://runs/b.npz"]
     after = {b[-1]["source"]["path"]: b for b in blocks(results.read_text())}  # type: ignore[index]

@@ -1,0 +1,45 @@
+"""What the first differing steps of two runs point to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Ints
+from rnninspect.measure.difference import TrackDifference, is_drift
+
+
+def explain(found: list[TrackDifference]) -> str:
+    """What the first differing steps point to: the table that people debug recurrent ports by."""
+    differing = [d for d in found if d.largest > 0]
+    if not differing:
+        padded = any(d.largest_padded > 0 for d in found)
+        return "only padded steps differ: another convention for the padding" if padded else "no difference"
+    if all(is_drift(d) for d in differing):
+        return "rounding that grows with the steps: another precision, device or order of summation"
+    short = [_only_short_rows(d) for d in differing]
+    if all(d.track.direction == "backward" for d in differing) and all(short):
+        return "only the backward half of short rows differs: the reversal read the padding"
+    steps = {int(s) for d in differing for s in _read_index(d)}
+    if steps == {0}:
+        causes = "other weights, their layout, gate order or biases, or the initial state"
+        return f"every differing row differs from its first step on: {causes}"
+    if min(steps) == 1:
+        return "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
+    return f"rows first differ after {min(steps)} or more steps: lengths, masks, or the inputs themselves"
+
+
+def _read_index(found: TrackDifference) -> Ints:
+    """How many real steps had been read before the first difference, for each differing row."""
+    backward = found.track.direction == "backward" and found.track.order == "time"
+    counts = []
+    for row in np.flatnonzero(found.first >= 0):
+        real = np.flatnonzero(found.real[row])
+        at = int(np.searchsorted(real, found.first[row]))
+        counts.append(real.size - 1 - at if backward else at)
+    return np.asarray(counts, dtype=np.int64)
+
+
+def _only_short_rows(found: TrackDifference) -> bool:
+    """Whether full rows agree and some shorter ones do not."""
+    full = found.real.all(1)
+    return bool(full.any() and (found.first[full] < 0).all() and (found.first[~full] >= 0).any())
