@@ -52,7 +52,9 @@ api/config api/role_arrays api/live api/weights_file api/weights_given api/inspe
 api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
-recording/base recording/torch_modules/calls recording/torch_modules/loops recording/torch_modules/hooks recording/*
+recording/base recording/torch_modules/arguments recording/torch_modules/calls recording/torch_modules/loops
+recording/torch_modules/hooks
+recording/*
 recording/registry recording/recorder recording/__init__
 testing
 pytest_plugin

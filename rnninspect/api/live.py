@@ -66,7 +66,10 @@ def case_of(
         )
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
         own = replace(origin, packages=live.packages(outputs.values()))
-        return _read(as_arrays(outputs, "outputs"), live.Outputs(()), given, config, convention, own, tolerance)
+        arrays = as_arrays(outputs, "outputs")
+        given = replace(given, lengths=named_array("lengths", given.lengths, arrays))
+        return _read(arrays, live.Outputs(()), given, config, convention, own, tolerance)
+    given = replace(given, lengths=named_array("lengths", given.lengths, {}))
     if given.final_state is None:
         parted = live.parted(outputs)
         if parted is None:
@@ -88,6 +91,20 @@ def beside(case: Case, other: Case, what: str = "against") -> Case:
     if not compared:
         raise ShapeError(f"{what}: no layer and direction has outputs in both runs; nothing to compare")
     return found
+
+
+def named_array(option: str, given: Any, arrays: Mapping[str, Array]) -> Any:
+    """The array that a text names among those handed over; what is no text stays as it is.
+
+    Raises UnknownNameError where there is no array of that name, UserError where none has a name.
+    """
+    if not isinstance(given, str):
+        return given
+    if given in arrays:
+        return arrays[given]
+    if any(arrays):
+        raise UnknownNameError(f"array for {option}", given, [name for name in arrays if name])
+    raise UserError(f"{option}={given!r}: nothing that was handed over has a name; give the numbers, [B], or 'full'")
 
 
 def role_slots(**given: Any) -> dict[Role, Slot]:

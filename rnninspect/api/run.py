@@ -48,13 +48,14 @@ def run(
     >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
     (array([2, 1]), (2, 2, 2), (2, 2))
     """
-    from rnninspect.api.live import role_slots
+    from rnninspect.api.live import named_array, role_slots
     from rnninspect.api.weights_given import weights_given
     from rnninspect.conventions import live
 
     config, lengths = with_full(layer_config(**stated), lengths)
     weights, config = weights_given(weights, config, weights_convention or convention, convention)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
+    lengths = named_array("lengths", lengths, arrays)
     case = run_case(
         arrays,
         config,

@@ -13,7 +13,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 
 
@@ -31,9 +31,17 @@ class Where:
     lengths: Any = None
 
     def checked(self, stated: Any, rows: int, steps: int) -> Array:
-        """The lengths stated, one a row (`full`: all steps); ShapeError where their count is another."""
+        """The lengths stated, one a row (`full`: all steps).
+
+        Raises ShapeError where their count is another, UserError on a name.
+        """
         if isinstance(stated, str) and stated == FULL:
             return np.full(rows, steps)
+        if isinstance(stated, str):
+            raise UserError(
+                f"lengths={stated!r}: an argument is read as it is called, so name it in record(lengths={stated!r}); "
+                "give numbers here, one a row"
+            )
         lengths = to_array(stated, "lengths")
         if lengths.size != rows:
             raise ShapeError(

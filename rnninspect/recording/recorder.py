@@ -35,7 +35,8 @@ def record(model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT)
     Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed
     however the block ends. Compiled models run uncompiled inside the block; a module's `forward` that is called by name
     passes its hooks by, and is not seen. Raises UserError where the model is of no known kind and, as the block
-    begins, where it holds no such layer, or one inside a scripted module, where hooks do not run.
+    begins, where it holds no such layer, or one inside a scripted module, where hooks do not run, and
+    UnknownNameError where `lengths` names an argument that no forward of the model has.
 
     >>> import torch
     >>> from torch import nn

@@ -50,8 +50,18 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
         return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
     if slot.role == "c" and all(t.cell is None for t in trace.tracks):
         return f"as a cell state it fits no layer of {trace.batch_size} rows"
+    each = for_each((slot,), len(trace.tracks), trace.batch_size)
     if slot.role == "initial_h" and all(t.initial is None for t in trace.tracks):
-        return f"as an initial state it fits no layer of {trace.batch_size} rows"
+        return f"as an initial state it fits no layer of {trace.batch_size} rows{each}"
     if slot.role == "initial_c" and all(t.initial_cell is None for t in trace.tracks):
-        return f"as an initial cell state it fits no layer of {trace.batch_size} rows"
+        return f"as an initial cell state it fits no layer of {trace.batch_size} rows{each}"
     return None
+
+
+def for_each(slots: tuple[Slot, ...], count: int, rows: int) -> str:
+    """What an initial state of one layer lacks where there are several layers and directions, `count` in all."""
+    shapes = {s.array.shape for s in slots if s.array.ndim == 2 or (s.array.ndim == 3 and len(s.array) < count)}
+    if count < 2 or not shapes:
+        return ""
+    seen, units = list(next(iter(shapes))), next(iter(shapes))[-1]
+    return f": it is {seen}, one state; give one for every layer and direction, [L, B, H] = {[count, rows, units]}"

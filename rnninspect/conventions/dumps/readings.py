@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, rows_of, state_layouts
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
-from rnninspect.conventions.dumps.misfits import no_reading, shown
+from rnninspect.conventions.dumps.misfits import for_each, no_reading, shown
 from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -240,8 +240,18 @@ def _initial(
     units: Mapping[Key, int],
     first: bool,
 ) -> Mapping[Key, Array]:
-    ways = _states(by_role[role], shape, rows, units, first)
+    ways = _whole(by_role[role], shape, _states(by_role[role], shape, rows, units, first))
     return ways[0].placed if ways else {}
+
+
+def _whole(slots: tuple[Slot, ...], shape: _Shape, ways: list[Layout]) -> list[Layout]:
+    """The placings of an initial state that leave no layer and direction out, where one array without a label holds it.
+
+    A call takes a state for each; one `[B, H]` beside several would be given to the top one alone.
+    """
+    if len(slots) != 1 or slots[0].layer is not None or slots[0].direction is not None:
+        return ways
+    return [way for way in ways if len(way.placed) == shape.layers * len(shape.directions)]
 
 
 def initial_states(
@@ -259,11 +269,12 @@ def initial_states(
     shape = _Shape(False, layers, directions)
     h_slots = tuple(s for s in slots if s.role == "initial_h")
     c_slots = tuple(s for s in slots if s.role == "initial_c")
-    h = _states(h_slots, shape, rows, {key: width for key, (width, _) in units.items()}, False)
-    c = _states(c_slots, shape, rows, {key: width for key, (_, width) in units.items()}, False)
+    h = _whole(h_slots, shape, _states(h_slots, shape, rows, {key: width for key, (width, _) in units.items()}, False))
+    c = _whole(c_slots, shape, _states(c_slots, shape, rows, {key: width for key, (_, width) in units.items()}, False))
     if not h or (c_slots and not c):
         widths = ", ".join(f"layer {k} {d}: h {a}, c {b}" for (k, d), (a, b) in units.items())
-        raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths})")
+        each = for_each(slots, layers * len(directions), rows)
+        raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths}){each}")
     cells = c[0].placed if c else {}
     found: dict[Key, tuple[Array, Array | None]] = {}
     for key, state in h[0].placed.items():

@@ -23,6 +23,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Where
+from rnninspect.recording.torch_modules.arguments import argument_names, check_names, parameters
 from rnninspect.recording.torch_modules.calls import Call, Layer, copied, same, weights_of
 from rnninspect.recording.torch_modules.loops import Loop, kind
 
@@ -94,7 +95,7 @@ class Store:
         while stack and stack[-1][0] != id(module):
             stack.pop()  # a forward that was broken off: torch calls no hook after a KeyboardInterrupt
         start = stack.pop()[1] if stack else len(self._kept)
-        wanted = argument_names(self.lengths) & set(_parameters(module))
+        wanted = argument_names(self.lengths) & set(parameters(module))
         if not wanted or start == len(self._kept):
             return
         try:
@@ -179,12 +180,13 @@ def hook_model(model: nn.Module, store: Store, hooks: ExitStack) -> None:
             "its layers are scripted, and hooks do not run there: record it before torch.jit.script" if scripted else ""
         )
         raise UserError(f"no nn.LSTM, nn.GRU, nn.RNN or cell can be recorded: {why or 'the model holds none'}")
+    check_names(store.lengths, own)
     _uncompiled(hooks, any(_is_compiled(module) for module in model.modules()))
     for name, module in layers.items():
         key = name or type(module).__name__
         hooks.callback(module.register_forward_hook(_seer(store, key), with_kwargs=True).remove)
     for module in own.modules():
-        if argument_names(store.lengths) & set(_parameters(module)) and not _is_recurrent(module):
+        if argument_names(store.lengths) & set(parameters(module)) and not _is_recurrent(module):
             hooks.callback(module.register_forward_pre_hook(lambda module, *_: store.enter(module)).remove)
             leave = lambda m, args, kwargs, _: store.leave(m, args, kwargs)  # noqa: E731
             hooks.callback(module.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
@@ -210,12 +212,6 @@ def hook_everything(store: Store, hooks: ExitStack) -> None:
 
     hooks.callback(register_module_forward_pre_hook(lambda module, *_: store.enter(module)).remove)
     hooks.callback(register_module_forward_hook(saw, with_kwargs=True, always_call=True).remove)
-
-
-def argument_names(lengths: Any) -> set[str]:
-    """The arguments of a forward that hold lengths."""
-    values = lengths.values() if isinstance(lengths, Mapping) else (lengths,)
-    return {value for value in values if isinstance(value, str) and value != FULL}
 
 
 def _seer(store: Store, key: str) -> Any:
@@ -271,14 +267,6 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     """The model within torch.compile's and DataParallel's wrappers, under which its layers have their own names."""
     inner = getattr(model, "_orig_mod", None) or (model.module if isinstance(model, _WRAPPERS) else None)
     return _unwrapped(inner) if isinstance(inner, nn.Module) else model
-
-
-def _parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
-    """The arguments of its forward."""
-    try:
-        return inspect.signature(module.forward).parameters
-    except (TypeError, ValueError):
-        return {}
 
 
 def _key(module: nn.Module) -> str:

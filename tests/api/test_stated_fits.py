@@ -1,0 +1,78 @@
+"""What is stated and fits nothing is an error that says what there is: initial states, and names of lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
+
+ROWS, STEPS, UNITS = 2, 5, 4
+
+
+def gru(**kwargs: Any) -> tuple[torch.nn.GRU, torch.Tensor]:
+    torch.manual_seed(0)
+    return torch.nn.GRU(3, UNITS, batch_first=True, **kwargs), torch.randn(ROWS, STEPS, 3)
+
+
+@pytest.mark.parametrize("kwargs", [{"num_layers": 2}, {"bidirectional": True}])
+def test_one_initial_state_for_several_is_an_error_with_both_shapes(kwargs: dict[str, Any]) -> None:
+    """`[B, H]` beside two layers or directions is not given to one of them; one for each is read, and clean."""
+    layer, x = gru(**kwargs)
+    start = torch.randn(2, ROWS, UNITS)
+    given: dict[str, Any] = {"inputs": x, "weights": layer, "lengths": "full"}
+    assert rnninspect.inspect(layer(x, start), initial_state=start, **given).verdict == "clean"
+    with pytest.raises(ShapeError, match=r"\[2, 4\], one state; .* \[L, B, H\] = \[2, 2, 4\]"):
+        rnninspect.inspect(layer(x, start), initial_state=start[0], **given)
+    with pytest.raises(ShapeError, match=r"\[L, B, H\] = \[2, 2, 4\]"):
+        rnninspect.run(x, weights=layer, convention="torch", initial_state=start[0])
+
+
+def test_one_initial_state_for_one_layer_is_read() -> None:
+    """The twin: beside one layer and direction `[B, H]` is the whole initial state."""
+    layer, x = gru()
+    start = torch.randn(1, ROWS, UNITS)
+    report = rnninspect.inspect(layer(x, start), initial_state=start[0], inputs=x, weights=layer, lengths="full")
+    assert report.verdict == "clean"
+
+
+def test_lengths_by_a_name_are_an_array_handed_over() -> None:
+    """In a mapping the name is looked up; one that is not there is an error that lists those that are."""
+    layer, x = gru()
+    output, h = layer(x)
+    dump = {"output": output, "h_n": h, "n_real": torch.tensor([5, 5])}
+    assert rnninspect.inspect(dump, lengths="n_real").lengths == [5, 5]
+    with pytest.raises(UnknownNameError, match=r"lengths 'lens'.*output, h_n, n_real"):
+        rnninspect.inspect(dump, lengths="lens")
+    with pytest.raises(UserError, match=r"lengths='lens'.*numbers"):
+        rnninspect.inspect(output, h, lengths="lens")
+    with pytest.raises(UserError, match=r"lengths='lens'.*numbers"):
+        rnninspect.run(np.ones((2, 3, 1)), lengths="lens")
+
+
+class Model(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = torch.nn.GRU(3, UNITS, batch_first=True)
+
+    def forward(self, x: torch.Tensor, sizes: Any = None) -> Any:
+        return self.rnn(x)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [("lens", r"'lens'.*x, sizes"), ({"rnn": "lens"}, r"'lens'.*x, sizes")],
+)
+def test_recording_by_a_name_that_is_not_there_is_an_error(lengths: Any, message: str) -> None:
+    """An argument that no forward has is said as the block begins; one that is there is read at the call."""
+    with pytest.raises(UnknownNameError, match=message), rnninspect.record(Model(), lengths=lengths):
+        pass
+    with rnninspect.record(Model(), lengths={"rnn": "sizes"}) as recording:
+        recording._model(torch.randn(2, 4, 3), sizes=[4, 2])
+    assert recording.inspect()[0].lengths == [4, 2]
+    with pytest.raises(UserError, match=r"record\(lengths='lens'\)"):
+        recording.inspect(lengths="lens")
