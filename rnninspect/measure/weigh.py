@@ -16,6 +16,7 @@ from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.misfits import misfit
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
+from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import unread
 from rnninspect.core.evidence import UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -275,9 +276,9 @@ def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], given: Given) 
         *_unplaced(weighed, given),
     )
     own = () if given.convention != "auto" else beliefs[0].because
-    evidence = Evidence(
-        tuple(dict.fromkeys((*own, *reading.evidence.because))), beliefs, unused, reading.evidence.notes
-    )
+    disagreement = packed_otherwise(given.arrays, weighed.slots)
+    notes = (*reading.evidence.notes, *filter(None, [disagreement]))
+    evidence = Evidence(tuple(dict.fromkeys((*own, *reading.evidence.because))), beliefs, unused, notes)
     return replace(weighed, choice=replace(weighed.choice, reading=replace(reading, evidence=evidence)))
 
 

@@ -76,3 +76,20 @@ def test_recording_by_a_name_that_is_not_there_is_an_error(lengths: Any, message
     assert recording.inspect()[0].lengths == [4, 2]
     with pytest.raises(UserError, match=r"record\(lengths='lens'\)"):
         recording.inspect(lengths="lens")
+
+
+@pytest.mark.parametrize("lengths", [[5, 2], [4, 1]])
+def test_lengths_beside_packed_ones_are_compared(lengths: list[int]) -> None:
+    """A dump's lengths that are not those it was packed with are said, and judged; the same ones say nothing."""
+    layer, x = gru()
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, [5, 2], batch_first=True)
+    output, h = layer(packed)
+    report = rnninspect.inspect({"output": output, "h_n": h, "lengths": torch.tensor(lengths)})
+    said = [note for note in report.notes if "disagree" in note]
+    if lengths == [5, 2]:
+        assert (report.verdict, said) == ("clean", [])
+    else:
+        assert [finding.rule for finding in report.findings] == ["off-by-one-length"]
+        assert said == [
+            "lengths and the packed lengths disagree: lengths are [4, 1], and output.batch_sizes packs [5, 2]"
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,22 @@ def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tup
     lengths = np.zeros(rows, dtype=np.int64)
     lengths[order] = (sizes[:, None] > np.arange(rows)).sum(0)
     return padded, lengths
+
+
+def packed_otherwise(arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> str:
+    """That the lengths used are not those that a PackedSequence of the dump was packed with; empty where they are."""
+    used = next((s for s in slots if s.role == "lengths"), None)
+    for name, sizes in arrays.items():
+        prefix, found, _ = name.rpartition("batch_sizes")
+        data = arrays.get(prefix + "data")
+        if used is None or not found or data is None or name != prefix + found:
+            continue
+        packed = unpack(data, sizes, arrays.get(prefix + "sorted_indices"))[1]
+        own = np.asarray(used.array).reshape(-1)
+        if not np.array_equal(packed, own):
+            shown = f"{own.tolist()[:20]}, and {name} packs {packed.tolist()[:20]}"
+            return f"{used.name or 'lengths'} and the packed lengths disagree: {used.name or 'lengths'} are {shown}"
+    return ""
 
 
 def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tuple[tuple[Slot, ...], str]]:
