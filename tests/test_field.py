@@ -14,24 +14,18 @@ import pytest
 from tests.support.field_cases import Case, answer, cases, wrong
 from tests.support.places import FIELD
 
-BATCH_FIRST = "torch's fix says batch_first=True to a layer that is time-major"
 TREE = "parameters in nested dictionaries or lists are not read"
 PARALLEL = "weights that are no stack are run as one, and nobody says so"
 
 # Cases that are still answered wrongly, and why.
 STILL_WRONG = {
     "between-keras": PARALLEL,
-    "ignored-a": BATCH_FIRST,
-    "named-a": BATCH_FIRST,
-    "named-a-stated": BATCH_FIRST,
     "order-a-chunk2": "the fix drops the state that was passed on, where its rows are to be put in order",
     "pickle-0": "a pickle is refused as an unknown format",
-    "record-misspelt": "record passes over a name of lengths that no forward has",
     "scope-a": "a config whose layer has another name than the weights' scope is not used",
     "shrink-a": "a state of fewer rows than the batch is refused",
     "shrink-live": "a loop whose batch shrinks is not seen as one loop",
     "stacked-a": "inputs of the batch's axes beside outputs of time's are refused, and transposing is not proposed",
-    "steplist-against": "two runs of other weights: not named as the likely cause",
     "tiled-a": "rows repeated beside a state tiled: the fix speaks of sorting",
     "tree-a": TREE,
     "tree-list": TREE,

@@ -116,6 +116,10 @@ class Convention:
     joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}
 
+    def fix(self, rule: str, time_major: bool = False) -> str | None:
+        """This framework's own code against a mistake, for the axes that the layer has; None where it has none."""
+        return self.fixes.get(rule)
+
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         """The cell that this framework builds where the user states only `attributes`."""
         raise NotImplementedError

@@ -24,6 +24,14 @@ from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
 
+# What its fixes, which are written for `[B, T, H]`, say of `[T, B, H]`.
+_IN_TIME_MAJOR = {
+    ", batch_first=True": "",
+    "output[:, -1]": "output[-1]",
+    "x.size(1)": "x.size(0)",
+    "(torch.arange(T) < lengths[:, None])": "(torch.arange(T)[:, None] < lengths)",
+}
+
 
 class Torch(RowConvention):
     name = "torch"
@@ -107,6 +115,14 @@ class Torch(RowConvention):
             "lengths = torch.tensor([len(row) for row in rows])  # before padding, not from non-zeros"
         ),
     }
+
+    def fix(self, rule: str, time_major: bool = False) -> str | None:
+        found = super().fix(rule)
+        if found is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
+            return found
+        for words, theirs in _IN_TIME_MAJOR.items():
+            found = found.replace(words, theirs)
+        return found
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)

@@ -6,13 +6,15 @@ from rnninspect.conventions.base import Convention
 from rnninspect.diagnosis.rule import Rule
 
 
-def fix_for(rule: Rule, convention: Convention | None, decided: bool = True) -> str:
+def fix_for(rule: Rule, convention: Convention | None, decided: bool = True, time_major: bool = False) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
     Where `convention` is only the likeliest, not `decided`, its fix stands below the rule's own as a labelled comment.
+    `time_major`: the layer's arrays are `[T, B, H]`, so that a framework's code must not state the batch first.
     """
-    if convention is not None and not decided:
-        theirs = convention.fixes.get(rule.name, rule.fix)
-        beside = [f"# if these are {convention.name}'s: {line}" for line in theirs.splitlines()]
-        return rule.fix if theirs == rule.fix else "\n".join([rule.fix, *beside])
-    return rule.fix if convention is None else convention.fixes.get(rule.name, rule.fix)
+    theirs = None if convention is None else convention.fix(rule.name, time_major)
+    if convention is None or theirs is None:
+        return rule.fix
+    if decided:
+        return theirs
+    return "\n".join([rule.fix, *(f"# if these are {convention.name}'s: {line}" for line in theirs.splitlines())])

@@ -138,7 +138,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=fix_for(rule, case.convention, case.reading.evidence.decided),
+        fix=fix_for(rule, case.convention, case.reading.evidence.decided, case.reading.time_major),
     )
 
 

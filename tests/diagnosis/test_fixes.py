@@ -157,3 +157,26 @@ def test_a_wrong_fix_is_seen() -> None:
     right = named(correct(("gru", 1, 1)))
     with pytest.raises(AssertionError):
         assert_same(right["outputs"][:, -1], right["h"])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_time_major_layer_is_not_told_to_be_batch_first(name: str) -> None:
+    """Code for arrays `[T, B, H]` states no batch_first and takes no axis of rows for that of time."""
+    rule, torch = rules()[name], conventions()["torch"]
+    time, batch = fix_for(rule, torch, time_major=True), fix_for(rule, torch)
+    if name == "batch-time-swapped":
+        assert time == batch
+    elif name in torch.fixes:
+        assert not re.search(r"batch_first=True|output\[:, -1\]|x\.size\(1\)", time)
+        assert (time == batch) == (not re.search(r"batch_first=True|\[:, -1\]|size\(1\)|lengths\[:, None\]", batch))
+
+
+def test_the_time_major_mask_has_times_axis_first() -> None:
+    """The mask that zeroes padding is `[T, B]` in a time-major layer's fix, and `[B, T]` in the other's."""
+    torch = pytest.importorskip("torch")
+    lengths = torch.tensor([3, 1])
+    for time_major, shape in ((True, (3, 2, 4)), (False, (2, 3, 4))):
+        names = {"torch": torch, "T": 3, "lengths": lengths, "output": torch.ones(shape)}
+        exec(fix_for(rules()["padding-computed"], conventions()["torch"], time_major=time_major), names)
+        left = names["output"].sum(2)
+        assert (left if time_major else left.T).tolist() == [[4, 4], [4, 0], [4, 0]]
