@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -63,12 +64,14 @@ def overview(width: int) -> str:
 def image(rule: Rule, convention: str | None = None, example: lessons.Worked | None = None) -> dict[str, Any]:
     """What `explain` knows of a rule, as plain values. `example`: the recorded one by default."""
     example = example or lessons.recorded(rule.name)
+    printed = lessons.print_out(rule)
     return {
         "rule": rule.name,
         "severity": rule.severity,
         "summary": rule.summary,
         "why": rule.why,
         "needs": list(rule.needs),
+        "print_out": None if printed is None else asdict(printed),
         "example": None
         if example is None
         else {
@@ -115,6 +118,8 @@ def text(
     lines += ["", *textwrap.wrap(rule.why, width)]
     if not brief:
         lines += ["", f"Evidence it needs: {', '.join(rule.needs)}."]
+    if printed := lessons.print_out(rule):
+        lines += ["", *_hanging("From a print-out: ", printed.command, width, indent=2)]
     lines += _example_lines(example or lessons.recorded(rule.name), width)
     lines += _fix_lines(fixes(rule, convention), width)
     if brief:

@@ -74,7 +74,8 @@ class Rule:
     better fix stands in its convention, under the rule's name.
     `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
-    `example`: the worked example in which it is planted and shown.
+    `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
+    paste it, from which the rule is found and with which its lesson begins.
     `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
 
@@ -89,6 +90,7 @@ class Rule:
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
     example: Example = "single"
+    print_out: str | None = None
     compares: bool = False
     threads: tuple[Thread, ...] = ()
 

@@ -36,6 +36,22 @@ class Worked:
     summary: str
 
 
+@dataclass(frozen=True)
+class PrintOut:
+    """The packaged print-out with which a lesson begins: its text, and the command that finds the rule in it."""
+
+    command: str
+    text: str
+
+
+def print_out(rule: Rule) -> PrintOut | None:
+    """The print-out of that rule; None for a rule that has none. UnknownNameError where the file is not packaged."""
+    if rule.print_out is None:
+        return None
+    text = Path(packaged.path(rule.print_out)).read_text("utf-8")
+    return PrintOut(f"rnninspect compare sample_data/{rule.print_out}", text)
+
+
 def groups() -> list[str]:
     """The groups that have a rule, in the order that teaches."""
     return list(dict.fromkeys(group for group, _ in course()))

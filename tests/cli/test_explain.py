@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import functools
 import hashlib
+import html
 import json
 import re
 import sys
@@ -18,13 +19,15 @@ from typing import Any, get_args
 import click
 import pytest
 
-from rnninspect.cli import call, demo, explain
+from rnninspect.cli import call, catalogue, demo, explain
 from rnninspect.conventions import conventions
+from rnninspect.diagnosis.examples import packaged
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Group, Thread
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report import lessons
 from rnninspect.report.renderers.course import Lesson, page
+from tests.support.places import ROOT
 from tests.support.reports import worked_example
 from tests.tools.make_demos import right, work
 
@@ -278,6 +281,42 @@ def test_a_lesson_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
         assert lines[1].startswith(f"{name} (")
         assert len(lines) <= 24
         assert max(map(len, lines)) <= 80
+
+
+PRINTED = [name for name in NAMES if rules()[name].print_out]
+
+
+def test_one_lesson_begins_with_a_print_out() -> None:
+    """The file is stated by the rule, and `list samples` names it."""
+    assert PRINTED
+    assert {rules()[name].print_out for name in PRINTED} <= {row[0] for row in catalogue.samples()}
+    assert lessons.print_out(rules()["lengths-ignored"]) is None
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_print_out_gives_its_rule(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that the lesson shows, run as it stands, finds that rule and no other error in the print-out."""
+    monkeypatch.chdir(ROOT)
+    shown = re.search(r"^From a print-out: rnninspect (.+)$", printed_text(capsys, "explain", name), re.M)
+    assert shown
+    assert call([*shown[1].split(), "--format", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["source"]["format"] == "text"
+    assert [f["rule"] for f in report["findings"] if f["severity"] == "error"] == [name]
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_course_shows_the_print_out(name: str, course: list[dict[str, Any]], course_page: str) -> None:
+    """The lesson carries the text and its command; the page shows them before the planted example."""
+    lesson = next(lesson for lesson in course if lesson["rule"] == name)
+    text = Path(packaged.path(str(rules()[name].print_out))).read_text("utf-8")
+    assert lesson["print_out"] == {"command": f"rnninspect compare sample_data/{rules()[name].print_out}", "text": text}
+    article = re.search(rf'<article [^>]*id="{name}">.*?</article>', course_page, re.S)
+    assert article
+    told = html.unescape(article[0])
+    assert told.index(text.strip()) < told.index(lesson["print_out"]["command"]) < told.index("Planted in a right run")
 
 
 def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ class LastColumn(Rule):
     group = "Wrong step"
     place = 2
     needs = ("outputs", "lengths")
+    print_out = "printed.txt"
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/1830",
