@@ -66,6 +66,12 @@ def test_some_printed_runs() -> None:
     assert {form for form, _ in counts} == set(FORMS)
 
 
+@pytest.mark.parametrize("seed", [628, 6029, 10923])
+def test_steps_that_print_alike_accuse_nothing(seed: int) -> None:
+    """A layer whose last steps hardly move prints them equal: neither a repeated output nor a masked step."""
+    assert check(range(seed, seed + 1))
+
+
 @pytest.mark.long
 def test_ten_thousand_printed_runs() -> None:
     """Every form at every number of digits."""

@@ -20,6 +20,7 @@ SAMPLE, STRETCH = 4096, 64
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
 FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
+ROUNDED_ALIKE = 50  # units of the last decimal that steps must differ by, where none may be equal by rounding
 CHANCE = -10  # power of ten: that so many full-precision numbers are round by accident
 
 
@@ -43,6 +44,16 @@ def decimals(array: Array) -> int | None:
             chance = np.log10(np.minimum(spacing * 10.0**digits, 1.0)).sum()  # that full-precision numbers do so
             return digits if chance <= CHANCE else None
     return None
+
+
+def alike_below(array: Array) -> float:
+    """How little the steps of a print-out may differ for two to be equal by rounding alone; 0 for full precision.
+
+    >>> alike_below(np.round(np.linspace(0, 1, 50) ** 2, 3)), alike_below(np.linspace(0, 1, 50) ** 2)
+    (0.05, 0.0)
+    """
+    places = decimals(array)
+    return 0.0 if places is None else ROUNDED_ALIKE / 10.0**places
 
 
 def _sample(array: Array) -> Array:

@@ -12,11 +12,9 @@ from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
-from rnninspect.measure.decimals import decimals
+from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
-
-ROUNDED_ALIKE = 50  # units of the last decimal that steps must differ by, where none may be equal by rounding
 
 
 class MaskHole(Rule):
@@ -87,13 +85,13 @@ class MaskHole(Rule):
 
 def _may_be_rounding(facts: TrackFacts) -> bool:
     """Whether steps differ by so little of what a print-out kept that two of them may be equal by rounding alone."""
-    places = decimals(facts.outputs)
-    if places is None or facts.steps < 2:
+    room = alike_below(facts.outputs)
+    if not room or facts.steps < 2:
         return False
     values = np.asarray(facts.outputs, dtype=np.float64)
     apart = np.abs(np.diff(values, axis=1)).max(-1)[facts.mask[:, 1:] & facts.mask[:, :-1]]
     apart = apart[apart > 0]
-    return bool(apart.size) and float(apart.min()) < ROUNDED_ALIKE * 10.0**-places
+    return bool(apart.size) and float(apart.min()) < room
 
 
 def _has_single_zeros(facts: TrackFacts) -> bool:

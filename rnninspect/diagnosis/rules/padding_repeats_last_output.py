@@ -20,7 +20,9 @@ from rnninspect.diagnosis.rule import (
     proposal,
     whose_habit,
 )
+from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather
 
 
 class PaddingRepeats(Rule):
@@ -62,6 +64,7 @@ class PaddingRepeats(Rule):
             )
             for f in case.facts
         ]
+        seen = [Seen(s.facts, s.rows & ~_may_be_rounding(s.facts)) if s.rows.any() else s for s in seen]
         if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
             seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
         usual, habit = is_usual(case, "repeat"), whose_habit(case, "repeat")
@@ -85,6 +88,19 @@ class PaddingRepeats(Rule):
             return replace(track, outputs=np.take_along_axis(track.outputs, index, 1))
 
         return case.with_tracks(repeated)
+
+
+def _may_be_rounding(facts: TrackFacts) -> Bools:
+    """`[B]`: rows of a print-out that moved so little in their last real step that the next may be equal by rounding
+    alone. A row of one step moved from zero."""
+    room = alike_below(facts.outputs)
+    if not room:
+        return np.zeros(facts.ends.size, dtype=np.bool_)
+    rows = np.arange(facts.ends.size)
+    last = gather(facts.outputs, rows, np.maximum(facts.ends - 1, 0)).astype(np.float64)
+    before = gather(facts.outputs, rows, np.maximum(facts.ends - 2, 0)).astype(np.float64)
+    before[facts.ends < 2] = 0
+    return np.asarray(np.abs(last - before).max(-1) < room)
 
 
 def _saturated(facts: TrackFacts) -> Bools:
