@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnninspect.conventions.base import Facts
+from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.express import merge_biases, refuse
@@ -37,8 +37,8 @@ class MadeUp(ScopedConvention):
         order="(h, c)",
         padding="zero",
         zero_length="initial state",
-        lstm_gates="o g f i",
-        gru_gates="none",
+        lstm_gates=Gates(("o", "g", "f", "i")),
+        gru_gates=Gates(()),
         kernels="[F, 4H], [H, 4H]",
         biases="one",
         source="this file",
