@@ -81,7 +81,7 @@ class _Reading:
             self._enter(one, arrays, counts, twice)
         if not arrays:
             raise UnreadableError(
-                f"{self.source}: no arrays in this text ({self._line(len(self.text))} lines): needed is what "
+                f"{self.source}: no arrays in this text ({self._length()}): needed is what "
                 "print(outputs) and print(state) show, brackets and all"
                 + (f"; left out: {shorten(left)}" if left else "")
             )
@@ -97,6 +97,11 @@ class _Reading:
 
     def _line(self, at: int) -> int:
         return bisect_left(self._line_ends, at) + 1
+
+    def _length(self) -> str:
+        """How many lines the text has; what ends in a line end has no line behind it."""
+        count = self.text.count("\n") + (not self.text.endswith("\n") and bool(self.text))
+        return f"{count} line{'s' if count != 1 else ''}"
 
     @cached_property
     def _line_ends(self) -> list[int]:

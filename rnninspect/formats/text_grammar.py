@@ -60,9 +60,7 @@ WRAPPERS = frozenset(
         "EagerTensor",
     ]
 )
-_NOT_VALUES = frozenset(
-    ["shape", "size", "dtype", "device", "place", "ctx", "order"]
-)  # what a wrapper says beside the numbers
+_NOT_VALUES = frozenset(["shape", "size", "dtype", "device", "place", "ctx", "order"])  # what stands beside numbers
 
 _START = re.compile(
     r"\[(?=[\s]*(?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf\b|True\b|False\b|\[|\(|<|\{|\.\.\.|['\"]|[A-Za-z_][\w.]*\())"
@@ -281,12 +279,14 @@ class _Reader:
         first = min((frame.start for frame in arrays + (nested if arrays else [])), default=None)
         if first is not None:
             self.found.append(Broken(first, at, why, sum(map(_rows, arrays))))
-        for frame in self.stack:
-            if frame not in arrays:
-                for key, node in frame.items:
-                    if isinstance(node, (Literal, Group)):
-                        kept = Group("…", frame.name, ((key, node),), node.start, node.end) if key else node
-                        self.found.append(kept)
+        elif held := [f for f in self.stack if any(isinstance(node, (Literal, Group)) for _, node in f.items)]:
+            why = f"its {held[0].bracket} is not closed; the arrays in it that were whole are read"
+            self.found.append(Broken(held[0].start, held[0].start, why, 0))
+        for frame in (f for f in self.stack if f not in arrays):
+            for key, node in frame.items:
+                if isinstance(node, (Literal, Group)):
+                    kept = Group("…", frame.name, ((key, node),), node.start, node.end) if key else node
+                    self.found.append(kept)
         self.stack = []
         return at
 

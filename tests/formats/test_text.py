@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import time
 from pathlib import Path
 
@@ -92,6 +93,32 @@ def test_a_broken_array_is_refused_with_its_line(text: str, said: str) -> None:
     with pytest.raises(UnreadableError, match=said) as caught:
         from_text(text, "x")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("", "0 lines"), ("a", "1 line"), ("a\n", "1 line"), ("a\nb", "2 lines"), ("a\r\nb\r\n", "2 lines")],
+)
+def test_lines_are_counted_as_an_editor_does(text: str, lines: str) -> None:
+    """A text that ends in a line end has no further line."""
+    with pytest.raises(UnreadableError, match=rf"no arrays in this text \({lines}\)"):
+        from_text(text, "x")
+
+
+UNCLOSED = [
+    ("state = (array([[0.5, 1.5]]), array([[0.5, 2.5]])\n", r"its \("),
+    ("h = array([[0.5, 1.5]]\nwhat now?", r"its \("),
+    ("s = {'h': [[0.5, 1.5]], 'c': [[0.5, 2.5]]\n", r"its \{"),
+    ("s = [array([[0.5, 1.5]]), array([[0.5, 2.5]])\n", r"its \["),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), UNCLOSED)
+def test_a_container_that_is_not_closed_is_named_with_its_line(text: str, said: str) -> None:
+    """Arrays before it and within it are read all the same."""
+    read = from_text(f"outputs = [[[0.5, 1.5]]]\n{text}", "x")
+    assert len(read.arrays) == 1 + text.count("[[")
+    assert re.search(f"left out: .*line 2 .*{said} is not closed", read.notes[-1])
 
 
 def test_elided_arrays_keep_what_is_there() -> None:
