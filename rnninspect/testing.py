@@ -22,7 +22,7 @@ def assert_final_state(
     >>> assert_final_state(outputs, [[0.2], [0.5]], [2, 3])
     >>> assert_final_state(outputs, [[0.0], [0.5]], [2, 3])  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    rnninspect.reports.FindingsError: 1 error, last-column-as-final-state, and how to mend it
+    rnninspect.FindingsError: 1 error, last-column-as-final-state, and how to mend it
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from rnninspect.api.inspect import inspect

@@ -20,7 +20,7 @@ Kind = Literal["state", "padding", "fact"]
 Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", "directions"]
 Place = tuple[int, str, int]  # layer, direction, row
 # What a fix does: it mends the arrays that there are, or says what to change before the layer is run again.
-Mends = Literal["arrays", "run"]
+FixedIn = Literal["arrays", "run"]
 # The groups of the lessons, in their order: from what is met most often to what needs the most evidence.
 Group = Literal[
     "Wrong step",
@@ -70,8 +70,8 @@ class Rule:
     `fix`: what mends it whatever the framework, as Python on numpy arrays: `inputs` `[B, T, F]`, `outputs` `[B, T, H]`
     (`outputs_fw`, `outputs_bw` of two directions), `h` and `c` `[B, H]`, `states` `[L*D, B, H]`, `final` (one vector a
     row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`, `recurrent_kernel` and `bias`, the
-    gates along the last axis. `mends`: whether it mends these arrays themselves, or only a new run does. A framework's
-    better fix stands in its convention, under the rule's name.
+    gates along the last axis. `fixed_in`: whether it mends these arrays themselves, or only a new run does. A better
+    fix for one framework stands in its convention, under the name of the rule.
     `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
@@ -84,7 +84,7 @@ class Rule:
     summary: str
     why: str
     fix: str
-    mends: Mends = "run"
+    fixed_in: FixedIn = "run"
     group: Group = "Further"
     place: int = 100
     needs: tuple[str, ...] = ("outputs",)

@@ -57,9 +57,11 @@ class Report(ReportRecord):
 
     def __repr__(self) -> str:
         counts = [(s, [f.rule for f in self.findings if f.severity == s]) for s in SEVERITIES]
-        said = [f"{len(names)} {s}{'s' if len(names) > 1 else ''} ({', '.join(names)})" for s, names in counts if names]
+        parts = [
+            f"{len(names)} {s}{'s' if len(names) > 1 else ''} ({', '.join(names)})" for s, names in counts if names
+        ]
         rows = self.shape.get("batch", 0)
-        verdict = "; ".join([*([] if self.verdict == "findings" else [self.verdict]), *said])
+        verdict = "; ".join([*([] if self.verdict == "findings" else [self.verdict]), *parts])
         return f"<Report: {verdict}, {rows} row{'' if rows == 1 else 's'}, convention {self.convention}>"
 
     def _repr_html_(self) -> str:

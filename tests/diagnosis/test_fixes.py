@@ -130,7 +130,7 @@ def assert_same(mended: Any, right: Any) -> None:
     np.testing.assert_allclose(mended, right, rtol=1e-6, atol=1e-6)
 
 
-MENDING = [(name, shape) for name in RULES if rules()[name].mends == "arrays" for shape in shapes_of(name)]
+MENDING = [(name, shape) for name in RULES if rules()[name].fixed_in == "arrays" for shape in shapes_of(name)]
 
 
 @pytest.mark.parametrize(("name", "shape"), MENDING, ids=str)
@@ -148,7 +148,7 @@ def test_the_own_fix_mends_the_arrays(name: str, shape: tuple[str, int, int]) ->
 
 def test_every_kind_of_mistake_in_arrays_is_mended() -> None:
     """No rule says that it mends arrays and is passed over by the test above for want of a shape."""
-    assert {name for name, _ in MENDING} == {name for name in RULES if rules()[name].mends == "arrays"}
+    assert {name for name, _ in MENDING} == {name for name in RULES if rules()[name].fixed_in == "arrays"}
     assert len({name for name, _ in MENDING}) > len(RULES) // 2
 
 

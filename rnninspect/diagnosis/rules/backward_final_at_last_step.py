@@ -21,7 +21,7 @@ class BackwardFinalAtLastStep(Rule):
         "length - 1 takes the right forward half and the wrong backward half."
     )
     fix = "h_bw = outputs_bw[:, 0]  # the backward pass ends at step 0"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Directions"
     place = 1
     needs = ("outputs", "two directions")

@@ -26,7 +26,7 @@ class BackwardNotFlipped(Rule):
         "    [np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(outputs_bw, lengths)]  # within each length\n"
         ")"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Directions"
     place = 2
     needs = ("outputs", "two directions", "inputs", "weights")

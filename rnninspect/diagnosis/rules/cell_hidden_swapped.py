@@ -22,7 +22,7 @@ class CellHiddenSwapped(Rule):
         "the other's order swaps them, and the shapes do not tell."
     )
     fix = "h, c = c, h"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "What the state holds"
     place = 1
     needs = ("outputs", "cell state")

@@ -23,7 +23,7 @@ class DirectionMissing(Rule):
         "h_fw, h_bw = outputs_fw[np.arange(len(outputs_fw)), lengths - 1], outputs_bw[:, 0]\n"
         "h = np.concatenate([h_fw, h_bw], axis=-1)"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Directions"
     place = 5
     needs = ("outputs", "two directions")

@@ -24,7 +24,7 @@ class DirectionsInterleaved(Rule):
         "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward\n"
         "# outputs stored as [T, D, B, H]: outputs.transpose(2, 0, 1, 3).reshape(B, T, -1), never a reshape alone"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Directions"
     place = 6
     needs = ("outputs", "two directions")

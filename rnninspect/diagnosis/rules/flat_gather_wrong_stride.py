@@ -25,7 +25,7 @@ class FlatGatherWrongStride(Rule):
         "B, T, H = outputs.shape\n"
         "h = outputs.reshape(B * T, H)[np.arange(B) * T + lengths - 1]  # of [T, B, H]: (lengths - 1) * B + row"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 5
     needs = ("outputs", "lengths")

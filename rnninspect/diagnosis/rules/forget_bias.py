@@ -18,7 +18,7 @@ class ForgetBias(WeightsRule):
         "made ports have it in the bias. Moving weights between them must add it once."
     )
     fix = 'bias = bias + np.repeat([gate == "f" for gate in gates], H)  # gates: "ifgo", say; - where it counts twice'
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Weights and arithmetic"
     place = 2
     threads = (

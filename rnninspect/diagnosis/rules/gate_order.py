@@ -20,7 +20,7 @@ class GateOrder(WeightsRule):
         'blocks = dict(zip(file_order, np.split(kernel, len(file_order), axis=-1)))  # file_order: "ifgo", say\n'
         "kernel = np.concatenate([blocks[gate] for gate in layer_order], axis=-1)  # recurrent kernel, bias likewise"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Weights and arithmetic"
     place = 1
     threads = (

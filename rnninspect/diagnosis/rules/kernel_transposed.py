@@ -19,7 +19,7 @@ class KernelTransposed(WeightsRule):
         "blocks = np.split(recurrent_kernel, len(gates), axis=-1)  # the input kernel likewise, where it is square\n"
         "recurrent_kernel = np.concatenate([block.T for block in blocks], axis=-1)"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Weights and arithmetic"
     place = 6
     threads = (

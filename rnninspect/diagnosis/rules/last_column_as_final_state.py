@@ -17,7 +17,7 @@ class LastColumn(Rule):
         "the framework has set to zero, so the row's vector is all zeros."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # not outputs[:, -1]: padding, in a short row"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 2
     needs = ("outputs", "lengths")

@@ -18,7 +18,7 @@ class LayerOrderReversed(Rule):
         "list them from the top down; equal widths hide it."
     )
     fix = "states = states.reshape(L, D, B, H)[::-1].reshape(L * D, B, H)  # the bottom layer first"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 7
     needs = ("outputs",)

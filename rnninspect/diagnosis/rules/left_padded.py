@@ -24,7 +24,7 @@ class LeftPadded(Rule):
         "shifts = lengths - outputs.shape[1]  # or pad on the right and run again\n"
         "outputs = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(outputs, shifts)])"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 5
     needs = ("outputs", "lengths")

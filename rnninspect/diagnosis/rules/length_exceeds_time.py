@@ -19,7 +19,7 @@ class LengthExceedsTime(Rule):
         "something else (characters, say). Some frameworks accept such lengths in silence."
     )
     fix = "lengths = np.minimum(lengths, inputs.shape[1])"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 7
     needs = ("lengths",)

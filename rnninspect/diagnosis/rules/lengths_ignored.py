@@ -19,7 +19,7 @@ class LengthsIgnored(Rule):
         "a row's end are computed, and the final state is what the cell held after the last padded step."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # c and a backward pass need a run with the lengths"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 1
     needs = ("outputs", "lengths")

@@ -22,7 +22,7 @@ class LengthsRescaled(Rule):
         "be divided too. The layer got the right lengths and the dump the old ones, or the other way round."
     )
     fix = "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 4
     needs = ("outputs", "lengths")

@@ -22,7 +22,7 @@ class OffByOneLength(Rule):
         "gathering at length - 2 or at length, moves every row by the same offset."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # lengths count steps: the last index + 1"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 3
     needs = ("outputs", "lengths")

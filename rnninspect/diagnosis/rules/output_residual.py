@@ -24,7 +24,7 @@ class OutputResidual(Rule):
         "the final state, and should not be."
     )
     fix = "outputs = np.where(mask[..., None], outputs - inputs, 0)  # the sum under a name of its own, beside them"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "What the state holds"
     place = 4
     needs = ("outputs", "lengths", "inputs")

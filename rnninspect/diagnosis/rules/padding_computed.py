@@ -29,7 +29,7 @@ class PaddingComputed(Rule):
         "state is right, but anything pooled over the outputs counts steps that do not exist."
     )
     fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Padding"
     place = 2
     needs = ("outputs", "lengths")

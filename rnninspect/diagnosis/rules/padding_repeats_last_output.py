@@ -33,7 +33,7 @@ class PaddingRepeats(Rule):
         "leave zeros. Anything that sums or averages over time counts the last output many times."
     )
     fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Padding"
     place = 1
     needs = ("outputs", "lengths")

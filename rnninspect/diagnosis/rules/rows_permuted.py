@@ -26,7 +26,7 @@ class RowsPermuted(Rule):
         'order = np.argsort(-lengths, kind="stable")  # the order that the rows were run in\n'
         "h = h[np.argsort(order)]  # c likewise"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 1
     needs = ("outputs", "lengths")

@@ -20,7 +20,7 @@ class StateNeverWritten(Rule):
         "row's end, or a mask that drops the place again leaves the other rows as they were made."
     )
     fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; c only a new run can give"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "What the state holds"
     place = 9
     needs = ("outputs", "lengths")

@@ -20,7 +20,7 @@ class StateReshaped(Rule):
         "states of layer 0 of several rows; the axes must be transposed first."
     )
     fix = "final = final.reshape(L * D, B, H).transpose(1, 0, 2).reshape(B, -1)  # not states.reshape(B, -1)"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 2
     needs = ("outputs",)

@@ -22,7 +22,7 @@ class TruncatedTimeAxis(Rule):
         "Across DataParallel replicas, or beside a mask of the whole length, the shapes then differ."
     )
     fix = "missing = inputs.shape[1] - outputs.shape[1]\noutputs = np.pad(outputs, [(0, 0), (0, missing), (0, 0)])"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 9
     needs = ("inputs",)

@@ -21,7 +21,7 @@ class UpdateGateFlipped(WeightsRule):
         "for array in (kernel, recurrent_kernel, bias):\n"
         "    array[..., z] *= -1"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Weights and arithmetic"
     place = 5
     example = "gru"

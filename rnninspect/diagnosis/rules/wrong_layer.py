@@ -22,7 +22,7 @@ class WrongLayer(Rule):
         "direction). The outputs are the top layer's alone."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # the outputs are the top layer's; so is states[-1]"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 6
     needs = ("outputs",)

@@ -35,7 +35,7 @@ class ZeroLengthRow(Rule):
         "keep = lengths > 0  # an empty row has no last step\n"
         "outputs, h, lengths = outputs[keep], h[keep], lengths[keep]"
     )
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "Wrong step"
     place = 8
     needs = ("outputs", "lengths")

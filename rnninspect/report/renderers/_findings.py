@@ -31,8 +31,8 @@ def _finding(finding: Finding, view: View) -> list[Text]:
     indent = Text("  ")
     lines = _text.hanging(Text(f"{sign} ", style), title, view.width)
     lines += _text.hanging(indent, Text(_text.clean(finding.message, view.ascii)), view.width)
-    for key, said in details(finding, view):
-        lines += _text.hanging(Text(f"  {key}: ", _text.QUIET), Text(_text.clean(said, view.ascii)), view.width)
+    for key, parts in details(finding, view):
+        lines += _text.hanging(Text(f"  {key}: ", _text.QUIET), Text(_text.clean(parts, view.ascii)), view.width)
     if finding.fix:
         lines.append(Text("  fix:", _text.OK))
         for code in finding.fix.expandtabs(4).splitlines():
@@ -42,14 +42,14 @@ def _finding(finding: Finding, view: View) -> list[Text]:
 
 def standing(finding: Finding, view: View) -> list[str]:
     """How sure it is, where it is and how much it explains."""
-    said: list[str] = [finding.certainty]
+    parts: list[str] = [finding.certainty]
     place = track_name(finding.layer, finding.direction, view.ascii)
-    said += [place] if place else []
+    parts += [place] if place else []
     if finding.explains:
-        said.append(f"explains {finding.explains} row{'s' if finding.explains > 1 else ''}")
+        parts.append(f"explains {finding.explains} row{'s' if finding.explains > 1 else ''}")
     if finding.unexplained and finding.explains:
-        said.append(f"not {len(finding.unexplained)}")
-    return said
+        parts.append(f"not {len(finding.unexplained)}")
+    return parts
 
 
 def details(finding: Finding, view: View) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def details(finding: Finding, view: View) -> list[tuple[str, str]]:
             found.append(("what would decide", _value(value, view)))
         elif view.verbose:
             found.append((key.replace("_", " "), _value(value, view)))
-    return [(_text.clean(key, view.ascii), said) for key, said in found]
+    return [(_text.clean(key, view.ascii), parts) for key, parts in found]
 
 
 def _value(value: Any, view: View) -> str:

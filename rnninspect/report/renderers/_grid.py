@@ -100,9 +100,9 @@ def _layout(blocks: list[Block], view: View) -> Layout:
     for words, short in (("words", False), ("brief", False), ("brief", True), ("none", True)):
         heads = [len(_head(line, short, digits)) for line in lines]
         head = max([*heads, *(len(block.title) - 2 for block in blocks)])
-        said = [len(_said(line.look, words)) for line in lines]
-        said += [len(_title_words(block, words)) for block in blocks]
-        label = max(said, default=0)
+        parts = [len(_said(line.look, words)) for line in lines]
+        parts += [len(_title_words(block, words)) for block in blocks]
+        label = max(parts, default=0)
         room = view.width - head - 2 - (len(BETWEEN) + label if label else 0)
         ways.append(Layout(head, column, words, short, digits, room, view.width))
     shown = [min(len(_units(block, layout, view)) for block in blocks) for layout in ways]
@@ -160,9 +160,9 @@ def _drawn_line(line: Line, units: list[int], whole: int, layout: Layout, view: 
         return Text(f"{head}{BETWEEN}{note}", line.look.style)
     drawn = Text.assemble((head, line.look.style or _text.QUIET))
     drawn.append(_columns(line.numbers, units, whole, layout, view), line.look.style)
-    said = _said(line.look, layout.words)
-    if said:
-        drawn.append(f"{BETWEEN}{said}", line.look.style or _text.QUIET)
+    parts = _said(line.look, layout.words)
+    if parts:
+        drawn.append(f"{BETWEEN}{parts}", line.look.style or _text.QUIET)
     drawn.rstrip()
     return drawn
 
@@ -199,7 +199,7 @@ def _legend(blocks: list[Block], layout: Layout, view: View) -> list[Text]:
     }
     used = {line.look.mark for block in blocks for line in block.lines}
     lines: list[str] = []
-    for said in (f"{m} {words}" for m, words in meaning.items() if m in used):
-        fits = lines and len(lines[-1]) + len(BETWEEN) + len(said) <= view.width
-        lines[-1:] = [f"{lines[-1]}{BETWEEN}{said}"] if fits else [*lines[-1:], said]
+    for parts in (f"{m} {words}" for m, words in meaning.items() if m in used):
+        fits = lines and len(lines[-1]) + len(BETWEEN) + len(parts) <= view.width
+        lines[-1:] = [f"{lines[-1]}{BETWEEN}{parts}"] if fits else [*lines[-1:], parts]
     return [Text(line, _text.QUIET) for line in ("", *lines)] if lines else []

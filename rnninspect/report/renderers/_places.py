@@ -19,7 +19,7 @@ def source_path(report: ReportRecord) -> str | None:
 def describe(finding: Finding) -> str:
     """The message, what else it may be, and the fix; lines are kept, all else that could do harm is escaped."""
     lines = [_text.clean(finding.message)]
-    lines += [f"{key}: {_text.clean(said)}" for key, said in _findings.details(finding, _WHOLE)]
+    lines += [f"{key}: {_text.clean(parts)}" for key, parts in _findings.details(finding, _WHOLE)]
     if finding.fix:
         lines += ["fix:", *(f"  {_text.clean(code)}" for code in finding.fix.expandtabs(4).splitlines())]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ class MadeUp(Rule):
     summary = "the final state is the row's last output with its sign turned"
     why = "Nobody does it: it is made up to show that a rule is one file, which holds all there is."
     fix = "h = -h"
-    mends = "arrays"
+    fixed_in = "arrays"
     group = "What the state holds"
     threads = (Thread("https://github.com/madeup/madeup/issues/1", "A made-up thread about a made-up mistake."),)
     threads = (Thread("https://github.com/madeup/madeup/issues/1", "A made-up thread about a made-up mistake."),)
