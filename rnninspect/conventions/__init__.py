@@ -16,26 +16,26 @@ from rnninspect.errors import UnknownNameError
 @cache
 def conventions() -> dict[str, Convention]:
     """Every convention by its name, tf1 first (the project's own question), then by name."""
-    found: dict[str, Convention] = {}
+    by_name: dict[str, Convention] = {}
     for module in pkgutil.iter_modules(__path__):
         convention = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CONVENTION", None)
         if convention is not None:
-            found[convention.name] = convention
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "tf1", item[0])))
+            by_name[convention.name] = convention
+    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "tf1", item[0])))
 
 
 def get(name: str) -> Convention:
     """The convention of that name; UnknownNameError lists the known ones."""
-    known = conventions()
-    if name not in known:
-        raise UnknownNameError("convention", name, list(known))
-    return known[name]
+    by_name = conventions()
+    if name not in by_name:
+        raise UnknownNameError("convention", name, list(by_name))
+    return by_name[name]
 
 
 def of_dump(names: Iterable[str], origin: Origin | None = None) -> list[Convention]:
     """The frameworks whose arrays these likely are, by their names and where they come from, the best first."""
-    found = likeliest(conventions(), Hints(tuple(names), origin or Origin()))
-    return [get(belief.name) for belief in found]
+    beliefs = likeliest(conventions(), Hints(tuple(names), origin or Origin()))
+    return [get(belief.name) for belief in beliefs]
 
 
 def of_weights(names: Iterable[str]) -> list[Convention]:

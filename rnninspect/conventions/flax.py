@@ -254,9 +254,9 @@ def _biased(cell: Cell) -> tuple[str, ...]:
 
 def _layer_names(scopes: Sequence[str], layers: int) -> list[str]:
     """The modules' own names, or those of a list of modules."""
-    own = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
-    found = list(dict.fromkeys(parts[-1] for parts in own if parts))
-    return found if len(found) == layers else [f"layers_{k}" for k in range(layers)]
+    paths = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
+    module_names = list(dict.fromkeys(parts[-1] for parts in paths if parts))
+    return module_names if len(module_names) == layers else [f"layers_{k}" for k in range(layers)]
 
 
 CONVENTION = Flax()

@@ -121,14 +121,14 @@ class Haiku(ScopedConvention):
         return place_lists(unnamed_pair(slots, config), config)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
-        found = [n for n in names if re.search(r"(lstm|rnn)\w*[/.]linear[/.]w$|(^|[/.])w_[ih]$", n)]
-        return bool(found) and not any(n.endswith("kernel") for n in names)
+        matching = [n for n in names if re.search(r"(lstm|rnn)\w*[/.]linear[/.]w$|(^|[/.])w_[ih]$", n)]
+        return bool(matching) and not any(n.endswith("kernel") for n in names)
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Cores alone, where some module is called one: a model has linears of its own too."""
-        found = [s for s in super().scopes(arrays, config) if {"linear/w", "w_i", "w_h"} & set(s.arrays)]
-        cores = [s for s in found if re.search(r"(lstm|gru|rnn|core)\w*$", s.name) or "w_i" in s.arrays]
-        return tuple(cores or found)
+        with_kernels = [s for s in super().scopes(arrays, config) if {"linear/w", "w_i", "w_h"} & set(s.arrays)]
+        cores = [s for s in with_kernels if re.search(r"(lstm|gru|rnn|core)\w*$", s.name) or "w_i" in s.arrays]
+        return tuple(cores or with_kernels)
 
     def cell_of(self, scope: Scope) -> Cell | None:
         if {"w_i", "w_h"} & set(scope.arrays):

@@ -141,14 +141,15 @@ class Keras(ScopedConvention):
 
     def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A layer's config; where Keras 3 wrote it (`keras_version`), its `hard_sigmoid` is x / 6 + 0.5."""
-        known = ("activation", "recurrent_activation", "reset_after", "go_backwards", "time_major", "merge_mode")
-        words = {name: attributes[name] for name in known if attributes.get(name) is not None}
+        copied = ("activation", "recurrent_activation", "reset_after", "go_backwards", "time_major", "merge_mode")
+        options = {name: attributes[name] for name in copied if attributes.get(name) is not None}
+        keras_1_or_2 = re.match("[12][.]", str(attributes.get("keras_version", "")))
         for name in ("activation", "recurrent_activation"):
-            if words.get(name) == "hard_sigmoid" and not re.match("[12][.]", str(attributes.get("keras_version", ""))):
-                words[name] = "hard_sigmoid_keras3"
+            if options.get(name) == "hard_sigmoid" and not keras_1_or_2:
+                options[name] = "hard_sigmoid_keras3"
         if attributes.get("merge_mode", "") is None:
-            words["merge_mode"] = "none"
-        return words | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
+            options["merge_mode"] = "none"
+        return options | ({"padding": "zero"} if attributes.get("zero_output_for_mask") else {})
 
     def order(self, config: LayerConfig) -> Literal["time", "reversed", "within"]:
         return "reversed" if config.go_backwards and config.direction != "bidirectional" else "time"
@@ -264,23 +265,22 @@ def _outputs(names: DumpNames, layer: int) -> dict[str, Array]:
 
 def _stacked(track: Track, names: DumpNames) -> dict[str, Array]:
     """Stacked cells: one state a cell, `states.0.h` and `.c`; without a cell state `states.0`."""
-    found: dict[str, Array] = {}
+    states_by_name: dict[str, Array] = {}
     way = f"{track.direction}_" if names.bidirectional else ""
-    states, initial = f"{way}states", f"{way}initial_state"
-    for name, h, c in ((states, track.final, track.cell), (initial, track.initial, track.initial_cell)):
+    final, initial = f"{way}states", f"{way}initial_state"
+    for name, h, c in ((final, track.final, track.cell), (initial, track.initial, track.initial_cell)):
         if h is not None:
-            found[f"{name}.{track.layer}" + (".h" if c is not None else "")] = h
+            states_by_name[f"{name}.{track.layer}" + (".h" if c is not None else "")] = h
         if c is not None:
-            found[f"{name}.{track.layer}.c"] = c
-    return found
+            states_by_name[f"{name}.{track.layer}.c"] = c
+    return states_by_name
 
 
 def _layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[str]:
     """The layers' own names, or those that Keras gives: `lstm`, `lstm_1`, …"""
-    own = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
-    found = list(dict.fromkeys(parts[-1] for parts in own if parts))
-    if len(found) == layers:
-        return found
+    paths = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
+    if len(layer_names := list(dict.fromkeys(parts[-1] for parts in paths if parts))) == layers:
+        return layer_names
     stem = "bidirectional" if names.bidirectional else "lstm" if names.has_cell else "gru"
     return [f"{stem}_{k}" if k else stem for k in range(layers)]
 

@@ -60,8 +60,10 @@ def live(value: Any) -> bool:
 def packages(values: Iterable[Any]) -> tuple[str, ...]:
     """The conventions whose framework made these, by the types of arrays and states; empty where they are numpy's."""
     leaves = list(_types(values))
-    own = next((_OF_STATE[kind] for kind, _ in leaves if kind in _OF_STATE), None)
-    return (own,) if own else next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
+    of_state = next((_OF_STATE[kind] for kind, _ in leaves if kind in _OF_STATE), None)
+    return (
+        (of_state,) if of_state else next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
+    )
 
 
 def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -101,37 +103,37 @@ def are_steps(value: Any) -> bool:
     return len({tuple(v.shape) for v in value}) == 1
 
 
-def read_outputs(given: Any, config: LayerConfig, rows: int | None = None) -> Outputs:
+def read_outputs(value: Any, config: LayerConfig, rows: int | None = None) -> Outputs:
     """The outputs from an array, a PackedSequence, a pair (forward, backward), rows of uneven lengths, or a list of
     steps `[B, H]` each, where the state's `rows` say that it is one.
 
     Axes are `[B, T, H]`, `[T, B, H]` where `config` is time-major. Raises ShapeError on what is none of these.
     """
-    if are_steps(given) and given[0].shape[0] == rows != len(given):
-        steps = np.stack([to_array(v, f"outputs[{t}]") for t, v in enumerate(given)], 0 if config.time_major else 1)
+    if are_steps(value) and value[0].shape[0] == rows != len(value):
+        steps = np.stack([to_array(v, f"outputs[{t}]") for t, v in enumerate(value)], 0 if config.time_major else 1)
         return Outputs((Slot("outputs", "outputs", steps),))
-    if is_packed(given):
-        array, lengths = _unpacked(given)
+    if is_packed(value):
+        array, lengths = _unpacked(value)
         return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if config.time_major else array),), lengths)
-    if isinstance(given, Mapping) and given and set(given) <= set(DIRECTION_WORDS):
-        return _in_directions([(given[word], DIRECTION_WORDS[word]) for word in given], config)
-    if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(_are_outputs, given)):
-        return _in_directions(list(zip(given, DIRECTIONS, strict=True)), config)
-    if holds_arrays(given):
-        whole, own = padded(given, "outputs")
-        return Outputs((Slot("outputs", "outputs", whole),), own)
-    return Outputs((Slot("outputs", "outputs", to_array(given, "outputs")),))
+    if isinstance(value, Mapping) and value and set(value) <= set(DIRECTION_WORDS):
+        return _in_directions([(value[word], DIRECTION_WORDS[word]) for word in value], config)
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_are_outputs, value)):
+        return _in_directions(list(zip(value, DIRECTIONS, strict=True)), config)
+    if holds_arrays(value):
+        whole, lengths_held = padded(value, "outputs")
+        return Outputs((Slot("outputs", "outputs", whole),), lengths_held)
+    return Outputs((Slot("outputs", "outputs", to_array(value, "outputs")),))
 
 
-def read_state(given: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool | None) -> tuple[Slot, ...]:
+def read_state(state: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool | None) -> tuple[Slot, ...]:
     """A slot for every h and c in a final state, with the layer and direction that the nesting says.
 
-    `given`: an array; (h, c), or (c, h) where `cell_first` (None: as the values tell); an object or mapping with the
+    `state`: an array; (h, c), or (c, h) where `cell_first` (None: as the values tell); an object or mapping with the
     fields h and c (or hidden and cell); a flat list in the framework's order; or tuples of those, one a layer or one a
     direction. Which of the two is told by the widths of the outputs, else by what is stated. Raises ShapeError on what
     holds no arrays.
     """
-    return tuple(_State(tuple(outputs), config, cell_first).slots(given, "final_state"))
+    return tuple(_State(tuple(outputs), config, cell_first).slots(state, "final_state"))
 
 
 def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:
@@ -139,33 +141,33 @@ def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:
     return tuple(replace(s, role=_INITIAL[s.role], name=s.name.replace("final", "initial", 1)) for s in slots)
 
 
-def flattened(given: Mapping[Any, Any]) -> dict[str, Array]:
+def flattened(dump: Mapping[Any, Any]) -> dict[str, Array]:
     """Named arrays from a mapping that may nest others; names are joined by dots, list entries by their index.
 
     >>> import numpy as np
     >>> list(flattened({"outputs": np.ones(2), "state": {"h": np.ones(2), "c": np.ones(2)}}))
     ['outputs', 'state.h', 'state.c']
     """
-    return {name: to_array(value, name) for name, value in _leaves(given, "")}
+    return {name: to_array(value, name) for name, value in _leaves(dump, "")}
 
 
-def names(given: Mapping[Any, Any]) -> Iterator[str]:
+def names(dump: Mapping[Any, Any]) -> Iterator[str]:
     """What `flattened` calls the arrays, without reading them."""
-    return (name for name, _ in _leaves(given, ""))
+    return (name for name, _ in _leaves(dump, ""))
 
 
-def _leaves(given: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if is_packed(given):
-        fields = {field: getattr(given, field) for field in ("data", "batch_sizes", "sorted_indices")}
+def _leaves(node: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if is_packed(node):
+        fields = {field: getattr(node, field) for field in ("data", "batch_sizes", "sorted_indices")}
         parts: dict[Any, Any] = {field: value for field, value in fields.items() if value is not None}
-    elif isinstance(given, Mapping):
-        parts = dict(given)
-    elif isinstance(given, tuple) and hasattr(given, "_asdict"):
-        parts = given._asdict()
-    elif holds_arrays(given):
-        parts = dict(enumerate(given))
+    elif isinstance(node, Mapping):
+        parts = dict(node)
+    elif isinstance(node, tuple) and hasattr(node, "_asdict"):
+        parts = node._asdict()
+    elif holds_arrays(node):
+        parts = dict(enumerate(node))
     else:
-        yield name, given
+        yield name, node
         return
     for key, value in parts.items():
         yield from _leaves(value, f"{name}.{key}" if name else str(key))
@@ -178,10 +180,10 @@ def _are_outputs(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(is_array(v) and rank(v) == 3 for v in value)
 
 
-def _in_directions(given: list[tuple[Any, Direction]], config: LayerConfig) -> Outputs:
+def _in_directions(values: list[tuple[Any, Direction]], config: LayerConfig) -> Outputs:
     slots: list[Slot] = []
     lengths = None
-    for value, direction in given:
+    for value, direction in values:
         read = read_outputs(value, config)
         slots += [replace(s, name=f"outputs.{direction}", direction=direction) for s in read.slots]
         lengths = read.lengths if lengths is None else lengths
@@ -256,22 +258,22 @@ class _State:
             return False
         if any(slot.direction is not None for slot in self.outputs):
             return True
-        own, whole = self._widths(node)
-        if own and whole in (own, 2 * own):
-            return whole == 2 * own
+        width, whole = self._widths(node)
+        if width and whole in (width, 2 * width):
+            return whole == 2 * width
         return self.config.directions is not None and len(self.config.directions) == 2
 
     def _interleaved(self, node: Any) -> bool:
         """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
-        own, whole = self._widths(node)
+        width, whole = self._widths(node)
         layers = self.config.layers
-        return len(node) % 2 == 0 and bool(own) and whole == 2 * own and layers in (None, len(node) // 2)
+        return len(node) % 2 == 0 and bool(width) and whole == 2 * width and layers in (None, len(node) // 2)
 
     def _widths(self, node: Any) -> tuple[int, int]:
         """The width of the last state, and of outputs that may hold both directions; 0 where it is not known."""
-        own = [s.array.shape[-1] for s in self.slots(node[-1], "", 0, "forward") if s.role == "h"]
-        whole = [s.array.shape[-1] for s in self.outputs if s.direction is None]
-        return (own[-1] if own else 0), (whole[-1] if whole else 0)
+        state_widths = [s.array.shape[-1] for s in self.slots(node[-1], "", 0, "forward") if s.role == "h"]
+        output_widths = [s.array.shape[-1] for s in self.outputs if s.direction is None]
+        return (state_widths[-1] if state_widths else 0), (output_widths[-1] if output_widths else 0)
 
 
 def _nests(node: Any) -> bool:

@@ -17,30 +17,30 @@ _CELLS = {1: "simple_rnn", 3: "gru", 4: "lstm"}
 WORDS = ("forward", "backward")
 
 
-def as_named(given: Any, config: LayerConfig) -> dict[str, Array]:
+def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     """The arrays of weights by name; names of nested mappings are joined by slashes.
 
-    `given`: a mapping, which may nest others; an object with `state_dict()` (torch, Paddle) or with `weights` (Keras);
-    or the list that Keras's `get_weights()` gives, told by its shapes. `config` tells layers from directions where the
+    `weights`: a mapping, which may nest others; an object with `state_dict()` (torch, Paddle) or `weights` (Keras); or
+    the list that Keras's `get_weights()` gives, told by its shapes. `config` tells layers from directions where the
     shapes do not. Raises UserError on anything else, ShapeError on a list whose shapes are no recurrent layer's.
 
     >>> import numpy as np
     >>> list(as_named({"lstm/linear": {"w": np.ones((2, 4)), "b": np.ones(4)}}, LayerConfig()))
     ['lstm/linear/w', 'lstm/linear/b']
     """
-    if isinstance(given, Mapping):
-        return {name: to_array(value, name) for name, value in _leaves(given, "") if value is not None}
-    if callable(getattr(given, "state_dict", None)):
-        return as_named(given.state_dict(), config)
-    if isinstance(given, (list, tuple)):
-        return _of_list(given, config)
-    named = {_path(variable): variable for variable in _variables(given)}
-    if named and len(named) == len(_variables(given)):
+    if isinstance(weights, Mapping):
+        return {name: to_array(value, name) for name, value in _leaves(weights, "") if value is not None}
+    if callable(getattr(weights, "state_dict", None)):
+        return as_named(weights.state_dict(), config)
+    if isinstance(weights, (list, tuple)):
+        return _of_list(weights, config)
+    named = {_path(variable): variable for variable in _variables(weights)}
+    if named and len(named) == len(_variables(weights)):
         return as_named(named, config)
-    if callable(getattr(given, "get_weights", None)):
-        return _of_list(given.get_weights(), config)
+    if callable(getattr(weights, "get_weights", None)):
+        return _of_list(weights.get_weights(), config)
     raise UserError(
-        f"weights are of type {type(given).__name__}: give a file's path, arrays by name (nested or "
+        f"weights are of type {type(weights).__name__}: give a file's path, arrays by name (nested or "
         "not), a module or layer, or what its get_weights() returns"
     )
 
@@ -58,8 +58,8 @@ def _leaves(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _variables(layer: Any) -> Sequence[Any]:
     """The variables of a Keras layer or model; none where it is no such thing."""
-    found = getattr(layer, "weights", None)
-    return found if isinstance(found, (list, tuple)) else ()
+    variables = getattr(layer, "weights", None)
+    return variables if isinstance(variables, (list, tuple)) else ()
 
 
 def _path(variable: Any) -> str:
@@ -67,9 +67,9 @@ def _path(variable: Any) -> str:
     return str(getattr(variable, "path", None) or getattr(variable, "name", ""))
 
 
-def _of_list(given: Sequence[Any], config: LayerConfig) -> dict[str, Array]:
+def _of_list(listed: Sequence[Any], config: LayerConfig) -> dict[str, Array]:
     """Keras's names for its `get_weights()`: one cell, the two of a Bidirectional, or a stack of either."""
-    arrays = [to_array(value, f"weights[{i}]") for i, value in enumerate(given)]
+    arrays = [to_array(value, f"weights[{i}]") for i, value in enumerate(listed)]
     groups = list(_cells(arrays))
     if len(groups) == 1:  # bare names: the cell is told by its shapes
         return groups[0]
@@ -83,14 +83,14 @@ def _of_list(given: Sequence[Any], config: LayerConfig) -> dict[str, Array]:
             f"give them by name, or state {argument('direction')}"
         )
     per_layer = 2 if ways[0] == "bidirectional" else 1
-    found: dict[str, Array] = {}
+    by_name: dict[str, Array] = {}
     for i, group in enumerate(groups):
         layer = i // per_layer
         number = f"_{layer}" if layer else ""
         cell = _CELLS[_factor(group)]
         outer = f"bidirectional{number}/{WORDS[i % 2]}_{cell}/" if per_layer == 2 else f"{cell}{number}/"
-        found |= {outer + part: array for part, array in group.items()}
-    return found
+        by_name |= {outer + part: array for part, array in group.items()}
+    return by_name
 
 
 def _cells(arrays: list[Array]) -> Iterator[dict[str, Array]]:
@@ -112,8 +112,8 @@ def _cells(arrays: list[Array]) -> Iterator[dict[str, Array]]:
 
 def _factor(group: Mapping[str, Array]) -> int:
     """How many gates the two kernels hold; 0 where they do not go together."""
-    (_, wide), (units, own) = group["kernel"].shape, group["recurrent_kernel"].shape
-    return wide // units if units and wide == own and wide % units == 0 else 0
+    (_, wide), (units, width) = group["kernel"].shape, group["recurrent_kernel"].shape
+    return wide // units if units and wide == width and wide % units == 0 else 0
 
 
 def _are_stack(groups: list[dict[str, Array]]) -> bool:

@@ -148,8 +148,8 @@ class MXNet(RowConvention):
             ("begin_state", ("initial_h", "initial_c"), ("initial", "initial_cell")),
         ):
             listed = [(k, getattr(t, f)) for t in trace.tracks for k, f in zip(single, fields, strict=True)]
-            known = [(k, a) for k, a in listed if a is not None]
-            arrays |= {f"{prefix}.{i}" if several else k: a for i, (k, a) in enumerate(known)}
+            held = [(k, a) for k, a in listed if a is not None]
+            arrays |= {f"{prefix}.{i}" if several else k: a for i, (k, a) in enumerate(held)}
         return arrays
 
 

@@ -127,11 +127,18 @@ class Onnx(ScopedConvention):
 
     def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A node's attributes; without `layout` a node is time-major."""
-        known = ("activations", "activation_alpha", "activation_beta", "clip", "input_forget", "linear_before_reset")
-        words = {name: _text(attributes[name]) for name in known if attributes.get(name) is not None}
+        passed_on = (
+            "activations",
+            "activation_alpha",
+            "activation_beta",
+            "clip",
+            "input_forget",
+            "linear_before_reset",
+        )
+        options = {name: _text(attributes[name]) for name in passed_on if attributes.get(name) is not None}
         if "direction" in attributes:
-            words["direction"] = _text(attributes["direction"])
-        return words | {"time_major": not attributes.get("layout")}
+            options["direction"] = _text(attributes["direction"])
+        return options | {"time_major": not attributes.get("layout")}
 
     def state_batch_first(self, time_major: bool) -> bool:
         """`layout=1` puts the batch first in every array."""
@@ -195,8 +202,8 @@ class Onnx(ScopedConvention):
 
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
-        own = [n for n in weights.names if n] if weights is not None and weights.convention == self.name else []
-        nodes = own if len(own) == trace.layers else [f"layer_{k}" for k in range(trace.layers)]
+        node_names = [n for n in weights.names if n] if weights is not None and weights.convention == self.name else []
+        nodes = node_names if len(node_names) == trace.layers else [f"layer_{k}" for k in range(trace.layers)]
         arrays: dict[str, Array] = {}
         for layer, node in enumerate(nodes):
             prefix = f"{node}." if trace.layers > 1 else ""

@@ -37,10 +37,10 @@ def take_returned(
         return dict(arrays), ()
     outputs, state = parted
     carry = outputs is not _as_tuple(tree)[0] and not isinstance(outputs, tuple)
-    given = live.read_outputs(outputs, config)
+    read = live.read_outputs(outputs, config)
     slots = [
-        *given.slots,
-        *live.read_state(state, given.slots, config, carry or None if cell_first is None else cell_first),
+        *read.slots,
+        *live.read_state(state, read.slots, config, carry or None if cell_first is None else cell_first),
     ]
     names = {id(array): name for name, array in listed.items()}
     rest = {name: array for name, array in arrays.items() if name not in listed}

@@ -124,8 +124,8 @@ class TensorFlow1(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        own = gates.spec(cell, attributes, forget_bias=1.0, reset_after=False)
-        return gates.with_slope(own, 0.2)
+        usual = gates.spec(cell, attributes, forget_bias=1.0, reset_after=False)
+        return gates.with_slope(usual, 0.2)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         if any("recurrent_kernel" in name for name in names):
@@ -150,10 +150,12 @@ class TensorFlow1(ScopedConvention):
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Variables of cells alone, where some scope is called a cell: a model has dense kernels too."""
-        found = [s for s in super().scopes(arrays, config) if any("kernel" in part for part in s.arrays)]
-        found = [s for s in found if not any("recurrent_kernel" in name for name in s.surplus)]  # Keras' cells
-        cells = [s for s in found if re.search(r"cell\w*$", s.name) or set(s.arrays) & set(GRU_PARTS)]
-        return tuple(cells or found)
+        kernels_only = [s for s in super().scopes(arrays, config) if any("kernel" in part for part in s.arrays)]
+        kernels_only = [
+            s for s in kernels_only if not any("recurrent_kernel" in name for name in s.surplus)
+        ]  # Keras' cells
+        cells = [s for s in kernels_only if re.search(r"cell\w*$", s.name) or set(s.arrays) & set(GRU_PARTS)]
+        return tuple(cells or kernels_only)
 
     def cell_of(self, scope: Scope) -> Cell | None:
         if set(scope.arrays) & set(GRU_PARTS):

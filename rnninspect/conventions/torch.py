@@ -117,12 +117,12 @@ class Torch(RowConvention):
     }
 
     def fix(self, rule: str, time_major: bool = False) -> str | None:
-        found = super().fix(rule)
-        if found is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
-            return found
-        for words, theirs in _IN_TIME_MAJOR.items():
-            found = found.replace(words, theirs)
-        return found
+        snippet = super().fix(rule)
+        if snippet is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
+            return snippet
+        for batch_major, theirs in _IN_TIME_MAJOR.items():
+            snippet = snippet.replace(batch_major, theirs)
+        return snippet
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
@@ -133,18 +133,18 @@ class Torch(RowConvention):
     def prepare(self, arrays: Mapping[str, Array], config: LayerConfig) -> Mapping[str, Array]:
         """Packed sequences (`NAME.data`, `NAME.batch_sizes`, `NAME.sorted_indices`) padded with zeros, and lengths."""
         packed = [name[: -len("batch_sizes")] for name in arrays if re.fullmatch(r"(.*[./])?batch_sizes", name)]
-        found = dict(arrays)
+        unpacked = dict(arrays)
         for prefix in packed:
             fields = {
-                f: found.pop(prefix + f, None) for f in ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
+                f: unpacked.pop(prefix + f, None) for f in ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
             }
             data, sizes = fields["data"], fields["batch_sizes"]
             if data is None or sizes is None:
                 raise ShapeError(f"{prefix}batch_sizes has no {prefix}data beside it: a PackedSequence needs both")
             padded, lengths = unpack(data, sizes, fields["sorted_indices"])
-            found[prefix.rstrip("./") or "output"] = padded.swapaxes(0, 1) if config.time_major else padded
-            found.setdefault("lengths", lengths)
-        return found
+            unpacked[prefix.rstrip("./") or "output"] = padded.swapaxes(0, 1) if config.time_major else padded
+            unpacked.setdefault("lengths", lengths)
+        return unpacked
 
     def write_weights(self, weights: Weights) -> dict[str, Array]:
         refuse(self, weights, peepholes=True)

@@ -104,7 +104,7 @@ def activation(name: str, alpha: float | None = None, beta: float | None = None)
     name = SPELLINGS.get(name, name)
     if name not in ACTIVATIONS:
         raise UnknownNameError("activation", name, list(ACTIVATIONS))
-    known = ACTIVATIONS[name]
-    a = known.alpha if alpha is None else alpha
-    b = known.beta if beta is None else beta
-    return lambda x: known.apply(x, a, b)
+    kind = ACTIVATIONS[name]
+    a = kind.alpha if alpha is None else alpha
+    b = kind.beta if beta is None else beta
+    return lambda x: kind.apply(x, a, b)

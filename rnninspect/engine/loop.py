@@ -87,7 +87,7 @@ def make_reader(spec: CellSpec, weights: LayerWeights, make: Make, device: torch
     cores of a Zen 4, shapes in that order, GRU: 3.5 / 3.0, 54 / 57, 12.8 / 17.4, 15.4 / 16.3 and 150 / 170; RNN:
     2.0 / 2.2, 21 / 25, 5.3 / 7.0, 5.3 / 5.4 and 50 / 60.
     """
-    known = kernel_name(spec, weights)
-    if known and (cells.get(spec.cell).kernel_on_cpu or device.type != "cpu"):
+    kernel = kernel_name(spec, weights)
+    if kernel and (cells.get(spec.cell).kernel_on_cpu or device.type != "cpu"):
         return FusedCell(spec, weights, make)
     return LoopReader(cells.make_cell(spec, weights, make), weights.bias.size, weights.recurrent_kernel.size)

@@ -52,11 +52,11 @@ class Product:
         """`[G, n, H]`, in the same memory."""
         return sums if self.apart else sums.view(len(sums), self.count, -1).transpose(0, 1)
 
-    def add(self, given: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """given + x K, in `out` if there is one. `x`: `[n, F]`; `given`: sums of n rows, or of one for all."""
+    def add(self, start: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """start + x K, in `out` if there is one. `x`: `[n, F]`; `start`: sums of n rows, or of one for all."""
         if self.apart:
-            return torch.baddbmm(given, x.expand(self.count, -1, -1), self.kernel, out=out)
-        return torch.addmm(given, x, self.kernel, out=out)
+            return torch.baddbmm(start, x.expand(self.count, -1, -1), self.kernel, out=out)
+        return torch.addmm(start, x, self.kernel, out=out)
 
 
 def worth_apart(kernel: Tensor) -> bool:

@@ -29,9 +29,9 @@ def read_order(mask: Bools, direction: Direction) -> Ints:
     counts = mask.sum(1)
     ranks = np.arange(steps)
     if not np.array_equal(mask, prefix_mask(counts, steps)):
-        read = mask if direction == "forward" else mask[:, ::-1]
-        found: Ints = np.argsort(~read, axis=1, kind="stable")
-        return found if direction == "forward" else steps - 1 - found
+        real = mask if direction == "forward" else mask[:, ::-1]
+        order: Ints = np.argsort(~real, axis=1, kind="stable")
+        return order if direction == "forward" else steps - 1 - order
     if direction == "forward":
         return np.broadcast_to(ranks, (rows, steps))
     ends = counts[:, None]

@@ -73,18 +73,18 @@ def run(
     tracks: list[Track] = []
     with torch.inference_mode():
         inputs = where.tensor(batch.inputs)
-        given = dict.fromkeys(directions, inputs)
+        layer_inputs = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
             top = layer == weights.depth - 1
             passes = []
             for direction in directions:
                 states = where.states((initial or {}).get((layer, direction)))
                 passes.append(
-                    _read(given[direction], weights.spec, weights.at(layer, direction), policy, states, where)
+                    _read(layer_inputs[direction], weights.spec, weights.at(layer, direction), policy, states, where)
                 )
             tracks += [p.track(layer, policy, where, top or keep_all) for p in passes]
             if not top:
-                given = _handed_up(passes, policy, weights.between)
+                layer_inputs = _handed_up(passes, policy, weights.between)
     return tuple(tracks)
 
 
@@ -133,9 +133,9 @@ class _Where:
             warnings.filterwarnings("ignore", message=".*not writable.*")  # files are mapped read-only
             return torch.from_numpy(native).to(self.device, self.dtype)
 
-    def states(self, given: tuple[Array, Array | None] | None) -> tuple[Tensor | None, Tensor | None]:
+    def states(self, initial: tuple[Array, Array | None] | None) -> tuple[Tensor | None, Tensor | None]:
         """(h, c) as tensors, or None where nothing was given."""
-        h, c = given or (None, None)
+        h, c = initial or (None, None)
         return None if h is None else self.tensor(h), None if c is None else self.tensor(c)
 
     def array(self, tensor: Tensor | None) -> Array | None:
@@ -264,8 +264,8 @@ def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
 
 def _dtype(weights: Weights, name: str | None) -> torch.dtype:
     if name is None:
-        own = str(np.result_type(*(w.input_kernel for w in weights.layers)))
-        return DTYPES.get(own, torch.float64 if own == "longdouble" else torch.float32)
+        of_weights = str(np.result_type(*(w.input_kernel for w in weights.layers)))
+        return DTYPES.get(of_weights, torch.float64 if of_weights == "longdouble" else torch.float32)
     if name not in DTYPES:
         raise UnknownNameError("dtype", name, list(DTYPES))
     return DTYPES[name]
@@ -277,7 +277,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError):
-        known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        known += ["mps"] if torch.backends.mps.is_available() else []
-        raise UserError(f"device {name!r} is not available here; available: {', '.join(known)}") from None
+        available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        available += ["mps"] if torch.backends.mps.is_available() else []
+        raise UserError(f"device {name!r} is not available here; available: {', '.join(available)}") from None
     return device

@@ -50,9 +50,9 @@ def hard_slope(spec: CellSpec) -> tuple[float, float] | None:
     """
     if not spec.recurrent_activation.startswith("hard_sigmoid") or spec.gate_clip is not None:
         return None
-    known = ACTIVATIONS[spec.recurrent_activation]
+    activation = ACTIVATIONS[spec.recurrent_activation]
     alpha, beta = dict(spec.activation_alpha).get("recurrent"), dict(spec.activation_beta).get("recurrent")
-    return known.alpha if alpha is None else alpha, known.beta if beta is None else beta
+    return activation.alpha if alpha is None else alpha, activation.beta if beta is None else beta
 
 
 def clip01(x: Tensor) -> Tensor:

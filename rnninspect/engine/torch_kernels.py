@@ -51,12 +51,12 @@ class FusedCell:
         bias = make(weights.bias).clone()
         if spec.forget_bias:
             bias[cells.get(spec.cell).gates.index("f")] += spec.forget_bias
-        given = weights.recurrent_bias
+        recurrent_bias = weights.recurrent_bias
         self.kernel = _stacked(make(weights.input_kernel))
         self.others = [
             _stacked(make(weights.recurrent_kernel)),
             bias.flatten(),
-            torch.zeros_like(bias).flatten() if given is None else make(given).flatten(),
+            torch.zeros_like(bias).flatten() if recurrent_bias is None else make(recurrent_bias).flatten(),
         ]
         self.projected = weights.projection is not None
         if weights.projection is not None:

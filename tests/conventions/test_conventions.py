@@ -71,8 +71,8 @@ def test_one_logical_run_is_one_trace(cell: Cell, layers: int, count: int, time_
     """Written by eight frameworks and read again, one logical run is one trace."""
     directions = directions_of(count)
     config = stated(cell, layers, directions, time_major=time_major)
-    own = conventions.get("tf1")
-    trace = logical_trace(cell, layers, directions, convention=own, config=config, initial=True)
+    tf1 = conventions.get("tf1")
+    trace = logical_trace(cell, layers, directions, convention=tf1, config=config, initial=True)
     for name in NAMES:
         convention = conventions.get(name)
         dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
@@ -96,12 +96,12 @@ def test_a_dump_speaks_for_itself(name: str, cell: Cell) -> None:
     convention = conventions.get(name)
     config = stated(cell, 1, directions_of(2), time_major=name == "onnx")
     trace = logical_trace(cell, 1, directions_of(2), convention=convention, config=config, initial=True)
-    found = readings(
+    read = readings(
         convention,
         assign_roles(convention, convention.dump(trace, config), LayerConfig()),
         LayerConfig(time_major=config.time_major),
     )
-    assert any(_fits(reading.trace) and reading.trace.directions == 2 for reading in found)
+    assert any(_fits(reading.trace) and reading.trace.directions == 2 for reading in read)
 
 
 def _fits(trace: Trace) -> bool:

@@ -43,9 +43,9 @@ def test_a_frameworks_own_file_decides(suffix: str, framework: str) -> None:
 @pytest.mark.parametrize("suffix", ["", ".npz", ".npy", ".json", ".txt"])
 def test_anybodys_file_decides_nothing(suffix: str) -> None:
     """A file that all frameworks' users write leaves two, and speaks for none of them."""
-    found = believed(Hints(("outputs",), Origin(suffix)))
-    assert len(found) == 2
-    assert all(suffix not in belief.because for belief in found)
+    frameworks = believed(Hints(("outputs",), Origin(suffix)))
+    assert len(frameworks) == 2
+    assert all(suffix not in belief.because for belief in frameworks)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_outputs_of_four_axes_are_onnxs_alone() -> None:
 def test_what_padding_holds_moves_the_belief(padding: str, framework: str) -> None:
     """Repeated padding speaks for Keras and computed padding for Flax, which zeros do not."""
     hints = Hints(("outputs", "state"), stacked=False, state="state B H", time_major=False)
-    own = believed(replace(hints, padding=padding))  # type: ignore[arg-type]
-    assert framework in [belief.name for belief in own]
-    assert f"padding: {padding}" in {b.name: b for b in own}[framework].because
-    assert own[0].name == framework
+    beliefs = believed(replace(hints, padding=padding))  # type: ignore[arg-type]
+    assert framework in [belief.name for belief in beliefs]
+    assert f"padding: {padding}" in {b.name: b for b in beliefs}[framework].because
+    assert beliefs[0].name == framework
     assert named(replace(hints, padding="zero"))[0] != framework
 
 
@@ -147,9 +147,9 @@ def test_weights_speak_for_their_framework(framework: str) -> None:
 
 def test_contradicting_evidence_leaves_two() -> None:
     """A `.pt` file with Keras' names is undecided or torch's, and never Keras' for certain."""
-    found = named(Hints(("outputs", "state_h", "state_c"), Origin(".pt")))
-    assert "torch" in found
-    assert len(found) == 2
+    frameworks = named(Hints(("outputs", "state_h", "state_c"), Origin(".pt")))
+    assert "torch" in frameworks
+    assert len(frameworks) == 2
 
 
 def test_many_layers_say_no_more_than_one() -> None:

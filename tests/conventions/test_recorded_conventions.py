@@ -55,10 +55,10 @@ def test_expected_steps_are_the_recorded_ones(case: Recording) -> None:
         track = trace.track(recorded["layer"], "backward" if recorded["direction"] == "bw" else "forward")
         assert track is not None
         if recorded["outputs_given"]:
-            for step, one, given in zip(
+            for step, one, listed in zip(
                 trace.expected_steps(track), recorded["steps"], recorded["all_steps"], strict=True
             ):
-                assert one is None or step in given
+                assert one is None or step in listed
 
 
 @each(ALL)
@@ -66,8 +66,8 @@ def test_every_dump_has_a_reading(case: Recording) -> None:
     """A mistaken dump is read as well: the mistakes are named later, by the numbers."""
     convention, config, arrays = conventions.get(case["layout"]), case.config, case.dump()
     roles = {role: name for role, name in case["roles"].items() if role in ("outputs", "h", "c")}
-    stated = {role: Slot(role, name, arrays[name]) for role, name in roles.items() if isinstance(name, str)}
-    assert readings(convention, assign_roles(convention, arrays, config, stated), config)
+    slots = {role: Slot(role, name, arrays[name]) for role, name in roles.items() if isinstance(name, str)}
+    assert readings(convention, assign_roles(convention, arrays, config, slots), config)
 
 
 @each([case for case in ALL if case.weighed])
@@ -88,9 +88,9 @@ def test_weights_come_back_as_they_were(case: Recording) -> None:
 def test_weights_speak_for_themselves(case: Recording) -> None:
     """Cell, layers and directions come out of the weights alone, but for a single reverse direction."""
     convention = conventions.get(case["weights_layout"])
-    stated = convention.read_weights(case.weights(), case.config)
+    as_stated = convention.read_weights(case.weights(), case.config)
     alone = convention.read_weights(case.weights(), LayerConfig(attributes=case["attributes"]))
-    assert alone.spec == stated.spec
+    assert alone.spec == as_stated.spec
     assert (alone.depth, len(alone.directions)) == (case["layers"], case["directions"])
 
 
@@ -100,9 +100,9 @@ def test_a_dump_is_written_as_it_was_recorded(case: Recording, with_weights: boo
     """Written again beside its weights, a dump has the recorded names, axes and values; without them it reads alike."""
     convention, config, arrays = conventions.get(case["layout"]), case.config, case.dump()
     trace = readings(convention, assign_roles(convention, arrays, config), config)[0].trace
-    own = with_weights and case in OWN
-    dump = convention.dump(trace, config, convention.read_weights(case.weights(), config) if own else None)
-    if own:
+    own_names = with_weights and case in OWN
+    dump = convention.dump(trace, config, convention.read_weights(case.weights(), config) if own_names else None)
+    if own_names:
         assert set(dump) == set(arrays) - BESIDE
         for name, array in dump.items():
             assert array.squeeze().shape == arrays[name].squeeze().shape

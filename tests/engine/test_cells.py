@@ -195,11 +195,11 @@ def test_every_combination_is_its_equations(
 @pytest.mark.parametrize("parameters", [(None, None), (0.7, 0.3)])
 def test_activations_are_their_formulas(name: str, parameters: tuple[float | None, float | None]) -> None:
     """Every activation agrees with its definition far out, around its kinks and near zero, with and without alpha."""
-    known = ACTIVATIONS[name]
-    takes = known.alpha != 0.0 and name not in ("hard_sigmoid_keras3", "selu")
+    kind = ACTIVATIONS[name]
+    takes = kind.alpha != 0.0 and name not in ("hard_sigmoid_keras3", "selu")
     alpha, beta = parameters if takes else (None, None)
     x = torch.from_numpy(VALUES.copy())
-    got = known.apply(x, known.alpha if alpha is None else alpha, known.beta if beta is None else beta)
+    got = kind.apply(x, kind.alpha if alpha is None else alpha, kind.beta if beta is None else beta)
     want = [activate(name, v, alpha, beta) for v in VALUES.tolist()]
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-14, atol=1e-15)
     assert got.data_ptr() == x.data_ptr(), "the cells count on it being done in place"
@@ -208,8 +208,8 @@ def test_activations_are_their_formulas(name: str, parameters: tuple[float | Non
 @pytest.mark.parametrize("name", list(ACTIVATIONS))
 def test_activations_keep_nan(name: str) -> None:
     """Not a number stays so: an activation that made a number of it would hide the step that went wrong."""
-    known = ACTIVATIONS[name]
-    assert known.apply(torch.tensor([float("nan")]), known.alpha, known.beta).isnan().all()
+    kind = ACTIVATIONS[name]
+    assert kind.apply(torch.tensor([float("nan")]), kind.alpha, kind.beta).isnan().all()
 
 
 def test_an_unknown_activation_lists_the_known() -> None:
@@ -268,15 +268,15 @@ def test_every_cell_reads_each_row_as_if_alone(name: str) -> None:
     for row, length in enumerate(lengths):
         part = inputs[row : row + 1, :length]
         (alone,) = run(Batch(part, np.ones((1, length), bool)), made, dtype="float64")
-        for own, whole in (
+        for row_alone, whole in (
             (alone.outputs, together.outputs),
             (alone.final, together.final),
             (alone.cell, together.cell),
         ):
-            assert (own is None) == (whole is None)
-            if own is not None and whole is not None:
-                found = whole[row : row + 1, :length] if whole.ndim == 3 else whole[row : row + 1]
-                assert np.allclose(found, own, rtol=0, atol=1e-12)
+            assert (row_alone is None) == (whole is None)
+            if row_alone is not None and whole is not None:
+                row_of_whole = whole[row : row + 1, :length] if whole.ndim == 3 else whole[row : row + 1]
+                assert np.allclose(row_of_whole, row_alone, rtol=0, atol=1e-12)
 
 
 def test_a_description_needs_no_torch() -> None:

@@ -46,17 +46,17 @@ def batch_of(
 ) -> Batch:
     """Random inputs, random padding too, so that a pass which reads it shows it."""
     rng = np.random.default_rng(9)
-    known = len(lengths) if mask is None else len(mask)
-    inputs = rng.normal(size=(known, steps, features)).astype(np.float32)
+    count = len(lengths) if mask is None else len(mask)
+    inputs = rng.normal(size=(count, steps, features)).astype(np.float32)
     if mask is not None:
         return Batch(inputs, mask, mask_given=True)
     return Batch(inputs, prefix_mask(lengths, steps), np.asarray(lengths))
 
 
 def stack_of(name: str, layers: int = 1, directions: tuple[Direction, ...] = ("forward",), **options: Any) -> Weights:
-    spec, own = SPECS[name]
+    spec, parts = SPECS[name]
     return random_stack(
-        np.random.default_rng(2), spec, FEATURES, UNITS, layers=layers, directions=directions, **own, **options
+        np.random.default_rng(2), spec, FEATURES, UNITS, layers=layers, directions=directions, **parts, **options
     )
 
 
@@ -129,8 +129,8 @@ def test_a_stacked_cell_reads_in_time_whatever_is_stored() -> None:
         weights = stack_of("gru", 2, ("backward",), between=between)
         lower, upper = run.run(batch, weights, order="reversed")
         given_to = lower.outputs if between == "concat" else lower.outputs[:, ::-1]  # type: ignore[index]
-        own = weights.at(1, "backward")
-        want = run_masked(weights.spec, own, given_to, batch.mask, order="reversed")  # type: ignore[arg-type]
+        upper = weights.at(1, "backward")
+        want = run_masked(weights.spec, upper, given_to, batch.mask, order="reversed")  # type: ignore[arg-type]
         np.testing.assert_allclose(upper.outputs, want[0], rtol=0, atol=3e-6)
         np.testing.assert_allclose(upper.final, want[1], rtol=0, atol=3e-6)
 
@@ -294,10 +294,10 @@ def test_every_dtype_computes(name: str, dtype: str) -> None:
 
 def test_the_weights_dtype_is_the_default() -> None:
     """Without a word on dtype the weights decide, whatever the inputs are."""
-    for own in ("float16", "float32", "float64"):
-        (track,) = run.run(batch_of(), stack_of("gru", dtype=own))
+    for dtype in ("float16", "float32", "float64"):
+        (track,) = run.run(batch_of(), stack_of("gru", dtype=dtype))
         assert track.outputs is not None
-        assert track.outputs.dtype == own
+        assert track.outputs.dtype == dtype
 
 
 def test_runs_are_deterministic() -> None:

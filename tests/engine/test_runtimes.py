@@ -235,20 +235,20 @@ ONNX_ACTIVATIONS = {
 @pytest.mark.parametrize("directions", [("forward",), ("backward",), DIRECTIONS], ids=["fw", "bw", "both"])
 def test_onnx_runtime_rnns(name: str, directions: tuple[Direction, ...]) -> None:
     """The RNN operator with every activation of the specification, its alpha and beta, in every direction."""
-    own, alpha, beta = ONNX_ACTIVATIONS[name]
+    activation, alpha, beta = ONNX_ACTIVATIONS[name]
     both = len(directions)
     spec = CellSpec(
         "rnn",
-        activation=own,
+        activation=activation,
         activation_alpha=() if alpha is None else (("candidate", alpha),),
         activation_beta=() if beta is None else (("candidate", beta),),
     )
-    stated: dict[str, Any] = {"activations": [name] * both}
+    node_attributes: dict[str, Any] = {"activations": [name] * both}
     if alpha is not None:
-        stated["activation_alpha"] = [alpha] * both
+        node_attributes["activation_alpha"] = [alpha] * both
     if beta is not None:
-        stated["activation_beta"] = [beta] * both
-    agrees_with_onnx(onnx_weights(spec, directions), **stated)
+        node_attributes["activation_beta"] = [beta] * both
+    agrees_with_onnx(onnx_weights(spec, directions), **node_attributes)
 
 
 @pytest.mark.parametrize("name", ["HardSigmoid", "LeakyRelu", "Elu"])
@@ -296,12 +296,12 @@ def test_onnx_runtime_on_any_lengths(
     cell: str, lengths: list[int], directions: tuple[Direction, ...], flag: bool, clip: float | None, seed: int
 ) -> None:
     """Random batches, options together, in every direction."""
-    own = {"input_forget": flag} if cell == "lstm" else {"reset_after": flag}
-    stated: dict[str, Any] = {("input_forget" if cell == "lstm" else "linear_before_reset"): int(flag)}
+    fields = {"input_forget": flag} if cell == "lstm" else {"reset_after": flag}
+    node_attributes: dict[str, Any] = {("input_forget" if cell == "lstm" else "linear_before_reset"): int(flag)}
     if clip is not None:
-        stated["clip"] = clip
-    weights = onnx_weights(CellSpec(cell, gate_clip=clip, **own), directions)  # type: ignore[arg-type]
-    agrees_with_onnx(weights, lengths=lengths, seed=seed, **stated)
+        node_attributes["clip"] = clip
+    weights = onnx_weights(CellSpec(cell, gate_clip=clip, **fields), directions)  # type: ignore[arg-type]
+    agrees_with_onnx(weights, lengths=lengths, seed=seed, **node_attributes)
 
 
 def test_the_benchmark_runs() -> None:

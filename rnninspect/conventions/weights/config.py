@@ -26,8 +26,8 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
             layers.setdefault(layer, {})[attribute] = value
     options: dict[str, Any] = {}
     source: dict[str, str] = {}
-    for layer, words in layers.items():
-        for option, value in convention.options_from_config(words).items():
+    for layer, layer_attributes in layers.items():
+        for option, value in convention.options_from_config(layer_attributes).items():
             if option in options and options[option] != value:
                 raise UserError(
                     f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "

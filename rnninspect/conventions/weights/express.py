@@ -57,26 +57,26 @@ def attributes(convention: Convention, spec: CellSpec) -> dict[str, Any]:
 
     Raises UserError that names every field for which the convention `takes` no attribute.
     """
-    stated: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     lacking: list[str] = []
     for field in (f.name for f in dataclasses.fields(spec)):
         value = getattr(spec, field)
         name = next((n for n in _STATED_AS.get(field, (field,)) if n in convention.takes), "")
-        given = getattr(convention.spec(spec.cell, stated), field)
-        if value == given or (field == "output_activation" and value == spec.activation):
+        default = getattr(convention.spec(spec.cell, options), field)
+        if value == default or (field == "output_activation" and value == spec.activation):
             continue
         allowed = convention.activations.get(spec.cell) if field == "activation" else None
         if name and (allowed is None or value in allowed):
-            stated[name] = int(value) if name in ("linear_before_reset", "input_forget") else value
+            options[name] = int(value) if name in ("linear_before_reset", "input_forget") else value
         elif field == "reset_after":
             lacking.append(f"GRU that resets {'after' if value else 'before'} the recurrent product")
         else:
             lacking.append(_LACKING[field])
-    if not lacking and convention.spec(spec.cell, stated) != spec:
+    if not lacking and convention.spec(spec.cell, options) != spec:
         lacking.append(_LACKING["output_activation"])
     if lacking:
         raise refusal(convention, lacking)
-    return stated
+    return options
 
 
 def refuse(convention: Convention, weights: Weights, *, peepholes: bool = False, projection: bool = False) -> None:

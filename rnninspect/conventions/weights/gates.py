@@ -14,25 +14,9 @@ from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 
-# Every attribute that some framework's layer has, under its own name. `num_proj`, `proj_size` and `use_peepholes`
+# Every attribute that changes some cell, under its framework's own name. `num_proj`, `proj_size` and `use_peepholes`
 # only say which arrays to expect; `state_is_tuple` is about dumps.
-ATTRIBUTES = (
-    "activation",
-    "activation_alpha",
-    "activation_beta",
-    "activations",
-    "cell_clip",
-    "clip",
-    "forget_bias",
-    "input_forget",
-    "linear_before_reset",
-    "num_proj",
-    "proj_clip",
-    "recurrent_activation",
-    "reset_after",
-    "state_is_tuple",
-    "use_peepholes",
-)
+ATTRIBUTES = tuple(sorted({"state_is_tuple"}.union(*(cell.varied_by for cell in cells.cells().values()))))
 
 
 def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
@@ -104,8 +88,8 @@ def spec(cell: Cell, attributes: Mapping[str, Any], **defaults: Any) -> CellSpec
 def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """ONNX lists one direction's activations after the other's; both must agree: a CellSpec holds one set."""
     roles = cells.get(cell).roles
-    given = attributes["activations"]
-    names = [n.strip() for n in given.split(",")] if isinstance(given, str) else list(given)
+    activations = attributes["activations"]
+    names = [n.strip() for n in activations.split(",")] if isinstance(activations, str) else list(activations)
     sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
     if len(names) % len(roles) or len(sets) != 1:
         raise UserError(f"{argument('activations', names)}: {cell} needs {len(roles)} a direction, the same in both")
@@ -138,16 +122,16 @@ def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
     if without_activations(spec) == spec:
         return {}
     names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
-    stated: dict[str, Any] = {"activations": [_camel(name) for name in names]}
+    node_attributes: dict[str, Any] = {"activations": [_camel(name) for name in names]}
     for which in ("activation_alpha", "activation_beta"):
-        given = dict(getattr(spec, which))
+        parameters = dict(getattr(spec, which))
         for role, name in zip(cells.get(spec.cell).roles, names, strict=True):
             if name == "hard_sigmoid_keras3":
-                given[role] = 1 / 6 if which == "activation_alpha" else 0.5
-        values = [given[role] for role in cells.get(spec.cell).roles if role in given]
+                parameters[role] = 1 / 6 if which == "activation_alpha" else 0.5
+        values = [parameters[role] for role in cells.get(spec.cell).roles if role in parameters]
         if values:
-            stated[which] = values
-    return stated
+            node_attributes[which] = values
+    return node_attributes
 
 
 def without_activations(spec: CellSpec) -> CellSpec:

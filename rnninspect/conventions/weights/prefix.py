@@ -53,11 +53,11 @@ def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
         picked = {name: array for name, array in arrays.items() if fits(paths[name])}
         if picked and wanted:
             return picked
-    known = dict.fromkeys(
+    layer_names = dict.fromkeys(
         layer_of(name.rpartition("/")[0] if "/" in name else name.rpartition(".")[0]) for name in arrays
     )
     raise UnknownNameError(
-        f"layer for {argument('weights_prefix')}", prefix, [name for name in known if name] or list(arrays)
+        f"layer for {argument('weights_prefix')}", prefix, [name for name in layer_names if name] or list(arrays)
     )
 
 

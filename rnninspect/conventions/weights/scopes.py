@@ -51,9 +51,9 @@ class Scope:
         """The whole name that this part has, or would have beside the others."""
         if part in self.paths:
             return self.paths[part]
-        known, path = next(iter(self.paths.items()))
-        stem, found, tail = path.rpartition(known)
-        return f"{stem}{part}{tail}" if found else f"{self.name}/{part}"
+        other, path = next(iter(self.paths.items()))
+        stem, held, tail = path.rpartition(other)
+        return f"{stem}{part}{tail}" if held else f"{self.name}/{part}"
 
     def shown(self, part: str) -> str:
         """The part's whole name and shape, for messages."""
@@ -92,9 +92,9 @@ def find_scopes(
         if match is None:
             unmatched[name] = path
             continue
-        found = match.groupdict()
-        layer = int(found["layer"]) if found.get("layer") else None
-        direction = _WORDS[found["direction"].strip("_")] if found.get("direction") else None
+        named = match.groupdict()
+        layer = int(named["layer"]) if named.get("layer") else None
+        direction = _WORDS[named["direction"].strip("_")] if named.get("direction") else None
         before = name[: match.start("part")]
         group = groups.setdefault((before, layer, direction), _Group())
         group.arrays[match["part"]], group.paths[match["part"]] = array, path
@@ -112,8 +112,8 @@ def find_scopes(
 
 
 def _direction_in(name: str) -> Direction | None:
-    words = _NAMED.findall(name)
-    return _WORDS[words[-1]] if words else None
+    direction_words = _NAMED.findall(name)
+    return _WORDS[direction_words[-1]] if direction_words else None
 
 
 def _stray(name: str, prefix: str, separator: str) -> bool:

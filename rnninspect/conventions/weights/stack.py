@@ -91,8 +91,8 @@ class ScopedConvention(Convention):
         """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
         if self.stacks_directions and config.merge_mode == "concat" and len(weights.directions) == 2:
             upper = [w for w in weights.layers if w.layer]
-            own = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
-            if upper and own:
+            reads_own_direction = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
+            if upper and reads_own_direction:
                 return "apart"
         return "concat" if config.merge_mode == "none" else config.merge_mode
 
@@ -105,17 +105,17 @@ def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> 
 def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> Cell:
     """The cell of all scopes, as stated or as the shapes say."""
     seen = [convention.cell_of(scope) for scope in scopes]
-    known = {cell for cell in seen if cell is not None}
-    if len(known) > 1:
+    kinds = {cell for cell in seen if cell is not None}
+    if len(kinds) > 1:
         raise several(convention, scopes, "these weights hold several kinds of cell")
-    stated = config.cell if config.cell is None else cells.get(config.cell).name
-    if stated is not None and known and stated not in known:
+    stated_cell = config.cell if config.cell is None else cells.get(config.cell).name
+    if stated_cell is not None and kinds and stated_cell not in kinds:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
         raise ShapeError(
-            f"these are the weights of a {known.pop()}, not of a {stated} ({shown}); "
+            f"these are the weights of a {kinds.pop()}, not of a {stated_cell} ({shown}); "
             f"state the right {argument('cell')}, or give that layer's weights"
         )
-    cell = stated or (known.pop() if known else None)
+    cell = stated_cell or (kinds.pop() if kinds else None)
     if cell is None:
         raise UserError(
             f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state {argument('cell')}"
@@ -134,8 +134,8 @@ def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Ce
     for scope in scopes:
         parts = convention.parts(scope, cell)
         missing += [scope.path_of(part) for part in parts.required if part not in scope.arrays]
-        known = {*parts.required, *parts.optional}
-        surplus.update(dict.fromkeys([scope.paths[part] for part in scope.arrays if part not in known]))
+        named_parts = {*parts.required, *parts.optional}
+        surplus.update(dict.fromkeys([scope.paths[part] for part in scope.arrays if part not in named_parts]))
         surplus.update(dict.fromkeys(scope.surplus))
     if missing or surplus:
         problems = [
@@ -171,8 +171,8 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
     """The scopes with their directions: what names say where they say both, else what is stated."""
     named = {scope.direction for scope in scopes}
     both = "backward" in named and len(named) > 1
-    stated = config.directions
-    if both and stated is not None and len(stated) == 1:
+    directions = config.directions
+    if both and directions is not None and len(directions) == 1:
         raise several(
             convention,
             scopes,
@@ -180,8 +180,8 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
         )
     if both:
         return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
-    if stated is None or len(stated) == 1:
-        only = stated[0] if stated else ("backward" if named == {"backward"} else "forward")
+    if directions is None or len(directions) == 1:
+        only = directions[0] if directions else ("backward" if named == {"backward"} else "forward")
         return [replace(scope, direction=only) for scope in scopes]
     if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
         raise UserError(
@@ -190,7 +190,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
         )
     order = natural_order(scope.name for scope in scopes)
     pairs = sorted(scopes, key=lambda s: order.index(s.name))
-    return [replace(scope, direction=stated[i % 2]) for i, scope in enumerate(pairs)]
+    return [replace(scope, direction=directions[i % 2]) for i, scope in enumerate(pairs)]
 
 
 def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
@@ -223,11 +223,13 @@ def _check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None
     if config.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
         named = argument("use_peepholes", True)
         raise ShapeError(f"{named} is stated, but the weights hold no peepholes; give them, or drop the option")
-    stated = config.attributes.get("num_proj")
+    num_proj = config.attributes.get("num_proj")
     widths = [None if w.projection is None else w.units for w in layers]
-    if stated and any(width != int(stated) for width in widths):
+    if num_proj and any(width != int(num_proj) for width in widths):
         shown = ", ".join("none" if width is None else str(width) for width in widths)
-        raise ShapeError(f"{argument('num_proj', stated)} is stated, but the weights hold projections of width {shown}")
+        raise ShapeError(
+            f"{argument('num_proj', num_proj)} is stated, but the weights hold projections of width {shown}"
+        )
 
 
 def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
@@ -235,15 +237,15 @@ def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
     by_name: dict[str, list[Scope]] = {}
     for scope in scopes:
         by_name.setdefault(layer_of(scope.name), []).append(scope)
-    return [f"{name or 'unnamed'}: {_sizes(convention, found)}" for name, found in by_name.items()]
+    return [f"{name or 'unnamed'}: {_sizes(convention, layer_scopes)}" for name, layer_scopes in by_name.items()]
 
 
 def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
     """`lstm, 2 layers, both directions, 3 features, 5 units`; what cannot be read of it is said instead."""
-    found = [convention.cell_of(scope) for scope in scopes]
-    kinds = [cell for cell in found if cell is not None]
-    if len(kinds) < len(found):
-        return f"a cell that does not tell its kind ({', '.join(scopes[found.index(None)].arrays)})"
+    kinds_seen = [convention.cell_of(scope) for scope in scopes]
+    kinds = [cell for cell in kinds_seen if cell is not None]
+    if len(kinds) < len(kinds_seen):
+        return f"a cell that does not tell its kind ({', '.join(scopes[kinds_seen.index(None)].arrays)})"
     try:
         read = [
             convention.read_layer(scope, convention.spec_of([scope], cell, LayerConfig()), 0, "forward")

@@ -15,20 +15,20 @@ from rnninspect.errors import UnknownNameError
 @cache
 def cells() -> dict[str, CellDescription]:
     """Every kind of cell by its name, lstm first (what a layer is where nothing is stated), then by name."""
-    found: dict[str, CellDescription] = {}
+    by_name: dict[str, CellDescription] = {}
     for module in pkgutil.iter_modules(__path__):
         cell = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CELL", None)
         if cell is not None:
-            found[cell.name] = cell
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "lstm", item[0])))
+            by_name[cell.name] = cell
+    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "lstm", item[0])))
 
 
 def get(name: Cell) -> CellDescription:
     """The cell of that name; UnknownNameError lists the known ones."""
-    known = cells()
-    if name not in known:
-        raise UnknownNameError("cell", name, list(known))
-    return known[name]
+    by_name = cells()
+    if name not in by_name:
+        raise UnknownNameError("cell", name, list(by_name))
+    return by_name[name]
 
 
 def make_cell(spec: CellSpec, weights: LayerWeights, make: Make) -> StepCell:

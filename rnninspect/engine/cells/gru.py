@@ -32,8 +32,8 @@ class GRUCell:
         self.addcmul, self.addmm, self.lerp, self.mul = torch.addcmul, torch.addmm, torch.lerp, torch.mul
         self.spec, self.units = spec, weights.units
         bias = make(weights.bias).clone()
-        given = weights.recurrent_bias
-        recurrent_bias = bias.new_zeros(bias.shape) if given is None else make(given)
+        second = weights.recurrent_bias
+        recurrent_bias = bias.new_zeros(bias.shape) if second is None else make(second)
         bias[:2] += recurrent_bias[:2]
         if not spec.reset_after:
             bias[2] += recurrent_bias[2]
