@@ -180,7 +180,7 @@ def _read(
         read.arrays,
         config,
         convention,
-        stated=stated,
+        named_roles=stated,
         origin=request.origin if read is request.read else origin_of(read),
         tolerance=request.tolerance,
         printed=read.precisions,

@@ -146,7 +146,7 @@ def _read(
         arrays,
         config,
         convention,
-        stated=stated,
+        named_roles=stated,
         returned=tuple(slots),
         origin=origin,
         tolerance=tolerance,

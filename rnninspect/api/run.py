@@ -61,7 +61,7 @@ def run(
         config,
         convention,
         weights=weights_of(weights, config, weights_convention or convention),
-        stated=role_slots(lengths=lengths, mask=mask),
+        named_roles=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
         options=RunOptions(hidden_size, seed, dtype, device, truncate),
     )

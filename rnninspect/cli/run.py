@@ -70,7 +70,7 @@ def command(batch: str | None, **given: Any) -> int:
         config,
         convention,
         weights=layer.weights if layer else None,
-        stated=stated,
+        named_roles=stated,
         initial_state=weights.start(given, read.arrays, config, convention),
         options=build_case.RunOptions(
             given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]

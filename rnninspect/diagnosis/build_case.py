@@ -51,34 +51,34 @@ def run_case(
     convention: str = "tf1",
     *,
     weights: Weights | None = None,
-    stated: Mapping[Role, Slot] | None = None,
+    named_roles: Mapping[Role, Slot] | None = None,
     initial_state: Any = None,
     options: RunOptions | None = None,
 ) -> Case:
     """Runs the layer on the inputs among `arrays` and gives the case of that run.
 
-    `stated`: arrays that the user named for a role; they win over the file's own.
+    `named_roles`: arrays that the user named for a role; they win over the file's own.
     """
     options = options or RunOptions()
-    own = conventions.get(convention)
-    batch = read_batch(arrays, own, config, stated or {})
+    framework = conventions.get(convention)
+    batch = read_batch(arrays, framework, config, named_roles or {})
     every_step = not batch.knows_padding
     if every_step:
         batch = replace(batch, lengths=batch.mask.sum(1))
     made = weights or initial_weights(batch, config, options)
     _check_units(made, options.hidden_size)
     rows = batch.mask.shape[0]
-    initial = read_initial_states(arrays, initial_state, own, config, made, rows)
+    initial = read_initial_states(arrays, initial_state, framework, config, made, rows)
     if options.truncate:
         batch = _truncated(batch)
-    trace = simulate(batch, made, own, config, initial=initial, dtype=options.dtype, device=options.device)
+    trace = simulate(batch, made, framework, config, initial=initial, dtype=options.dtype, device=options.device)
     shown = replace(config, layers=made.depth, cell=made.spec.cell)
     if len(made.directions) == 2:
         shown = replace(shown, direction="bidirectional")
     if every_step:
         trace = replace(trace, source={"lengths": "none were stated, so every row ran all its steps"})
     reading = Reading(trace, "B T H", "B H")
-    return Case(Choice(reading), Layer(own, shown, made, rerun), batch)
+    return Case(Choice(reading), Layer(framework, shown, made, rerun), batch)
 
 
 def simulate(
@@ -142,25 +142,25 @@ def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> W
 
 def _check_units(weights: Weights, hidden_size: int | None) -> None:
     """Raises ShapeError where the units stated are not those that the weights have."""
-    found = weights.layers[-1].cell_units
-    if hidden_size not in (None, found):
+    units = weights.layers[-1].cell_units
+    if hidden_size not in (None, units):
         raise ShapeError(
-            f"{argument('hidden_size', hidden_size)} is stated, but the weights have {found} units; leave it out"
+            f"{argument('hidden_size', hidden_size)} is stated, but the weights have {units} units; leave it out"
         )
 
 
 def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str) -> Weights:
     """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's."""
     named = {name: to_array(array, name) for name, array in arrays.items()}
-    own = conventions.get(convention)
+    framework = conventions.get(convention)
     alike = conventions.of_weights(named)
-    if alike and own not in alike:
+    if alike and framework not in alike:
         names = ", ".join(c.name for c in alike)
         raise ShapeError(
-            f"the weights do not look like {own.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
+            f"the weights do not look like {framework.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
             f"state {argument('weights_convention', alike[0].name)}"
         )
-    return own.read_weights(named, config)
+    return framework.read_weights(named, config)
 
 
 def read_case(
@@ -168,7 +168,7 @@ def read_case(
     config: LayerConfig,
     convention: str = "auto",
     *,
-    stated: Mapping[Role, Slot] | None = None,
+    named_roles: Mapping[Role, Slot] | None = None,
     returned: tuple[Slot, ...] = (),
     origin: Origin | None = None,
     weights: Weights | None = None,
@@ -180,31 +180,31 @@ def read_case(
 ) -> Case:
     """The case that a recorded dump makes: every reading is tried on the numbers, the stated one first.
 
-    `stated`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots. `origin`:
-    where the arrays come from. Outputs and states that were printed with different numbers of decimals are rounded to
-    the fewest, unless not `as_printed`; `printed` states them by the names of `arrays`, where the file tells. `elided`:
-    axes that a print-out cut short. `measurer`: what measures the tracks; this process, by default.
+    `named_roles`: arrays that the user named for a role. `returned`: what a framework's call returned, as slots.
+    `origin`: where the arrays come from. Outputs and states that were printed with different numbers of decimals are
+    rounded to the fewest, unless not `as_printed`; `printed` states them by the names of `arrays`, where the file
+    tells. `elided`: axes that a print-out cut short. `measurer`: what measures the tracks; this process, by default.
     Raises ShapeError where no reading fits.
     """
     cell_first = None if convention == "auto" else conventions.get(convention).cell_first
     arrays, listed = take_returned(arrays, config, cell_first)
-    given = Given(
+    material = Given(
         arrays,
         convention,
-        stated or {},
+        named_roles or {},
         (*returned, *listed),
         origin or Origin(),
         as_printed,
         printed or {},
         elided or {},
     )
-    found = weigh(given, config, tolerance or Tolerance(), measurer)
+    weighed = weigh(material, config, tolerance or Tolerance(), measurer)
     return Case(
-        found.choice,
-        Layer(found.convention, found.config, weights, rerun),
-        _batch_of(found.slots, found.choice.reading),
-        Dump(arrays, found.slots),
-        tolerance=found.tolerance,
+        weighed.choice,
+        Layer(weighed.convention, weighed.config, weights, rerun),
+        _batch_of(weighed.slots, weighed.choice.reading),
+        Dump(arrays, weighed.slots),
+        tolerance=weighed.tolerance,
     )
 
 

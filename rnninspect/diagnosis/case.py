@@ -125,9 +125,9 @@ class Case:
 
     def raw(self, role: Role) -> Array | None:
         """The array of that role as it came, where one unlabelled array holds all layers and directions."""
-        found = [s for s in self.dump.slots if s.role == role]
-        alone = len(found) == 1 and found[0].layer is None and found[0].direction is None
-        return found[0].array if alone else None
+        slots = [s for s in self.dump.slots if s.role == role]
+        alone = len(slots) == 1 and slots[0].layer is None and slots[0].direction is None
+        return slots[0].array if alone else None
 
     def run(self, batch: Batch) -> Trace:
         """The engine's run of `batch` with this case's weights (imports torch)."""
@@ -167,5 +167,5 @@ class Case:
 def _elsewhere(case: Case, facts: TrackFacts, rows: bytes) -> dict[int, list[tuple[int, int]]]:
     """`Case.elsewhere`, of rows `[B]` as the bytes of a boolean array."""
     picked = np.flatnonzero(np.frombuffer(rows, dtype=np.bool_))
-    found = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
-    return dict(zip(picked.tolist(), found, strict=True))
+    hits = matching.locate(facts.outputs, np.asarray(facts.final)[picked]) if picked.size else []
+    return dict(zip(picked.tolist(), hits, strict=True))

@@ -30,8 +30,8 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
     state of the top equals no output, nor comes near one, for no reason that is known.
     """
     raw, trace = case.raw("h"), case.trace
-    stated = case.config.layers is not None or case.config.directions is not None or case.weights is not None
-    if stated or raw is None or raw.ndim != 3 or trace.directions != 1 or trace.layers % 2:
+    was_stated = case.config.layers is not None or case.config.directions is not None or case.weights is not None
+    if was_stated or raw is None or raw.ndim != 3 or trace.directions != 1 or trace.layers % 2:
         return None
     if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or not all(
         map(_is_far, case.facts)
@@ -43,11 +43,11 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
         for layer, pair in enumerate(pairs)
         for track, direction in zip(pair, DIRECTIONS, strict=True)
     )
-    words = (
+    sentence = (
         "none was stated; the state holds two planes a layer and no output equals one of them: the outputs may be the "
         "sum (or mean, or product) of two directions, which cannot be taken apart"
     )
-    return _said(case, replace(trace, tracks=tracks), "direction", words)
+    return _noting(case, replace(trace, tracks=tracks), "direction", sentence)
 
 
 def _is_far(facts: TrackFacts) -> bool:
@@ -61,13 +61,20 @@ def _with_relu(case: Case) -> Case:
     weights = case.weights
     if weights is None or case.batch is None or weights.spec.cell != "rnn" or weights.spec.activation != "tanh":
         return case
-    stated = {"activation", "activations"} & set(case.config.attributes)
-    if stated or not case.facts or not all(_is_never_negative(f) for f in case.facts) or disagreement(case) == 0:
+    activation_stated = {"activation", "activations"} & set(case.config.attributes)
+    if (
+        activation_stated
+        or not case.facts
+        or not all(_is_never_negative(f) for f in case.facts)
+        or disagreement(case) == 0
+    ):
         return case
     relu = case.with_weights(replace(weights, spec=replace(weights.spec, activation="relu")))
     if disagreement(relu) > 0:
         return case
-    return _said(relu, relu.trace, "activation", "none was stated; the outputs are never negative, and relu gives them")
+    return _noting(
+        relu, relu.trace, "activation", "none was stated; the outputs are never negative, and relu gives them"
+    )
 
 
 def _is_never_negative(facts: TrackFacts) -> bool:
@@ -75,5 +82,5 @@ def _is_never_negative(facts: TrackFacts) -> bool:
     return bool((real >= 0).all() and (real > 0).any())
 
 
-def _said(case: Case, trace: Trace, about: str, words: str) -> Case:
-    return case.with_trace(replace(trace, source={**trace.source, about: words}))
+def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
+    return case.with_trace(replace(trace, source={**trace.source, about: sentence}))

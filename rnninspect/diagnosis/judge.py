@@ -120,16 +120,16 @@ def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule]) -> l
 def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Finding:
     tracks = sorted({(layer, direction) for layer, direction, _ in p.places}, key=lambda t: (t[0], t[1] != "forward"))
     rows = rows_of(p.places)
-    words = describe_rows(rows, case.trace.batch_size)
+    which_rows = describe_rows(rows, case.trace.batch_size)
     if len(case.facts) > 1 and tracks:
-        words += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
+        which_rows += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
     unexplained = rows_of(left) if p.kind == "state" else []
     rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""
     return Finding(
         rule=p.rule,
         severity=p.severity,
         certainty=p.certainty,
-        message=p.message.replace("{rows}", words) + rest,
+        message=p.message.replace("{rows}", which_rows) + rest,
         layer=tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None,
         direction=tracks[0][1] if len({direction for _, direction in tracks}) == 1 else None,
         rows=rows,
@@ -151,13 +151,13 @@ def _unlike_its_weights(case: Case) -> Iterator[Finding]:
         yield _drift(case, lower)
         return
     bad = list(first_bad_steps(case))
-    words = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
+    bad_steps = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
     for finding in _unexplained_difference(
         compared(case, case.reference),
         "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or an "
         "attribute that was not stated?): they differ",
     ):
-        more = f"; the first that do not follow from the dump's own step before: {words}" if bad else ""
+        more = f"; the first that do not follow from the dump's own step before: {bad_steps}" if bad else ""
         evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
         yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
 
@@ -178,9 +178,9 @@ def _drift(case: Case, precision: str) -> Finding:
     )
 
 
-def _unexplained_difference(found: list[TrackDifference], opening: str) -> Iterator[Finding]:
+def _unexplained_difference(differences: list[TrackDifference], opening: str) -> Iterator[Finding]:
     """Numbers that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
-    worst = max(found, key=lambda d: d.largest, default=None)
+    worst = max(differences, key=lambda d: d.largest, default=None)
     if worst is None or worst.largest == 0:
         return
     row, step, unit = worst.worst()
@@ -190,9 +190,9 @@ def _unexplained_difference(found: list[TrackDifference], opening: str) -> Itera
         certainty="suspected",
         message=(
             f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
-            f"{worst.track.name}: {explain(found)}"
+            f"{worst.track.name}: {explain(differences)}"
         ),
-        rows=sorted({int(b) for d in found for b in np.flatnonzero(d.first >= 0)}),
+        rows=sorted({int(b) for d in differences for b in np.flatnonzero(d.first >= 0)}),
         evidence={"largest": worst.largest},
         fix="",
     )
@@ -202,14 +202,14 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
     """The rows that no rule explains: where each comes from, or how near the worst of them comes to a step."""
     rows = rows_of(left)
     origins = dict(_origins(case, left))
-    words = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
+    clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
     evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
     sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
-    unmatched = [(f, own[f.distance[own].argmax()]) for f in case.facts if (own := sought[f.mismatched[sought]]).size]
+    unmatched = [(f, off[f.distance[off].argmax()]) for f in case.facts if (off := sought[f.mismatched[sought]]).size]
     if unmatched:
         facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
         near = int(facts.nearest[row])
-        words.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
         evidence |= {"nearest_step": near, "row": int(row)}
     return Finding(
         rule=UNEXPLAINED,
@@ -217,7 +217,7 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
         certainty="proven",
         message=(
             f"{describe_rows(rows, case.trace.batch_size)}: the final state is not the output of the last real step, "
-            f"and no known mistake reconstructs it; {listed(words, 6)}"
+            f"and no known mistake reconstructs it; {listed(clauses, 6)}"
         ),
         rows=rows,
         unexplained=rows,
@@ -233,6 +233,6 @@ def _origins(case: Case, left: frozenset[Place]) -> Iterator[tuple[int, tuple[in
         rows[
             [b for layer, direction, b in left if (layer, direction) == (facts.track.layer, facts.track.direction)]
         ] = True
-        for row, found in case.elsewhere(facts, rows & ~facts.final_zero).items():
-            if found:
-                yield row, min(found, key=lambda place: (place[0] != row, place))
+        for row, hits in case.elsewhere(facts, rows & ~facts.final_zero).items():
+            if hits:
+                yield row, min(hits, key=lambda place: (place[0] != row, place))

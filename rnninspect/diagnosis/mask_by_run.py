@@ -67,13 +67,13 @@ def _with_mask(case: Case, mask: Bools) -> Case:
     """The case as it would be were these the real steps; what was measured is not measured again."""
     ends, whole = _ends(mask), _is_prefix(mask)
     what = f"{listed(ends.tolist())} real steps" if whole else "a mask with holes or padding on the left"
-    words = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
+    sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
     trace: Trace = replace(
         case.trace,
         mask=mask,
         lengths=ends if whole else None,
         mask_given=not whole,
-        source={**case.trace.source, "lengths": words},
+        source={**case.trace.source, "lengths": sentence},
     )
     batch = case.batch
     assert batch is not None

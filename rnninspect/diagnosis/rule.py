@@ -124,9 +124,9 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
     seen = [s for s in seen if s.rows.any()]
     if not seen:
         return
-    found = frozenset().union(*(places(s.facts, s.rows) for s in seen))
+    explained = frozenset().union(*(places(s.facts, s.rows) for s in seen))
     more.setdefault("severity", rule.severity)
-    yield Proposal(rule.name, message, found, **more)
+    yield Proposal(rule.name, message, explained, **more)
 
 
 def is_usual(case: Case, padding: PaddingPolicy) -> bool:
@@ -179,9 +179,9 @@ def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:
     return frozenset((facts.track.layer, facts.track.direction, int(b)) for b in np.flatnonzero(rows))
 
 
-def rows_of(found: Iterable[Place]) -> list[int]:
+def rows_of(where: Iterable[Place]) -> list[int]:
     """The rows of some places, each once, in order."""
-    return sorted({row for _, _, row in found})
+    return sorted({row for _, _, row in where})
 
 
 def listed(values: Iterable[Any], most: int = 8) -> str:

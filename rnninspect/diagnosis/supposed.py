@@ -27,11 +27,11 @@ def with_proven_lengths(case: Case) -> Case:
     supposed = _with_lengths(case, ends)
     if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts):
         return case
-    words = (
+    sentence = (
         f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final state is the "
         "last step before them, so these are taken"
     )
-    trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": words})
+    trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)
 
 
@@ -39,14 +39,14 @@ def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:
     """What would follow from each set of lengths that inputs, outputs or a lone array suggest, where none are known."""
     if case.trace.knows_padding or not case.facts:
         return []
-    found: list[WhatIf] = []
+    what_ifs: list[WhatIf] = []
     for lengths, because in _suggested(case):
-        if any(lengths.tolist() == known.lengths for known in found):
+        if any(lengths.tolist() == other.lengths for other in what_ifs):
             continue
         bare = replace(_with_lengths(case.with_weights(None), lengths), other=None)
         findings = [f for f in judge(bare, rules).findings if f.severity != "note"]
-        found.append(WhatIf(lengths.tolist(), because, list(dict.fromkeys(f.rule for f in findings))))
-    return found
+        what_ifs.append(WhatIf(lengths.tolist(), because, list(dict.fromkeys(f.rule for f in findings))))
+    return what_ifs
 
 
 def _with_lengths(case: Case, lengths: Ints) -> Case:

@@ -20,17 +20,17 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        found = fixed(case) or (fixed_by_two(case) if _nothing_simpler(case) else None)
-        if found is None or self.name not in {c.rule for c in found.changes}:
+        fit = fixed(case) or (fixed_by_two(case) if _nothing_simpler(case) else None)
+        if fit is None or self.name not in {c.rule for c in fit.changes}:
             return
-        words = " and ".join(c.words for c in found.changes)
+        description = " and ".join(c.description for c in fit.changes)
         yield Proposal(
             self.name,
-            f"a run of these weights differs from the dump by {found.before:.2g}; with {words} by {found.after:.2g}",
+            f"a run of these weights differs from the dump by {fit.before:.2g}; with {description} by {fit.after:.2g}",
             everywhere(case),
             kind="fact",
-            alternatives=found.also,
-            evidence={"before": found.before, "after": found.after, "change": words},
+            alternatives=fit.also,
+            evidence={"before": fit.before, "after": fit.after, "change": description},
         )
 
     def inject(self, case: Case) -> Case:

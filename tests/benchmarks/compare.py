@@ -36,7 +36,7 @@ def read(dump: Dump) -> Case:
         role: Slot(role, "", next(iter(read_arrays(path).arrays.values())))  # type: ignore[misc]
         for role, path in (("outputs", dump.outputs), ("h", dump.state), ("lengths", dump.lengths))
     }
-    return build_case.read_case({}, layer_config(time_major=dump.time_major), "tf1", stated=stated)
+    return build_case.read_case({}, layer_config(time_major=dump.time_major), "tf1", named_roles=stated)
 
 
 def judged(dump: Dump) -> Any:

@@ -15,7 +15,7 @@ def golden_reports() -> dict[str, ReportRecord]:
     """By the recording's name; the source is its file."""
     return {
         case.name: inspect_case(
-            read_case(case.dump(), case.config, case["layout"], stated={}),
+            read_case(case.dump(), case.config, case["layout"], named_roles={}),
             "compare",
             source={"path": f"golden/{case['data']}", "format": "npz"},
         )

@@ -25,10 +25,10 @@ def agreeing(case: Case, trace: Trace) -> Mapping[Key, Bools]:
 
 def given_by_all(case: Case, trace: Trace) -> Bools:
     """`[B]`: rows that a run gives in every track that was recorded."""
-    found = np.ones(case.trace.batch_size, dtype=np.bool_)
+    all_give = np.ones(case.trace.batch_size, dtype=np.bool_)
     for rows in agreeing(case, trace).values():
-        found &= rows
-    return found
+        all_give &= rows
+    return all_give
 
 
 def only_rows(case: Case, rows: Ints) -> Case:

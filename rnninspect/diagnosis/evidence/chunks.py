@@ -57,14 +57,16 @@ def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
         for facts, rows in other:
             left = np.flatnonzero(rows)
             whose = origins(case, facts, left, case.chunk.previous)
-            known, told = left[whose >= 0], whose[whose >= 0]
-            words = f"it started from another row's state: {describe_starts(known, told)}: rows in another order?"
-            yield Seen(facts, _mask(known, rows.size)), f"{_NOT_GIVEN}; {words}"
+            traced, traced_to = left[whose >= 0], whose[whose >= 0]
+            sentence = (
+                f"it started from another row's state: {describe_starts(traced, traced_to)}: rows in another order?"
+            )
+            yield Seen(facts, _mask(traced, rows.size)), f"{_NOT_GIVEN}; {sentence}"
             yield Seen(facts, _mask(left[whose < 0], rows.size)), f"{_NOT_GIVEN}; it started from another state"
 
 
 def _mask(rows: Ints, size: int) -> Bools:
     """`[B]`: True at these rows."""
-    found = np.zeros(size, dtype=np.bool_)
-    found[rows] = True
-    return found
+    mask = np.zeros(size, dtype=np.bool_)
+    mask[rows] = True
+    return mask

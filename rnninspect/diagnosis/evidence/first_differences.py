@@ -8,11 +8,11 @@ from rnninspect.core.trace import Ints
 from rnninspect.measure.difference import TrackDifference, is_drift
 
 
-def explain(found: list[TrackDifference]) -> str:
+def explain(differences: list[TrackDifference]) -> str:
     """What the first differing steps point to: the table that people debug recurrent ports by."""
-    differing = [d for d in found if d.largest > 0]
+    differing = [d for d in differences if d.largest > 0]
     if not differing:
-        padded = any(d.largest_padded > 0 for d in found)
+        padded = any(d.largest_padded > 0 for d in differences)
         return "only padded steps differ: another convention for the padding" if padded else "no difference"
     if all(is_drift(d) for d in differing):
         return "rounding that grows with the steps: another precision, device or order of summation"
@@ -28,18 +28,18 @@ def explain(found: list[TrackDifference]) -> str:
     return f"rows first differ after {min(steps)} or more steps: lengths, masks, or the inputs themselves"
 
 
-def _read_index(found: TrackDifference) -> Ints:
+def _read_index(difference: TrackDifference) -> Ints:
     """How many real steps had been read before the first difference, for each differing row."""
-    backward = found.track.direction == "backward" and found.track.order == "time"
+    backward = difference.track.direction == "backward" and difference.track.order == "time"
     counts = []
-    for row in np.flatnonzero(found.first >= 0):
-        real = np.flatnonzero(found.real[row])
-        at = int(np.searchsorted(real, found.first[row]))
+    for row in np.flatnonzero(difference.first >= 0):
+        real = np.flatnonzero(difference.real[row])
+        at = int(np.searchsorted(real, difference.first[row]))
         counts.append(real.size - 1 - at if backward else at)
     return np.asarray(counts, dtype=np.int64)
 
 
-def _only_short_rows(found: TrackDifference) -> bool:
+def _only_short_rows(difference: TrackDifference) -> bool:
     """Whether full rows agree and some shorter ones do not."""
-    full = found.real.all(1)
-    return bool(full.any() and (found.first[full] < 0).all() and (found.first[~full] >= 0).any())
+    full = difference.real.all(1)
+    return bool(full.any() and (difference.first[full] < 0).all() and (difference.first[~full] >= 0).any())

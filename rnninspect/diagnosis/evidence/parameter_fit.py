@@ -33,7 +33,7 @@ class Fitted:
     before: float
     after: float
     size: float
-    words: str = ""
+    description: str = ""
 
 
 @once
@@ -73,42 +73,42 @@ def _bias_slots(case: Case) -> list[tuple[str, int]]:
     return [*slots, ("recurrent_bias", cell.gates.index("n"))] if apart else slots
 
 
-def _fit_vectors(case: Case, slots: list[tuple[str, int]], words: str) -> Fitted | None:
+def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> Fitted | None:
     """Fits one number a unit for each of `slots` (field and gate), every track of a one-layer case apart."""
     weights = weights_of(case)
     if weights.depth > 1 or any(w.projection is not None for w in weights.layers) or not case.facts:
         return None
     layers = []
     size = 0.0
-    for own in weights.layers:
-        facts = next((f for f in case.facts if f.track.direction == own.direction), None)
+    for layer_weights in weights.layers:
+        facts = next((f for f in case.facts if f.track.direction == layer_weights.direction), None)
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
-        residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), own, slots)
-        vectors = levenberg(residuals, len(slots), own.cell_units)
+        residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), layer_weights, slots)
+        vectors = levenberg(residuals, len(slots), layer_weights.cell_units)
         if not np.abs(residuals(vectors)).max(initial=0.0) <= tolerance(case):
             return None
-        layers.append(_with(own, slots, vectors))
+        layers.append(_with(layer_weights, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
     changed = case.with_weights(replace(weights, layers=tuple(layers)))
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
-    return Fitted(before, after, size, words) if fixes_difference(case, before, after) else None
+    return Fitted(before, after, size, description) if fixes_difference(case, before, after) else None
 
 
-def _with(own: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:
+def _with(layer_weights: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:
     """The layer with `vectors` `[S, H]` added at the slots."""
     for (name, gate), vector in zip(slots, vectors, strict=True):
-        blank = np.zeros((3, own.cell_units)) if name == "peepholes" else np.zeros_like(own.bias)
-        held = getattr(own, name)
+        blank = np.zeros((3, layer_weights.cell_units)) if name == "peepholes" else np.zeros_like(layer_weights.bias)
+        held = getattr(layer_weights, name)
         grown = np.array(blank if held is None else held, dtype=np.float64)
         grown[gate] += vector
-        own = replace(own, **{name: grown})  # type: ignore[arg-type]
-    return own
+        layer_weights = replace(layer_weights, **{name: grown})  # type: ignore[arg-type]
+    return layer_weights
 
 
 def _residuals(
-    case: Case, facts: TrackFacts, own: LayerWeights, slots: list[tuple[str, int]]
+    case: Case, facts: TrackFacts, layer_weights: LayerWeights, slots: list[tuple[str, int]]
 ) -> Callable[[Array], Array]:
     """From vectors `[S, H]` to the differences `[N, H]` of a teacher-forced run over the real steps of one track."""
     run = forced(case, facts)
@@ -116,7 +116,7 @@ def _residuals(
     target = facts.outputs[real].astype(np.float64)
 
     def residuals(vectors: Array) -> Array:
-        return np.asarray(run(_with(own, slots, vectors))[real] - target)
+        return np.asarray(run(_with(layer_weights, slots, vectors))[real] - target)
 
     return residuals
 
@@ -130,7 +130,7 @@ def _fit_clip(case: Case) -> Fitted | None:
         fields = {"cell_clip": "the cell state clipped at {}", **fields}
         if any(w.projection is not None for w in weights_of(case).layers):
             fields["proj_clip"] = "the projection clipped at {}"
-    for name, words in fields.items():
+    for name, description in fields.items():
         if getattr(spec, name) is not None:
             continue
         value = _search_clip(few, name)
@@ -140,7 +140,7 @@ def _fit_clip(case: Case) -> Fitted | None:
             written = float(f"{value:.{digits}g}")
             before, after = disagreement(case), _clipped(case, name, written)
             if fixes_difference(case, before, after):
-                return Fitted(before, after, written, words.format(written))
+                return Fitted(before, after, written, description.format(written))
     return None
 
 

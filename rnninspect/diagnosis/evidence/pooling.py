@@ -22,7 +22,7 @@ class Pool:
     """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone."""
 
     kind: Kind
-    words: str
+    over: str
     steps: Ints
     real: bool
     padded: bool
@@ -45,16 +45,16 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float) -> Bools:
     A maximum is one of its terms and must be equal; a mean or a sum may be off by its rounding. `atol`: by which
     printed or stated numbers may be off besides.
     """
-    found = np.zeros(rows.size, dtype=np.bool_)
+    pooled = np.zeros(rows.size, dtype=np.bool_)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
-        own = rows[part]
-        outputs = np.asarray(facts.outputs[own])
-        counted = facts.mask[own] if pool.real else np.arange(facts.steps) < pool.steps[own, None]
+        picked = rows[part]
+        outputs = np.asarray(facts.outputs[picked])
+        counted = facts.mask[picked] if pool.real else np.arange(facts.steps) < pool.steps[picked, None]
         value, rounding = _pooled(outputs, counted, pool.kind)
-        target = np.asarray(facts.final[own])
+        target = np.asarray(facts.final[picked])
         gap = np.abs(value - target.astype(np.float64))
-        found[part] = (same(value.astype(target.dtype), target) | (gap <= rounding + atol)).all(-1)
-    return found
+        pooled[part] = (same(value.astype(target.dtype), target) | (gap <= rounding + atol)).all(-1)
+    return pooled
 
 
 def _pooled(outputs: Array, counted: Bools, kind: Kind) -> tuple[Array, Array]:

@@ -39,12 +39,12 @@ def steps_alone(case: Case, begin: Begin) -> Mapping[Key, tuple[Array, Array | N
         return replace(track, initial=repeated(track.initial), initial_cell=repeated(track.initial_cell))
 
     ran = case.with_tracks(begun).run(Batch(inputs, np.ones((rows * steps, 1), dtype=np.bool_), None, True))
-    found: dict[Key, tuple[Array, Array | None]] = {}
+    alone: dict[Key, tuple[Array, Array | None]] = {}
     for track in ran.tracks:
         assert track.outputs is not None
         cells = None if track.cell is None else track.cell.reshape(rows, steps, -1)
-        found[track.layer, track.direction] = track.outputs.reshape(rows, steps, -1), cells
-    return found
+        alone[track.layer, track.direction] = track.outputs.reshape(rows, steps, -1), cells
+    return alone
 
 
 def restarts(case: Case, facts: TrackFacts, begin: Begin) -> tuple[Bools, Bools] | None:
@@ -54,9 +54,9 @@ def restarts(case: Case, facts: TrackFacts, begin: Begin) -> tuple[Bools, Bools]
     """
     limit = tolerance(case)
     key = facts.track.layer, facts.track.direction
-    found = next(d for d in compared(case, case.reference) if (d.track.layer, d.track.direction) == key)
+    difference = next(d for d in compared(case, case.reference) if (d.track.layer, d.track.direction) == key)
     differs = np.zeros(facts.mask.shape, dtype=np.bool_)
-    differs[:, : found.real.shape[1]] = found.real & (found.difference > limit)
+    differs[:, : difference.real.shape[1]] = difference.real & (difference.difference > limit)
     differs[np.arange(len(differs)), first_read(facts)] = False
     few = np.flatnonzero(differs.any(1))[:FEW]
     if not few.size:
@@ -85,9 +85,9 @@ def _given(case: Case, facts: TrackFacts, anew: Bools, begin: Begin) -> Bools:
     """`[B]`: rows that are given where each piece from one restart to the next is run as a row of its own."""
     assert case.batch is not None
     pieces = [piece for row in np.flatnonzero(anew.any(1)).tolist() for piece in _pieces(facts, anew, row)]
-    given = np.zeros(len(anew), dtype=np.bool_)
+    rows_given = np.zeros(len(anew), dtype=np.bool_)
     if not pieces:
-        return given
+        return rows_given
     width = max(stop - start for _, start, stop, _ in pieces)
     inputs = np.zeros((len(pieces), width, case.batch.inputs.shape[2]), dtype=case.batch.inputs.dtype)
     real = np.zeros((len(pieces), width), dtype=np.bool_)
@@ -108,23 +108,23 @@ def _given(case: Case, facts: TrackFacts, anew: Bools, begin: Begin) -> Bools:
     made = ran.track(facts.track.layer, facts.track.direction)
     assert made is not None
     assert made.outputs is not None
-    given[rows] = True
+    rows_given[rows] = True
     limit = tolerance(case)
     for n, (row, start, stop, _) in enumerate(pieces):
         there = real[n, : stop - start]
         close = _close(made.outputs[n : n + 1, : stop - start], facts.outputs[row : row + 1, start:stop], limit)
-        given[row] &= bool(close[0][there].all())
-    return given
+        rows_given[row] &= bool(close[0][there].all())
+    return rows_given
 
 
-def _either(own: Array | None, other: Array | None, rows: Ints, opening: Bools) -> Array | None:
+def _either(opening_state: Array | None, other: Array | None, rows: Ints, opening: Bools) -> Array | None:
     """`[N, H]`: a row's own initial state for its opening piece, the other one for those after it; None for zeros."""
-    if own is None and other is None:
+    if opening_state is None and other is None:
         return None
-    shape = (own if own is not None else other)[rows]  # type: ignore[index]
+    shape = (opening_state if opening_state is not None else other)[rows]  # type: ignore[index]
     return np.where(
         opening,
-        np.zeros_like(shape) if own is None else own[rows],
+        np.zeros_like(shape) if opening_state is None else opening_state[rows],
         np.zeros_like(shape) if other is None else other[rows],
     )
 

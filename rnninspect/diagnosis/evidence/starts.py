@@ -41,7 +41,7 @@ def final_states(case: Case) -> States | None:
 
     A dump without c has a run's instead, for rows that the run gives.
     """
-    found: dict[tuple[int, Direction], tuple[Array, Array | None]] = {}
+    states: dict[tuple[int, Direction], tuple[Array, Array | None]] = {}
     lstm = case.weights is not None and case.weights.spec.cell == "lstm"
     for track in case.trace.tracks:
         if track.final is None:
@@ -49,12 +49,12 @@ def final_states(case: Case) -> States | None:
         cell = track.cell
         if lstm and cell is None:
             made = case.reference.track(track.layer, track.direction)
-            given = agreeing(case, case.reference).get((track.layer, track.direction))
-            if made is None or made.cell is None or given is None:
+            rows_given = agreeing(case, case.reference).get((track.layer, track.direction))
+            if made is None or made.cell is None or rows_given is None:
                 return None
-            cell = np.where(given[:, None], made.cell, np.nan)
-        found[track.layer, track.direction] = track.final, cell
-    return found
+            cell = np.where(rows_given[:, None], made.cell, np.nan)
+        states[track.layer, track.direction] = track.final, cell
+    return states
 
 
 def origins(case: Case, facts: TrackFacts, rows: Ints, states: States) -> Ints:
@@ -64,20 +64,20 @@ def origins(case: Case, facts: TrackFacts, rows: Ints, states: States) -> Ints:
     as MOST allows. Of several states that give the step, the row before comes first.
     """
     count = len(next(iter(states.values()))[0])
-    found = np.full(rows.size, -1, dtype=np.int64)
+    whose = np.full(rows.size, -1, dtype=np.int64)
     if case.batch is None or (case.trace.layers > 1 and case.trace.directions > 1):
-        return found
+        return whose
     few = min(rows.size, FEW, max(1, MOST // max(1, count)))
-    found[:few] = _among_all(case, facts, rows[:few], states, count)
-    if (found[:few] < 0).all():
-        return found
-    for apart in dict.fromkeys((rows[:few] - found[:few])[found[:few] >= 0].tolist()):
-        left = np.flatnonzero((found < 0) & (rows - apart >= 0) & (rows - apart < count))
+    whose[:few] = _among_all(case, facts, rows[:few], states, count)
+    if (whose[:few] < 0).all():
+        return whose
+    for apart in dict.fromkeys((rows[:few] - whose[:few])[whose[:few] >= 0].tolist()):
+        left = np.flatnonzero((whose < 0) & (rows - apart >= 0) & (rows - apart < count))
         hit = _follows(case, facts, rows[left], rows[left] - apart, states)
-        found[left[hit]] = rows[left[hit]] - apart
-    left = np.flatnonzero(found < 0)[: max(0, MOST // max(1, count))]
-    found[left] = _among_all(case, facts, rows[left], states, count)
-    return found
+        whose[left[hit]] = rows[left[hit]] - apart
+    left = np.flatnonzero(whose < 0)[: max(0, MOST // max(1, count))]
+    whose[left] = _among_all(case, facts, rows[left], states, count)
+    return whose
 
 
 def _among_all(case: Case, facts: TrackFacts, rows: Ints, states: States, count: int) -> Ints:
@@ -120,12 +120,12 @@ def begun_elsewhere(states: States, whose: Ints) -> States:
     def picked(array: Array | None) -> Array | None:
         return None if array is None else np.where(whose[:, None] >= 0, array[np.maximum(whose, 0)], 0)
 
-    found: dict[tuple[int, Direction], tuple[Array, Array | None]] = {}
+    starts: dict[tuple[int, Direction], tuple[Array, Array | None]] = {}
     for key, (h, c) in states.items():
         start = picked(h)
         assert start is not None
-        found[key] = start, picked(c)
-    return found
+        starts[key] = start, picked(c)
+    return starts
 
 
 def describe_starts(rows: Ints, whose: Ints, most: int = 4) -> str:

@@ -42,18 +42,20 @@ def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
     if cells.get(spec.cell).has_c:  # c must go on from step to step, so h comes in as further features
         fed = Batch(np.concatenate([inputs, before], 2), facts.mask, None, True)
 
-        def run(own: LayerWeights) -> Array:
-            kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
+        def run(layer_weights: LayerWeights) -> Array:
+            kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
             return plain_outputs(
-                case, fed, replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
+                case,
+                fed,
+                replace(layer_weights, input_kernel=kernel, recurrent_kernel=0.0 * layer_weights.recurrent_kernel),
             )
 
         return run
     alone = Batch(inputs.reshape(rows * steps, 1, -1), np.ones((rows * steps, 1), dtype=np.bool_), None, True)
     state = before.reshape(rows * steps, -1)
 
-    def run_apart(own: LayerWeights) -> Array:
-        return plain_outputs(case, alone, own, state).reshape(rows, steps, -1)
+    def run_apart(layer_weights: LayerWeights) -> Array:
+        return plain_outputs(case, alone, layer_weights, state).reshape(rows, steps, -1)
 
     return run_apart
 
@@ -74,20 +76,24 @@ def _before(facts: TrackFacts) -> Array:
 
 
 def plain_outputs(
-    case: Case, batch: Batch, own: LayerWeights, state: Array | None = None, cell: Array | None = None
+    case: Case, batch: Batch, layer_weights: LayerWeights, state: Array | None = None, cell: Array | None = None
 ) -> Array:
     """One layer, one direction, in float64: the outputs `[B, T, H]` of a plain run."""
-    weights = replace(weights_of(case), layers=(_as_float64(replace(own, layer=0)),))
-    track = Track(0, own.direction, None, state, None, state, cell)
+    weights = replace(weights_of(case), layers=(_as_float64(replace(layer_weights, layer=0)),))
+    track = Track(0, layer_weights.direction, None, state, None, state, cell)
     trace = Trace(batch.mask, (track,), None, True, "zero", "initial", case.convention.name)
     ran = case.with_trace(trace).with_weights(weights).run(batch).tracks[0].outputs
     assert ran is not None
     return ran.astype(np.float64)
 
 
-def _as_float64(own: LayerWeights) -> LayerWeights:
-    arrays = {f.name: getattr(own, f.name) for f in fields(own) if isinstance(getattr(own, f.name), np.ndarray)}
-    return replace(own, **{name: array.astype(np.float64) for name, array in arrays.items()})
+def _as_float64(layer_weights: LayerWeights) -> LayerWeights:
+    arrays = {
+        f.name: getattr(layer_weights, f.name)
+        for f in fields(layer_weights)
+        if isinstance(getattr(layer_weights, f.name), np.ndarray)
+    }
+    return replace(layer_weights, **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 
 def fewest_steps(weights: Weights) -> int:
@@ -113,7 +119,7 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     for facts in case.facts:
         if facts.track.order != "time":
             continue
-        own = weights.at(0, facts.track.direction)
+        layer_weights = weights.at(0, facts.track.direction)
         reference = case.reference.track(0, facts.track.direction)
         assert reference is not None
         assert reference.outputs is not None
@@ -126,9 +132,9 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
             continue
         few = longest(replace(facts, mask=facts.mask & starts_off[:, None]), FEW)
         few = few[starts_off[few]]
-        if not (_later_error(*opening(case, facts, few), own) <= 10 * limit).all():
+        if not (_later_error(*opening(case, facts, few), layer_weights) <= 10 * limit).all():
             continue  # a few rows tell that the later steps do not follow, and that is the end of it
-        later = _later_error(case, facts, own)
+        later = _later_error(case, facts, layer_weights)
         gap = np.abs(ours.astype(np.float64) - theirs).max(-1)
         follows = starts_off & (later <= 10 * limit) & (later * MUCH <= gap)
         if follows.any() and follows[starts_off].all():
@@ -153,7 +159,7 @@ def _first(facts: TrackFacts) -> Ints:
     return np.maximum(facts.ends - 1, 0) if facts.track.direction == "backward" else np.zeros_like(facts.ends)
 
 
-def _later_error(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+def _later_error(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> Array:
     """`[B]`: how far the steps after the first are at most from what the step before gives.
 
     Of an LSTM the cell state that a row has after its first step is fitted on the steps of its opening.
@@ -162,22 +168,22 @@ def _later_error(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
     later = facts.mask.copy()
     later[np.arange(len(later)), _first(facts)] = False
     if cells.get(weights_of(case).spec.cell).has_c:
-        cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), own)
-        error = np.abs(_after_first(case, facts, own, later, cell) - target)
+        cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), layer_weights)
+        error = np.abs(_after_first(case, facts, layer_weights, later, cell) - target)
     else:
-        error = np.abs(forced(case, facts)(own) - target)
-    found: Array = (error * later[..., None]).max((1, 2))
-    return found
+        error = np.abs(forced(case, facts)(layer_weights) - target)
+    worst: Array = (error * later[..., None]).max((1, 2))
+    return worst
 
 
-def _fitted_cell(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
+def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> Array:
     """`[B, H]`: the cell states after each row's first step from which its later steps follow best."""
     target, later = facts.outputs.astype(np.float64), facts.mask.copy()
     later[np.arange(len(later)), _first(facts)] = False
     shape = target[:, 0].shape
 
     def residuals(cell: Array) -> Array:
-        gap = (_after_first(case, facts, own, later, cell.reshape(shape)) - target) * later[..., None]
+        gap = (_after_first(case, facts, layer_weights, later, cell.reshape(shape)) - target) * later[..., None]
         return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
 
     count = shape[0] * shape[1]
@@ -190,11 +196,11 @@ def _fitted_cell(case: Case, facts: TrackFacts, own: LayerWeights) -> Array:
     return (start + levenberg(lambda cell: residuals(start + cell), 1, count)).reshape(shape)
 
 
-def _after_first(case: Case, facts: TrackFacts, own: LayerWeights, later: Bools, cell: Array) -> Array:
+def _after_first(case: Case, facts: TrackFacts, layer_weights: LayerWeights, later: Bools, cell: Array) -> Array:
     """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`."""
     assert case.batch is not None
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
     fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
-    kernel = np.concatenate([own.input_kernel, own.recurrent_kernel], 1).astype(np.float64)
-    fed_own = replace(own, input_kernel=kernel, recurrent_kernel=0.0 * own.recurrent_kernel)
-    return plain_outputs(case, fed, fed_own, np.zeros_like(cell), cell)
+    kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
+    fed_layer = replace(layer_weights, input_kernel=kernel, recurrent_kernel=0.0 * layer_weights.recurrent_kernel)
+    return plain_outputs(case, fed, fed_layer, np.zeros_like(cell), cell)

@@ -21,7 +21,7 @@ class Change:
     """
 
     rule: str
-    words: str
+    description: str
     apply: Callable[[Weights], Weights]
     alone: bool = False
 
@@ -42,8 +42,8 @@ def changes_of(weights: Weights) -> Iterator[Change]:
             yield Change("forget-bias", f"{bias:+g} at the forget gate's bias", _forget(bias))
     if "reset_after" in cell.fields:
         where = "before" if spec.reset_after else "after"
-        words = f"the reset gate applied {where} the recurrent product"
-        yield Change("gru-reset-variant", words, lambda w: _with_spec(w, reset_after=not w.spec.reset_after))
+        description = f"the reset gate applied {where} the recurrent product"
+        yield Change("gru-reset-variant", description, lambda w: _with_spec(w, reset_after=not w.spec.reset_after))
     if "z" in cell.gates:
         yield Change("update-gate-flipped", "z and 1 - z exchanged", flip_update)
     yield from _bias_changes(weights)
@@ -53,17 +53,17 @@ def changes_of(weights: Weights) -> Iterator[Change]:
         for name in sorted(others):
             yield Change("recurrent-activation", f"recurrent activation {name}", _activated(name))
     if any(w.peepholes is not None for w in weights.layers):
-        words = "the peepholes in the file left out"
-        yield Change("clip-or-peephole-ignored", words, lambda w: each(w, lambda g: replace(g, peepholes=None)))
+        description = "the peepholes in the file left out"
+        yield Change("clip-or-peephole-ignored", description, lambda w: each(w, lambda g: replace(g, peepholes=None)))
     if spec.cell_clip or spec.gate_clip or spec.proj_clip:
         none = {"cell_clip": None, "gate_clip": None, "proj_clip": None}
         yield Change("clip-or-peephole-ignored", "the clips stated left out", lambda w: _with_spec(w, **none))
     for order in permutations(range(len(cell.gates))):
         if list(order) != sorted(order):
-            words = f"gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
-            yield Change("gate-order", words, ordered(order))
-            words = f"the bias's gate blocks alone read in the order {', '.join(cell.gates[i] for i in order)}"
-            yield Change("gate-order", words, ordered(order, kernels=False), alone=True)
+            description = f"gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
+            yield Change("gate-order", description, ordered(order))
+            description = f"the bias's gate blocks alone read in the order {', '.join(cell.gates[i] for i in order)}"
+            yield Change("gate-order", description, ordered(order, kernels=False), alone=True)
 
 
 def _bias_changes(weights: Weights) -> Iterator[Change]:
@@ -71,24 +71,24 @@ def _bias_changes(weights: Weights) -> Iterator[Change]:
     if two:
         drop = "the recurrent bias left out"
         yield Change("bias-dropped", drop, lambda w: each(w, lambda g: replace(g, recurrent_bias=None)))
-        words = "the input bias left out"
-        yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias))))
+        description = "the input bias left out"
+        yield Change("bias-dropped", description, lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias))))
     for direction in weights.directions if len(weights.directions) > 1 else ():
-        words = f"the bias of the {direction} direction left out"
-        yield Change("bias-dropped", words, _one_direction(direction, _without_bias), alone=True)
+        description = f"the bias of the {direction} direction left out"
+        yield Change("bias-dropped", description, _one_direction(direction, _without_bias), alone=True)
     if two:
         yield Change("bias-dropped", "both biases counted twice", lambda w: each(w, _twice), alone=True)
         if weights.spec.cell == "gru" and weights.spec.reset_after:
-            words = "the recurrent bias of n added outside the reset gate, to its other bias"
-            yield Change("bias-dropped", words, lambda w: each(w, _out_of_reset), alone=True)
-    words = "the bias counted twice"
-    yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=2 * g.bias)))
-    words = "the bias halved (it is the sum of two equal ones)"
-    yield Change("bias-dropped", words, lambda w: each(w, lambda g: replace(g, bias=g.bias / 2)))
-    words = "the bias left out"
+            description = "the recurrent bias of n added outside the reset gate, to its other bias"
+            yield Change("bias-dropped", description, lambda w: each(w, _out_of_reset), alone=True)
+    description = "the bias counted twice"
+    yield Change("bias-dropped", description, lambda w: each(w, lambda g: replace(g, bias=2 * g.bias)))
+    description = "the bias halved (it is the sum of two equal ones)"
+    yield Change("bias-dropped", description, lambda w: each(w, lambda g: replace(g, bias=g.bias / 2)))
+    description = "the bias left out"
     yield Change(
         "bias-dropped",
-        words,
+        description,
         lambda w: each(w, lambda g: replace(g, bias=np.zeros_like(g.bias), recurrent_bias=None)),
     )
 
@@ -121,13 +121,13 @@ def _kernel_changes(weights: Weights) -> Iterator[Change]:
         return bool(kernel.shape[1] == kernel.shape[2])
 
     if all(square(w.recurrent_kernel) for w in weights.layers):
-        words = "each gate's recurrent kernel transposed"
-        yield Change("kernel-transposed", words, lambda w: each(w, turn_recurrent))
+        description = "each gate's recurrent kernel transposed"
+        yield Change("kernel-transposed", description, lambda w: each(w, turn_recurrent))
     if all(square(w.input_kernel) for w in weights.layers):
         yield Change("kernel-transposed", "each gate's input kernel transposed", lambda w: each(w, _turn_input))
         if all(square(w.recurrent_kernel) for w in weights.layers):
-            words = "both kernels of each gate transposed"
-            yield Change("kernel-transposed", words, lambda w: each(w, lambda g: _turn_input(turn_recurrent(g))))
+            description = "both kernels of each gate transposed"
+            yield Change("kernel-transposed", description, lambda w: each(w, lambda g: _turn_input(turn_recurrent(g))))
     if all(w.input_kernel.shape == w.recurrent_kernel.shape for w in weights.layers):
         yield Change("kernel-transposed", "input and recurrent kernel exchanged", lambda w: each(w, _exchange))
 

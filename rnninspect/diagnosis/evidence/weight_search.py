@@ -53,8 +53,8 @@ def fixed_by_two(case: Case) -> WeightFix | None:
 @once
 def disagreement(case: Case) -> float:
     """The largest difference between the dump and a run of its weights over real steps; 0 where they agree."""
-    found = largest(case, case.reference)
-    return found if found > tolerance(case) else 0.0
+    gap = largest(case, case.reference)
+    return gap if gap > tolerance(case) else 0.0
 
 
 def tolerance(case: Case) -> float:
@@ -105,14 +105,14 @@ def lower_precision(case: Case) -> str | None:
 
 def _typical(case: Case, trace: Trace) -> float:
     """The mean over real steps of the largest difference between the dump and a run."""
-    found = compared(case, trace)
-    return float(np.mean(np.concatenate([d.difference[d.real] for d in found]))) if found else 0.0
+    per_track = compared(case, trace)
+    return float(np.mean(np.concatenate([d.difference[d.real] for d in per_track]))) if per_track else 0.0
 
 
 def _rounded(layer: LayerWeights, name: str) -> LayerWeights:
     arrays = {f.name: getattr(layer, f.name) for f in fields(layer)}
-    found = {n: _narrow(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
-    return replace(layer, **found)  # type: ignore[arg-type]
+    narrowed = {n: _narrow(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
+    return replace(layer, **narrowed)  # type: ignore[arg-type]
 
 
 def _narrow(array: Array, name: str) -> Array:

@@ -76,5 +76,5 @@ def _weights(layer: Layer, units: int) -> Weights:
 
 
 def _run(arrays: Any, config: LayerConfig, weights: Weights) -> Case:
-    given = {name: arrays[name] for name in ("inputs", "lengths")}
-    return build_case.run_case(given, config, "tf1", weights=weights)
+    picked = {name: arrays[name] for name in ("inputs", "lengths")}
+    return build_case.run_case(picked, config, "tf1", weights=weights)

@@ -13,12 +13,12 @@ from rnninspect.errors import UnknownNameError
 @cache
 def rules() -> dict[str, Rule]:
     """Every rule by its name."""
-    found = {}
+    by_name = {}
     for module in pkgutil.iter_modules(__path__):
         rule = getattr(importlib.import_module(f"{__name__}.{module.name}"), "RULE", None)
         if rule is not None:
-            found[rule.name] = rule
-    return dict(sorted(found.items()))
+            by_name[rule.name] = rule
+    return dict(sorted(by_name.items()))
 
 
 def get(name: str) -> Rule:

@@ -85,8 +85,8 @@ def _through_padding(case: Case, full: Trace) -> Iterator[Seen]:
 
 
 def _rows(facts: TrackFacts, right: TrackDifference, wrong: TrackDifference, limit: float) -> Bools:
-    def apart(found: TrackDifference) -> Bools:
-        return np.asarray((found.difference * found.real).max(1) > limit)
+    def apart(difference: TrackDifference) -> Bools:
+        return np.asarray((difference.difference * difference.real).max(1) > limit)
 
     return np.asarray(apart(right) & ~apart(wrong) & facts.short)
 

@@ -42,13 +42,13 @@ class BatchTimeSwapped(Rule):
         ]
         if not matched:
             return
-        stated = "time-major" if case.config.time_major else "batch-major"
+        axes_stated = "time-major" if case.config.time_major else "batch-major"
         used = "time-major" if not case.config.time_major else "batch-major"
         kept = case.trace.knows_padding
         lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the stated axes"
         yield Proposal(
             self.name,
-            f"stated {stated}, but only read {used} does the final state equal output steps, in "
+            f"stated {axes_stated}, but only read {used} does the final state equal output steps, in "
             f"{describe_rows(rows_of(matched), case.trace.batch_size)}; {lengths}",
             frozenset(matched),
             severity="warning" if kept and not any(f.mismatched.any() for f in case.facts) else "error",

@@ -42,15 +42,15 @@ class BiasDropped(WeightsRule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from super().check(case)
-        found = fitted_bias(case)
-        if found is not None:
+        fit = fitted_bias(case)
+        if fit is not None:
             yield Proposal(
                 self.name,
-                f"a run of these weights differs from the dump by {found.before:.2g}; with one constant added to each "
-                f"gate's bias, the same for all rows and steps, by {found.after:.2g}: a bias was lost or misplaced",
+                f"a run of these weights differs from the dump by {fit.before:.2g}; with one constant added to each "
+                f"gate's bias, the same for all rows and steps, by {fit.after:.2g}: a bias was lost or misplaced",
                 everywhere(case),
                 kind="fact",
-                evidence={"before": found.before, "after": found.after, "largest_missing": found.size},
+                evidence={"before": fit.before, "after": fit.after, "largest_missing": fit.size},
             )
 
     def corrupt(self, weights: Weights) -> Weights:

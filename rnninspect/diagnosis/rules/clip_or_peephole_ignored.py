@@ -44,7 +44,7 @@ class ClipOrPeepholeIgnored(WeightsRule):
         if clip is not None:
             yield Proposal(
                 self.name,
-                f"a run of these weights differs from the dump by {clip.before:.2g}; with {clip.words} by "
+                f"a run of these weights differs from the dump by {clip.before:.2g}; with {clip.description} by "
                 f"{clip.after:.2g}",
                 everywhere(case),
                 kind="fact",

@@ -37,17 +37,17 @@ class DirectionMissing(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
-        given = [t for t in top if t.final is not None]
-        if len(top) != 2 or len(given) != 1 or any(t.outputs is None for t in top):
+        halves = [t for t in top if t.final is not None]
+        if len(top) != 2 or len(halves) != 1 or any(t.outputs is None for t in top):
             return
-        facts = next((f for f in case.facts if f.track is given[0]), None)
+        facts = next((f for f in case.facts if f.track is halves[0]), None)
         if facts is None or not (facts.at_expected & ~facts.uninformative).any() or facts.mismatched.any():
             return
-        missing = "forward" if given[0].direction == "backward" else "backward"
+        missing = "forward" if halves[0].direction == "backward" else "backward"
         yield Proposal(
             self.name,
             f"the outputs hold two directions of {facts.final.shape[1]} units each, final_state.h only one: it equals "
-            f"the {given[0].direction} half at its end; the {missing} half is missing",
+            f"the {halves[0].direction} half at its end; the {missing} half is missing",
             places(facts, np.ones(facts.mismatched.shape, dtype=np.bool_)),
             kind="fact",
             evidence={"missing": missing},

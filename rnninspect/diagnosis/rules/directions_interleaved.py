@@ -44,11 +44,11 @@ class DirectionsInterleaved(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.mismatched.any() for facts in case.facts):
             return
-        for words, trace, whole in _mended(case):
+        for sentence, trace, whole in _mended(case):
             seen = fixed_by(case, trace, whole)
             if not convincing(case, seen):
                 continue
-            yield from proposal(self, seen, f"{{rows}}: {words}", strength=6)
+            yield from proposal(self, seen, f"{{rows}}: {sentence}", strength=6)
 
     def inject(self, case: Case) -> Case:
         pair = _pair(case.trace)
@@ -85,8 +85,8 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
     assert backward.final is not None
     state = np.concatenate([forward.final, backward.final], 1)
     apart = np.concatenate([state[:, 0::2], state[:, 1::2]], 1)
-    words = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
-    yield words, _with_halves(case.trace, pair, apart), False
+    sentence = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
+    yield sentence, _with_halves(case.trace, pair, apart), False
     if forward.outputs is None or backward.outputs is None or forward.order != "time":
         return
     rows, steps, units = forward.outputs.shape
@@ -100,12 +100,14 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
     if _may_mend(case, pair, lambda d, b, t: (*divmod(d * rows + b, 2), t)):
         outputs = np.concatenate([forward.outputs, backward.outputs], -1)  # [B, T, 2H]
         by_step = outputs.swapaxes(0, 1).reshape(steps, 2, rows, units)  # the memory of [T, B, 2H] as [T, D, B, H]
-        words = "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
-        yield words, read_as(by_step.transpose(1, 2, 0, 3)), True
+        sentence = (
+            "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
+        )
+        yield sentence, read_as(by_step.transpose(1, 2, 0, 3)), True
     if not case.config.time_major and _may_mend(case, pair, lambda d, b, t: (b, *divmod(d * steps + t, 2)[::-1])):
         outputs = np.concatenate([forward.outputs, backward.outputs], -1)
-        words = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
-        yield words, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), True
+        sentence = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
+        yield sentence, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), True
 
 
 Place = Callable[[int, Ints, Ints], tuple[Ints, Ints, Ints]]  # direction, rows, steps -> rows, halves, steps

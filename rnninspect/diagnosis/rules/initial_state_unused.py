@@ -40,15 +40,15 @@ class InitialStateUnused(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        given = [t for t in case.trace.tracks if t.initial is not None]
-        if case.chunk is not None or not given or disagreement(case) == 0 or fixed(case) is not None:
+        with_initial = [t for t in case.trace.tracks if t.initial is not None]
+        if case.chunk is not None or not with_initial or disagreement(case) == 0 or fixed(case) is not None:
             return
         off = np.flatnonzero(~given_by_all(case, case.reference))
         few = only_rows(case, off[:FEW])
         assert case.batch is not None
         assert few.batch is not None
         before = disagreement(case)
-        for keys, words, blank in _ways(given):
+        for keys, which, blank in _ways(with_initial):
             if largest(few, few.with_tracks(blank).run(few.batch)) > tolerance(case):
                 continue
             after = largest(case, case.with_tracks(blank).run(case.batch))
@@ -56,7 +56,7 @@ class InitialStateUnused(Rule):
                 continue
             yield Proposal(
                 self.name,
-                f"{describe_rows(off.tolist(), case.trace.batch_size)}: {words} was given and not used: a run from it "
+                f"{describe_rows(off.tolist(), case.trace.batch_size)}: {which} was given and not used: a run from it "
                 f"differs from the dump by {before:.2g}, one from zeros there by {after:.2g}",
                 frozenset((layer, direction, int(b)) for layer, direction in keys for b in off),
                 kind="fact",
@@ -88,9 +88,9 @@ class InitialStateUnused(Rule):
         return case.with_trace(replace(case.trace, tracks=tracks))
 
 
-def _ways(given: list[Track]) -> Iterator[tuple[list[Key], str, Callable[[Track], Track]]]:
+def _ways(with_initial: list[Track]) -> Iterator[tuple[list[Key], str, Callable[[Track], Track]]]:
     """Which initial states may have been lost, in words, and the change that loses them; the fewest first."""
-    keys = [(t.layer, t.direction) for t in given]
+    keys = [(t.layer, t.direction) for t in with_initial]
     groups: list[tuple[list[Key], str]] = [([key], f"the initial state of layer {key[0]} {key[1]}") for key in keys]
     for direction in dict.fromkeys(d for _, d in keys):
         groups.append(([k for k in keys if k[1] == direction], f"the {direction} direction's initial state"))
@@ -101,14 +101,14 @@ def _ways(given: list[Track]) -> Iterator[tuple[list[Key], str, Callable[[Track]
     if len(keys) == 1:
         groups = groups[-1:]
     seen: list[set[Key]] = []
-    for group, words in groups:
+    for group, which in groups:
         if not group or set(group) in seen:
             continue
         seen.append(set(group))
-        yield group, words, _blanked(group, "h and c")
-        if any(t.initial_cell is not None for t in given):
+        yield group, which, _blanked(group, "h and c")
+        if any(t.initial_cell is not None for t in with_initial):
             for part in ("h", "c"):
-                yield group, f"{part} of {words}", _blanked(group, part)
+                yield group, f"{part} of {which}", _blanked(group, part)
 
 
 def _blanked(keys: list[Key], part: str) -> Callable[[Track], Track]:

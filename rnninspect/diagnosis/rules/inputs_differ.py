@@ -44,18 +44,18 @@ class InputsDiffer(Rule):
         here, there = case.batch.inputs, case.other_batch.inputs
         if here.shape[2] != there.shape[2]:
             rows = np.ones(len(here), dtype=np.bool_)
-            words = f"{here.shape[2]} features here and {there.shape[2]} there"
+            how = f"{here.shape[2]} features here and {there.shape[2]} there"
         else:
             steps = min(case.trace.steps, here.shape[1], there.shape[1])
             apart = _apart(here[:, :steps], there[:, :steps], case.trace.mask[:, :steps])
-            rows, words = apart > _rounding(here, there), f"up to {apart.max(initial=0.0):.2g} apart over real steps"
+            rows, how = apart > _rounding(here, there), f"up to {apart.max(initial=0.0):.2g} apart over real steps"
         if not rows.any():
             return
-        found = np.flatnonzero(rows).tolist()
+        off = np.flatnonzero(rows).tolist()
         yield Proposal(
             self.name,
-            f"{describe_rows(found, rows.size)}: the inputs of the two dumps differ ({words}); nothing can be compared",
-            frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in found),
+            f"{describe_rows(off, rows.size)}: the inputs of the two dumps differ ({how}); nothing can be compared",
+            frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in off),
             kind="fact",
         )
 
@@ -70,15 +70,15 @@ class InputsDiffer(Rule):
 
 def _apart(here: Array, there: Array, mask: Bools) -> Array:
     """`[B]`: the largest difference over the real steps of each row; infinite where only one of the two is finite."""
-    found = np.zeros(len(here))
+    furthest = np.zeros(len(here))
     for rows in parts(len(here), here[:1].size):
         with np.errstate(invalid="ignore"):
             gap = np.abs(here[rows].astype(np.float64) - there[rows])
         gap[np.isnan(gap)] = np.where(np.isnan(here[rows]) == np.isnan(there[rows]), 0, np.inf)[np.isnan(gap)]
-        found[rows] = np.where(mask[rows], gap.max(-1, initial=0.0), 0).max(1, initial=0.0)
+        furthest[rows] = np.where(mask[rows], gap.max(-1, initial=0.0), 0).max(1, initial=0.0)
         release(here[rows])
         release(there[rows])
-    return found
+    return furthest
 
 
 def _rounding(here: Array, there: Array) -> float:

@@ -47,7 +47,7 @@ class InputsReshapedNotTransposed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is not None and (disagreement(case) == 0 or fixed(case) is not None):
             return
-        for words, inputs in _views(case):
+        for how, inputs in _views(case):
             viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
             assert viewed.batch is not None
             few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
@@ -58,10 +58,10 @@ class InputsReshapedNotTransposed(Rule):
                 rows = list(range(case.trace.batch_size))
                 yield Proposal(
                     self.name,
-                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {words}, rows and steps mixed",
+                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}, rows and steps mixed",
                     frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
                     kind="fact",
-                    evidence={"view": words},
+                    evidence={"view": how},
                 )
                 return
 
@@ -99,9 +99,9 @@ def _views(case: Case) -> Iterator[tuple[str, Array]]:
         ("(T, B, F) viewed as (B, T, F)", inputs.swapaxes(0, 1).reshape(rows, steps, -1)),
         ("(B, F, T) viewed as (B, T, F)", inputs.swapaxes(1, 2).reshape(rows, steps, -1)),
     )
-    for words, view in ways:
+    for how, view in ways:
         if not np.array_equal(view, inputs):
-            yield words, view
+            yield how, view
 
 
 RULE = InputsReshapedNotTransposed()

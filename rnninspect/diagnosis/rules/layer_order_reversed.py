@@ -38,7 +38,7 @@ class LayerOrderReversed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
-        for fixed, words in (
+        for fixed, where in (
             (_reversed(case.trace), "in the state listed first, not last: the layers are in reverse order"),
             (
                 _directions_first(case.trace),
@@ -47,7 +47,7 @@ class LayerOrderReversed(Rule):
             ),
         ):
             seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
-            yield from proposal(self, seen, f"{{rows}}: the top layer's outputs end {words}", strength=4)
+            yield from proposal(self, seen, f"{{rows}}: the top layer's outputs end {where}", strength=4)
 
     def inject(self, case: Case) -> Case:
         fixed = _reversed(case.trace) if case.trace.layers > 1 else None

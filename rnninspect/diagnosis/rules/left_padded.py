@@ -104,14 +104,14 @@ def _zero_frames_before(case: Case, facts: TrackFacts) -> Bools:
 
     The outputs of such steps need not be blank: a layer with biases that was told of no padding reads on from them.
     """
-    found = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    led_by_zeros = np.zeros(facts.mismatched.shape, dtype=np.bool_)
     if case.batch is None or facts.track.direction == "backward" or case.batch.inputs.shape[1] != facts.steps:
-        return found
+        return led_by_zeros
     for b in np.flatnonzero(facts.mismatched & (facts.ends > 0) & (facts.ends < facts.steps) & facts.equal[:, -1]):
         filled = (case.batch.inputs[b] != 0).any(-1)
         lead = facts.steps - int(facts.ends[b])
-        found[b] = not filled[:lead].any() and bool(filled[lead:].all())
-    return found
+        led_by_zeros[b] = not filled[:lead].any() and bool(filled[lead:].all())
+    return led_by_zeros
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:

@@ -69,13 +69,13 @@ class LengthsIgnored(Rule):
 
 def _read_padding_first(case: Case, seen: list[Seen]) -> frozenset[Place]:
     """The backward halves of rows that were seen, where their padding was computed too: the pass began in it."""
-    found: frozenset[Place] = frozenset()
+    spoiled: frozenset[Place] = frozenset()
     rows = {s.facts.track.layer: s.rows for s in seen if s.facts.track.direction == "forward"}
     for facts in case.facts:
         if facts.track.direction == "backward" and facts.track.order == "time" and facts.track.layer in rows:
             computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
-            found |= places(facts, rows[facts.track.layer] & facts.short & computed & facts.at_expected)
-    return found
+            spoiled |= places(facts, rows[facts.track.layer] & facts.short & computed & facts.at_expected)
+    return spoiled
 
 
 RULE = LengthsIgnored()

@@ -80,8 +80,8 @@ def _lengths_used(facts: TrackFacts) -> list[int] | None:
     unmatched = facts.mismatched & ~facts.equal.any(1)  # another mistake's
     for b in (b for b in rows if not unmatched[b]):  # rows that can end at one step only choose first
         ends = (np.flatnonzero(facts.equal[b]) + 1).tolist() if facts.expected[b] >= 0 else [int(facts.ends[b])]
-        own = int(facts.ends[b])
-        end = own if own in ends and pool[own] else next((e for e in ends if pool[e]), None)
+        length = int(facts.ends[b])
+        end = length if length in ends and pool[length] else next((e for e in ends if pool[e]), None)
         if end is None:
             return None
         pool[end] -= 1

@@ -113,8 +113,8 @@ def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
     """Whether these rows all end one number of steps before or after their lengths: simpler than any ratio."""
     shared: set[int] | None = None
     for b in rows.tolist():
-        own = set((np.flatnonzero(facts.equal[b]) + 1 - lengths[b]).tolist())
-        shared = own if shared is None else shared & own
+        offsets = set((np.flatnonzero(facts.equal[b]) + 1 - lengths[b]).tolist())
+        shared = offsets if shared is None else shared & offsets
     return bool((shared or set()) - {0})
 
 

@@ -89,10 +89,10 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.mismatched[:, None]
     scales = _middle(np.divide(outputs, final, out=np.full(final.shape, np.nan), where=kept))
-    own = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
-    if not own.any():
+    fitting = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
+    if not fitting.any():
         return None, rows
-    ranked = np.sort(scales[own])
+    ranked = np.sort(scales[fitting])
     shared = np.searchsorted(ranked, ranked * (1 + CLOSE), side="right") - np.arange(ranked.size)
     best = float(ranked[shared.argmax() + shared.max() // 2])
     most = rows & facts.mismatched & _fits(outputs, final, np.full(rows.size, best))

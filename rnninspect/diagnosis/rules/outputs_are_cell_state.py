@@ -56,8 +56,8 @@ def _holding_cell(case: Case, track: Track) -> Track:
         return track
     held: Array = np.where(case.trace.mask[..., None], 0, track.outputs)
     for step in range(case.trace.steps):
-        found = _cell_after(case, track, step)
-        held[:, step] = np.where(case.trace.mask[:, step, None], found, held[:, step])
+        cell = _cell_after(case, track, step)
+        held[:, step] = np.where(case.trace.mask[:, step, None], cell, held[:, step])
     return replace(track, outputs=held)
 
 

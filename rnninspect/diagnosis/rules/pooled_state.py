@@ -48,15 +48,15 @@ class PooledState(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            found = _pool(facts, case.tolerance.atol)
-            if found is None:
+            best = _pool(facts, case.tolerance.atol)
+            if best is None:
                 continue
-            pool, rows = found
-            known = "" if case.trace.knows_padding else "; whether padded steps had part in it only lengths can tell"
+            pool, rows = best
+            proviso = "" if case.trace.knows_padding else "; whether padded steps had part in it only lengths can tell"
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: final_state.h is the {pool.kind} over {pool.words}, and no step's own output{known}",
+                f"{{rows}}: final_state.h is the {pool.kind} over {pool.over}, and no step's own output{proviso}",
                 severity="error" if pool.padded else "note",
                 strength=3,
                 evidence={"pool": pool.kind, "padding": pool.padded},

@@ -52,10 +52,10 @@ class RestartedWithinRow(Rule):
         for facts in case.facts:
             if facts.track.order != "time":
                 continue
-            for words, begin in _starts(case):
-                found = restarts(case, facts, begin)
-                if found is not None:
-                    yield from self._say(facts, words, *found)
+            for start, begin in _starts(case):
+                restarted = restarts(case, facts, begin)
+                if restarted is not None:
+                    yield from self._say(facts, start, *restarted)
                     break
 
     def _say(self, facts: TrackFacts, start: str, anew: Bools, rows: Bools) -> Iterator[Proposal]:
@@ -65,16 +65,16 @@ class RestartedWithinRow(Rule):
         places = [f"outputs[{b}, {t}]" for b, t in np.argwhere(anew)[:5].tolist()]
         more = f" and {np.count_nonzero(anew) - 4} more" if len(places) > 4 else ""
         if every:
-            words = f"every step follows from {start}, none from the step before it: the state is never carried on"
+            sentence = f"every step follows from {start}, none from the step before it: the state is never carried on"
         else:
-            words = (
+            sentence = (
                 f"{', '.join(places[:4])}{more} follow from {start}, not from the step before, and the other steps "
                 "carry on: the state was reset there, as where an episode begins"
             )
         yield from proposal(
             self,
             [Seen(facts, rows)],
-            f"{{rows}}: {words}",
+            f"{{rows}}: {sentence}",
             severity="error" if every else "note",
             kind="fact",
             steps=tuple(np.flatnonzero(anew.any(0)).tolist()[:64]),

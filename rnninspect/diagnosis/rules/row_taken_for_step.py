@@ -84,8 +84,8 @@ def _column(facts: TrackFacts) -> int | None:
     """The one step that every row's state equals, the last of several; None where there is none, or all are alike."""
     if facts.uniform.all() or facts.final_zero.all():
         return None
-    found = np.flatnonzero(facts.equal.all(0))
-    return int(found[-1]) if found.size else None
+    steps = np.flatnonzero(facts.equal.all(0))
+    return int(steps[-1]) if steps.size else None
 
 
 def _row(facts: TrackFacts, count: int) -> int | None:
@@ -110,10 +110,10 @@ def _differ(facts: TrackFacts, row: int) -> bool:
 def _padded_as_stated(case: Case) -> bool:
     """Whether the outputs are zero exactly where the lengths pad them with the axes as stated, not as exchanged."""
     rows, steps = case.trace.steps, case.trace.batch_size  # as stated
-    given = [s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"]
-    if case.trace.mask_given or not given or given[0].size != rows:
+    lengths = [s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"]
+    if case.trace.mask_given or not lengths or lengths[0].size != rows:
         return False
-    padded: Bools = np.arange(steps)[:, None] >= given[0][None]
+    padded: Bools = np.arange(steps)[:, None] >= lengths[0][None]
     return bool(padded.any()) and all(np.array_equal(f.zero, padded) for f in case.facts)
 
 

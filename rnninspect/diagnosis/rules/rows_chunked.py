@@ -60,13 +60,13 @@ class RowsChunked(Rule):
             whose = np.full(case.trace.batch_size, -1, dtype=np.int64)
             if rows.size:
                 whose[rows] = origins(case, facts, rows, states)
-            found = _given(case, facts, whose)
-            own = np.flatnonzero(found)
+            carried = _given(case, facts, whose)
+            later = np.flatnonzero(carried)
             yield from proposal(
                 self,
-                [Seen(facts, found)],
+                [Seen(facts, carried)],
                 f"{{rows}}: the first step follows from the state in which another row ended "
-                f"({describe_starts(own, whose[own])}), not from zeros: {_how(own, whose[own])}",
+                f"({describe_starts(later, whose[later])}), not from zeros: {_how(later, whose[later])}",
                 kind="fact",
                 evidence={"started_from": whose.tolist()[:64]},
             )

@@ -102,8 +102,8 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
             source[b] = alike[0] if alike else first.get(key, -1)
             taken.add(int(source[b]))
     source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
-    found = astray & (source >= 0)
-    return source.astype(np.int64), found if _is_permutation(source, found) else found & ~facts.final_zero
+    elsewhere = astray & (source >= 0)
+    return source.astype(np.int64), elsewhere if _is_permutation(source, elsewhere) else elsewhere & ~facts.final_zero
 
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:

@@ -48,8 +48,8 @@ class StaleInitialState(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.chunk is not None:
-            for gone_on, words in chain_breaks(case):
-                yield from proposal(self, [gone_on], f"{{rows}}: {words}", kind="fact")
+            for gone_on, sentence in chain_breaks(case):
+                yield from proposal(self, [gone_on], f"{{rows}}: {sentence}", kind="fact")
             return
         if any(t.initial is not None for t in case.trace.tracks) or fixed(case) is not None:
             return

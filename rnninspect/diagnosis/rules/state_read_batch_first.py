@@ -109,10 +109,10 @@ class StateReadBatchFirst(Rule):
             return
         row = int(np.flatnonzero(hits)[0])
         mismatched = frozenset().union(*(places(f, f.mismatched) for f in facts))
-        words = describe_rows(sorted({b for *_, b in mismatched}), case.trace.batch_size)
+        which_rows = describe_rows(sorted({b for *_, b in mismatched}), case.trace.batch_size)
         yield Proposal(
             self.name,
-            f"{words}: final_state.h holds the {count} layers "
+            f"{which_rows}: final_state.h holds the {count} layers "
             f"and directions of row {row} alone: (L*D, B, H) was indexed as (B, L*D, H)",
             mismatched,
             strength=5,
@@ -134,8 +134,8 @@ class StateReadBatchFirst(Rule):
 
 def _vector(case: Case) -> Array | None:
     """The one state vector a row, `[B, H]`, where the dump holds a single one."""
-    given = [t.final for t in case.trace.tracks if t.final is not None]
-    return given[0] if len(given) == 1 else None
+    finals = [t.final for t in case.trace.tracks if t.final is not None]
+    return finals[0] if len(finals) == 1 else None
 
 
 RULE = StateReadBatchFirst()

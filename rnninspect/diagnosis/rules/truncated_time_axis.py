@@ -44,18 +44,18 @@ class TruncatedTimeAxis(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None:
             return
-        given, kept = case.batch.inputs.shape[1], case.trace.steps
-        if given <= kept:
+        input_steps, kept = case.batch.inputs.shape[1], case.trace.steps
+        if input_steps <= kept:
             return
         longest = int(case.trace.mask.sum(1).max(initial=0))
         how = ", the longest row" if longest == kept else ""
         yield Proposal(
             self.name,
-            f"the inputs have {given} steps and the outputs {kept}{how}: the time axis was cut",
+            f"the inputs have {input_steps} steps and the outputs {kept}{how}: the time axis was cut",
             frozenset(),
             severity="warning",
             kind="fact",
-            evidence={"inputs_steps": given, "outputs_steps": kept},
+            evidence={"inputs_steps": input_steps, "outputs_steps": kept},
         )
 
     def inject(self, case: Case) -> Case:
