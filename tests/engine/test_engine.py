@@ -129,8 +129,8 @@ def test_a_stacked_cell_reads_in_time_whatever_is_stored() -> None:
         weights = stack_of("gru", 2, ("backward",), between=between)
         lower, upper = run.run(batch, weights, order="reversed")
         given_to = lower.outputs if between == "concat" else lower.outputs[:, ::-1]  # type: ignore[index]
-        upper = weights.at(1, "backward")
-        want = run_masked(weights.spec, upper, given_to, batch.mask, order="reversed")  # type: ignore[arg-type]
+        upper_weights = weights.at(1, "backward")
+        want = run_masked(weights.spec, upper_weights, given_to, batch.mask, order="reversed")  # type: ignore[arg-type]
         np.testing.assert_allclose(upper.outputs, want[0], rtol=0, atol=3e-6)
         np.testing.assert_allclose(upper.final, want[1], rtol=0, atol=3e-6)
 
