@@ -179,7 +179,7 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
     if convention == "auto":
         others = "".join(f" or {b.name}" for b in case.reading.evidence.conventions[1:])
         note(f"read as {case.convention.name}{others}: {case.reading.text} (state --convention to choose)", quiet)
-    elif not case.reading.stated:
+    elif not case.reading.as_stated:
         note(f"what was stated does not fit; read as {case.reading.text}", quiet)
     for rival in case.choice.rivals:
         note(f"the numbers also allow: {rival.text}", quiet)

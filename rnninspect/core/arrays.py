@@ -59,14 +59,14 @@ def to_array(value: Any, what: str = "the array") -> Array:
         raise ShapeError(
             f"{what} is a masked array, whose mask would be lost: give its .data, and what is real as mask"
         )
-    found = _converted(value, what)
-    if found.dtype.kind == "V" and found.dtype.name.startswith(_NARROW):
-        found = found.astype(np.float32)
-    if found.dtype.kind == "u" and str(getattr(value, "dtype", "")).endswith("bfloat16"):  # Paddle's bits
-        found = (found.astype(np.uint32) << 16).view(np.float32)
-    if found.dtype.kind not in "fiub":
-        raise ShapeError(f"{what} ({_type_name(value)}) has dtype {found.dtype}; numbers are needed")
-    return found
+    numbers = _converted(value, what)
+    if numbers.dtype.kind == "V" and numbers.dtype.name.startswith(_NARROW):
+        numbers = numbers.astype(np.float32)
+    if numbers.dtype.kind == "u" and str(getattr(value, "dtype", "")).endswith("bfloat16"):  # Paddle's bits
+        numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+    if numbers.dtype.kind not in "fiub":
+        raise ShapeError(f"{what} ({_type_name(value)}) has dtype {numbers.dtype}; numbers are needed")
+    return numbers
 
 
 def padded(rows: Sequence[Any], what: str) -> tuple[Array, Array | None]:
@@ -113,10 +113,10 @@ def _converted(value: Any, what: str) -> Array:
 
 def _from_torch(tensor: Any) -> Array:
     """A tensor's values; a conjugate or negative view is resolved, sparse ones are refused by torch itself."""
-    found = tensor.detach().cpu().resolve_conj().resolve_neg()
-    if str(found.dtype).startswith(tuple(f"torch.{name}" for name in _NARROW)):
-        found = found.float()
-    return np.asarray(found.numpy())
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+    if str(plain.dtype).startswith(tuple(f"torch.{name}" for name in _NARROW)):
+        plain = plain.float()
+    return np.asarray(plain.numpy())
 
 
 def _by_protocol(value: Any) -> Any:

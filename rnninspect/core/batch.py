@@ -69,20 +69,20 @@ def resolve_mask(
     A mask decides. The lengths beside it must agree with its count of real steps or with its last real step + 1
     (the two differ where the mask has holes or left padding), else ShapeError names the rows that do not.
     """
-    known = check_lengths(lengths, rows) if lengths is not None else None
+    checked = check_lengths(lengths, rows) if lengths is not None else None
     if mask is None:
-        if known is None:
+        if checked is None:
             return np.ones((rows, steps), dtype=np.bool_), None
-        return prefix_mask(known, steps), known
+        return prefix_mask(checked, steps), checked
     real = check_mask(mask, rows, steps)
     counts = real.sum(1)
-    if known is None:
+    if checked is None:
         return real, None
     ends = np.where(real.any(1), last_true(real) + 1, 0)
-    bad = np.flatnonzero((known != counts) & (known != ends))
+    bad = np.flatnonzero((checked != counts) & (checked != ends))
     if bad.size:
         shown = ", ".join(
-            f"row {b}: length {known[b]}, mask {counts[b]} real steps, the last at {ends[b] - 1}" for b in bad[:20]
+            f"row {b}: length {checked[b]}, mask {counts[b]} real steps, the last at {ends[b] - 1}" for b in bad[:20]
         )
         raise ShapeError(f"lengths and mask disagree ({shown}); give one of them, or make them agree")
-    return real, known
+    return real, checked

@@ -88,8 +88,8 @@ class CellDescription:
     @cached_property
     def fields(self) -> frozenset[str]:
         """The fields of a CellSpec that this cell reads."""
-        stated = {ATTRIBUTE_FIELDS[name] for name in self.varied_by if name in ATTRIBUTE_FIELDS}
-        return frozenset(stated | {ROLE_FIELDS[role] for role in self.roles})
+        varied = {ATTRIBUTE_FIELDS[name] for name in self.varied_by if name in ATTRIBUTE_FIELDS}
+        return frozenset(varied | {ROLE_FIELDS[role] for role in self.roles})
 
     def spec(self, **fields: Any) -> CellSpec:
         """A CellSpec of this cell; fields that it does not read keep their defaults, so that equal cells are equal."""

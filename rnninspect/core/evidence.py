@@ -81,15 +81,15 @@ class Evidence:
 class Reading:
     """One way of understanding the named arrays, with the Trace that it gives.
 
-    `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `stated`: it keeps to all that was stated.
-    `time_major`: the first axis is time. `time_swapped`: that is the other way round than stated, or than is usual
-    where nothing was; a framework's own default is usual. `evidence`: why it is read so.
+    `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `as_stated`: it keeps to all that was
+    stated. `time_major`: the first axis is time. `time_swapped`: that is the other way round than stated, or than is
+    usual where nothing was; a framework's own default is usual. `evidence`: why it is read so.
     """
 
     trace: Trace
     outputs_axes: str
     state_axes: str
-    stated: bool = True
+    as_stated: bool = True
     time_swapped: bool = False
     time_major: bool = False
     evidence: Evidence = field(default_factory=Evidence)

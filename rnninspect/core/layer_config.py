@@ -32,19 +32,19 @@ class LayerConfig:
     axes_stated: bool = False
     full_lengths: FullLengths | None = None
 
-    def over(self, words: Mapping[str, Any]) -> LayerConfig:
-        """This config and, where it says nothing, what `words` say: options by their Python names.
+    def over(self, options: Mapping[str, Any]) -> LayerConfig:
+        """This config and, where it says nothing, what `options` say: options by their Python names.
 
         >>> config = LayerConfig(cell="gru").over({"cell": "lstm", "go_backwards": True, "clip": 3.0})
         >>> config.cell, config.go_backwards, config.attributes
         ('gru', True, {'clip': 3.0})
         """
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        uninformative = {name for name, value in own.items() if value in (None, False, "concat")}
+        fields_here = {f.name: getattr(self, f.name) for f in fields(self)}
+        uninformative = {name for name, value in fields_here.items() if value in (None, False, "concat")}
         uninformative -= {"time_major"} if self.axes_stated else set()
         uninformative -= {"direction", "go_backwards"} if self.directions else set()
-        config = {name: value for name, value in words.items() if name in uninformative}
-        more = {name: value for name, value in words.items() if name not in own}
+        config = {name: value for name, value in options.items() if name in uninformative}
+        more = {name: value for name, value in options.items() if name not in fields_here}
         return replace(self, **config, attributes={**more, **self.attributes})
 
     @property

@@ -17,9 +17,9 @@ class Precision:
 
     def __str__(self) -> str:
         """In words: `4 decimals`, `5 significant digits`, or all digits."""
-        words = [] if self.decimals is None else [f"{self.decimals} decimal{'s' if self.decimals != 1 else ''}"]
-        words += [] if self.digits is None else [f"{self.digits + 1} significant digits"]
-        return " and ".join(words) or "all digits"
+        parts = [] if self.decimals is None else [f"{self.decimals} decimal{'s' if self.decimals != 1 else ''}"]
+        parts += [] if self.digits is None else [f"{self.digits + 1} significant digits"]
+        return " and ".join(parts) or "all digits"
 
 
 EXACT = Precision()

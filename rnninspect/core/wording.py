@@ -70,11 +70,11 @@ def worded(text: str) -> str:
     return _PLACEHOLDER.sub(_replaced, text)
 
 
-def _replaced(found: re.Match[str]) -> str:
+def _replaced(placeholder: re.Match[str]) -> str:
     """The words of one placeholder; what only looks like one stays as it is."""
-    parts = _INNER.fullmatch(found[1])
+    parts = _INNER.fullmatch(placeholder[1])
     if parts is None:
-        return found[0]
+        return placeholder[0]
     name, kind, text = parts.groups()
     if kind != "=":
         return _wording.get()(name, text if kind else None)
@@ -83,4 +83,4 @@ def _replaced(found: re.Match[str]) -> str:
     try:
         return _wording.get()(name, json.loads(text))
     except ValueError:
-        return found[0]
+        return placeholder[0]

@@ -47,8 +47,8 @@ class Format:
 @cache
 def formats() -> tuple[Format, ...]:
     """Every format of this folder, by name."""
-    found = (_format(item.name) for item in pkgutil.iter_modules(__path__))
-    return tuple(sorted((f for f in found if f is not None), key=lambda f: f.name))
+    each = (_format(item.name) for item in pkgutil.iter_modules(__path__))
+    return tuple(sorted((f for f in each if f is not None), key=lambda f: f.name))
 
 
 @cache
@@ -119,8 +119,8 @@ def _read(source: Path | BinaryIO, head: bytes, name: str, suffixed: str) -> Nam
         raise UnreadableError(f"{name}: it is empty")
     chosen = _called_as_its_suffix(head, suffixed) or _chosen(head, suffixed)
     if chosen is None:
-        known = ", ".join(f.name for f in formats())
-        raise UnreadableError(f"{name}: of no known format ({known})")
+        names = ", ".join(f.name for f in formats())
+        raise UnreadableError(f"{name}: of no known format ({names})")
     read: NamedArrays = chosen.module.read(source, name)
     return read
 
@@ -129,8 +129,9 @@ def _called_as_its_suffix(head: bytes, suffixed: str) -> Format | None:
     """The format whose file here is called as the suffix, where the bytes are its own: no other need be imported."""
     suffix = os.path.splitext(suffixed)[1]
     files = [item.name for item in pkgutil.iter_modules(__path__) if f".{item.name.rstrip('_')}" == suffix]
-    found = _format(files[0]) if files else None
-    return found if found is not None and suffix in found.suffixes and found.module.sniff(head) else None
+    called_so = _format(files[0]) if files else None
+    is_its_own = called_so is not None and suffix in called_so.suffixes and called_so.module.sniff(head)
+    return called_so if is_its_own else None
 
 
 def _chosen(head: bytes, suffixed: str) -> Format | None:
@@ -185,7 +186,7 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
 
 def _writer(suffix: str) -> Format:
     writers = [f for f in formats() if f.writes]
-    for known in writers:
-        if suffix in known.suffixes:
-            return known
+    for writer in writers:
+        if suffix in writer.suffixes:
+            return writer
     raise UnknownNameError("format to write", suffix, [s for f in writers for s in f.suffixes])

@@ -37,11 +37,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     h5py = need("h5py", name, "hdf5")
     with guarded(name), _opened(source) as held, h5py.File(held, "r") as file:
         dtypes: dict[str, str] = {}
-        found = list(datasets(file, source if isinstance(source, Path) else None, dtypes))
+        named_values = list(datasets(file, source if isinstance(source, Path) else None, dtypes))
         config = file.attrs.get("model_config")
         version = file.attrs.get("keras_version")
         attributes = {} if config is None else model_attributes(config, version=_text(version), by_name=True)
-    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes)
+    return gather(named_values, name, NAME, dtypes=dtypes, attributes=attributes)
 
 
 def _opened(source: Path | BinaryIO) -> AbstractContextManager[Path | BinaryIO]:

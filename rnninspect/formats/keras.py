@@ -41,8 +41,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             )
         attributes = model_attributes(archive.read(CONFIG), version=_version(archive), by_name=False)
         with h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
-            found = list(datasets(file, None, dtypes))
-    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes)
+            named_values = list(datasets(file, None, dtypes))
+    return gather(named_values, name, NAME, dtypes=dtypes, attributes=attributes)
 
 
 def _version(archive: zipfile.ZipFile) -> str:

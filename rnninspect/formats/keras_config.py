@@ -21,7 +21,7 @@ def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dic
     classes (`layers/lstm_1`). `version`: the Keras that wrote it, repeated for each layer as `keras_version`.
     Raises ValueError where the config is no JSON.
     """
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     model = json.loads(config)
     if not isinstance(model, dict):
         return {}
@@ -31,9 +31,9 @@ def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dic
         values = {key: _plain(value) for key, value in settings.items() if key not in (*_PARTS, "layers", "cells")}
         if path.rpartition("/")[2].startswith("backward_"):
             values.pop("go_backwards", None)  # it is what makes it the backward one
-        found |= {f"{path}.{key}": value for key, value in values.items()}
-        found[f"{path}.keras_version"] = version
-    return found
+        attributes |= {f"{path}.{key}": value for key, value in values.items()}
+        attributes[f"{path}.keras_version"] = version
+    return attributes
 
 
 def _plain(value: Any) -> Any:
@@ -76,28 +76,28 @@ def _by_class(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
         called = _snake(layer["class_name"])
         number = counts.get(called, 0)
         counts[called] = number + 1
-        own = f"{prefix}{container}/{called}" + (f"_{number}" if number else "")
-        yield from _with_config(layer, own)
-        yield from _by_class(layer, own)
+        place = f"{prefix}{container}/{called}" + (f"_{number}" if number else "")
+        yield from _with_config(layer, place)
+        yield from _by_class(layer, place)
     for key, part in _parts(node):
-        own = prefix + ("forward_layer" if key == "layer" and node["class_name"] == "Bidirectional" else key)
-        yield from _with_config(part, own)
-        yield from _by_class(part, own)
+        place = prefix + ("forward_layer" if key == "layer" and node["class_name"] == "Bidirectional" else key)
+        yield from _with_config(part, place)
+        yield from _by_class(part, place)
 
 
 def _by_name(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
     """Paths of names. A Bidirectional's halves are called forward_NAME and backward_NAME, in the config or later."""
     prefix = f"{path}/" if path else ""
     for layer in _layers(node["config"]):
-        own = prefix + _name(layer)
-        yield from _with_config(layer, own)
-        yield from _by_name(layer, own)
+        place = prefix + _name(layer)
+        yield from _with_config(layer, place)
+        yield from _by_name(layer, place)
     for key, part in _parts(node):
         way = {"layer": "forward_", "backward_layer": "backward_"}.get(key, "")
         way = way if node["class_name"] == "Bidirectional" else ""
-        own = prefix + way + _name(part).removeprefix(way)
-        yield from _with_config(part, own)
-        yield from _by_name(part, own)
+        place = prefix + way + _name(part).removeprefix(way)
+        yield from _with_config(part, place)
+        yield from _by_name(part, place)
 
 
 def _with_config(layer: Layer, path: str) -> Iterator[tuple[str, Layer]]:

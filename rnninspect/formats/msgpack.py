@@ -37,9 +37,9 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     with guarded(name):
         raw = source.read_bytes() if isinstance(source, Path) else source.read()
         tree = library.unpackb(raw, ext_hook=_extension, raw=False)
-        found = list(leaves(_joined(tree), "/"))
-    dtypes = {key: "bfloat16" for key, value in found if isinstance(value, _Bits)}
-    arrays = ((key, widened(value.bits) if isinstance(value, _Bits) else value) for key, value in found)
+        named_values = list(leaves(_joined(tree), "/"))
+    dtypes = {key: "bfloat16" for key, value in named_values if isinstance(value, _Bits)}
+    arrays = ((key, widened(value.bits) if isinstance(value, _Bits) else value) for key, value in named_values)
     return gather(arrays, name, NAME, dtypes=dtypes)
 
 

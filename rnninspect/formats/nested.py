@@ -22,18 +22,18 @@ def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Arra
     if not isinstance(data, dict):
         array, lengths = _array(data, source, name)
         return {name: array} if lengths is None else {name: array, "lengths": lengths}
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     derived: Array | None = None
     for key, value in data.items():
-        own = f"{name}.{key}" if name else str(key)
+        path = f"{name}.{key}" if name else str(key)
         if isinstance(value, dict):
-            found |= from_nested(value, source, own)
+            arrays |= from_nested(value, source, path)
             continue
-        found[own], lengths = _array(value, source, own)
+        arrays[path], lengths = _array(value, source, path)
         derived = lengths if lengths is not None else derived
-    if derived is not None and "lengths" not in found:
-        found["lengths"] = derived
-    return found
+    if derived is not None and "lengths" not in arrays:
+        arrays["lengths"] = derived
+    return arrays
 
 
 def is_ragged(data: Any) -> bool:

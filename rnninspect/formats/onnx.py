@@ -76,14 +76,14 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             f"{name}: no LSTM, GRU or RNN node in this graph; it holds {shorten(seen) or 'no nodes at all'}"
         )
     dtypes = {key: "bfloat16" for key, array in arrays.items() if array.dtype.name == "bfloat16"}
-    found = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
+    named_arrays = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
     kept = [key for key in arrays if key.rpartition(".")[2] in STATES]
     note = (
         f"the model stores states: {shorten(kept)}; a run takes them only through {worded(argument('initial_state'))}"
         if kept
         else ""
     )
-    return gather(found, name, NAME, dtypes=dtypes, attributes=attributes, notes=(note,))
+    return gather(named_arrays, name, NAME, dtypes=dtypes, attributes=attributes, notes=(note,))
 
 
 def _nodes(graph: Any, values: Values) -> Iterator[tuple[Any, Values]]:
@@ -115,19 +115,19 @@ def _values(graph: Any, outer: Values) -> Values:
     values.update({value.name: None for value in graph.input})
     values.update({tensor.name: tensor for tensor in graph.initializer})
     for node in graph.node:
-        known = node if node.op_type == "Constant" else None
+        holder = node if node.op_type == "Constant" else None
         if node.op_type == "Identity" and node.input:
-            known = values.get(node.input[0])
-        values.update(dict.fromkeys(node.output, known))
+            holder = values.get(node.input[0])
+        values.update(dict.fromkeys(node.output, holder))
     return values
 
 
-def _give_names(found: list[tuple[Any, Values]]) -> Iterator[_Node]:
+def _give_names(recurrent: list[tuple[Any, Values]]) -> Iterator[_Node]:
     """The nodes by their own names, or by operator and number (`LSTM_0`); a name met before gets a number too."""
-    taken = {node.name for node, _ in found}
+    taken = {node.name for node, _ in recurrent}
     counts: Counter[str] = Counter()
     met: set[str] = set()
-    for node, values in found:
+    for node, values in recurrent:
         name, stem = node.name, node.name or node.op_type
         while not name or name in met:
             numbered = f"{stem}_{counts[stem]}"

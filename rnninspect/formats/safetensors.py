@@ -84,9 +84,9 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     if strange:
         raise ShapeError(f"{name}: {', '.join(strange)}: numpy has no such dtype; save it as float32 or bfloat16")
     ordered = sorted(tensors.items(), key=lambda item: item[1].start)
-    found = ((key, _array(source, raw, tensor, f"{name}: {key}")) for key, tensor in ordered)
+    named_arrays = ((key, _array(source, raw, tensor, f"{name}: {key}")) for key, tensor in ordered)
     dtypes = {key: "bfloat16" for key, tensor in ordered if tensor.dtype == "BF16"}
-    return gather(found, name, NAME, dtypes=dtypes, attributes=metadata)
+    return gather(named_arrays, name, NAME, dtypes=dtypes, attributes=metadata)
 
 
 def _array(source: Path | BinaryIO, raw: bytes, tensor: _Tensor, name: str) -> Array:

@@ -58,8 +58,8 @@ def files_at(url: str, suffixes: tuple[str, ...], recursive: bool) -> list[str]:
     with _asked(url) as (system, path):
         kind = _kind(system, path)
         if kind == "directory":
-            found = system.find(path, maxdepth=None if recursive else 1)
-            return sorted(_as_named(url, system, path, name) for name in found if name.endswith(suffixes))
+            names = system.find(path, maxdepth=None if recursive else 1)
+            return sorted(_as_named(url, system, path, name) for name in names if name.endswith(suffixes))
         if kind is None and _is_pattern(path):
             matched = system.glob(path, detail=True).items()
             files = [name for name, info in matched if info["type"] == "file"]
@@ -73,10 +73,10 @@ def stamp(file: str) -> dict[str, Any]:
     if is_remote(file):
         return _remote_stamp(file)
     try:
-        found = os.stat(file)
+        status = os.stat(file)
     except OSError:
         return {}
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _remote_stamp(url: str) -> dict[str, Any]:
@@ -203,12 +203,12 @@ def _system(url: str) -> tuple[Any, str]:
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise UserError(f"{url}: {scheme}:// needs a package that is not installed ({_said(error)})") from None
+        raise UserError(f"{url}: {scheme}:// needs a package that is not installed ({_first_line(error)})") from None
     except ValueError:
-        known = fsspec.available_protocols()
-        if scheme in known:
+        schemes = fsspec.available_protocols()
+        if scheme in schemes:
             raise
-        raise UnknownNameError(f"scheme in {url}:", scheme, known) from None
+        raise UnknownNameError(f"scheme in {url}:", scheme, schemes) from None
     system.invalidate_cache()  # what it saw on earlier visits may have changed since
     return system, path
 
@@ -219,11 +219,11 @@ def _why(error: Exception, done: str) -> str:
     if isinstance(error, IsADirectoryError):
         return "it is a folder; name a file"
     if isinstance(error, PermissionError):
-        return f"it cannot be {done}: access is refused ({_said(error)}); check the credentials for it"
-    return f"it cannot be {done} ({_said(error)})"
+        return f"it cannot be {done}: access is refused ({_first_line(error)}); check the credentials for it"
+    return f"it cannot be {done} ({_first_line(error)})"
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of what an error says, after its type where its words alone may say nothing."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     return text if isinstance(error, (ImportError, OSError)) else f"{type(error).__name__}: {text}"

@@ -21,7 +21,7 @@ from rnninspect.formats.base import NamedArrays
 from rnninspect.formats.text_blocks import blocks
 from rnninspect.formats.text_clean import clean, decoded, is_text
 from rnninspect.formats.text_grammar import values
-from rnninspect.formats.text_names import Found, named
+from rnninspect.formats.text_names import LabelledArray, named
 from rnninspect.formats.text_nodes import Broken, Literal
 from rnninspect.formats.text_numbers import precision_of
 from rnninspect.formats.tree import shorten
@@ -69,15 +69,15 @@ class _Reading:
 
     def arrays(self) -> NamedArrays:
         whole = list(blocks(self.text))
-        found = sorted([*whole, *values(_blanked(self.text, whole))], key=lambda node: node.start)
+        nodes = sorted([*whole, *values(_blanked(self.text, whole))], key=lambda node: node.start)
         left: list[str] = []
-        for node in found:
+        for node in nodes:
             if isinstance(node, Broken):
                 self._check(node, left)
-        arrays: dict[str, Found] = {}
+        arrays: dict[str, LabelledArray] = {}
         twice: list[str] = []
         counts: dict[str, int] = {}
-        for one in named(found, self.text, self._line, left):
+        for one in named(nodes, self.text, self._line, left):
             self._enter(one, arrays, counts, twice)
         if not arrays:
             raise UnreadableError(
@@ -122,7 +122,9 @@ class _Reading:
             return literal.precision or Precision()
         return precision_of(self.text[literal.start : literal.end])
 
-    def _enter(self, one: Found, arrays: dict[str, Found], counts: dict[str, int], twice: list[str]) -> None:
+    def _enter(
+        self, one: LabelledArray, arrays: dict[str, LabelledArray], counts: dict[str, int], twice: list[str]
+    ) -> None:
         """Adds an array, unless the same one is there; another of one name gets a number behind it."""
         count = counts.get(one.name, 0) + 1
         alike = [_numbered(one.name, n) for n in range(1, min(count, MOST_ALIKE))]
@@ -141,7 +143,7 @@ class _Reading:
         places = [p.decimals for p in (self._precision(a), self._precision(b)) if p.decimals is not None]
         return bool(places) and bool(np.allclose(a.values, b.values, rtol=0, atol=1.05 * 10.0 ** -min(places)))
 
-    def _notes(self, arrays: dict[str, Found], twice: list[str], left: list[str]) -> list[str]:
+    def _notes(self, arrays: dict[str, LabelledArray], twice: list[str], left: list[str]) -> list[str]:
         """What was read, with its label, its line and how it was printed; what is elided; what was left out."""
         again = f"; the same again, and read once: {shorten(dict.fromkeys(twice))}" if twice else ""
         notes = [f"read {shorten([self._described(name, one) for name, one in arrays.items()])}{again}"]
@@ -154,7 +156,7 @@ class _Reading:
                 )
         return notes + ([f"left out: {shorten(left)}"] if left else [])
 
-    def _described(self, name: str, one: Found) -> str:
+    def _described(self, name: str, one: LabelledArray) -> str:
         literal = one.literal
         label = f"{one.label!r} of " if one.label and one.label != name else ""
         places = "" if literal.values.dtype.kind != "f" else f", {self._precision(literal)}"

@@ -64,28 +64,28 @@ def _first_line(text: str, floor: int, stop: int) -> int:
 
 def _lines(text: str, start: int) -> tuple[dict[str, _Matrix], tuple[int, ...] | None, int]:
     """The matrices by their header, the size that is stated below them, and where they end."""
-    found: dict[str, _Matrix] = {}
+    matrices: dict[str, _Matrix] = {}
     header, at, end = "", start, start
     while at < len(text):
         stop = text.find("\n", at)
         stop = len(text) if stop < 0 else stop
         line = text[at:stop].strip()
         if size := _SIZE.match(line):
-            return found, tuple(int(n) for n in size[1].split("x") if n), stop
+            return matrices, tuple(int(n) for n in size[1].split("x") if n), stop
         if _HEADER.fullmatch(line):
             header = re.sub(r"\s", "", line)
         elif _COLUMNS.fullmatch(line):
-            matrix = found.setdefault(header, _Matrix())
+            matrix = matrices.setdefault(header, _Matrix())
             matrix.columns += [[]] if matrix.columns[-1] else []
         elif factor := _FACTOR.fullmatch(line):
-            found.setdefault(header, _Matrix()).exponent = int(factor[1])
+            matrices.setdefault(header, _Matrix()).exponent = int(factor[1])
         elif _NUMBERS.fullmatch(line):
-            found.setdefault(header, _Matrix()).columns[-1].append(line.split())
+            matrices.setdefault(header, _Matrix()).columns[-1].append(line.split())
         elif line:
             break
         end = stop if line else end
         at = stop + 1
-    return found, None, end
+    return matrices, None, end
 
 
 def _literal(
@@ -102,13 +102,13 @@ def _literal(
         parts.append(np.array([[float(word + ("" if "e" in word else scale)) for word in row] for row in rows]))
     whole = parts[0] if "" in matrices else np.stack(parts) if len({p.shape for p in parts}) == 1 else None
     if whole is None or (size is not None and whole.size != int(np.prod(size))):
-        stated = "x".join(map(str, size or ()))
-        return Broken(start, end - 1, f"the numbers above it are not those of size {stated}", len(parts))
+        size_text = "x".join(map(str, size or ()))
+        return Broken(start, end - 1, f"the numbers above it are not those of size {size_text}", len(parts))
     numbers = "\n".join(" ".join(row) for m in matrices.values() for rows in m.columns for row in rows)
     precision = precision_of(numbers, -min(m.exponent for m in matrices.values()))
     return Literal(whole.reshape(size) if size else whole, start, end, wrapped=True, precision=precision)
 
 
 def _place(text: str, row: list[str], start: int, end: int) -> int:
-    found = re.compile(rf"^[ ]*{re.escape(' '.join(row))}[ ]*$", re.M).search(text, start, end)
-    return found.start() if found else start
+    line = re.compile(rf"^[ ]*{re.escape(' '.join(row))}[ ]*$", re.M).search(text, start, end)
+    return line.start() if line else start

@@ -129,10 +129,10 @@ def _without_margin(text: str) -> str:
     if len(filled) < _FEW or len(filled) > _MANY:
         return text
     for margin in _MARGINS:
-        found = [margin.match(line) for line in filled]
-        if sum(m is not None for m in found) < _MOST * len(filled):
+        margins = [margin.match(line) for line in filled]
+        if sum(m is not None for m in margins) < _MOST * len(filled):
             continue
-        numbers = [int(m[1]) for m in found if m is not None and m[1].isdecimal()]
+        numbers = [int(m[1]) for m in margins if m is not None and m[1].isdecimal()]
         if not numbers or all(b == a + 1 for a, b in pairwise(numbers)):
             return "\n".join(margin.sub("", line, count=1) for line in lines)
     return text

@@ -108,17 +108,17 @@ class _Frame:
 def values(text: str, start: int = 0) -> Iterator[Literal | Group | Broken]:
     """Every array and container of arrays in the text, in its order; and what seems one and is none."""
     at = start
-    while found := _START.search(text, at):
-        deep = _DEEP.match(text, found.start())
+    while opening := _START.search(text, at):
+        deep = _DEEP.match(text, opening.start())
         if deep is not None:
-            yield Broken(found.start(), found.start(), f"brackets nest deeper than {DEEPEST}", 0)
+            yield Broken(opening.start(), opening.start(), f"brackets nest deeper than {DEEPEST}", 0)
             at = deep.end()
             continue
         reader = _Reader(text)
-        at = reader.read(found.start())
-        yield from reader.found
+        at = reader.read(opening.start())
+        yield from reader.nodes
         stray = _STRAY.match(text, at)
-        last = reader.found[-1] if reader.found else None
+        last = reader.nodes[-1] if reader.nodes else None
         if stray is not None and isinstance(last, Literal) and (last.values.ndim > 1 or last.values.dtype.kind == "f"):
             yield Broken(last.start, stray.end() - 1, "a ] closes no bracket", 2)
 
@@ -129,7 +129,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.stack: list[_Frame] = []
-        self.found: list[Literal | Group | Broken] = []
+        self.nodes: list[Literal | Group | Broken] = []
 
     def read(self, start: int) -> int:
         """The place behind the value; or where the grammar is left, what was whole until there being found."""
@@ -223,7 +223,7 @@ class _Reader:
     def _add(self, node: Node) -> None:
         if not self.stack:
             if not isinstance(node, Plain):
-                self.found.append(node)
+                self.nodes.append(node)
             return
         frame = self.stack[-1]
         frame.items.append((frame.key, node))
@@ -244,13 +244,13 @@ class _Reader:
         if frame.bracket == "[" and literals and len(literals) == len(frame.items) and not literals[0].wrapped:
             return self._stacked(frame, literals, end)
         if frame.bracket == "[" and any(not node.wrapped for node in literals):
-            self.found.append(Broken(frame.start, frame.start, "single numbers stand among its rows", len(literals)))
+            self.nodes.append(Broken(frame.start, frame.start, "single numbers stand among its rows", len(literals)))
             return Plain("broken")
         if frame.bracket == "<" or frame.name.rpartition(".")[2] in WRAPPERS:
             numbers = [(key, n) for key, n in frame.items if isinstance(n, Literal) and key not in _NOT_VALUES]
             if numbers:
-                stated = {k: n.text for k, n in frame.items if k and isinstance(n, Plain)}
-                return _wrapped(numbers[0][1], frame.start, end, stated)
+                keywords = {k: n.text for k, n in frame.items if k and isinstance(n, Plain)}
+                return _wrapped(numbers[0][1], frame.start, end, keywords)
         if not any(isinstance(node, (Literal, Group)) for _, node in frame.items):
             return Plain(self.text[frame.start : min(end, frame.start + 40)])
         return Group(frame.bracket, frame.name, tuple(frame.items), frame.start, end)
@@ -265,7 +265,7 @@ class _Reader:
             why = f"a part of shape {here.values.shape} stands among parts of {usual}"
             if len(usual) == len(here.values.shape) == 1:
                 why = f"a row of {here.values.shape[0]} numbers stands among rows of {usual[0]}"
-            self.found.append(Broken(frame.start, here.start, why, len(rows)))
+            self.nodes.append(Broken(frame.start, here.start, why, len(rows)))
             return Plain("broken")
         gaps = {axis + 1: count for axis, count in rows[0].gaps.items()}
         if frame.gap is not None:
@@ -278,15 +278,15 @@ class _Reader:
         nested = [a for a, b in pairwise(self.stack) if a.bracket == b.bracket == "["]
         first = min((frame.start for frame in arrays + (nested if arrays else [])), default=None)
         if first is not None:
-            self.found.append(Broken(first, at, why, sum(map(_rows, arrays))))
+            self.nodes.append(Broken(first, at, why, sum(map(_rows, arrays))))
         elif held := [f for f in self.stack if any(isinstance(node, (Literal, Group)) for _, node in f.items)]:
             why = f"its {held[0].bracket} is not closed; the arrays in it that were whole are read"
-            self.found.append(Broken(held[0].start, held[0].start, why, 0))
+            self.nodes.append(Broken(held[0].start, held[0].start, why, 0))
         for frame in (f for f in self.stack if f not in arrays):
             for key, node in frame.items:
                 if isinstance(node, (Literal, Group)):
                     kept = Group("…", frame.name, ((key, node),), node.start, node.end) if key else node
-                    self.found.append(kept)
+                    self.nodes.append(kept)
         self.stack = []
         return at
 
@@ -296,5 +296,5 @@ def _rows(frame: _Frame) -> int:
     return sum(isinstance(node, Literal) and not node.wrapped for _, node in frame.items[:8])
 
 
-def _wrapped(literal: Literal, start: int, end: int, stated: dict[str, str]) -> Literal:
-    return Literal(literal.values, start, end, literal.gaps, True, {**literal.stated, **stated})
+def _wrapped(literal: Literal, start: int, end: int, keywords: dict[str, str]) -> Literal:
+    return Literal(literal.values, start, end, literal.gaps, True, {**literal.keywords, **keywords})

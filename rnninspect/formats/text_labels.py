@@ -108,19 +108,19 @@ def label_before(text: str, start: int, floor: int) -> str:
     """
     floor = max(floor, start - _MOST)
     lines = re.split(r"[\n\r]", text[floor:start])
-    own, above = lines[-1], [line for line in lines[:-1] if line.strip()]
-    if own.strip():
-        assigned = _ASSIGNED.search(own)
-        found = assigned[1] if assigned else _label(own, own=True)
-        if found or not _SKIPPED.fullmatch(own.strip()):
-            return found
+    last, above = lines[-1], [line for line in lines[:-1] if line.strip()]
+    if last.strip():
+        assigned = _ASSIGNED.search(last)
+        label = assigned[1] if assigned else _label(last, before_array=True)
+        if label or not _SKIPPED.fullmatch(last.strip()):
+            return label
     for line in above[:-4:-1]:
         if not _SKIPPED.fullmatch(line.strip()):
-            return _label(line, own=False)
+            return _label(line, before_array=False)
     return ""
 
 
-def _label(line: str, own: bool) -> str:
+def _label(line: str, before_array: bool) -> str:
     """The label that a line is: an expression, the argument of a print, or a few words."""
     line = _LEAD.sub("", _LOG.sub("", line)).strip().strip("*_ ")
     marked = _MARKS.search(line) is not None
@@ -132,14 +132,14 @@ def _label(line: str, own: bool) -> str:
         line = _argument(call[1])
     line = line.strip("'\"* ")
     if assigned := re.fullmatch(r"([A-Za-z_][\w.]*)\s*=\s*\S.*", line):
-        return "" if not own and "(" not in line else assigned[1]
+        return "" if not before_array and "(" not in line else assigned[1]
     bare = _METHODS.sub("", line)
     if _EXPRESSION.fullmatch(bare):
         return bare
-    words = [word for word in re.split(r"[\s,]+", re.sub(r"\([^()]*\)", "", line)) if word]
+    terms = [word for word in re.split(r"[\s,]+", re.sub(r"\([^()]*\)", "", line)) if word]
     if marked:
-        words = re.split(r"[.;:!?]\s", " ".join(words))[-1].split()
-    kept = [word for word in words if word.lower().strip("'\"") not in _FILLERS]
+        terms = re.split(r"[.;:!?]\s", " ".join(terms))[-1].split()
+    kept = [word for word in terms if word.lower().strip("'\"") not in _FILLERS]
     if not kept or (len(kept) > _WORDS and not marked) or (not marked and re.search(r"[.?!]$", kept[-1])):
         return ""
     return " ".join(kept[-_WORDS:])

@@ -21,7 +21,7 @@ _KEPT = frozenset(
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class LabelledArray:
     """An array, its name, and the label as the text has it."""
 
     name: str
@@ -30,16 +30,16 @@ class Found:
 
 
 def named(
-    found: list[Literal | Group | Broken], text: str, line: Callable[[int], int], left: list[str]
-) -> Iterator[Found]:
+    nodes: list[Literal | Group | Broken], text: str, line: Callable[[int], int], left: list[str]
+) -> Iterator[LabelledArray]:
     """Every array of the text that is data, by its name.
 
-    Args: `found` in the text's order; `text`; `line`: the number of the line of a place; `left`: is told of what was
+    Args: `nodes` in the text's order; `text`; `line`: the number of the line of a place; `left`: is told of what was
     computed from a literal.
     """
     floor, unnamed = 0, []
-    plain: list[Found] = []
-    for node in found:
+    plain: list[LabelledArray] = []
+    for node in nodes:
         if isinstance(node, Broken):
             continue
         label = label_before(text, node.start, min(floor, node.start))
@@ -54,7 +54,7 @@ def named(
         if isinstance(node, Literal) and not _counts(node, label, text):
             continue
         for path, literal in _leaves(node, label):
-            plain.append(Found(path, literal, label))
+            plain.append(LabelledArray(path, literal, label))
             unnamed += [] if path else [literal]
     number = 0
     for one in plain:
@@ -62,7 +62,7 @@ def named(
             yield one
         else:
             number += 1
-            yield Found(f"array_{number}", one.literal, "")
+            yield LabelledArray(f"array_{number}", one.literal, "")
 
 
 def _is_place(node: Literal | Group, text: str) -> bool:
@@ -110,7 +110,7 @@ def _leaves(node: Literal | Group, label: str) -> Iterator[tuple[str, Literal]]:
     paths = _without_single_places(paths)
     if _is_returned(paths):
         label = RETURNED
-    own = as_name(label)
+    group = as_name(label)
     bare = [path[-1] for path, _ in paths]
     for path, literal in paths:
         last = path[-1] if path else ""
@@ -123,7 +123,7 @@ def _leaves(node: Literal | Group, label: str) -> Iterator[tuple[str, Literal]]:
         ):
             yield as_name(last), literal
         else:
-            yield ".".join(part for part in (own, *path) if part), literal
+            yield ".".join(part for part in (group, *path) if part), literal
 
 
 def _walk(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Literal]]:

@@ -12,7 +12,7 @@ from rnninspect.core.trace import Array
 class Literal:
     """One array, and the text that it was read from. `gaps`: by axis, how many entries stand before its `...`.
 
-    `wrapped`: it stood in `array(…)`, `tensor(…)` or the like. `stated`: what that says beside the numbers.
+    `wrapped`: it stood in `array(…)`, `tensor(…)` or the like. `keywords`: what that says beside the numbers.
     `precision`: where the text from `start` to `end` alone does not tell it.
     """
 
@@ -21,7 +21,7 @@ class Literal:
     end: int
     gaps: dict[int, int] = field(default_factory=dict)
     wrapped: bool = False
-    stated: dict[str, str] = field(default_factory=dict)
+    keywords: dict[str, str] = field(default_factory=dict)
     precision: Precision | None = None
 
 

@@ -39,34 +39,34 @@ def read_row(text: str) -> Row | str:
     >>> read_row("1, see 2"), read_row("0.20.3")
     ('see', '0.20.3')
     """
-    words = text.replace(",", " ").split()
+    tokens = text.replace(",", " ").split()
     gap = None
     if ELLIPSIS in text:
-        words = text.replace(ELLIPSIS, f" {ELLIPSIS} ").replace(",", " ").split()
-        gap = words.index(ELLIPSIS) if words.count(ELLIPSIS) == 1 else None
-        words = [word for word in words if word != ELLIPSIS]
-    values = _values(words)
+        tokens = text.replace(ELLIPSIS, f" {ELLIPSIS} ").replace(",", " ").split()
+        gap = tokens.index(ELLIPSIS) if tokens.count(ELLIPSIS) == 1 else None
+        tokens = [word for word in tokens if word != ELLIPSIS]
+    values = _values(tokens)
     if values is None and "#" in text:
         values = _values(_COMMENT.sub("", text).replace(",", " ").split())
     if values is None:
-        words = [part for word in words for part in _GLUED.split(word)]
-        values = _values(words)
+        tokens = [part for word in tokens for part in _GLUED.split(word)]
+        values = _values(tokens)
     if values is None:
-        return next((w for w in words if not _WORD.fullmatch(w) and w not in _TRUTH), "numbers and truth values mixed")
+        return next((w for w in tokens if not _WORD.fullmatch(w) and w not in _TRUTH), "numbers and truth values mixed")
     return Row(values, gap)
 
 
-def _values(words: list[str]) -> list[float] | list[int] | list[bool] | None:
+def _values(tokens: list[str]) -> list[float] | list[int] | list[bool] | None:
     """The words as numbers, whole ones as such, or as truth values; None where one is neither."""
     try:
-        numbers = [float(word) for word in words]
+        numbers = [float(word) for word in tokens]
     except ValueError:
-        return [bool(_TRUTH[word]) for word in words] if words and all(word in _TRUTH for word in words) else None
-    if any("_" in word for word in words):
+        return [bool(_TRUTH[word]) for word in tokens] if tokens and all(word in _TRUTH for word in tokens) else None
+    if any("_" in word for word in tokens):
         return None
-    if all(word.lstrip("+-").isdecimal() for word in words):
-        whole = [int(word) for word in words if len(word) < 19]
-        return whole if len(whole) == len(words) else numbers
+    if all(word.lstrip("+-").isdecimal() for word in tokens):
+        whole = [int(word) for word in tokens if len(word) < 19]
+        return whole if len(whole) == len(tokens) else numbers
     return numbers
 
 

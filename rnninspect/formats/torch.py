@@ -47,8 +47,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             warnings.simplefilter("ignore")
             loaded = _load(source, name, mmap)
         dtypes: dict[str, str] = {}
-        found = [(key, _leaf(value, key, dtypes)) for key, value in leaves(loaded, ".")]
-    return gather(found, name, NAME, dtypes=dtypes)
+        named_values = [(key, _leaf(value, key, dtypes)) for key, value in leaves(loaded, ".")]
+    return gather(named_values, name, NAME, dtypes=dtypes)
 
 
 def _load(source: Path | BinaryIO, name: str, mmap: bool) -> Any:

@@ -46,7 +46,7 @@ def leaves(tree: Any, separator: str, name: str = ANONYMOUS) -> Iterator[tuple[s
 
 
 def gather(
-    found: Iterable[tuple[str, Any]],
+    named_values: Iterable[tuple[str, Any]],
     source: str,
     format: str,
     *,
@@ -61,7 +61,7 @@ def gather(
     """
     arrays: dict[str, Array] = {}
     others: list[str] = []
-    for name, value in found:
+    for name, value in named_values:
         if name in arrays:
             raise UnreadableError(f"{source}: two arrays are called {shown(name)}; rename one")
         if isinstance(value, (np.ndarray, np.generic, Number, list, tuple)):

@@ -30,25 +30,25 @@ class Where:
     attributes: Mapping[str, Any]
     lengths: Any = None
 
-    def checked(self, stated: Any, rows: int, steps: int) -> Array:
+    def checked(self, lengths: Any, rows: int, steps: int) -> Array:
         """The lengths stated, one a row (`full`: all steps).
 
         Raises ShapeError where their count is another, UserError on a name.
         """
-        if isinstance(stated, str) and stated == FULL:
+        if isinstance(lengths, str) and lengths == FULL:
             return np.full(rows, steps)
-        if isinstance(stated, str):
+        if isinstance(lengths, str):
             raise UserError(
-                f"lengths={stated!r}: an argument is read as it is called, so name it in record(lengths={stated!r}); "
+                f"lengths={lengths!r}: an argument is read as it is called, so name it in record(lengths={lengths!r}); "
                 "give numbers here, one a row"
             )
-        lengths = to_array(stated, "lengths")
-        if lengths.size != rows:
+        numbers = to_array(lengths, "lengths")
+        if numbers.size != rows:
             raise ShapeError(
-                f"lengths has {lengths.size} values, but {self.name} call {self.number} has {rows} rows; "
+                f"lengths has {numbers.size} values, but {self.name} call {self.number} has {rows} rows; "
                 f"give them by the module's name: lengths={{{self.name!r}: …}}"
             )
-        return lengths.reshape(-1)
+        return numbers.reshape(-1)
 
 
 class RecordedCall(Protocol):

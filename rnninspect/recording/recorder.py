@@ -152,13 +152,13 @@ class Recording:
             raise UserError("nothing was recorded: no recurrent layer was called while the recording was open")
         if name is not None and name not in names:
             raise UnknownNameError("recorded layer", name, names)
-        found: list[RecordedCall] = []
-        for own in names if name is None else [name]:
-            of_one = [one for one in calls if one.where.name == own]
+        chosen: list[RecordedCall] = []
+        for layer in names if name is None else [name]:
+            of_one = [one for one in calls if one.where.name == layer]
             if call is not None and not -len(of_one) <= call < len(of_one):
-                raise UserError(f"{own} has {len(of_one)} recorded calls, from 0; there is no call {call}")
-            found += of_one if call is None else [of_one[call]]
-        return found
+                raise UserError(f"{layer} has {len(of_one)} recorded calls, from 0; there is no call {call}")
+            chosen += of_one if call is None else [of_one[call]]
+        return chosen
 
     def _unkept(self, name: str) -> list[str]:
         more = self.skipped.get(name, 0)

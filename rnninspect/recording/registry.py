@@ -17,18 +17,18 @@ def recorders() -> dict[str, Recorder]:
     """Every recorder of this folder, by its name."""
     package = __name__.rpartition(".")[0]
     modules = (item.name for item in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    found = [getattr(importlib.import_module(f"{package}.{name}"), "RECORDER", None) for name in modules]
-    return {recorder.name: recorder for recorder in sorted(filter(None, found), key=lambda r: r.name)}
+    candidates = [getattr(importlib.import_module(f"{package}.{name}"), "RECORDER", None) for name in modules]
+    return {recorder.name: recorder for recorder in sorted(filter(None, candidates), key=lambda r: r.name)}
 
 
 def recorders_of(model: Any) -> list[Recorder]:
     """The recorder that knows the model; of None all that can record everything. UserError where none knows it."""
-    known = recorders().values()
+    all_kinds = recorders().values()
     if model is None:
-        return [recorder for recorder in known if recorder.everything]
-    for recorder in known:
+        return [recorder for recorder in all_kinds if recorder.everything]
+    for recorder in all_kinds:
         if recorder.recognises(model):
             return [recorder]
     kind = type(model)
-    kinds = "; ".join(f"{recorder.name}: {recorder.models}" for recorder in known)
+    kinds = "; ".join(f"{recorder.name}: {recorder.models}" for recorder in all_kinds)
     raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be recorded; known kinds: {kinds}")

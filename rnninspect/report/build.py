@@ -59,7 +59,7 @@ def compose(
         convention=case.convention.name,
         reading={
             "used": case.reading.text,
-            "stated": case.reading.stated,
+            "stated": case.reading.as_stated,
             "also_fit": [rival.text for rival in case.choice.rivals],
             "because": list(evidence.because),
             "conventions": [{"name": b.name, "because": list(b.because)} for b in evidence.conventions],

@@ -375,4 +375,4 @@ def test_what_is_not_the_files_own_is_not_described(tmp_path: Path) -> None:
 def test_a_lost_part_is_no_answer() -> None:
     """Where an engine gives a part up, no report is made of the others."""
     with pytest.raises(UserError, match="some rows: gone"):
-        split_rows._founds([None], iter([WorkerCrashed("some rows", "gone")]))  # type: ignore[list-item]
+        split_rows._chunk_facts([None], iter([WorkerCrashed("some rows", "gone")]))  # type: ignore[list-item]

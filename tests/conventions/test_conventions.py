@@ -60,7 +60,7 @@ def test_reading_gives_what_was_written(
     trace = logical_trace(cell, layers, directions, convention=convention, config=config, initial=initial, seed=seed)
     dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
     reading = read_back(convention, dump, config)
-    assert reading.stated
+    assert reading.as_stated
     assert_same_tracks(trace, reading.trace)
     assert (reading.trace.padding, reading.trace.zero_length) == (trace.padding, trace.zero_length)
 

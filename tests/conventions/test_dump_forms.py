@@ -153,7 +153,7 @@ def test_onnx_layout_one_is_batch_major() -> None:
     trace = logical_trace("lstm", 1, directions_of(2), convention=onnx, config=config)
     dump = onnx.dump(trace, config)
     assert {k: v.shape for k, v in dump.items()} == {"Y": (5, 7, 2, 3), "Y_h": (5, 2, 3), "Y_c": (5, 2, 3)}
-    assert read_back(onnx, dump, config).stated
+    assert read_back(onnx, dump, config).as_stated
 
 
 def test_a_stated_array_wins_over_names() -> None:

@@ -25,7 +25,7 @@ def test_every_final_state_equals_its_expected_step(case: Recording) -> None:
     """Read as stated, every final state equals the output of the step expected of it, bit for bit."""
     convention, config = conventions.get(case["layout"]), case.config
     reading = readings(convention, assign_roles(convention, case.dump(), config), config)[0]
-    assert reading.stated
+    assert reading.as_stated
     checked = 0
     for track in reading.trace.tracks:
         assert track.final is not None

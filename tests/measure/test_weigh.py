@@ -147,4 +147,4 @@ def test_a_stated_axis_holds() -> None:
     arrays = {"output": outputs.transpose(1, 0, 2).copy(), "h_n": state[None], "lengths": LENGTHS}
     right = weighed(arrays, replace(LayerConfig(), time_major=True, axes_stated=True)).choice.reading
     assert right.time_major
-    assert right.stated
+    assert right.as_stated

@@ -69,8 +69,8 @@ def described(array: Array) -> Described | None:
     if storage.is_remote(file) and (file.startswith("memory://") or not _has_rows_together(array)):
         return None
     offset = int(root.offset) + address(array) - address(root)
-    found = Described(file, offset, array.dtype, array.shape, array.strides, storage.stamp(file))
-    return found if found.stamp else None
+    view = Described(file, offset, array.dtype, array.shape, array.strides, storage.stamp(file))
+    return view if view.stamp else None
 
 
 def _has_rows_together(array: Array) -> bool:

@@ -37,7 +37,7 @@ class Outcome:
 
     def reaches(self, severity: str) -> bool:
         """Whether a finding is at least that severe."""
-        return any(SEVERITIES.index(own) <= SEVERITIES.index(severity) for _, own in self.findings)
+        return any(SEVERITIES.index(of_finding) <= SEVERITIES.index(severity) for _, of_finding in self.findings)
 
 
 @dataclass
@@ -121,8 +121,8 @@ def _blocks(file: Path) -> Iterator[_Block]:
                 )
             end += len(line)
             if line.startswith(b'{"kind":"finding"') and line.endswith(b"\n"):
-                found = json.loads(line)
-                findings.append((found["rule"], found["severity"]))
+                finding = json.loads(line)
+                findings.append((finding["rule"], finding["severity"]))
             if not line.startswith(ENDS) or not line.endswith(b"\n"):
                 continue
             last = json.loads(line)
@@ -134,8 +134,8 @@ def _blocks(file: Path) -> Iterator[_Block]:
 
 def _is_as_it_was(source: Mapping[str, Any]) -> bool:
     """Whether the dump still has the stamp that its report bears; without one nothing tells."""
-    own = {name: source[name] for name in STAMPS if name in source}
-    return bool(own) and own == stamp(source["path"])
+    stamped = {name: source[name] for name in STAMPS if name in source}
+    return bool(stamped) and stamped == stamp(source["path"])
 
 
 def _rewrite(target: str, kept: list[_Block]) -> None:

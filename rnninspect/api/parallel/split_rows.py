@@ -54,11 +54,11 @@ class ChunkFacts:
 class MergedFacts(TrackFacts):
     """Facts whose nearest steps came with them: nobody reads the outputs again."""
 
-    known: Nearest = field(kw_only=True)
+    nearest_steps: Nearest = field(kw_only=True)
 
     @cached_property
     def closest(self) -> Nearest:
-        return self.known
+        return self.nearest_steps
 
 
 def measure_over(
@@ -70,16 +70,18 @@ def measure_over(
     Raises UserError where a worker cannot read its rows, or where some rows end every worker that they meet.
     """
     parts = [_parts(trace, track, tolerance) for track in trace.tracks]
-    every = [part for own in parts for part in own]
+    every = [part for chunks in parts for part in chunks]
     if len(every) < 2 or sum(part.outputs.size for part in every) < LEAST_BYTES:
         alone("measured by this process alone: less than 64 MiB of the outputs could be split over workers")
         return measure_all(trace, tolerance)
     outcomes = engine.outcomes(measure_part, every)
     facts = (
-        _merged(track, _founds(own, outcomes)) if own else measure(trace, track, tolerance.rtol, tolerance.atol)
-        for track, own in zip(trace.tracks, parts, strict=True)
+        _merged(track, _chunk_facts(chunks, outcomes))
+        if chunks
+        else measure(trace, track, tolerance.rtol, tolerance.atol)
+        for track, chunks in zip(trace.tracks, parts, strict=True)
     )
-    return tuple(found for found in facts if found is not None)
+    return tuple(track_facts for track_facts in facts if track_facts is not None)
 
 
 def measure_part(part: RowChunk) -> ChunkFacts | None:
@@ -113,25 +115,25 @@ def _rows(trace: Trace, track: Track, rows: slice) -> Trace:
     return replace(trace, mask=trace.mask[rows], lengths=lengths, tracks=(bare,), source={})
 
 
-def _founds(parts: Sequence[RowChunk], outcomes: Iterator[ChunkFacts | WorkerCrashed | None]) -> list[ChunkFacts]:
+def _chunk_facts(parts: Sequence[RowChunk], outcomes: Iterator[ChunkFacts | WorkerCrashed | None]) -> list[ChunkFacts]:
     """What these parts gave, the next of all outcomes; UserError where one of them was lost."""
-    found: list[ChunkFacts] = []
+    chunk_facts: list[ChunkFacts] = []
     for outcome in islice(outcomes, len(parts)):
         if isinstance(outcome, WorkerCrashed):
             raise UserError(f"{outcome.item}: {outcome.reason}")
-        count_read(parts[len(found)].outputs.size)
+        count_read(parts[len(chunk_facts)].outputs.size)
         if outcome is not None:
-            found.append(outcome)
-    return found
+            chunk_facts.append(outcome)
+    return chunk_facts
 
 
-def _merged(track: Track, found: list[ChunkFacts]) -> TrackFacts | None:
+def _merged(track: Track, parts: list[ChunkFacts]) -> TrackFacts | None:
     """The facts of all rows; None where the parts have none, since the track cannot be compared."""
-    if not found:
+    if not parts:
         return None
-    whole = {f.name: _joined([getattr(part.facts, f.name) for part in found]) for f in fields(TrackFacts)}
-    closest = Nearest(**{f.name: _joined([getattr(part.closest, f.name) for part in found]) for f in fields(Nearest)})
-    return MergedFacts(**{**whole, "track": track}, known=closest)
+    whole = {f.name: _joined([getattr(part.facts, f.name) for part in parts]) for f in fields(TrackFacts)}
+    closest = Nearest(**{f.name: _joined([getattr(part.closest, f.name) for part in parts]) for f in fields(Nearest)})
+    return MergedFacts(**{**whole, "track": track}, nearest_steps=closest)
 
 
 def _joined(values: list[Any]) -> Any:

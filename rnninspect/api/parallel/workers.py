@@ -183,13 +183,13 @@ class Cluster:
                     f"{argument('scheduler', self.address)}: no worker has joined it in {PATIENCE} s"
                 ) from None
         try:
-            found = first.result()
+            version = first.result()
         except Exception:  # whatever a scheduler or a worker without this package makes of it
-            found = "none"
-        if found != __version__:
+            version = "none"
+        if version != __version__:
             raise UserError(
-                f"{argument('scheduler', self.address)}: its machines need rnninspect {__version__}, and have {found}; "
-                "install it for the scheduler and for every worker"
+                f"{argument('scheduler', self.address)}: its machines need rnninspect {__version__}, and have {version}"
+                "; install it for the scheduler and for every worker"
             )
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:

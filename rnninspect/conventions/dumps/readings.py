@@ -66,11 +66,11 @@ def readings(
                     if _axes_stated(config) or (whose_known and not convention.time_major):
                         raise
                     misfits.append(error)
-    if misfits and not any(r.stated for r in found):
+    if misfits and not any(r.as_stated for r in found):
         raise misfits[0]
     if not found:
         raise ShapeError(no_reading(slots, config, tried))
-    return sorted(found, key=lambda r: (not r.stated, r.time_swapped))
+    return sorted(found, key=lambda r: (not r.as_stated, r.time_swapped))
 
 
 def _shapes(

@@ -65,7 +65,7 @@ class BatchTimeSwapped(Rule):
         mask = np.ones(inputs.shape[:2], dtype=np.bool_)
         ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))
         trace = replace(ran, lengths=None, padding=case.trace.padding)
-        swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, stated=False))
+        swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, as_stated=False))
         return replace(swapped, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
 
 

@@ -75,7 +75,7 @@ class RowTakenForStep(Rule):
 
         mask = np.ones(case.trace.mask.shape[::-1], dtype=np.bool_)
         trace = replace(case.trace, mask=mask, lengths=None, tracks=tuple(taken(t) for t in case.trace.tracks))
-        reading = replace(case.reading, trace=trace, time_swapped=True, stated=False)
+        reading = replace(case.reading, trace=trace, time_swapped=True, as_stated=False)
         slots = (*case.dump.slots, Slot("lengths", "lengths", lengths))
         return replace(case.with_reading(reading), batch=None, dump=replace(case.dump, slots=slots))
 

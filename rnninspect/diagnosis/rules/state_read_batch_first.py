@@ -53,7 +53,7 @@ class StateReadBatchFirst(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.config.state_batch_first and not case.reading.stated and not case.reading.time_swapped:
+        if case.config.state_batch_first and not case.reading.as_stated and not case.reading.time_swapped:
             matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative)}
             if matched:
                 yield Proposal(
@@ -63,7 +63,7 @@ class StateReadBatchFirst(Rule):
                     kind="fact",
                 )
             return
-        if case.config.state_batch_first and case.reading.stated:
+        if case.config.state_batch_first and case.reading.as_stated:
             yield from self._square(case)
         yield from self._one_row(case)
 

@@ -84,18 +84,18 @@ class Call:
 
         Raises ShapeError where the lengths are not one a row.
         """
-        inputs, own = self._by_row(self.inputs, "inputs")
+        inputs, row_lengths = self._by_row(self.inputs, "inputs")
         outputs, _ = self._by_row(self.outputs, "output")
-        found = {"inputs": inputs, "output": outputs}
+        arrays = {"inputs": inputs, "output": outputs}
         for suffix, state in (("n", self.final), ("0", self.initial)):
             for letter, tensor in zip("hc", state if isinstance(state, tuple) else (state,), strict=False):
                 if tensor is not None:
                     array = to_array(tensor, f"{letter}_{suffix}")
-                    found[f"{letter}_{suffix}"] = array[:, None] if array.ndim == 2 else array
-        stated = self.where.lengths if lengths is None else lengths
-        if own is None and stated is not None:
-            own = self.where.checked(stated, *inputs.shape[:2])
-        return found if own is None else {**found, "lengths": own}
+                    arrays[f"{letter}_{suffix}"] = array[:, None] if array.ndim == 2 else array
+        lengths = self.where.lengths if lengths is None else lengths
+        if row_lengths is None and lengths is not None:
+            row_lengths = self.where.checked(lengths, *inputs.shape[:2])
+        return arrays if row_lengths is None else {**arrays, "lengths": row_lengths}
 
     def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
         """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""

@@ -33,12 +33,12 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 @dataclass(eq=False)
 class _Kept:
-    """A recorded call before it has its place: `stated` lengths at the call, `arguments` of the forwards around it."""
+    """A recorded call without its place yet: `lengths` as stated at the call, `arguments` of the forwards around it."""
 
     key: str
     call: Recorded
     thread: int
-    stated: Any
+    lengths: Any
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
@@ -99,13 +99,13 @@ class Store:
         if not wanted or start == len(self._kept):
             return
         try:
-            given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+            bound = inspect.signature(module.forward).bind(*args, **kwargs).arguments
         except TypeError:
             return  # the call itself has failed, with the message that its author sees
         for kept in self._kept[start:]:
             if kept.thread == threading.get_ident():
-                for name in wanted & set(given):
-                    kept.arguments.setdefault(name, _snapshot(given[name]))
+                for name in wanted & set(bound):
+                    kept.arguments.setdefault(name, _snapshot(bound[name]))
 
     def close(self) -> None:
         """Takes nothing in any more, not even from a copy of the model that was made with its hooks."""
@@ -115,13 +115,13 @@ class Store:
     def calls(self) -> tuple[Recorded, ...]:
         """Every call with its name, its number among the calls of that name, and its lengths."""
         counts: Counter[str] = Counter()
-        found: list[Recorded] = []
+        calls: list[Recorded] = []
         for kept in self._kept:
             name = self.names.get(kept.key, kept.key)
             where = replace(kept.call.where, name=name, number=counts[name], lengths=_lengths(kept, name))
             counts[name] += 1
-            found.append(replace(kept.call, where=where))
-        return tuple(found)
+            calls.append(replace(kept.call, where=where))
+        return tuple(calls)
 
     def skipped(self) -> dict[str, int]:
         return {self.names.get(key, key): count for key, count in self._more.items()}
@@ -172,20 +172,20 @@ class Store:
 
 def hook_model(model: nn.Module, store: Store, hooks: ExitStack) -> None:
     """Hooks every recurrent layer of one model; UserError where it holds none, or scripted ones."""
-    own = _unwrapped(model)
-    layers = {name: module for name, module in own.named_modules() if _is_recurrent(module)}
-    scripted = [m for m in own.modules() if isinstance(m, torch.jit.ScriptModule)]
+    unwrapped = _unwrapped(model)
+    layers = {name: module for name, module in unwrapped.named_modules() if _is_recurrent(module)}
+    scripted = [m for m in unwrapped.modules() if isinstance(m, torch.jit.ScriptModule)]
     if not layers or any(getattr(m, "original_name", "") in ("LSTM", "GRU", "RNN") for m in scripted):
         why = (
             "its layers are scripted, and hooks do not run there: record it before torch.jit.script" if scripted else ""
         )
         raise UserError(f"no nn.LSTM, nn.GRU, nn.RNN or cell can be recorded: {why or 'the model holds none'}")
-    check_names(store.lengths, own)
+    check_names(store.lengths, unwrapped)
     _uncompiled(hooks, any(_is_compiled(module) for module in model.modules()))
     for name, module in layers.items():
         key = name or type(module).__name__
         hooks.callback(module.register_forward_hook(_seer(store, key), with_kwargs=True).remove)
-    for module in own.modules():
+    for module in unwrapped.modules():
         if argument_names(store.lengths) & set(parameters(module)) and not _is_recurrent(module):
             hooks.callback(module.register_forward_pre_hook(lambda module, *_: store.enter(module)).remove)
             leave = lambda m, args, kwargs, _: store.leave(m, args, kwargs)  # noqa: E731
@@ -229,14 +229,14 @@ def _where(key: str, module: nn.Module) -> Where:
 
 def _lengths(kept: _Kept, name: str) -> Any:
     """The lengths stated for a call; an argument's only where they are one a row, since it may speak of other rows."""
-    stated = kept.stated.get(name) if isinstance(kept.stated, Mapping) else kept.stated
-    if not isinstance(stated, str) or stated == FULL:
-        return stated
+    lengths = kept.lengths.get(name) if isinstance(kept.lengths, Mapping) else kept.lengths
+    if not isinstance(lengths, str) or lengths == FULL:
+        return lengths
     try:
-        found = to_array(kept.arguments[stated], stated)
+        values = to_array(kept.arguments[lengths], lengths)
     except (KeyError, ShapeError):
         return None
-    return found if found.size == kept.call.batch_size else None
+    return values if values.size == kept.call.batch_size else None
 
 
 def _snapshot(lengths: Any) -> Any:
@@ -278,6 +278,6 @@ def _unused(name: str, store: Store) -> str:
     """`LSTM`, then `LSTM 2`, …: a name for a layer that was called outside any other module."""
     taken = set(store.names.values())
     count = 1
-    while (found := name if count == 1 else f"{name} {count}") in taken:
+    while (unused := name if count == 1 else f"{name} {count}") in taken:
         count += 1
-    return found
+    return unused

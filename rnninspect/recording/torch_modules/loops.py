@@ -57,20 +57,20 @@ class Loop:
 
     def add(self, inputs: Tensor, read: Any, returned: Any) -> None:
         """One more step, with what the cell was given and what it returned."""
-        given, gave = _state(read), _state(returned)
-        passed = given is None or self._passes_on(given[0])
-        kept = None if given is None or passed else _rows(given)
+        state, gave = _state(read), _state(returned)
+        passed = state is None or self._passes_on(state[0])
+        kept = None if state is None or passed else _rows(state)
         self.steps.append(Step(_row(copied(inputs)), kept, _rows(gave or ())))
         self._last = weakref.ref(gave[0]) if gave else None
 
     def continues(self, read: Any) -> bool:
         """Whether a call with this state is the next step of the loop."""
-        given = _state(read)
-        if given is None or not self.steps:
+        state = _state(read)
+        if state is None or not self.steps:
             return False
-        if self._passes_on(given[0]):
+        if self._passes_on(state[0]):
             return True
-        h, before = _row(given[0].detach()), self.steps[-1]
+        h, before = _row(state[0].detach()), self.steps[-1]
         if h.shape != before.returned[0].shape or h.device != before.returned[0].device:
             return False
         was = self._read_h()
@@ -99,28 +99,28 @@ class Loop:
 
         Raises ShapeError where the lengths are not one a row.
         """
-        stated = self.where.lengths if lengths is None else lengths
-        known = None if stated is None else self.where.checked(stated, self.batch_size, len(self.steps))
-        mask, real = resolve_mask(self.batch_size, len(self.steps), known, None)
+        lengths = self.where.lengths if lengths is None else lengths
+        checked = None if lengths is None else self.where.checked(lengths, self.batch_size, len(self.steps))
+        mask, real = resolve_mask(self.batch_size, len(self.steps), checked, None)
         config = LayerConfig(cell=self.cell, attributes=self.where.attributes)
-        h, c = self._final(mask) if final_state is None else self._given(final_state, config)
+        h, c = self._final(mask) if final_state is None else self._state_given(final_state, config)
         first = self.steps[0].read
         initial = (None, None) if first is None else (to_array(first[0], "h_0"), _second(first))
         track = Track(0, "forward", self.outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, False, "any", "initial", "torch")
         weights = None if h is None else read_weights(self.weights, config, "torch")  # without h nothing is judged
         batch = Batch(self.inputs, mask, real)
-        own = conventions.get("torch")
+        torch_convention = conventions.get("torch")
         reading = Reading(trace, "B T H", "B H")
-        return Case(Choice(reading), Layer(own, config, weights, rerun), batch, tolerance=tolerance)
+        return Case(Choice(reading), Layer(torch_convention, config, weights, rerun), batch, tolerance=tolerance)
 
     def dump(self) -> dict[str, Array]:
         """The loop's arrays, batch-major, and the weights under torch's names; the final state where it is known."""
         trace = self.case(Tolerance()).trace
         track = trace.tracks[0]
-        found = {"inputs": self.inputs, "output": track.outputs, "h_n": track.final, "c_n": track.cell}
-        found |= {"h_0": track.initial, "c_0": track.initial_cell, "lengths": trace.lengths}
-        return {n: a for n, a in found.items() if a is not None} | {n: to_array(w, n) for n, w in self.weights.items()}
+        arrays = {"inputs": self.inputs, "output": track.outputs, "h_n": track.final, "c_n": track.cell}
+        arrays |= {"h_0": track.initial, "c_0": track.initial_cell, "lengths": trace.lengths}
+        return {n: a for n, a in arrays.items() if a is not None} | {n: to_array(w, n) for n, w in self.weights.items()}
 
     def notes(self, case: Case) -> list[str]:
         """What a reader of the report should know."""
@@ -168,24 +168,24 @@ class Loop:
 
     def _reads(self, t: int) -> Tensor:
         """`[B, H]`: h as step t > 0 read it."""
-        own = self.steps[t].read
-        return self.steps[t - 1].returned[0] if own is None else own[0]
+        read = self.steps[t].read
+        return self.steps[t - 1].returned[0] if read is None else read[0]
 
-    def _given(self, final_state: Any, config: LayerConfig) -> tuple[Array | None, Array | None]:
-        found = {
+    def _state_given(self, final_state: Any, config: LayerConfig) -> tuple[Array | None, Array | None]:
+        by_role = {
             s.role: s.array for s in read_state(final_state, (Slot("outputs", "output", self.outputs),), config, False)
         }
-        return found.get("h"), found.get("c")
+        return by_role.get("h"), by_role.get("c")
 
 
 def kind(module: nn.RNNCellBase) -> Cell | None:
     """The cell that a module computes, or None where it is none of torch's three."""
     kinds: tuple[tuple[type, Cell], ...] = ((nn.LSTMCell, "lstm"), (nn.GRUCell, "gru"), (nn.RNNCell, "rnn"))
-    return next((cell for known, cell in kinds if isinstance(module, known)), None)
+    return next((cell for module_type, cell in kinds if isinstance(module, module_type)), None)
 
 
-def _state(given: Any) -> State | None:
-    return given if given is None or isinstance(given, tuple) else (given,)
+def _state(state: Any) -> State | None:
+    return state if state is None or isinstance(state, tuple) else (state,)
 
 
 def _rows(state: State) -> State:
