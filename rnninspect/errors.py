@@ -43,12 +43,12 @@ class MissingExtraError(UserError):
 class UnknownNameError(UserError):
     """An unknown option value, rule or member; lists the known ones and the nearest."""
 
-    def __init__(self, kind: str, name: str, known: "list[str] | tuple[str, ...]") -> None:
+    def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]") -> None:
         import difflib
 
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(known) or '(none)'}.")
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or '(none)'}.")
 
 
 @contextmanager

@@ -23,9 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Raises UsageError on a setting that it does not know."""
-    stated = config.getini(SETTING)
-    if stated not in ("", FULL):
-        raise pytest.UsageError(f"{SETTING} is {stated!r}; a project may state {FULL!r} alone")
+    setting = config.getini(SETTING)
+    if setting not in ("", FULL):
+        raise pytest.UsageError(f"{SETTING} is {setting!r}; a project may state {FULL!r} alone")
 
 
 @pytest.fixture(scope="session", name="assert_final_state")

@@ -21,10 +21,10 @@ READ = 180  # calls that gave a report when this was last looked at; the others 
 def test_no_documentation_example_is_accused(call: Call) -> None:
     """No finding above a note, with and without the framework, unless the index says why; no stale entry there."""
     accused = accusations(call.done)
-    if call.known is None:
+    if call.excuse is None:
         assert not accused, f"right code is accused ({call.example['source']}; list it only with a reason): {accused}"
     else:
-        assert accused, f"mended ({call.known}): take it off the list with `python -m tests.support.documentation`"
+        assert accused, f"mended ({call.excuse}): take it off the list with `python -m tests.support.documentation`"
 
 
 def test_most_examples_are_read() -> None:

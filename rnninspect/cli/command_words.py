@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def as_options(stated: Mapping[str, Any]) -> str:
+def as_options(attributes: Mapping[str, Any]) -> str:
     """Options as a user types them.
 
     >>> as_options({"reset_after": False, "num_proj": 3, "activations": ["Relu", "Tanh"], "use_peepholes": True})
     '--no-reset-after --num-proj 3 --activations Relu,Tanh --use-peepholes'
     """
-    words = []
-    for name, value in stated.items():
+    options = []
+    for name, value in attributes.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
+            options.append(f"--{option}" if value else f"--no-{option}")
         else:
             shown = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            words.append(f"--{option} {shown}")
-    return " ".join(words)
+            options.append(f"--{option} {shown}")
+    return " ".join(options)
 
 
 def command_line(name: str, value: Any) -> str:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @options.report_options
 @options.output_options
 @options.fleet_options
-def command(dumps: tuple[str, ...], **given: Any) -> int:
+def command(dumps: tuple[str, ...], **params: Any) -> int:
     """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
 
     DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected. Several dumps,
@@ -54,22 +54,22 @@ def command(dumps: tuple[str, ...], **given: Any) -> int:
     rnninspect compare outputs.npy h.npy --lengths 3,1,2
     rnninspect compare runs/ --recursive --jobs 8 --format ndjson -o results.ndjson --resume
     """
-    pair = inputs.as_pair(dumps, given)
+    pair = inputs.as_pair(dumps, params)
     if pair is not None:
-        dumps, given = (), {**given, **pair}
-    if _are_many(dumps, given):
+        dumps, params = (), {**params, **pair}
+    if _are_many(dumps, params):
         from rnninspect.cli import fleet
 
-        return fleet.run(judged, dumps, given)
-    with _measurer(given) as measurer:
-        report = judged(dumps[0] if dumps else None, given, measurer)
-    output.show(report, given)
-    return output.exit_code(report, given)
+        return fleet.run(judged, dumps, params)
+    with _measurer(params) as measurer:
+        report = judged(dumps[0] if dumps else None, params, measurer)
+    output.show(report, params)
+    return output.exit_code(report, params)
 
 
-def _are_many(dumps: tuple[str, ...], given: dict[str, Any]) -> bool:
+def _are_many(dumps: tuple[str, ...], params: dict[str, Any]) -> bool:
     """Whether this is about several dumps: their number, a folder, a pattern, a list, or an option for many says so."""
-    if len(dumps) > 1 or given["recursive"] or given["resume"]:
+    if len(dumps) > 1 or params["recursive"] or params["resume"]:
         return True
     return any(_names_several(dump) for dump in dumps)
 
@@ -83,9 +83,9 @@ def _names_several(dump: str) -> bool:
 
 
 @contextmanager
-def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
+def _measurer(params: dict[str, Any]) -> Iterator[Measurer]:
     """What measures a single dump: this process, or several workers where they are asked for."""
-    if not given["scheduler"] and (given["jobs"] or 1) == 1:
+    if not params["scheduler"] and (params["jobs"] or 1) == 1:
         yield measure_all
         return
     from functools import partial
@@ -93,11 +93,11 @@ def _measurer(given: dict[str, Any]) -> Iterator[Measurer]:
     from rnninspect.api.parallel.split_rows import measure_over
     from rnninspect.cli.fleet import engine_of
 
-    with engine_of(given) as engine:
-        yield partial(measure_over, engine, partial(output.note, quiet=given["quiet"]))
+    with engine_of(params) as engine:
+        yield partial(measure_over, engine, partial(output.note, quiet=params["quiet"]))
 
 
-def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure_all) -> Report:
+def judged(dump: str | None, params: dict[str, Any], measurer: Measurer = measure_all) -> Report:
     """The report of one dump, read and judged as the options say, and measured by `measurer`."""
     from functools import partial
 
@@ -105,28 +105,28 @@ def judged(dump: str | None, given: dict[str, Any], measurer: Measurer = measure
     from rnninspect.api.compare import Request, case_of
     from rnninspect.api.role_arrays import slots, source_of
 
-    quiet = given["quiet"]
-    config = inputs.stated_config(given)
-    named = given["outputs"] is not None and dump is None
-    source = given["outputs"] if named else inputs.source(dump)
+    quiet = params["quiet"]
+    config = inputs.stated_config(params)
+    named = params["outputs"] is not None and dump is None
+    source = params["outputs"] if named else inputs.source(dump)
     read = inputs.read(source or inputs.example("published.npz", quiet), quiet)
     request = Request(
         read,
         config,
-        given["convention"] or "auto",
-        slots({**given, "outputs": None if named else given["outputs"]}, read.arrays),
-        Tolerance(given["rtol"], given["atol"]),
-        weights_convention=given["weights_convention"],
-        previous=given["previous"],
-        against=given["against"],
+        params["convention"] or "auto",
+        slots({**params, "outputs": None if named else params["outputs"]}, read.arrays),
+        Tolerance(params["rtol"], params["atol"]),
+        weights_convention=params["weights_convention"],
+        previous=params["previous"],
+        against=params["against"],
         reader=partial(inputs.read, quiet=quiet),
         measurer=measurer,
     )
-    if given["weights"]:
-        request = replace(request, weights=weights.layer_file(given, config, request.likely))
+    if params["weights"]:
+        request = replace(request, weights=weights.layer_file(params, config, request.likely))
     arrays = [*read.arrays.values(), *(slot.array for slot in request.stated.values())]
     with progress.over_bytes(arrays, quiet):
         case = case_of(request)
         inputs.note_reading(case, request.convention, quiet)
-        inputs.note_idle(case, given, quiet)
-        return inspect.inspect_case(case, "compare", source=source_of(read), **inputs.judging(given))
+        inputs.note_idle(case, params, quiet)
+        return inspect.inspect_case(case, "compare", source=source_of(read), **inputs.judging(params))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @options.cell_options
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
-def command(weights: str, **given: Any) -> int:
+def command(weights: str, **params: Any) -> int:
     """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases; or, without --to,
     save the arrays of a print-out.
 
@@ -58,17 +58,17 @@ def command(weights: str, **given: Any) -> int:
     from rnninspect.errors import about
 
     with about("WEIGHTS", weights):
-        read = inputs.read(weights, given["quiet"])
-        if given["to"] is None:
-            return _save(read, given["output"])
-        found = read_layer(read, inputs.stated_config(given), given["source"], prefix=given["weights_prefix"])
-        weights_file.note_layer(found, inputs.stated_config(given), weights, given["source"], given["quiet"])
-        moved = convert.move(found.weights, given["to"])
-    written = convert.write(moved, given["output"])
-    click.echo(f"{found.convention.name} -> {moved.convention.name}: {convert.summarise(moved)}")
+        read = inputs.read(weights, params["quiet"])
+        if params["to"] is None:
+            return _save(read, params["output"])
+        layer = read_layer(read, inputs.stated_config(params), params["source"], prefix=params["weights_prefix"])
+        weights_file.note_layer(layer, inputs.stated_config(params), weights, params["source"], params["quiet"])
+        moved = convert.move(layer.weights, params["to"])
+    written = convert.write(moved, params["output"])
+    click.echo(f"{layer.convention.name} -> {moved.convention.name}: {convert.summarise(moved)}")
     if moved.stated:
         click.echo(f"state beside it: {as_options(moved.stated)}")
-    click.echo(f"largest difference on random inputs: {written.difference:.3g} ({given['output']} read back)")
+    click.echo(f"largest difference on random inputs: {written.difference:.3g} ({params['output']} read back)")
     return 0 if written.agrees else 1
 
 

@@ -31,7 +31,7 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows
 @click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
 @options.report_options
 @options.output_options
-def command(rule: str | None, every: bool, **given: Any) -> int:
+def command(rule: str | None, every: bool, **params: Any) -> int:
     """Plant RULE's mistake in the worked example that suits it, and show what rnninspect says.
 
     Without RULE the correct example is shown. With --all every mistake is shown, a short screen each, in an order
@@ -45,18 +45,18 @@ def command(rule: str | None, every: bool, **given: Any) -> int:
     if every:
         if rule is not None:
             raise click.UsageError(f"--all shows every rule; leave out {rule!r}")
-        _course(given)
+        _course(params)
         return 0
     chosen = None if rule is None else rules.get(rule)
     example: Example = "single" if chosen is None else chosen.example
     if chosen is not None:
-        output.note(f"planted in the example {example}: {chosen.summary}", given["quiet"])
-    report = _report(example, chosen, given)
-    output.show(report, given)
-    return 0 if given["exit_zero"] or chosen is not None else output.exit_code(report, given)
+        output.note(f"planted in the example {example}: {chosen.summary}", params["quiet"])
+    report = _report(example, chosen, params)
+    output.show(report, params)
+    return 0 if params["exit_zero"] or chosen is not None else output.exit_code(report, params)
 
 
-def _report(example: Example, injected: Rule | None, given: dict[str, Any]) -> ReportRecord:
+def _report(example: Example, injected: Rule | None, params: dict[str, Any]) -> ReportRecord:
     """What is said of the example, right or with the mistake planted."""
     from rnninspect.api import inspect
     from rnninspect.cli.inputs import judging
@@ -65,7 +65,7 @@ def _report(example: Example, injected: Rule | None, given: dict[str, Any]) -> R
     if injected is not None:
         case = injected.inject(case)
     name = "correct" if injected is None else injected.name
-    return inspect.inspect_case(case, "demo", source={"example": name}, **judging(given))
+    return inspect.inspect_case(case, "demo", source={"example": name}, **judging(params))
 
 
 @functools.cache
@@ -107,29 +107,29 @@ class Lesson:
         """The same for the page of the whole course."""
         from rnninspect.report.renderers.course import Lesson
 
-        known = explain.image(self.rule, example=self.example)
-        return Lesson(self.group, known, explain.by_code(known["fixes"]), self.injected)
+        image = explain.image(self.rule, example=self.example)
+        return Lesson(self.group, image, explain.by_code(image["fixes"]), self.injected)
 
 
-def _lessons(given: dict[str, Any]) -> Iterator[Lesson]:
+def _lessons(params: dict[str, Any]) -> Iterator[Lesson]:
     """Every rule in the order that teaches, made one by one."""
     right: dict[Example, ReportRecord] = {}
     taught = course()
     for i, (group, rule) in enumerate(taught, 1):
         if rule.example not in right:
-            right[rule.example] = _report(rule.example, None, given)
-        injected = _report(rule.example, rule, given)
+            right[rule.example] = _report(rule.example, None, params)
+        injected = _report(rule.example, rule, params)
         yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], injected)
 
 
-def _course(given: dict[str, Any]) -> None:
+def _course(params: dict[str, Any]) -> None:
     """Writes the course as it was asked for; a person at a terminal turns the pages."""
     from rnninspect.report.renderers import render
 
-    form, target = given["format_"], given["output"]
+    form, target = params["format_"], params["output"]
     if form not in TEXTS:
         raise UserError(f"--all has no format {form!r}; it has {', '.join(f'{k} ({v})' for k, v in TEXTS.items())}")
-    lessons = _lessons(given)
+    lessons = _lessons(params)
     if form == "json":
         parts = iter([json.dumps([lesson.image() for lesson in lessons], indent=2) + "\n"])
     elif form == "html":

@@ -35,8 +35,8 @@ def command(rule: str | None, convention: str | None, format_: str) -> int:
     if format_ == "json":
         import json
 
-        found = [image(r, convention) for r in chosen]
-        click.echo(json.dumps(found if rule is None else found[0], indent=2))
+        images = [image(r, convention) for r in chosen]
+        click.echo(json.dumps(images if rule is None else images[0], indent=2))
     elif rule is None:
         click.echo(overview(_width()))
     else:
@@ -91,14 +91,14 @@ def fixes(rule: Rule, convention: str | None = None) -> dict[str, str]:
     return {framework.name: fix_for(rule, framework) for framework in chosen}
 
 
-def by_code(found: dict[str, str]) -> dict[str, list[str]]:
+def by_code(fixes: dict[str, str]) -> dict[str, list[str]]:
     """The frameworks that share each code of `fixes`.
 
     >>> by_code({"tf1": "a", "keras": "b", "torch": "a"})
     {'a': ['tf1', 'torch'], 'b': ['keras']}
     """
     names: dict[str, list[str]] = {}
-    for name, code in found.items():
+    for name, code in fixes.items():
         names.setdefault(code, []).append(name)
     return names
 
@@ -142,10 +142,10 @@ def _example_lines(example: lessons.Worked | None, width: int) -> list[str]:
     return lines + _hanging("  found   ", example.summary, width, indent=10)
 
 
-def _fix_lines(found: dict[str, str], width: int) -> list[str]:
+def _fix_lines(fixes: dict[str, str], width: int) -> list[str]:
     """Each framework's code; frameworks with the same code share it."""
-    names = by_code(found)
-    alone = f" in {next(iter(found))}" if len(found) == 1 else ""
+    names = by_code(fixes)
+    alone = f" in {next(iter(fixes))}" if len(fixes) == 1 else ""
     lines = ["", f"How to mend it{alone}:"] if names else []
     for code, users in names.items():
         lines += [] if alone else [f"  {', '.join(users)}"]
@@ -157,8 +157,8 @@ def _code_lines(code: str, width: int) -> list[str]:
     """A line of code, indented by four; where it is too long, its comment goes above it and the rest below."""
     if len(code) + 4 <= width:
         return [f"    {code}"]
-    body, found, comment = code.partition("  # ")
-    above = [f"    # {line}" for line in textwrap.wrap(comment, width - 6)] if found else []
+    body, commented, comment = code.partition("  # ")
+    above = [f"    # {line}" for line in textwrap.wrap(comment, width - 6)] if commented else []
     return above + _hanging("    ", body, width, indent=8)
 
 

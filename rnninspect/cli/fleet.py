@@ -45,8 +45,8 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
         progress.over_dumps(len(paths), len(done), options["quiet"]) as advance,
     ):
         task = functools.partial(judge_one, judge, {**options, "quiet": True})
-        for found in engine.outcomes(task, left):
-            outcome = _lost(found) if isinstance(found, WorkerCrashed) else found
+        for answer in engine.outcomes(task, left):
+            outcome = _lost(answer) if isinstance(answer, WorkerCrashed) else answer
             write(_render(outcome, options))
             tally.add(outcome)
             reached = reached or outcome.reaches(options["fail_on"])
@@ -95,9 +95,9 @@ def expanded(dumps: Sequence[str], recursive: bool, leave_out: str | None = None
 
     A file that is not there stays in the list: it is one dump that cannot be read. UserError where nothing is named.
     """
-    found = [path for dump in dumps for path in _files(dump, recursive)]
-    own = os.path.abspath(leave_out) if leave_out else None
-    kept = [path for path in dict.fromkeys(found) if os.path.abspath(path) != own]
+    paths = [path for dump in dumps for path in _files(dump, recursive)]
+    results = os.path.abspath(leave_out) if leave_out else None
+    kept = [path for path in dict.fromkeys(paths) if os.path.abspath(path) != results]
     if not kept:
         raise UserError(f"{', '.join(dumps) or 'nothing'}: no dump there; name files, folders, patterns or @list.txt")
     return kept
@@ -136,8 +136,8 @@ def _below(folder: str, recursive: bool) -> list[str]:
     """The files in a folder, or below it, whose suffix is that of a known format; not the results of earlier runs."""
     suffixes = _suffixes()
     below = os.walk(folder) if recursive else [next(os.walk(folder))]
-    found = sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
-    return [path for path in found if not (path.endswith((".ndjson", ".jsonl")) and is_results(path))]
+    paths = sorted(os.path.join(at, name) for at, _, names in below for name in names if name.endswith(suffixes))
+    return [path for path in paths if not (path.endswith((".ndjson", ".jsonl")) and is_results(path))]
 
 
 def _suffixes() -> tuple[str, ...]:
@@ -159,8 +159,8 @@ def _failed(path: str, error: str) -> Outcome:
     return Outcome(path, "error", text=error_line(path, error), error=error)
 
 
-def _lost(found: WorkerCrashed) -> Outcome:
-    return _failed(found.item, f"{found.item}: {found.reason}")
+def _lost(crash: WorkerCrashed) -> Outcome:
+    return _failed(crash.item, f"{crash.item}: {crash.reason}")
 
 
 def _render(outcome: Outcome, options: dict[str, Any]) -> str:

@@ -93,10 +93,10 @@ def _lone_array(path: str) -> Array | None:
     if not os.path.isfile(path.rpartition("#")[0] or path) and not os.path.isfile(path):
         return None
     try:
-        found = list(read_arrays(path).arrays.values())
+        arrays = list(read_arrays(path).arrays.values())
     except (UserError, OSError):  # it is said where the dump is read
         return None
-    return found[0] if len(found) == 1 else None
+    return arrays[0] if len(arrays) == 1 else None
 
 
 def _stem(path: str) -> str:
@@ -126,12 +126,12 @@ def read(source: str, quiet: bool) -> NamedArrays:
 
     if source == "-" and (sys.stdin is None or sys.stdin.closed):
         raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
-    found = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
-    for text in found.notes:
-        note(f"{found.source}: {text}", quiet)
-    if not found.arrays:
-        raise UnreadableError(f"{found.source}: it holds no arrays")
-    return found
+    named = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
+    for text in named.notes:
+        note(f"{named.source}: {text}", quiet)
+    if not named.arrays:
+        raise UnreadableError(f"{named.source}: it holds no arrays")
+    return named
 
 
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
@@ -152,13 +152,13 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
         return by_end["h"], by_end["c"]
 
 
-def note_flat_batch(arrays: Mapping[str, Array], stated: Mapping[Role, Slot], quiet: bool) -> None:
+def note_flat_batch(arrays: Mapping[str, Array], slots: Mapping[Role, Slot], quiet: bool) -> None:
     """Says that a 2-D batch was read as one feature a step."""
     from rnninspect.cli.output import note
 
-    found = stated["inputs"].array if "inputs" in stated else arrays.get(ANONYMOUS, arrays.get("inputs"))
-    if found is not None and found.ndim == 2:
-        note(f"the batch is {found.shape}: read as rows and steps of one feature each", quiet)
+    batch = slots["inputs"].array if "inputs" in slots else arrays.get(ANONYMOUS, arrays.get("inputs"))
+    if batch is not None and batch.ndim == 2:
+        note(f"the batch is {batch.shape}: read as rows and steps of one feature each", quiet)
 
 
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,11 +191,11 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
     from rnninspect.conventions.weights.gates import ATTRIBUTES
 
     cell = case.weights.spec.cell if case.weights is not None else case.config.cell
-    stated = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
-    if cell is None or not stated:
+    attributes = [name for name in ATTRIBUTES if options.get(name) is not None and name != "state_is_tuple"]
+    if cell is None or not attributes:
         return
     from rnninspect.engine import cells
 
-    idle = ["--" + name.replace("_", "-") for name in stated if name not in cells.get(cell).varied_by]
+    idle = ["--" + name.replace("_", "-") for name in attributes if name not in cells.get(cell).varied_by]
     if idle:
         note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)

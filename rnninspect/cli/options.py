@@ -95,8 +95,8 @@ def _lengths(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     ctx.params["full_lengths"] = None
     if value != FULL:
         return value
-    stated = ctx.get_parameter_source("lengths") is ParameterSource.COMMANDLINE
-    ctx.params["full_lengths"] = "stated" if stated else "assumed"
+    for_this_run = ctx.get_parameter_source("lengths") is ParameterSource.COMMANDLINE
+    ctx.params["full_lengths"] = "stated" if for_this_run else "assumed"
     return None
 
 

@@ -138,8 +138,8 @@ def ascii_only(encoding: str, environment: Mapping[str, str]) -> bool:
     """
     named = [environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
     coerced = named[1] == "C.UTF-8" and named[2] in ("C", "POSIX")
-    stated = named[0] or (named[2] if coerced else named[1] or named[2])
-    return stated in ("C", "POSIX") or not encoding.lower().startswith("utf")
+    locale = named[0] or (named[2] if coerced else named[1] or named[2])
+    return locale in ("C", "POSIX") or not encoding.lower().startswith("utf")
 
 
 def open_streams() -> None:

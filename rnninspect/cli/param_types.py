@@ -49,8 +49,8 @@ class Member(Text):
         for word in ctx.args:  # of a line without its end, click has sorted out the options alone
             with contextlib.suppress(UserError):
                 members += read_arrays(word).arrays if os.path.isfile(word) else ()
-        found = [CompletionItem(name) for name in members if name and name.startswith(incomplete)]
-        return found or super().shell_complete(ctx, param, incomplete)
+        items = [CompletionItem(name) for name in members if name and name.startswith(incomplete)]
+        return items or super().shell_complete(ctx, param, incomplete)
 
 
 class Known(Text):
@@ -74,10 +74,10 @@ class Number(click.FloatRange):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
-        if not math.isfinite(found):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return found
+        return number
 
 
 class Numbers(click.types.StringParamType):

@@ -36,21 +36,24 @@ def over_dumps(total: int, done: int, quiet: bool) -> Iterator[Callable[[Tally],
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[found]}"),
+        TextColumn("{task.fields[findings]}"),
     ) as bar:
-        shown = bar.add_task("", total=total, completed=done, rate="", found="")
+        shown = bar.add_task("", total=total, completed=done, rate="", findings="")
 
         def advance(tally: Tally) -> None:
             rate = (tally.dumps - done) / max(bar.tasks[0].elapsed or 0.0, 1e-3)
-            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", found=_count_findings(tally))
+            bar.update(shown, completed=tally.dumps, rate=f"{rate:.1f}/s", findings=_count_findings(tally))
 
         yield advance
 
 
 def _count_findings(tally: Tally) -> str:
     """In how many dumps which severity was found so far."""
-    found = {severity: sum(n for _, own, n in tally.by_rule() if own == severity) for severity in SEVERITIES}
-    return ", ".join(f"{n} with {severity}s" for severity, n in found.items() if n)
+    dumps_by_severity = {
+        severity: sum(n for _, found_severity, n in tally.by_rule() if found_severity == severity)
+        for severity in SEVERITIES
+    }
+    return ", ".join(f"{n} with {severity}s" for severity, n in dumps_by_severity.items() if n)
 
 
 @contextmanager

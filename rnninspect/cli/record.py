@@ -33,7 +33,7 @@ from rnninspect.errors import UnreadableError, UserError
 @options.output_options
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(script: str, arguments: tuple[str, ...], module: bool, **given: Any) -> int:
+def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any) -> int:
     """Run SCRIPT with its ARGUMENTS, as `python SCRIPT ARGUMENTS` does, record every nn.LSTM, nn.GRU, nn.RNN and cell
     that it calls, and inspect what was recorded when it ends.
 
@@ -47,24 +47,24 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **given: Any)
     """
     if not module and not os.path.isfile(script):
         raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
-    judging = inputs.judging(given)
+    judging = inputs.judging(params)
     from rnninspect.recording import record
 
-    with record(lengths=given["lengths"], limit=given["limit"]) as recording:
+    with record(lengths=params["lengths"], limit=params["limit"]) as recording:
         failed = run(script, arguments, module)
     sys.stdout.flush()
     if not recording.calls:
-        output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", given["quiet"])
-        return failed or (0 if given["exit_zero"] else UNJUDGED)
+        output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", params["quiet"])
+        return failed or (0 if params["exit_zero"] else UNJUDGED)
     try:
-        reports = recording.inspect(rtol=given["rtol"], atol=given["atol"], **judging)
-        output.show_all(reports, given)
+        reports = recording.inspect(rtol=params["rtol"], atol=params["atol"], **judging)
+        output.show_all(reports, params)
     except UserError as error:
         if not failed:
             raise
         output.note(str(error))
         return failed
-    codes = [output.exit_code(report, given) for report in reports]
+    codes = [output.exit_code(report, params) for report in reports]
     return failed or (1 if 1 in codes else max(codes))
 
 
@@ -84,7 +84,7 @@ def run(script: str, arguments: Sequence[str], module: bool) -> int:
         return INTERRUPTED
     except BaseException as error:
         sys.stdout.flush()
-        traceback.print_exception(type(error), error, _own(error.__traceback__))
+        traceback.print_exception(type(error), error, _without_ours(error.__traceback__))
         return 1
     finally:
         sys.argv, sys.path[0] = kept
@@ -99,7 +99,7 @@ def _code(end: SystemExit) -> int:
     return 1
 
 
-def _own(trace: TracebackType | None) -> TracebackType | None:
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     """The traceback from the script on: without what runs it."""
     while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
         trace = trace.tb_next

@@ -36,7 +36,7 @@ from rnninspect.cli import inputs, options, output, weights
 @options.cell_options
 @options.report_options
 @options.output_options
-def command(batch: str | None, **given: Any) -> int:
+def command(batch: str | None, **params: Any) -> int:
     """Run a masked LSTM (GRU, RNN) over BATCH and show where every row of its final state comes from.
 
     BATCH is .npy, .npz, .json, NDJSON, …, `-` or a pipe; without one the packaged worked example runs.
@@ -54,36 +54,36 @@ def command(batch: str | None, **given: Any) -> int:
     from rnninspect.formats import write_arrays
     from rnninspect.measure.choose_reading import Tolerance
 
-    quiet = given["quiet"]
+    quiet = params["quiet"]
     source = inputs.source(batch)
     if source is None:
-        source, given = inputs.example_run(given)
+        source, params = inputs.example_run(params)
     read = inputs.read(source, quiet)
-    config = inputs.stated_config(given)
-    layer = weights.layer_file(given, config) if given["weights"] else None
-    convention = given["convention"] or (layer.convention.name if layer else "tf1")
+    config = inputs.stated_config(params)
+    layer = weights.layer_file(params, config) if params["weights"] else None
+    convention = params["convention"] or (layer.convention.name if layer else "tf1")
     if layer is not None:
         config = layer.config_for(config, conventions.get(convention))
-    stated = slots(given, read.arrays)
+    named_roles = slots(params, read.arrays)
     case = build_case.run_case(
         read.arrays,
         config,
         convention,
         weights=layer.weights if layer else None,
-        named_roles=stated,
-        initial_state=weights.start(given, read.arrays, config, convention),
+        named_roles=named_roles,
+        initial_state=weights.start(params, read.arrays, config, convention),
         options=build_case.RunOptions(
-            given["hidden_size"], given["seed"], given["dtype"], given["device"], given["truncate"]
+            params["hidden_size"], params["seed"], params["dtype"], params["device"], params["truncate"]
         ),
     )
-    inputs.note_flat_batch(read.arrays, stated, quiet)
-    inputs.note_idle(case, given, quiet)
-    case = case.with_tolerance(Tolerance(given["rtol"], given["atol"]))
-    report = inspect.inspect_case(case, "run", source=source_of(read), **inputs.judging(given))
+    inputs.note_flat_batch(read.arrays, named_roles, quiet)
+    inputs.note_idle(case, params, quiet)
+    case = case.with_tolerance(Tolerance(params["rtol"], params["atol"]))
+    report = inspect.inspect_case(case, "run", source=source_of(read), **inputs.judging(params))
     report = replace(report, notes=[*report.notes, *(nonfinite_inputs(case.batch) if case.batch else [])])
-    if given["save"]:
-        output.check_selection(report, given)
-        write_arrays(given["save"], build_case.dump(case))
-    if given["save"] != "-" or given["output"]:
-        output.show(report, given)
-    return output.exit_code(report, given)
+    if params["save"]:
+        output.check_selection(report, params)
+        write_arrays(params["save"], build_case.dump(case))
+    if params["save"] != "-" or params["output"]:
+        output.show(report, params)
+    return output.exit_code(report, params)

@@ -47,10 +47,10 @@ def _table(file: Path, raw: bytes) -> dict[str, Any]:
     import tomllib
 
     try:
-        found = tomllib.loads(raw.decode())
+        settings = tomllib.loads(raw.decode())
     except ValueError as error:
         raise UnreadableError(f"{file}: not TOML ({error})") from None
-    table: dict[str, Any] = found.get("tool", {}).get("rnninspect", {})
+    table: dict[str, Any] = settings.get("tool", {}).get("rnninspect", {})
     return table
 
 
@@ -78,17 +78,17 @@ def parameter(option: str) -> str:
 
 def default_map() -> dict[str, Any]:
     """The file's settings as click's defaults of every command that judges or shows a report."""
-    found = of_file(Path.cwd())
-    if found is None:
+    file_settings = of_file(Path.cwd())
+    if file_settings is None:
         return {}
-    stated = {parameter(option): value for option, value in found[1].items()}
-    return dict.fromkeys(COMMANDS, stated)
+    defaults = {parameter(option): value for option, value in file_settings[1].items()}
+    return dict.fromkeys(COMMANDS, defaults)
 
 
 def rows(root: click.Context) -> list[tuple[str, ...]]:
     """Every setting with its effective value and where that comes from."""
     assert isinstance(root.command, click.Group)
-    found = of_file(Path.cwd())
+    file_settings = of_file(Path.cwd())
     contexts = []
     for name in ("compare", "run"):
         command = root.command.get_command(root, name)
@@ -96,15 +96,15 @@ def rows(root: click.Context) -> list[tuple[str, ...]]:
         contexts.append(command.make_context(name, [], parent=root))
     shown: list[tuple[str, ...]] = [("setting", "value", "from", "variable")]
     for option in NAMES:
-        own = parameter(option)
-        ctx = next(c for c in contexts if own in c.params)
+        name = parameter(option)
+        ctx = next(c for c in contexts if name in c.params)
         variable = f"{PREFIX}_{option.replace('-', '_').upper()}"
         places = {
             ParameterSource.ENVIRONMENT: variable,
-            ParameterSource.DEFAULT_MAP: f"{found[0]} [{TABLE}]" if found else "",
+            ParameterSource.DEFAULT_MAP: f"{file_settings[0]} [{TABLE}]" if file_settings else "",
         }
-        source = ctx.get_parameter_source(own)
-        value = FULL if option == "lengths" and ctx.params["full_lengths"] else ctx.params[own]
+        source = ctx.get_parameter_source(name)
+        value = FULL if option == "lengths" and ctx.params["full_lengths"] else ctx.params[name]
         shown.append((option, _word(value), places.get(source, "default") if source else "", variable))
     return shown
 

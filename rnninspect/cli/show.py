@@ -20,7 +20,7 @@ from rnninspect.formats.storage import read_bytes
     "--fail-on", type=click.Choice(["error", "warning", "note"]), default="error", help="Exit 1 from here on."
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
-def command(report: str, **given: Any) -> int:
+def command(report: str, **params: Any) -> int:
     """Render REPORT, a JSON report saved by `run` or `compare` (or - for stdin), in any format.
 
     \b
@@ -32,8 +32,8 @@ def command(report: str, **given: Any) -> int:
     with about("show", report):
         data = _json(report)
         loaded = load(data)
-    output.show(loaded, given)
-    return output.exit_code(loaded, given)
+    output.show(loaded, params)
+    return output.exit_code(loaded, params)
 
 
 def _json(source: str) -> Any:

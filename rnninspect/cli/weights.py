@@ -18,27 +18,27 @@ def layer_file(options: Mapping[str, Any], config: LayerConfig, likely: Iterable
     """The layer that --weights names. Whose weights they were taken for is noted, where nobody stated it."""
     from rnninspect.api.weights_file import read_layer
 
-    path, stated = options["weights"], options["weights_convention"] or options["convention"]
+    path, convention = options["weights"], options["weights_convention"] or options["convention"]
     with about_argument("weights", path):
-        found = read_layer(
+        layer = read_layer(
             read(path, options["quiet"]),
             config,
-            None if stated == "auto" else stated,
+            None if convention == "auto" else convention,
             prefix=options["weights_prefix"],
             likely=likely,
         )
-    note_layer(found, config, path, stated, options["quiet"])
-    return found
+    note_layer(layer, config, path, convention, options["quiet"])
+    return layer
 
 
-def note_layer(found: LayerFile, config: LayerConfig, path: str, stated: str | None, quiet: bool) -> None:
+def note_layer(layer: LayerFile, config: LayerConfig, path: str, convention: str | None, quiet: bool) -> None:
     """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
     from rnninspect.cli.output import note
 
-    if stated in (None, "auto"):
-        note(f"{path}: read as {found.convention.name}'s (state --weights-convention to choose)", quiet)
-    for name, own, used in found.overruled(config):
-        note(f"{path}: its own {name} is {own}; as stated, {used} is used", quiet)
+    if convention in (None, "auto"):
+        note(f"{path}: read as {layer.convention.name}'s (state --weights-convention to choose)", quiet)
+    for name, in_file, used in layer.overruled(config):
+        note(f"{path}: its own {name} is {in_file}; as stated, {used} is used", quiet)
 
 
 def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: LayerConfig, convention: str) -> Any:

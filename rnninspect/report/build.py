@@ -90,11 +90,11 @@ def _notes(case: Case) -> list[str]:
     own_lengths = [s.array for s in case.dump.slots if s.role == "lengths"]
     notes = list(case.reading.evidence.notes)
     notes += [
-        f"the lengths are stated as full, so the dump's own ({listed(own.reshape(-1).tolist())}) were not used"
-        for own in own_lengths
-        if case.config.full_lengths == "stated" and (own != case.trace.steps).any()
+        f"the lengths are stated as full, so the dump's own ({listed(lengths.reshape(-1).tolist())}) were not used"
+        for lengths in own_lengths
+        if case.config.full_lengths == "stated" and (lengths != case.trace.steps).any()
     ]
-    notes += [f"{about}: {words}" for about, words in case.trace.source.items()]
+    notes += [f"{about}: {text}" for about, text in case.trace.source.items()]
     digits = case.choice.rounded_to
     if digits is None:
         return notes
@@ -124,26 +124,26 @@ def _comparison(case: Case) -> dict[str, Any] | None:
     }
 
 
-def _difference(found: TrackDifference) -> dict[str, Any]:
-    real = np.where(found.real, found.difference, 0.0)
-    row, step, unit = found.worst()
-    assert found.track.outputs is not None
-    assert found.other.outputs is not None
-    here, there = float(found.track.outputs[row, step, unit]), float(found.other.outputs[row, step, unit])
+def _difference(between: TrackDifference) -> dict[str, Any]:
+    real = np.where(between.real, between.difference, 0.0)
+    row, step, unit = between.worst()
+    assert between.track.outputs is not None
+    assert between.other.outputs is not None
+    here, there = float(between.track.outputs[row, step, unit]), float(between.other.outputs[row, step, unit])
     return {
-        "layer": found.track.layer,
-        "direction": found.track.direction,
-        "first_differing_step": [int(s) if s >= 0 else None for s in found.first],
+        "layer": between.track.layer,
+        "direction": between.track.direction,
+        "first_differing_step": [int(s) if s >= 0 else None for s in between.first],
         "largest_by_step": [float(v) for v in real.max(0)],
-        "largest_padded": found.largest_padded,
-        "nonfinite_places": int(found.nonfinite.sum()),
+        "largest_padded": between.largest_padded,
+        "nonfinite_places": int(between.nonfinite.sum()),
         "worst": {
             "row": row,
             "step": step,
             "unit": unit,
             "value": _finite(np.float64(here)),
             "reference": _finite(np.float64(there)),
-            "difference": found.largest,
+            "difference": between.largest,
         },
     }
 

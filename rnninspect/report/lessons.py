@@ -95,13 +95,13 @@ def _place(row: Row) -> str:
     if row.status == "no-evidence":
         return "no evidence"
     if row.steps:
-        found = f"h = {_elide.quote_outputs(row.row, row.steps, row.step_count)}"
+        place = f"h = {_elide.quote_outputs(row.row, row.steps, row.step_count)}"
     elif row.elsewhere:
-        found = f"h = outputs[{row.elsewhere[0][0]}, {row.elsewhere[0][1]}]"
+        place = f"h = outputs[{row.elsewhere[0][0]}, {row.elsewhere[0][1]}]"
     else:
-        found = f"h is near step {row.nearest_step}" if row.status == "near" else "h equals no step"
+        place = f"h is near step {row.nearest_step}" if row.status == "near" else "h equals no step"
     right = row.status in ("match", "ambiguous")
-    return f"{found}, as expected" if right else f"{found}, expected step {row.expected_step}"
+    return f"{place}, as expected" if right else f"{place}, expected step {row.expected_step}"
 
 
 def _shape(report: ReportRecord) -> str:
@@ -116,8 +116,8 @@ def _shape(report: ReportRecord) -> str:
 
 @cache
 def _records() -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = json.loads(Path(packaged.path("demos.json")).read_text("utf-8"))
-    return found
+    records: dict[str, dict[str, object]] = json.loads(Path(packaged.path("demos.json")).read_text("utf-8"))
+    return records
 
 
 def recorded(name: str) -> Worked | None:

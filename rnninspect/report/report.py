@@ -20,9 +20,9 @@ class FindingsError(AssertionError):
 
     __module__ = "rnninspect"  # a traceback names the public door
 
-    def __init__(self, found: Report) -> None:
-        super().__init__("\n" + found.render("findings", width=100).rstrip())
-        self.report = found
+    def __init__(self, report: Report) -> None:
+        super().__init__("\n" + report.render("findings", width=100).rstrip())
+        self.report = report
 
 
 class Report(ReportRecord):
@@ -97,9 +97,9 @@ class Reports(tuple[Report, ...]):
         Raises UserError where there are several, and the format is a document that holds one.
         """
         if len(self) > 1 and format not in JOINED:
-            known = ", ".join(JOINED)
+            formats = ", ".join(JOINED)
             raise UserError(
-                f"{len(self)} reports, and a document of format {format} holds one: take {known}, or pick one"
+                f"{len(self)} reports, and a document of format {format} holds one: take {formats}, or pick one"
             )
         return ("" if format == "ndjson" else "\n").join(r.render(format, **view) for r in self)
 

@@ -47,14 +47,14 @@ def measured_rows(
     )
     rows = []
     for b, (length, real, status, equal, zero, nearest, distance, margin, padding) in enumerate(columns):
-        found = elsewhere.get(b, ())
+        places = elsewhere.get(b, ())
         rows.append(
             Row(
                 row=b,
                 length=length,
                 real=real,
                 expected_step=expected[b] if facts.expected_known and expected[b] >= 0 else None,
-                status="elsewhere" if status in ("none", "near") and found else status,
+                status="elsewhere" if status in ("none", "near") and places else status,
                 steps=equal[0],
                 step_count=equal[1],
                 nearest_step=nearest,
@@ -63,7 +63,7 @@ def measured_rows(
                 padding=padding,
                 zero_steps=zero[0],
                 zero_count=zero[1],
-                elsewhere=[[j, s] for j, s in found],
+                elsewhere=[[j, s] for j, s in places],
                 spoiled_by=(spoiled or {}).get(b),
             )
         )
@@ -79,16 +79,16 @@ def _finite(values: Ints | Bools) -> list[float | None]:
     return [v if good else None for v, good in zip(values.tolist(), np.isfinite(values).tolist(), strict=True)]
 
 
-def _places(found: Bools) -> tuple[list[list[int]], list[int]]:
+def _places(flags: Bools) -> tuple[list[list[int]], list[int]]:
     """Where each row of `[B, T]` is True, at most LISTED steps of it, and how often.
 
     >>> _places(np.array([[True, False, True], [False, False, False]]))
     ([[0, 2], []], [2, 0])
     """
-    counts = np.count_nonzero(found, axis=1)
+    counts = np.count_nonzero(flags, axis=1)
     steps: list[list[int]] = []
-    for part in parts(*found.shape):
-        at = np.nonzero(found[part])[1]
+    for part in parts(*flags.shape):
+        at = np.nonzero(flags[part])[1]
         stops = np.cumsum(counts[part]).tolist()
         starts = [0, *stops[:-1]]
         steps += [at[i : min(j, i + LISTED)].tolist() for i, j in zip(starts, stops, strict=True)]

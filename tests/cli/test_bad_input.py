@@ -16,15 +16,15 @@ from tests.support.places import SAMPLES
 BATCH, DUMP, WEIGHTS = SAMPLES / "batch.npy", SAMPLES / "published.npz", SAMPLES / "weights.npz"
 
 
-def check_refused(done: Done, *words: str) -> None:
+def check_refused(done: Done, *phrases: str) -> None:
     """One line on stderr that holds every one of the words, exit 2, and an empty stdout."""
     lines = done.err.splitlines()
     assert (done.code, done.raw) == (2, b""), done
     assert len(lines) == 1, lines
     assert lines[0].startswith("rnninspect: ")
     assert lines[0].isprintable()
-    for word in words:
-        assert word in lines[0], lines[0]
+    for phrase in phrases:
+        assert phrase in lines[0], lines[0]
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_lengths_beyond_time_are_a_finding_in_compare() -> None:
     """What `run` cannot do, `compare` reports: the rule names every row."""
     done = rnninspect("compare", DUMP, "--lengths", "5,1,7", "--format", "json", "-q")
     assert done.code == 1
-    found = {finding["rule"]: finding["rows"] for finding in done.json["findings"]}
-    assert found["length-exceeds-time"] == [0, 2]
+    rows_by_rule = {finding["rule"]: finding["rows"] for finding in done.json["findings"]}
+    assert rows_by_rule["length-exceeds-time"] == [0, 2]
 
 
 def test_nan_in_inputs_is_allowed_and_reported(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_nan_in_inputs_is_allowed_and_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "target", "words"),
+    ("option", "target", "phrase"),
     [
         ("--save", "missing/dump.npz", "No such file or directory"),
         ("--save", "taken", "it is a folder"),
@@ -296,12 +296,12 @@ def test_nan_in_inputs_is_allowed_and_reported(tmp_path: Path) -> None:
     ],
 )
 def test_an_unwritable_target(
-    option: str, target: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    option: str, target: str, phrase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the file nor a part of it is left, and nothing is printed before the refusal."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
-    check_refused(rnninspect("run", "-q", option, target), words)
+    check_refused(rnninspect("run", "-q", option, target), phrase)
     assert sorted(os.listdir(tmp_path)) == ["taken"]
 
 

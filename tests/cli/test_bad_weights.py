@@ -92,8 +92,8 @@ BAD: dict[str, tuple[Arrays, list[str], str]] = {
 @pytest.mark.parametrize("bad", list(BAD))
 def test_bad_weights_are_one_line(door: str, bad: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The file is named, the array, and what was needed; exit 2."""
-    arrays, more, words = BAD[bad]
-    assert words in fails(folder, arrays, DOORS[door] + more, capsys)
+    arrays, more, phrase = BAD[bad]
+    assert phrase in fails(folder, arrays, DOORS[door] + more, capsys)
 
 
 def test_weights_of_other_features_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +130,9 @@ CANNOT_GO = {
 @pytest.mark.parametrize("name", list(CANNOT_GO))
 def test_what_cannot_go_is_refused_with_the_reason(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A part that the other framework lacks: one line, exit 2, nothing written."""
-    arrays, to, words = CANNOT_GO[name]
+    arrays, to, phrase = CANNOT_GO[name]
     line = fails(folder, arrays, ["convert", "weights.npz", "--to", to, "-o", "out.npz"], capsys)
-    assert words in line
+    assert phrase in line
     assert "moving weights cannot make up for it" in line
 
 

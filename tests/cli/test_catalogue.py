@@ -55,7 +55,7 @@ def test_a_cell_is_varied_by_what_changes_it(cell: str) -> None:
     changing = set(OF_ARRAYS) & set(cells()[cell].varied_by)
     for name in set(ATTRIBUTES) - OF_ARRAYS:
         value = STATED.get(name, 0.25)
-        stated = {name: value[cell] if isinstance(value, dict) else value}
-        specs = [(c.spec(cell, {}), c.spec(cell, stated)) for c in conventions.conventions().values()]  # type: ignore[arg-type]
-        changing |= {name} if any(own != changed for own, changed in specs) else set()
+        attribute = {name: value[cell] if isinstance(value, dict) else value}
+        specs = [(c.spec(cell, {}), c.spec(cell, attribute)) for c in conventions.conventions().values()]  # type: ignore[arg-type]
+        changing |= {name} if any(usual != changed for usual, changed in specs) else set()
     assert changing == set(cells()[cell].varied_by)

@@ -39,12 +39,12 @@ def rows(done: Done) -> list[list[int]]:
 # --- run
 
 
-def side_by_side(found: dict[str, np.ndarray], published: dict[str, np.ndarray], rtol: float) -> str:
+def side_by_side(measured: dict[str, np.ndarray], published: dict[str, np.ndarray], rtol: float) -> str:
     """Every number that differs by more than `rtol`, beside the published one; empty where none does."""
     lines = []
     for name in ("outputs", "final_state.h", "final_state.c"):
         for place in np.ndindex(published[name].shape):
-            ours, theirs = float(found[name][place]), float(published[name][place])
+            ours, theirs = float(measured[name][place]), float(published[name][place])
             if not abs(ours - theirs) <= rtol * abs(theirs):
                 lines.append(f"{name}{list(place)}: {ours:.9g}, published {theirs:.9g}")
     return "\n".join(lines)
@@ -52,10 +52,10 @@ def side_by_side(found: dict[str, np.ndarray], published: dict[str, np.ndarray],
 
 def test_run_reproduces_the_published_table(tmp_path: Path) -> None:
     """The published outputs and states come out to a relative 2e-6, zeros exactly; what does not is shown beside it."""
-    found = arrays(rnninspect(*RUN, "--weights", WEIGHTS, "--save", "-", "-q").raw, tmp_path)
+    saved = arrays(rnninspect(*RUN, "--weights", WEIGHTS, "--save", "-", "-q").raw, tmp_path)
     published = dict(np.load(DUMP))
-    assert found["outputs"].shape == (3, 3, 4)
-    difference = side_by_side(found, published, 2e-6)
+    assert saved["outputs"].shape == (3, 3, 4)
+    difference = side_by_side(saved, published, 2e-6)
     assert not difference, f"\n{difference}"
 
 
@@ -89,9 +89,9 @@ def test_run_takes_lengths_from_wherever_they_are(tmp_path: Path) -> None:
     ]
     wanted = rnninspect(*RUN, "--format", "json", "-q").json
     for way in ways:
-        found = rnninspect("run", *way, "--format", "json", "-q").json
-        assert found["lengths"] == [3, 1, 2]
-        assert found["tracks"] == wanted["tracks"], way
+        report = rnninspect("run", *way, "--format", "json", "-q").json
+        assert report["lengths"] == [3, 1, 2]
+        assert report["tracks"] == wanted["tracks"], way
 
 
 def test_attributes_of_another_cell_are_said_to_be_idle() -> None:
@@ -128,8 +128,8 @@ def test_run_axes_and_truncation(tmp_path: Path) -> None:
     """--time-major reads [T, B, F] and saves it so; --truncate cuts the time axis to the longest row."""
     np.save(tmp_path / "tm.npy", np.load(BATCH).swapaxes(0, 1))
     usual = arrays(rnninspect(*RUN, "--save", "-", "-q").raw, tmp_path)
-    given = ("run", tmp_path / "tm.npy", "--lengths", "3,1,2", "--time-major", "--save", "-", "-q")
-    swapped = arrays(rnninspect(*given).raw, tmp_path)
+    command = ("run", tmp_path / "tm.npy", "--lengths", "3,1,2", "--time-major", "--save", "-", "-q")
+    swapped = arrays(rnninspect(*command).raw, tmp_path)
     assert np.array_equal(swapped["outputs"].swapaxes(0, 1), usual["outputs"])
     assert np.array_equal(swapped["inputs"].swapaxes(0, 1), usual["inputs"])
     cut = arrays(rnninspect("run", BATCH, "--lengths", "2,1,2", "--truncate", "--save", "-", "-q").raw, tmp_path)
@@ -140,10 +140,10 @@ def test_run_starts_from_a_state(tmp_path: Path) -> None:
     """A row of length zero ends in the initial state that was given, c as h."""
     states = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     np.savez(tmp_path / "state.npz", h=states[0], c=states[1])
-    given = ("run", BATCH, "--lengths", "3,0,2", "--initial-state", tmp_path / "state.npz", "--save", "-", "-q")
-    found = arrays(rnninspect(*given).raw, tmp_path)
-    assert np.array_equal(found["final_state.h"][1], states[0, 1])
-    assert np.array_equal(found["final_state.c"][1], states[1, 1])
+    command = ("run", BATCH, "--lengths", "3,0,2", "--initial-state", tmp_path / "state.npz", "--save", "-", "-q")
+    saved = arrays(rnninspect(*command).raw, tmp_path)
+    assert np.array_equal(saved["final_state.h"][1], states[0, 1])
+    assert np.array_equal(saved["final_state.c"][1], states[1, 1])
 
 
 def test_run_seed_decides_the_weights(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_compare_reads_single_arrays(tmp_path: Path) -> None:
     """Outputs, states and lengths from files of their own give what the dump gives."""
     for name, array in np.load(DUMP).items():
         np.save(tmp_path / f"{name}.npy", array)
-    given = ("--outputs", tmp_path / "outputs.npy", "--state", tmp_path / "final_state.h.npy")
-    given += ("--cell-state", tmp_path / "final_state.c.npy", "--lengths", "3,1,2")
-    done = rnninspect("compare", *given, "--format", "json", "-q")
+    options = ("--outputs", tmp_path / "outputs.npy", "--state", tmp_path / "final_state.h.npy")
+    options += ("--cell-state", tmp_path / "final_state.c.npy", "--lengths", "3,1,2")
+    done = rnninspect("compare", *options, "--format", "json", "-q")
     assert (done.code, rows(done)) == (0, [[2], [0], [1]])
     members = ("compare", DUMP, "--outputs", "outputs", "--state", "final_state.h", "--lengths", "lengths")
     assert rows(rnninspect(*members, "--format", "json", "-q")) == [[2], [0], [1]]
@@ -242,16 +242,16 @@ def test_json_is_the_same_each_time(arguments: tuple[str | Path, ...], form: str
 
 def test_ndjson_lines() -> None:
     """One line a row and track, one a finding, the summary last; each carries its source, and together the report."""
-    given = ("compare", DUMP, "--lengths", "3,3,3", "-q", "--format")
-    report = rnninspect(*given, "json").json
-    lines = [json.loads(line) for line in rnninspect(*given, "ndjson").out.splitlines()]
+    command = ("compare", DUMP, "--lengths", "3,3,3", "-q", "--format")
+    report = rnninspect(*command, "json").json
+    lines = [json.loads(line) for line in rnninspect(*command, "ndjson").out.splitlines()]
     assert [line["kind"] for line in lines] == ["row"] * 3 + ["finding"] * len(report["findings"]) + ["summary"]
     assert {json.dumps(line["source"]) for line in lines} == {json.dumps(report["source"])}
-    own = {"kind", "source"}
-    found = [{k: v for k, v in line.items() if k not in own} for line in lines]
-    assert found[:3] == [{"layer": 0, "direction": "forward", **row} for row in report["tracks"][0]["rows"]]
-    assert found[3:-1] == report["findings"] != []
-    assert found[-1]["verdict"] == report["verdict"] == "findings"
+    line_keys = {"kind", "source"}
+    records = [{k: v for k, v in line.items() if k not in line_keys} for line in lines]
+    assert records[:3] == [{"layer": 0, "direction": "forward", **row} for row in report["tracks"][0]["rows"]]
+    assert records[3:-1] == report["findings"] != []
+    assert records[-1]["verdict"] == report["verdict"] == "findings"
 
 
 def test_ndjson_has_every_track() -> None:
@@ -267,21 +267,21 @@ def test_a_file_holds_what_stdout_would(form: str, tmp_path: Path, monkeypatch: 
     """-o writes the result there and nothing to stdout; -o - is stdout."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    given = ("compare", DUMP, "-q", "--format", form)
-    done = rnninspect(*given, "-o", tmp_path / "report")
+    command = ("compare", DUMP, "-q", "--format", form)
+    done = rnninspect(*command, "-o", tmp_path / "report")
     assert (done.code, done.raw) == (0, b"")
-    shown = rnninspect(*given)
-    assert (tmp_path / "report").read_bytes() == shown.raw == rnninspect(*given, "-o", "-").raw
+    shown = rnninspect(*command)
+    assert (tmp_path / "report").read_bytes() == shown.raw == rnninspect(*command, "-o", "-").raw
 
 
 def test_show_renders_a_saved_report_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a file or a pipe, in each format as the command itself, with its exit code; rows can be chosen anew."""
     monkeypatch.setenv("COLUMNS", "80")
-    given = ("compare", DUMP, "--lengths", "3,3,3", "-q")
-    saved = rnninspect(*given, "--format", "json")
+    command = ("compare", DUMP, "--lengths", "3,3,3", "-q")
+    saved = rnninspect(*command, "--format", "json")
     (tmp_path / "report.json").write_bytes(saved.raw)
     for form in ("table", "json", "ndjson"):
-        direct = rnninspect(*given, "--format", form)
+        direct = rnninspect(*command, "--format", form)
         assert rnninspect("show", tmp_path / "report.json", "--format", form) == direct
         assert rnninspect("show", "-", "--format", form, stdin=saved.raw) == direct
     assert rnninspect("show", tmp_path / "report.json", "--exit-zero").code == 0
@@ -317,10 +317,10 @@ def test_exit_codes_of_findings(options: tuple[str, ...], code: int, tmp_path: P
     for name in ("outputs", "final_state.h", "final_state.c"):
         dump[name][1] = 0  # as a row without a real step leaves it
     np.savez(tmp_path / "zero.npz", **dump)
-    given = ("compare", tmp_path / "zero.npz", "-q", "--format", "json")
-    done = rnninspect(*given, "--fail-on", "warning", *options)
+    command = ("compare", tmp_path / "zero.npz", "-q", "--format", "json")
+    done = rnninspect(*command, "--fail-on", "warning", *options)
     assert done.code == code, done.json["findings"]
-    assert rnninspect(*given).code == 0
+    assert rnninspect(*command).code == 0
 
 
 def test_nothing_to_judge_is_no_success(tmp_path: Path) -> None:
@@ -360,9 +360,9 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_versions_are_named() -> None:
     """--version names the package, numpy, torch and Python."""
-    words = rnninspect("--version").out.split()
-    assert words[::2] == ["rnninspect", "numpy", "torch", "Python"]
-    assert words[3] == np.__version__
+    names_and_versions = rnninspect("--version").out.split()
+    assert names_and_versions[::2] == ["rnninspect", "numpy", "torch", "Python"]
+    assert names_and_versions[3] == np.__version__
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -398,9 +398,9 @@ def test_colours(
     plain = rnninspect("compare", DUMP, "-q").out
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = rnninspect("compare", DUMP, "-q", *options).out
-    assert ("\x1b[" in found) == coloured
-    assert re.sub(r"\x1b\[[\d;]*m", "", found) == plain
+    text = rnninspect("compare", DUMP, "-q", *options).out
+    assert ("\x1b[" in text) == coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", text) == plain
 
 
 def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,8 +408,8 @@ def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
-    found = rnninspect("compare", DUMP, "-q", "--lengths", "3,3,3").out
-    assert set(re.findall(r"\x1b\[([\d;]*)m", found)) <= {"0", "1", "2", "1;2"}
+    text = rnninspect("compare", DUMP, "-q", "--lengths", "3,3,3").out
+    assert set(re.findall(r"\x1b\[([\d;]*)m", text)) <= {"0", "1", "2", "1;2"}
 
 
 @pytest.mark.parametrize(

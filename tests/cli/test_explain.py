@@ -209,9 +209,9 @@ def numbers_apart(text: str) -> tuple[str, list[float]]:
     return re.sub(pattern, "#", text), [float(x) for x in re.findall(pattern, text)]
 
 
-def assert_alike(found: str, wanted: str) -> None:
-    (words, values), (wanted_words, wanted_values) = numbers_apart(found), numbers_apart(wanted)
-    assert words == wanted_words, "run python -m tests.tools.make_demos and read what changed"
+def assert_alike(text: str, wanted_text: str) -> None:
+    (prose, values), (wanted_prose, wanted_values) = numbers_apart(text), numbers_apart(wanted_text)
+    assert prose == wanted_prose, "run python -m tests.tools.make_demos and read what changed"
     assert values == pytest.approx(wanted_values, rel=0.3)
 
 
@@ -229,12 +229,12 @@ def test_records_are_what_demo_says(name: str) -> None:
     now, then = work(rules()[name]), lessons.recorded(name)
     assert then is not None
     assert (len(now.before), len(now.after)) == (len(then.before), len(then.after))
-    for found, wanted in zip(
+    for shown, wanted in zip(
         (now.example, now.summary, *now.before, *now.after),
         (then.example, then.summary, *then.before, *then.after),
         strict=True,
     ):
-        assert_alike(found, wanted)
+        assert_alike(shown, wanted)
 
 
 def test_every_right_example_is_clean() -> None:
@@ -255,17 +255,17 @@ def test_every_lesson_names_its_mistake(course: list[dict[str, Any]]) -> None:
     """Each planted mistake is found first, and nothing else but what it implies."""
     assert [lesson["rule"] for lesson in course] == NAMES
     for lesson in course:
-        found = [finding["rule"] for finding in lesson["report"]["findings"]]
-        assert found[0] == lesson["rule"]
-        assert set(found[1:]) <= set(rules()[lesson["rule"]].implies)
+        findings = [finding["rule"] for finding in lesson["report"]["findings"]]
+        assert findings[0] == lesson["rule"]
+        assert set(findings[1:]) <= set(rules()[lesson["rule"]].implies)
 
 
 def test_lessons_carry_the_whole_explanation(course: list[dict[str, Any]]) -> None:
     """A lesson's JSON is explain's, with its group and its report."""
     for lesson in course:
-        known = explain.image(rules()[lesson["rule"]])
-        assert {key: lesson[key] for key in known if key != "example"} == {
-            k: v for k, v in known.items() if k != "example"
+        explanation = explain.image(rules()[lesson["rule"]])
+        assert {key: lesson[key] for key in explanation if key != "example"} == {
+            k: v for k, v in explanation.items() if k != "example"
         }
         assert lesson["group"] == rules()[lesson["rule"]].group
         assert lesson["report"]["source"] == {"example": lesson["rule"]}
@@ -380,7 +380,7 @@ class Nested(HTMLParser):
             self.text += data
 
     def values(self, name: str) -> list[str]:
-        return [value for _, given in self.tags if (value := given.get(name)) is not None]
+        return [value for _, attributes in self.tags if (value := attributes.get(name)) is not None]
 
 
 def test_the_nesting_can_tell() -> None:
@@ -401,7 +401,7 @@ def course_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]]) -> None:
     """Every rule is an element of its own that the contents lead to; all that the JSON tells of it is said."""
     seen = Nested(course_page)
-    assert [given["id"] for tag, given in seen.tags if tag == "article" and "id" in given] == NAMES
+    assert [attributes["id"] for tag, attributes in seen.tags if tag == "article" and "id" in attributes] == NAMES
     ids = seen.values("id")
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in seen.values("href") if link.startswith("#")} == set(ids) - {"contents"}
@@ -419,10 +419,12 @@ def test_the_page_asks_nothing(course_page: str) -> None:
     seen = Nested(course_page)
     threads = [thread.url for _, rule in lessons.course() for thread in rule.threads]
     assert [link for link in seen.values("href") if not link.startswith("#")] == threads
-    assert all(given.get("rel") == "noreferrer" for tag, given in seen.tags if given.get("href") in threads)
+    assert all(
+        attributes.get("rel") == "noreferrer" for tag, attributes in seen.tags if attributes.get("href") in threads
+    )
     assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in seen.tags}
     assert not seen.values("src") + seen.values("style")
-    assert not [name for _, given in seen.tags for name in given if name.startswith("on")]
+    assert not [name for _, attributes in seen.tags for name in attributes if name.startswith("on")]
     bare = "".join(value for name in ("content", "class") for value in seen.values(name))
     assert "http:" not in bare
     assert "https:" not in bare
@@ -438,10 +440,10 @@ def test_the_page_escapes_what_it_is_told(course_page: str) -> None:
     """Markup in any text of a lesson stays text, and an address that would run is no link."""
     bad = "<script>alert(1)</script>\"'&\x1b"
     rule = rules()["gate-order"]
-    known = explain.image(rule) | {"rule": bad, "summary": bad, "why": bad}
-    known["example"] = {"of": bad, "before": [bad], "after": [bad], "found": bad}
-    known["threads"] = [{"url": "javascript:alert(1)", "about": bad}, {"url": f'https://a"{bad}', "about": bad}]
-    seen = Nested(page([Lesson(bad, known, {bad: [bad]}, right(rule.example))]))
+    explanation = explain.image(rule) | {"rule": bad, "summary": bad, "why": bad}
+    explanation["example"] = {"of": bad, "before": [bad], "after": [bad], "found": bad}
+    explanation["threads"] = [{"url": "javascript:alert(1)", "about": bad}, {"url": f'https://a"{bad}', "about": bad}]
+    seen = Nested(page([Lesson(bad, explanation, {bad: [bad]}, right(rule.example))]))
     assert {tag for tag, _ in seen.tags} <= {tag for tag, _ in Nested(course_page).tags}
     assert seen.text.count("<script>alert(1)</script>\"'&\\x1b") == 15  # group and rule stand in the contents too
     assert not [link for link in seen.values("href") if link.startswith("javascript:")]

@@ -62,8 +62,8 @@ def test_outcomes_come_in_the_order_of_the_items(jobs: int) -> None:
 
 def test_an_item_that_kills_its_process_is_lost_alone() -> None:
     """The process is gone each time it meets the item; all other items have their results."""
-    found = list(Processes(2).outcomes(fatal, ["a", "b", "fatal", "c", "d", "e"]))
-    assert [f.item if isinstance(f, WorkerCrashed) else f for f in found] == ["a!", "b!", "fatal", "c!", "d!", "e!"]
+    outcomes = list(Processes(2).outcomes(fatal, ["a", "b", "fatal", "c", "d", "e"]))
+    assert [f.item if isinstance(f, WorkerCrashed) else f for f in outcomes] == ["a!", "b!", "fatal", "c!", "d!", "e!"]
 
 
 def test_an_item_whose_process_was_killed_is_done_again(tmp_path: Path) -> None:
@@ -76,17 +76,17 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(tmp_path: Path) -> None:
     """A real cluster of two processes, one killed in mid-run: every outcome comes once, in order."""
     pytest.importorskip("distributed")
     items = [f"{tmp_path}/{i}" for i in range(30)]
-    found: list[str | WorkerCrashed] = []
+    outcomes: list[str | WorkerCrashed] = []
     killed = None
     with Cluster("local", 2) as cluster:
         for outcome in cluster.outcomes(signed, items):
-            found.append(outcome)
-            if len(found) == 4:
+            outcomes.append(outcome)
+            if len(outcomes) == 4:
                 killed = int(next(tmp_path.glob("by-*")).name.removeprefix("by-"))
                 os.kill(killed, signal.SIGKILL)
                 assert len(list(tmp_path.glob("by-*"))) == 2
     assert killed is not None
-    assert found == [str(i) for i in range(30)]
+    assert outcomes == [str(i) for i in range(30)]
 
 
 def test_a_scheduler_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +121,13 @@ def dumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def blocks(text: str) -> list[list[dict[str, object]]]:
     """The lines of each dump."""
-    found: list[list[dict[str, object]]] = [[]]
+    records: list[list[dict[str, object]]] = [[]]
     for line in text.splitlines():
-        found[-1].append(json.loads(line))
-        if found[-1][-1]["kind"] in ("summary", "error"):
-            found.append([])
-    assert found.pop() == []
-    return found
+        records[-1].append(json.loads(line))
+        if records[-1][-1]["kind"] in ("summary", "error"):
+            records.append([])
+    assert records.pop() == []
+    return records
 
 
 def paths(text: str) -> list[str]:
@@ -203,7 +203,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "phrase"),
     [
         (["*.nothing"], "*.nothing: no such file"),
         (["empty", "--recursive"], "empty: no dump there"),
@@ -215,12 +215,12 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     ],
 )
 def test_what_cannot_be_meant_is_said(
-    arguments: list[str], words: str, dumps: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], phrase: str, dumps: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line and exit code 2; a file that holds no results is not cut."""
     (dumps / "empty").mkdir()
     assert call(["compare", *arguments]) == 2
-    assert words in capsys.readouterr().err
+    assert phrase in capsys.readouterr().err
     assert (dumps / "c.npz").read_bytes() == CLEAN.read_bytes()
 
 

@@ -58,9 +58,9 @@ def test_shown_on_a_terminal_and_wiped_away(dumps: list[str], quiet: bool, tmp_p
     for file in files:
         np.savez(file, outputs=outputs, state_h=outputs[:, -1], lengths=np.full(40, 3))
     master, slave = os.openpty()
-    words = ["compare", *(d.format(*files) for d in dumps), "--format", "ndjson", *(["-q"] if quiet else [])]
+    arguments = ["compare", *(d.format(*files) for d in dumps), "--format", "ndjson", *(["-q"] if quiet else [])]
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *words],
+        [sys.executable, "-c", COMMAND, *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,10 +72,10 @@ def test_shown_on_a_terminal_and_wiped_away(dumps: list[str], quiet: bool, tmp_p
     drawn = b""
     while True:
         try:
-            found = os.read(master, 1 << 16)
+            piece = os.read(master, 1 << 16)
         except OSError:  # nothing is left, and nobody who could write more
             break
-        drawn += found
+        drawn += piece
     os.close(master)
     assert done.returncode == 0
     assert b"\x1b" not in done.stdout

@@ -79,17 +79,17 @@ def test_what_is_right_exits_zero(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "expected", "words"),
+    ("way", "expected", "phrase"),
     [("exit", 7, ""), ("text", 1, "a text"), ("raise", 1, "ValueError: its own"), ("interrupt", 130, "")],
 )
 @pytest.mark.usefixtures("folder")
 def test_a_script_that_fails_keeps_its_exit_code(
-    capfd: pytest.CaptureFixture[str], way: str, expected: int, words: str
+    capfd: pytest.CaptureFixture[str], way: str, expected: int, phrase: str
 ) -> None:
     """sys.exit, an exception and an interruption are the script's own; what was recorded until then is reported."""
     code, _, err = record(capfd, "--format", "findings", "project/train.py", "packed", way)
     assert code == expected
-    assert words in err
+    assert phrase in err
     assert "clean" in err
     assert "cli/record.py" not in err
     assert "runpy" not in err

@@ -111,8 +111,8 @@ def test_no_room_for_the_copy_is_said(memory: Any, monkeypatch: pytest.MonkeyPat
 def test_every_option_takes_a_url(memory: Any, tmp_path: Path) -> None:
     """Batch, lengths, weights and --save, then dump, members, inputs and --against: as with files, but for the path."""
     batch, lengths, weights = (put(memory, n, SAMPLES / n) for n in ("batch.npy", "lengths.npy", "weights.npz"))
-    given = ("--format", "json", "-q")
-    ran = rnninspect("run", batch, "--lengths", lengths, "--weights", weights, "--save", "memory://dump.npz", *given)
+    options = ("--format", "json", "-q")
+    ran = rnninspect("run", batch, "--lengths", lengths, "--weights", weights, "--save", "memory://dump.npz", *options)
     assert (ran.code, ran.err) == (0, "")
     local = tmp_path / "dump.npz"
     local.write_bytes(memory.cat_file("/dump.npz"))
@@ -120,12 +120,12 @@ def test_every_option_takes_a_url(memory: Any, tmp_path: Path) -> None:
     def compared(dump: str, weights: str) -> Any:
         named = [f"--{o}={dump}#{n}" for o, n in (("state", "final_state.h"), ("cell-state", "final_state.c"))]
         named += [f"--{o}={dump}#{o}" for o in ("outputs", "inputs", "lengths")]
-        done = rnninspect("compare", *named, f"--weights={weights}", f"--against={dump}", *given)
+        done = rnninspect("compare", *named, f"--weights={weights}", f"--against={dump}", *options)
         assert (done.code, done.err) == (0, "")
         return {name: value for name, value in done.json.items() if name != "source"}
 
     assert compared("memory://dump.npz", weights) == compared(str(local), str(SAMPLES / "weights.npz"))
-    whole = rnninspect("compare", "memory://dump.npz", *given).json
+    whole = rnninspect("compare", "memory://dump.npz", *options).json
     assert whole["source"]["path"] == "memory://dump.npz"
 
 
@@ -202,7 +202,7 @@ fsspec.register_implementation("odd", Odd, clobber=True)
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "phrases"),
     [
         ("memory://nothing.npz", ["no such file"]),
         ("memory://nothing.npz#outputs", ["memory://nothing.npz: no such file"]),
@@ -215,17 +215,17 @@ fsspec.register_implementation("odd", Odd, clobber=True)
     ],
 )
 @pytest.mark.usefixtures("memory")
-def test_what_cannot_be_opened_is_said(url: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_opened_is_said(url: str, phrases: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One line that names what to do, exit code 2, wherever the URL stands."""
     monkeypatch.setitem(sys.modules, "s3fs", None)
     where = url.partition("#")[0]
-    check_refused(rnninspect("compare", url, "-q"), where, *words)
-    check_refused(rnninspect("compare", f"--outputs={url}", "--state=memory://h", "-q"), where, *words)
-    check_refused(rnninspect("compare", SAMPLES / "published.npz", f"--lengths={url}", "-q"), where, *words)
+    check_refused(rnninspect("compare", url, "-q"), where, *phrases)
+    check_refused(rnninspect("compare", f"--outputs={url}", "--state=memory://h", "-q"), where, *phrases)
+    check_refused(rnninspect("compare", SAMPLES / "published.npz", f"--lengths={url}", "-q"), where, *phrases)
     check_refused(
-        rnninspect("compare", SAMPLES / "published.npz", f"--against={url}", "-q"), "--against", where, *words
+        rnninspect("compare", SAMPLES / "published.npz", f"--against={url}", "-q"), "--against", where, *phrases
     )
-    check_refused(rnninspect("run", url, "-q"), where, *words)
+    check_refused(rnninspect("run", url, "-q"), where, *phrases)
 
 
 def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,9 +248,9 @@ def test_a_file_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("runs")
 def test_results_appear_whole_or_not_at_all(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """-o behind a URL holds what the file would hold, of one dump and of many; an interruption leaves the old one."""
-    given = ("compare", "memory://runs/a.npz", "--format", "json", "-q")
-    assert rnninspect(*given, "-o", "memory://out.json").code == 0
-    assert memory.cat_file("/out.json") == rnninspect(*given).raw
+    command = ("compare", "memory://runs/a.npz", "--format", "json", "-q")
+    assert rnninspect(*command, "-o", "memory://out.json").code == 0
+    assert memory.cat_file("/out.json") == rnninspect(*command).raw
     assert "clean" in rnninspect("show", "memory://out.json", "--format", "findings").out
     many = ("compare", "memory://runs/", "--format", "ndjson", "-q")
     assert rnninspect(*many, "-o", "memory://runs/out.ndjson").code == 0

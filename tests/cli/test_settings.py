@@ -31,8 +31,8 @@ def state(project: Path, *lines: str) -> None:
 
 
 def tolerance(*options: str) -> dict[str, float]:
-    found: dict[str, float] = rnninspect("compare", DUMP, "-q", "--format", "json", *options).json["tolerance"]
-    return found
+    tolerances: dict[str, float] = rnninspect("compare", DUMP, "-q", "--format", "json", *options).json["tolerance"]
+    return tolerances
 
 
 def settings() -> dict[str, tuple[str, str]]:
@@ -59,10 +59,10 @@ def test_who_wins(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_setting_does_what_its_option_does(project: Path) -> None:
     """`ignore` takes a rule away, `format` changes the result, `quiet` the notes; one word stands for a list of one."""
-    given = ("compare", DUMP, "--lengths", "3,3,3")
-    usual = rnninspect(*given, "-q", "--format", "json").json["findings"]
+    command = ("compare", DUMP, "--lengths", "3,3,3")
+    usual = rnninspect(*command, "-q", "--format", "json").json["findings"]
     state(project, 'format = "json"', f'ignore = "{usual[0]["rule"]}"', "quiet = true")
-    done = rnninspect(*given)
+    done = rnninspect(*command)
     assert done.err == ""
     assert usual[0]["rule"] not in [finding["rule"] for finding in done.json["findings"]]
 
@@ -75,7 +75,7 @@ def test_the_nearest_table_counts(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "phrase"),
     [
         ("rtoll = 1", "'rtoll'; did you mean 'rtol'?"),
         ("rtol = {a = 1}", "write it as on the command line"),
@@ -84,12 +84,12 @@ def test_the_nearest_table_counts(project: Path) -> None:
         ('fail-on = "eror"', "'error', 'warning', 'note'"),
     ],
 )
-def test_bad_settings_are_refused(line: str, words: str, project: Path) -> None:
+def test_bad_settings_are_refused(line: str, phrase: str, project: Path) -> None:
     """A setting that there is not, or with a value that no option takes, is one line that says where it stands."""
     state(project, line)
     done = rnninspect("compare", DUMP, "-q")
     assert (done.code, done.raw, len(done.err.splitlines())) == (2, b"", 1)
-    assert words in done.err
+    assert phrase in done.err
     assert "pyproject.toml" in done.err
     assert rnninspect("--help").code == 0
 
@@ -105,10 +105,10 @@ def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- completion
 
 
-def completed(*words: str) -> list[str]:
+def completed(*typed: str) -> list[str]:
     """What the last word may become."""
     shell = BashComplete(cli, {}, "rnninspect", COMPLETION_VARIABLE)
-    return [item.value for item in shell.get_completions(list(words[:-1]), words[-1]) if item.type == "plain"]
+    return [item.value for item in shell.get_completions(list(typed[:-1]), typed[-1]) if item.type == "plain"]
 
 
 def test_names_are_completed() -> None:

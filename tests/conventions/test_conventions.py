@@ -17,7 +17,7 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.errors import UserError
-from tests.support.logical import LENGTHS, assert_same_tracks, directions_of, logical_trace, read_back, stated
+from tests.support.logical import LENGTHS, assert_same_tracks, directions_of, layer_config, logical_trace, read_back
 
 NAMES = list(conventions.conventions())
 
@@ -56,7 +56,7 @@ def test_reading_gives_what_was_written(
     """A trace written in a framework's own names and axes is read as the same trace, initial states included."""
     convention = conventions.get(name)
     directions = directions_of(count)
-    config = stated(cell, layers, directions, time_major=time_major)
+    config = layer_config(cell, layers, directions, time_major=time_major)
     trace = logical_trace(cell, layers, directions, convention=convention, config=config, initial=initial, seed=seed)
     dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
     reading = read_back(convention, dump, config)
@@ -70,7 +70,7 @@ def test_reading_gives_what_was_written(
 def test_one_logical_run_is_one_trace(cell: Cell, layers: int, count: int, time_major: bool) -> None:
     """Written by eight frameworks and read again, one logical run is one trace."""
     directions = directions_of(count)
-    config = stated(cell, layers, directions, time_major=time_major)
+    config = layer_config(cell, layers, directions, time_major=time_major)
     tf1 = conventions.get("tf1")
     trace = logical_trace(cell, layers, directions, convention=tf1, config=config, initial=True)
     for name in NAMES:
@@ -83,7 +83,7 @@ def test_one_logical_run_is_one_trace(cell: Cell, layers: int, count: int, time_
 def test_layers_keep_their_own_outputs(name: str) -> None:
     """Where each layer is an object of its own, the outputs of lower layers are written and read as well."""
     convention = conventions.get(name)
-    config = stated("lstm", 2, directions_of(2))
+    config = layer_config("lstm", 2, directions_of(2))
     trace = logical_trace("lstm", 2, directions_of(2), convention=convention, config=config, lower_outputs=True)
     dump = {**convention.dump(trace, config), "lengths": np.asarray(LENGTHS)}
     assert_same_tracks(trace, read_back(convention, dump, config).trace)
@@ -94,7 +94,7 @@ def test_layers_keep_their_own_outputs(name: str) -> None:
 def test_a_dump_speaks_for_itself(name: str, cell: Cell) -> None:
     """One layer read in both directions is recognised without a word about the layer, by some reading."""
     convention = conventions.get(name)
-    config = stated(cell, 1, directions_of(2), time_major=name == "onnx")
+    config = layer_config(cell, 1, directions_of(2), time_major=name == "onnx")
     trace = logical_trace(cell, 1, directions_of(2), convention=convention, config=config, initial=True)
     read = readings(
         convention,
@@ -156,7 +156,7 @@ def test_what_padding_holds(name: str, config: LayerConfig, padding: str) -> Non
 def test_states_of_different_widths_cannot_be_stacked() -> None:
     """PyTorch keeps all layers' states in one array: layers of different widths are refused with the widths."""
     torch_like = conventions.get("torch")
-    config = stated("gru", 2, ("forward",))
+    config = layer_config("gru", 2, ("forward",))
     trace = logical_trace("gru", 2, convention=torch_like, config=config)
     bottom = replace(trace.tracks[0], final=np.zeros((5, 4)))
     with pytest.raises(UserError, match=r"widths differ: \[4, 3\]"):

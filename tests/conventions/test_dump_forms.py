@@ -12,7 +12,7 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
-from tests.support.logical import LENGTHS, directions_of, logical_trace, read_back, stated
+from tests.support.logical import LENGTHS, directions_of, layer_config, logical_trace, read_back
 
 
 def arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -75,7 +75,7 @@ def test_layers_go_by_number_not_by_place() -> None:
 def test_merged_directions_are_not_split(mode: str) -> None:
     """Keras' `merge_mode` other than concat leaves no outputs to match, and the states all the same."""
     keras = conventions.get("keras")
-    config = stated("lstm", 1, directions_of(2), merge_mode=mode)
+    config = layer_config("lstm", 1, directions_of(2), merge_mode=mode)
     trace = logical_trace("lstm", 1, directions_of(2), convention=keras, config=config)
     dump = keras.dump(trace, config)
     forward, backward = (t.outputs for t in trace.tracks)
@@ -149,7 +149,7 @@ def test_torch_save_of_nested_tuples() -> None:
 def test_onnx_layout_one_is_batch_major() -> None:
     """Without time-major axes ONNX's arrays are `[B, T, D, H]` and `[B, D, H]`."""
     onnx = conventions.get("onnx")
-    config = stated("lstm", 1, directions_of(2))
+    config = layer_config("lstm", 1, directions_of(2))
     trace = logical_trace("lstm", 1, directions_of(2), convention=onnx, config=config)
     dump = onnx.dump(trace, config)
     assert {k: v.shape for k, v in dump.items()} == {"Y": (5, 7, 2, 3), "Y_h": (5, 2, 3), "Y_c": (5, 2, 3)}

@@ -28,19 +28,24 @@ def dump() -> dict[str, np.ndarray]:
 
 
 def judged(convention: str = "auto") -> ReportRecord:
-    found = dump()
-    return rnninspect.inspect(found["outputs"], found["state"], lengths=LENGTHS, convention=convention)
+    arrays_dumped = dump()
+    return rnninspect.inspect(arrays_dumped["outputs"], arrays_dumped["state"], lengths=LENGTHS, convention=convention)
 
 
-def said(report: ReportRecord, key: str) -> list[str]:
-    return [words for name, words in _header.entries(report, View()) if name == key]
+def header_lines(report: ReportRecord, key: str) -> list[str]:
+    return [text for name, text in _header.entries(report, View()) if name == key]
 
 
 def saved(folder: Path) -> Path:
     """A `.pt` file with torch's own names, and an array that nobody knows."""
-    found = dump()
+    arrays_dumped = dump()
     path = folder / "run.pt"
-    arrays = {"output": found["outputs"], "h_n": found["state"][None], "lens": LENGTHS, "alpha": np.zeros(9)}
+    arrays = {
+        "output": arrays_dumped["outputs"],
+        "h_n": arrays_dumped["state"][None],
+        "lens": LENGTHS,
+        "alpha": np.zeros(9),
+    }
     torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
     return path
 
@@ -56,7 +61,7 @@ def test_each_page_says_whose_arrays_and_why(format_: str, tmp_path: Path, monke
 
 def test_a_stated_framework_is_said_to_be() -> None:
     """A framework that was stated is named alone, and that it was stated comes first."""
-    (line,) = said(judged("keras"), "convention")
+    (line,) = header_lines(judged("keras"), "convention")
     assert line.startswith("read as keras because: stated")
 
 
@@ -64,7 +69,7 @@ def test_two_frameworks_are_named_where_neither_is_likelier() -> None:
     """Names that are nobody's leave it undecided, and the head names the two likeliest."""
     report = judged()
     first, second = (belief["name"] for belief in report.reading["conventions"])
-    assert said(report, "convention")[0].startswith(f"read as {first} or {second}, which is not decided")
+    assert header_lines(report, "convention")[0].startswith(f"read as {first} or {second}, which is not decided")
 
 
 def test_the_option_is_named_as_its_user_types_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +81,7 @@ def test_the_option_is_named_as_its_user_types_it(tmp_path: Path, monkeypatch: p
     assert "not read" in done.out
     assert "--lengths more_lengths" in done.out
     report = rnninspect.compare(tmp_path / "run.npz")
-    assert any("lengths='more_lengths'" in words for words in said(report, "not read"))
+    assert any("lengths='more_lengths'" in text for text in header_lines(report, "not read"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 40])
@@ -84,7 +89,7 @@ def test_at_most_three_lines_on_what_was_not_read(count: int) -> None:
     """Few are listed each in a line; of many the first two, and then how many more there are."""
     whole = judged()
     unused = [f"a{i} [9] was not read" for i in range(count)]
-    lines = said(replace(whole, source={"path": "x.npz", "unused": unused}), "not read")
+    lines = header_lines(replace(whole, source={"path": "x.npz", "unused": unused}), "not read")
     assert len(lines) == min(count, 3)
     assert lines == unused if count <= 3 else f"and {count - 2} more: a2, a3" in lines[-1]
 
@@ -92,5 +97,5 @@ def test_at_most_three_lines_on_what_was_not_read(count: int) -> None:
 def test_nothing_unread_nothing_said() -> None:
     """A source whose arrays were all read shows no entry for it, not even an empty one."""
     report = replace(judged(), source={"path": "x.npz", "unused": []})
-    assert said(report, "not read") == []
+    assert header_lines(report, "not read") == []
     assert "not read" not in renderers.render(report)

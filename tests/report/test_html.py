@@ -84,10 +84,12 @@ def test_the_page_is_one_file_that_asks_nothing(make: Any) -> None:
     assert not [
         tag for tag, _ in page.tags if tag in ("link", "img", "iframe", "object", "embed", "base", "form", "a:x")
     ]
-    addresses = [value for _, given in page.tags for name, value in given.items() if name in ("src", "href", "action")]
+    addresses = [
+        value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href", "action")
+    ]
     assert all(value and re.fullmatch(r"#t\d+-r\d+", value) for value in addresses)
-    assert not [name for _, given in page.tags for name in given if name.startswith("on") or name == "style"]
-    (policy,) = [given["content"] for tag, given in page.tags if tag == "meta" and "http-equiv" in given]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "style"]
+    (policy,) = [attributes["content"] for tag, attributes in page.tags if tag == "meta" and "http-equiv" in attributes]
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
@@ -190,8 +192,8 @@ def test_units_are_kept_for_findings_first_and_within_the_budget() -> None:
     steps, units, rows = 200, 64, 60
     outputs = wave(rows, steps, units, [steps] * rows)
     final = [outputs[b][steps - (2 if b in (17, 55) else 1)] for b in range(rows)]
-    found = a_finding(rule="off-by-one-length", rows=[17, 55])
-    report = a_report([measured(outputs, final, [steps] * rows)], lengths=[steps] * rows, findings=[found])
+    finding = a_finding(rule="off-by-one-length", rows=[17, 55])
+    report = a_report([measured(outputs, final, [steps] * rows)], lengths=[steps] * rows, findings=[finding])
     page = render(report, "html")
     kept = held(page)["tracks"][0]["excerpt"]
     assert {"17", "55"} <= set(kept)
@@ -247,8 +249,8 @@ class Page:
         return str(self("document.querySelector('.row')?.innerText ?? ''"))
 
     def listed(self) -> list[list[int]]:
-        found: list[list[int]] = self("tracks.map(({steps}) => steps.listed)")
-        return found
+        steps: list[list[int]] = self("tracks.map(({steps}) => steps.listed)")
+        return steps
 
     def colour(self, x: float, y: float) -> tuple[int, int, int]:
         """The colour of the map's canvas at a point of the window."""

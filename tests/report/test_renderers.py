@@ -170,7 +170,7 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "phrase"),
     [
         ((), [], "no JSON object with a field 'schema'"),
         (("schema",), 2, "has schema 2, this version reads schema 1"),
@@ -199,7 +199,7 @@ def test_a_newer_report_of_the_same_schema_is_read() -> None:
         (("reading",), {"used": math.inf}, "reading.used is inf, but must be finite numbers"),
     ],
 )
-def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: Any, words: str) -> None:
+def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: Any, phrase: str) -> None:
     """A damaged report is named with its place, in one printable line, before any renderer meets it."""
     data: Any = {"": worked_example().to_dict()}
     place, key = data, ""
@@ -208,7 +208,7 @@ def test_what_is_no_report_is_refused_in_one_line(path: tuple[Any, ...], value: 
     place[key] = value
     with pytest.raises(UnreadableError) as caught:
         from_dict(data[""])
-    assert words in str(caught.value)
+    assert phrase in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -257,7 +257,7 @@ def test_colour_adds_nothing_but_colour(make: Callable[[], ReportRecord], monkey
     plain, coloured = render(make(), "table"), render(make(), "table", color=True)
     assert "\x1b" not in plain
     assert ESCAPE.sub("", coloured) == plain
-    codes = {code for found in ESCAPE.findall(coloured) for code in found[2:-1].split(";")}
+    codes = {code for escape in ESCAPE.findall(coloured) for code in escape[2:-1].split(";")}
     assert codes <= {"0", "1", "2", "31", "32", "35", "36"}
     assert "1" in codes
 
@@ -346,7 +346,7 @@ def test_narrow_tables_explain_their_marks() -> None:
 def test_every_status_has_its_words() -> None:
     """Near, nearest, another row's step, several steps, no evidence and not compared are told apart in the verdicts."""
     text = render(every_status(), "table", width=140)
-    for words in (
+    for phrase in (
         r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, 3e-08 off +the next 0.4 farther",
         r"✗ row 1 .*h equals no step +expected step 2 +nearest is step 1, 0.2 off, the next 0.1 farther\n +padding",
         r"✗ row 2 .*h = outputs\[3, 2\] +expected step 1",
@@ -360,7 +360,7 @@ def test_every_status_has_its_words() -> None:
         r"  h .*final_state.h\[2\] = outputs\[3, 2\]",
         r"6 rows: 2 not as expected, 2 as expected, 1 without evidence, 1 not compared",
     ):
-        assert re.search(words, text), words
+        assert re.search(phrase, text), phrase
 
 
 @given(st.sets(st.integers(0, 30), min_size=1, max_size=20), st.integers(0, 3))
@@ -462,7 +462,7 @@ def test_rows_and_steps_are_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("selection", "found"),
+    ("selection", "numbers"),
     [
         ("0,2-3", [0, 2, 3]),
         ("0,2:4", [0, 2, 3]),
@@ -474,9 +474,9 @@ def test_rows_and_steps_are_chosen() -> None:
         (None, None),
     ],
 )
-def test_selections(selection: Any, found: list[int] | None) -> None:
+def test_selections(selection: Any, numbers: list[int] | None) -> None:
     """Numbers, ranges with both ends, slices, open ranges and collections; sorted, each once."""
-    assert chosen(selection, 5, "rows") == found
+    assert chosen(selection, 5, "rows") == numbers
 
 
 @pytest.mark.parametrize(

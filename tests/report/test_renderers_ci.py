@@ -61,15 +61,15 @@ def test_the_recorded_reports_can_tell_renderers_apart() -> None:
 # GitHub Actions: read as its runner reads a line (actions/runner, ActionCommand.TryParseV2), written anew.
 def annotations(text: str) -> list[tuple[str, dict[str, str], str]]:
     """(command, properties, message) of every line that the runner obeys."""
-    found = []
+    annotated = []
     for line in text.splitlines():
         parts = re.fullmatch(r"\s*::([^ :]+)(?: (.*?))?::(.*)", line)
         if parts is None:
             assert "##[" not in line
             continue
-        given = dict(pair.split("=", 1) for pair in (parts[2] or "").split(",") if pair)
-        found.append((parts[1], {k: unquote(v) for k, v in given.items()}, unquote(parts[3])))
-    return found
+        properties = dict(pair.split("=", 1) for pair in (parts[2] or "").split(",") if pair)
+        annotated.append((parts[1], {k: unquote(v) for k, v in properties.items()}, unquote(parts[3])))
+    return annotated
 
 
 @every_report
@@ -262,7 +262,7 @@ def tokens(text: str) -> list[Token]:
     return flat
 
 
-def words(text: str) -> str:
+def plain_words(text: str) -> str:
     """What a reader sees, less the markup."""
     return "\n".join(t.content for t in tokens(text) if t.type in ("text", "text_special", "code_inline", "fence"))
 
@@ -302,7 +302,7 @@ def test_markdown_cells_hold_their_whole_text() -> None:
 
 def test_markdown_says_the_verdict_the_rows_and_the_fix() -> None:
     """The same words as the terminal's, in a table a track; of many rows those with findings first."""
-    text = words(render(lengths_ignored(), "markdown"))
+    text = plain_words(render(lengths_ignored(), "markdown"))
     for config in (
         "✗ 1 error",
         "lengths-ignored",

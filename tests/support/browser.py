@@ -100,8 +100,8 @@ class Browser:
                 raise EOFError("the browser ended")
             self._buffer += part
         line, self._buffer = self._buffer.split(b"\0", 1)
-        found: dict[str, Any] = json.loads(line)
-        return found
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     def open(self, path: Path, size: tuple[int, int] = (1200, 900), anchor: str = "") -> None:
         """Loads a file and waits for its script's last line, and for what it then draws."""
@@ -121,9 +121,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is awaited. AssertionError where it throws."""
-        found = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        answer = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def mouse(self, x: float, y: float, click: bool = False) -> None:
         """Moves the mouse there, and clicks where asked."""
@@ -137,10 +137,10 @@ class Browser:
         codes = {"Enter": ("\r", 13), " ": (" ", 32), "Tab": ("", 9), "Escape": ("", 27)}
         for key in keys:
             text, code = codes.get(key, ("", 0))
-            given: dict[str, Any] = {"key": key, "code": key, "modifiers": modifiers}
-            given |= {"windowsVirtualKeyCode": code} if code else {}
-            given |= {"text": text} if text else {}
-            self.send("Input.dispatchKeyEvent", type="keyDown", **given)
+            event: dict[str, Any] = {"key": key, "code": key, "modifiers": modifiers}
+            event |= {"windowsVirtualKeyCode": code} if code else {}
+            event |= {"text": text} if text else {}
+            self.send("Input.dispatchKeyEvent", type="keyDown", **event)
             self.send("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, modifiers=modifiers)
         self.settle()
 
@@ -152,8 +152,8 @@ class Browser:
 
     def picture(self, whole: bool = False) -> bytes:
         """A PNG of the window, or of the whole page."""
-        found = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        return base64.b64decode(found["data"])
+        answer = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        return base64.b64decode(answer["data"])
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the page so far: exceptions, refused sources, messages on its console."""

@@ -26,15 +26,15 @@ class Call:
 
     example: dict[str, Any]
     text: str
-    stated: bool
+    with_framework: bool
 
     @property
     def name(self) -> str:
         """The arguments, which hold the example's name."""
-        return self.text + (f" --convention {self.example['convention']}" if self.stated else "")
+        return self.text + (f" --convention {self.example['convention']}" if self.with_framework else "")
 
     @property
-    def known(self) -> str | None:
+    def excuse(self) -> str | None:
         """Why this call is known to accuse, or None."""
         return self.example["known_failures"].get(self.name)
 
@@ -47,14 +47,16 @@ class Call:
 
 def examples() -> list[dict[str, Any]]:
     """Every entry of the index."""
-    found: list[dict[str, Any]] = json.loads((FOLDER / "index.json").read_text("utf-8"))
-    return found
+    entries: list[dict[str, Any]] = json.loads((FOLDER / "index.json").read_text("utf-8"))
+    return entries
 
 
 @cache
 def calls() -> tuple[Call, ...]:
     """Every call of every example, with and without the framework."""
-    return tuple(Call(e, text, stated) for e in examples() for text in e["calls"] for stated in (False, True))
+    return tuple(
+        Call(e, text, with_framework) for e in examples() for text in e["calls"] for with_framework in (False, True)
+    )
 
 
 def verdict(done: Done) -> str:
@@ -78,20 +80,20 @@ def accusations(done: Done) -> list[str]:
 def main(arguments: list[str]) -> None:
     """Prints what is accused, and brings the list of known failures up to date."""
     reason = arguments[1] if arguments[:1] == ["--add"] else None
-    found = examples()
-    listed: dict[str, dict[str, str]] = {example["name"]: {} for example in found}
+    entries = examples()
+    listed: dict[str, dict[str, str]] = {example["name"]: {} for example in entries}
     verdicts: Counter[str] = Counter()
     for call in calls():
         verdicts[verdict(call.done)] += 1
         accused = accusations(call.done)
         if accused:
-            print(f"{'known' if call.known else 'NEW'}: {call.name}: {'; '.join(accused)[:160]}")
+            print(f"{'known' if call.excuse else 'NEW'}: {call.name}: {'; '.join(accused)[:160]}")
             rules = ", ".join(dict.fromkeys(text.partition(" ")[0] for text in accused))
-            text = call.known or (f"{rules}: {reason}" if reason else None)
+            text = call.excuse or (f"{rules}: {reason}" if reason else None)
             listed[call.example["name"]] |= {call.name: text} if text else {}
-        elif call.known:
+        elif call.excuse:
             print(f"mended: {call.name}")
-    entries = [{**example, "known_failures": listed[example["name"]]} for example in found]
+    entries = [{**example, "known_failures": listed[example["name"]]} for example in entries]
     (FOLDER / "index.json").write_text(
         "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n", "utf-8"
     )

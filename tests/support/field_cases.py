@@ -22,8 +22,8 @@ Case = dict[str, Any]
 
 def cases(folder: Path) -> list[Case]:
     """The cases of a folder."""
-    found: list[Case] = json.loads((folder / "index.json").read_text("utf-8"))
-    return found
+    index: list[Case] = json.loads((folder / "index.json").read_text("utf-8"))
+    return index
 
 
 def answer(case: Case) -> Done:
@@ -54,7 +54,7 @@ def wrong(case: Case, done: Done) -> str | None:
     if "Traceback (most recent call last)" in done.err:
         return f"a traceback: {done.err.strip().splitlines()[-1]}"
     text = done.out + "\n" + done.err
-    unsaid = [said for said in case.get("says", ()) if not re.search(said, text, re.I | re.S)]
+    unsaid = [pattern for pattern in case.get("says", ()) if not re.search(pattern, text, re.I | re.S)]
     if unsaid:
         return f"does not say {unsaid[0]!r}: {done.err[-200:]}"
     if not done.out.strip().startswith("{"):
@@ -62,7 +62,7 @@ def wrong(case: Case, done: Done) -> str | None:
         return "more than a line" if stray else None if "error" in case["verdict"] else done.err[-300:]
     report = json.loads(done.out)
     spoken = "\n".join([done.err, *(f["message"] + "\n" + (f.get("fix") or "") for f in report["findings"])])
-    oversaid = [said for said in case.get("not_says", ()) if re.search(said, spoken, re.I | re.S)]
+    oversaid = [pattern for pattern in case.get("not_says", ()) if re.search(pattern, spoken, re.I | re.S)]
     if oversaid:
         return f"says {oversaid[0]!r}"
     return _wrong_findings(case, report) or _wrong_verdict(case, report, done.code) or _wrong_steps(case, report)
@@ -98,6 +98,8 @@ def _wrong_steps(case: Case, report: dict[str, Any]) -> str | None:
             t["rows"] for t in report["tracks"] if (t["layer"], t["direction"]) == (track["layer"], track["direction"])
         ]
         steps = [row["steps"] for row in rows[0]] if rows else []
-        if any(asked is not None and asked != own for asked, own in zip(track["steps"], steps, strict=True)):
+        if any(
+            asked is not None and asked != row_steps for asked, row_steps in zip(track["steps"], steps, strict=True)
+        ):
             return f"steps {steps}, not {track['steps']}"
     return None

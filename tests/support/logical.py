@@ -46,14 +46,14 @@ def logical_trace(
     for layer, direction in product(range(layers), directions):
         outputs = draw.normal(size=(rows, steps, units)) * mask[..., None]
         final = np.stack([outputs[b, 0 if direction == "backward" else n - 1] for b, n in enumerate(lengths)])
-        known = lower_outputs or layer == layers - 1
+        recorded = lower_outputs or layer == layers - 1
         states = [draw.normal(size=(rows, units)) for _ in range(3)]
         lstm = cell == "lstm"
         tracks.append(
             Track(
                 layer,
                 direction,
-                outputs if known else None,
+                outputs if recorded else None,
                 final,
                 states[0] if lstm else None,
                 states[1] if initial else None,
@@ -71,7 +71,7 @@ def logical_trace(
     )
 
 
-def stated(cell: Cell, layers: int, directions: tuple[Direction, ...], **more: Any) -> LayerConfig:
+def layer_config(cell: Cell, layers: int, directions: tuple[Direction, ...], **more: Any) -> LayerConfig:
     way = "bidirectional" if len(directions) == 2 else None
     return LayerConfig(cell=cell, layers=layers, direction=way, **more)
 

@@ -79,7 +79,7 @@ def step(spec: CellSpec, w: LayerWeights, x: Array, h: Array, c: Array) -> State
     """One step of one row: `x` `[F]`, h `[P]`, c `[H]` -> (h, c) after it; c is passed through where there is none."""
     kernel, recurrent, bias = (np.asarray(a, dtype=np.float64) for a in (w.input_kernel, w.recurrent_kernel, w.bias))
     extra = np.zeros_like(bias) if w.recurrent_bias is None else np.asarray(w.recurrent_bias, dtype=np.float64)
-    given = [x @ kernel[gate] + bias[gate] for gate in range(len(kernel))]
+    driven = [x @ kernel[gate] + bias[gate] for gate in range(len(kernel))]
 
     def sigma(value: Array) -> Array:
         return _each(spec, "recurrent", spec.recurrent_activation, _clip(value, spec.gate_clip))
@@ -88,13 +88,13 @@ def step(spec: CellSpec, w: LayerWeights, x: Array, h: Array, c: Array) -> State
         return _each(spec, "candidate", spec.activation, _clip(value, spec.gate_clip))
 
     if spec.cell == "rnn":
-        return act(given[0] + h @ recurrent[0] + extra[0]), c
+        return act(driven[0] + h @ recurrent[0] + extra[0]), c
     if spec.cell == "gru":
-        r = sigma(given[0] + h @ recurrent[0] + extra[0])
-        z = sigma(given[1] + h @ recurrent[1] + extra[1])
+        r = sigma(driven[0] + h @ recurrent[0] + extra[0])
+        z = sigma(driven[1] + h @ recurrent[1] + extra[1])
         inner = r * (h @ recurrent[2] + extra[2]) if spec.reset_after else (r * h) @ recurrent[2] + extra[2]
-        return (1 - z) * act(given[2] + inner) + z * h, c
-    i, f, g, o = (given[gate] + h @ recurrent[gate] + extra[gate] for gate in range(4))
+        return (1 - z) * act(driven[2] + inner) + z * h, c
+    i, f, g, o = (driven[gate] + h @ recurrent[gate] + extra[gate] for gate in range(4))
     peep = np.zeros((3, c.size)) if w.peepholes is None else np.asarray(w.peepholes, dtype=np.float64)
     i = sigma(i + peep[0] * c)
     f = 1 - i if spec.input_forget else sigma(f + peep[1] * c + spec.forget_bias)
@@ -182,15 +182,15 @@ def run_stack(
     padding: str = "zero",
 ) -> dict[tuple[int, Direction], tuple[Array, Array, Array]]:
     """(outputs, h, c) by layer and direction; a layer reads the outputs below as `weights.between` says."""
-    given = dict.fromkeys(weights.directions, np.asarray(inputs, dtype=np.float64))
+    read_by = dict.fromkeys(weights.directions, np.asarray(inputs, dtype=np.float64))
     results: dict[tuple[int, Direction], tuple[Array, Array, Array]] = {}
     for layer in range(weights.depth):
         for direction in weights.directions:
             start = (initial or {}).get((layer, direction))
             w = weights.at(layer, direction)
-            results[layer, direction] = run_masked(weights.spec, w, given[direction], mask, start, padding=padding)
+            results[layer, direction] = run_masked(weights.spec, w, read_by[direction], mask, start, padding=padding)
         below = {direction: results[layer, direction][0] for direction in weights.directions}
-        given = below if weights.between == "apart" else dict.fromkeys(below, joined(weights.between, below.values()))
+        read_by = below if weights.between == "apart" else dict.fromkeys(below, joined(weights.between, below.values()))
     return results
 
 

@@ -38,7 +38,7 @@ LENGTHS = [3, 1, 2]
 
 def a_row(row: int = 0, **changes: Any) -> Row:
     """A full row of three steps whose state is its last step."""
-    given = Row(
+    row_of_three = Row(
         row=row,
         length=3,
         real=[[0, 3]],
@@ -53,11 +53,11 @@ def a_row(row: int = 0, **changes: Any) -> Row:
         zero_steps=[],
         zero_count=0,
     )
-    return replace(given, **changes)
+    return replace(row_of_three, **changes)
 
 
 def a_finding(**changes: Any) -> Finding:
-    given = Finding(
+    finding = Finding(
         rule="lengths-ignored",
         severity="error",
         certainty="proven",
@@ -66,14 +66,14 @@ def a_finding(**changes: Any) -> Finding:
         explains=2,
         fix="outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)",
     )
-    return replace(given, **changes)
+    return replace(finding, **changes)
 
 
 def a_report(tracks: list[TrackReport], **changes: Any) -> ReportRecord:
     """A report of these tracks; the shape follows the first one."""
     first = tracks[0] if tracks else None
     steps = max([stop for t in tracks for row in t.rows for _, stop in row.real] + [0])
-    given = ReportRecord(
+    report = ReportRecord(
         tool={"name": "rnninspect", "version": "0"},
         command="compare",
         source={"path": "published.npz", "format": "npz"},
@@ -93,7 +93,7 @@ def a_report(tracks: list[TrackReport], **changes: Any) -> ReportRecord:
         not_checked=[],
         verdict="clean",
     )
-    return replace(given, **changes)
+    return replace(report, **changes)
 
 
 def measured(
@@ -213,9 +213,9 @@ def many_rows(rows: int = 64, wrong: tuple[int, ...] = (40, 61)) -> ReportRecord
     lengths = [2 + b % 4 for b in range(rows)]
     outputs = wave(rows, 5, 3, lengths)
     final = [outputs[b][lengths[b] - (2 if b in wrong else 1)] for b in range(rows)]
-    found = a_finding(rule="off-by-one-length", message="rows end early", rows=list(wrong), explains=len(wrong))
+    finding = a_finding(rule="off-by-one-length", message="rows end early", rows=list(wrong), explains=len(wrong))
     return a_report(
-        [measured(outputs, final, lengths)], lengths=lengths, findings=[found] if wrong else [],
+        [measured(outputs, final, lengths)], lengths=lengths, findings=[finding] if wrong else [],
         verdict="findings" if wrong else "clean",
     )  # fmt: skip
 
@@ -233,10 +233,10 @@ def both_directions() -> ReportRecord:
                 at[1] = 4
             tracks.append(measured(outputs, [outputs[b][t] for b, t in enumerate(at)], lengths, None, layer, direction))
     report = a_report(tracks, lengths=lengths)
-    found = a_finding(rule="backward-final-at-last-step", layer=1, direction="backward", rows=[1], explains=1,
+    finding = a_finding(rule="backward-final-at-last-step", layer=1, direction="backward", rows=[1], explains=1,
                       certainty="suspected", alternatives=["backward-not-flipped"],
                       evidence={"would_decide": "inputs and weights"})  # fmt: skip
-    return replace(report, shape=report.shape | {"layers": 2, "directions": 2}, findings=[found], verdict="findings")
+    return replace(report, shape=report.shape | {"layers": 2, "directions": 2}, findings=[finding], verdict="findings")
 
 
 def against_a_reference() -> ReportRecord:
@@ -251,7 +251,7 @@ def against_a_reference() -> ReportRecord:
         "nonfinite_places": 2,
         "worst": worst,
     }
-    found = {
+    comparison = {
         "cause": "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel",
         "largest": 0.05035087,
         "smallest_passing_atol": 0.05035087,
@@ -260,5 +260,5 @@ def against_a_reference() -> ReportRecord:
     return replace(
         worked_example(),
         source={"path": "published.npz", "format": "npz", "arrays": {"outputs": [3, 3, 4], "lengths": [3]}},
-        comparison=found,
+        comparison=comparison,
     )

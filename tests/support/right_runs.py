@@ -67,44 +67,44 @@ class RightRun:
 def right_run(seed: int) -> RightRun:
     """The run of that seed; UserError where its framework has no such layer."""
     rng = np.random.default_rng(seed)
-    own = conventions.get(str(rng.choice(list(conventions.conventions()))))
+    convention = conventions.get(str(rng.choice(list(conventions.conventions()))))
     cell = str(rng.choice(["lstm", "gru", "rnn"]))
-    layers, way = int(rng.choice([1, 1, 2, 3])), _direction(own.name, rng)
+    layers, way = int(rng.choice([1, 1, 2, 3])), _direction(convention.name, rng)
     directions = 2 if way == "bidirectional" else 1
     rows, steps = _sizes(rng, layers * directions)
     config = LayerConfig(
         cell=cell,  # type: ignore[arg-type]
         layers=layers,
         direction=way if way != "forward" else None,  # type: ignore[arg-type]
-        time_major=bool(rng.random() < (0.5 if own.name in ("torch", "haiku", "onnx", "mxnet") else 0.2)),
+        time_major=bool(rng.random() < (0.5 if convention.name in ("torch", "haiku", "onnx", "mxnet") else 0.2)),
     )
-    if own.name == "keras":
+    if convention.name == "keras":
         backwards = way == "reverse"
         config = replace(config, direction=None if backwards else config.direction, go_backwards=backwards)
         if directions == 2 and layers == 1 and rng.random() < 0.4:
             config = replace(config, merge_mode=str(rng.choice(["sum", "mul", "ave"])))  # type: ignore[arg-type]
-    if own.name == "flax" and way == "reverse":
+    if convention.name == "flax" and way == "reverse":
         config = replace(config, keep_order=bool(rng.random() < 0.5))
-    kind, known = _real_steps(own.name, rng, rows, steps)
-    if own.name == "torch" and kind == "uneven" and directions == 1 and rng.random() < 0.4:
+    kind, real_steps = _real_steps(convention.name, rng, rows, steps)
+    if convention.name == "torch" and kind == "uneven" and directions == 1 and rng.random() < 0.4:
         kind, config = "unpacked, gathered", replace(config, padding="computed")
-    weights = _weights(own, config, rng)
+    weights = _weights(convention, config, rng)
     inputs = rng.normal(size=(rows, steps, weights.layers[0].features)).astype(np.float32)
-    given = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, **known}
+    batch = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, **real_steps}
     initial = _initial(weights, rows, rng) if rng.random() < 0.25 else None
     options = build_case.RunOptions(truncate=kind != "masked" and rng.random() < 0.2)
-    case = build_case.run_case(given, config, own.name, weights=weights, initial_state=initial, options=options)
+    case = build_case.run_case(batch, config, convention.name, weights=weights, initial_state=initial, options=options)
     axes = {"batch_first": not config.time_major, "cell": cell, "layers": layers}
     shape = {n: getattr(config, n) for n in ("direction", "keep_order", "padding") if getattr(config, n) is not None}
     merged = {"merge_mode": config.merge_mode} if config.merge_mode != "concat" else {}
     turned = {"go_backwards": True} if config.go_backwards else {}
     return RightRun(
         seed,
-        own,
+        convention,
         config,
         build_case.dump(case),
-        own.write_weights(weights),
-        own.attributes(weights.spec),
+        convention.write_weights(weights),
+        convention.attributes(weights.spec),
         {**axes, **shape, **merged, **turned},
         kind,
         bool((~case.trace.mask.any(1)).any()),
@@ -150,12 +150,12 @@ def _real_steps(name: str, rng: np.random.Generator, rows: int, steps: int) -> t
     return "uneven", {"lengths": lengths}
 
 
-def _weights(own: Convention, config: LayerConfig, rng: np.random.Generator) -> Weights:
+def _weights(convention: Convention, config: LayerConfig, rng: np.random.Generator) -> Weights:
     """Random weights of a cell that this framework builds, read back from its own arrays."""
     cell, features, units = config.cell or "lstm", int(rng.integers(1, 6)), int(rng.integers(2, 7))
     directions = 2 if config.direction == "bidirectional" else 1
-    attributes = {"cell_clip": 0.5} if cell == "lstm" and "cell_clip" in own.takes and rng.random() < 0.2 else {}
-    spec = own.spec(cell, attributes)
+    attributes = {"cell_clip": 0.5} if cell == "lstm" and "cell_clip" in convention.takes and rng.random() < 0.2 else {}
+    spec = convention.spec(cell, attributes)
     fields = {"reset_after": spec.reset_after} if cell == "gru" else {"cell_clip": spec.cell_clip}
     fields |= {"forget_bias": spec.forget_bias} if cell == "lstm" else {}
     made = random_weights(cell, features, units, config.layers or 1, directions, int(rng.integers(2**31)), **fields)
@@ -181,11 +181,11 @@ def steps_of(seed: int) -> list[tuple[str, frozenset[Knowledge]]]:
     if seed % 3 == 1:
         return [("all stated", frozenset()), *((f"no {k} alone", frozenset({k})) for k in ORDER)]
     order = ORDER if seed % 3 == 0 else tuple(np.random.default_rng(seed).permutation(list(ORDER)).tolist())
-    found: list[tuple[str, frozenset[Knowledge]]] = [("all stated", frozenset())]
+    steps: list[tuple[str, frozenset[Knowledge]]] = [("all stated", frozenset())]
     for k in range(1, len(order) + 1):
         label = f"{k}. and no {order[k - 1]}" if seed % 3 == 0 else f"any {k} unknown"
-        found.append((label, frozenset(order[:k])))
-    return found
+        steps.append((label, frozenset(order[:k])))
+    return steps
 
 
 def question(run: RightRun, unknown: frozenset[Knowledge]) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -195,16 +195,16 @@ def question(run: RightRun, unknown: frozenset[Knowledge]) -> tuple[dict[str, Ar
         arrays = {name: a for name, a in arrays.items() if name not in ("lengths", "mask")}
     if "weights" in unknown:
         arrays.pop("inputs", None)
-    said: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     if "names" in unknown:
         arrays = renamed(run, arrays)
     if "convention" not in unknown:
-        said["convention"] = run.convention.name
+        keywords["convention"] = run.convention.name
     if "axes" not in unknown:
-        said |= run.about
+        keywords |= run.about
     if "weights" not in unknown:
-        said |= {"weights": run.weights, "weights_convention": run.convention.name, **run.attributes}
-    return arrays, said
+        keywords |= {"weights": run.weights, "weights_convention": run.convention.name, **run.attributes}
+    return arrays, keywords
 
 
 def renamed(run: RightRun, arrays: dict[str, Array]) -> dict[str, Array]:
@@ -216,11 +216,11 @@ def renamed(run: RightRun, arrays: dict[str, Array]) -> dict[str, Array]:
         return {LETTERS[k % len(LETTERS)] + LETTERS[0] * (k // len(LETTERS)): a for k, a in enumerate(arrays.values())}
     config = replace(run.config, time_major=False)
     named = {slot.name: _field_name(slot, run) for slot in assign_roles(run.convention, arrays, config)}
-    found: dict[str, Array] = {}
+    arrays_renamed: dict[str, Array] = {}
     for name, array in arrays.items():
         new = named.get(name, name)
-        found[new if new not in found else f"{new}_{len(found)}"] = array
-    return found
+        arrays_renamed[new if new not in arrays_renamed else f"{new}_{len(arrays_renamed)}"] = array
+    return arrays_renamed
 
 
 def _field_name(slot: Slot, run: RightRun) -> str:
@@ -248,8 +248,8 @@ class Tally:
     @property
     def share(self) -> float:
         """Of the answers that were no refusals, how many accuse."""
-        found: Counter[str] = sum(self.verdicts.values(), Counter())
-        return found["accused"] / max(1, found.total() - found["refused"])
+        verdicts: Counter[str] = sum(self.verdicts.values(), Counter())
+        return verdicts["accused"] / max(1, verdicts.total() - verdicts["refused"])
 
     def table(self) -> str:
         lines = [f"{self.runs} right runs"]
@@ -269,32 +269,32 @@ def answers(seed: int) -> Iterator[tuple[RightRun, str, Report | str]]:
     except UserError:
         return
     for label, unknown in steps_of(seed):
-        arrays, said = question(run, unknown)
+        arrays, keywords = question(run, unknown)
         try:
-            yield run, label, inspect(arrays, **said)
+            yield run, label, inspect(arrays, **keywords)
         except UserError as error:
             yield run, label, str(error)
 
 
 def tally(seeds: range) -> Tally:
     """What comes of the runs of these seeds."""
-    found = Tally()
+    counted = Tally()
     for seed in seeds:
         before = None
         try:
             for run, label, answer in answers(seed):
-                found.runs += run is not before
+                counted.runs += run is not before
                 before = run
                 if isinstance(answer, str):
-                    found.verdicts[label]["refused"] += 1
+                    counted.verdicts[label]["refused"] += 1
                     continue
                 accused = accusations(run, answer)
-                found.verdicts[label]["accused" if accused else answer.verdict.replace("findings", "clean")] += 1
+                counted.verdicts[label]["accused" if accused else answer.verdict.replace("findings", "clean")] += 1
                 for rule in dict.fromkeys(f.rule for f in accused):
-                    found.accused[label, rule].append(seed)
+                    counted.accused[label, rule].append(seed)
         except Exception as error:  # what is no UserError is a crash, which the caller must see beside the rest
-            found.crashed.append(f"seed {seed}: {type(error).__name__}: {error}")
-    return found
+            counted.crashed.append(f"seed {seed}: {type(error).__name__}: {error}")
+    return counted
 
 
 def main(arguments: list[str]) -> None:

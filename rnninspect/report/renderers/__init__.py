@@ -23,13 +23,13 @@ class Renderer(Protocol):
 
 
 @cache
-def _known() -> dict[str, Renderer]:
-    found = {}
+def _renderers() -> dict[str, Renderer]:
+    renderers = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         if hasattr(module, "NAME"):
-            found[module.NAME] = cast(Renderer, module)
-    return dict(sorted(found.items()))
+            renderers[module.NAME] = cast(Renderer, module)
+    return dict(sorted(renderers.items()))
 
 
 @cache
@@ -40,12 +40,12 @@ def _renderer(format: str) -> Renderer | None:
             module = importlib.import_module(f"{__name__}.{info.name}")
             if getattr(module, "NAME", None) == format:
                 return cast(Renderer, module)
-    return _known().get(format)
+    return _renderers().get(format)
 
 
 def renderers() -> list[tuple[str, str]]:
     """Every format's name and what it is good for, by name."""
-    return [(name, renderer.SUMMARY) for name, renderer in _known().items()]
+    return [(name, renderer.SUMMARY) for name, renderer in _renderers().items()]
 
 
 def render(report: ReportRecord, format: str = "table", **view: Any) -> str:
@@ -55,7 +55,7 @@ def render(report: ReportRecord, format: str = "table", **view: Any) -> str:
     """
     renderer = _renderer(format)
     if renderer is None:
-        raise UnknownNameError("format", format, list(_known()))
+        raise UnknownNameError("format", format, list(_renderers()))
     return renderer.render(report, View(**view))
 
 

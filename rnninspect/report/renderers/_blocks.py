@@ -31,7 +31,7 @@ class Block:
     units: Sequence[int]
     whole: int
     lines: list[Line]
-    words: str = ""
+    label: str = ""
     brief: str = ""
     wanted: list[int] = field(default_factory=list)
 
@@ -48,24 +48,24 @@ class RowNumbers:
 
     def blocks(self, track: TrackReport, wanted: list[int] | None, most: int) -> list[Block]:
         b, excerpt, names = self.row.row, self.excerpt, _numbers.nonfinite(self.excerpt)
-        precision, own = self.view.digits, _numbers.cell_units(self.excerpt, track.cell_units)
+        precision, cell_units = self.view.digits, _numbers.cell_units(self.excerpt, track.cell_units)
         lines = self._steps(wanted, most, names)
         if excerpt.final is not None:
             numbers = _numbers.cells(excerpt.final, excerpt.units, names, "final", 0, precision)
             lines.append(Line("h", self._state(), numbers))
         state_c = []
         if excerpt.cell is not None:
-            numbers = _numbers.cells(excerpt.cell, own, names, "cell", 0, precision)
-            state_c = [Line("c", Look(words=f"final_state.c[{b}]"), numbers)]
+            numbers = _numbers.cells(excerpt.cell, cell_units, names, "cell", 0, precision)
+            state_c = [Line("c", Look(label=f"final_state.c[{b}]"), numbers)]
         odd = sorted({unit for _, _, unit in names})
-        if own == list(excerpt.units) and track.cell_units == track.units:
+        if cell_units == list(excerpt.units) and track.cell_units == track.units:
             lines, state_c = lines + state_c, []
-        blocks = [(excerpt.units, track.units, lines), (own, track.cell_units, state_c)]
-        words = [(f"row {b}", self._length(), "" if self.row.length is None else f"length {self.row.length}")]
+        blocks = [(excerpt.units, track.units, lines), (cell_units, track.cell_units, state_c)]
+        titles = [(f"row {b}", self._length(), "" if self.row.length is None else f"length {self.row.length}")]
         made: list[Block] = []
         for units, whole, some in blocks:
             if some:
-                title = words.pop() if words else ("", "", "")
+                title = titles.pop() if titles else ("", "", "")
                 made.append(Block(title[0], units, whole or 0, some, title[1], title[2], odd))
         return made
 
@@ -83,8 +83,8 @@ class RowNumbers:
         style = {"good": _text.OK, "bad": _text.BAD, "silent": _text.FACT, "unknown": ""}[_words.standing(self.row)]
         if not self.row.steps and self.row.elsewhere:
             j, step = self.row.elsewhere[0]
-            return Look(style=style, words=f"{name} = outputs[{j}, {step}]", brief=f"= outputs[{j}, {step}]")
-        return Look(style=style, words=name)
+            return Look(style=style, label=f"{name} = outputs[{j}, {step}]", brief=f"= outputs[{j}, {step}]")
+        return Look(style=style, label=name)
 
     def _steps(self, wanted: list[int] | None, most: int, names: dict[tuple[str, int, int], str]) -> list[Line]:
         row, excerpt, mark = self.row, self.excerpt, _text.marks(self.view.ascii)

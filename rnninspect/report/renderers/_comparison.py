@@ -18,19 +18,19 @@ GROUPS = 6  # groups of rows that first differ at the same step
 
 def comparison(report: ReportRecord, view: View) -> list[Text]:
     """What the differences point to, then each track; nothing where there is no second dump."""
-    found = report.comparison
-    if not found:
+    compared = report.comparison
+    if not compared:
         return []
     lines = _text.hanging(
         Text("against the reference  ", _text.TITLE),
-        Text(_text.clean(found.get("cause") or "", view.ascii)),
+        Text(_text.clean(compared.get("cause") or "", view.ascii)),
         view.width,
     )
-    tracks = found.get("tracks")
+    tracks = compared.get("tracks")
     for track in tracks if isinstance(tracks, list) else []:
         if isinstance(track, Mapping):
             lines += _track_differences(track, view)
-    passing = found.get("smallest_passing_atol")
+    passing = compared.get("smallest_passing_atol")
     if _is_number(passing) and passing:
         lines += _text.hanging(
             Text("  "), Text(f"{worded(argument('atol', f'{passing:.3g}'))} would pass", _text.QUIET), view.width
@@ -46,8 +46,8 @@ def _track_differences(track: Mapping[str, Any], view: View) -> list[Text]:
     parts += [f"padded steps differ by up to {padded:.3g}" if _is_number(padded) and padded else ""]
     parts += [f"{nonfinite} steps are not finite in one or both" if _is_number(nonfinite) and nonfinite else ""]
     lines = _text.hanging(Text("  "), Text(name, _text.TITLE), view.width)
-    for words in filter(None, parts):
-        lines += _text.hanging(Text("    "), Text(words), view.width)
+    for text in filter(None, parts):
+        lines += _text.hanging(Text("    "), Text(text), view.width)
     return lines
 
 

@@ -30,13 +30,13 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
     >>> runs([0, 1, 2, 5])
     [(0, 3), (5, 6)]
     """
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     for n in numbers:
-        if found and found[-1][1] == n:
-            found[-1] = (found[-1][0], n + 1)
+        if ranges and ranges[-1][1] == n:
+            ranges[-1] = (ranges[-1][0], n + 1)
         else:
-            found.append((n, n + 1))
-    return found
+            ranges.append((n, n + 1))
+    return ranges
 
 
 def list_slices(ranges: Sequence[Sequence[int]], most: int = 4) -> str:
@@ -62,9 +62,9 @@ def name_rows(rows: Sequence[int], most: int = 4) -> str:
     ('row 1', 'rows 0-2, 5')
     """
     ranges = runs(rows)
-    words = [str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in ranges[:most]]
+    names = [str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in ranges[:most]]
     rest = f" and {len(ranges) - most} more" if len(ranges) > most else ""
-    return f"row{'s' if len(rows) > 1 else ''} {', '.join(words)}{rest}"
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(names)}{rest}"
 
 
 def quote_outputs(row: int, steps: Sequence[int], count: int | None = None, most: int = 8) -> str:

@@ -54,15 +54,15 @@ def standing(finding: Finding, view: View) -> list[str]:
 
 def details(finding: Finding, view: View) -> list[tuple[str, str]]:
     """The alternatives, what would decide and, where `view` is verbose, the whole evidence, as (name, words)."""
-    found = []
+    entries = []
     if finding.alternatives:
-        found.append(("or", ", ".join(finding.alternatives)))
+        entries.append(("or", ", ".join(finding.alternatives)))
     for key, value in finding.evidence.items():
         if key == "would_decide":
-            found.append(("what would decide", _value(value, view)))
+            entries.append(("what would decide", _value(value, view)))
         elif view.verbose:
-            found.append((key.replace("_", " "), _value(value, view)))
-    return [(_text.clean(key, view.ascii), parts) for key, parts in found]
+            entries.append((key.replace("_", " "), _value(value, view)))
+    return [(_text.clean(key, view.ascii), text) for key, text in entries]
 
 
 def _value(value: Any, view: View) -> str:

@@ -29,7 +29,7 @@ class Layout:
 
     head: int
     column: int
-    words: str  # which words of a Look are shown: words, brief or none
+    wording: str  # which words of a Look are shown: words, brief or none
     short: bool  # step numbers without the word
     digits: int  # of the step numbers
     room: int
@@ -82,11 +82,11 @@ def _without_numbers(rows: list[int], held: set[int], view: View) -> list[Text]:
 
 def _claims(track: TrackReport) -> dict[int, dict[int, list[int]]]:
     """By row and step: the other rows whose final state equals that output."""
-    found: dict[int, dict[int, list[int]]] = {}
+    claims: dict[int, dict[int, list[int]]] = {}
     for row in track.rows:
         for j, step in row.elsewhere:
-            found.setdefault(j, {}).setdefault(step, []).append(row.row)
-    return found
+            claims.setdefault(j, {}).setdefault(step, []).append(row.row)
+    return claims
 
 
 def _layout(blocks: list[Block], view: View) -> Layout:
@@ -97,14 +97,14 @@ def _layout(blocks: list[Block], view: View) -> Layout:
     column = max([column, *(len(str(unit)) for block in blocks for unit in block.units[-1:])])
     digits = max([len(str(line.step)) for line in lines if line.step is not None], default=1)
     ways = []
-    for words, short in (("words", False), ("brief", False), ("brief", True), ("none", True)):
+    for wording, short in (("words", False), ("brief", False), ("brief", True), ("none", True)):
         heads = [len(_head(line, short, digits)) for line in lines]
         head = max([*heads, *(len(block.title) - 2 for block in blocks)])
-        parts = [len(_said(line.look, words)) for line in lines]
-        parts += [len(_title_words(block, words)) for block in blocks]
-        label = max(parts, default=0)
-        room = view.width - head - 2 - (len(BETWEEN) + label if label else 0)
-        ways.append(Layout(head, column, words, short, digits, room, view.width))
+        parts = [len(_look_label(line.look, wording)) for line in lines]
+        parts += [len(_block_label(block, wording)) for block in blocks]
+        label_width = max(parts, default=0)
+        room = view.width - head - 2 - (len(BETWEEN) + label_width if label_width else 0)
+        ways.append(Layout(head, column, wording, short, digits, room, view.width))
     shown = [min(len(_units(block, layout, view)) for block in blocks) for layout in ways]
     for layout in ways[:-1]:
         if all(len(_units(block, layout, view)) == block.whole for block in blocks):
@@ -112,12 +112,12 @@ def _layout(blocks: list[Block], view: View) -> Layout:
     return next((layout for layout, n, enough in zip(ways, shown, ENOUGH, strict=True) if n >= enough), ways[-1])
 
 
-def _title_words(block: Block, words: str) -> str:
-    return {"words": block.words, "brief": block.brief, "none": ""}[words]
+def _block_label(block: Block, wording: str) -> str:
+    return {"words": block.label, "brief": block.brief, "none": ""}[wording]
 
 
-def _said(look: Look, words: str) -> str:
-    return {"words": look.words, "brief": look.brief, "none": ""}[words]
+def _look_label(look: Look, wording: str) -> str:
+    return {"words": look.label, "brief": look.brief, "none": ""}[wording]
 
 
 def _head(line: Line, short: bool, digits: int) -> str:
@@ -147,7 +147,7 @@ def _drawn(block: Block, layout: Layout, view: View) -> list[Text]:
     names = {unit: str(unit) for unit in units} | {units[0]: f"unit {units[0]}"} if units else {}
     title = Text(block.title.ljust(layout.head + 2), _text.TITLE)
     top = Text.assemble(title, (_columns(names, units, block.whole, layout, view, header=True), _text.QUIET))
-    top.append(f"{BETWEEN}{_title_words(block, layout.words)}", _text.QUIET)
+    top.append(f"{BETWEEN}{_block_label(block, layout.wording)}", _text.QUIET)
     top.rstrip()
     return [top, *(_drawn_line(line, units, block.whole, layout, view) for line in block.lines)]
 
@@ -156,13 +156,13 @@ def _drawn_line(line: Line, units: list[int], whole: int, layout: Layout, view: 
     head = f"{_head(line, layout.short, layout.digits):<{layout.head}} {line.look.mark}"
     if line.numbers is None:
         room = layout.width - len(head) - len(BETWEEN)
-        note = next((words for words in line.note if len(words) <= room), line.note[-1][:room])
+        note = next((text for text in line.note if len(text) <= room), line.note[-1][:room])
         return Text(f"{head}{BETWEEN}{note}", line.look.style)
     drawn = Text.assemble((head, line.look.style or _text.QUIET))
     drawn.append(_columns(line.numbers, units, whole, layout, view), line.look.style)
-    parts = _said(line.look, layout.words)
-    if parts:
-        drawn.append(f"{BETWEEN}{parts}", line.look.style or _text.QUIET)
+    label = _look_label(line.look, layout.wording)
+    if label:
+        drawn.append(f"{BETWEEN}{label}", line.look.style or _text.QUIET)
     drawn.rstrip()
     return drawn
 
@@ -183,7 +183,7 @@ def _columns(
 
 def _legend(blocks: list[Block], layout: Layout, view: View) -> list[Text]:
     """What the marks mean, where no words stand beside them."""
-    if layout.words != "none":
+    if layout.wording != "none":
         return []
     mark = _text.marks(view.ascii)
     meaning = {
@@ -199,7 +199,7 @@ def _legend(blocks: list[Block], layout: Layout, view: View) -> list[Text]:
     }
     used = {line.look.mark for block in blocks for line in block.lines}
     lines: list[str] = []
-    for parts in (f"{m} {words}" for m, words in meaning.items() if m in used):
-        fits = lines and len(lines[-1]) + len(BETWEEN) + len(parts) <= view.width
-        lines[-1:] = [f"{lines[-1]}{BETWEEN}{parts}"] if fits else [*lines[-1:], parts]
+    for entry in (f"{m} {text}" for m, text in meaning.items() if m in used):
+        fits = lines and len(lines[-1]) + len(BETWEEN) + len(entry) <= view.width
+        lines[-1:] = [f"{lines[-1]}{BETWEEN}{entry}"] if fits else [*lines[-1:], entry]
     return [Text(line, _text.QUIET) for line in ("", *lines)] if lines else []

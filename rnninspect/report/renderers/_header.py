@@ -21,12 +21,12 @@ _NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `s
 
 def header(report: ReportRecord, view: View) -> list[Text]:
     """A title, then one line each."""
-    name, said = source_name(report, view), entries(report, view)
+    name, facts = source_name(report, view), entries(report, view)
     title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
     lines = _text.hanging(Text(), title, view.width)
-    column = max((len(key) for key, _ in said), default=0)
-    for key, words in said:
-        lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(words), view.width)
+    column = max((len(key) for key, _ in facts), default=0)
+    for key, text in facts:
+        lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(text), view.width)
     return lines
 
 
@@ -38,7 +38,7 @@ def source_name(report: ReportRecord, view: View) -> str:
 def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
     """What was looked at as (name, words), safe to show; entries that say nothing are left out."""
     _, rest, parts = _source(report.source, view)
-    found = [
+    named = [
         ("source", rest),
         *parts,
         ("convention", _text.clean(_whose(report), view.ascii)),
@@ -47,10 +47,10 @@ def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
         ("shape", _shape(report)),
         ("lengths", _lengths(report, view)),
         ("tolerance", _tolerance(report, view)),
-        *(("not read", _text.clean(said, view.ascii)) for said in _unread(report.source)),
+        *(("not read", _text.clean(text, view.ascii)) for text in _unread(report.source)),
         *(("note", _text.clean(note, view.ascii)) for note in report.notes),
     ]
-    return [(key, said) for key, said in found if said]
+    return [(key, text) for key, text in named if text]
 
 
 def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple[str, str]]]:
@@ -60,7 +60,7 @@ def _source(source: Mapping[str, Any], view: View) -> tuple[str, str, list[tuple
     others = {k: v for k, v in source.items() if k not in (key, "unused") and v not in (None, "", [], {})}
     rest = [f"{k} {v}" for k, v in others.items() if not isinstance(v, Mapping)]
     parts = [(_text.clean(k, view.ascii), _list_entries(v, view)) for k, v in others.items() if isinstance(v, Mapping)]
-    return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", said) for k, said in parts]
+    return name, _text.clean(", ".join(rest), view.ascii), [(k if len(k) <= KEY else "", text) for k, text in parts]
 
 
 def _whose(report: ReportRecord) -> str:
@@ -84,18 +84,18 @@ def _reasons(because: list[str]) -> str:
 def _unread(source: Mapping[str, Any]) -> list[str]:
     """What was given and not read, in at most three lines."""
     unused = source.get("unused")
-    said = [str(text) for text in unused] if isinstance(unused, list) else []
-    if len(said) <= UNREAD:
-        return said
-    names = ", ".join(text.partition(" ")[0] for text in said[UNREAD - 1 :][:PARTS])
-    return [*said[: UNREAD - 1], f"and {len(said) - UNREAD + 1} more: {names}"]
+    lines = [str(text) for text in unused] if isinstance(unused, list) else []
+    if len(lines) <= UNREAD:
+        return lines
+    names = ", ".join(text.partition(" ")[0] for text in lines[UNREAD - 1 :][:PARTS])
+    return [*lines[: UNREAD - 1], f"and {len(lines) - UNREAD + 1} more: {names}"]
 
 
 def _list_entries(named: Mapping[str, Any], view: View) -> str:
     """The first of some named things, as `outputs [3, 3, 4], lengths [3]`."""
-    said = [f"{k} {v}" for k, v in list(named.items())[:PARTS]]
-    said += [f"and {len(named) - PARTS} more"] if len(named) > PARTS else []
-    return _text.clean(", ".join(said), view.ascii)
+    listed = [f"{k} {v}" for k, v in list(named.items())[:PARTS]]
+    listed += [f"and {len(named) - PARTS} more"] if len(named) > PARTS else []
+    return _text.clean(", ".join(listed), view.ascii)
 
 
 def _reading(report: ReportRecord, view: View) -> str:
@@ -110,9 +110,9 @@ def _also_fit(report: ReportRecord, view: View) -> str:
 
 def _shape(report: ReportRecord) -> str:
     """The sizes in words; directions and layers where there are several."""
-    words = {"batch": "row", "steps": "step", "units": "unit", "layers": "layer", "directions": "direction"}
-    found = [(report.shape[key], word) for key, word in words.items() if key in report.shape]
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in found)
+    nouns = {"batch": "row", "steps": "step", "units": "unit", "layers": "layer", "directions": "direction"}
+    sizes = [(report.shape[key], word) for key, word in nouns.items() if key in report.shape]
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in sizes)
 
 
 def _lengths(report: ReportRecord, view: View) -> str:

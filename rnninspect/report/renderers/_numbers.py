@@ -23,14 +23,14 @@ def number(value: float, precision: int) -> str:
 
 def nonfinite(excerpt: Excerpt) -> dict[tuple[str, int, int], str]:
     """What stands at the places that are None, by (`outputs`, step, unit), (`final`, 0, unit), (`cell`, 0, unit)."""
-    found = {}
-    for place in excerpt.nonfinite:
-        match place.split():
+    places = {}
+    for entry in excerpt.nonfinite:
+        match entry.split():
             case ["outputs", step, unit, word] if step.isdecimal() and unit.isdecimal():
-                found["outputs", int(step), int(unit)] = word
+                places["outputs", int(step), int(unit)] = word
             case [("final" | "cell") as what, unit, word] if unit.isdecimal():
-                found[what, 0, int(unit)] = word
-    return found
+                places[what, 0, int(unit)] = word
+    return places
 
 
 def cells(

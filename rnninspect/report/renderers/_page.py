@@ -134,12 +134,12 @@ def _marks(
     nonfinite = {int(place.split()[1]) for place in (excerpt.nonfinite if excerpt else []) if _is_step(place)}
     others = claims.get(row.row, {})
     wanted = {*(row.steps or []), *others, *nonfinite, row.expected_step, row.nearest_step} - {None}
-    found: dict[tuple[str, str], list[int]] = {}
+    steps_by_look: dict[tuple[str, str], list[int]] = {}
     for step in sorted(step for step in wanted if step is not None and 0 <= step < total):
         look = _steps.look(row, step, _text.UNICODE, others.get(step, []), excerpt)
         if look.mark in _RELATED:
-            found.setdefault((look.mark, look.words), []).append(step)
-    return [(mark, words, _elide.runs(steps)) for (mark, words), steps in found.items()]
+            steps_by_look.setdefault((look.mark, look.label), []).append(step)
+    return [(mark, label, _elide.runs(steps)) for (mark, label), steps in steps_by_look.items()]
 
 
 _M = _text.UNICODE
@@ -156,9 +156,9 @@ def _by_turns(report: ReportRecord, tracks: list[dict[str, Any]]) -> Iterator[tu
     ranked = []
     for number, (track, image) in enumerate(zip(report.tracks, tracks, strict=True)):
         for excerpt in track.excerpt:
-            known = 0 <= excerpt.row < len(image["rows"])
+            in_image = 0 <= excerpt.row < len(image["rows"])
             plain = not (
-                known and (image["rows"][excerpt.row]["rules"] or image["rows"][excerpt.row]["standing"] == "bad")
+                in_image and (image["rows"][excerpt.row]["rules"] or image["rows"][excerpt.row]["standing"] == "bad")
             )
             spread = int(f"{excerpt.row:032b}"[::-1], 2) if plain else excerpt.row
             ranked.append((plain, spread, number, excerpt))

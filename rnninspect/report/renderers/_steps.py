@@ -22,7 +22,7 @@ class Look:
 
     mark: str = " "
     style: str = ""
-    words: str = ""
+    label: str = ""
     brief: str = ""
 
 
@@ -55,10 +55,10 @@ def look(row: Row, step: int, marks: Marks, others: list[int], excerpt: Excerpt 
     blank = row.status == "no-evidence" and is_padding(row, step) and is_zero(row, step, excerpt)
     if blank and not others:  # it equals the state, and so does every other blank step
         return _plain(row, step, marks, excerpt)
-    found = _equal(row, step, marks) or _expected(row, step, marks) or _nearest(row, step, marks)
+    plain_look = _equal(row, step, marks) or _expected(row, step, marks) or _nearest(row, step, marks)
     if others:
-        return _claimed(found, others, marks)
-    return found or _plain(row, step, marks, excerpt)
+        return _claimed(plain_look, others, marks)
+    return plain_look or _plain(row, step, marks, excerpt)
 
 
 def _equal(row: Row, step: int, marks: Marks) -> Look | None:
@@ -95,15 +95,15 @@ def _nearest(row: Row, step: int, marks: Marks) -> Look | None:
     return Look(marks.nearest, _text.HINT, f"nearest, {away}", "nearest")
 
 
-def _claimed(found: Look | None, others: list[int], marks: Marks) -> Look:
+def _claimed(unclaimed: Look | None, others: list[int], marks: Marks) -> Look:
     """A step that other rows' final states equal: theirs are in the wrong place."""
     states = ", ".join(f"h[{row}]" for row in others[:3]) + (
         ", …" if len(others) > 3 and marks is _text.UNICODE else ""
     )
-    words = f"= {'final_state.' if len(others) == 1 else ''}{states}"
-    if found is None:
-        return Look(marks.wrong, _text.BAD, words, f"= {states}")
-    return Look(found.mark, found.style, f"{found.words}; {words}", f"{found.brief}; = {states}")
+    label = f"= {'final_state.' if len(others) == 1 else ''}{states}"
+    if unclaimed is None:
+        return Look(marks.wrong, _text.BAD, label, f"= {states}")
+    return Look(unclaimed.mark, unclaimed.style, f"{unclaimed.label}; {label}", f"{unclaimed.brief}; = {states}")
 
 
 def _plain(row: Row, step: int, marks: Marks, excerpt: Excerpt | None) -> Look:

@@ -38,25 +38,25 @@ def row_verdicts(track: TrackReport, rows: list[Row], total: int, view: View) ->
 def verdict(report: ReportRecord, view: View) -> list[Text]:
     """The verdict on the whole: what was found, and how many rows stand how."""
     sign, style = standing(report, view)
-    body = Text.assemble((said(report), style), f"{BETWEEN} {tally(report)}")
+    body = Text.assemble((verdict_line(report), style), f"{BETWEEN} {tally(report)}")
     lines = _text.hanging(Text(f"{sign} ", style), body, view.width)
-    for key, words in open_questions(report):
+    for key, text in open_questions(report):
         lead = Text(f"  {key}: " if key else "  ", _text.QUIET)
-        lines += _text.hanging(lead if key else Text("  "), Text(_text.clean(words, view.ascii)), view.width)
+        lines += _text.hanging(lead if key else Text("  "), Text(_text.clean(text, view.ascii)), view.width)
     return lines
 
 
 def open_questions(report: ReportRecord) -> list[tuple[str, str]]:
     """What could not be tested, what would decide it, and what would follow, as (name, words)."""
-    found = [("not tested", report.untested), ("what would decide", report.would_decide)]
-    found += [("", _words.what_if(supposed)) for supposed in report.what_if]
-    return [(key, words) for key, words in found if words]
+    questions = [("not tested", report.untested), ("what would decide", report.would_decide)]
+    questions += [("", _words.what_if(supposed)) for supposed in report.what_if]
+    return [(key, text) for key, text in questions if text]
 
 
 def because(report: ReportRecord) -> str:
     """The open questions in one line, for formats that have a line for them."""
-    said = "; ".join(f"{key}: {words}" if key else words for key, words in open_questions(report))
-    return said or tally(report)
+    questions = "; ".join(f"{key}: {text}" if key else text for key, text in open_questions(report))
+    return questions or tally(report)
 
 
 def standing(report: ReportRecord, view: View) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def standing(report: ReportRecord, view: View) -> tuple[str, str]:
     return _text.severity(next((s for s in SEVERITIES if _counts(report)[s]), "note"), mark)
 
 
-def said(report: ReportRecord) -> str:
+def verdict_line(report: ReportRecord) -> str:
     """The verdict in words: `clean`, `clean, 1 note`, `could not judge` or `1 error, 2 notes`."""
     counts = _counts(report)
     verdict = {"clean": ["clean"], "unjudged": ["could not judge"], "findings": []}[report.verdict]
@@ -79,9 +79,9 @@ def said(report: ReportRecord) -> str:
 def tally(report: ReportRecord) -> str:
     """How many rows stand how: `8 rows in 2 tracks: 1 not as expected, 7 as expected`."""
     rows = [row for track in report.tracks for row in track.rows]
-    words = _words.counted(len(rows), "row")
-    words += f" in {len(report.tracks)} tracks" if len(report.tracks) > 1 else ""
-    return words + (f": {_words.tally(rows)}" if rows else "")
+    text = _words.counted(len(rows), "row")
+    text += f" in {len(report.tracks)} tracks" if len(report.tracks) > 1 else ""
+    return text + (f": {_words.tally(rows)}" if rows else "")
 
 
 def _counts(report: ReportRecord) -> Counter[str]:

@@ -117,19 +117,19 @@ def tally(rows: Iterable[Row]) -> str:
     """How many rows stand how, the worst first: `4 not as expected, 40 as expected`, or `all as expected`."""
     rows = list(rows)
     counts = Counter("untested" if _is_untested(row) else standing(row) for row in rows)
-    known = any(row.expected_step is not None for row in rows)
-    words: dict[str, str] = {
-        "bad": "not as expected" if known else "equal to no step",
+    expects = any(row.expected_step is not None for row in rows)
+    standings: dict[str, str] = {
+        "bad": "not as expected" if expects else "equal to no step",
         "good": "as expected",
         "untested": "equal to a step, and not known whether to the last",
         "silent": "without evidence",
         "unknown": "not compared",
     }
-    parts = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
+    parts = [f"{counts[kind]} {word}" for kind, word in standings.items() if counts[kind]]
     if len(parts) != 1:
         return ", ".join(parts)
     word = parts[0].partition(" ")[2]
-    return "none as expected" if word == words["bad"] and known else f"all {word}"
+    return "none as expected" if word == standings["bad"] and expects else f"all {word}"
 
 
 def _is_untested(row: Row) -> bool:
@@ -155,5 +155,5 @@ def track_name(layer: int | None, direction: str | None, ascii: bool = False) ->
     >>> track_name(0, "forward"), track_name(1, None), track_name(None, None)
     ('layer 0 forward', 'layer 1', '')
     """
-    words = ["" if layer is None else f"layer {layer}", "" if direction is None else _text.clean(direction, ascii)]
-    return " ".join(word for word in words if word)
+    parts = ["" if layer is None else f"layer {layer}", "" if direction is None else _text.clean(direction, ascii)]
+    return " ".join(part for part in parts if part)

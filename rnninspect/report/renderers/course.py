@@ -22,7 +22,7 @@ class Lesson:
     """
 
     group: str
-    known: Mapping[str, Any]
+    rule: Mapping[str, Any]
     codes: Mapping[str, Sequence[str]]
     injected: ReportRecord
 
@@ -32,7 +32,7 @@ def page(lessons: Sequence[Lesson]) -> str:
     style = f"{asset('page.css')}\n{asset('course.css')}"
     policy = f"default-src 'none'; style-src {source(style)} {source(asset('fragment.css'))}; base-uri 'none'"
     groups = [
-        (group, [{**_words(lesson), "number": number} for number, lesson in taught])
+        (group, [{**_lesson_texts(lesson), "number": number} for number, lesson in taught])
         for group, taught in groupby(enumerate(lessons, 1), key=lambda pair: pair[1].group)
     ]
     made = (
@@ -45,8 +45,8 @@ def page(lessons: Sequence[Lesson]) -> str:
     return made.rstrip() + "\n"
 
 
-def _words(lesson: Lesson) -> dict[str, Any]:
+def _lesson_texts(lesson: Lesson) -> dict[str, Any]:
     """What the template says of one lesson; `report` is HTML that is escaped already."""
-    known = lesson.known
-    sign, _ = _text.severity(known["severity"], _text.marks(ascii=False))
-    return {**known, "sign": sign, "codes": lesson.codes, "report": fragment(lesson.injected)}
+    rule = lesson.rule
+    sign, _ = _text.severity(rule["severity"], _text.marks(ascii=False))
+    return {**rule, "sign": sign, "codes": lesson.codes, "report": fragment(lesson.injected)}

@@ -22,7 +22,9 @@ def render(report: ReportRecord, view: View) -> str:
     if report.verdict == "unjudged":
         lines.append(f"::warning title=rnninspect::could not judge: {_data(_text.clean(_verdicts.because(report)))}")
     name = _header.source_name(report, View())
-    return "\n".join([*lines, f"rnninspect: {_verdicts.said(report)}, {_verdicts.tally(report)}  {name}".rstrip(), ""])
+    return "\n".join(
+        [*lines, f"rnninspect: {_verdicts.verdict_line(report)}, {_verdicts.tally(report)}  {name}".rstrip(), ""]
+    )
 
 
 def _annotation(report: ReportRecord, finding: Finding) -> str:

@@ -22,12 +22,16 @@ def render(report: ReportRecord, view: View) -> str:
     name = _header.source_name(report, view)
     heading = f"## rnninspect {_escaped(report.command, view)} {_code(name) if name else ''}"
     sign, _ = _verdicts.standing(report, view)
-    lines = [heading.rstrip(), "", f"**{_escaped(sign, view)} {_verdicts.said(report)}**: {_verdicts.tally(report)}"]
-    for key, words in _verdicts.open_questions(report):
-        lines += ["", _escaped(f"{key}: {words}" if key else words, view)]
+    lines = [
+        heading.rstrip(),
+        "",
+        f"**{_escaped(sign, view)} {_verdicts.verdict_line(report)}**: {_verdicts.tally(report)}",
+    ]
+    for key, text in _verdicts.open_questions(report):
+        lines += ["", _escaped(f"{key}: {text}" if key else text, view)]
     for finding in report.findings:
         lines += ["", *_finding(finding, view)]
-    lines += ["", *_table(["", ""], [[key, said] for key, said in _header.entries(report, view)], view)]
+    lines += ["", *_table(["", ""], [[key, text] for key, text in _header.entries(report, view)], view)]
     rows = shown_rows(report, view)
     for track in report.tracks:
         lines += ["", *_track_section(track, rows, report, view)]
@@ -44,8 +48,8 @@ def _finding(finding: Finding, view: View) -> list[str]:
     standing = _escaped(", ".join(_findings.standing(finding, view)), view)
     lines = [f"### {_escaped(sign, view)} {finding.severity} {_code(finding.rule)}", "", f"*{standing}*", ""]
     lines.append(_escaped(finding.message, view))
-    for key, said in _findings.details(finding, view):
-        lines += ["", f"{_escaped(key, view)}: {_escaped(said, view)}"]
+    for key, text in _findings.details(finding, view):
+        lines += ["", f"{_escaped(key, view)}: {_escaped(text, view)}"]
     return lines + (["", *_fenced(finding.fix.expandtabs(4))] if finding.fix else [])
 
 
@@ -55,8 +59,8 @@ def _track_section(track: TrackReport, shown: list[int], report: ReportRecord, v
     for row in (by_row[b] for b in shown if b in by_row):
         sign, _ = _verdicts.sign(row, view)
         length = "" if row.length is None else str(row.length)
-        said = ", ".join(filter(None, [_words.judged(row), *_words.remarks(row, total, view.verbose)]))
-        cells.append([f"{sign} {row.row}", length, _words.equals(row), said])
+        remarks = ", ".join(filter(None, [_words.judged(row), *_words.remarks(row, total, view.verbose)]))
+        cells.append([f"{sign} {row.row}", length, _words.equals(row), remarks])
     lines = [f"### {_escaped(_words.track_name(track.layer, track.direction), view).capitalize()}", ""]
     lines += _table(["row", "length", "final state", "verdict"], cells, view)
     hidden = [by_row[b] for b in by_row.keys() - set(shown)]
@@ -76,10 +80,10 @@ def _escaped(text: str, view: View) -> str:
     '1\\. a\\_b \\<b\\>\\|\\[c\\](d)'
     """
     safe = _SPECIAL.sub(r"\\\1", _text.clean(text, view.ascii))
-    found = _LIST.match(safe)
-    if found is None:
+    bullet = _LIST.match(safe)
+    if bullet is None:
         return safe
-    return f"{found[1]}\\{safe[found.end() :]}" if found[1].isdigit() else f"\\{safe}"
+    return f"{bullet[1]}\\{safe[bullet.end() :]}" if bullet[1].isdigit() else f"\\{safe}"
 
 
 def _code(text: str) -> str:

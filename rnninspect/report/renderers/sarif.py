@@ -51,14 +51,14 @@ def _invocation(report: ReportRecord) -> dict[str, Any]:
         for skipped in report.not_checked
     ]
     notes += [
-        {"level": "warning" if report.verdict == "unjudged" else "note", "message": {"text": _said(key, words)}}
-        for key, words in _verdicts.open_questions(report)
+        {"level": "warning" if report.verdict == "unjudged" else "note", "message": {"text": _open_question(key, text)}}
+        for key, text in _verdicts.open_questions(report)
     ]
     return {"executionSuccessful": report.verdict != "unjudged", "toolExecutionNotifications": notes}
 
 
-def _said(key: str, words: str) -> str:
-    return _text.clean(f"{key}: {words}" if key else words)
+def _open_question(key: str, text: str) -> str:
+    return _text.clean(f"{key}: {text}" if key else text)
 
 
 def _result(report: ReportRecord, finding: Finding, index: int) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _result(report: ReportRecord, finding: Finding, index: int) -> dict[str, Any
         location["physicalLocation"] = {"artifactLocation": {"uri": _uri(path)}}
     if place:
         location["logicalLocations"] = [{"name": place, "kind": "object"}]
-    given = dataclasses.asdict(finding)
+    fields = dataclasses.asdict(finding)
     key = f"{finding.rule}|{finding.layer}|{finding.direction}|{path}"
     return {
         "ruleId": _text.clean(finding.rule),
@@ -78,7 +78,7 @@ def _result(report: ReportRecord, finding: Finding, index: int) -> dict[str, Any
         "message": {"text": _without_links(_places.describe(finding))},
         "locations": [location] if location else [],
         "partialFingerprints": {"rnninspect/v1": hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()},
-        "properties": {k: v for k, v in given.items() if k not in ("rule", "severity", "message")},
+        "properties": {k: v for k, v in fields.items() if k not in ("rule", "severity", "message")},
     }
 
 

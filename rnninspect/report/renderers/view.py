@@ -70,12 +70,12 @@ def _spans(selection: Selection, total: int, what: str) -> list[range]:
         return [range(n, n + 1) for n in selection]
     spans = []
     for part in selection.split(","):
-        found = re.fullmatch(r"\s*(\d{1,15})\s*(?:([-:])\s*(\d{1,15})?)?\s*", part, re.ASCII)
-        if found is None:
+        span = re.fullmatch(r"\s*(\d{1,15})\s*(?:([-:])\s*(\d{1,15})?)?\s*", part, re.ASCII)
+        if span is None:
             raise UserError(f"{what} {selection!r} is no selection: write numbers and ranges, as in 0,2-5,60-")
-        first = int(found[1])
-        before = found[2] == ":"  # as in Python, the end is not one of them
-        last = first if found[2] is None else int(found[3]) - before if found[3] else max(total - 1, first)
+        first = int(span[1])
+        before = span[2] == ":"  # as in Python, the end is not one of them
+        last = first if span[2] is None else int(span[3]) - before if span[3] else max(total - 1, first)
         if last < first:
             raise UserError(f"{what} {part.strip()!r} runs backwards: write the smaller number first")
         spans.append(range(first, last + 1))

@@ -92,10 +92,10 @@ class MadeUp(ScopedConvention):
 
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
-        found = names.top() | names.stacked(
+        arrays = names.top() | names.stacked(
             madeup_h="final", madeup_c="cell", madeup_h0="initial", madeup_c0="initial_cell"
         )
-        return {"madeup_outputs" if name == "outputs" else name: array for name, array in found.items()}
+        return {"madeup_outputs" if name == "outputs" else name: array for name, array in arrays.items()}
 
 
 CONVENTION = MadeUp()

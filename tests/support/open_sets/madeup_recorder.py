@@ -23,8 +23,8 @@ class Call:
     h: Array
 
     def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
-        given = Handed(self.h if final_state is None else final_state, lengths=lengths or self.where.lengths)
-        return case_of(self.outputs, given, LayerConfig(cell="gru", layers=1), "tf1", tolerance)
+        handed = Handed(self.h if final_state is None else final_state, lengths=lengths or self.where.lengths)
+        return case_of(self.outputs, handed, LayerConfig(cell="gru", layers=1), "tf1", tolerance)
 
     def dump(self) -> dict[str, Array]:
         return {"outputs": self.outputs, "final_state": self.h}
@@ -40,15 +40,15 @@ class Session:
         self.lengths, self.kept = lengths, []
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
-        own = model.madeup_layer
+        layer = model.madeup_layer
 
         def seen(inputs: Array) -> Any:
-            outputs, h = own(inputs)
+            outputs, h = layer(inputs)
             self.kept.append(Call(Where("layer", len(self.kept), "a made-up layer", {}, self.lengths), outputs, h))
             return outputs, h
 
         model.madeup_layer = seen
-        hooks.callback(setattr, model, "madeup_layer", own)
+        hooks.callback(setattr, model, "madeup_layer", layer)
 
     def close(self) -> None:
         pass
