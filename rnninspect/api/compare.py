@@ -45,7 +45,7 @@ class Request:
     read: NamedArrays
     config: LayerConfig
     convention: str = "auto"
-    stated: Mapping[Role, Slot] = field(default_factory=dict)
+    named: Mapping[Role, Slot] = field(default_factory=dict)
     tolerance: Tolerance = field(default_factory=Tolerance)
     weights: LayerFile | Weights | Mapping[str, Any] | None = None
     weights_convention: str | None = None
@@ -64,12 +64,12 @@ class Request:
     @property
     def origin(self) -> Origin:
         """Where the dump comes from, and whose names the weights beside it have, where nobody says whose they are."""
-        found = origin_of(self.read)
+        origin = origin_of(self.read)
         if self.weights is None or self.weights_convention is not None:
-            return found
+            return origin
         if isinstance(self.weights, (Weights, Mapping)):
-            return replace(found, weights=inspect.origin_of_weights(self.weights, None).weights)
-        return replace(found, weights=self.weights.alike)
+            return replace(origin, weights=inspect.origin_of_weights(self.weights, None).weights)
+        return replace(origin, weights=self.weights.alike)
 
 
 def compare(
@@ -124,8 +124,8 @@ def compare(
         from rnninspect.api.weights_given import weights_given
 
         request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
-    found = case_of(request)
-    return inspect.inspect_case(found, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
+    case = case_of(request)
+    return inspect.inspect_case(case, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
 
 
 def origin_of(read: NamedArrays) -> Origin:
@@ -152,7 +152,7 @@ def case_of(request: Request) -> Case:
     config, weights = request.config, request.weights
     if weights is not None and not isinstance(weights, (Weights, Mapping)):
         config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
-    case = _read(request, request.read, config, request.convention, request.stated)
+    case = _read(request, request.read, config, request.convention, request.named)
     whose = request.weights_convention or case.convention.name
     case = case.with_weights(inspect.weights_of(weights, config, whose))
     if request.previous is not None:
@@ -168,19 +168,19 @@ def _with_other(case: Case, request: Request, config: LayerConfig, path: str) ->
 
     with about_argument("against", path):
         read = read_arrays(path)
-        named = {r: replace(s, array=read.arrays[s.name]) for r, s in request.stated.items() if s.name in read.arrays}
+        named = {r: replace(s, array=read.arrays[s.name]) for r, s in request.named.items() if s.name in read.arrays}
         other = _read(request, read, config, case.convention.name, named)
     return beside(case, other, argument("against", path))
 
 
 def _read(
-    request: Request, read: NamedArrays, config: LayerConfig, convention: str, stated: Mapping[Role, Slot]
+    request: Request, read: NamedArrays, config: LayerConfig, convention: str, named: Mapping[Role, Slot]
 ) -> Case:
     return read_case(
         read.arrays,
         config,
         convention,
-        named_roles=stated,
+        named_roles=named,
         origin=request.origin if read is request.read else origin_of(read),
         tolerance=request.tolerance,
         printed=read.precisions,

@@ -19,23 +19,23 @@ def with_full(config: LayerConfig, lengths: Any) -> tuple[LayerConfig, Any]:
     return config, lengths
 
 
-def layer_config(**stated: Any) -> LayerConfig:
+def layer_config(**options: Any) -> LayerConfig:
     """A LayerConfig from options by their Python names; cell attributes may stand among them.
 
     Raises UserError on others, UnknownNameError on an unknown cell.
     """
-    own = {f.name for f in fields(LayerConfig)} - {"attributes"}
-    attributes = {k: stated.pop(k) for k in ATTRIBUTES if k in stated}
-    if stated.pop("bidirectional", False):
-        stated["direction"] = "bidirectional"
-    batch_first = stated.pop("batch_first", None)
+    stated_fields = {f.name for f in fields(LayerConfig)} - {"attributes"}
+    attributes = {k: options.pop(k) for k in ATTRIBUTES if k in options}
+    if options.pop("bidirectional", False):
+        options["direction"] = "bidirectional"
+    batch_first = options.pop("batch_first", None)
     if batch_first is not None:
-        stated["time_major"], stated["axes_stated"] = not batch_first or stated.get("time_major", False), True
-    unknown = sorted(set(stated) - own)
+        options["time_major"], options["axes_stated"] = not batch_first or options.get("time_major", False), True
+    unknown = sorted(set(options) - stated_fields)
     if unknown:
-        known = sorted(own - {"full_lengths"} | set(ATTRIBUTES))
-        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(known)}")
-    given = {k: v for k, v in stated.items() if v is not None}
-    if "cell" in given:
-        cells.get(given["cell"])
-    return LayerConfig(**given, attributes={k: v for k, v in attributes.items() if v is not None})
+        listed = sorted(stated_fields - {"full_lengths"} | set(ATTRIBUTES))
+        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(listed)}")
+    not_none = {k: v for k, v in options.items() if v is not None}
+    if "cell" in not_none:
+        cells.get(not_none["cell"])
+    return LayerConfig(**not_none, attributes={k: v for k, v in attributes.items() if v is not None})

@@ -32,14 +32,14 @@ class Moved:
     """A layer under another framework's names.
 
     `before`: as it was read; `weights`: the same layer with the forget bias where the other framework keeps it;
-    `arrays`: its arrays there; `stated`: what its users must state beside them, options by their Python names.
+    `arrays`: its arrays there; `options`: what its users must state beside them, options by their Python names.
     """
 
     before: Weights
     weights: Weights
     convention: Convention
     arrays: Mapping[str, Array]
-    stated: Mapping[str, Any]
+    options: Mapping[str, Any]
 
     @property
     def config(self) -> LayerConfig:
@@ -55,7 +55,7 @@ class Moved:
             layers=self.weights.depth,
             direction=direction,
             merge_mode="concat" if merge == "apart" else merge,
-            attributes=self.stated,
+            attributes=self.options,
         )
 
     @property
@@ -146,12 +146,12 @@ def attributes(weights: Weights, to: str) -> dict[str, Any]:
     """
     target = conventions.get(to)
     moved = adapted(weights, target)
-    stated = target.attributes(moved.spec)
+    options = target.attributes(moved.spec)
     if "use_peepholes" in target.takes and any(w.peepholes is not None for w in moved.layers):
-        stated["use_peepholes"] = True
+        options["use_peepholes"] = True
     if "num_proj" in target.takes and any(w.projection is not None for w in moved.layers):
-        stated["num_proj"] = moved.layers[-1].units
-    return stated
+        options["num_proj"] = moved.layers[-1].units
+    return options
 
 
 def adapted(weights: Weights, target: Convention) -> Weights:
@@ -185,8 +185,8 @@ def largest_difference(weights: Weights, arrays: Mapping[str, Array], to: str, *
     Both run in float64 on the same random inputs, four rows of uneven lengths; infinity where one is not finite.
     """
     target = conventions.get(to)
-    stated = Moved(weights, adapted(weights, target), target, arrays, attributes(weights, to)).config
-    moved = target.read_weights(arrays, stated)
+    target_config = Moved(weights, adapted(weights, target), target, arrays, attributes(weights, to)).config
+    moved = target.read_weights(arrays, target_config)
     return max(_difference(a, b) for a, b in zip(_ran(weights, seed), _ran(moved, seed), strict=True))
 
 
@@ -205,8 +205,8 @@ def _trial(features: int, seed: int) -> Batch:
 
 
 def _values(tracks: Iterable[Track]) -> list[Array]:
-    found = [array for t in tracks for array in (t.outputs, t.final, t.cell)]
-    return [array for array in found if array is not None]
+    recorded = [array for t in tracks for array in (t.outputs, t.final, t.cell)]
+    return [array for array in recorded if array is not None]
 
 
 def _difference(a: Array, b: Array) -> float:

@@ -56,7 +56,7 @@ def inspect(
     select: Names = (),
     ignore: Names = (),
     excerpt: int | None = EXCERPT,
-    **stated: Any,
+    **options: Any,
 ) -> Report:
     """Relates outputs to their final state and names what is wrong.
 
@@ -93,19 +93,19 @@ def inspect(
     from rnninspect.api.role_arrays import source_of
     from rnninspect.api.weights_given import weights_given
 
-    config, lengths = with_full(layer_config(**stated), lengths)
+    config, lengths = with_full(layer_config(**options), lengths)
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
     weights, config = weights_given(weights, config, weights_convention or whose, whose)
-    given = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
+    handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     source: dict[str, Any] = {}
     if text is not None:
-        read, given = of_text(text, given) if outputs is None else _both(outputs)
+        read, handed = of_text(text, handed) if outputs is None else _both(outputs)
         outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
-    case = case_of(outputs, given, config, convention, tolerance, origin_of_weights(weights, weights_convention))
+    case = case_of(outputs, handed, config, convention, tolerance, origin_of_weights(weights, weights_convention))
     case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
-        known = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
-        case = beside(case, case_of(against, known, config, case.convention.name, tolerance))
+        handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
+        case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
     return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt)
 
 
@@ -135,11 +135,11 @@ def inspect_case(
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:
     """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one."""
-    known = registry.rules()
+    all_rules = registry.rules()
     for name in (*select, *ignore):
-        if name not in known:
-            raise UnknownNameError("rule", name, list(known))
-    return {n: r for n, r in known.items() if (not select or n in select) and n not in ignore}
+        if name not in all_rules:
+            raise UnknownNameError("rule", name, list(all_rules))
+    return {n: r for n, r in all_rules.items() if (not select or n in select) and n not in ignore}
 
 
 def _unpacked(batch: Any, config: LayerConfig) -> dict[str, Any]:
@@ -161,14 +161,14 @@ def _pair(state: Any) -> Any:
     return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
 
 
-def weights_of(given: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
+def weights_of(weights: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
     """Weights from what was given for them: Weights, or arrays under that convention's names."""
-    return given if given is None or isinstance(given, Weights) else read_weights(given, config, convention)
+    return weights if weights is None or isinstance(weights, Weights) else read_weights(weights, config, convention)
 
 
-def origin_of_weights(weights: Weights | Mapping[str, Any] | None, stated: str | None) -> Origin:
+def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | None) -> Origin:
     """Whose weights these are, as evidence of whose the outputs are; who states it says that they are another's."""
-    if stated is not None or weights is None:
+    if whose is not None or weights is None:
         return UNKNOWN
     if isinstance(weights, Weights):
         return Origin(weights=(weights.convention,) if weights.convention else ())

@@ -45,7 +45,7 @@ class Handed:
 
 def case_of(
     outputs: Any,
-    given: Handed,
+    handed: Handed,
     config: LayerConfig,
     convention: str,
     tolerance: Tolerance,
@@ -56,7 +56,7 @@ def case_of(
     Raises UserError where there is no final state, ShapeError where the arrays fit no reading.
     """
     if isinstance(outputs, Trace):
-        return _of_trace(outputs, given, config, convention, tolerance)
+        return _of_trace(outputs, handed, config, convention, tolerance)
     if isinstance(outputs, str) and ("\n" in outputs or "[" in outputs):
         raise UserError("outputs are a text: give a print-out as inspect(text=…), or the arrays themselves")
     if isinstance(outputs, (str, os.PathLike)):
@@ -65,51 +65,53 @@ def case_of(
             "inspect(text=…) print-outs"
         )
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
-        own = replace(origin, packages=live.packages(outputs.values()))
+        origin_here = replace(origin, packages=live.packages(outputs.values()))
         arrays = as_arrays(outputs, "outputs")
-        given = replace(given, lengths=named_array("lengths", given.lengths, arrays))
-        return _read(arrays, live.Outputs(()), given, config, convention, own, tolerance)
-    given = replace(given, lengths=named_array("lengths", given.lengths, {}))
-    if given.final_state is None:
+        handed = replace(handed, lengths=named_array("lengths", handed.lengths, arrays))
+        return _read(arrays, live.Outputs(()), handed, config, convention, origin_here, tolerance)
+    handed = replace(handed, lengths=named_array("lengths", handed.lengths, {}))
+    if handed.final_state is None:
         parted = live.parted(outputs)
         if parted is None:
             raise UserError("no final state: give final_state, or all that the layer's call returned")
-        outputs, given = parted[0], replace(given, final_state=parted[1])
-    own = replace(origin, packages=live.packages([outputs, given.final_state]))
-    own_numbers = live.live(outputs) or live.live(given.final_state)
-    read = live.read_outputs(outputs, config, _rows(given.final_state))
-    return _read({}, read, given, config, convention, own, tolerance, as_printed=not own_numbers)
+        outputs, handed = parted[0], replace(handed, final_state=parted[1])
+    origin_here = replace(origin, packages=live.packages([outputs, handed.final_state]))
+    own_numbers = live.live(outputs) or live.live(handed.final_state)
+    read = live.read_outputs(outputs, config, _rows(handed.final_state))
+    return _read({}, read, handed, config, convention, origin_here, tolerance, as_printed=not own_numbers)
 
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
     """The case with a second run of the same inputs; ShapeError where the two cannot be compared."""
-    found = replace(case, other=other.trace, other_batch=other.batch)
+    both = replace(case, other=other.trace, other_batch=other.batch)
     try:
-        compared = found.differences
+        compared = both.differences
     except ValueError as error:
         raise ShapeError(f"{what}: {error}; the two runs must be of the same inputs") from None
     if not compared:
         raise ShapeError(f"{what}: no layer and direction has outputs in both runs; nothing to compare")
-    return found
+    return both
 
 
-def named_array(option: str, given: Any, arrays: Mapping[str, Array]) -> Any:
+def named_array(option: str, name_or_array: Any, arrays: Mapping[str, Array]) -> Any:
     """The array that a text names among those handed over; what is no text stays as it is.
 
     Raises UnknownNameError where there is no array of that name, UserError where none has a name.
     """
-    if not isinstance(given, str):
-        return given
-    if given in arrays:
-        return arrays[given]
+    if not isinstance(name_or_array, str):
+        return name_or_array
+    if name_or_array in arrays:
+        return arrays[name_or_array]
     if any(arrays):
-        raise UnknownNameError(f"array for {option}", given, [name for name in arrays if name])
-    raise UserError(f"{option}={given!r}: nothing that was handed over has a name; give the numbers, [B], or 'full'")
+        raise UnknownNameError(f"array for {option}", name_or_array, [name for name in arrays if name])
+    raise UserError(
+        f"{option}={name_or_array!r}: nothing that was handed over has a name; give the numbers, [B], or 'full'"
+    )
 
 
-def role_slots(**given: Any) -> dict[Role, Slot]:
+def role_slots(**arrays: Any) -> dict[Role, Slot]:
     """A slot for every array that is given, by its role."""
-    return {role: Slot(role, role, to_array(v, role)) for role, v in given.items() if v is not None}  # type: ignore[misc, arg-type]
+    return {role: Slot(role, role, to_array(v, role)) for role, v in arrays.items() if v is not None}  # type: ignore[misc, arg-type]
 
 
 def _rows(state: Any) -> int | None:
@@ -123,7 +125,7 @@ def _rows(state: Any) -> int | None:
 def _read(
     arrays: Mapping[str, Array],
     outputs: live.Outputs,
-    given: Handed,
+    handed: Handed,
     config: LayerConfig,
     convention: str,
     origin: Origin,
@@ -133,50 +135,52 @@ def _read(
     whose = convention if convention != "auto" else next(iter(origin.packages), None)
     cell_first = conventions.get(whose).cell_first if whose else None
     slots = list(outputs.slots)
-    if given.final_state is not None:
-        slots += live.read_state(given.final_state, outputs.slots, config, cell_first)
-    if given.initial_state is not None:
-        slots += live.as_initial(live.read_state(given.initial_state, outputs.slots, config, cell_first))
-    stated = role_slots(c=given.cell_state, lengths=given.lengths, mask=given.mask, inputs=_inputs(given, config))
-    if "c" in stated and any(slot.role == "c" for slot in slots):
+    if handed.final_state is not None:
+        slots += live.read_state(handed.final_state, outputs.slots, config, cell_first)
+    if handed.initial_state is not None:
+        slots += live.as_initial(live.read_state(handed.initial_state, outputs.slots, config, cell_first))
+    named = role_slots(c=handed.cell_state, lengths=handed.lengths, mask=handed.mask, inputs=_inputs(handed, config))
+    if "c" in named and any(slot.role == "c" for slot in slots):
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
     if outputs.lengths is not None:
-        stated["lengths"] = _lengths(outputs.lengths, stated.get("lengths"))
+        named["lengths"] = _lengths(outputs.lengths, named.get("lengths"))
     return read_case(
         arrays,
         config,
         convention,
-        named_roles=stated,
+        named_roles=named,
         returned=tuple(slots),
         origin=origin,
         tolerance=tolerance,
         as_printed=as_printed,
-        printed=given.printed,
-        elided=given.elided,
+        printed=handed.printed,
+        elided=handed.elided,
     )
 
 
-def _inputs(given: Handed, config: LayerConfig) -> Any:
+def _inputs(handed: Handed, config: LayerConfig) -> Any:
     """The inputs; a PackedSequence as `[B, T, F]` (`[T, B, F]` where time-major), ragged rows padded."""
-    if given.inputs is None:
+    if handed.inputs is None:
         return None
-    return next(iter(live.read_outputs(given.inputs, config).slots)).array
+    return next(iter(live.read_outputs(handed.inputs, config).slots)).array
 
 
-def _lengths(own: Array, stated: Slot | None) -> Slot:
+def _lengths(packed: Array, stated_slot: Slot | None) -> Slot:
     """The lengths that the outputs bring along; those stated beside them must be the same."""
-    if stated is None or np.array_equal(own, stated.array):
-        return Slot("lengths", "lengths", own)
-    if stated.array.shape != own.shape:
-        raise ShapeError(f"lengths has {stated.array.size} values, but the outputs bring {own.size} of their own")
-    bad = np.flatnonzero(own != stated.array)[:20]
-    shown = ", ".join(f"row {b}: {stated.array[b]} stated, {own[b]} in the outputs" for b in bad)
+    if stated_slot is None or np.array_equal(packed, stated_slot.array):
+        return Slot("lengths", "lengths", packed)
+    if stated_slot.array.shape != packed.shape:
+        raise ShapeError(
+            f"lengths has {stated_slot.array.size} values, but the outputs bring {packed.size} of their own"
+        )
+    bad = np.flatnonzero(packed != stated_slot.array)[:20]
+    shown = ", ".join(f"row {b}: {stated_slot.array[b]} stated, {packed[b]} in the outputs" for b in bad)
     raise ShapeError(f"the outputs bring their own lengths, and others are stated ({shown}); leave lengths out")
 
 
-def _of_trace(trace: Trace, given: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
-    own = ("final_state", "cell_state", "initial_state", "lengths", "mask")
-    surplus = [name for name in own if getattr(given, name) is not None]
+def _of_trace(trace: Trace, handed: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
+    trace_holds = ("final_state", "cell_state", "initial_state", "lengths", "mask")
+    surplus = [name for name in trace_holds if getattr(handed, name) is not None]
     if surplus:
         raise UserError(f"a Trace holds its own {', '.join(surplus)}: leave them out, or give its arrays as outputs")
     if convention not in ("auto", trace.convention):
@@ -184,7 +188,7 @@ def _of_trace(trace: Trace, given: Handed, config: LayerConfig, convention: str,
     return Case(
         Choice(Reading(trace, "B T H", "B H")),
         Layer(conventions.get(trace.convention), config, runner=rerun),
-        batch=None if given.inputs is None else _batch(trace, to_array(_inputs(given, config), "inputs"), config),
+        batch=None if handed.inputs is None else _batch(trace, to_array(_inputs(handed, config), "inputs"), config),
         tolerance=tolerance,
     )
 
@@ -199,7 +203,7 @@ def _batch(trace: Trace, inputs: Array, config: LayerConfig) -> Batch:
     return Batch(by_row, trace.mask, trace.lengths, trace.mask_given)
 
 
-def of_text(text: str, given: Handed) -> tuple[NamedArrays, Handed]:
+def of_text(text: str, handed: Handed) -> tuple[NamedArrays, Handed]:
     """The arrays of a print-out by their names, and what was handed over, names of arrays in it being those arrays.
 
     Raises UnreadableError where the text holds no arrays, UnknownNameError where it has none of a name.
@@ -210,27 +214,27 @@ def of_text(text: str, given: Handed) -> tuple[NamedArrays, Handed]:
     read = from_text(text, "text")
     printed = dict(read.precisions)
     named: dict[str, Any] = {
-        f.name: getattr(given, f.name) for f in fields(given) if isinstance(getattr(given, f.name), str)
+        f.name: getattr(handed, f.name) for f in fields(handed) if isinstance(getattr(handed, f.name), str)
     }
     for name, called in named.items():
         member = member_of(called, read.arrays)
         if member is None:
             raise UnknownNameError(f"array of the text for {name}", called, list(read.arrays))
         named[name], printed[name] = read.arrays[member], read.precisions[member]
-    return read, replace(given, **named, printed=printed, elided=read.elided)
+    return read, replace(handed, **named, printed=printed, elided=read.elided)
 
 
-def as_arrays(given: Any, what: str) -> dict[str, Array]:
+def as_arrays(arrays: Any, what: str) -> dict[str, Array]:
     """Named arrays from a mapping, or one nameless array (ragged rows are padded, their lengths derived)."""
-    if isinstance(given, Mapping):
+    if isinstance(arrays, Mapping):
         from rnninspect.conventions.live import flattened
 
-        return flattened(given)
-    if holds_arrays(given):
-        array, lengths = padded(given, what)
+        return flattened(arrays)
+    if holds_arrays(arrays):
+        array, lengths = padded(arrays, what)
         return {ANONYMOUS: array} if lengths is None else {ANONYMOUS: array, "lengths": lengths}
-    if isinstance(given, (list, tuple)):
+    if isinstance(arrays, (list, tuple)):
         from rnninspect.formats.nested import from_nested
 
-        return dict(from_nested(list(given), what))
-    return {ANONYMOUS: to_array(given, what)}
+        return dict(from_nested(list(arrays), what))
+    return {ANONYMOUS: to_array(arrays, what)}

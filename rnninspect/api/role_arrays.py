@@ -35,14 +35,14 @@ def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) 
         raise nowhere(value, arrays, option)
     with about_argument(option, value):
         read = read_arrays(value)
-        found = read.arrays
-        if len(found) == 1:
-            name, array = next(iter(found.items()))
+        members = read.arrays
+        if len(members) == 1:
+            name, array = next(iter(members.items()))
             return Slot(role, value, array, printed=read.precisions.get(name))
-        own = [name for name in dict.fromkeys((ANONYMOUS, role, option)) if name in found]
-        if len(own) != 1:
-            raise UserError(f"it holds {', '.join(found) or 'no arrays'}; pick one with FILE#NAME")
-        return Slot(role, own[0], found[own[0]], printed=read.precisions.get(own[0]))
+        matching = [name for name in dict.fromkeys((ANONYMOUS, role, option)) if name in members]
+        if len(matching) != 1:
+            raise UserError(f"it holds {', '.join(members) or 'no arrays'}; pick one with FILE#NAME")
+        return Slot(role, matching[0], members[matching[0]], printed=read.precisions.get(matching[0]))
 
 
 def is_there(value: str) -> bool:
@@ -75,19 +75,19 @@ def _numbers(text: str, option: str) -> Array:
     return np.asarray([int(v) for v in values] if whole else values)
 
 
-def slots(given: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role, Slot]:
+def slots(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Role, Slot]:
     """Every role that an argument is given for, by its Python name (`state`, …): a text, a path, or an array.
 
     Raises what `role_slot` raises, UserError on what is no array.
     """
-    found: dict[Role, Slot] = {}
+    named: dict[Role, Slot] = {}
     for option, role in OPTION_ROLES.items():
-        value = given.get(option)
+        value = arguments.get(option)
         if isinstance(value, (str, os.PathLike)):
-            found[role] = role_slot(role, os.fspath(value), arrays, option)
+            named[role] = role_slot(role, os.fspath(value), arrays, option)
         elif value is not None:
-            found[role] = Slot(role, role, to_array(value, role))
-    return found
+            named[role] = Slot(role, role, to_array(value, role))
+    return named
 
 
 def source_of(read: NamedArrays) -> dict[str, Any]:

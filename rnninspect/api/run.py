@@ -27,7 +27,7 @@ def run(
     dtype: str | None = None,
     device: str = "cpu",
     truncate: bool = False,
-    **stated: Any,
+    **options: Any,
 ) -> Trace:
     """Runs a masked recurrent layer and records every track.
 
@@ -52,7 +52,7 @@ def run(
     from rnninspect.api.weights_given import weights_given
     from rnninspect.conventions import live
 
-    config, lengths = with_full(layer_config(**stated), lengths)
+    config, lengths = with_full(layer_config(**options), lengths)
     weights, config = weights_given(weights, config, weights_convention or convention, convention)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)

@@ -45,20 +45,20 @@ class LayerFile:
             held["direction"] = "bidirectional"
         if self.weights.layers[-1].projection is not None:
             held["num_proj"] = self.weights.layers[-1].units
-        words = held | self._words(config)
+        options = held | self._options_of_file(config)
         if dump is not self.convention:
-            words = {name: value for name, value in words.items() if name not in LAID_OUT}
-        return config.over(words)
+            options = {name: value for name, value in options.items() if name not in LAID_OUT}
+        return config.over(options)
 
     def overruled(self, config: LayerConfig) -> Iterator[tuple[str, Any, Any]]:
         """(option, the file's word, the user's) wherever the two differ about the cell: the user's is used."""
-        words = self._words(config)
+        options = self._options_of_file(config)
         for name, value in config.attributes.items():
-            if words.get(name, value) != value:
-                yield name, words[name], value
+            if options.get(name, value) != value:
+                yield name, options[name], value
 
-    def _words(self, config: LayerConfig) -> dict[str, Any]:
-        return _words(self.convention, self.arrays, self.attributes, config)
+    def _options_of_file(self, config: LayerConfig) -> dict[str, Any]:
+        return _options_of_file(self.convention, self.arrays, self.attributes, config)
 
 
 def read_layer(
@@ -75,18 +75,18 @@ def read_layer(
     of that convention, or several that are no stack, and whatever reading the weights raises.
     """
     arrays = pick(read.arrays, prefix) if prefix else dict(read.arrays)
-    own = conventions.get(convention or _convention_shown(arrays, likely))
-    stated = config.over(_words(own, arrays, read.attributes, config))
-    return LayerFile(read_weights(arrays, stated, own.name), own, arrays, read.attributes)
+    whose = conventions.get(convention or _convention_shown(arrays, likely))
+    whole_config = config.over(_options_of_file(whose, arrays, read.attributes, config))
+    return LayerFile(read_weights(arrays, whole_config, whose.name), whose, arrays, read.attributes)
 
 
-def _words(
-    own: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], config: LayerConfig
+def _options_of_file(
+    convention: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], config: LayerConfig
 ) -> dict[str, Any]:
     """What the file states about these layers, options by their Python names."""
-    if not attributes or not isinstance(own, ScopedConvention):
+    if not attributes or not isinstance(convention, ScopedConvention):
         return {}
-    return of_file(own, attributes, [scope.name for scope in own.scopes(arrays, config)])
+    return of_file(convention, attributes, [scope.name for scope in convention.scopes(arrays, config)])
 
 
 def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:
@@ -94,9 +94,9 @@ def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str
     alike = [convention.name for convention in conventions.of_weights(arrays)]
     if not alike:
         listed = ", ".join(list(arrays)[:8]) + (" …" if len(arrays) > 8 else "")
-        known = ", ".join(conventions.conventions())
+        listed_conventions = ", ".join(conventions.conventions())
         raise ShapeError(
             f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; state "
-            f"{argument('weights_convention')} ({known})"
+            f"{argument('weights_convention')} ({listed_conventions})"
         )
     return next((name for name in likely if name in alike), alike[0])

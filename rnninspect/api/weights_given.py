@@ -17,18 +17,18 @@ from rnninspect.formats import read_arrays
 
 
 def weights_given(
-    given: Any, config: LayerConfig, convention: str | None, dump: str | None = None
+    weights: Any, config: LayerConfig, convention: str | None, dump: str | None = None
 ) -> tuple[Weights | Mapping[str, Array] | None, LayerConfig]:
     """The weights, read as far as they can be, and what is stated once a file of them has spoken.
 
-    `given`: a path, Weights, or whatever `as_named` takes. `convention`: whose names the weights have, `dump`: whose
+    `weights`: a path, Weights, or whatever `as_named` takes. `convention`: whose names the weights have, `dump`: whose
     the arrays beside them are; None where that is not stated. Raises UserError where it is nothing that can be read.
     """
-    if given is None or isinstance(given, Weights):
-        return given, config
-    if not isinstance(given, (str, os.PathLike)):
-        return as_named(given, config), config
-    path = os.fspath(given)
+    if weights is None or isinstance(weights, Weights):
+        return weights, config
+    if not isinstance(weights, (str, os.PathLike)):
+        return as_named(weights, config), config
+    path = os.fspath(weights)
     with about_argument("weights", path):
         file = read_layer(read_arrays(path), config, convention, likely=[dump] if dump else [])
     return file.weights, file.config_for(config, conventions.get(dump) if dump else file.convention)

@@ -124,7 +124,7 @@ def judged(dump: str | None, params: dict[str, Any], measurer: Measurer = measur
     )
     if params["weights"]:
         request = replace(request, weights=weights.layer_file(params, config, request.likely))
-    arrays = [*read.arrays.values(), *(slot.array for slot in request.stated.values())]
+    arrays = [*read.arrays.values(), *(slot.array for slot in request.named.values())]
     with progress.over_bytes(arrays, quiet):
         case = case_of(request)
         inputs.note_reading(case, request.convention, quiet)

@@ -29,7 +29,7 @@ from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, measure_all
-from rnninspect.measure.weigh import Given, weigh
+from rnninspect.measure.weigh import DumpArrays, weigh
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 
@@ -188,7 +188,7 @@ def read_case(
     """
     cell_first = None if convention == "auto" else conventions.get(convention).cell_first
     arrays, listed = take_returned(arrays, config, cell_first)
-    material = Given(
+    material = DumpArrays(
         arrays,
         convention,
         named_roles or {},

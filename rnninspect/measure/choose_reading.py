@@ -76,12 +76,12 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
         likely = [i for i in range(1, len(readings)) if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
         used = best if fit(best).anywhere > max(fit(0).anywhere, LITTLE) else 0
-    own = fit(used)
+    chosen_fit = fit(used)
 
     def fits_as_well(i: int) -> bool:
-        if own.anywhere == 0 or not _ends_right(readings[i], tolerance, own.expected):
+        if chosen_fit.anywhere == 0 or not _ends_right(readings[i], tolerance, chosen_fit.expected):
             return False
-        return fit(i).anywhere >= own.anywhere and fit(i).expected >= own.expected
+        return fit(i).anywhere >= chosen_fit.anywhere and fit(i).expected >= chosen_fit.expected
 
     rivals = tuple(reading for i, reading in enumerate(readings) if i != used and fits_as_well(i))
     return Choice(readings[used], rivals, measured[used])
@@ -130,7 +130,7 @@ def _ends_right(reading: Reading, tolerance: Tolerance, enough: float) -> bool:
     trace = reading.trace
     for rows in (np.arange(min(FEW, trace.batch_size)), np.arange(trace.batch_size)):
         ends = [may_end_right(trace, t, tolerance.rtol, tolerance.atol, rows) for t in trace.tracks]
-        mismatched = [(~found).sum() / trace.batch_size for found in ends if found is not None]
+        mismatched = [(~ends_right).sum() / trace.batch_size for ends_right in ends if ends_right is not None]
         if not mismatched or 1 - np.mean(mismatched) < enough:
             return False
     return True

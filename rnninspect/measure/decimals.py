@@ -6,17 +6,21 @@ again, up to one unit of the last digit where a number was rounded twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.precision import Precision
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array
+from rnninspect.measure.choose_reading import Tolerance
 
 # Beyond these decimals the type's own spacing could pass for rounding (float32 near 1 is spaced 6e-8).
 MOST = {"float16": 2, "float32": 6, "float64": 12}
 SAMPLE, STRETCH = 4096, 64
+PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
 DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are round in any type
 FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
@@ -78,17 +82,32 @@ def coarsest(arrays: Sequence[Array], printed: Sequence[Precision | None] = ()) 
     >>> coarsest([np.array([0.123]), np.array([0.1235])], [Precision(decimals=3), Precision(decimals=4)])
     Precision(decimals=3, digits=None)
     """
-    stated = printed or [None] * len(arrays)
-    found = [
-        (array.dtype, Precision(decimals(array)) if known is None else known)
-        for array, known in zip(arrays, stated, strict=True)
-        if known is None or not _are_whole(array)
+    precisions = printed or [None] * len(arrays)
+    rounded_to = [
+        (array.dtype, Precision(decimals(array)) if precision is None else precision)
+        for array, precision in zip(arrays, precisions, strict=True)
+        if precision is None or not _are_whole(array)
     ]
-    places = [p.decimals for _, p in found if p.decimals is not None]
-    digits = [p.digits for _, p in found if p.digits is not None]
-    if not (places or digits) or len(set(found)) == 1:
+    places = [p.decimals for _, p in rounded_to if p.decimals is not None]
+    digits = [p.digits for _, p in rounded_to if p.digits is not None]
+    if not (places or digits) or len(set(rounded_to)) == 1:
         return None
     return Precision(min(places, default=None), min(digits, default=None))
+
+
+def evened(
+    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
+) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
+    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
+    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
+    to = coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
+    if to is None:
+        return slots, None, tolerance
+    evened = tuple(replace(s, array=rounded(s.array, to)) if s.role in PRINTED else s for s in slots)
+    if any(moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
+        rtol, atol = room(to)
+        tolerance = replace(tolerance, rtol=max(tolerance.rtol, rtol), atol=max(tolerance.atol, atol))
+    return evened, to, tolerance
 
 
 def rounded(array: Array, to: Precision) -> Array:

@@ -66,7 +66,7 @@ def differences(trace: Trace, other: Trace) -> list[TrackDifference]:
 
     Raises ValueError with the shapes where a track's rows or units differ.
     """
-    found = []
+    compared = []
     for track in trace.tracks:
         match = other.track(track.layer, track.direction)
         if track.outputs is None or match is None or match.outputs is None:
@@ -74,8 +74,8 @@ def differences(trace: Trace, other: Trace) -> list[TrackDifference]:
         a, b = track.outputs, match.outputs
         if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[2]:
             raise ValueError(f"{track.name}: outputs are {a.shape} here and {b.shape} there")
-        found.append(_difference_of(trace, track, match))
-    return found
+        compared.append(_difference_of(trace, track, match))
+    return compared
 
 
 def _difference_of(trace: Trace, track: Track, other: Track) -> TrackDifference:
@@ -128,7 +128,7 @@ def precision(values: Array) -> str:
     """
     if values.dtype.kind != "f":
         return "float64"
-    found = brief = half = False
+    any_finite = brief = half = False
     low, high = np.inf, 0.0
     for part in parts(len(values), values[:1].size, PIECE):
         numbers = np.asarray(values[part])
@@ -141,25 +141,25 @@ def precision(values: Array) -> str:
             if not np.array_equal(single.astype(np.float64), numbers.astype(np.float64)):
                 return "float64"
             bits = single.view(np.uint32)  # of 23 behind the point, bfloat16 has the first 7 and float16 the first 10
-            brief = not (bits & 0xFFFF).any() and (brief or not found)
+            brief = not (bits & 0xFFFF).any() and (brief or not any_finite)
             sizes = np.abs(single[single != 0])
             low, high = min(low, sizes.min(initial=np.inf)), max(high, sizes.max(initial=0.0))
-            half = not (bits & 0x1FFF).any() and high < low * HALF_RANGE and (half or not found)
-        found = True
+            half = not (bits & 0x1FFF).any() and high < low * HALF_RANGE and (half or not any_finite)
+        any_finite = True
         if values.dtype.itemsize <= 4 and not (brief or half):
             return "float32"  # whatever the rest holds
-    if not found:
+    if not any_finite:
         return "float64"
     return "bfloat16" if brief else "float16" if half else "float32"
 
 
-def is_drift(found: TrackDifference) -> bool:
+def is_drift(compared: TrackDifference) -> bool:
     """Whether the difference is rounding: no larger than GROWTH roundings of the coarser of the two precisions, and
     at the rows' first steps no larger than a few of them."""
-    unit = max(EXPONENTS[name] for name in found.precisions) * found.scale
-    backward = found.track.direction == "backward" and found.track.order == "time"
-    real = found.real
+    unit = max(EXPONENTS[name] for name in compared.precisions) * compared.scale
+    backward = compared.track.direction == "backward" and compared.track.order == "time"
+    real = compared.real
     starts = [np.flatnonzero(row)[-1 if backward else 0] for row in real if row.any()]
     rows = np.flatnonzero(real.any(1))
-    at_start = float(found.difference[rows, starts].max(initial=0.0)) if rows.size else 0.0
-    return found.largest <= GROWTH * unit and at_start <= 16 * unit
+    at_start = float(compared.difference[rows, starts].max(initial=0.0)) if rows.size else 0.0
+    return compared.largest <= GROWTH * unit and at_start <= 16 * unit

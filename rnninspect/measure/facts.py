@@ -69,8 +69,8 @@ class TrackFacts:
         distance, margin = np.zeros(hit.size), np.full(hit.size, np.nan)
         unmatched = np.flatnonzero(~hit)
         if unmatched.size:
-            found = nearest_steps(self.outputs, self.final, unmatched, self.repeats)
-            step[unmatched], distance[unmatched], margin[unmatched] = found.step, found.distance, found.margin
+            nearest = nearest_steps(self.outputs, self.final, unmatched, self.repeats)
+            step[unmatched], distance[unmatched], margin[unmatched] = nearest.step, nearest.distance, nearest.margin
         return Nearest(step, distance, margin)
 
     @property

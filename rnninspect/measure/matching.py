@@ -25,15 +25,15 @@ def same(a: Array, b: Array) -> Bools:
 
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
     """`[N, H]`: `outputs[rows[n], steps[n]]`, in the order of memory, pages let go on the way."""
-    found = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
+    picked = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)
     stretch = (rows * outputs.strides[0] + steps * outputs.strides[1]) // MAPPED_AROUND
     order = np.argsort(stretch, kind="stable")
     new = np.diff(stretch[order], prepend=stretch[order[:1]]) != 0
     for part in np.split(order, np.flatnonzero(np.diff(np.cumsum(new) // STRETCHES)) + 1):
-        found[part] = outputs[rows[part], steps[part]]
+        picked[part] = outputs[rows[part], steps[part]]
         if part.size:
             release(outputs[rows[part].min() : rows[part].max() + 1])
-    return found
+    return picked
 
 
 def equal_at(outputs: Array, final: Array, rows: Ints, steps: Ints) -> Bools:
@@ -70,21 +70,21 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
     values = np.unique(vectors[:, unit])
     wanted, first, group = np.unique(step_keys(vectors), return_index=True, return_inverse=True)
     hits: list[list[tuple[int, int]]] = [[] for _ in wanted]
-    found: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
+    places: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
 
     for rows, steps in tiles(outputs):
         tile = outputs[rows, steps]
         b, t = np.nonzero(_is_one_of(np.ascontiguousarray(tile[:, :, unit]), values))
         for part in parts(b.size, tile.shape[2]):
-            own = tile[b[part], t[part]]
-            keys = step_keys(own)
+            candidates = tile[b[part], t[part]]
+            keys = step_keys(candidates)
             at = np.minimum(np.searchsorted(wanted, keys), wanted.size - 1)
             real = np.flatnonzero(wanted[at] == keys)
-            real = real[same(own[real], vectors[first[at[real]]]).all(-1)]
+            real = real[same(candidates[real], vectors[first[at[real]]]).all(-1)]
             if real.size:
-                found.append(_first((at[real], b[part][real] + rows.start, t[part][real] + steps.start), most))
-    if found:
-        which, b, t = (np.concatenate(column) for column in zip(*found, strict=True))
+                places.append(_first((at[real], b[part][real] + rows.start, t[part][real] + steps.start), most))
+    if places:
+        which, b, t = (np.concatenate(column) for column in zip(*places, strict=True))
         for n, row, step in zip(*(column.tolist() for column in _first((which, b, t), most)), strict=True):
             hits[n].append((row, step))
     return [hits[n] for n in group.reshape(-1).tolist()]
@@ -106,10 +106,10 @@ def _telling(vectors: Array) -> int:
 def _is_one_of(values: Array, wanted: Array) -> Bools:
     """Elementwise: whether each is among `wanted` (sorted, NaN last), value for value."""
     at = np.minimum(np.searchsorted(wanted, values), wanted.size - 1)
-    found = wanted[at] == values
+    hit = wanted[at] == values
     if wanted.dtype.kind == "f" and np.isnan(wanted[-1]):
-        found |= np.isnan(values)
-    return np.asarray(found)
+        hit |= np.isnan(values)
+    return np.asarray(hit)
 
 
 def _rank_in_run(values: Ints) -> Ints:

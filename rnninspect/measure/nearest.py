@@ -43,8 +43,8 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
         where = _of(rows, block)
         if where.stop == where.start:
             continue
-        own = rows[where]
-        distance = _distances(outputs[:, steps], own, final[own], ~repeats[own, steps])
+        block_rows = rows[where]
+        distance = _distances(outputs[:, steps], block_rows, final[block_rows], ~repeats[block_rows, steps])
         at, here = distance.argmin(1), distance.min(1)
         distance[np.arange(at.size), at] = np.inf
         nearer = here < best[where]
@@ -71,12 +71,14 @@ def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: floa
 
     for block, steps in tiles(outputs):
         where = _of(rows, block)
-        own = rows[where]
-        found = close(outputs[own, steps, :head], final[own, None, :head])
-        b, t = np.nonzero(found)
+        block_rows = rows[where]
+        near_here = close(outputs[block_rows, steps, :head], final[block_rows, None, :head])
+        b, t = np.nonzero(near_here)
         for part in parts(b.size, outputs.shape[2]):
-            found[b[part], t[part]] = close(outputs[own[b[part]], t[part] + steps.start], final[own[b[part]]])
-        near[where, steps] = found
+            near_here[b[part], t[part]] = close(
+                outputs[block_rows[b[part]], t[part] + steps.start], final[block_rows[b[part]]]
+            )
+        near[where, steps] = near_here
     return near
 
 
@@ -89,24 +91,24 @@ def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array
     """`[n, t]`: the largest absolute difference of each step of `outputs[rows]` to the row's target `[n, H]`, exact for
     the two nearest steps of each row; infinite for steps that are seen to be farther. `fresh` `[n, t]`: no repeats."""
     fresh[:, 0] = True
-    found = np.full(fresh.shape, np.inf)
+    distance = np.full(fresh.shape, np.inf)
 
     def measure(steps: Bools) -> None:
         b, t = np.nonzero(steps)
         for part in parts(b.size, outputs.shape[2]):
-            found[b[part], t[part]] = _exact(outputs[rows[b[part]], t[part]], target[b[part]])
+            distance[b[part], t[part]] = _exact(outputs[rows[b[part]], t[part]], target[b[part]])
 
     least = np.where(fresh, _at_least(outputs, rows, target), np.inf)
     first = _least(least, FIRST)
     measure(first)
-    rest = ~first & fresh & (least <= _second(found)[:, None] * SLACK)
+    rest = ~first & fresh & (least <= _second(distance)[:, None] * SLACK)
     if MANY * np.count_nonzero(rest) > rest.size:  # those few units tell too little
         rest = _rough(_taken(outputs, rows), target, rest)
     measure(rest)
     if fresh.all():
-        return found
+        return distance
     source = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
-    return np.take_along_axis(found, source, 1)
+    return np.take_along_axis(distance, source, 1)
 
 
 def _taken(outputs: Array, rows: Ints) -> Array:
@@ -175,5 +177,5 @@ def _exact(values: Array, target: Array) -> Array:
         gap = np.abs(a - b)
     gap[same(a, b)] = 0.0
     gap[np.isnan(gap)] = np.inf
-    found: Array = gap.max(-1, initial=0.0)
-    return found
+    largest: Array = gap.max(-1, initial=0.0)
+    return largest

@@ -23,11 +23,11 @@ def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingCla
     >>> padding_classes(o, real, scan(o, o[:, 1]))
     ('repeat',)
     """
-    found: list[PaddingClass] = []
+    classes: list[PaddingClass] = []
     for rows in parts(*real.shape):
-        own = Scan(*(getattr(seen, f.name)[rows] for f in fields(Scan)))
-        found += _classes(outputs[rows], real[rows], own)
-    return tuple(found)
+        seen_here = Scan(*(getattr(seen, f.name)[rows] for f in fields(Scan)))
+        classes += _classes(outputs[rows], real[rows], seen_here)
+    return tuple(classes)
 
 
 def _classes(outputs: Array, real: Bools, seen: Scan) -> list[PaddingClass]:

@@ -52,8 +52,8 @@ def scan(outputs: Array, final: Array) -> Scan:
         repeats[rows, steps] = again[:, new:]
         equal[rows, steps] = _equals(head, target, ~again, finite and _is_finite(target))[:, new:]
     nonfinite: Bools = np.zeros(shape, dtype=np.bool_) if nonfinite_tiles else np.broadcast_to(np.False_, shape)
-    for rows, steps, found in nonfinite_tiles:
-        nonfinite[rows, steps] = found
+    for rows, steps, nonfinite_here in nonfinite_tiles:
+        nonfinite[rows, steps] = nonfinite_here
     for part in parts(*shape):
         _spread(equal[part], repeats[part])
     return Scan(equal, zero, repeats, nonfinite)
@@ -76,10 +76,10 @@ class _Head:
         """Whether these are all the units that there are."""
         return bool(self.units == self.tile.shape[2])
 
-    def settles(self, found: Bools) -> bool:
+    def settles(self, in_question: Bools) -> bool:
         """Whether so few steps of `[b, t]` are still in question that they are better read in full."""
-        count = np.count_nonzero(found)
-        return bool(not count if self.whole else FEW * count < found.size)
+        count = np.count_nonzero(in_question)
+        return bool(not count if self.whole else FEW * count < in_question.size)
 
 
 def _zeros(head: _Head) -> tuple[Bools, bool]:
@@ -160,56 +160,56 @@ def _are_small(bits: Array) -> bool:
 def _repeats(head: _Head, blank: Bools, finite: bool) -> Bools:
     """`[b, t]`: whether each step equals the one before it; False for the first."""
     repeats = np.zeros(blank.shape, dtype=np.bool_)
-    known = blank[:, 1:] & blank[:, :-1]
-    found: Bools = _same(head[0][:, 1:], head[0][:, :-1], finite)
-    found &= ~known
+    both_blank = blank[:, 1:] & blank[:, :-1]
+    again: Bools = _same(head[0][:, 1:], head[0][:, :-1], finite)
+    again &= ~both_blank
     for unit in range(1, head.units):
-        if head.settles(found):
+        if head.settles(again):
             break
-        found &= _same(head[unit][:, 1:], head[unit][:, :-1], finite)
-    if not head.whole and found.any():
-        _confirm(head.tile[:, :-1], head.tile[:, 1:], found, finite)
-    np.logical_or(found, known, out=repeats[:, 1:])
+        again &= _same(head[unit][:, 1:], head[unit][:, :-1], finite)
+    if not head.whole and again.any():
+        _confirm(head.tile[:, :-1], head.tile[:, 1:], again, finite)
+    np.logical_or(again, both_blank, out=repeats[:, 1:])
     return repeats
 
 
-def _confirm(before: Array, after: Array, found: Bools, finite: bool) -> None:
-    """Settles `found` `[b, t]` in place: whether `before` and `after` `[b, t, H]` are equal in all units."""
+def _confirm(before: Array, after: Array, hits: Bools, finite: bool) -> None:
+    """Settles `hits` `[b, t]` in place: whether `before` and `after` `[b, t, H]` are equal in all units."""
     if not _has_lines(after):
-        _settle(before, after, found, finite)
+        _settle(before, after, hits, finite)
         return
-    for b in np.flatnonzero(found.any(1)):
-        steps = np.flatnonzero(found[b])
+    for b in np.flatnonzero(hits.any(1)):
+        steps = np.flatnonzero(hits[b])
         near = slice(steps[0], steps[-1] + 1)
-        _settle(before[b, near], after[b, near], found[b, near], finite)
+        _settle(before[b, near], after[b, near], hits[b, near], finite)
 
 
-def _settle(before: Array, after: Array, found: Bools, finite: bool) -> None:
+def _settle(before: Array, after: Array, hits: Bools, finite: bool) -> None:
     """The same of any `[…, H]`: at once where most of it was found, else place by place."""
-    if 4 * np.count_nonzero(found) >= found.size:  # most of it: no copies
+    if 4 * np.count_nonzero(hits) >= hits.size:  # most of it: no copies
         equal = _same(before, after, finite)
         if not equal.all():
-            found &= equal.all(-1)
+            hits &= equal.all(-1)
         return
-    places = np.nonzero(found)
+    places = np.nonzero(hits)
     for part in parts(places[0].size, after.shape[-1]):
         here = tuple(axis[part] for axis in places)
-        found[here] = _same(before[here], after[here], finite).all(-1)
+        hits[here] = _same(before[here], after[here], finite).all(-1)
 
 
 def _equals(head: _Head, target: Array, where: Bools, finite: bool) -> Bools:
     """`[b, t]`: whether each step equals its row's `target` `[b, H]`, as far as `where` is True."""
-    found: Bools = where & _same(head[0], target[:, :1], finite)
+    hits: Bools = where & _same(head[0], target[:, :1], finite)
     for unit in range(1, head.units):
-        if head.settles(found):
+        if head.settles(hits):
             break
-        found &= _same(head[unit], target[:, unit, None], finite)
+        hits &= _same(head[unit], target[:, unit, None], finite)
     if not head.whole:
-        rows, steps = np.nonzero(found)
+        rows, steps = np.nonzero(hits)
         for part in parts(rows.size, target.shape[1]):
             b, t = rows[part], steps[part]
-            found[b, t] = _same(head.tile[b, t], target[b], finite).all(-1)
-    return found
+            hits[b, t] = _same(head.tile[b, t], target[b], finite).all(-1)
+    return hits
 
 
 def _same(a: Array, b: Array, finite: bool) -> Bools:
@@ -265,9 +265,9 @@ def _is_finite(values: Array) -> bool:
     return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
-def _spread(found: Bools, repeats: Bools) -> None:
+def _spread(marks: Bools, repeats: Bools) -> None:
     """What was found at the first step of each run of equal steps holds for all its steps; in place, `[b, T]`."""
-    if np.any(found[:, :-1] & repeats[:, 1:]):
+    if np.any(marks[:, :-1] & repeats[:, 1:]):
         starts = np.flatnonzero(~repeats)
         runs = np.diff(starts, append=repeats.size)
-        found[:] = np.repeat(found.reshape(-1)[starts], runs).reshape(found.shape)
+        marks[:] = np.repeat(marks.reshape(-1)[starts], runs).reshape(marks.shape)

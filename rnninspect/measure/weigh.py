@@ -28,13 +28,12 @@ from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.directions import merged_reading, read_backwards
 
-PRINTED: tuple[Role, ...] = ("outputs", "h", "c")  # roles whose numbers are compared with one another
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """What was handed over. `stated`: arrays that the user named for a role. `returned`: what a framework's call
+class DumpArrays:
+    """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
     returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
     numbers printed with unequal decimals are rounded alike; `printed`: to how many each array was, where that is known.
     `elided`: axes that a print-out cut short.
@@ -42,7 +41,7 @@ class Given:
 
     arrays: Mapping[str, Array]
     convention: str = "auto"
-    stated: Mapping[Role, Slot] = field(default_factory=dict)
+    named: Mapping[Role, Slot] = field(default_factory=dict)
     returned: tuple[Slot, ...] = ()
     origin: Origin = UNKNOWN
     as_printed: bool = True
@@ -62,7 +61,7 @@ class Weighed:
 
 
 def weigh(
-    given: Given,
+    dump: DumpArrays,
     config: LayerConfig,
     tolerance: Tolerance,
     measurer: Measurer = measure_all,
@@ -73,45 +72,45 @@ def weigh(
     `as_printed`. `measurer`: what measures the tracks.
     Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
     """
-    own, beliefs = _framework(given, config)
-    weighed = _weigh(own, given, config, tolerance, measurer)
-    if given.convention == "auto":
-        beliefs = _believed(given, _hints(given, weighed.slots, weighed))
+    convention, beliefs = _framework(dump, config)
+    weighed = _weigh(convention, dump, config, tolerance, measurer)
+    if dump.convention == "auto":
+        beliefs = _believed(dump, _hints(dump, weighed.slots, weighed))
         likely = conventions.get(beliefs[0].name)
-        if likely is not own:
-            weighed = _under(likely, weighed, given, config, tolerance, measurer)
-    return _with_evidence(weighed, beliefs, given)
+        if likely is not convention:
+            weighed = _under(likely, weighed, dump, config, tolerance, measurer)
+    return _with_evidence(weighed, beliefs, dump)
 
 
-def _framework(given: Given, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
+def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
     """The framework that was stated, or the likeliest before anything is measured."""
-    if given.convention != "auto":
-        return conventions.get(given.convention), (Belief(given.convention, ("stated",)),)
-    first = _believed(given, Hints(tuple(given.arrays), given.origin))
-    slots = _guesses(conventions.get(first[0].name), given, config)[0].slots
-    beliefs = _believed(given, _hints(given, slots))
+    if dump.convention != "auto":
+        return conventions.get(dump.convention), (Belief(dump.convention, ("stated",)),)
+    first = _believed(dump, Hints(tuple(dump.arrays), dump.origin))
+    slots = _guesses(conventions.get(first[0].name), dump, config)[0].slots
+    beliefs = _believed(dump, _hints(dump, slots))
     return conventions.get(beliefs[0].name), beliefs
 
 
-def _guesses(own: Convention, given: Given, config: LayerConfig) -> list[Guess]:
+def _guesses(convention: Convention, dump: DumpArrays, config: LayerConfig) -> list[Guess]:
     """Every way of giving the arrays their roles, as this framework's."""
-    stated = given.convention != "auto"
-    return guess_roles(own, given.arrays, config, given.stated, given.returned, whose_known=stated)
+    whose_known = dump.convention != "auto"
+    return guess_roles(convention, dump.arrays, config, dump.named, dump.returned, whose_known=whose_known)
 
 
-def _believed(given: Given, hints: Hints) -> tuple[Belief, ...]:
+def _believed(dump: DumpArrays, hints: Hints) -> tuple[Belief, ...]:
     return likeliest(conventions.conventions(), hints)
 
 
-def _hints(given: Given, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
+def _hints(dump: DumpArrays, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
     """What arrays, and what was measured of them, say of the framework."""
     outputs = [s for s in slots if s.role == "outputs"]
     states = [s for s in slots if s.role == "h"]
     alone = len(states) == 1 and states[0].layer is None and states[0].direction is None
     stacked = (alone and states[0].array.ndim == 3) if states else None
     hints = Hints(
-        tuple(given.arrays),
-        given.origin,
+        tuple(dump.arrays),
+        dump.origin,
         stacked=stacked,
         state=f"{states[0].short or 'state'} {'(L D) B H' if stacked else 'B H'}" if states else "",
         four_axes=any(s.array.ndim == 4 for s in outputs),
@@ -143,11 +142,13 @@ def _padding(choice: Choice) -> PaddingPolicy | None:
 _POLICIES: dict[str, PaddingPolicy] = {"zero": "zero", "repeat": "repeat", "computed": "computed"}
 
 
-def _weigh(own: Convention, given: Given, config: LayerConfig, tolerance: Tolerance, measurer: Measurer) -> Weighed:
+def _weigh(
+    convention: Convention, dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer
+) -> Weighed:
     """The best reading as this framework's arrays, over all guesses of their roles."""
-    guesses = _guesses(own, given, config)
+    guesses = _guesses(convention, dump, config)
     if len(guesses) == 1:
-        only = _read(own, given, guesses[0], config, tolerance, measurer)
+        only = _read(convention, dump, guesses[0], config, tolerance, measurer)
         fit = fit_of(only.choice)
         if guesses[0].by_shape and fit < CONVINCING:
             raise ShapeError(_untold(guesses[0]))
@@ -162,12 +163,12 @@ def _weigh(own: Convention, given: Given, config: LayerConfig, tolerance: Tolera
     read: list[Weighed] = []
     for guess in guesses:
         try:
-            read.append(_read(own, given, guess, config, tolerance, measurer))
+            read.append(_read(convention, dump, guess, config, tolerance, measurer))
         except ShapeError:
             continue
     if len(read) == 1 and fit_of(read[0].choice) >= CONVINCING:
         return read[0]
-    fits = [fit_of(found.choice) for found in read]
+    fits = [fit_of(weighed.choice) for weighed in read]
     best = max(range(len(read)), key=lambda i: fits[i], default=None)
     if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
         raise ShapeError(_several(guesses, read))
@@ -193,17 +194,22 @@ def _several(guesses: list[Guess], read: list[Weighed]) -> str:
 
 
 def _read(
-    own: Convention, given: Given, guess: Guess, config: LayerConfig, tolerance: Tolerance, measurer: Measurer
+    convention: Convention,
+    dump: DumpArrays,
+    guess: Guess,
+    config: LayerConfig,
+    tolerance: Tolerance,
+    measurer: Measurer,
 ) -> Weighed:
-    slots = show_alike(guess.slots, given.elided, config)
+    slots = show_alike(guess.slots, dump.elided, config)
     to = None
-    if given.as_printed:
-        slots, to, tolerance = _evened(slots, given.printed, tolerance)
-    found = readings(own, slots, config, guess.whose_known)
-    chosen = replace(choose_reading(found, tolerance, measurer), rounded_to=to)
+    if dump.as_printed:
+        slots, to, tolerance = decimals.evened(slots, dump.printed, tolerance)
+    fitting = readings(convention, slots, config, guess.whose_known)
+    chosen = replace(choose_reading(fitting, tolerance, measurer), rounded_to=to)
     if config.directions is None:
         chosen = read_backwards(chosen, tolerance, measurer)
-        merged = _merged(own, guess, slots, config) if fit_of(chosen) == 0 else None
+        merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None
         if merged is not None:
             config = replace(config, merge_mode="sum", direction="bidirectional")
             chosen = replace(chosen, reading=merged, rivals=(), measured=())
@@ -211,10 +217,10 @@ def _read(
     if reading.time_major and not reading.time_swapped and not config.time_major:
         config = replace(config, time_major=True)
     noted = replace(reading.evidence, notes=(*guess.notes, *reading.evidence.notes))
-    return Weighed(replace(chosen, reading=replace(reading, evidence=noted)), own, config, slots, tolerance)
+    return Weighed(replace(chosen, reading=replace(reading, evidence=noted)), convention, config, slots, tolerance)
 
 
-def _merged(own: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:
+def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:
     """The reading of outputs that hold both directions merged into one, where the states say so."""
     outputs = [s.array for s in slots if s.role == "outputs"]
     planes = {s.array.shape[0] for s in slots if s.role == "h" and s.array.ndim == 3}
@@ -222,75 +228,60 @@ def _merged(own: Convention, guess: Guess, slots: tuple[Slot, ...], config: Laye
         return None  # as many planes as layers were stated: a stack of one direction
     both = replace(config, merge_mode="sum", direction="bidirectional")
     try:
-        return merged_reading(readings(own, slots, both, guess.whose_known), outputs[0])
+        return merged_reading(readings(convention, slots, both, guess.whose_known), outputs[0])
     except ShapeError:
         return None
 
 
-def _evened(
-    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
-) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
-    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
-    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
-    to = decimals.coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
-    if to is None:
-        return slots, None, tolerance
-    evened = tuple(replace(s, array=decimals.rounded(s.array, to)) if s.role in PRINTED else s for s in slots)
-    if any(decimals.moved(old.array, new.array) for old, new in zip(slots, evened, strict=True)):
-        rtol, atol = decimals.room(to)
-        tolerance = replace(tolerance, rtol=max(tolerance.rtol, rtol), atol=max(tolerance.atol, atol))
-    return evened, to, tolerance
-
-
 def _under(
-    own: Convention,
+    convention: Convention,
     weighed: Weighed,
-    given: Given,
+    dump: DumpArrays,
     config: LayerConfig,
     tolerance: Tolerance,
     measurer: Measurer,
 ) -> Weighed:
     """The same arrays as another framework's: measured again only where they would be read in another way."""
-    guesses = _guesses(own, given, config)
+    guesses = _guesses(convention, dump, config)
     placed = [(s.role, s.name, s.layer, s.direction, s.position) for s in guesses[0].slots]
     reading = weighed.choice.reading
     same = placed == [(s.role, s.name, s.layer, s.direction, s.position) for s in weighed.slots]
-    default = config.axes_stated or config.time_major or own.time_major == weighed.convention.time_major
-    if not same or not default or own.order(config) != weighed.convention.order(config):
-        return _weigh(own, given, config, tolerance, measurer)
+    default = config.axes_stated or config.time_major or convention.time_major == weighed.convention.time_major
+    if not same or not default or convention.order(config) != weighed.convention.order(config):
+        return _weigh(convention, dump, config, tolerance, measurer)
     directed = replace(config, direction="bidirectional") if reading.trace.directions == 2 else config
-    padding = own.padding_for(directed)
-    trace = replace(reading.trace, padding=padding, zero_length=own.zero_length, convention=own.name)
+    padding = convention.padding_for(directed)
+    trace = replace(reading.trace, padding=padding, zero_length=convention.zero_length, convention=convention.name)
     choice = replace(weighed.choice, reading=replace(reading, trace=trace))
-    return replace(weighed, convention=own, choice=choice)
+    return replace(weighed, convention=convention, choice=choice)
 
 
-def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], given: Given) -> Weighed:
+def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], dump: DumpArrays) -> Weighed:
     """The reading with why it was read so, and what was not read at all."""
     reading = weighed.choice.reading
     trace = reading.trace
-    arrays = weighed.convention.prepare(given.arrays, weighed.config)
+    arrays = weighed.convention.prepare(dump.arrays, weighed.config)
     units = next((t.final.shape[1] for t in trace.tracks if t.final is not None), 0)
     unused = (
         *unread(arrays, weighed.slots, trace.batch_size, trace.steps, units),
-        *_unplaced(weighed, given),
+        *_unplaced(weighed, dump),
     )
-    own = () if given.convention != "auto" else beliefs[0].because
-    disagreement = packed_otherwise(given.arrays, weighed.slots)
+    reasons = () if dump.convention != "auto" else beliefs[0].because
+    disagreement = packed_otherwise(dump.arrays, weighed.slots)
     notes = (*reading.evidence.notes, *filter(None, [disagreement]))
-    evidence = Evidence(tuple(dict.fromkeys((*own, *reading.evidence.because))), beliefs, unused, notes)
+    evidence = Evidence(tuple(dict.fromkeys((*reasons, *reading.evidence.because))), beliefs, unused, notes)
     return replace(weighed, choice=replace(weighed.choice, reading=replace(reading, evidence=evidence)))
 
 
-def _unplaced(weighed: Weighed, given: Given) -> list[str]:
+def _unplaced(weighed: Weighed, dump: DumpArrays) -> list[str]:
     """Arrays with a role that fit no place in the reading; ShapeError for one that was stated."""
     reading = weighed.choice.reading
-    found = []
+    sentences = []
     for slot in weighed.slots:
         why = misfit(slot, reading)
         if why is None:
             continue
-        if slot.role in given.stated or (slot in given.returned and slot.role != "c"):
+        if slot.role in dump.named or (slot in dump.returned and slot.role != "c"):
             raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
-        found.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
-    return found
+        sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
+    return sentences

@@ -58,7 +58,7 @@ TOP = [(1, "forward", ["match"] * B)]
 
 
 @pytest.mark.parametrize(
-    ("outputs", "state", "convention", "stated", "expected"),
+    ("outputs", "state", "convention", "options", "expected"),
     [
         (OUT, HN, "tf1", {}, FORWARD),
         (OUT, (CN, HN), "tf1", {}, FORWARD),
@@ -92,16 +92,16 @@ TOP = [(1, "forward", ["match"] * B)]
     ],
 )
 def test_states_as_frameworks_nest_them(
-    outputs: Any, state: Any, convention: str, stated: dict[str, Any], expected: list[Any]
+    outputs: Any, state: Any, convention: str, options: dict[str, Any], expected: list[Any]
 ) -> None:
     """Every form of a final state lands on the layer and direction that it is of, h told from c."""
-    report = rnninspect.inspect(outputs, state, lengths=LENGTHS, convention=convention, **stated)
+    report = rnninspect.inspect(outputs, state, lengths=LENGTHS, convention=convention, **options)
     assert matched(report) == expected
     assert report.ok, report.findings
 
 
 @pytest.mark.parametrize(
-    ("result", "convention", "stated", "expected"),
+    ("result", "convention", "options", "expected"),
     [
         ((OUT, LSTMStateTuple(CN, HN)), "tf1", {}, FORWARD),
         (((OUT, OB), (LSTMStateTuple(CN, HN), LSTMStateTuple(CB, HB))), "tf1", {}, TWO),
@@ -114,9 +114,9 @@ def test_states_as_frameworks_nest_them(
         ((OUT, [HN[None], CN[None]]), "mxnet", {}, FORWARD),
     ],
 )
-def test_whole_results_of_a_call(result: Any, convention: str, stated: dict[str, Any], expected: list[Any]) -> None:
+def test_whole_results_of_a_call(result: Any, convention: str, options: dict[str, Any], expected: list[Any]) -> None:
     """All that a layer's call returned is taken apart: the outputs are the part with three axes."""
-    report = rnninspect.inspect(result, lengths=LENGTHS, convention=convention, **stated)
+    report = rnninspect.inspect(result, lengths=LENGTHS, convention=convention, **options)
     assert matched(report) == expected
     assert report.ok
 
@@ -177,8 +177,8 @@ def test_wrong_weights_are_named() -> None:
     x = torch.from_numpy(drawn(B, T, F))
     kept = layer.state_dict()
     lost = {name: torch.zeros_like(w) if name == "bias_hh_l0" else w for name, w in kept.items()}
-    found = [rnninspect.inspect(layer(x), inputs=x, weights=weights).findings for weights in (kept, lost)]
-    assert [[f.rule for f in findings] for findings in found] == [[], ["bias-dropped"]]
+    reports = [rnninspect.inspect(layer(x), inputs=x, weights=weights).findings for weights in (kept, lost)]
+    assert [[f.rule for f in findings] for findings in reports] == [[], ["bias-dropped"]]
 
 
 def test_lengths_beside_a_packed_sequence_must_be_its_own(packed_run: tuple[torch.nn.RNNBase, Any, Any]) -> None:
@@ -389,8 +389,8 @@ def test_run_takes_what_torch_packs(time_major: bool) -> None:
     packed = pack_padded_sequence(inputs, torch.from_numpy(LENGTHS), batch_first=True, enforce_sorted=False)
     rows = [inputs[b, :n] for b, n in enumerate(LENGTHS)]
     usual = rnninspect.run(inputs, lengths=LENGTHS, hidden_size=H).tracks[0]
-    for batch, stated in ((packed, {"time_major": time_major}), (rows, {})):
-        made = rnninspect.run(batch, hidden_size=H, **stated)  # type: ignore[arg-type]
+    for batch, options in ((packed, {"time_major": time_major}), (rows, {})):
+        made = rnninspect.run(batch, hidden_size=H, **options)  # type: ignore[arg-type]
         assert np.array_equal(made.lengths, LENGTHS)  # type: ignore[arg-type]
         assert np.array_equal(made.tracks[0].outputs, usual.outputs)  # type: ignore[arg-type]
 
@@ -400,9 +400,9 @@ def test_initial_states_of_any_kind() -> None:
     layer = torch.nn.LSTM(F, H, batch_first=True)
     x, start = torch.from_numpy(drawn(B, T, F)), tuple(torch.ones(1, B, H, requires_grad=True) for _ in range(2))
     result = layer(x, start)
-    known = rnninspect.inspect(result, initial_state=start, inputs=x, weights=layer.state_dict())
+    report = rnninspect.inspect(result, initial_state=start, inputs=x, weights=layer.state_dict())
     unknown = rnninspect.inspect(result, inputs=x, weights=layer.state_dict())
-    assert known.verdict == "clean"
+    assert report.verdict == "clean"
     assert [f.rule for f in unknown.findings] == ["stale-initial-state"]
     begun = rnninspect.run(x, weights=layer.state_dict(), convention="torch", initial_state=start)
     assert np.allclose(begun.tracks[0].outputs, result[0].detach().numpy(), atol=1e-6)
@@ -432,10 +432,10 @@ def test_the_library_says_what_the_command_says(tmp_path: Path) -> None:
     kept = {"convention": "tf1", "rtol": 1e-6, "ignore": "padding-computed"}
     assert rnninspect.compare(dump, against=other, **kept).to_dict() == config  # type: ignore[arg-type]
     again = {"outputs": OUT + np.float32(0.5), "h": taken, "lengths": LENGTHS}
-    own = rnninspect.inspect(OUT, taken, cell_state=CN, lengths=LENGTHS, against=again, **kept).to_dict()  # type: ignore[arg-type]
-    differing = {key for key in config if config[key] != own[key]}
+    default_report = rnninspect.inspect(OUT, taken, cell_state=CN, lengths=LENGTHS, against=again, **kept).to_dict()  # type: ignore[arg-type]
+    differing = {key for key in config if config[key] != default_report[key]}
     assert differing <= {"command", "source", "notes", "reading"}
-    assert own["reading"]["used"] == config["reading"]["used"]
+    assert default_report["reading"]["used"] == config["reading"]["used"]
     assert config["findings"]
 
 
@@ -582,6 +582,6 @@ def test_roles_may_be_files_for_a_program_too(tmp_path: Path) -> None:
     again = rnninspect.compare(tmp_path / "outputs.npy", state=HN, lengths="3,5,2", convention="keras")
     assert report.verdict == again.verdict == "clean"
     assert report.tracks == again.tracks
-    for wrong, words in (({}, "outputs="), ({"outputs": OUT, "state": HN}, "outputs=")):
-        with pytest.raises(UserError, match=words):
+    for wrong, message in (({}, "outputs="), ({"outputs": OUT, "state": HN}, "outputs=")):
+        with pytest.raises(UserError, match=message):
             rnninspect.compare(**wrong)  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def test_without_weights_it_cannot_be_told(chunks: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "rows", "words"),
+    ("change", "rows", "message"),
     [
         (lambda h: h, [], ""),
         (lambda h: 0 * h, [0, 1, 2, 3], "is zeros"),
@@ -103,15 +103,15 @@ def test_without_weights_it_cannot_be_told(chunks: dict[str, Any]) -> None:
         (lambda h: h + np.eye(ROWS)[3][:, None].astype(h.dtype), [3], "is another state"),
     ],
 )
-def test_a_named_initial_state_is_compared(chunks: dict[str, Any], change: Any, rows: list[int], words: str) -> None:
+def test_a_named_initial_state_is_compared(chunks: dict[str, Any], change: Any, rows: list[int], message: str) -> None:
     """A dump that names its initial state needs no weights: each row that started elsewhere is named, and where."""
     initial = {"h_0": change(chunks["first"]["h_n"])}
     if "c_n" in chunks["first"]:
         initial["c_0"] = chunks["first"]["c_n"]
     np.savez(chunks["path"] / "named.npz", **chunks["second"], **initial)
-    found = compare(chunks, "named")["findings"]
-    assert sorted({row for f in found for row in f["rows"]}) == rows
-    assert all(f["rule"] == "stale-initial-state" and words in f["message"] for f in found)
+    findings = compare(chunks, "named")["findings"]
+    assert sorted({row for f in findings for row in f["rows"]}) == rows
+    assert all(f["rule"] == "stale-initial-state" and message in f["message"] for f in findings)
 
 
 def test_a_chunk_of_another_shape_is_refused(chunks: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,8 +38,8 @@ def moved(weights: Weights, to: str) -> Weights:
 @pytest.mark.parametrize(("source", "to"), list(permutations(NAMES, 2)))
 def test_the_forget_bias_moves_in_and_out(source: str, to: str) -> None:
     """Whatever adds 1 at run time, the forget gate's whole bias is the same in every framework, and no other's."""
-    own = conventions.get(source)
-    weights = logical_weights(own.spec("lstm", {}), 2, directions_of(2), convention=source)
+    convention = conventions.get(source)
+    weights = logical_weights(convention.spec("lstm", {}), 2, directions_of(2), convention=source)
     target = moved(weights, to)
     for before, after in zip(weights.layers, target.layers, strict=True):
         whole = [
@@ -87,14 +87,14 @@ def test_what_to_state_beside_the_arrays() -> None:
 
 def test_refusals_name_the_reason() -> None:
     """What moving weights cannot make up for is refused, with the part that the framework lacks."""
-    for spec, more, to, words in (
+    for spec, more, to, message in (
         (CellSpec("lstm"), {"peepholes": True}, "keras", "peepholes"),
         (CellSpec("lstm"), {"projection": 2}, "onnx", "projection"),
         (CellSpec("lstm", gate_clip=1.0), {}, "torch", "clip of the gates' inputs"),
         (CellSpec("lstm", input_forget=True), {}, "tf1", "coupled input and forget gates"),
         (CellSpec("rnn"), {}, "haiku", "other activation"),
     ):
-        with pytest.raises(UserError, match=words):
+        with pytest.raises(UserError, match=message):
             convert(logical_weights(spec, **more), to)  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="did you mean 'torch'"):
         convert(logical_weights(CellSpec("lstm")), "troch")
@@ -179,9 +179,9 @@ def test_every_framework_in_every_format(
     assert first.startswith(f"tf1 -> {to}: gates i j f o")
     moved_in = to not in ("tf1", "haiku")
     assert ("forget bias 1 at run time moved into the bias" in first) == moved_in
-    found = re.fullmatch(r"largest difference on random inputs: (\S+) \(.*read back\)", last)
-    assert found is not None
-    assert float(found[1]) < 2e-6
+    line = re.fullmatch(r"largest difference on random inputs: (\S+) \(.*read back\)", last)
+    assert line is not None
+    assert float(line[1]) < 2e-6
     again = tmp_path / "again.npz"
     assert run(str(target), "--from", to, "--to", "tf1", "-o", str(again), "--bidirectional") == 0
     with np.load(again) as back:

@@ -96,25 +96,25 @@ def all_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster() -> Iterator[str]:
     """The address of a real cluster of two processes."""
     dask = pytest.importorskip("distributed")
-    own = dict(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=CRITICAL)
-    with dask.LocalCluster(**own) as found:
-        yield found.scheduler_address
+    settings = dict(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=CRITICAL)
+    with dask.LocalCluster(**settings) as started:
+        yield started.scheduler_address
 
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Lets even small dumps be split, a few rows a part; how many parts each track was put together from."""
-    found: list[int] = []
+    counts: list[int] = []
     merge = split_rows._merged
 
     def counted(track: Any, parts: Any) -> Any:
-        found.append(len(parts))
+        counts.append(len(parts))
         return merge(track, parts)
 
     monkeypatch.setattr(split_rows, "LEAST_BYTES", 1)
     monkeypatch.setattr(split_rows, "PART_BYTES", 900)
     monkeypatch.setattr(split_rows, "_merged", counted)
-    return found
+    return counts
 
 
 @pytest.mark.parametrize("dump", DUMPS)
@@ -124,11 +124,11 @@ def test_the_report_is_the_same_to_the_last_byte(
 ) -> None:
     """Facts, nearest steps, findings and verdict of every kind of row, by both engines; the rows do not divide
     evenly, and every track was split."""
-    given = ["compare", *dump(tmp_path), "--format", "json", "--excerpt", "all"]
-    alone = rnninspect(*given)
+    command = ["compare", *dump(tmp_path), "--format", "json", "--excerpt", "all"]
+    alone = rnninspect(*command)
     assert (alone.code, pieces) == (1, [])
     hands = ["--jobs", "2"] if engine == "jobs" else ["--scheduler", request.getfixturevalue("cluster")]
-    assert rnninspect(*given, *hands) == alone
+    assert rnninspect(*command, *hands) == alone
     assert pieces
     assert min(pieces) > 2
     assert ROWS % min(pieces)
@@ -147,22 +147,22 @@ def test_the_dumps_hold_a_bit_of_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["table", "ndjson"])
 def test_one_dump_gives_the_ordinary_report_in_any_form(form: str, tmp_path: Path, pieces: list[int]) -> None:
     """Options for many dumps do not make one dump many."""
-    given = ["compare", *forward(tmp_path), "--format", form]
-    assert rnninspect(*given, "--jobs", "2") == rnninspect(*given)
+    command = ["compare", *forward(tmp_path), "--format", form]
+    assert rnninspect(*command, "--jobs", "2") == rnninspect(*command)
     assert pieces == [3] * len(pieces) != []
 
 
 def test_a_small_dump_is_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker is started, and no scheduler met, for what would be measured before it answers; which is said."""
     monkeypatch.setattr("rnninspect.api.parallel.workers.SECONDS", 1)
-    given = ["compare", *forward(tmp_path), "--format", "json"]
-    alone = rnninspect(*given, "--scheduler", "tcp://127.0.0.1:9")
-    assert alone.raw == rnninspect(*given).raw
+    command = ["compare", *forward(tmp_path), "--format", "json"]
+    alone = rnninspect(*command, "--scheduler", "tcp://127.0.0.1:9")
+    assert alone.raw == rnninspect(*command).raw
     assert "measured by this process alone" in alone.err
-    assert rnninspect(*given, "-q", "--jobs", "2") == rnninspect(*given, "-q")
+    assert rnninspect(*command, "-q", "--jobs", "2") == rnninspect(*command, "-q")
     monkeypatch.setattr(split_rows, "LEAST_BYTES", 1)
     monkeypatch.setattr(split_rows, "PART_BYTES", 900)
-    check_refused(rnninspect(*given, "-q", "--scheduler", "tcp://127.0.0.1:9"), "no scheduler answers")
+    check_refused(rnninspect(*command, "-q", "--scheduler", "tcp://127.0.0.1:9"), "no scheduler answers")
 
 
 class Unknown:
@@ -230,10 +230,10 @@ def test_a_worker_that_is_killed_changes_nothing(
 ) -> None:
     """One of two workers is killed in mid-run, with rows of the dump under way, which are measured again: the report
     is the same."""
-    given = ["compare", *forward(tmp_path), "--format", "json"]
-    alone = rnninspect(*given)
+    command = ["compare", *forward(tmp_path), "--format", "json"]
+    alone = rnninspect(*command)
     monkeypatch.setattr(split_rows, "PART_BYTES", 250)
-    assert rnninspect(*given, "--scheduler", cluster) == alone
+    assert rnninspect(*command, "--scheduler", cluster) == alone
     assert max(pieces) == ROWS
     assert struck.exists()
 
@@ -243,9 +243,9 @@ def test_many_remote_dumps_survive_a_killed_worker(cluster: str, struck: Path, t
     writes, no record lost or doubled."""
     for n in range(8):
         shutil.copy(SAMPLES / "published.npz", tmp_path / f"{n}.npz")
-    given = ["compare", f"file://{tmp_path}/*.npz", "--format", "ndjson", "-q", "-o"]
-    assert rnninspect(*given, tmp_path / "alone").code == 0
-    assert rnninspect(*given, tmp_path / "together", "--scheduler", cluster).code == 0
+    command = ["compare", f"file://{tmp_path}/*.npz", "--format", "ndjson", "-q", "-o"]
+    assert rnninspect(*command, tmp_path / "alone").code == 0
+    assert rnninspect(*command, tmp_path / "together", "--scheduler", cluster).code == 0
     assert (tmp_path / "together").read_bytes() == (tmp_path / "alone").read_bytes()
     assert struck.exists()
 
@@ -275,9 +275,9 @@ def test_rows_that_end_every_worker_are_said(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.usefixtures("pieces")
 def test_a_worker_that_sees_another_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of a file that is not the one described are never measured: one line, exit code 2."""
-    given = forward(tmp_path)
+    arrays = forward(tmp_path)
     monkeypatch.setattr(storage, "stamp", lambda file: {"size": 1, "mtime_ns": 1})
-    check_refused(rnninspect("compare", *given, "-q", "--jobs", "2"), "dump.npz", "a worker sees", "URL")
+    check_refused(rnninspect("compare", *arrays, "-q", "--jobs", "2"), "dump.npz", "a worker sees", "URL")
 
 
 def test_remote_rows_are_fetched_by_whoever_measures_them(
@@ -295,7 +295,7 @@ def test_remote_rows_are_fetched_by_whoever_measures_them(
     assert whole is not None
     assert whole.file == url
     asked = []
-    monkeypatch.setattr(storage, "fetched", lambda *given, real=storage.fetched: asked.append(given) or real(*given))
+    monkeypatch.setattr(storage, "fetched", lambda *view, real=storage.fetched: asked.append(view) or real(*view))
     np.testing.assert_array_equal(whole.rows(slice(2, 4)).opened(), outputs[2:4])
     row = STEPS * UNITS * 4
     assert asked == [(url, whole.offset + 2 * row, whole.offset + 4 * row)]
@@ -321,8 +321,8 @@ def test_what_no_other_process_sees_is_measured_here(
     }
     save_file(half, tmp_path / "half.safetensors")
     for dump in (tmp_path / "small.npz", "memory://dump.npz", tmp_path / "half.safetensors"):
-        given = ["compare", dump, "--format", "json", "-q"]
-        assert rnninspect(*given, "--jobs", "2") == rnninspect(*given)
+        command = ["compare", dump, "--format", "json", "-q"]
+        assert rnninspect(*command, "--jobs", "2") == rnninspect(*command)
     assert (wide, pieces) == (None, [])
 
 
@@ -345,7 +345,7 @@ def test_any_view_of_a_map_can_be_described(suffix: str, remote: bool, tmp_path:
     let go; so are its rows."""
     write_arrays(str(tmp_path / f"a{suffix}"), {"outputs": motley()[0]})
     mapped = next(iter(read_arrays(f"{'file://' * remote}{tmp_path}/a{suffix}").arrays.values()))
-    found = 0
+    described_views = 0
     for name, view in VIEWS.items():
         array = view(mapped)
         sent = described(array)
@@ -358,8 +358,8 @@ def test_any_view_of_a_map_can_be_described(suffix: str, remote: bool, tmp_path:
             assert opened.dtype == array.dtype
             assert opened.tobytes() == array[rows].tobytes(), name
             assert storage.map_of(opened) is not None
-        found += 1
-    assert found == len(VIEWS) - remote  # time-major behind a URL is measured where it is
+        described_views += 1
+    assert described_views == len(VIEWS) - remote  # time-major behind a URL is measured where it is
 
 
 def test_what_is_not_the_files_own_is_not_described(tmp_path: Path) -> None:

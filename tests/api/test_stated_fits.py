@@ -24,10 +24,10 @@ def test_one_initial_state_for_several_is_an_error_with_both_shapes(kwargs: dict
     """`[B, H]` beside two layers or directions is not given to one of them; one for each is read, and clean."""
     layer, x = gru(**kwargs)
     start = torch.randn(2, ROWS, UNITS)
-    given: dict[str, Any] = {"inputs": x, "weights": layer, "lengths": "full"}
-    assert rnninspect.inspect(layer(x, start), initial_state=start, **given).verdict == "clean"
+    options: dict[str, Any] = {"inputs": x, "weights": layer, "lengths": "full"}
+    assert rnninspect.inspect(layer(x, start), initial_state=start, **options).verdict == "clean"
     with pytest.raises(ShapeError, match=r"\[2, 4\], one state; .* \[L, B, H\] = \[2, 2, 4\]"):
-        rnninspect.inspect(layer(x, start), initial_state=start[0], **given)
+        rnninspect.inspect(layer(x, start), initial_state=start[0], **options)
     with pytest.raises(ShapeError, match=r"\[L, B, H\] = \[2, 2, 4\]"):
         rnninspect.run(x, weights=layer, convention="torch", initial_state=start[0])
 
@@ -85,11 +85,11 @@ def test_lengths_beside_packed_ones_are_compared(lengths: list[int]) -> None:
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, [5, 2], batch_first=True)
     output, h = layer(packed)
     report = rnninspect.inspect({"output": output, "h_n": h, "lengths": torch.tensor(lengths)})
-    said = [note for note in report.notes if "disagree" in note]
+    disagreements = [note for note in report.notes if "disagree" in note]
     if lengths == [5, 2]:
-        assert (report.verdict, said) == ("clean", [])
+        assert (report.verdict, disagreements) == ("clean", [])
     else:
         assert [finding.rule for finding in report.findings] == ["off-by-one-length"]
-        assert said == [
+        assert disagreements == [
             "lengths and the packed lengths disagree: lengths are [4, 1], and output.batch_sizes packs [5, 2]"
         ]

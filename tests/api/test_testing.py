@@ -81,8 +81,8 @@ def test_what_counts_as_failing() -> None:
 
 def test_the_fixture_is_registered() -> None:
     """The installed package offers the plugin under its own name, which `-p no:rnninspect` takes away."""
-    found = {point.name: point.value for point in entry_points(group="pytest11")}
-    assert found["rnninspect"] == "rnninspect.pytest_plugin"
+    plugins = {point.name: point.value for point in entry_points(group="pytest11")}
+    assert plugins["rnninspect"] == "rnninspect.pytest_plugin"
 
 
 @pytest.fixture

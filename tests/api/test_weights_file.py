@@ -98,12 +98,16 @@ def test_a_dump_of_another_framework_has_its_own_axes() -> None:
     """A model's time-major axes and padding are not another framework's; direction and attributes are the weights'."""
     onnx_like = conventions.get("onnx")
     arrays = onnx_like.write_weights(logical_weights(CellSpec("gru", reset_after=False)))
-    found = read_layer(named(arrays, direction="reverse", clip=0.5), LayerConfig())
-    own, other = (found.config_for(LayerConfig(), conventions.get(name)) for name in ("onnx", "torch"))
-    assert (own.time_major, own.direction, own.attributes["clip"]) == (True, "reverse", 0.5)
+    layer = read_layer(named(arrays, direction="reverse", clip=0.5), LayerConfig())
+    same_framework, other = (layer.config_for(LayerConfig(), conventions.get(name)) for name in ("onnx", "torch"))
+    assert (same_framework.time_major, same_framework.direction, same_framework.attributes["clip"]) == (
+        True,
+        "reverse",
+        0.5,
+    )
     assert (other.time_major, other.direction, other.attributes["clip"]) == (False, "reverse", 0.5)
-    assert found.weights.layers[0].direction == "backward"
-    assert found.weights.spec.gate_clip == 0.5
+    assert layer.weights.layers[0].direction == "backward"
+    assert layer.weights.spec.gate_clip == 0.5
 
 
 def test_what_the_weights_hold_is_stated_too() -> None:
@@ -112,8 +116,8 @@ def test_what_the_weights_hold_is_stated_too() -> None:
         logical_weights(CellSpec(), 2, ("forward", "backward"), projection=2)
     )
     config = read_layer(named(arrays), LayerConfig()).config_for(LayerConfig(), None)
-    stated = (config.cell, config.layers, config.direction, config.attributes)
-    assert stated == (
+    options = (config.cell, config.layers, config.direction, config.attributes)
+    assert options == (
         "lstm",
         2,
         "bidirectional",

@@ -22,17 +22,17 @@ INPUTS = np.random.default_rng(0).uniform(-1, 1, (3, 5, FEATURES))
 LENGTHS = [5, 2, 3]
 
 
-def ran(weights: Any, convention: str, **stated: Any) -> Trace:
-    return rnninspect.run(INPUTS, lengths=LENGTHS, weights=weights, convention=convention, **stated)
+def ran(weights: Any, convention: str, **options: Any) -> Trace:
+    return rnninspect.run(INPUTS, lengths=LENGTHS, weights=weights, convention=convention, **options)
 
 
-def assert_same(found: Trace, expected: Trace) -> None:
+def assert_same(trace: Trace, expected: Trace) -> None:
     """Every track's outputs are equal."""
-    assert len(found.tracks) == len(expected.tracks)
-    for own, other in zip(found.tracks, expected.tracks, strict=True):
-        assert own.outputs is not None
+    assert len(trace.tracks) == len(expected.tracks)
+    for track, other in zip(trace.tracks, expected.tracks, strict=True):
+        assert track.outputs is not None
         assert other.outputs is not None
-        np.testing.assert_array_equal(own.outputs, other.outputs)
+        np.testing.assert_array_equal(track.outputs, other.outputs)
 
 
 def tree_of(flat: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def tree_of(flat: dict[str, np.ndarray]) -> dict[str, Any]:
 @pytest.mark.parametrize("convention", ["flax", "haiku"])
 def test_a_nested_tree_is_its_arrays_by_name(convention: str) -> None:
     """Flax's and Haiku's parameters, at whatever depth, give what the flat names give."""
-    own = conventions.get(convention)
-    flat = own.write_weights(logical_weights(own.spec("lstm", {})))
+    framework = conventions.get(convention)
+    flat = framework.write_weights(logical_weights(framework.spec("lstm", {})))
     assert_same(ran({"params": {"cell": tree_of(flat)}}, convention), ran(flat, convention))
 
 

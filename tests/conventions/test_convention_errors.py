@@ -197,11 +197,11 @@ def test_stated_layers_and_directions_must_be_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "words"), [({"use_peepholes": True}, "no peepholes"), ({"num_proj": 4}, "width none")]
+    ("attributes", "message"), [({"use_peepholes": True}, "no peepholes"), ({"num_proj": 4}, "width none")]
 )
-def test_stated_parts_must_be_there(attributes: dict[str, Any], words: str) -> None:
+def test_stated_parts_must_be_there(attributes: dict[str, Any], message: str) -> None:
     """Peepholes or a projection that are stated and not in the file are missed."""
-    assert words in fails("tf1", written("tf1"), LayerConfig(attributes=attributes))
+    assert message in fails("tf1", written("tf1"), LayerConfig(attributes=attributes))
 
 
 def test_half_of_the_biases_is_missing() -> None:
@@ -246,10 +246,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spec", "more", "words"), REFUSED)
-def test_what_a_framework_lacks_is_refused(name: str, spec: CellSpec, more: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize(("name", "spec", "more", "message"), REFUSED)
+def test_what_a_framework_lacks_is_refused(name: str, spec: CellSpec, more: dict[str, Any], message: str) -> None:
     """A layer that a framework cannot express is not written there, and the message says what it lacks."""
-    with pytest.raises(UserError, match=re.escape(words)) as caught:
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
         conventions.get(name).write_weights(logical_weights(spec, **more))
     assert str(caught.value).startswith(f"{name} has no ")
 

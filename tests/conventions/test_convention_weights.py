@@ -240,8 +240,11 @@ def test_a_keras_gru_tells_how_it_resets() -> None:
 
 def test_each_activation_takes_its_own_parameters() -> None:
     """ONNX lists alphas and betas apart: LeakyRelu takes an alpha and no beta, so the beta is ScaledTanh's."""
-    stated = {"activations": "Sigmoid,LeakyRelu,ScaledTanh", "activation_alpha": [0.3, 0.7], "activation_beta": [0.4]}
-    spec = conventions.get("onnx").spec("lstm", stated)
+    options = {"activations": "Sigmoid,LeakyRelu,ScaledTanh", "activation_alpha": [0.3, 0.7], "activation_beta": [0.4]}
+    spec = conventions.get("onnx").spec("lstm", options)
     assert spec.activation_alpha == (("candidate", 0.3), ("output", 0.7))
     assert spec.activation_beta == (("output", 0.4),)
-    assert conventions.get("onnx").attributes(spec) == {**stated, "activations": ["Sigmoid", "LeakyRelu", "ScaledTanh"]}
+    assert conventions.get("onnx").attributes(spec) == {
+        **options,
+        "activations": ["Sigmoid", "LeakyRelu", "ScaledTanh"],
+    }

@@ -37,9 +37,9 @@ def counted(measured: list[str]) -> Callable[[Trace, Tolerance], tuple[TrackFact
     """A measurer that keeps which traces it was given, by whether any state of theirs equals a step."""
 
     def measurer(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
-        found = measure_all(trace, tolerance)
-        measured.append("rival" if found[0].equal.any() else "none fits")
-        return found
+        facts = measure_all(trace, tolerance)
+        measured.append("rival" if facts[0].equal.any() else "none fits")
+        return facts
 
     return measurer
 
@@ -48,14 +48,14 @@ def counted(measured: list[str]) -> Callable[[Trace, Tolerance], tuple[TrackFact
 def test_a_rival_that_fits_is_used(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the stated reading fits nothing and another half of the rows, the other is used, however large the dump."""
     monkeypatch.setattr(choosing, "MANY_STEPS", many)
-    found = choose_reading(two_readings(lambda b: b % 2 == 0), Tolerance())
-    assert found.reading.outputs_axes == "rival"
+    choice = choose_reading(two_readings(lambda b: b % 2 == 0), Tolerance())
+    assert choice.reading.outputs_axes == "rival"
 
 
 def test_a_rival_that_fits_by_chance_is_not_used() -> None:
     """A few rows of zeros equal zeroed padding in any reading: they do not speak against what was stated."""
-    found = choose_reading(two_readings(lambda b: b % 8 == 0), Tolerance())
-    assert found.reading.outputs_axes == "stated"
+    choice = choose_reading(two_readings(lambda b: b % 8 == 0), Tolerance())
+    assert choice.reading.outputs_axes == "stated"
 
 
 @pytest.mark.parametrize(("many", "passes"), [(1, 1), (10**9, 2)], ids=["large", "small"])
@@ -63,6 +63,6 @@ def test_a_rival_that_fits_nothing_costs_no_pass(many: int, passes: int, monkeyp
     """Of a large dump a few rows say so; of a small one every reading is measured whole."""
     monkeypatch.setattr(choosing, "MANY_STEPS", many)
     measured: list[str] = []
-    found = choose_reading(two_readings(lambda b: False), Tolerance(), counted(measured))
-    assert found.reading.outputs_axes == "stated"
+    choice = choose_reading(two_readings(lambda b: False), Tolerance(), counted(measured))
+    assert choice.reading.outputs_axes == "stated"
     assert measured == ["none fits"] * passes

@@ -43,7 +43,7 @@ def test_differences_are_the_loop(seed: int, direction: Direction, piece: int, m
     largest magnitude, however the arrays are cut."""
     monkeypatch.setattr(difference, "PIECE", piece)
     one, other = pair(seed, direction)
-    (found,) = differences(one, other)
+    (compared,) = differences(one, other)
     a, b = one.tracks[0].outputs, other.tracks[0].outputs
     assert a is not None
     assert b is not None
@@ -54,14 +54,14 @@ def test_differences_are_the_loop(seed: int, direction: Direction, piece: int, m
             pairs = list(zip(a[row, step].tolist(), b[row, step].tolist(), strict=True))
             gaps = [abs(x - y) if math.isfinite(x) and math.isfinite(y) else 0.0 for x, y in pairs]
             finite = all(math.isfinite(v) for xy in pairs for v in xy)
-            assert found.difference[row, step] == max(gaps)
-            assert found.nonfinite[row, step] == (not finite)
+            assert compared.difference[row, step] == max(gaps)
+            assert compared.nonfinite[row, step] == (not finite)
             if step < LENGTHS[row]:
                 scale = max([scale, *(abs(v) for xy in pairs for v in xy if finite)])
                 if max(gaps) > 0 and (first < 0 or direction == "backward"):
                     first = step
-        assert found.first[row] == first
-    assert found.scale == scale
+        assert compared.first[row] == first
+    assert compared.scale == scale
 
 
 @pytest.mark.parametrize("piece", [1, 1 << 19])
@@ -100,7 +100,7 @@ def test_large_dumps_are_compared_in_place(tmp_path: Path) -> None:
     mask = np.ones((128, 256), dtype=np.bool_)
     traces = [Trace(mask, (Track(0, "forward", o, None),)) for o in (a, b)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    (found,) = differences(*traces)
-    assert found.largest == 0
-    assert found.precisions == ("bfloat16", "bfloat16")
+    (compared,) = differences(*traces)
+    assert compared.largest == 0
+    assert compared.precisions == ("bfloat16", "bfloat16")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 << 10

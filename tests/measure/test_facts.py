@@ -32,9 +32,9 @@ def right_trace(direction: str = "forward", order: str = "time", seed: int = 0) 
 
 
 def facts_of(trace: Trace, **tolerance: float) -> TrackFacts:
-    found = measure(trace, trace.tracks[0], **tolerance)
-    assert found is not None
-    return found
+    facts = measure(trace, trace.tracks[0], **tolerance)
+    assert facts is not None
+    return facts
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def facts_of(trace: Trace, **tolerance: float) -> TrackFacts:
 )
 def test_expected_step_by_direction_and_order(direction: str, order: str, expected: list[int]) -> None:
     """Forward ends at length - 1, backward at 0; reversed time puts the end at the last stored step."""
-    found = facts_of(right_trace(direction, order))
-    assert found.expected.tolist() == expected
-    assert [found.statuses[b] for b in range(4)] == ["match"] * 4
-    assert found.statuses[4] == "no-evidence"
-    assert not found.mismatched.any()
+    facts = facts_of(right_trace(direction, order))
+    assert facts.expected.tolist() == expected
+    assert [facts.statuses[b] for b in range(4)] == ["match"] * 4
+    assert facts.statuses[4] == "no-evidence"
+    assert not facts.mismatched.any()
 
 
 def test_blocks_do_not_change_facts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +98,8 @@ def test_uniform_rows_are_no_evidence() -> None:
     changed, state = outputs.copy(), final.copy()
     changed[2] = 0.5
     state[2] = 0.5
-    found = facts_of(replace(trace, tracks=(replace(trace.tracks[0], outputs=changed, final=state),)))
-    assert found.statuses[2] == "no-evidence"
+    facts = facts_of(replace(trace, tracks=(replace(trace.tracks[0], outputs=changed, final=state),)))
+    assert facts.statuses[2] == "no-evidence"
 
 
 def test_without_lengths_nothing_is_expected() -> None:
@@ -110,9 +110,9 @@ def test_without_lengths_nothing_is_expected() -> None:
     state = final.copy()
     state[1] += 1
     unknown = replace(with_final(trace, state), mask=np.ones((5, STEPS), dtype=np.bool_), lengths=None)
-    found = facts_of(unknown)
-    assert not found.expected_known
-    assert found.mismatched.tolist() == [False, True, False, False, False]
+    facts = facts_of(unknown)
+    assert not facts.expected_known
+    assert facts.mismatched.tolist() == [False, True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_padding_classes(outputs: list[float], real: list[int], expected: str) -
     """Each class of padding by a row that has it; leading masked steps are zero where others repeat."""
     array = np.array(outputs, dtype=np.float64)[:, None] * np.ones(2)
     mask = np.array(real, dtype=np.bool_)
-    found = padding_classes(array[None], mask[None], scan(array[None], array[None, 0]))
-    assert found == (expected,)
+    classes = padding_classes(array[None], mask[None], scan(array[None], array[None, 0]))
+    assert classes == (expected,)
 
 
 def test_infinity_in_one_unit_is_found() -> None:
@@ -149,8 +149,8 @@ def test_infinity_in_one_unit_is_found() -> None:
     assert outputs is not None
     changed = outputs.copy()
     changed[2, 4, 9] = -np.inf
-    found = facts_of(replace(trace, tracks=(replace(trace.tracks[0], outputs=changed),)))
-    assert np.argwhere(found.nonfinite).tolist() == [[2, 4]]
+    facts = facts_of(replace(trace, tracks=(replace(trace.tracks[0], outputs=changed),)))
+    assert np.argwhere(facts.nonfinite).tolist() == [[2, 4]]
 
 
 def test_a_sum_that_overflows_is_not_infinity() -> None:

@@ -58,14 +58,14 @@ def test_a_scan_is_the_loop(tile: int, layout: str, run: tuple[Array, Array]) ->
     outputs, final = laid_out(run[0], layout), run[1].astype(run[0].dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE_BYTES", tile)
-        found = scan(outputs, final)
+        seen = scan(outputs, final)
     for b in range(outputs.shape[0]):
         for t in range(outputs.shape[1]):
             step = outputs[b, t]
-            assert found.equal[b, t] == equal_loop(step, final[b])
-            assert found.zero[b, t] == all(v == 0 for v in step.tolist())
-            assert found.repeats[b, t] == (t > 0 and equal_loop(step, outputs[b, t - 1]))
-            assert found.nonfinite[b, t] == any(v != v or abs(v) == np.inf for v in step.tolist())
+            assert seen.equal[b, t] == equal_loop(step, final[b])
+            assert seen.zero[b, t] == all(v == 0 for v in step.tolist())
+            assert seen.repeats[b, t] == (t > 0 and equal_loop(step, outputs[b, t - 1]))
+            assert seen.nonfinite[b, t] == any(v != v or abs(v) == np.inf for v in step.tolist())
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -85,14 +85,14 @@ def test_a_scan_of_wide_rows_is_plain_numpy(seed: int) -> None:
     final = outputs[np.arange(rows), rng.integers(0, steps, rows)].copy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE_BYTES", int(rng.choice([2000, 50_000, 1 << 24])))
-        found = scan(outputs, final)
+        seen = scan(outputs, final)
     exact, target = outputs.astype(np.float64), final.astype(np.float64)[:, None]
-    assert (found.equal == ((exact == target) | (np.isnan(exact) & np.isnan(target))).all(-1)).all()
-    assert (found.zero == (exact == 0).all(-1)).all()
-    assert (found.nonfinite == ~np.isfinite(exact).all(-1)).all()
+    assert (seen.equal == ((exact == target) | (np.isnan(exact) & np.isnan(target))).all(-1)).all()
+    assert (seen.zero == (exact == 0).all(-1)).all()
+    assert (seen.nonfinite == ~np.isfinite(exact).all(-1)).all()
     after, before = exact[:, 1:], exact[:, :-1]
-    assert (found.repeats[:, 1:] == ((after == before) | (np.isnan(after) & np.isnan(before))).all(-1)).all()
-    assert not found.repeats[:, 0].any()
+    assert (seen.repeats[:, 1:] == ((after == before) | (np.isnan(after) & np.isnan(before))).all(-1)).all()
+    assert not seen.repeats[:, 0].any()
 
 
 @pytest.mark.parametrize("tile", TILES)
@@ -108,13 +108,13 @@ def test_long_rows_are_scanned_run_by_run(tile: int, layout: str) -> None:
     outputs[2, 5:8] = -0.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE_BYTES", tile)
-        found = scan(laid_out(outputs, layout), outputs[:, 19])
-    assert np.flatnonzero(~found.repeats[0]).tolist() == [*range(11), 30, 31]
-    assert np.flatnonzero(found.zero[0]).tolist() == [*range(10, 30), *range(31, 40)]
-    assert np.flatnonzero(~found.repeats[1]).tolist() == [*range(20), 25, 26]
-    assert np.flatnonzero(found.equal[1]).tolist() == [*range(19, 25), *range(26, 40)]
-    assert np.flatnonzero(found.zero[2]).tolist() == [5, 6, 7]
-    assert np.flatnonzero(found.repeats[2]).tolist() == [6, 7]
+        seen = scan(laid_out(outputs, layout), outputs[:, 19])
+    assert np.flatnonzero(~seen.repeats[0]).tolist() == [*range(11), 30, 31]
+    assert np.flatnonzero(seen.zero[0]).tolist() == [*range(10, 30), *range(31, 40)]
+    assert np.flatnonzero(~seen.repeats[1]).tolist() == [*range(20), 25, 26]
+    assert np.flatnonzero(seen.equal[1]).tolist() == [*range(19, 25), *range(26, 40)]
+    assert np.flatnonzero(seen.zero[2]).tolist() == [5, 6, 7]
+    assert np.flatnonzero(seen.repeats[2]).tolist() == [6, 7]
 
 
 @settings(max_examples=150, deadline=None)
@@ -123,12 +123,12 @@ def test_locate_finds_every_place(run: tuple[Array, Array]) -> None:
     """The search by keys finds exactly the places that comparing every step with every state finds."""
     outputs, final = run
     final = final.astype(outputs.dtype)
-    found = matching.locate(outputs, final, most=10**6)
+    places_found = matching.locate(outputs, final, most=10**6)
     for n, state in enumerate(final):
         places = [
             (b, t) for b in range(outputs.shape[0]) for t in range(outputs.shape[1]) if equal_loop(outputs[b, t], state)
         ]
-        assert sorted(found[n]) == places
+        assert sorted(places_found[n]) == places
 
 
 @settings(max_examples=200, deadline=None)
@@ -139,17 +139,17 @@ def test_nearest_steps_is_the_loop(tile: int, layout: str, run: tuple[Array, Arr
     final = (run[1] + noise * np.random.default_rng(0).normal(size=run[1].shape)).astype(run[0].dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE_BYTES", tile)
-        found = all_rows(outputs, final)
+        nearest = all_rows(outputs, final)
     for b in range(outputs.shape[0]):
         gaps = []
         for t in range(outputs.shape[1]):
             pairs = zip(outputs[b, t].tolist(), final[b].tolist(), strict=True)
             apart = [0.0 if x == y or (x != x and y != y) else abs(x - y) for x, y in pairs]
             gaps.append(max(np.inf if gap != gap else gap for gap in apart))
-        assert found.distance[b] == min(gaps)
-        assert found.step[b] == gaps.index(min(gaps))
+        assert nearest.distance[b] == min(gaps)
+        assert nearest.step[b] == gaps.index(min(gaps))
         if len(gaps) > 1 and np.isfinite(sorted(gaps)[1]):
-            assert found.margin[b] == sorted(gaps)[1] - min(gaps)
+            assert nearest.margin[b] == sorted(gaps)[1] - min(gaps)
 
 
 def test_nearest_step_distance_and_margin() -> None:
@@ -205,15 +205,15 @@ def test_a_difference_in_the_last_unit_is_seen(units: int) -> None:
     """Steps that agree in the first units and differ in the last are not equal."""
     outputs = np.ones((2, 3, units), dtype=np.float32)
     outputs[0, 1, -1] = 2
-    found = equal_steps(outputs, np.ones((2, units), dtype=np.float32))
-    assert found.tolist() == [[True, False, True], [True, True, True]]
+    equal = equal_steps(outputs, np.ones((2, units), dtype=np.float32))
+    assert equal.tolist() == [[True, False, True], [True, True, True]]
 
 
 def test_a_search_among_many_equal_vectors_is_linear() -> None:
     """A thousand equal states among a hundred thousand equal steps: each gets its first places, at once."""
     outputs = np.zeros((1000, 100, 9), dtype=np.float32)
-    found = matching.locate(outputs, np.zeros((1000, 9)), most=3)
-    assert found == [[(0, 0), (0, 1), (0, 2)]] * 1000
+    places = matching.locate(outputs, np.zeros((1000, 9)), most=3)
+    assert places == [[(0, 0), (0, 1), (0, 2)]] * 1000
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

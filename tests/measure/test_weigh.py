@@ -13,7 +13,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.measure.weigh import Given, Weighed, weigh
+from rnninspect.measure.weigh import DumpArrays, Weighed, weigh
 
 ROWS, STEPS, UNITS = 4, 6, 3
 LENGTHS = np.array([6, 2, 5, 3])
@@ -29,12 +29,12 @@ def run(padding: str = "zero") -> tuple[Array, Array]:
     return outputs, state
 
 
-def weighed(arrays: Mapping[str, Array], config: LayerConfig | None = None, **given: object) -> Weighed:
-    return weigh(Given(arrays, **given), config or LayerConfig(), Tolerance())  # type: ignore[arg-type]
+def weighed(arrays: Mapping[str, Array], config: LayerConfig | None = None, **options: object) -> Weighed:
+    return weigh(DumpArrays(arrays, **options), config or LayerConfig(), Tolerance())  # type: ignore[arg-type]
 
 
-def whose(found: Weighed) -> list[str]:
-    return [belief.name for belief in found.choice.reading.evidence.conventions]
+def whose(judged: Weighed) -> list[str]:
+    return [belief.name for belief in judged.choice.reading.evidence.conventions]
 
 
 def nobodys(padding: str = "zero") -> dict[str, Array]:
@@ -46,9 +46,9 @@ def nobodys(padding: str = "zero") -> dict[str, Array]:
 @pytest.mark.parametrize("convention", ["torch", "keras", "tf1", "flax"])
 def test_a_stated_framework_wins(convention: str) -> None:
     """What is stated holds, against a file of another framework and against names and padding."""
-    found = weighed(nobodys("repeat"), convention=convention, origin=Origin(".pt"))
-    assert found.convention.name == convention
-    (belief,) = found.choice.reading.evidence.conventions
+    judged = weighed(nobodys("repeat"), convention=convention, origin=Origin(".pt"))
+    assert judged.convention.name == convention
+    (belief,) = judged.choice.reading.evidence.conventions
     assert (belief.name, belief.because) == (convention, ("stated",))
 
 
@@ -64,8 +64,8 @@ def test_the_file_decides_between_frameworks() -> None:
 def test_names_decide_between_frameworks() -> None:
     """`output` and `h_n` are torch's, whatever the file is; `outputs` and `state` are nobody's."""
     outputs, state = run()
-    found = weighed({"output": outputs, "h_n": state[None], "lengths": LENGTHS})
-    assert (found.convention.name, whose(found)) == ("torch", ["torch"])
+    judged = weighed({"output": outputs, "h_n": state[None], "lengths": LENGTHS})
+    assert (judged.convention.name, whose(judged)) == ("torch", ["torch"])
     assert len(whose(weighed(nobodys()))) == 2
 
 
@@ -88,8 +88,8 @@ def test_the_padding_of_a_mistaken_run_is_no_evidence() -> None:
 def test_a_stacked_state_speaks_for_those_who_stack() -> None:
     """A state `(L D) B H` is not read as tf1's, as one `B H` may be."""
     outputs, state = run()
-    found = weighed({"outputs": outputs, "state": state[None], "lengths": LENGTHS})
-    assert "tf1" not in whose(found)
+    judged = weighed({"outputs": outputs, "state": state[None], "lengths": LENGTHS})
+    assert "tf1" not in whose(judged)
     assert "tf1" in whose(weighed(nobodys()))
 
 
@@ -109,8 +109,8 @@ def test_another_reading_that_fits_is_listed() -> None:
     square = np.random.default_rng(4).standard_normal((STEPS, STEPS, UNITS)).astype(np.float32)
     both = square.copy()
     both[:, -1] = both[-1]
-    found = weighed({"outputs": both, "state": both[:, -1].copy()})
-    assert found.choice.rivals
+    judged = weighed({"outputs": both, "state": both[:, -1].copy()})
+    assert judged.choice.rivals
     assert not weighed({"outputs": square, "state": square[:, -1].copy()}).choice.rivals
 
 
@@ -125,9 +125,9 @@ def test_a_stated_array_that_fits_nothing_is_refused() -> None:
     """An array that was named for a role and does not fit there is an error; the same array unnamed is only listed."""
     odd = np.zeros((ROWS + 3, STEPS, 2), np.float32)
     slot = Slot("inputs", "odd", odd)
-    stated: dict[Role, Slot] = {"inputs": slot}
+    named: dict[Role, Slot] = {"inputs": slot}
     with pytest.raises(ShapeError, match="odd"):
-        weighed({**nobodys(), "odd": odd}, stated=stated)
+        weighed({**nobodys(), "odd": odd}, named=named)
     assert any("odd" in text for text in weighed({**nobodys(), "odd": odd}).choice.reading.evidence.unused)
 
 
@@ -135,8 +135,8 @@ def test_several_states_are_told_by_their_numbers() -> None:
     """Of two arrays that could be the state the one that equals steps is taken; where neither does, both are listed."""
     outputs, state = run()
     noise = np.random.default_rng(9).standard_normal(state.shape).astype(np.float32)
-    found = weighed({"outputs": outputs, "a": noise, "b": state, "lengths": LENGTHS})
-    assert [slot.name for slot in found.slots if slot.role == "h"] == ["b"]
+    judged = weighed({"outputs": outputs, "a": noise, "b": state, "lengths": LENGTHS})
+    assert [slot.name for slot in judged.slots if slot.role == "h"] == ["b"]
     with pytest.raises(ShapeError, match=r"a.*b"):
         weighed({"outputs": outputs, "a": noise, "b": noise + 1, "lengths": LENGTHS})
 

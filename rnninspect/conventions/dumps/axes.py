@@ -96,8 +96,8 @@ def state_layouts(
         for layers_first in (not batch_first, batch_first):
             yield from _three_axes(array, rows, layers, directions, units, layers_first, batch_first)
     elif array.ndim == 2:
-        for found in _two_axes(array, rows, layers, directions, units):
-            yield Layout(found.axes + " 1", found.placed, found.usual) if column else found
+        for layout in _two_axes(array, rows, layers, directions, units):
+            yield Layout(layout.axes + " 1", layout.placed, layout.usual) if column else layout
 
 
 def _three_axes(

@@ -27,18 +27,18 @@ def read_batch(
     arrays: Mapping[str, Array],
     convention: Convention,
     config: LayerConfig,
-    stated: Mapping[Role, Slot],
+    named: Mapping[Role, Slot],
 ) -> Batch:
-    """The Batch in named arrays; what was `stated` for a role wins over the file's own.
+    """The Batch in named arrays; what was `named` for a role wins over the file's own.
 
     `[B, T]` inputs are one feature a step. Raises ShapeError for another rank, an empty batch, a dtype that is no
     number, lengths of the wrong count, negative, fractional or longer than T: every bad row is named.
     """
-    slots = assign_roles(convention, arrays, config, stated, anonymous="inputs")
-    found = {slot.role: slot.array for slot in slots}
-    if "inputs" not in found:
+    slots = assign_roles(convention, arrays, config, named, anonymous="inputs")
+    by_role = {slot.role: slot.array for slot in slots}
+    if "inputs" not in by_role:
         raise ShapeError(f"found no inputs among {', '.join(arrays) or 'nothing'}; name them with {argument('inputs')}")
-    inputs = found["inputs"]
+    inputs = by_role["inputs"]
     if inputs.dtype.kind not in "fiub":
         raise ShapeError(f"inputs have dtype {inputs.dtype}; numbers are needed")
     if 0 in inputs.shape:
@@ -51,20 +51,20 @@ def read_batch(
         )
     by_row = inputs.swapaxes(0, 1) if config.time_major else inputs
     rows, steps, _ = by_row.shape
-    lengths, mask = found.get("lengths"), found.get("mask")
-    if "lengths" in stated and "mask" not in stated:
+    lengths, mask = by_role.get("lengths"), by_role.get("mask")
+    if "lengths" in named and "mask" not in named:
         mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
     if config.full_lengths == "stated" or (config.full_lengths and lengths is None and mask is None):
         lengths, mask = np.full(rows, steps), None
     if mask is not None and mask.shape == (steps, rows) != (rows, steps) and config.time_major:
         mask = mask.T
-    real, known = resolve_mask(rows, steps, lengths, mask)
-    if known is not None and (known > steps).any():
-        bad = np.flatnonzero(known > steps)
-        shown = ", ".join(f"lengths[{b}] is {known[b]}" for b in bad[:20])
+    real, lengths_read = resolve_mask(rows, steps, lengths, mask)
+    if lengths_read is not None and (lengths_read > steps).any():
+        bad = np.flatnonzero(lengths_read > steps)
+        shown = ", ".join(f"lengths[{b}] is {lengths_read[b]}" for b in bad[:20])
         hint = "" if config.time_major else f" If the file is time-major, pass {argument('time_major', True)}."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
-    return Batch(by_row, real, known, mask is not None)
+    return Batch(by_row, real, lengths_read, mask is not None)
 
 
 def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
@@ -72,9 +72,9 @@ def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
     bad = ~np.isfinite(batch.inputs).all(-1)
     notes = []
     for kind, places in (("real", bad & batch.mask), ("padded", bad & ~batch.mask)):
-        found = np.argwhere(places)
-        shown = ", ".join(f"[{b}, {t}]" for b, t in found[:most].tolist())
-        more = f" and {len(found) - most} more" if len(found) > most else ""
+        bad_steps = np.argwhere(places)
+        shown = ", ".join(f"[{b}, {t}]" for b, t in bad_steps[:most].tolist())
+        more = f" and {len(bad_steps) - most} more" if len(bad_steps) > most else ""
         if shown:
             notes.append(f"inputs hold NaN or infinity at {kind} steps [row, step] {shown}{more}")
     return notes
@@ -82,23 +82,24 @@ def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
 
 def read_initial_states(
     arrays: Mapping[str, Array],
-    given: Any,
+    state: Any,
     convention: Convention,
     config: LayerConfig,
     weights: Weights,
     rows: int,
 ) -> Initial | None:
-    """Initial states by layer and direction: `given` (h, (h, c), a mapping), or those in the arrays, or None."""
-    if isinstance(given, Mapping):
-        return dict(given)
-    if given is not None:
-        pair = given if isinstance(given, (tuple, list)) and np.ndim(given[0]) >= 2 else (given, None)
+    """Initial states by layer and direction: `state` (h, (h, c), a mapping), or those in the arrays, or None."""
+    if isinstance(state, Mapping):
+        return dict(state)
+    if state is not None:
+        pair = state if isinstance(state, (tuple, list)) and np.ndim(state[0]) >= 2 else (state, None)
         slots = [Slot("initial_h", "initial state", np.asarray(pair[0]))]
         if len(pair) > 1 and pair[1] is not None:
             slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
     elif isinstance(arrays, Mapping):
-        known = _with_what_weights_say(config, weights)
-        slots = [s for s in assign_roles(convention, arrays, known, anonymous="inputs") if s.role.startswith("initial")]
+        full_config = _with_what_weights_say(config, weights)
+        every = assign_roles(convention, arrays, full_config, anonymous="inputs")
+        slots = [slot for slot in every if slot.role.startswith("initial")]
     if not slots:
         return None
     units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}

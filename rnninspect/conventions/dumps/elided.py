@@ -32,25 +32,25 @@ def show_alike(slots: tuple[Slot, ...], elided: Mapping[str, Gaps], config: Laye
     gaps = elided[outputs.name]
     rows, steps = (1, 0) if config.time_major else (0, 1)
     if steps in gaps:
-        known = next((s for s in slots if s.role in ("lengths", "mask")), None)
-        if known is not None:
+        counted = next((s for s in slots if s.role in ("lengths", "mask")), None)
+        if counted is not None:
             raise ShapeError(
-                f"{outputs.name} is elided (`...`) along its steps, so that {known.role} cannot be counted on them; "
+                f"{outputs.name} is elided (`...`) along its steps, so that {counted.role} cannot be counted on them; "
                 f"{HOW}"
             )
-    found = [slot for slot in slots if slot.role not in ("inputs", "mask")]
+    kept = [slot for slot in slots if slot.role not in ("inputs", "mask")]
     return tuple(
         _state_as_shown(slot, outputs, elided, rows, config)
         if slot.role in STATES
         else replace(slot, array=_cut(slot.array, 0, outputs.array.shape[rows], gaps.get(rows)))
         if slot.role == "lengths"
         else slot
-        for slot in found
+        for slot in kept
     )
 
 
 def _state_as_shown(slot: Slot, outputs: Slot, elided: Mapping[str, Gaps], rows: int, config: LayerConfig) -> Slot:
-    gaps, own, state = elided[outputs.name], elided.get(slot.name, {}), slot.array
+    gaps, state_gaps, state = elided[outputs.name], elided.get(slot.name, {}), slot.array
     if state.ndim not in (2, 3):
         return slot
     if 2 in gaps and state.ndim == 3 and state.shape[0] % 2 == 0 and config.layers is None and config.direction is None:
@@ -58,9 +58,9 @@ def _state_as_shown(slot: Slot, outputs: Slot, elided: Mapping[str, Gaps], rows:
             f"{outputs.name} is elided (`...`) along its units, and {slot.name} {list(state.shape)} may hold 2 layers "
             f"or 2 directions: state {argument('layers')} or {argument('direction')}, or {HOW}"
         )
-    if state.ndim - 2 not in own:
+    if state.ndim - 2 not in state_gaps:
         state = _cut(state, state.ndim - 2, outputs.array.shape[rows], gaps.get(rows))
-    if state.ndim - 1 not in own:
+    if state.ndim - 1 not in state_gaps:
         state = _cut(state, state.ndim - 1, outputs.array.shape[2], gaps.get(2))
     return replace(slot, array=state)
 

@@ -43,63 +43,67 @@ class Hints:
     cell_first: bool | None = None
 
 
-def likeliest(known: Mapping[str, Convention], hints: Hints) -> tuple[Belief, ...]:
+def likeliest(all_conventions: Mapping[str, Convention], hints: Hints) -> tuple[Belief, ...]:
     """The framework that these arrays are of, or the two likeliest where nothing decides, the better first."""
-    weighed = {name: list(_weights(convention, known, hints)) for name, convention in known.items()}
-    totals = {name: known[name].prior + sum(w for w, _ in found) for name, found in weighed.items()}
-    ranked = sorted(known, key=lambda name: -totals[name])
+    weighed = {name: list(_weights(convention, all_conventions, hints)) for name, convention in all_conventions.items()}
+    totals = {name: all_conventions[name].prior + sum(w for w, _ in reasons) for name, reasons in weighed.items()}
+    ranked = sorted(all_conventions, key=lambda name: -totals[name])
     first, second = totals[ranked[0]], totals[ranked[1]]
     decided = first >= ENOUGH and first - second >= MARGIN
     return tuple(Belief(name, _because(weighed[name])) for name in ranked[: 1 if decided else 2])
 
 
-def _because(found: Iterable[tuple[float, str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for weight, text in sorted(found, key=lambda item: -item[0]) if weight > 0.1))
+def _because(reasons: Iterable[tuple[float, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for weight, text in sorted(reasons, key=lambda item: -item[0]) if weight > 0.1))
 
 
-def _weights(own: Convention, known: Mapping[str, Convention], hints: Hints) -> Iterable[tuple[float, str]]:
-    if own.name in hints.origin.packages:
-        yield 4.0 - 0.5 * hints.origin.packages.index(own.name), f"{own.name}'s own arrays"
-    if hints.origin.suffix in own.files:
-        yield own.files[hints.origin.suffix], hints.origin.suffix
-    names = [(w, n) for n in hints.names if (w := _name_weight(n, own, known))]
+def _weights(
+    convention: Convention, all_conventions: Mapping[str, Convention], hints: Hints
+) -> Iterable[tuple[float, str]]:
+    if convention.name in hints.origin.packages:
+        yield 4.0 - 0.5 * hints.origin.packages.index(convention.name), f"{convention.name}'s own arrays"
+    if hints.origin.suffix in convention.files:
+        yield convention.files[hints.origin.suffix], hints.origin.suffix
+    names = [(w, n) for n in hints.names if (w := _name_weight(n, convention, all_conventions))]
     if names:
         shown = ", ".join(name for weight, name in names if weight > 0.1) or names[0][1]
         yield min(MOST_NAMES, sum(w for w, _ in names)), shown
-    if own.name in hints.origin.weights:
-        yield 2.0 - 0.5 * hints.origin.weights.index(own.name), f"weights under {own.name}'s names"
+    if convention.name in hints.origin.weights:
+        yield 2.0 - 0.5 * hints.origin.weights.index(convention.name), f"weights under {convention.name}'s names"
     if hints.four_axes:
-        yield (2.0 if own.four_axes else -2.0), "outputs of four axes"
+        yield (2.0 if convention.four_axes else -2.0), "outputs of four axes"
     elif hints.stacked is not None:
-        if own.four_axes:
+        if convention.four_axes:
             yield -1.0, "outputs of three axes"
-        fits = own.stacks_states if hints.stacked else own.keeps_states_apart
+        fits = convention.stacks_states if hints.stacked else convention.keeps_states_apart
         yield (0.8 if hints.stacked else 0.4) * fits, hints.state
     if hints.time_major is not None:
-        usual = own.time_major is hints.time_major
-        yield (0.4 if usual else -0.2), f"{'[T, B, H]' if hints.time_major else '[B, T, H]'}, {own.name}'s default"
-    yield from _of_padding(own, hints)
+        usual = convention.time_major is hints.time_major
+        axes = "[T, B, H]" if hints.time_major else "[B, T, H]"
+        yield (0.4 if usual else -0.2), f"{axes}, {convention.name}'s default"
+    yield from _of_padding(convention, hints)
     if hints.cell_first is not None:
-        yield (0.8 if own.cell_first is hints.cell_first else -0.5), "(c, h)" if hints.cell_first else "(h, c)"
+        yield (0.8 if convention.cell_first is hints.cell_first else -0.5), "(c, h)" if hints.cell_first else "(h, c)"
 
 
-def _of_padding(own: Convention, hints: Hints) -> Iterable[tuple[float, str]]:
+def _of_padding(convention: Convention, hints: Hints) -> Iterable[tuple[float, str]]:
     if hints.padding is None:
         return
-    usual = own.bidirectional_padding if hints.bidirectional and own.bidirectional_padding else own.padding
+    both = convention.bidirectional_padding if hints.bidirectional else None
+    usual = both or convention.padding
     worth = {"repeat": 2.0, "computed": 1.0}.get(hints.padding, 0.3)
     if hints.padding == usual:
         yield worth, f"padding: {hints.padding}"
-    elif hints.padding in own.also_leaves:
+    elif hints.padding in convention.also_leaves:
         yield worth / 2, f"padding: {hints.padding}"
     else:
         yield -worth, f"padding: {hints.padding}"
 
 
-def _name_weight(name: str, own: Convention, known: Mapping[str, Convention]) -> float:
+def _name_weight(name: str, convention: Convention, all_conventions: Mapping[str, Convention]) -> float:
     """How much a name speaks for a framework: the fewer know it, the more; a common word says little."""
-    if _NOBODYS.fullmatch(name) or not matches(own, name):
+    if _NOBODYS.fullmatch(name) or not matches(convention, name):
         return 0.0
-    owners = sum(matches(convention, name) for convention in known.values())
+    owners = sum(matches(convention, name) for convention in all_conventions.values())
     weight = {1: 2.0, 2: 1.0, 3: 0.6}.get(owners, 0.2)
     return weight * 0.35 if _ANYBODYS.fullmatch(name) else weight

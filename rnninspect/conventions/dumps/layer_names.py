@@ -26,5 +26,5 @@ def _parts(name: str) -> list[str]:
 
 def _numbers(name: str) -> tuple[int, ...]:
     """The number that each part of the name ends in; a part without one comes first (`lstm`, then `lstm_1`)."""
-    found = (_NUMBER.search(part) for part in _parts(name))
-    return tuple(int(match.group(1)) if match else -1 for match in found)
+    matches = (_NUMBER.search(part) for part in _parts(name))
+    return tuple(int(match.group(1)) if match else -1 for match in matches)

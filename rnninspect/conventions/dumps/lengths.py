@@ -43,8 +43,8 @@ def read_mask(
         if strict:
             raise
         return np.ones((rows, steps), dtype=np.bool_), None, False
-    real, known = resolve_mask(rows, steps, lengths, mask)
-    return real, known, True
+    real, lengths_read = resolve_mask(rows, steps, lengths, mask)
+    return real, lengths_read, True
 
 
 def inputs_fit(by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool) -> bool:

@@ -45,32 +45,32 @@ def readings(
     Raises ShapeError with the shapes and the readings tried where there is none, or where a role is missing, and where
     lengths or a mask fit none.
     """
-    for role, words in (
+    for role, missing in (
         ("outputs", f"outputs (name them with {argument('outputs')})"),
         ("h", f"final state h (name it with {argument('state')})"),
     ):
         if not any(slot.role == role for slot in slots):
-            raise ShapeError(f"found no {words}; found {shown(slots) or 'no array with a known role'}")
-    found: list[Reading] = []
+            raise ShapeError(f"found no {missing}; found {shown(slots) or 'no array with a known role'}")
+    fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []
-    for given, note in (*with_rows_unpacked(slots, config.time_major), (slots, "")):
-        by_role = {role: tuple(s for s in given if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
-        if found and not note:
+    for slots_tried, note in (*with_rows_unpacked(slots, config.time_major), (slots, "")):
+        by_role = {role: tuple(s for s in slots_tried if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
+        if fitting and not note:
             break  # unpacked rows were read
         for shape in _shapes(convention, by_role, config, whose_known):
             for outputs in _outputs(convention, by_role["outputs"], shape, config):
                 try:
-                    found.extend(_with_states(convention, by_role, config, shape, outputs, tried, note))
+                    fitting.extend(_with_states(convention, by_role, config, shape, outputs, tried, note))
                 except ShapeError as error:
                     if _axes_stated(config) or (whose_known and not convention.time_major):
                         raise
                     misfits.append(error)
-    if misfits and not any(r.as_stated for r in found):
+    if misfits and not any(r.as_stated for r in fitting):
         raise misfits[0]
-    if not found:
+    if not fitting:
         raise ShapeError(no_reading(slots, config, tried))
-    return sorted(found, key=lambda r: (not r.as_stated, r.time_swapped))
+    return sorted(fitting, key=lambda r: (not r.as_stated, r.time_swapped))
 
 
 def _shapes(
@@ -276,10 +276,10 @@ def initial_states(
         each = for_each(slots, layers * len(directions), rows)
         raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths}){each}")
     cells = c[0].placed if c else {}
-    found: dict[Key, tuple[Array, Array | None]] = {}
+    states: dict[Key, tuple[Array, Array | None]] = {}
     for key, state in h[0].placed.items():
         cell = cells.get(key)
         if has_cell and cell is None:
             cell = np.zeros((rows, units[key][1]), dtype=state.dtype)
-        found[key] = (state, cell)
-    return found
+        states[key] = (state, cell)
+    return states

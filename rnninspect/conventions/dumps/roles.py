@@ -44,24 +44,24 @@ def assign_roles(
     convention: Convention,
     arrays: Mapping[str, Array],
     config: LayerConfig,
-    stated: Mapping[Role, Slot] | None = None,
+    named: Mapping[Role, Slot] | None = None,
     anonymous: Role = "outputs",
     returned: tuple[Slot, ...] = (),
 ) -> tuple[Slot, ...]:
-    """Every array that has a role by its name; what was `stated` wins, then the convention's names, then common ones.
+    """Every array that has a role by its name; what was `named` wins, then the convention's names, then common ones.
 
     `anonymous` is the role of the array without a name (outputs in `compare`, inputs in `run`). `returned` are slots
     made already, several a role where there are several layers or directions.
     """
     arrays = convention.prepare(arrays, config)
-    return _placed(convention, _by_names(convention, arrays, stated or {}, anonymous, returned), config)
+    return _placed(convention, _by_names(convention, arrays, named or {}, anonymous, returned), config)
 
 
 def guess_roles(
     convention: Convention,
     arrays: Mapping[str, Array],
     config: LayerConfig,
-    stated: Mapping[Role, Slot] | None = None,
+    named: Mapping[Role, Slot] | None = None,
     returned: tuple[Slot, ...] = (),
     whose_known: bool = True,
 ) -> list[Guess]:
@@ -70,23 +70,23 @@ def guess_roles(
     `whose_known`: the framework is stated, and its order of h and c with it; else the values tell the order.
     """
     arrays = convention.prepare(arrays, config)
-    slots = _by_names(convention, arrays, stated or {}, "outputs", returned)
+    slots = _by_names(convention, arrays, named or {}, "outputs", returned)
     left = {name: a for name, a in arrays.items() if not is_taken(name, a, slots)}
     choices: list[Sequence[Slot | None]] = [list(_candidates(role, left, slots)) for role in ("outputs", "h")]
     guesses = []
-    for picked in islice(product(*(found or (None,) for found in choices)), MOST_GUESSES):
+    for picked in islice(product(*(candidates or (None,) for candidates in choices)), MOST_GUESSES):
         more = [slot for slot in picked if slot is not None]
         if len({slot.name for slot in more}) < len(more):
             continue
         by_shape = tuple(slot.role for slot in more)
-        own = [*slots, *more]
+        placed_so_far = [*slots, *more]
         rest = {name: a for name, a in left.items() if name not in {slot.name for slot in more}}
-        more += list(_of_values(rest, own))
+        more += list(_of_values(rest, placed_so_far))
         notes = tuple(f"{slot.name} {_shape(slot)} is taken as the {WORDS[slot.role]}, by its shape" for slot in more)
         placed = _placed(convention, (*slots, *more), config)
         listed = {slot.name for slot in slots if slot.position is not None}
         placed = placed if whose_known else _ordered(placed, listed)
-        doubtful = () if stated and "h" in stated else _further_states(convention, rest, placed)
+        doubtful = () if named and "h" in named else _further_states(convention, rest, placed)
         guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known))
     return guesses
 
@@ -127,22 +127,22 @@ def fit_of_names(convention: Convention, arrays: Iterable[str]) -> int:
 def _by_names(
     convention: Convention,
     arrays: Mapping[str, Array],
-    stated: Mapping[Role, Slot],
+    named: Mapping[Role, Slot],
     anonymous: Role,
     returned: tuple[Slot, ...],
 ) -> tuple[Slot, ...]:
     order = _layer_names(convention, arrays)
-    slots: list[Slot] = [*stated.values(), *returned]
-    known = {slot.role for slot in slots}
-    free = {name: a for name, a in arrays.items() if not any(a is s.array for s in stated.values())}
+    slots: list[Slot] = [*named.values(), *returned]
+    taken_roles = {slot.role for slot in slots}
+    free = {name: a for name, a in arrays.items() if not any(a is s.array for s in named.values())}
     for role in PLAIN_NAMES:
-        if role not in known:
+        if role not in taken_roles:
             slots.extend(_by_name(role, free, convention.names.get(role, ()), order) or _first(role, free))
     for role in USUAL_NAMES:
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
             slots.extend(_usual(role, left))
-    slots = [slot for slot in slots if slot.role in known or not _of_another_layer(slot, slots)]
+    slots = [slot for slot in slots if slot.role in taken_roles or not _of_another_layer(slot, slots)]
     if ANONYMOUS in arrays and anonymous not in {slot.role for slot in slots}:
         slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
     return tuple(slots)
@@ -158,12 +158,12 @@ def _placed(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig
 def _usual(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:
     """The arrays that the first usual pattern with a hit names: several by layer and direction, else one alone."""
     for pattern in USUAL_NAMES[role]:
-        found = [(m, name, a) for name, a in arrays.items() if (m := match_name(pattern, name))]
-        if any(value for m, _, _ in found for value in m.groupdict().values()):
-            return [_slot(role, m, name, a, []) for m, name, a in found]
-        if len(found) == 1:
-            return [_slot(role, found[0][0], found[0][1], found[0][2], [])]
-        if found:
+        hits = [(m, name, a) for name, a in arrays.items() if (m := match_name(pattern, name))]
+        if any(value for m, _, _ in hits for value in m.groupdict().values()):
+            return [_slot(role, m, name, a, []) for m, name, a in hits]
+        if len(hits) == 1:
+            return [_slot(role, hits[0][0], hits[0][1], hits[0][2], [])]
+        if hits:
             return []  # several: shape and value decide
     return []
 
@@ -195,12 +195,12 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
     outputs = next((s.array for s in slots if s.role == "outputs" and s.array.ndim == 3), None)
     if outputs is None:
         return
-    known = {slot.role for slot in slots}
+    taken_roles = {slot.role for slot in slots}
     axes = [outputs.shape[:2], outputs.shape[1::-1]]
     rows = {n for s in slots if s.role == "h" for n in s.array.shape[:-1]}
     axes = [(b, t) for b, t in dict.fromkeys(axes) if b in rows]
     free = {n: a for n, a in arrays.items() if not re.fullmatch(OTHER_THINGS, n)}
-    if not known & {"lengths", "mask"}:
+    if not taken_roles & {"lengths", "mask"}:
         lengths = [n for n, a in free.items() if any(are_full_lengths(a, b, t) for b, t in axes)]
         masks = [n for n, a in free.items() if any(a.shape == shape and is_prefix(a) for shape in axes)]
         if len(lengths) == 1:
@@ -215,16 +215,16 @@ def _shape(slot: Slot) -> list[int]:
 
 def _layer_names(convention: Convention, arrays: Mapping[str, Array]) -> list[str]:
     """The names of layers in the dump, bottom first: a name's place in it is its layer, whatever the role."""
-    found = (match_name(p, name) for name in arrays for role in convention.names.values() for p in role)
-    return natural_order(m["name"] for m in found if m and m.groupdict().get("name"))
+    matches_of_names = (match_name(p, name) for name in arrays for role in convention.names.values() for p in role)
+    return natural_order(m["name"] for m in matches_of_names if m and m.groupdict().get("name"))
 
 
 def _by_name(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...], order: list[str]) -> list[Slot]:
     """The arrays that the first pattern with a hit names."""
     for pattern in patterns:
-        found = [(m, name, array) for name, array in arrays.items() if (m := match_name(pattern, name))]
-        if found:
-            return [_slot(role, match, name, array, order) for match, name, array in found]
+        hits = [(m, name, array) for name, array in arrays.items() if (m := match_name(pattern, name))]
+        if hits:
+            return [_slot(role, match, name, array, order) for match, name, array in hits]
     return []
 
 

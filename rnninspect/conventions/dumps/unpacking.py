@@ -38,14 +38,14 @@ def packed_otherwise(arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> st
     """That the lengths used are not those that a PackedSequence of the dump was packed with; empty where they are."""
     used = next((s for s in slots if s.role == "lengths"), None)
     for name, sizes in arrays.items():
-        prefix, found, _ = name.rpartition("batch_sizes")
+        prefix, sizes_name, _ = name.rpartition("batch_sizes")
         data = arrays.get(prefix + "data")
-        if used is None or not found or data is None or name != prefix + found:
+        if used is None or not sizes_name or data is None or name != prefix + sizes_name:
             continue
         packed = unpack(data, sizes, arrays.get(prefix + "sorted_indices"))[1]
-        own = np.asarray(used.array).reshape(-1)
-        if not np.array_equal(packed, own):
-            shown = f"{own.tolist()[:20]}, and {name} packs {packed.tolist()[:20]}"
+        used_lengths = np.asarray(used.array).reshape(-1)
+        if not np.array_equal(packed, used_lengths):
+            shown = f"{used_lengths.tolist()[:20]}, and {name} packs {packed.tolist()[:20]}"
             return f"{used.name or 'lengths'} and the packed lengths disagree: {used.name or 'lengths'} are {shown}"
     return ""
 

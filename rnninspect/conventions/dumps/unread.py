@@ -33,7 +33,7 @@ OPTIONS: dict[Role, str] = {
 
 def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, steps: int, units: int) -> Iterator[str]:
     """A sentence for every array that has no role: what it looks like, and the option that would name it so."""
-    known = {slot.role: slot.name for slot in slots}
+    name_of_role = {slot.role: slot.name for slot in slots}
     for name, array in arrays.items():
         if is_taken(name, array, slots):
             continue
@@ -41,8 +41,9 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
         shown = f"{name or 'the unnamed array'} {list(array.shape)} was not read"
         if role is None:
             yield f"{shown}; neither name nor shape says what it is"
-        elif known.get(role):
-            yield f"{shown}; {known[role]} is the {WORDS[role]} ({argument(OPTIONS[role], name)} would take it instead)"
+        elif name_of_role.get(role):
+            instead = f"{argument(OPTIONS[role], name)} would take it instead"
+            yield f"{shown}; {name_of_role[role]} is the {WORDS[role]} ({instead})"
         else:
             yield f"{shown}; it looks like {WORDS[role]}: {argument(OPTIONS[role], name)}"
 

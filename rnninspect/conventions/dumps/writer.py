@@ -33,11 +33,11 @@ class DumpNames:
         """One layer's tracks, forward first."""
         return tuple(t for t in self.trace.tracks if t.layer == layer)
 
-    def name(self, track: Track, name: str, words: tuple[str, str]) -> str:
+    def name(self, track: Track, name: str, direction_words: tuple[str, str]) -> str:
         """`name` with the direction's word where there are two, and the layer where there are several."""
         parts = [name]
         if self.bidirectional:
-            parts.append(words[track.direction == "backward"])
+            parts.append(direction_words[track.direction == "backward"])
         if self.trace.layers > 1:
             parts.append(str(track.layer))
         return ".".join(parts)
@@ -72,11 +72,12 @@ class DumpNames:
         """
         arrays = {}
         for name, field in names.items():
-            known = [t for t in self.trace.tracks if getattr(t, field) is not None]
-            if not known or (len(known) < len(self.trace.tracks) and known != list(self.layer(self.trace.layers - 1))):
+            recorded = [t for t in self.trace.tracks if getattr(t, field) is not None]
+            every = len(recorded) == len(self.trace.tracks)
+            if not recorded or not (every or recorded == list(self.layer(self.trace.layers - 1))):
                 continue
-            widths = [getattr(t, field).shape[-1] for t in known]
+            widths = [getattr(t, field).shape[-1] for t in recorded]
             if len(set(widths)) > 1:
                 raise UserError(f"{name} holds all layers in one array, but their widths differ: {widths}")
-            arrays[name] = np.stack([getattr(t, field) for t in known])
+            arrays[name] = np.stack([getattr(t, field) for t in recorded])
         return arrays
