@@ -1,8 +1,9 @@
 """Where did every row of an RNN's final state come from, and if it is wrong, why?
 
 `run` runs a masked recurrent layer and records a Trace; `inspect` relates outputs to their final state and returns a
-Report; `compare` does it for a file, `record` for a live torch model; `load` reads a saved report. Importing this
-imports neither torch nor, until a name is used, anything else.
+Report; `compare` does it for a file, `record` for a live torch model; `load` reads a saved report. `final_state` takes
+the last real outputs, `reverse_within_lengths` turns rows round. Importing this imports neither torch nor, until a name
+is used, anything else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rnninspect import testing as testing
     from rnninspect.api.compare import compare
     from rnninspect.api.inspect import inspect
+    from rnninspect.api.real_steps import final_state, reverse_within_lengths
     from rnninspect.api.run import run
     from rnninspect.core.batch import Batch
     from rnninspect.core.trace import Trace, Track
@@ -36,9 +38,11 @@ __all__ = [
     "Weights",
     "__version__",
     "compare",
+    "final_state",
     "inspect",
     "load",
     "record",
+    "reverse_within_lengths",
     "run",
 ]
 
@@ -53,9 +57,11 @@ _HOMES = {
     "UserError": "errors",
     "Weights": "core.weights",
     "compare": "api.compare",
+    "final_state": "api.real_steps",
     "inspect": "api.inspect",
     "load": "report.load",
     "record": "recording",
+    "reverse_within_lengths": "api.real_steps",
     "run": "api.run",
 }
 _MODULES = ("testing",)  # found as attributes too: `rnninspect.testing.assert_final_state`
