@@ -31,7 +31,8 @@ conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conv
 conventions/weights/express
 conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
 conventions/live conventions/live_weights conventions/returned
-measure/matching measure/nearest measure/scan measure/padding measure/facts measure/choose_reading measure/difference
+measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
+measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rnninspect.core.precision import Precision
-from rnninspect.core.trace import Array, Direction, Trace
+from rnninspect.core.trace import Array, Direction, Ints, Trace
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
 
@@ -78,12 +78,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
+class StateRows:
+    """The rows of the batch that a final state with fewer rows is of.
+
+    `rows`: row i of the state is row `rows[i]` of the batch, and of `batch_size` rows the others have none. `lengths`
+    `[B]`: those of the whole batch, where they were given.
+    """
+
+    rows: tuple[int, ...]
+    batch_size: int
+    lengths: Ints | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Reading:
     """One way of understanding the named arrays, with the Trace that it gives.
 
     `outputs_axes`, `state_axes`: in letters, as in `B T H` or `(L D) B H`. `as_stated`: it keeps to all that was
     stated. `time_major`: the first axis is time. `time_swapped`: that is the other way round than stated, or than is
-    usual where nothing was; a framework's own default is usual. `evidence`: why it is read so.
+    usual where nothing was; a framework's own default is usual. `evidence`: why it is read so. `state_rows`: where
+    the final state has fewer rows than the batch, whose they are: the trace then holds these rows alone, in that order.
     """
 
     trace: Trace
@@ -93,6 +107,7 @@ class Reading:
     time_swapped: bool = False
     time_major: bool = False
     evidence: Evidence = field(default_factory=Evidence)
+    state_rows: StateRows | None = None
 
     @property
     def text(self) -> str:

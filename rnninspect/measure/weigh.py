@@ -13,7 +13,7 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.elided import Gaps, show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
-from rnninspect.conventions.dumps.misfits import misfit
+from rnninspect.conventions.dumps.misfits import misfit, several, untold
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
@@ -27,6 +27,7 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.directions import merged_reading, read_backwards
+from rnninspect.measure.fewer_rows import with_fewer_rows
 
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
 
@@ -151,7 +152,7 @@ def _weigh(
         only = _read(convention, dump, guesses[0], config, tolerance, measurer)
         fit = fit_of(only.choice)
         if guesses[0].by_shape and fit < CONVINCING:
-            raise ShapeError(_untold(guesses[0]))
+            raise ShapeError(untold(guesses[0]))
         if guesses[0].doubtful and fit == 0 and only.choice.measured:
             own_name = next(slot.name for slot in only.slots if slot.role == "h")
             others = ", ".join(guesses[0].doubtful)
@@ -171,26 +172,8 @@ def _weigh(
     fits = [fit_of(weighed.choice) for weighed in read]
     best = max(range(len(read)), key=lambda i: fits[i], default=None)
     if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
-        raise ShapeError(_several(guesses, read))
+        raise ShapeError(several([w.slots for w in read] or [guess.slots for guess in guesses]))
     return read[best]
-
-
-def _untold(guess: Guess) -> str:
-    """That no name tells the outputs or the state, and that the one candidate does not fit by its numbers."""
-    shown = ", ".join(f"{s.name} {tuple(s.array.shape)}" for s in guess.slots)
-    roles = " and ".join("outputs" if role == "outputs" else "final state h" for role in guess.by_shape)
-    options = " and ".join(argument("outputs" if role == "outputs" else "state") for role in guess.by_shape)
-    return f"found no {roles} among {shown} by name, and no array fits by its numbers; name them with {options}"
-
-
-def _several(guesses: list[Guess], read: list[Weighed]) -> str:
-    """That several arrays could be outputs and state, and how to say which are."""
-    pairs = [[s for s in slots if s.role in ("outputs", "h")] for slots in (w.slots for w in read)]
-    if not pairs:
-        pairs = [[s for s in guess.slots if s.role in ("outputs", "h")] for guess in guesses]
-    shown = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
-    both = f"{argument('outputs')} and {argument('state')}"
-    return f"several arrays could be the outputs and the final state ({shown}): name them with {both}"
 
 
 def _read(
@@ -205,7 +188,7 @@ def _read(
     to = None
     if dump.as_printed:
         slots, to, tolerance = decimals.evened(slots, dump.printed, tolerance)
-    fitting = readings(convention, slots, config, guess.whose_known)
+    slots, fitting = _fitting(convention, slots, config, guess.whose_known)
     chosen = replace(choose_reading(fitting, tolerance, measurer), rounded_to=to)
     if config.directions is None:
         chosen = read_backwards(chosen, tolerance, measurer)
@@ -218,6 +201,24 @@ def _read(
         config = replace(config, time_major=True)
     noted = replace(reading.evidence, notes=(*guess.notes, *reading.evidence.notes))
     return Weighed(replace(chosen, reading=replace(reading, evidence=noted)), convention, config, slots, tolerance)
+
+
+def _fitting(
+    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool
+) -> tuple[tuple[Slot, ...], list[Reading]]:
+    """Every reading of the arrays, or of those rows of them that a state of fewer rows is of; and the arrays read."""
+    try:
+        return slots, readings(convention, slots, config, whose_known)
+    except ShapeError:
+        usual = config.time_major or (convention.time_major and not config.axes_stated)
+        fewer = with_fewer_rows(slots, usual)
+        if fewer is None:
+            raise
+        fitting = readings(convention, fewer.slots, config, whose_known)
+        return fewer.slots, [
+            replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
+            for r in fitting
+        ]
 
 
 def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:

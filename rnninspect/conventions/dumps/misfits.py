@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.wording import argument
@@ -65,3 +66,19 @@ def for_each(slots: tuple[Slot, ...], count: int, rows: int) -> str:
         return ""
     seen, units = list(next(iter(shapes))), next(iter(shapes))[-1]
     return f": it is {seen}, one state; give one for every layer and direction, [L, B, H] = {[count, rows, units]}"
+
+
+def untold(guess: Guess) -> str:
+    """That no name tells the outputs or the state, and that the one candidate does not fit by its numbers."""
+    arrays = ", ".join(f"{s.name} {tuple(s.array.shape)}" for s in guess.slots)
+    roles = " and ".join("outputs" if role == "outputs" else "final state h" for role in guess.by_shape)
+    options = " and ".join(argument("outputs" if role == "outputs" else "state") for role in guess.by_shape)
+    return f"found no {roles} among {arrays} by name, and no array fits by its numbers; name them with {options}"
+
+
+def several(candidates: list[tuple[Slot, ...]]) -> str:
+    """That several arrays could be outputs and state, and how to say which are."""
+    pairs = [[s for s in slots if s.role in ("outputs", "h")] for slots in candidates]
+    arrays = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
+    both = f"{argument('outputs')} and {argument('state')}"
+    return f"several arrays could be the outputs and the final state ({arrays}): name them with {both}"

@@ -1,0 +1,117 @@
+"""A state with fewer rows than the batch: which rows of the batch its own rows are of, told by the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnninspect.core.evidence import Role, Slot, StateRows
+from rnninspect.core.trace import Array, Ints
+from rnninspect.measure.matching import locate
+
+BY_ROW: tuple[Role, ...] = ("outputs", "inputs", "lengths", "mask", "initial_h", "initial_c")
+ENOUGH = 0.5  # share of the state's rows that must equal a step of the batch's row of the same number
+
+
+@dataclass(frozen=True, eq=False)
+class Fewer:
+    """The arrays cut to the rows of the batch that the state has rows for, and which these are."""
+
+    slots: tuple[Slot, ...]
+    state_rows: StateRows
+    note: str
+
+
+def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
+    """The arrays of the rows that the state is of; None where it has as many as the batch, or nothing tells which.
+
+    `time_major`: which axes of the outputs are tried first. The rows are the batch's first ones where at least half of
+    the state's rows equal a step of them (a loop whose batch shrinks), else those that the state's rows equal, where
+    each equals a step of another one.
+    """
+    outputs = [slot for slot in slots if slot.role == "outputs"]
+    states = [slot for slot in slots if slot.role == "h"]
+    if not outputs or not states or any(slot.array.ndim != 3 for slot in outputs):
+        return None
+    if any(slot.array.ndim not in (2, 3) or not slot.array.size for slot in states):
+        return None
+    if len({slot.array.shape[-2] for slot in states}) > 1 or len({slot.array.shape for slot in outputs}) > 1:
+        return None
+    count = states[0].array.shape[-2]
+    for axis in (1, 0) if time_major else (0, 1):
+        size = outputs[0].array.shape[axis]
+        if count >= size or not _lengths_fit(slots, size):
+            continue
+        rows = _rows_of(states, [slot.array.swapaxes(0, axis) for slot in outputs], size)
+        if rows is not None:
+            return _cut(slots, rows, size, axis)
+    return None
+
+
+def _lengths_fit(slots: tuple[Slot, ...], size: int) -> bool:
+    return all(slot.array.size == size for slot in slots if slot.role == "lengths")
+
+
+def _rows_of(states: list[Slot], outputs: list[Array], size: int) -> Ints | None:
+    """`[N]`: the batch's row of each of the state's; outputs are `[B, T, H]` or `[B, T, 2H]`."""
+    candidates: list[set[int]] = [set() for _ in range(states[0].array.shape[-2])]
+    zero = np.ones(len(candidates), dtype=np.bool_)
+    for state, views in _pairs(states, outputs):
+        zero &= (state == 0).all(-1)
+        for view in views:
+            for row, hits in enumerate(locate(view, state, most=size * view.shape[1])):
+                candidates[row] |= {b for b, _ in hits} if state[row].any() else set()
+    telling = np.flatnonzero(~zero)
+    if not telling.size or telling[-1] >= size:
+        return None
+    if np.mean([row in candidates[row] for row in telling]) >= ENOUGH:
+        return np.arange(len(candidates))
+    picked = [min(options, default=-1) for options in candidates]
+    distinct = len(set(picked)) == len(picked) and all(len(options) == 1 for options in candidates)
+    return np.array(picked) if distinct else None
+
+
+def _pairs(states: list[Slot], outputs: list[Array]) -> Iterator[tuple[Array, list[Array]]]:
+    """Each state of the top `[N, H]`, and the outputs of its width that it may be a step of."""
+    for slot in states:
+        top = slot.array[-1] if slot.array.ndim == 3 else slot.array
+        for array in outputs:
+            units, width = array.shape[2], top.shape[1]
+            if units == width:
+                yield top, [array]
+            if units == 2 * width:
+                yield top, [array[:, :, :width], array[:, :, width:]]
+            elif units == width and width % 2 == 0:  # both directions side by side, which end at different steps
+                half = width // 2
+                yield top[:, :half], [array[:, :, :half]]
+
+
+def _cut(slots: tuple[Slot, ...], rows: Ints, size: int, axis: int) -> Fewer:
+    lengths = next((np.asarray(s.array).reshape(-1) for s in slots if s.role == "lengths"), None)
+    state = next(slot for slot in slots if slot.role == "h")
+    listed = ", ".join(map(str, rows.tolist()[:20])) + (", …" if rows.size > 20 else "")
+    which = f"row{'s' if rows.size > 1 else ''} {listed}"
+    note = (
+        f"{state.short or 'the state'} {list(state.array.shape)} has {rows.size} row{'s' if rows.size > 1 else ''}, "
+        f"the batch {size}: it is read as that of {which}, by its numbers, and the others have none"
+    )
+    if not np.array_equal(rows, np.arange(rows.size)):
+        note += f" (row i here is row [{listed}][i] of the batch)"
+    return Fewer(
+        tuple(_of_rows(slot, rows, size, axis) for slot in slots), StateRows(tuple(rows.tolist()), size, lengths), note
+    )
+
+
+def _of_rows(slot: Slot, rows: Ints, size: int, axis: int) -> Slot:
+    """These rows of an array that has one for every row of the batch; states that have fewer stay as they are."""
+    array = slot.array
+    if slot.role not in BY_ROW:
+        return slot
+    along = axis if slot.role in ("outputs", "inputs", "mask") else max(array.ndim - 2, 0)
+    if slot.role == "lengths":
+        array, along = array.reshape(-1), 0
+    if array.ndim <= along or array.shape[along] != size:
+        return slot
+    return replace(slot, array=np.take(array, rows, along))

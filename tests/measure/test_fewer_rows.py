@@ -1,0 +1,73 @@
+"""A state with fewer rows than the batch: whose rows they are is told by the numbers, or it is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnninspect
+from rnninspect.core.trace import Array
+from rnninspect.errors import ShapeError
+from rnninspect.report.report import Report
+
+ROWS, STEPS, UNITS = 5, 7, 4
+LENGTHS = np.array([7, 7, 5, 3, 2])
+
+
+def run(directions: int = 1) -> tuple[Array, Array]:
+    """Outputs `[B, T, D*H]` with zeros past the lengths, and the right states `[D, B, H]`."""
+    outputs = np.random.default_rng(3).normal(size=(ROWS, STEPS, directions * UNITS)).astype(np.float32)
+    outputs[np.arange(STEPS) >= LENGTHS[:, None]] = 0
+    forward = outputs[np.arange(ROWS), LENGTHS - 1, :UNITS]
+    backward = outputs[:, 0, UNITS:]
+    return outputs, np.stack([forward, backward][:directions])
+
+
+def inspect(outputs: Array, state: Array, **options: Any) -> Report:
+    return rnninspect.inspect({"outputs": outputs, "final_state": state, "lengths": LENGTHS}, **options)
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_first_rows_are_read_as_such(count: int, directions: int, time_major: bool) -> None:
+    """The state of a loop whose batch shrinks is that of the rows still running; their steps are found."""
+    outputs, state = run(directions)
+    stored = outputs.swapaxes(0, 1) if time_major else outputs
+    report = inspect(stored, state[:, :count], bidirectional=directions == 2, time_major=time_major)
+    assert [row["steps"] for row in report.to_dict()["tracks"][0]["rows"]] == [[n - 1] for n in LENGTHS[:count]]
+    assert any(f"has {count} row" in note and f"the batch {ROWS}" in note for note in report.notes)
+
+
+def test_other_rows_are_named() -> None:
+    """Rows from all over the batch are related to those that they equal, and the note says which these are."""
+    outputs, state = run()
+    report = inspect(outputs, state[0][[4, 2]])
+    assert not [f for f in report.findings if f.severity == "error"]
+    assert any("rows 4, 2" in note for note in report.notes)
+    assert [row["steps"] for row in report.to_dict()["tracks"][0]["rows"]] == [[1], [4]]
+
+
+def test_a_wrong_step_of_a_kept_row_is_found() -> None:
+    """A row that is there is judged as ever: its state at the last column is wrong."""
+    outputs, state = run()
+    kept = state[0][:3].copy()
+    kept[2] = outputs[2, -1]
+    assert "last-column-as-final-state" in {f.rule for f in inspect(outputs, kept).findings}
+
+
+def test_rows_that_equal_nothing_are_refused() -> None:
+    """Where no number tells whose rows they are, the error says how many there are and how many are needed."""
+    outputs, state = run()
+    with pytest.raises(ShapeError, match=r"the state has 2 rows, and the batch 5"):
+        inspect(outputs, state[0][:2] + 1)
+
+
+def test_equal_rows_are_not_told_apart() -> None:
+    """Rows of the batch that are alike leave open which of them a row of the state is: nothing is guessed."""
+    outputs, _ = run()
+    outputs[3] = outputs[4]
+    with pytest.raises(ShapeError):
+        inspect(outputs, outputs[4:, 1])
