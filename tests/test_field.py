@@ -42,11 +42,11 @@ def test_a_case_from_the_field_is_answered_rightly(case: Case, tmp_path: Path, m
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(FIELD / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    found = wrong(case, answer(case))
+    fault = wrong(case, answer(case))
     if case["name"] in STILL_WRONG:
-        assert found is not None, f"{case['name']} is right by now: take it off the list"
+        assert fault is not None, f"{case['name']} is right by now: take it off the list"
     else:
-        assert found is None
+        assert fault is None
 
 
 def test_the_list_names_cases() -> None:

@@ -85,17 +85,17 @@ Sources = dict[str, str]  # text by file: `core/trace`
 
 def package() -> Sources:
     """Every file of the package by its place, but for folders' `__init__` that hold a docstring alone."""
-    found = {}
+    gathered = {}
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text("utf-8")
         if path.name != "__init__.py" or len(ast.parse(text).body) > 1:
-            found[path.relative_to(PACKAGE).with_suffix("").as_posix()] = text
-    return found
+            gathered[path.relative_to(PACKAGE).with_suffix("").as_posix()] = text
+    return gathered
 
 
 def imports_of(text: str, files: Collection[str]) -> set[str]:
     """The files that a text imports, at its top or inside a function; type-checking imports count too."""
-    found = set()
+    gathered = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -103,8 +103,8 @@ def imports_of(text: str, files: Collection[str]) -> set[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        found |= {file_of(name, files) for name in names if name.split(".")[0] == "rnninspect"}
-    return found
+        gathered |= {file_of(name, files) for name in names if name.split(".")[0] == "rnninspect"}
+    return gathered
 
 
 def file_of(dotted: str, files: Collection[str]) -> str:

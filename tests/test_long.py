@@ -41,7 +41,7 @@ def random_case(seed: int) -> Case:
     lengths = rng.integers(0 if rng.random() < 0.2 else 1, steps + 1, rows)
     if rng.random() < 0.3:
         lengths[rng.integers(rows)] = steps
-    own = conventions.get(str(rng.choice(list(conventions.conventions()))))
+    convention = conventions.get(str(rng.choice(list(conventions.conventions()))))
     config = LayerConfig(
         cell=cell,  # type: ignore[arg-type]
         layers=layers,
@@ -50,26 +50,26 @@ def random_case(seed: int) -> Case:
     )
     spec: dict[str, object] = {}
     if cell == "gru":
-        spec["reset_after"] = own.spec("gru", {}).reset_after
+        spec["reset_after"] = convention.spec("gru", {}).reset_after
     if cell == "lstm" and rng.random() < 0.3:
         spec["cell_clip"] = 0.2  # not in any weights file: what a reader must be told
     weights = random_weights(cell, features, units, layers, directions, seed, **spec)
     if cell != "gru" or not weights.spec.reset_after:
         weights = replace(weights, layers=tuple(replace(w, recurrent_bias=None) for w in weights.layers))
     inputs = rng.normal(size=(rows, steps, features)).astype(np.float32)
-    given = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, "lengths": lengths}
-    case = build_case.run_case(given, config, own.name, weights=weights)
+    fed = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, "lengths": lengths}
+    case = build_case.run_case(fed, config, convention.name, weights=weights)
     arrays = build_case.dump(case)
-    return build_case.read_case(arrays, config, own.name).with_weights(weights)
+    return build_case.read_case(arrays, config, convention.name).with_weights(weights)
 
 
 def findings(case: Case) -> list[Finding]:
     return judge(case, rules()).findings
 
 
-def quote_findings(case: Case, found: list[Finding]) -> str:
+def quote_findings(case: Case, reported: list[Finding]) -> str:
     shape = (case.convention.name, case.config, case.trace.lengths, case.reading.text)
-    return f"{shape}: {[(f.rule, f.message) for f in found]}"
+    return f"{shape}: {[(f.rule, f.message) for f in reported]}"
 
 
 def check_right(seeds: range) -> int:
@@ -80,8 +80,10 @@ def check_right(seeds: range) -> int:
             case = random_case(seed)
         except UserError:
             continue  # a layer that this framework does not have
-        found = findings(case)
-        accused = [f for f in found if f.rule not in REMARKS or (f.severity == "error" and f.rule != "zero-length-row")]
+        reported = findings(case)
+        accused = [
+            f for f in reported if f.rule not in REMARKS or (f.severity == "error" and f.rule != "zero-length-row")
+        ]
         assert not accused, f"seed {seed}: {quote_findings(case, accused)}"
         count += 1
     return count
@@ -105,12 +107,12 @@ def check_planted(seeds: range) -> dict[str, int]:
             continue
         if not visible(case, injected):
             continue
-        found = findings(injected)
-        named = {n for f in found for n in (f.rule, *f.alternatives)}
-        assert name in named, f"seed {seed}: {name} in {quote_findings(injected, found)}"
-        others = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
+        reported = findings(injected)
+        named = {n for f in reported for n in (f.rule, *f.alternatives)}
+        assert name in named, f"seed {seed}: {name} in {quote_findings(injected, reported)}"
+        others = {f.rule for f in reported if name not in (f.rule, *f.alternatives)}
         assert others <= REMARKS | set(rules()[name].implies), (
-            f"seed {seed}: {name} in {quote_findings(injected, found)}"
+            f"seed {seed}: {name} in {quote_findings(injected, reported)}"
         )
         counts[name] += 1
     return counts

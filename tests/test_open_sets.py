@@ -82,8 +82,8 @@ def test_every_open_set_has_its_made_up_file() -> None:
     """The folders that the list of rooms leaves open are those that are tried here; the command line's are apart."""
     from tests.test_house import ROOMS as LIST
 
-    own = {room.removesuffix("/*") for room in LIST if room.endswith("/*")}
-    assert own - {"cli"} == set(ROOMS.values())
+    folders = {room.removesuffix("/*") for room in LIST if room.endswith("/*")}
+    assert folders - {"cli"} == set(ROOMS.values())
     assert {path.stem for path in MADE_UP.glob("*.py")} == {f"madeup_{what}" for what in ROOMS}
 
 
@@ -109,8 +109,8 @@ def test_the_rule_is_explained_shown_and_taught(house: House) -> None:
     assert "h = -h" in text
     assert "made-up (error)" in house("explain")
     assert "madeup" in json.loads(house("explain", "made-up", "--format", "json"))["fixes"]
-    found = json.loads(house("demo", "made-up", "--format", "json"))
-    assert [finding["rule"] for finding in found["findings"]] == ["made-up"]
+    shown = json.loads(house("demo", "made-up", "--format", "json"))
+    assert [finding["rule"] for finding in shown["findings"]] == ["made-up"]
     lessons = json.loads(house("demo", "--all", "--format", "json"))
     assert ("What the state holds", "made-up") in [(lesson["group"], lesson["rule"]) for lesson in lessons]
     house("compare", str(SAMPLES / "published.npz"), "--select", "made-up")
@@ -141,8 +141,8 @@ def test_the_convention_is_written_and_read(house: House) -> None:
     with np.load(weights) as before, np.load(back) as after:
         names = {name.rpartition("/")[2]: name for name in after.files}
         for name in before.files:
-            own = after[names[name.rpartition("/")[2]]]
-            assert np.allclose(own, before[name], rtol=0, atol=1e-6)
+            moved_array = after[names[name.rpartition("/")[2]]]
+            assert np.allclose(moved_array, before[name], rtol=0, atol=1e-6)
     batch = str(SAMPLES / "batch.npy")
     house("run", batch, "--lengths", "3,1,2", "--weights", moved, "--save", dump, "-q")
     with np.load(dump) as arrays:
@@ -233,8 +233,8 @@ def test_the_suite_tries_it(house: House) -> None:
     """The tests of each room try the made-up entry without being told of it, and it passes them."""
     (house.folder / "pytest.ini").write_text(SUITE)
     files = [str(ROOT / "tests" / name) for name in ASKING]
-    own = f"(madeup or made-up) and not ({' or '.join(RECORDED)})"
-    options = ["-c", "pytest.ini", "--rootdir", str(ROOT), "-q", "-k", own]
+    selection = f"(madeup or made-up) and not ({' or '.join(RECORDED)})"
+    options = ["-c", "pytest.ini", "--rootdir", str(ROOT), "-q", "-k", selection]
     done = house.python("-m", "pytest", *options, "-rA", *files)
     text = done.stdout.decode()
     assert done.returncode == 0, text[-3000:]

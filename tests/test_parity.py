@@ -26,14 +26,14 @@ def real_steps(case: Recording, outputs: Array, mask: Array) -> Array:
 def test_a_run_gives_what_the_framework_gave(case: Recording) -> None:
     """Outputs and every state, padded steps and empty rows included, under the framework's own names and axes."""
     recorded = case.dump()
-    given = {name: array for name, array in recorded.items() if name.startswith(GIVEN)}
+    fed = {name: array for name, array in recorded.items() if name.startswith(GIVEN)}
     weights = build_case.read_weights(case.weights(), case.config, case["weights_layout"])
-    made = build_case.run_case(given, case.config, case["layout"], weights=weights)
+    made = build_case.run_case(fed, case.config, case["layout"], weights=weights)
     got = build_case.dump(made)
     padding = made.trace.padding
     compared = 0
     for name, right in recorded.items():
-        if name in given:
+        if name in fed:
             continue
         assert name in got
         ours, theirs = (np.asarray(a, dtype=np.float64) for a in (got[name], right))
@@ -59,12 +59,12 @@ def test_the_comparison_can_fail(name: str) -> None:
     case = next(c for c in GOLDEN if c.name == name)
     arrays = case.weights()
     first = next(iter(arrays))
-    given = {key: array for key, array in case.dump().items() if key.startswith(GIVEN)}
-    found = []
+    fed = {key: array for key, array in case.dump().items() if key.startswith(GIVEN)}
+    differences = []
     for mismatched in (0.0, 0.01):
         weights = build_case.read_weights(
             {**arrays, first: arrays[first] + mismatched}, case.config, case["weights_layout"]
         )
-        trace = build_case.run_case(given, case.config, case["layout"], weights=weights).trace
-        found.append(trace.tracks[0].final)
-    assert np.abs(found[0] - found[1]).max() > 1e-4
+        trace = build_case.run_case(fed, case.config, case["layout"], weights=weights).trace
+        differences.append(trace.tracks[0].final)
+    assert np.abs(differences[0] - differences[1]).max() > 1e-4

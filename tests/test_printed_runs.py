@@ -51,9 +51,11 @@ def check(seeds: range) -> Count:
         text, form, digits = printed({**lengths, **floats}, draw)
         read = from_text(wrapped(text, draw), f"run {seed}")
         assert set(read.arrays) == {*lengths, *floats}, (seed, form)
-        own = case.convention.name
-        as_it_is = build_case.read_case({**lengths, **floats}, case.config, own)
-        as_printed = build_case.read_case(read.arrays, case.config, own, printed=read.precisions, elided=read.elided)
+        framework = case.convention.name
+        as_it_is = build_case.read_case({**lengths, **floats}, case.config, framework)
+        as_printed = build_case.read_case(
+            read.arrays, case.config, framework, printed=read.precisions, elided=read.elided
+        )
         new = {f.rule for f in findings(as_printed)} - {f.rule for f in findings(as_it_is)}
         assert not new, (seed, form, digits, quote_findings(as_printed, findings(as_printed)))
         counts[form, digits] += 1

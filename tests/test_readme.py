@@ -21,11 +21,11 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 def sessions(text: str) -> list[tuple[str, str]]:
     """Every `$ command` of a console block with the output that the README shows for it."""
-    found = []
+    blocks = []
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
-        found.append((command, output))
-    return found
+        blocks.append((command, output))
+    return blocks
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ ACCUSED = 0.08
 
 def test_some_right_runs_of_which_less_and_less_is_known() -> None:
     """Where all is stated none is accused; where less is known few are, and nothing crashes."""
-    found = tally(range(SHORT))
-    assert not found.crashed
-    assert found.runs > 0.8 * SHORT
-    stated = {rule: seeds for (label, rule), seeds in found.accused.items() if label == "all stated"}
-    assert not stated, found.table()
-    assert found.share <= ACCUSED, found.table()
+    counts = tally(range(SHORT))
+    assert not counts.crashed
+    assert counts.runs > 0.8 * SHORT
+    accused = {rule: seeds for (label, rule), seeds in counts.accused.items() if label == "all stated"}
+    assert not accused, counts.table()
+    assert counts.share <= ACCUSED, counts.table()
 
 
 def test_every_kind_of_knowledge_is_taken_away() -> None:
@@ -39,8 +39,8 @@ def test_every_kind_of_knowledge_is_taken_away() -> None:
 @pytest.mark.long
 def test_right_runs_are_never_accused_for_want_of_knowledge() -> None:
     """No right run is accused at any step."""
-    found = tally(range(LONG))
-    print("\n" + found.table())
-    assert not found.crashed
-    assert found.runs > 0.8 * LONG
-    assert not found.accused, found.table()
+    counts = tally(range(LONG))
+    print("\n" + counts.table())
+    assert not counts.crashed
+    assert counts.runs > 0.8 * LONG
+    assert not counts.accused, counts.table()

@@ -59,20 +59,21 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(
-    ("form", "own", "other"), [("table", "rich.console", "json"), ("json", "json", "rnninspect.report.renderers.table")]
+    ("form", "needed", "other"),
+    [("table", "rich.console", "json"), ("json", "json", "rnninspect.report.renderers.table")],
 )
-def test_compare_imports_what_it_needs(form: str, own: str, other: str) -> None:
+def test_compare_imports_what_it_needs(form: str, needed: str, other: str) -> None:
     """Of formats and renderers, only those of this file and this result; no framework, no extra, no numpy.ma."""
-    found = imported("compare", str(SAMPLES / "published.npz"), "-q", "--format", form)
-    assert {own, "rnninspect.formats.npz", "rnninspect.diagnosis.rules.lengths_ignored"} <= found
-    assert not found & (HEAVY | OTHERS | {other})
+    modules = imported("compare", str(SAMPLES / "published.npz"), "-q", "--format", form)
+    assert {needed, "rnninspect.formats.npz", "rnninspect.diagnosis.rules.lengths_ignored"} <= modules
+    assert not modules & (HEAVY | OTHERS | {other})
 
 
 def test_help_imports_no_command() -> None:
     """The list of commands needs neither numpy nor rich nor any command's file."""
-    found = imported("--help")
-    assert "click" in found
-    assert not found & {"numpy", "rich", "rnninspect.api.inspect", "rnninspect.cli.run", "rnninspect.cli.compare"}
+    modules = imported("--help")
+    assert "click" in modules
+    assert not modules & {"numpy", "rich", "rnninspect.api.inspect", "rnninspect.cli.run", "rnninspect.cli.compare"}
 
 
 def test_a_format_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_library_names_no_option_of_the_command_line() -> None:
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if "cli" not in path.relative_to(PACKAGE).parts]
     assert len(files) > 150
     named = {str(path.relative_to(PACKAGE)): options_named(path.read_text("utf-8")) for path in files}
-    assert {name: words for name, words in named.items() if words} == {}
+    assert {name: options for name, options in named.items() if options} == {}
 
 
 def test_an_option_in_a_string_is_found() -> None:

@@ -63,8 +63,10 @@ def test_the_last_real_step_of_every_row(kind: str, bidirectional: bool, known_b
     if bidirectional:
         wanted = np.concatenate([wanted, last_real(outputs[..., UNITS:], mask, backward=True)], -1)
     stored = outputs.swapaxes(0, 1) if time_major else outputs
-    known = {"lengths": as_kind(kind, lengths)} if known_by == "lengths" else {"mask": as_kind(kind, mask)}
-    final = rnninspect.final_state(as_kind(kind, stored), bidirectional=bidirectional, time_major=time_major, **known)
+    real_steps = {"lengths": as_kind(kind, lengths)} if known_by == "lengths" else {"mask": as_kind(kind, mask)}
+    final = rnninspect.final_state(
+        as_kind(kind, stored), bidirectional=bidirectional, time_major=time_major, **real_steps
+    )
     assert isinstance(final, torch.Tensor) == (kind == "torch")
     assert tuple(final.shape) == wanted.shape
     assert str(final.dtype).endswith("float32")
@@ -77,15 +79,15 @@ def test_the_last_real_step_of_every_row(kind: str, bidirectional: bool, known_b
 def test_rows_turned_round_within_their_lengths(kind: str, holes: bool, shape: tuple[int, ...]) -> None:
     """As a stack turns them, whatever axes follow; masked steps stay, and twice is as before; time-major likewise."""
     mask = HOLES if holes else mask_of([3, 7, 1, 0, 5, 2])
-    known: dict[str, Any] = {"mask": mask} if holes else {"lengths": mask.sum(1)}
+    real_steps: dict[str, Any] = {"mask": mask} if holes else {"lengths": mask.sum(1)}
     x = numbers(2, *shape)
     wanted = np.array([turned(list(row), real) for row, real in zip(x, mask.tolist(), strict=True)])
     reverse = rnninspect.reverse_within_lengths
-    back = reverse(as_kind(kind, x), **known)
+    back = reverse(as_kind(kind, x), **real_steps)
     assert isinstance(back, torch.Tensor) == (kind == "torch")
     assert np.array_equal(np.asarray(back), wanted)
-    assert np.array_equal(np.asarray(reverse(back, **known)), x)
-    in_time = reverse(as_kind(kind, x.swapaxes(0, 1)), time_major=True, **known)
+    assert np.array_equal(np.asarray(reverse(back, **real_steps)), x)
+    in_time = reverse(as_kind(kind, x.swapaxes(0, 1)), time_major=True, **real_steps)
     assert np.array_equal(np.asarray(in_time).swapaxes(0, 1), wanted)
 
 
@@ -182,7 +184,7 @@ def test_full_rows_are_stated() -> None:
         rnninspect.final_state(outputs)
 
 
-@pytest.mark.parametrize(("shape", "known", "phrase"), [
+@pytest.mark.parametrize(("shape", "real_steps", "phrase"), [
     ((2, 3), {"lengths": [1, 2]}, "units are needed"),
     ((2, 0, 3), {"lengths": [0, 0]}, "units are needed"),
     ((2, 3, 4), {"lengths": [1, 4]}, "lengths[1] is 4"),
@@ -197,10 +199,12 @@ def test_full_rows_are_stated() -> None:
     ((2, 3, 4), {"lengths": [0, 2], "zero_length": "last"}, "last"),
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_does_not_fit_is_refused(kind: str, shape: tuple[int, ...], known: dict[str, Any], phrase: str) -> None:
+def test_what_does_not_fit_is_refused(
+    kind: str, shape: tuple[int, ...], real_steps: dict[str, Any], phrase: str
+) -> None:
     """In one line that names the shape or the row, in both kinds."""
     with pytest.raises(UserError) as caught:
-        rnninspect.final_state(as_kind(kind, numbers(7, *shape)), **known)
+        rnninspect.final_state(as_kind(kind, numbers(7, *shape)), **real_steps)
     assert phrase in str(caught.value)
     assert "\n" not in str(caught.value)
 

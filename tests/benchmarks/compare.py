@@ -32,11 +32,11 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def read(dump: Dump) -> Case:
     """A fresh map, its reading chosen, its facts measured."""
-    stated: dict[Role, Slot] = {
+    roles: dict[Role, Slot] = {
         role: Slot(role, "", next(iter(read_arrays(path).arrays.values())))  # type: ignore[misc]
         for role, path in (("outputs", dump.outputs), ("h", dump.state), ("lengths", dump.lengths))
     }
-    return build_case.read_case({}, layer_config(time_major=dump.time_major), "tf1", named_roles=stated)
+    return build_case.read_case({}, layer_config(time_major=dump.time_major), "tf1", named_roles=roles)
 
 
 def judged(dump: Dump) -> Any:

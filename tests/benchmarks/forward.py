@@ -195,15 +195,15 @@ def masked_loop(p: Problem) -> Callable[[], Any]:
         return sigma(o) * torch.tanh(new), new
 
     def gru(x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        given = x @ kernel + bias
+        input_term = x @ kernel + bias
         if spec.reset_after:
             r0, z0, n0 = (h @ recurrent + inner).chunk(3, 1)
-            r, z = sigma(given[:, :units] + r0), sigma(given[:, units : 2 * units] + z0)
-            n = torch.tanh(given[:, 2 * units :] + r * n0)
+            r, z = sigma(input_term[:, :units] + r0), sigma(input_term[:, units : 2 * units] + z0)
+            n = torch.tanh(input_term[:, 2 * units :] + r * n0)
         else:
-            rz = sigma(given[:, : 2 * units] + h @ recurrent[:, : 2 * units] + inner[: 2 * units])
+            rz = sigma(input_term[:, : 2 * units] + h @ recurrent[:, : 2 * units] + inner[: 2 * units])
             r, z = rz.chunk(2, 1)
-            n = torch.tanh(given[:, 2 * units :] + (r * h) @ recurrent[:, 2 * units :] + inner[2 * units :])
+            n = torch.tanh(input_term[:, 2 * units :] + (r * h) @ recurrent[:, 2 * units :] + inner[2 * units :])
         return (1 - z) * n + z * h, c
 
     def rnn(x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -226,14 +226,14 @@ def masked_loop(p: Problem) -> Callable[[], Any]:
 
 def ways(p: Problem, threads: int) -> dict[str, Callable[[], Any]]:
     """Every way that this cell can be run, checked to give the same outputs where rows are real."""
-    found = {
+    tables = {
         "ours": ours(p),
         "packed": packed(p),
         "no lengths": no_lengths(p),
         "onnxruntime": onnx_runtime(p, threads),
         "masked loop": masked_loop(p),
     }
-    there = {name: call for name, call in found.items() if call is not None}
+    there = {name: call for name, call in tables.items() if call is not None}
     real = np.arange(p.x.shape[1])[None, :] < p.lengths.numpy()[:, None]
     want = there["ours"]()
     for name, call in there.items():

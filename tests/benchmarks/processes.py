@@ -85,8 +85,8 @@ def jobs(folder: Path, tiny: bool) -> None:
         print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}")
         alone = 0.0
         for n in (1, 2) if tiny else (1, 2, 4):
-            words = ["compare", str(where), "--convention", "tf1", "--jobs", str(n), "--format", "ndjson", "-q"]
-            seconds = ran(["-m", "rnninspect", *words, "-o", os.devnull])[0]
+            arguments = ["compare", str(where), "--convention", "tf1", "--jobs", str(n), "--format", "ndjson", "-q"]
+            seconds = ran(["-m", "rnninspect", *arguments, "-o", os.devnull])[0]
             alone = alone or seconds
             print(f"{n:>6}{seconds:8.2f}{total / seconds:10.1f}{alone / seconds:10.2f}", flush=True)
 

@@ -30,15 +30,15 @@ def median(call: Callable[[], object], seconds: float = 0.5) -> float:
 
 def measured(layer: nn.RNNBase, x: torch.Tensor) -> dict[str, float]:
     """Milliseconds a forward pass alone, recorded, past the limit; and of forward and backward together, alone."""
-    found: dict[str, list[float]] = {"alone": [], "recorded": [], "full": [], "with backward": []}
+    seconds: dict[str, list[float]] = {"alone": [], "recorded": [], "full": [], "with backward": []}
     for _ in range(TURNS):
-        found["alone"].append(median(lambda: layer(x)))
+        seconds["alone"].append(median(lambda: layer(x)))
         with rnninspect.record(layer, limit=10**9):
-            found["recorded"].append(median(lambda: layer(x)))
+            seconds["recorded"].append(median(lambda: layer(x)))
         with rnninspect.record(layer, limit=0):
-            found["full"].append(median(lambda: layer(x)))
-        found["with backward"].append(median(lambda: layer(x)[0].sum().backward()))
-    return {name: 1e3 * min(times) for name, times in found.items()}
+            seconds["full"].append(median(lambda: layer(x)))
+        seconds["with backward"].append(median(lambda: layer(x)[0].sum().backward()))
+    return {name: 1e3 * min(times) for name, times in seconds.items()}
 
 
 def main() -> None:

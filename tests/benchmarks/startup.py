@@ -56,19 +56,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--only", action="extend", nargs=1, default=None)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print(f"{'':14}{'CPU ms':>8}  to the bare imports")
     for name, (bare, commands) in GROUPS.items():
-        chosen = {k: v for k, v in commands.items() if given.only is None or k in given.only}
+        chosen = {k: v for k, v in commands.items() if options.only is None or k in options.only}
         if not chosen:
             continue
         measured: dict[str, list[float]] = {name: [], **{k: [] for k in chosen}}
-        for words in chosen.values():
-            cpu_seconds([sys.executable, "-m", "rnninspect", *words])  # compiles what is not yet
-        for _ in range(given.repeat):
+        for command in chosen.values():
+            cpu_seconds([sys.executable, "-m", "rnninspect", *command])  # compiles what is not yet
+        for _ in range(options.repeat):
             measured[name].append(cpu_seconds([sys.executable, "-c", bare]))
-            for k, words in chosen.items():
-                measured[k].append(cpu_seconds([sys.executable, "-m", "rnninspect", *words]))
+            for k, command in chosen.items():
+                measured[k].append(cpu_seconds([sys.executable, "-m", "rnninspect", *command]))
         base = statistics.median(measured[name])
         for k, seconds in measured.items():
             median = statistics.median(seconds)

@@ -34,8 +34,8 @@ def test_an_unpacked_run_with_a_rightly_gathered_state() -> None:
     report = rnninspect.inspect(output, state, lengths=LENGTHS, convention="torch")
     assert [(f.rule, f.severity) for f in report.findings] == [("padding-computed", "note")]
     assert report.verdict == "clean"
-    stated = rnninspect.inspect(output, state, lengths=LENGTHS, convention="torch", padding="zero")
-    assert loud(stated) == ["padding-computed"]
+    report = rnninspect.inspect(output, state, lengths=LENGTHS, convention="torch", padding="zero")
+    assert loud(report) == ["padding-computed"]
 
 
 @torch.no_grad()
@@ -44,12 +44,12 @@ def test_relu_is_tried(bidirectional: bool) -> None:
     """A state dict does not say that an RNN is one of relu; its outputs do, and a run with it decides."""
     torch.manual_seed(1)
     layer = nn.RNN(3, 4, nonlinearity="relu", batch_first=True, bidirectional=bidirectional)
-    given: dict[str, Any] = {"inputs": batch(), "bidirectional": bidirectional, "convention": "torch"}
-    report = rnninspect.inspect(*layer(batch()), weights=layer.state_dict(), **given)
+    arguments: dict[str, Any] = {"inputs": batch(), "bidirectional": bidirectional, "convention": "torch"}
+    report = rnninspect.inspect(*layer(batch()), weights=layer.state_dict(), **arguments)
     assert (report.findings, report.verdict) == ([], "clean")
     assert any("relu" in note for note in report.notes)
     other = nn.RNN(3, 4, nonlinearity="relu", batch_first=True, bidirectional=bidirectional)
-    assert loud(rnninspect.inspect(*layer(batch()), weights=other.state_dict(), **given))
+    assert loud(rnninspect.inspect(*layer(batch()), weights=other.state_dict(), **arguments))
 
 
 @torch.no_grad()
@@ -60,8 +60,8 @@ def test_a_layer_read_backwards_alone() -> None:
     report = rnninspect.inspect(backward, backward[:, 0], lengths=LENGTHS)
     assert (loud(report), report.verdict) == ([], "unjudged")
     assert "reads backwards" in report.render("findings", width=300)
-    stated = rnninspect.inspect(backward, backward[:, 0], lengths=LENGTHS, direction="reverse")
-    assert (loud(stated), stated.verdict) == ([], "clean")
+    report = rnninspect.inspect(backward, backward[:, 0], lengths=LENGTHS, direction="reverse")
+    assert (loud(report), report.verdict) == ([], "clean")
     assert loud(rnninspect.inspect(backward, backward[:, 1], lengths=LENGTHS, direction="reverse"))
 
 
@@ -71,8 +71,8 @@ def test_masked_steps_first() -> None:
     outputs = np.random.default_rng(0).normal(size=(4, 6, 3)) * mask[:, ::-1, None]
     report = rnninspect.inspect(outputs, outputs[:, -1], mask=mask)
     assert (loud(report), report.verdict) == ([], "unjudged")
-    stated = rnninspect.inspect(outputs, outputs[:, -1], mask=mask, convention="keras", go_backwards=True)
-    assert (loud(stated), stated.verdict) == ([], "clean")
+    report = rnninspect.inspect(outputs, outputs[:, -1], mask=mask, convention="keras", go_backwards=True)
+    assert (loud(report), report.verdict) == ([], "clean")
 
 
 @pytest.mark.parametrize("convention", ["auto", "torch", "tf1", "keras"])
@@ -99,11 +99,11 @@ def test_a_run_in_a_lower_precision_is_not_held_to_float32(seed: int, precision:
         h = (1 - z) * torch.tanh(n + torch.sigmoid(r + hr) * hn) + z * h
         steps.append(h)
     weights = {f"{name}_l0": tensor for name, tensor in cell.state_dict().items()}
-    given: dict[str, Any] = {"inputs": x, "lengths": "full", "convention": "torch"}
-    report = rnninspect.inspect(torch.stack(steps, 1), h, weights=weights, **given)
+    arguments: dict[str, Any] = {"inputs": x, "lengths": "full", "convention": "torch"}
+    report = rnninspect.inspect(torch.stack(steps, 1), h, weights=weights, **arguments)
     assert [(f.rule, f.severity) for f in report.findings] == [("precision-drift", "note")]
     other = {name: tensor + 1e-3 * torch.randn_like(tensor) for name, tensor in weights.items()}
-    assert loud(rnninspect.inspect(torch.stack(steps, 1), h, weights=other, **given)) == ["unexplained-difference"]
+    assert loud(rnninspect.inspect(torch.stack(steps, 1), h, weights=other, **arguments)) == ["unexplained-difference"]
 
 
 @torch.no_grad()

@@ -33,24 +33,24 @@ def arguments(case: Recording, folder: Path) -> list[str]:
     def staged(path: Path, name: str) -> str:
         return str(shutil.copy(path, folder / f"{name}{path.suffix}"))
 
-    given = ["compare", staged(case.folder / case["data"], "dump")]
+    command = ["compare", staged(case.folder / case["data"], "dump")]
     if not case.correct and case["pair"] in PAIRS:
-        given += ["--against", staged(case.folder / PAIRS[case["pair"]]["data"], "reference")]
-    given += ["--convention", case["layout"], "--cell", case["cell"].lower(), "--layers", str(case["layers"])]
+        command += ["--against", staged(case.folder / PAIRS[case["pair"]]["data"], "reference")]
+    command += ["--convention", case["layout"], "--cell", case["cell"].lower(), "--layers", str(case["layers"])]
     config = {name: value for name, value in (case["stated"] or {}).items() if name in STATED}
     config["time_major"] = config.get("time_major", case["time_major"]) or None
     if case["directions"] == 2 and "direction" not in config:
-        given.append("--bidirectional")
+        command.append("--bidirectional")
     for name, value in {**(case["attributes"] or {}), **config}.items():
-        given += option(name, value)
+        command += option(name, value)
     for role, name in (case["roles"] or {}).items():
         if isinstance(name, str) and name not in KNOWN and role in ROLES:
-            given += [ROLES[role], name]
+            command += [ROLES[role], name]
     if case.weighed:
-        given += ["--weights", staged(case.folder / case["weights"], "weights")]
+        command += ["--weights", staged(case.folder / case["weights"], "weights")]
         if case["weights_layout"] not in (None, case["layout"]):
-            given += ["--weights-convention", case["weights_layout"]]
-    return [*given, "--format", "json", "--quiet"]
+            command += ["--weights-convention", case["weights_layout"]]
+    return [*command, "--format", "json", "--quiet"]
 
 
 def option(name: str, value: Any) -> list[str]:
@@ -59,12 +59,12 @@ def option(name: str, value: Any) -> list[str]:
     >>> option("time_major", True), option("reset_after", False), option("activations", ["Tanh", "Relu"])
     (['--time-major'], ['--no-reset-after'], ['--activations', 'Tanh,Relu'])
     """
-    words = name.replace("_", "-")
+    option_name = name.replace("_", "-")
     if value is None:
         return []
     if isinstance(value, bool):
-        return [f"--{words}" if value else f"--no-{words}"]
-    return [f"--{words}", ",".join(value) if isinstance(value, list) else str(value)]
+        return [f"--{option_name}" if value else f"--no-{option_name}"]
+    return [f"--{option_name}", ",".join(value) if isinstance(value, list) else str(value)]
 
 
 def named(finding: dict[str, Any]) -> set[str]:

@@ -103,15 +103,15 @@ def weights_of(case: Case) -> Names:
 def shapes_of(name: str) -> list[tuple[str, int, int]]:
     """Where the mistake can be made; two directions only for rules that are about them."""
     two = "two directions" in rules()[name].needs
-    found = []
+    faults = []
     for shape in SHAPES:
         try:
             rules()[name].inject(correct(shape))
         except CannotInject:
             continue
         if (shape[2] == 2) == two:
-            found.append(shape)
-    return found
+            faults.append(shape)
+    return faults
 
 
 def known_besides(name: str, gates: str) -> Names:

@@ -23,10 +23,10 @@ LEFT = MASK[:, ::-1]
 def unsaid(convention: str, mask: np.ndarray, weights: Weights, **config: Any) -> Case:
     """A right run over these steps, read from a dump that holds neither lengths nor mask; inputs and weights known."""
     inputs = np.random.default_rng(3).normal(size=(*mask.shape, 3)).astype(np.float32)
-    stated = LayerConfig(cell=weights.spec.cell, layers=weights.depth, **config)
-    made = build_case.run_case({"inputs": inputs, "mask": mask}, stated, convention, weights=weights)
+    config = LayerConfig(cell=weights.spec.cell, layers=weights.depth, **config)
+    made = build_case.run_case({"inputs": inputs, "mask": mask}, config, convention, weights=weights)
     arrays = {name: array for name, array in build_case.dump(made).items() if name not in ("mask", "lengths")}
-    return build_case.read_case(arrays, stated, convention).with_weights(weights)
+    return build_case.read_case(arrays, config, convention).with_weights(weights)
 
 
 def backward(weights: Weights) -> Weights:
@@ -51,10 +51,10 @@ RUNS = {
 def test_the_mask_that_a_run_confirms_is_taken(run: tuple[str, np.ndarray, Weights, dict[str, Any]]) -> None:
     """The very steps that the layer read are found, and the report can say where they come from."""
     convention, mask, weights, config = run
-    found = with_mask_by_run(unsaid(convention, mask, weights, **config))
-    assert np.array_equal(found.trace.mask, mask)
-    assert "a run of the weights" in found.trace.source["lengths"]
-    assert found.trace.mask_given == (not np.array_equal(mask, np.sort(mask)[:, ::-1]))
+    case = with_mask_by_run(unsaid(convention, mask, weights, **config))
+    assert np.array_equal(case.trace.mask, mask)
+    assert "a run of the weights" in case.trace.source["lengths"]
+    assert case.trace.mask_given == (not np.array_equal(mask, np.sort(mask)[:, ::-1]))
 
 
 def test_a_hole_is_a_mistake_where_layers_take_lengths() -> None:
@@ -82,12 +82,12 @@ def test_a_wrong_state_confirms_nothing() -> None:
     assert with_mask_by_run(wrong) is wrong
 
 
-@pytest.mark.parametrize("known", ["all real", "stated", "no weights"])
-def test_what_is_known_or_cannot_be_run_stays_as_it_is(known: str) -> None:
+@pytest.mark.parametrize("settled", ["all real", "stated", "no weights"])
+def test_what_is_known_or_cannot_be_run_stays_as_it_is(settled: str) -> None:
     """A run that fits with every step real, lengths that were stated, and a dump without weights are left alone."""
-    case = unsaid("torch", MASK if known != "all real" else np.ones_like(MASK), random_weights("gru", 3, 4))
-    if known == "stated":
+    case = unsaid("torch", MASK if settled != "all real" else np.ones_like(MASK), random_weights("gru", 3, 4))
+    if settled == "stated":
         case = case.with_trace(replace(case.trace, mask=MASK, lengths=MASK.sum(1)))
-    if known == "no weights":
+    if settled == "no weights":
         case = case.with_weights(None)
     assert with_mask_by_run(case) is case

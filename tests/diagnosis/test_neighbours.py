@@ -18,12 +18,12 @@ from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case, random_weights
 
 
-def found(case: Case) -> list[Finding]:
+def findings(case: Case) -> list[Finding]:
     return judge(case, rules()).findings
 
 
 def names(case: Case) -> list[str]:
-    return [f.rule for f in found(case)]
+    return [f.rule for f in findings(case)]
 
 
 def told(case: Case, lengths: np.ndarray) -> Case:
@@ -46,7 +46,7 @@ def test_a_stride_rounded_up_is_a_ratio(lengths: list[int]) -> None:
     for steps in (int(halved.max()), 8):
         case = told(alone(correct_case("gru", lengths=halved, steps=steps)), counted)
         assert names(case) == ["lengths-rescaled"]
-        assert found(case)[0].evidence["ratio"] == "1/2"
+        assert findings(case)[0].evidence["ratio"] == "1/2"
 
 
 def test_one_offset_comes_before_a_ratio() -> None:
@@ -105,9 +105,9 @@ def test_states_listed_by_direction_are_layers_in_another_order() -> None:
     assert names(case.with_trace(replace(case.trace, tracks=tracks))) == ["layer-order-reversed"]
 
 
-def scaled(own: LayerWeights, by: float) -> LayerWeights:
-    recurrent = None if own.recurrent_bias is None else own.recurrent_bias * np.float32(by)
-    return replace(own, bias=own.bias * np.float32(by), recurrent_bias=recurrent)
+def scaled(layer: LayerWeights, by: float) -> LayerWeights:
+    recurrent = None if layer.recurrent_bias is None else layer.recurrent_bias * np.float32(by)
+    return replace(layer, bias=layer.bias * np.float32(by), recurrent_bias=recurrent)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -117,20 +117,20 @@ def test_biases_have_their_own_mistakes(cell: str) -> None:
     assert case.weights is not None
     whole = case.weights
 
-    def turned(own: LayerWeights) -> LayerWeights:
-        order = [0, 2, 1, 3][: len(own.bias)]
-        recurrent = None if own.recurrent_bias is None else own.recurrent_bias[order]
-        return replace(own, bias=own.bias[order], recurrent_bias=recurrent)
+    def turned(layer: LayerWeights) -> LayerWeights:
+        order = [0, 2, 1, 3][: len(layer.bias)]
+        recurrent = None if layer.recurrent_bias is None else layer.recurrent_bias[order]
+        return replace(layer, bias=layer.bias[order], recurrent_bias=recurrent)
 
-    permuted = found(case.with_weights(replace(whole, layers=tuple(turned(g) for g in whole.layers))))
+    permuted = findings(case.with_weights(replace(whole, layers=tuple(turned(g) for g in whole.layers))))
     assert [f.rule for f in permuted] == ["gate-order"]
     assert "bias's gate blocks alone" in permuted[0].message
-    halved = found(case.with_weights(replace(whole, layers=tuple(scaled(g, 0.5) for g in whole.layers))))
+    halved = findings(case.with_weights(replace(whole, layers=tuple(scaled(g, 0.5) for g in whole.layers))))
     assert [f.rule for f in halved] == ["bias-dropped"]
     assert "counted twice" in halved[0].message
     lost = replace(whole, layers=tuple(scaled(g, g.direction == "forward") for g in whole.layers))
     ran = case.with_weights(lost).reference
-    one = found(case.with_trace(replace(case.trace, tracks=ran.tracks)))
+    one = findings(case.with_trace(replace(case.trace, tracks=ran.tracks)))
     assert [(f.rule, f.direction) for f in one] == [("bias-dropped", "backward")]
 
 
@@ -141,7 +141,7 @@ def test_a_right_state_of_padded_steps_is_no_pool() -> None:
     assert outputs is not None
     real = np.where(mask[..., None], outputs, -np.inf).max(1).astype(np.float32)
     for final, severity in ((real, "note"), (outputs.max(1), "error")):
-        pooled = found(case.with_tracks(lambda t, final=final: replace(t, final=final)))  # type: ignore[misc]
+        pooled = findings(case.with_tracks(lambda t, final=final: replace(t, final=final)))  # type: ignore[misc]
         assert [(f.rule, f.severity) for f in pooled] == [("pooled-state", severity)]
 
 
@@ -160,7 +160,7 @@ def test_a_reset_inside_a_row_is_told_with_its_step() -> None:
     outputs[2, 3:] = anew[2, :4]
     final = np.array(track.final)
     final[2] = outputs[2, 6]
-    reports = found(case.with_tracks(lambda t: replace(t, outputs=outputs, final=final)))
+    reports = findings(case.with_tracks(lambda t: replace(t, outputs=outputs, final=final)))
     assert [(f.rule, f.severity, f.rows) for f in reports] == [("restarted-within-row", "note", [2])]
     assert reports[0].evidence["restarts"] == [[2, 3]]
     assert "outputs[2, 3]" in reports[0].message

@@ -43,8 +43,8 @@ def judged(case: Case) -> Judgement:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_nothing_fires_on_a_correct_run(shape: tuple[str, int, int]) -> None:
     """A right run of every cell, depth and direction has no finding at all, weights and inputs included."""
-    found = judged(correct(shape)).findings
-    assert found == []
+    reported = judged(correct(shape)).findings
+    assert reported == []
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -56,24 +56,24 @@ def test_each_rule_on_its_own_plant(name: str, shape: tuple[str, int, int]) -> N
         injected = rule.inject(correct(shape))
     except CannotInject as reason:
         pytest.skip(str(reason))
-    found = judged(injected).findings
-    named = {n for f in found for n in (f.rule, *f.alternatives)}
-    assert name in named, [f.message for f in found]
-    extra = {f.rule for f in found if name not in (f.rule, *f.alternatives)}
-    assert extra <= set(rule.implies) | ALSO.get(name, set()), [f.message for f in found]
-    own = next(f for f in found if name in (f.rule, *f.alternatives))
-    assert own.severity == rule.severity
+    reported = judged(injected).findings
+    named = {n for f in reported for n in (f.rule, *f.alternatives)}
+    assert name in named, [f.message for f in reported]
+    extra = {f.rule for f in reported if name not in (f.rule, *f.alternatives)}
+    assert extra <= set(rule.implies) | ALSO.get(name, set()), [f.message for f in reported]
+    finding = next(f for f in reported if name in (f.rule, *f.alternatives))
+    assert finding.severity == rule.severity
 
 
 def plantable(name: str) -> list[tuple[str, int, int]]:
-    found = []
+    shapes = []
     for shape in SHAPES:
         try:
             rules()[name].inject(correct(shape))
         except CannotInject:
             continue
-        found.append(shape)
-    return found
+        shapes.append(shape)
+    return shapes
 
 
 # Mistakes that need a cell or a shape which the matrix does not hold; each has a test of its own below.
@@ -91,20 +91,20 @@ def test_a_clip_left_out_is_named() -> None:
     weights = random_weights("lstm", 5, 5, cell_clip=0.25)
     case = correct_case(weights=weights)
     assert judged(case).findings == []
-    found = judged(rules()["clip-or-peephole-ignored"].inject(case)).findings
-    assert [f.rule for f in found] == ["clip-or-peephole-ignored"]
-    assert found[0].evidence["clip"] == pytest.approx(0.25)
+    reported = judged(rules()["clip-or-peephole-ignored"].inject(case)).findings
+    assert [f.rule for f in reported] == ["clip-or-peephole-ignored"]
+    assert reported[0].evidence["clip"] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_weights_of_another_layer_are_no_match(cell: str) -> None:
     """Weights that never gave these outputs are not passed over: the difference is reported with its size."""
     case = correct_case(cell).with_weights(random_weights(cell, 5, 5, seed=9))
-    found = judged(case).findings
-    assert [(f.rule, f.severity) for f in found] == [("unexplained-difference", "error")]
+    reported = judged(case).findings
+    assert [(f.rule, f.severity) for f in reported] == [("unexplained-difference", "error")]
     reference = case.reference.tracks[0].outputs
     outputs = case.trace.tracks[0].outputs
-    assert found[0].evidence["largest"] == pytest.approx(float(np.abs(reference - outputs).max()))
+    assert reported[0].evidence["largest"] == pytest.approx(float(np.abs(reference - outputs).max()))
 
 
 @pytest.mark.parametrize(("cell", "directions"), [("lstm", 1), ("gru", 2), ("rnn", 2)])
@@ -115,9 +115,9 @@ def test_the_first_bad_step_is_told(cell: str, directions: int) -> None:
     assert last.outputs is not None
     corrupted = last.outputs.copy()
     corrupted[2, 3, 1] += 0.05
-    found = judged(case.with_tracks(lambda t: replace(t, outputs=corrupted) if t is last else t)).findings
-    assert [f.rule for f in found] == ["unexplained-difference"]
-    assert [b[:3] for b in found[0].evidence["first_bad_steps"]] == [[last.direction, 2, 3]]
+    reported = judged(case.with_tracks(lambda t: replace(t, outputs=corrupted) if t is last else t)).findings
+    assert [f.rule for f in reported] == ["unexplained-difference"]
+    assert [b[:3] for b in reported[0].evidence["first_bad_steps"]] == [[last.direction, 2, 3]]
 
 
 def test_two_mistakes_on_different_rows_are_both_named() -> None:
@@ -130,8 +130,8 @@ def test_two_mistakes_on_different_rows_are_both_named() -> None:
     corrupted = final.copy()
     corrupted[[0, 3]] = early[[0, 3]]
     corrupted[[2, 5]] = final[[5, 2]]
-    found = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
-    assert {f.rule: f.rows for f in found} == {"off-by-one-length": [0, 3], "rows-permuted": [2, 5]}
+    reported = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
+    assert {f.rule: f.rows for f in reported} == {"off-by-one-length": [0, 3], "rows-permuted": [2, 5]}
 
 
 def test_what_nothing_explains_says_where_it_was_found() -> None:
@@ -142,17 +142,17 @@ def test_what_nothing_explains_says_where_it_was_found() -> None:
     assert final is not None
     corrupted = final.copy()
     corrupted[3] = outputs[2, 4]
-    found = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
-    assert [f.rule for f in found] == ["unexplained-state"]
-    assert found[0].evidence["origins"] == [[3, 2, 4]]
+    reported = judged(case.with_tracks(lambda t: replace(t, final=corrupted))).findings
+    assert [f.rule for f in reported] == ["unexplained-state"]
+    assert reported[0].evidence["origins"] == [[3, 2, 4]]
 
 
 def test_a_state_of_one_row_is_named() -> None:
     """h_n[:, -1] of as many layers as rows is the last row's, and is said to be."""
     case = correct_case("gru", 4, 1, lengths=np.array([4, 1, 7, 3]))
-    found = judged(rules()["state-read-batch-first"].inject(case)).findings
-    assert [f.rule for f in found] == ["state-read-batch-first"]
-    assert found[0].evidence["row"] == 3
+    reported = judged(rules()["state-read-batch-first"].inject(case)).findings
+    assert [f.rule for f in reported] == ["state-read-batch-first"]
+    assert reported[0].evidence["row"] == 3
 
 
 @pytest.mark.parametrize("name", sorted(rules()))
@@ -194,5 +194,5 @@ def test_a_saturated_layer_shares_no_buffer() -> None:
     """Steps that are all at tanh's bound are equal because nothing is larger; equal steps within it are one buffer."""
     for value, named in ((1.0, False), (0.5, True)):
         outputs = np.full((2, 3, 4), value, np.float32)
-        found = inspect(outputs, outputs[:, -1], lengths=[3, 3], inputs=np.arange(6.0).reshape(2, 3, 1)).findings
-        assert ("outputs-aliased" in {f.rule for f in found}) == named
+        reported = inspect(outputs, outputs[:, -1], lengths=[3, 3], inputs=np.arange(6.0).reshape(2, 3, 1)).findings
+        assert ("outputs-aliased" in {f.rule for f in reported}) == named

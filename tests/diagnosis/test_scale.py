@@ -38,8 +38,8 @@ def scaled(case: Case, factor: float) -> Case:
     def times(array: Any) -> Any:
         return None if array is None else (array * factor).astype(array.dtype)
 
-    def track(own: Track) -> Track:
-        return replace(own, **{name: times(getattr(own, name)) for name in FIELDS})
+    def track(each: Track) -> Track:
+        return replace(each, **{name: times(getattr(each, name)) for name in FIELDS})
 
     changed = case.with_tracks(track)
     batch = None if case.batch is None else replace(case.batch, inputs=times(case.batch.inputs))

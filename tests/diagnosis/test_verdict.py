@@ -96,9 +96,9 @@ def test_every_format_says_why(format: str) -> None:
     """What would decide is in each of them."""
     o = outputs()
     report = rnninspect.inspect(o, o[:, -1], inputs=zeroed(outputs(3)))
-    said = " ".join(report.render(format, width=400).split())
-    assert "what would decide" in said or "would_decide" in said
-    assert "lengths-ignored" in said
+    text = " ".join(report.render(format, width=400).split())
+    assert "what would decide" in text or "would_decide" in text
+    assert "lengths-ignored" in text
 
 
 def test_notes_change_no_verdict() -> None:
@@ -143,9 +143,9 @@ def test_full_on_the_command_line(tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     np.savez("known.npz", outputs=o, final_state=o[:, -1], lengths=LENGTHS)
     assert command("compare", "bare.npz").code == 2
     assert command("compare", "bare.npz", "--lengths", "full").code == 0
-    stated = command("compare", "known.npz", "--lengths", "full", "--format", "json")
-    assert stated.code == 0
-    assert any("5, 2, 4" in note for note in stated.json["notes"])
+    full = command("compare", "known.npz", "--lengths", "full", "--format", "json")
+    assert full.code == 0
+    assert any("5, 2, 4" in note for note in full.json["notes"])
     (tmp_path / "pyproject.toml").write_text('[tool.rnninspect]\nlengths = "full"\n')
     assert command("compare", "bare.npz").code == 0
     assert command("compare", "known.npz").code == 1

@@ -71,9 +71,9 @@ def test_every_dtype_comes_back(suffix: str, dtype: str, tmp_path: Path) -> None
         arrays["extremes"] = np.array([np.iinfo(kind).min, np.iinfo(kind).max], kind)
     path = tmp_path / f"x{suffix}"
     write_arrays(str(path), arrays)
-    for found in both_ways(path):
-        assert set(found) == set(arrays)
-        assert [name for name in arrays if not same(found[name], arrays[name])] == []
+    for loaded in both_ways(path):
+        assert set(loaded) == set(arrays)
+        assert [name for name in arrays if not same(loaded[name], arrays[name])] == []
 
 
 ASKED: list[BinaryIO] = []  # the files that a format's `write` was handed
@@ -168,9 +168,9 @@ def test_any_name_comes_back_or_is_refused(arrays: dict[str, Array], suffix: str
         assert suffix in TREES or "__metadata__" in arrays
         assert list(tmp_path.iterdir()) == []
         return
-    found = read_arrays(path).arrays
-    assert set(found) == set(arrays)
-    assert all(same(found[name], arrays[name]) for name in arrays)
+    loaded = read_arrays(path).arrays
+    assert set(loaded) == set(arrays)
+    assert all(same(loaded[name], arrays[name]) for name in arrays)
 
 
 @pytest.mark.parametrize("suffix", BINARY)
@@ -381,9 +381,9 @@ def test_large_bfloat16_goes_through_a_file(tmp_path: Path, monkeypatch: pytest.
     write_bfloat16(path)
     monkeypatch.setattr(safetensors, "IN_MEMORY", 8)
     monkeypatch.setattr(safetensors, "BLOCK", 4)
-    found = read_arrays(path).arrays["x"]
-    assert isinstance(found, np.memmap)
-    assert same(found, EXACT)
+    loaded = read_arrays(path).arrays["x"]
+    assert isinstance(loaded, np.memmap)
+    assert same(loaded, EXACT)
 
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
@@ -412,13 +412,13 @@ def test_plain_arrays_are_mapped(suffix: str, write: Callable[[Path], None], tmp
     """Reading maps a file of some size: a change to it is seen in the array (behind an HDF5 user block too)."""
     path = tmp_path / f"x{suffix}"
     write(path)
-    found = read_arrays(path).arrays["x"]
-    assert isinstance(found, np.memmap)
+    loaded = read_arrays(path).arrays["x"]
+    assert isinstance(loaded, np.memmap)
     at = path.read_bytes().index(LARGE.tobytes())
     with path.open("r+b") as file:
         file.seek(at)
         file.write(np.array(-7.0).tobytes())
-    assert found[0, 0] == -7
+    assert loaded[0, 0] == -7
 
 
 def test_hdf5_datasets_of_every_layout(tmp_path: Path) -> None:

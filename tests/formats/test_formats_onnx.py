@@ -29,10 +29,10 @@ def tensor(name: str, array: Any) -> Any:
 
 
 def graph(nodes: list[Any], stored: dict[str, Any] | None = None, inputs: tuple[str, ...] = ("X",)) -> Any:
-    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs]
+    graph_inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs]
     out = [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)]
     initial = [tensor(name, array) for name, array in (HELD if stored is None else stored).items()]
-    return helper.make_graph(nodes, "g", given, out, initial)
+    return helper.make_graph(nodes, "g", graph_inputs, out, initial)
 
 
 def saved(made: Any, folder: Path) -> Path:
@@ -93,10 +93,10 @@ def test_constants_and_identities_are_followed(tmp_path: Path) -> None:
         helper.make_node("Constant", [], ["n"], value_ints=[3, 1]),
         lstm("a", ("X", "W", "R", "", "n")),
     ]
-    found = read_arrays(saved(graph(nodes, {"kept": R}), tmp_path)).arrays
-    assert np.array_equal(found["a.W"], W)
-    assert np.array_equal(found["a.R"], R)
-    assert found["a.sequence_lens"].tolist() == [3, 1]
+    arrays = read_arrays(saved(graph(nodes, {"kept": R}), tmp_path)).arrays
+    assert np.array_equal(arrays["a.W"], W)
+    assert np.array_equal(arrays["a.R"], R)
+    assert arrays["a.sequence_lens"].tolist() == [3, 1]
 
 
 def test_nodes_within_branches_and_loops(tmp_path: Path) -> None:
@@ -106,11 +106,11 @@ def test_nodes_within_branches_and_loops(tmp_path: Path) -> None:
         helper.make_node("If", ["c"], ["Z"], then_branch=inner, else_branch=graph([lstm("other")], {}, inputs=())),
         lstm("outer"),
     ]
-    found = read_arrays(saved(graph(nodes, inputs=("X", "c")), tmp_path)).arrays
-    assert np.array_equal(found["inner.W"], W + 1)
-    assert np.array_equal(found["inner.R"], R)
-    assert np.array_equal(found["other.W"], W)
-    assert np.array_equal(found["outer.W"], W)
+    arrays = read_arrays(saved(graph(nodes, inputs=("X", "c")), tmp_path)).arrays
+    assert np.array_equal(arrays["inner.W"], W + 1)
+    assert np.array_equal(arrays["inner.R"], R)
+    assert np.array_equal(arrays["other.W"], W)
+    assert np.array_equal(arrays["outer.W"], W)
 
 
 def test_weights_that_the_graph_computes_are_refused(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_weights_that_the_graph_computes_are_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node("Transpose", ["kept"], ["W"]), lstm("a", ("X", "W", "R", "B", "", "h"))]
     with pytest.raises(UnreadableError, match=r"W of node a \(W\) is computed in the graph"):
         read_arrays(saved(graph(nodes, {"kept": W, "R": R, "B": B}), tmp_path))
-    found = read_arrays(saved(graph([lstm("a", ("X", "W", "R", "B", "", "h"))], inputs=("X", "h")), tmp_path)).arrays
-    assert list(found) == ["a.W", "a.R", "a.B"]
+    arrays = read_arrays(saved(graph([lstm("a", ("X", "W", "R", "B", "", "h"))], inputs=("X", "h")), tmp_path)).arrays
+    assert list(arrays) == ["a.W", "a.R", "a.B"]
 
 
 def test_a_graph_without_recurrence_lists_what_it_holds(tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ def test_dumps_reach_the_trace(shape: str, cell: str, directions: int, zipped: b
 def test_a_packed_sequence_alone(tmp_path: Path) -> None:
     """Its fields arrive under their own names."""
     packed, _, _ = ran("gru", 1)
-    found = read_arrays(saved(packed, tmp_path)).arrays
-    assert list(found) == ["data", "batch_sizes", "sorted_indices", "unsorted_indices"]
-    assert np.array_equal(found["data"], packed.data.numpy())
-    assert np.array_equal(found["batch_sizes"], packed.batch_sizes.numpy())
+    arrays = read_arrays(saved(packed, tmp_path)).arrays
+    assert list(arrays) == ["data", "batch_sizes", "sorted_indices", "unsorted_indices"]
+    assert np.array_equal(arrays["data"], packed.data.numpy())
+    assert np.array_equal(arrays["batch_sizes"], packed.batch_sizes.numpy())
 
 
 def test_tensors_of_every_kind(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ GIVEN = ("inputs", "lengths", "mask", "initial", "h_0", "c_0")
 def outcome(case: Recording, weights: dict[str, Array], config: LayerConfig | None = None) -> dict[str, bytes]:
     """What a run of the recorded inputs gives, as bytes by name."""
     config = config or case.config
-    given = {name: array for name, array in case.dump().items() if name.startswith(GIVEN)}
+    fed = {name: array for name, array in case.dump().items() if name.startswith(GIVEN)}
     read = build_case.read_weights(weights, config, case["weights_layout"])
-    made = build_case.dump(build_case.run_case(given, config, case["layout"], weights=read))
+    made = build_case.dump(build_case.run_case(fed, config, case["layout"], weights=read))
     return {name: array.tobytes() for name, array in made.items()}
 
 
@@ -58,7 +58,8 @@ def test_a_dump_of_any_format_gives_the_same_trace(case: Recording, suffix: str,
     path = tmp_path / f"dump{suffix}"
     write_arrays(str(path), renamed)
     traces = [
-        build_case.read_case(found, case.config, case["layout"]).trace for found in (arrays, read_arrays(path).arrays)
+        build_case.read_case(held_arrays, case.config, case["layout"]).trace
+        for held_arrays in (arrays, read_arrays(path).arrays)
     ]
     for ours, theirs in zip(traces[1].tracks, traces[0].tracks, strict=True):
         for field in ("outputs", "final", "cell", "initial", "initial_cell"):
@@ -67,15 +68,15 @@ def test_a_dump_of_any_format_gives_the_same_trace(case: Recording, suffix: str,
             assert a is None or np.array_equal(a, b, equal_nan=True)
 
 
-def stated(file: str, prefix: str = "", **more: object) -> tuple[dict[str, Array], LayerConfig]:
+def from_file(file: str, prefix: str = "", **more: object) -> tuple[dict[str, Array], LayerConfig]:
     """The arrays below a prefix, and a Statement made of nothing but the file's own words about them."""
     keras = conventions.get("keras")
     read = read_arrays(DATA / "recorded" / file)
     arrays = {name: array for name, array in read.arrays.items() if name.startswith(prefix)}
     first = keras.read_weights(arrays, LayerConfig(**more))  # type: ignore[arg-type]
-    words = of_file(keras, read.attributes, first.names)
-    own = {name: words.pop(name) for name in ("go_backwards", "padding", "merge_mode") if name in words}
-    return arrays, LayerConfig(**own, **more, attributes=words)  # type: ignore[arg-type]
+    options = of_file(keras, read.attributes, first.names)
+    run_options = {name: options.pop(name) for name in ("go_backwards", "padding", "merge_mode") if name in options}
+    return arrays, LayerConfig(**run_options, **more, attributes=options)  # type: ignore[arg-type]
 
 
 FILES = [
@@ -93,7 +94,7 @@ FILES = [
 def test_keras_models_state_their_own_layers(name: str, file: str, prefix: str, directions: int) -> None:
     """With what the file says and nothing else, the layer gives what Keras itself gave: other activations, backwards,
     reset before, hard_sigmoid as Keras 3 means it; the dense layer's and the optimizer's words and arrays stay out."""
-    arrays, config = stated(file, prefix, **({"direction": "bidirectional"} if directions == 2 else {}))
+    arrays, config = from_file(file, prefix, **({"direction": "bidirectional"} if directions == 2 else {}))
     with np.load(DATA / "recorded" / f"keras-file-{name}.npz") as held:
         dump = {key: held[key] for key in held.files}
     inputs = dump["below.outputs"] if prefix else dump["inputs"]
@@ -112,17 +113,17 @@ def test_keras_models_state_their_own_layers(name: str, file: str, prefix: str, 
 
 def test_the_files_words_matter() -> None:
     """Without them the same arrays give another run: the test above can fail."""
-    arrays, config = stated("keras-file-gru.keras")
+    arrays, config = from_file("keras-file-gru.keras")
     assert config.go_backwards
     assert config.attributes["activation"] == "softsign"
     assert config.attributes["recurrent_activation"] == "hard_sigmoid_keras3"
     assert config.attributes["reset_after"] is False
     with np.load(DATA / "recorded" / "keras-file-gru.npz") as held:
-        given, right = {"inputs": held["inputs"], "mask": held["mask"]}, held["state_h"]
+        fed, right = {"inputs": held["inputs"], "mask": held["mask"]}, held["state_h"]
     for one in ({"activation": "tanh"}, {"recurrent_activation": "sigmoid"}):
         other = LayerConfig(go_backwards=True, attributes={**config.attributes, **one})
         weights = build_case.read_weights(arrays, other, "keras")
-        trace = build_case.run_case(given, other, "keras", weights=weights).trace
+        trace = build_case.run_case(fed, other, "keras", weights=weights).trace
         assert np.abs(trace.tracks[0].final - right).max() > 1e-3  # type: ignore[operator]
 
 
@@ -130,8 +131,8 @@ def test_older_keras_means_another_hard_sigmoid() -> None:
     """Keras 2 wrote 0.2x + 0.5, Keras 3 writes x/6 + 0.5 under the same name: the file's version tells."""
     keras = conventions.get("keras")
     for version, name in (("2.15.0", "hard_sigmoid"), ("3.15.1", "hard_sigmoid_keras3"), ("", "hard_sigmoid_keras3")):
-        words = {"gru.recurrent_activation": "hard_sigmoid", "gru.keras_version": version}
-        assert of_file(keras, words, ["layers/gru/cell"])["recurrent_activation"] == name
+        options = {"gru.recurrent_activation": "hard_sigmoid", "gru.keras_version": version}
+        assert of_file(keras, options, ["layers/gru/cell"])["recurrent_activation"] == name
 
 
 def test_keras_bfloat16_is_what_it_was() -> None:
@@ -161,8 +162,8 @@ def test_a_real_flax_file_runs_as_flax_ran() -> None:
     assert (read.arrays["step"].item(), read.arrays["rate"].item()) == (7, 0.5)
     config = LayerConfig(cell="lstm", layers=2)
     weights = build_case.read_weights(read.arrays, config, "flax")
-    given = {"inputs": dump["inputs"], "lengths": dump["seq_lengths"]}
-    track = build_case.run_case(given, config, "flax", weights=weights).trace.tracks[-1]
+    fed = {"inputs": dump["inputs"], "lengths": dump["seq_lengths"]}
+    track = build_case.run_case(fed, config, "flax", weights=weights).trace.tracks[-1]
     for ours, theirs in ((track.outputs, "outputs"), (track.final, "carry.h"), (track.cell, "carry.c")):
         assert ours is not None
         assert np.abs(ours - dump[theirs]).max() < 1e-5

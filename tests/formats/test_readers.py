@@ -190,10 +190,10 @@ def test_torch_is_asked_only_for_its_own_cells(spec: CellSpec, options: dict[str
 def test_rectangles_tile_the_steps(ends: list[int], worth: int) -> None:
     """They follow each other from the first step to the last, cut only where rows end, and bound the padding."""
     sizes = [sum(end > t for end in ends) for t in range(max(ends))]
-    found = rectangles(sizes, worth)
-    assert found[0][0] == 0
-    assert found[-1][1] == len(sizes)
-    for (start, stop), after in zip(found, [*found[1:], (len(sizes), 0)], strict=True):
+    rectangles_found = rectangles(sizes, worth)
+    assert rectangles_found[0][0] == 0
+    assert rectangles_found[-1][1] == len(sizes)
+    for (start, stop), after in zip(rectangles_found, [*rectangles_found[1:], (len(sizes), 0)], strict=True):
         assert start < stop == after[0]
         assert start == 0 or sizes[start] < sizes[start - 1]
         assert sum(sizes[start] - size for size in sizes[start:stop]) <= worth

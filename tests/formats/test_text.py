@@ -87,10 +87,10 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BROKEN)
-def test_a_broken_array_is_refused_with_its_line(text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_a_broken_array_is_refused_with_its_line(text: str, message: str) -> None:
     """Brackets that do not match and rows of unequal length are one line, with the line number."""
-    with pytest.raises(UnreadableError, match=said) as caught:
+    with pytest.raises(UnreadableError, match=message) as caught:
         from_text(text, "x")
     assert "\n" not in str(caught.value)
 
@@ -113,12 +113,12 @@ UNCLOSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), UNCLOSED)
-def test_a_container_that_is_not_closed_is_named_with_its_line(text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), UNCLOSED)
+def test_a_container_that_is_not_closed_is_named_with_its_line(text: str, message: str) -> None:
     """Arrays before it and within it are read all the same."""
     read = from_text(f"outputs = [[[0.5, 1.5]]]\n{text}", "x")
     assert len(read.arrays) == 1 + text.count("[[")
-    assert re.search(f"left out: .*line 2 .*{said} is not closed", read.notes[-1])
+    assert re.search(f"left out: .*line 2 .*{message} is not closed", read.notes[-1])
 
 
 def test_elided_arrays_keep_what_is_there() -> None:

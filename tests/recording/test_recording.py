@@ -68,15 +68,15 @@ def trained(recorded: bool) -> list[Tensor]:
     model = tagger()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     torch.manual_seed(1)
-    found = []
+    values = []
     with rnninspect.record(model, lengths="lengths") if recorded else torch.enable_grad():
         for step in range(2):
             optimiser.zero_grad()
             result = model(batch(step), LENGTHS)
             result.square().sum().backward()
-            found += [result.detach().clone(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
+            values += [result.detach().clone(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
             optimiser.step()
-    return found + [p.detach().clone() for p in model.parameters()]
+    return values + [p.detach().clone() for p in model.parameters()]
 
 
 def test_results_gradients_and_dropout_stay_as_they_are() -> None:
@@ -186,9 +186,9 @@ def test_a_backward_pass_that_read_padding_is_caught() -> None:
     assert [(f.rule, f.direction, f.rows) for f in report.findings] == [
         ("backward-read-padding", "backward", [0, 2, 3])
     ]
-    (own,) = recording.inspect()
-    assert [f.rule for f in own.findings] == ["lengths-ignored"]
-    assert any("where your code takes another" in note for note in own.notes)
+    (report,) = recording.inspect()
+    assert [f.rule for f in report.findings] == ["lengths-ignored"]
+    assert any("where your code takes another" in note for note in report.notes)
 
 
 def test_what_is_recorded_is_not_changed_later() -> None:
@@ -205,9 +205,9 @@ def test_what_is_recorded_is_not_changed_later() -> None:
         layer(x)
     first, second = recording.calls
     assert isinstance(first, Call)
-    found = first.dump()
+    dump = first.dump()
     names = ("inputs", "output", "h_n", "c_n", "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    assert all(np.array_equal(found[name], t.numpy()) for name, t in zip(names, kept, strict=True))
+    assert all(np.array_equal(dump[name], t.numpy()) for name, t in zip(names, kept, strict=True))
     assert second.dump()["weight_ih_l0"][0, 0] == 8.0
 
 
@@ -296,10 +296,10 @@ def test_lengths_as_people_have_them() -> None:
     """A tensor, a list, an argument's name, by layer, set between calls, or given at the end: all the same lengths."""
     layer = nn.LSTM(F, H, batch_first=True)
 
-    def lengths_of(stated: Any, **given: Any) -> list[Any]:
-        with rnninspect.record(layer, lengths=stated) as recording:
+    def lengths_of(source: Any, **call_options: Any) -> list[Any]:
+        with rnninspect.record(layer, lengths=source) as recording:
             layer(batch())
-        return [r.lengths for r in recording.inspect(**given)]
+        return [r.lengths for r in recording.inspect(**call_options)]
 
     listed = LENGTHS.tolist()
     assert lengths_of(LENGTHS) == lengths_of(listed) == lengths_of({"LSTM": LENGTHS}) == [listed]
@@ -320,13 +320,13 @@ class Nested(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.GRU(F, H, batch_first=True)
-        self.words = FlippingTagger()
+        self.tagger = FlippingTagger()
         self.last = nn.GRU(F, H, batch_first=True)
 
     def forward(self, x: Tensor, *, lengths: Tensor, fail: BaseException | None = None) -> None:
         self.first(x)
-        self.words(x, lengths.flip(0))
-        self.words.rnn(x[:2])
+        self.tagger(x, lengths.flip(0))
+        self.tagger.rnn(x[:2])
         if fail:
             raise fail
         self.last(x)
@@ -339,9 +339,11 @@ def test_an_argument_speaks_for_the_calls_within_its_forward() -> None:
         with pytest.raises(KeyboardInterrupt):
             model(batch(), lengths=LENGTHS, fail=KeyboardInterrupt())
         model(batch(), lengths=LENGTHS)
-    found = [(c.where.name, r.lengths) for c in recording.calls for r in recording.inspect(c.where.name, call=-1)]
-    assert found[-4:] == [("first", listed), ("words.rnn", None), ("words.rnn", None), ("last", listed)]
-    assert [r.lengths for r in recording.inspect("words.rnn")] == [listed[::-1], None] * 2
+    lengths_by_call = [
+        (c.where.name, r.lengths) for c in recording.calls for r in recording.inspect(c.where.name, call=-1)
+    ]
+    assert lengths_by_call[-4:] == [("first", listed), ("tagger.rnn", None), ("tagger.rnn", None), ("last", listed)]
+    assert [r.lengths for r in recording.inspect("tagger.rnn")] == [listed[::-1], None] * 2
 
 
 class Forgiving(nn.Module):
@@ -509,8 +511,8 @@ def replicated(model: nn.Module) -> nn.Module:
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 setattr(replica, name, parameter * 1.0)
-    found: nn.Module = replicas[model]
-    return found
+    replica: nn.Module = replicas[model]
+    return replica
 
 
 class Meeting(FlippingTagger):
@@ -521,9 +523,9 @@ class Meeting(FlippingTagger):
         self.meet = threading.Barrier(2).wait
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        found = super().forward(x, lengths)
+        tags = super().forward(x, lengths)
         self.meet()
-        return found
+        return tags
 
 
 @pytest.mark.parametrize("everything", [False, True])
@@ -597,13 +599,15 @@ def test_saved_recordings_are_read_by_compare(tmp_path: Path) -> None:
     recording.save(one, "unpacked")
     for path, name in ((f"{all_calls}#encoder.0", "encoder"), (str(one), "unpacked"), (f"{all_calls}#cell.0", "cell")):
         padding = "computed" if name == "cell" else None
-        found = rnninspect.compare(path, weights=path, convention="torch", padding=padding)
-        (own,) = recording.inspect(name)
-        assert [f.rule for f in found.findings if f.severity == "error"] == [
-            f.rule for f in own.findings if f.severity == "error"
+        compared = rnninspect.compare(path, weights=path, convention="torch", padding=padding)
+        (report,) = recording.inspect(name)
+        assert [f.rule for f in compared.findings if f.severity == "error"] == [
+            f.rule for f in report.findings if f.severity == "error"
         ]
-        assert [[r.status for r in t.rows] for t in found.tracks] == [[r.status for r in t.rows] for t in own.tracks]
-        assert not [n for n in found.not_checked if "weights" in n.reason]
+        assert [[r.status for r in t.rows] for t in compared.tracks] == [
+            [r.status for r in t.rows] for t in report.tracks
+        ]
+        assert not [n for n in compared.not_checked if "weights" in n.reason]
     with pytest.raises(rnninspect.UserError, match="cannot write"):
         recording.save(tmp_path / "missing" / "file.npz")
 

@@ -32,8 +32,8 @@ def work(rule: Rule) -> Worked:
 
 
 def main() -> None:
-    found = {name: dataclasses.asdict(work(rule)) for name, rule in rules().items()}
-    DEMOS.write_text(json.dumps(found, indent=1, ensure_ascii=True) + "\n", "utf-8")
+    demos = {name: dataclasses.asdict(work(rule)) for name, rule in rules().items()}
+    DEMOS.write_text(json.dumps(demos, indent=1, ensure_ascii=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def main(chosen: list[str]) -> None:
         for file in {file for entry in kept for file in entry["files"]}:
             (FOLDER / file).unlink(missing_ok=True)
         made = examples.make().entries
-        known = {entry["name"]: entry["known_failures"] for entry in kept}
-        new += [{**entry, "known_failures": known.get(entry["name"], {})} for entry in made]
+        failures = {entry["name"]: entry["known_failures"] for entry in kept}
+        new += [{**entry, "known_failures": failures.get(entry["name"], {})} for entry in made]
         print(f"{framework}: {len(made)} examples")
     path.write_text("[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in new) + "\n]\n", "utf-8")
 

@@ -31,8 +31,8 @@ def record(name: str, model: Any, names: list[str], *suffixes: str) -> None:
     """Saves the model, and what it returns under `names` (the recurrent layer's own inputs first)."""
     for suffix in suffixes:
         model.save(HERE / f"keras-file-{name}{suffix}")
-    found = keras.tree.flatten(model.predict([x, MASK], verbose=0))
-    dump = dict(zip(names, found, strict=True))
+    results = keras.tree.flatten(model.predict([x, MASK], verbose=0))
+    dump = dict(zip(names, results, strict=True))
     np.savez(HERE / f"keras-file-{name}.npz", mask=MASK, **dump)
 
 
@@ -41,7 +41,7 @@ def inputs() -> tuple[Any, Any]:
 
 
 batch, mask = inputs()
-own = {"return_sequences": True, "return_state": True}
+returns = {"return_sequences": True, "return_state": True}
 gru = layers.GRU(
     4,
     reset_after=False,
@@ -49,7 +49,7 @@ gru = layers.GRU(
     recurrent_activation="hard_sigmoid",
     go_backwards=True,
     name="reader",
-    **own,
+    **returns,
 )
 trained = filled(keras.Model([batch, mask], [layers.Identity()(batch), *gru(batch, mask=mask)]))
 trained.compile("adam", ["mse"] * 3)
@@ -59,7 +59,7 @@ record("gru", trained, ["inputs", "outputs", "state_h"], ".keras", ".h5")
 batch, mask = inputs()
 wide = layers.Dense(3, activation="softmax")(batch)
 below = layers.Bidirectional(layers.LSTM(3, return_sequences=True, activation="relu"), name="below")
-above = layers.Bidirectional(layers.LSTM(2, activation="relu", **own), name="above")
+above = layers.Bidirectional(layers.LSTM(2, activation="relu", **returns), name="above")
 low = below(wide, mask=mask)
 model = keras.Model([batch, mask], [wide, low, *above(low, mask=mask)])
 names = ["inputs", "below.outputs", "above.outputs"]
@@ -68,7 +68,7 @@ record("bilstm", filled(model), names, ".keras", ".h5")
 
 batch, mask = inputs()
 cells = [layers.GRUCell(4, activation="relu"), layers.GRUCell(3, activation="relu")]
-stack = layers.RNN(cells, **own)
+stack = layers.RNN(cells, **returns)
 model = keras.Model([batch, mask], [layers.Identity()(batch), *stack(batch, mask=mask)])
 record("stacked", filled(model), ["inputs", "outputs", "states.0", "states.1"], ".keras")
 

@@ -31,8 +31,8 @@ def random(like: Any) -> Any:
 
 
 def flat(tree: Any) -> dict[str, np.ndarray]:
-    found = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {"/".join(str(getattr(k, "key", getattr(k, "name", k))) for k in path): np.asarray(v) for path, v in found}
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {"/".join(str(getattr(k, "key", getattr(k, "name", k))) for k in path): np.asarray(v) for path, v in leaves}
 
 
 def save(name: str, layout: str, cell: str, dump: dict[str, Any], weights: dict[str, Any], **more: Any) -> None:
@@ -94,13 +94,13 @@ MASK = np.arange(T)[None] < LENGTHS[:, None]
 
 def through(stack: list[Any]) -> list[Any]:
     """What each layer returns, the one above reading the outputs of the one below."""
-    outputs, found = x, []
+    outputs, leaves = x, []
     for layer in stack:
-        found.append(
+        leaves.append(
             [value for part in layer(outputs, mask=MASK) for value in (part if isinstance(part, list) else [part])]
         )
-        outputs = found[-1][0]
-    return found
+        outputs = leaves[-1][0]
+    return leaves
 
 
 def keras_layers(name: str, cell: str, stack: list[Any], dump_of: Any, **more: Any) -> None:
@@ -112,9 +112,9 @@ def keras_layers(name: str, cell: str, stack: list[Any], dump_of: Any, **more: A
 
 
 def bidirectional(values: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    words = ("outputs", "forward_h", "forward_c", "backward_h", "backward_c")
+    roles = ("outputs", "forward_h", "forward_c", "backward_h", "backward_c")
     pairs = zip(names, values, strict=True)
-    return {f"{n}.{w}" if n else w: a for n, one in pairs for w, a in zip(words, one, strict=True)}
+    return {f"{n}.{w}" if n else w: a for n, one in pairs for w, a in zip(roles, one, strict=True)}
 
 
 L = keras.layers

@@ -42,9 +42,9 @@ BOTH = ("outputs", "forward_h", "forward_c", "backward_h", "backward_c")
 def keras_run(name: str, cell: str, layers: list[Any], names: list[tuple[str, ...]], **more: Any) -> None:
     def run() -> dict[str, Any]:
         y, dump = x, {}
-        for layer, words in zip(layers, names, strict=True):
+        for layer, roles in zip(layers, names, strict=True):
             values = [v for part in layer(y, mask=MASK) for v in (part if isinstance(part, (list, tuple)) else [part])]
-            dump |= dict(zip(words, values, strict=True))
+            dump |= dict(zip(roles, values, strict=True))
             y = values[0]
         return dump
 
@@ -54,8 +54,8 @@ def keras_run(name: str, cell: str, layers: list[Any], names: list[tuple[str, ..
     save(name, "keras", cell, run(), {w.path: w.numpy() for layer in layers for w in layer.weights}, **more)
 
 
-def below(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name}.{word}" for word in words)
+def below(name: str, roles: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}.{word}" for word in roles)
 
 
 keras_run(

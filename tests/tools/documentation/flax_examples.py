@@ -25,8 +25,8 @@ SMALL = "8 features instead of 64, x of (3, 6, 5)"
 
 
 def flat(tree: Any) -> dict[str, np.ndarray]:
-    found = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {"/".join(str(getattr(k, "key", getattr(k, "name", k))) for k in path): np.asarray(v) for path, v in found}
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {"/".join(str(getattr(k, "key", getattr(k, "name", k))) for k in path): np.asarray(v) for path, v in leaves}
 
 
 def plain(tree: Any) -> Any:
@@ -114,14 +114,14 @@ def varied(made: Set) -> None:
         (carry, y), _ = lstm.init_with_output(jax.random.key(0), x, seq_lengths=lengths)
         c, h = plain(carry)
         names = {"y": np.asarray(y), "c": c, "h": h, "seq_lengths": np.asarray(lengths)}
-        stated = "--keep-order" if keep else "--no-keep-order"
+        option = "--keep-order" if keep else "--no-keep-order"
         name = "flax-reverse-kept" if keep else "flax-reverse"
         made.save(
             name,
             "flax.linen.RNN, arguments reverse and keep_order",
             {".npz": names},
             "@.npz",
-            f"@.npz --direction reverse {stated}",
+            f"@.npz --direction reverse {option}",
             saved="npz",
             changed=SMALL,
         )

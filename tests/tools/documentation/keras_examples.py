@@ -219,8 +219,8 @@ def states(made: Set) -> None:
     page = "guides/working_with_rnns, cross-batch statefulness"
     paragraphs = [random(4, 5, 6) for _ in range(3)]
     layer = layers.LSTM(8, stateful=True, return_sequences=True, return_state=True)
-    found = [numbers(layer(paragraph)) for paragraph in paragraphs]
-    output, h, c = found[-1]
+    encodings = [numbers(layer(paragraph)) for paragraph in paragraphs]
+    output, h, c = encodings[-1]
     changed = "smaller; sequences and states returned"
     made.save("keras-stateful", page, {".npz": {"output": output, "h": h, "c": c}}, saved="npz", changed=changed)
     existing_state = numbers(layer.states)
@@ -229,7 +229,7 @@ def states(made: Set) -> None:
         page,
         {
             ".npz": {
-                "output": found[-1][0],
+                "output": encodings[-1][0],
                 "existing_state_0": existing_state[0],
                 "existing_state_1": existing_state[1],
             }

@@ -26,18 +26,18 @@ def node_test(made: Set, case: Any) -> None:
     op = model.graph.node[0].op_type
     ((inputs, outputs),) = case.data_sets
     node = model.graph.node[0]
-    given = dict(zip([i.name for i in model.graph.input], inputs, strict=True))
+    feeds = dict(zip([i.name for i in model.graph.input], inputs, strict=True))
     expected = dict(zip([o.name for o in model.graph.output], outputs, strict=True))
     name = "onnx-" + case.name.removeprefix("test_").replace("_", "-")
     page = f"onnx.backend.test.case.node.{op.lower()}, {case.name}"
     layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
     reverse = next((a.s.decode() for a in node.attribute if a.name == "direction"), "forward")
-    stated = "" if layout == 0 else " --batch-first"
-    stated += "" if reverse == "forward" else f" --direction {reverse}"
+    options = "" if layout == 0 else " --batch-first"
+    options += "" if reverse == "forward" else f" --direction {reverse}"
     made.save(
         f"{name}-expected",
         page,
-        {".npz": {**given, **expected}, "@.onnx": model.SerializeToString()},
+        {".npz": {**feeds, **expected}, "@.onnx": model.SerializeToString()},
         "@.npz",
         "@.npz --weights @.onnx",
         saved="npz, the test's inputs and expected outputs, and its model",
@@ -52,24 +52,24 @@ def node_test(made: Set, case: Any) -> None:
     whole.opset_import[0].version = min(whole.opset_import[0].version, 22)
     for runtime, how in (("runtime", "onnxruntime"), ("reference", "onnx.reference.ReferenceEvaluator")):
         try:
-            found = run(whole, given, runtime)
+            results = run(whole, feeds, runtime)
         except Exception as error:
             print(f"{name} by {how}: {str(error).strip().splitlines()[0][:90]}")
             continue
         made.save(
             f"{name}-{runtime}",
             page,
-            {".npz": {**given, **dict(zip(wanted, found, strict=True))}},
+            {".npz": {**feeds, **dict(zip(wanted, results, strict=True))}},
             "@.npz",
-            *([f"@.npz{stated}"] if stated else []),
+            *([f"@.npz{options}"] if options else []),
             saved=f"npz, run by {how}",
             changed="all outputs of the node are asked for",
         )
 
 
-def run(model: onnx.ModelProto, given: dict[str, np.ndarray], runtime: str) -> list[Any]:
+def run(model: onnx.ModelProto, feeds: dict[str, np.ndarray], runtime: str) -> list[Any]:
     if runtime == "reference":
-        return ReferenceEvaluator(model).run(None, given)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"]).run(None, given)
+        return ReferenceEvaluator(model).run(None, feeds)
+    session = onnxruntime.SessionOptions()
+    session.log_severity_level = 4
+    return onnxruntime.InferenceSession(model.SerializeToString(), session, ["CPUExecutionProvider"]).run(None, feeds)

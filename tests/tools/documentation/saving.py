@@ -38,7 +38,7 @@ class Set:
         named = {name + file if file.startswith(".") else file.replace("@", name): held for file, held in files.items()}
         for file, held in named.items():
             write(FOLDER / file, held)
-        stated = [call.replace("@", name) for call in calls] or [next(iter(named))]
+        commands = [call.replace("@", name) for call in calls] or [next(iter(named))]
         self.entries.append(
             {
                 "name": name,
@@ -48,7 +48,7 @@ class Set:
                 "files": list(named),
                 "saved": saved,
                 "changed": changed,
-                "calls": stated,
+                "calls": commands,
             }
         )
 
