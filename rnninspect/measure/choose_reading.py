@@ -120,7 +120,7 @@ def _fit(facts: tuple[TrackFacts, ...]) -> Fit:
     """A track whose states cannot be compared does not count; a reading without any that can fits not at all."""
     if not facts:
         return Fit(0.0, 0.0)
-    anywhere = np.mean([(f.equal | f.near).any(1).mean() for f in facts])
+    anywhere = np.mean([f.somewhere.mean() for f in facts])
     return Fit(float(anywhere), float(np.mean([(~f.mismatched).mean() for f in facts])))
 
 

@@ -96,13 +96,17 @@ class TrackFacts:
         return np.asarray((self.final == 0).all(-1))
 
     @cached_property
+    def somewhere(self) -> Bools:
+        """`[B]`: the final state equals, or is near, some step of its row."""
+        return np.asarray(self.equal.any(1) | self.near.any(1))
+
+    @cached_property
     def at_expected(self) -> Bools:
         """`[B]`: the final state equals, or is near, the expected step (any step, where none is expected)."""
         if not self.expected_known:
-            return np.asarray((self.equal | self.near).any(1))
-        steps = np.maximum(self.expected, 0)[:, None]
-        hit = np.take_along_axis(self.equal | self.near, steps, 1)[:, 0]
-        return np.asarray(hit & (self.expected >= 0))
+            return self.somewhere
+        rows, steps = np.arange(self.expected.size), np.maximum(self.expected, 0)
+        return np.asarray((self.equal[rows, steps] | self.near[rows, steps]) & (self.expected >= 0))
 
     @cached_property
     def uninformative(self) -> Bools:

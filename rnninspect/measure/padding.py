@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from rnninspect.core.finding import PaddingClass
-from rnninspect.core.trace import Array, Bools
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.measure.matching import parts, same
 from rnninspect.measure.scan import Scan
 
@@ -25,36 +23,42 @@ def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingCla
     """
     classes: list[PaddingClass] = []
     for rows in parts(*real.shape):
-        seen_here = Scan(*(getattr(seen, f.name)[rows] for f in fields(Scan)))
-        classes += _classes(outputs[rows], real[rows], seen_here)
+        classes += _classes(outputs[rows], real[rows], seen.of(rows))
     return tuple(classes)
 
 
 def _classes(outputs: Array, real: Bools, seen: Scan) -> list[PaddingClass]:
+    names = np.where(real.all(1), "none", np.where((seen.zero | real).all(1), "zero", ""))
+    others = np.flatnonzero(names == "")  # mostly few: only these are looked at again
+    if others.size:
+        names = names.astype("U9")
+        names[others] = _not_zero(outputs, others, real[others], seen.of(others))
+    classes: list[PaddingClass] = names.tolist()
+    return classes
+
+
+def _not_zero(outputs: Array, rows: Ints, real: Bools, seen: Scan) -> Array:
+    """`[N]`: the class of each of these rows `[N]`, whose padding is not all zero; `real` and `seen` are of them."""
     padded = ~real
     leading = ~np.logical_or.accumulate(real, axis=1)
     repeats = seen.repeats.copy()
     repeats[:, 0] = True  # a padded step that has none before it, and so repeats nothing by itself
     rules: dict[PaddingClass, Bools] = {
-        "none": np.all(real, axis=1),
-        "zero": np.all(seen.zero | real, axis=1),
         "nonfinite": np.any(seen.nonfinite & padded, axis=1),
         "repeat": np.all(repeats | (leading & seen.zero) | real, axis=1)
         & np.any(real, axis=1)
         & np.any(seen.repeats & padded, axis=1),
-        "constant": _constant(outputs, padded, seen.repeats),
+        "constant": _constant(outputs, rows, padded, seen.repeats),
     }
-    classes = np.select(list(rules.values()), range(len(rules)), len(rules))
-    names: list[PaddingClass] = [*rules, "computed"]
-    return [names[i] for i in classes.tolist()]
+    return np.select(list(rules.values()), list(rules), "computed")
 
 
-def _constant(outputs: Array, padded: Bools, repeats: Bools) -> Bools:
-    """`[B]`: two or more padded steps, all equal; where they lie apart, the firsts of their runs are compared."""
+def _constant(outputs: Array, rows: Ints, padded: Bools, repeats: Bools) -> Bools:
+    """`[N]`: two or more padded steps, all equal; where they lie apart, the firsts of their runs are compared."""
     starts = padded.copy()
     starts[:, 1:] &= ~padded[:, :-1]
     constant: Bools = (padded.sum(1) > 1) & (~padded | starts | repeats).all(1)
     for b in np.flatnonzero(constant & (starts.sum(1) > 1)):
-        firsts = outputs[b, np.flatnonzero(starts[b])]
+        firsts = outputs[rows[b], np.flatnonzero(starts[b])]
         constant[b] = same(firsts, firsts[:1]).all()
     return constant

@@ -32,6 +32,10 @@ class Scan:
     repeats: Bools
     nonfinite: Bools
 
+    def of(self, rows: slice | Ints) -> Scan:
+        """The same of these rows alone."""
+        return Scan(self.equal[rows], self.zero[rows], self.repeats[rows], self.nonfinite[rows])
+
 
 def scan(outputs: Array, final: Array) -> Scan:
     """Reads `outputs` `[B, T, H]` once, a tile at a time, beside `final` `[B, H]`."""
@@ -85,33 +89,47 @@ class _Head:
 def _zeros(head: _Head) -> tuple[Bools, bool]:
     """`[b, t]`: whether each step is all zero; and whether this has shown on the way that every number is finite."""
     blank: Bools = head[0] == 0
-    if _has_lines(head.tile):
-        return _zeros_by_row(head.tile, blank), False
+    if _has_bits(head.tile) and head.tile.flags.c_contiguous:
+        return _zeros_by_row(head.tile, blank)
+    if 4 * np.count_nonzero(blank) >= blank.size and _has_bits(head.tile) and not head.whole:
+        bits = _bits(head.tile)
+        return _without_sign(bits) == 0, _are_small(bits)
     for unit in range(1, head.units):
         if not blank.any():
             return blank, False
         blank &= head[unit] == 0
     if head.whole:
         return blank, False
-    if 4 * np.count_nonzero(blank) >= blank.size and _has_bits(head.tile):
-        bits = _bits(head.tile)
-        return _without_sign(bits) == 0, _are_small(bits)
     _settle_zeros(head.tile, blank)
     return blank, False
 
 
-def _zeros_by_row(tile: Array, blank: Bools) -> Bools:
-    """`[b, t]`: those of `blank` that are zero in all units. Each row lies together, so its end is read at once."""
+def _zeros_by_row(tile: Array, blank: Bools) -> tuple[Bools, bool]:
+    """The same where rows lie together one after the other: each is read as two stretches, up to the run of steps that
+    its end may be zero from, and from there. `blank` `[b, t]`: the steps that may be zero."""
     ends = _ends(blank)
+    before, after = _bits_around(tile, ends)
     inner = blank & (np.arange(blank.shape[1]) < ends[:, None])
     blank = blank & ~inner
-    for b, end in enumerate(ends.tolist()):
-        if end < blank.shape[1] and not _is_zero(tile[b, end:].reshape(-1)):
-            _settle_zeros(tile[b, end:], blank[b, end:])
+    for b in np.flatnonzero(_without_sign(after)):
+        _settle_zeros(tile[b, ends[b] :], blank[b, ends[b] :])
     if inner.any():
         _settle_zeros(tile, inner)
         blank |= inner
-    return blank
+    return blank, _are_small(before | after)
+
+
+def _bits_around(tile: Array, ends: Ints) -> tuple[Array, Array]:
+    """`[b]` each: every bit that is set in any number of `tile[b, :ends[b]]`, and of `tile[b, ends[b]:]`."""
+    rows, steps, units = tile.shape
+    flat = tile.reshape(-1).view(f"u{tile.itemsize}")
+    starts = np.arange(rows) * (steps * units)
+    cuts = np.stack([starts, np.minimum(starts + ends * units, flat.size - 1)], axis=1)
+    bits = np.bitwise_or.reduceat(flat, cuts.reshape(-1)).reshape(rows, 2)
+    if ends[-1] == steps:  # the last number of all is a stretch of its own
+        bits[-1, 0] |= bits[-1, 1]
+    before, after = np.where(ends == 0, 0, bits[:, 0]), np.where(ends == steps, 0, bits[:, 1])
+    return before.astype(flat.dtype), after.astype(flat.dtype)
 
 
 def _ends(blank: Bools) -> Ints:

@@ -39,8 +39,9 @@ def pools_of(facts: TrackFacts) -> Iterator[Pool]:
             yield Pool(kind, f"all {facts.steps} steps, padded ones among them", whole, False, True)
 
 
-def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float) -> Bools:
-    """`[N]`: whether the final states of these rows `[N]` are this pool of their steps.
+def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int | None = None) -> Bools:
+    """`[N]`: whether the final states of these rows `[N]` are this pool of their steps; in the first `units` alone,
+    where that many are asked for.
 
     A maximum is one of its terms and must be equal; a mean or a sum may be off by its rounding. `atol`: by which
     printed or stated numbers may be off besides.
@@ -48,10 +49,10 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float) -> Bools:
     pooled = np.zeros(rows.size, dtype=np.bool_)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
         picked = rows[part]
-        outputs = np.asarray(facts.outputs[picked])
+        outputs = np.asarray(facts.outputs[picked, :, :units])
         counted = facts.mask[picked] if pool.real else np.arange(facts.steps) < pool.steps[picked, None]
         value, rounding = _pooled(outputs, counted, pool.kind)
-        target = np.asarray(facts.final[picked])
+        target = np.asarray(facts.final[picked, :units])
         gap = np.abs(value - target.astype(np.float64))
         pooled[part] = (same(value.astype(target.dtype), target) | (gap <= rounding + atol)).all(-1)
     return pooled

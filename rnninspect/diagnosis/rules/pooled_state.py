@@ -13,7 +13,7 @@ from rnninspect.diagnosis.evidence.pooling import Pool, is_pool, pools_of
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
-FEW = 8  # rows that a pool is tried on first
+FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
 
 
 class PooledState(Rule):
@@ -83,11 +83,11 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
     off = np.flatnonzero(facts.mismatched)
     if not off.size or facts.steps < 2:
         return None
-    apart = facts.mismatched & ~(facts.equal | facts.near).any(1)
+    apart = facts.mismatched & ~facts.somewhere
     few = np.flatnonzero(apart)[:FEW]
     best: tuple[Pool, Bools] | None = None
     for pool in pools_of(facts):
-        if not few.size or is_pool(facts, pool, few, atol).sum() * 2 < few.size:
+        if not few.size or any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (UNITS, None)):
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
         rows[off] = is_pool(facts, pool, off, atol)
