@@ -49,7 +49,7 @@ report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings r
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/report report/load report/lessons report/renderers/course
-api/config api/real_steps
+api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run api/chunks api/compare
 api/convert
 api/parallel/file_view

@@ -152,14 +152,34 @@ def case_of(request: Request) -> Case:
     config, weights = request.config, request.weights
     if weights is not None and not isinstance(weights, (Weights, Mapping)):
         config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
-    case = _read(request, request.read, config, request.convention, request.named)
-    whose = request.weights_convention or case.convention.name
-    case = case.with_weights(inspect.weights_of(weights, config, whose))
+    case = _of_state_alone(request, config, weights)
+    if case is None:
+        case = _read(request, request.read, config, request.convention, request.named)
+        whose = request.weights_convention or case.convention.name
+        case = case.with_weights(inspect.weights_of(weights, config, whose))
     if request.previous is not None:
         with about_argument("previous", request.previous):
             before = request.reader(request.previous)
             case = chain_to(case, final_states(before, config, case.convention.name))
     return case if request.against is None else _with_other(case, request, config, request.against)
+
+
+def _of_state_alone(request: Request, config: LayerConfig, weights: Weights | Mapping[str, Any] | None) -> Case | None:
+    """The case of a dump that has no outputs, which a run of the weights fills in; None where it has some."""
+    if weights is None:
+        return None
+    from rnninspect.api.state_alone import case_of_state, state_alone
+
+    alone = state_alone(
+        request.read.arrays,
+        config,
+        request.convention,
+        inspect.weights_by_name(weights, config, request.weights_convention or request.convention),
+        named_roles=request.named,
+        origin=request.origin,
+        tolerance=request.tolerance,
+    )
+    return None if alone is None else case_of_state(alone)
 
 
 def _with_other(case: Case, request: Request, config: LayerConfig, path: str) -> Case:

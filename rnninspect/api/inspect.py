@@ -91,6 +91,7 @@ def inspect(
     """
     from rnninspect.api.live import Handed, beside, case_of, of_text
     from rnninspect.api.role_arrays import source_of
+    from rnninspect.api.state_alone import is_of_a_run
     from rnninspect.api.weights_given import weights_given
 
     config, lengths = with_full(layer_config(**options), lengths)
@@ -101,8 +102,11 @@ def inspect(
     if text is not None:
         read, handed = of_text(text, handed) if outputs is None else _both(outputs)
         outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
-    case = case_of(outputs, handed, config, convention, tolerance, origin_of_weights(weights, weights_convention))
-    case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
+    origin = origin_of_weights(weights, weights_convention)
+    early = None if weights is None else weights_by_name(weights, config, weights_convention or convention)
+    case = case_of(outputs, handed, config, convention, tolerance, origin, early)
+    if not is_of_a_run(case):
+        case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
         handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
@@ -164,6 +168,15 @@ def _pair(state: Any) -> Any:
 def weights_of(weights: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
     """Weights from what was given for them: Weights, or arrays under that convention's names."""
     return weights if weights is None or isinstance(weights, Weights) else read_weights(weights, config, convention)
+
+
+def weights_by_name(weights: Weights | Mapping[str, Any], config: LayerConfig, whose: str) -> Weights | None:
+    """Weights from what was given for them, before the dump beside them is read: under the names of `whose`, or, where
+    that is `auto`, of the framework that they show; None where they show none."""
+    if isinstance(weights, Weights):
+        return weights
+    alike = [whose] if whose != "auto" else [convention.name for convention in conventions.of_weights(weights)]
+    return read_weights(weights, config, alike[0]) if alike else None
 
 
 def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | None) -> Origin:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from rnninspect import conventions
+from rnninspect.api.state_alone import case_of_state, state_alone
 from rnninspect.conventions import live
 from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.conventions.dumps.batch import with_what_weights_say
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.core.arrays import holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.batch import Batch
@@ -19,6 +21,7 @@ from rnninspect.core.evidence import UNKNOWN, Origin, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
+from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_case, rerun
 from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
@@ -50,9 +53,11 @@ def case_of(
     convention: str,
     tolerance: Tolerance,
     origin: Origin = UNKNOWN,
+    weights: Weights | None = None,
 ) -> Case:
     """The case that these make; `convention` may be `auto`. `origin`: whose names the weights beside them have.
 
+    `weights`: what runs the inputs where there are a final state and no outputs.
     Raises UserError where there is no final state, ShapeError where the arrays fit no reading.
     """
     if isinstance(outputs, Trace):
@@ -68,8 +73,14 @@ def case_of(
         origin_here = replace(origin, packages=live.packages(outputs.values()))
         arrays = as_arrays(outputs, "outputs")
         handed = replace(handed, lengths=named_array("lengths", handed.lengths, arrays))
-        return _read(arrays, live.Outputs(()), handed, config, convention, origin_here, tolerance)
+        return _read(arrays, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
     handed = replace(handed, lengths=named_array("lengths", handed.lengths, {}))
+    if outputs is None and handed.final_state is not None:
+        if weights is None or handed.inputs is None:
+            raise UserError("no outputs: give outputs; or inputs and weights, from which they are filled in")
+        origin_here = replace(origin, packages=live.packages([handed.final_state]))
+        config = with_what_weights_say(config, weights)
+        return _read({}, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
     if handed.final_state is None:
         parted = live.parted(outputs)
         if parted is None:
@@ -130,6 +141,7 @@ def _read(
     convention: str,
     origin: Origin,
     tolerance: Tolerance,
+    weights: Weights | None = None,
     as_printed: bool = True,
 ) -> Case:
     whose = convention if convention != "auto" else next(iter(origin.packages), None)
@@ -144,6 +156,21 @@ def _read(
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
     if outputs.lengths is not None:
         named["lengths"] = _lengths(outputs.lengths, named.get("lengths"))
+    elif handed.inputs is not None and not named.keys() & {"lengths", "mask"}:
+        brought = live.read_outputs(handed.inputs, config).lengths
+        named |= {} if brought is None else {"lengths": Slot("lengths", "lengths of the inputs", brought)}
+    alone = state_alone(
+        arrays,
+        config,
+        convention,
+        weights,
+        named_roles=named,
+        returned=tuple(slots),
+        origin=origin,
+        tolerance=tolerance,
+    )
+    if alone is not None:
+        return case_of_state(alone)
     return read_case(
         arrays,
         config,

@@ -320,7 +320,7 @@ BAD = {
     "path": (lambda: rnninspect.inspect("dump.npz"), "rnninspect.compare(path) reads files"),
     "text": (lambda: rnninspect.inspect(np.array("abc"), HN), "dtype <U3; numbers are needed"),
     "complex": (lambda: rnninspect.inspect(OUT + 1j, HN), "dtype complex64; numbers are needed"),
-    "none": (lambda: rnninspect.inspect(None, HN), "dtype object; numbers are needed"),
+    "none": (lambda: rnninspect.inspect(None, HN), "no outputs: give outputs; or inputs and weights"),
     "sparse": (lambda: rnninspect.inspect(torch.from_numpy(OUT).to_sparse(), HN), "cannot be read as numbers"),
     "meta": (lambda: rnninspect.inspect(torch.empty(B, T, H, device="meta"), HN), "cannot be read as numbers"),
     "masked": (lambda: rnninspect.inspect(np.ma.array(OUT, mask=OUT > 0), HN), "masked array"),

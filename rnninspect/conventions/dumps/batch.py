@@ -97,7 +97,7 @@ def read_initial_states(
         if len(pair) > 1 and pair[1] is not None:
             slots.append(Slot("initial_c", "initial cell state", np.asarray(pair[1])))
     elif isinstance(arrays, Mapping):
-        full_config = _with_what_weights_say(config, weights)
+        full_config = with_what_weights_say(config, weights)
         every = assign_roles(convention, arrays, full_config, anonymous="inputs")
         slots = [slot for slot in every if slot.role.startswith("initial")]
     if not slots:
@@ -108,7 +108,7 @@ def read_initial_states(
     )
 
 
-def _with_what_weights_say(config: LayerConfig, weights: Weights) -> LayerConfig:
+def with_what_weights_say(config: LayerConfig, weights: Weights) -> LayerConfig:
     """The statement with the cell, layers and direction of the weights where it names none."""
     direction: Literal["forward", "reverse", "bidirectional"] = "forward"
     if len(weights.directions) == 2:

@@ -46,7 +46,7 @@ def readings(
     lengths or a mask fit none.
     """
     for role, missing in (
-        ("outputs", f"outputs (name them with {argument('outputs')})"),
+        ("outputs", f"outputs (name them with {argument('outputs')}, or give inputs and weights, whose run has some)"),
         ("h", f"final state h (name it with {argument('state')})"),
     ):
         if not any(slot.role == role for slot in slots):
