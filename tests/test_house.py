@@ -45,8 +45,10 @@ diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words
+report/renderers/_axes report/renderers/_unlocks report/renderers/_rows
 report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings report/renderers/_places
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
+report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone

@@ -175,14 +175,18 @@ def judging(options: Mapping[str, Any]) -> dict[str, Any]:
 def note_reading(case: Case, convention: str, quiet: bool) -> None:
     """Says which reading was used where it was not stated, and which others the numbers allow."""
     from rnninspect.cli.output import note
+    from rnninspect.report.renderers._axes import in_words
 
     if convention == "auto":
         others = "".join(f" or {b.name}" for b in case.reading.evidence.conventions[1:])
-        note(f"read as {case.convention.name}{others}: {case.reading.text} (state --convention to choose)", quiet)
+        note(
+            f"read as {case.convention.name}{others}: {in_words(case.reading.text)} (state --convention to choose)",
+            quiet,
+        )
     elif not case.reading.as_stated:
-        note(f"what was stated does not fit; read as {case.reading.text}", quiet)
+        note(f"what was stated does not fit; read as {in_words(case.reading.text)}", quiet)
     for rival in case.choice.rivals:
-        note(f"the numbers also allow: {rival.text}", quiet)
+        note(f"the numbers also allow: {in_words(rival.text)}", quiet)
 
 
 def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:

@@ -135,6 +135,13 @@ output_options = _stack(
         help="table, json, ndjson, … (`list formats`).",
     ),
     click.option("-o", "--output", type=TEXT, metavar="FILE", help="Write the result there instead of stdout."),
+    click.option(
+        "--table",
+        type=click.Choice(["brief", "full"]),
+        default="brief",
+        help="brief: the answer first, and the rows that matter; full: all that there is.",
+    ),
+    click.option("--why", is_flag=True, help="List the rules that were not checked, each with its reason."),
     click.option("--rows", metavar="1,3-5", help="Show these rows."),
     click.option("--steps", metavar="0-9", help="Show these steps."),
     click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the point."),

@@ -115,6 +115,8 @@ def _view(options: dict[str, Any], **more: Any) -> dict[str, Any]:
         "rows": options.get("rows"),
         "steps": options.get("steps"),
         "precision": options.get("precision", 4),
+        "table": options.get("table", "brief"),
+        "why": options.get("why", False),
         **more,
     }
 

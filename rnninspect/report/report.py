@@ -21,7 +21,11 @@ class FindingsError(AssertionError):
     __module__ = "rnninspect"  # a traceback names the public door
 
     def __init__(self, report: Report) -> None:
-        super().__init__("\n" + report.render("findings", width=100).rstrip())
+        open_question = (
+            f"could not judge: {report.untested}" if report.verdict == "unjudged" and report.untested else ""
+        )
+        verdict = open_question or report.verdict_in_words  # pytest's short summary shows the first line
+        super().__init__(f"{verdict}\n{report.render('findings', width=100).rstrip()}")
         self.report = report
 
 
@@ -55,14 +59,18 @@ class Report(ReportRecord):
     def __str__(self) -> str:
         return self.render("table")
 
-    def __repr__(self) -> str:
+    @property
+    def verdict_in_words(self) -> str:
+        """The verdict in one line, with the findings by severity: `1 error (lengths-ignored)`, `clean`, `unjudged`."""
         counts = [(s, [f.rule for f in self.findings if f.severity == s]) for s in SEVERITIES]
         parts = [
             f"{len(names)} {s}{'s' if len(names) > 1 else ''} ({', '.join(names)})" for s, names in counts if names
         ]
+        return "; ".join([*([] if self.verdict == "findings" else [self.verdict]), *parts])
+
+    def __repr__(self) -> str:
         rows = self.shape.get("batch", 0)
-        verdict = "; ".join([*([] if self.verdict == "findings" else [self.verdict]), *parts])
-        return f"<Report: {verdict}, {rows} row{'' if rows == 1 else 's'}, convention {self.convention}>"
+        return f"<Report: {self.verdict_in_words}, {rows} row{'' if rows == 1 else 's'}, convention {self.convention}>"
 
     def _repr_html_(self) -> str:
         """How a notebook shows it."""

@@ -103,6 +103,7 @@ def test_the_failure_text_is_the_finding(suite: pytest.Pytester) -> None:
             "E*row 1*expected step 0*",
             "E*last-column-as-final-state*",
             "E*final = h_n*-1*# not output*",
+            "FAILED test_model.py::test_wrong - rnninspect.FindingsError: 1 error (last*",
         ]
     )
     result.stdout.no_fnmatch_line("*raise_for_findings*")

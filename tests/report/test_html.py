@@ -125,7 +125,7 @@ def test_the_page_says_what_the_terminal_says() -> None:
     text = " ".join(Elements(render(lengths_ignored(), "html")).text.split())
     for config in (
         "1 error 3 rows: 2 not as expected, 1 as expected",
-        "reading outputs B T H, final state B H",
+        "reading outputs [batch, steps, units], final state [batch, units]",
         "lengths-ignored proven, explains 2 rows",
         "outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)",
         "1 1 →•✗ h = outputs[1, 2] expected step 0, padding computed: steps 1:3",

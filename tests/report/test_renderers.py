@@ -121,12 +121,13 @@ every_report = pytest.mark.parametrize("make", REPORTS)
 
 
 def lines(report: ReportRecord, **view: Any) -> list[str]:
-    return render(report, "table", **view).splitlines()
+    """The whole table's."""
+    return render(report, "table", **{"table": "full"} | view).splitlines()
 
 
 def steps_shown(report: ReportRecord, row: int, **view: Any) -> list[int]:
     """The step numbers in the table of one row."""
-    text = render(report, "table", **{"width": 140} | view)
+    text = render(report, "table", **{"width": 140, "table": "full"} | view)
     table = text.split(f"\nrow {row} ")[1].split("\n\n")[0]
     return [int(step) for step in re.findall(r"^  step +(\d+)", table, re.MULTILINE)]
 
@@ -237,24 +238,30 @@ def test_ndjson_has_a_line_for_everything(make: Callable[[], ReportRecord]) -> N
 @every_report
 @pytest.mark.parametrize("width", [40, 57, 80, 140])
 @pytest.mark.parametrize("ascii", [False, True])
-def test_no_line_is_longer_than_the_width(make: Callable[[], ReportRecord], width: int, ascii: bool) -> None:
+@pytest.mark.parametrize("table", ["brief", "full"])
+def test_no_line_is_longer_than_the_width(
+    make: Callable[[], ReportRecord], width: int, ascii: bool, table: str
+) -> None:
     """At every width every line fits, whatever the digits; no line ends in blanks; ASCII means ASCII."""
     for precision in (0, 4, 17):
-        text = render(make(), "table", width=width, ascii=ascii, precision=precision, verbose=True)
+        text = render(make(), "table", width=width, ascii=ascii, precision=precision, verbose=True, table=table)
         assert [line for line in text.splitlines() if cell_len(line) > width or line != line.rstrip()] == []
         assert text.isascii() or not ascii
         assert text.endswith("\n")
 
 
 @every_report
-def test_colour_adds_nothing_but_colour(make: Callable[[], ReportRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("table", ["brief", "full"])
+def test_colour_adds_nothing_but_colour(
+    make: Callable[[], ReportRecord], table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The marks carry the meaning: without its codes the coloured text is the plain one, whatever the environment says.
 
     The codes are bold, dim, red, green, magenta and cyan: all are legible on dark and on light backgrounds.
     """
     for name, value in (("NO_COLOR", "1"), ("FORCE_COLOR", "1"), ("COLUMNS", "20"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
-    plain, coloured = render(make(), "table"), render(make(), "table", color=True)
+    plain, coloured = render(make(), "table", table=table), render(make(), "table", color=True, table=table)
     assert "\x1b" not in plain
     assert ESCAPE.sub("", coloured) == plain
     codes = {code for escape in ESCAPE.findall(coloured) for code in escape[2:-1].split(";")}
@@ -264,13 +271,16 @@ def test_colour_adds_nothing_but_colour(make: Callable[[], ReportRecord], monkey
 
 def test_text_from_files_is_shown_and_does_nothing() -> None:
     """Markup, escape codes, bells, line ends and direction overrides appear as what they are, in every place."""
-    text = render(hostile(), "table", width=140, verbose=True, color=True)
+    text = render(hostile(), "table", width=140, verbose=True, color=True, table="full")
     assert "\x1b" not in ESCAPE.sub("", text)
     assert not re.search("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\u202e\r]", text)
     assert ESCAPE.sub("", text).count(SHOWN) >= 8
     assert "\\udc80" in text
     text.encode("utf-8")
     assert ESCAPE.sub("", render(hostile(), "table", width=140, ascii=True)).count(SHOWN + "\\xe9 \\udc80") >= 6
+    brief = render(hostile(), "table", width=140, color=True, why=True)
+    assert not re.search("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\u202e\r]", ESCAPE.sub("", brief))
+    assert ESCAPE.sub("", brief).count(SHOWN) >= 6
 
 
 def test_worked_example_at_80_columns() -> None:
@@ -320,7 +330,9 @@ def test_mistakes_show_the_expected_step() -> None:
     assert "✗ error  lengths-ignored  proven, explains 2 rows" in shown
     assert "  fix:" in shown
     assert "  needs two directions: backward-final-at-last-step, direction-duplicated" in shown
-    wrong = next(line for line in render(lengths_ignored(), "table", color=True).splitlines() if "step 2 ✗" in line)
+    wrong = next(
+        line for line in render(lengths_ignored(), "table", table="full", color=True).splitlines() if "step 2 ✗" in line
+    )
     assert wrong.startswith("\x1b[1;31m")
 
 
@@ -345,7 +357,7 @@ def test_narrow_tables_explain_their_marks() -> None:
 
 def test_every_status_has_its_words() -> None:
     """Near, nearest, another row's step, several steps, no evidence and not compared are told apart in the verdicts."""
-    text = render(every_status(), "table", width=140)
+    text = render(every_status(), "table", table="full", width=140)
     for phrase in (
         r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, 3e-08 off +the next 0.4 farther",
         r"✗ row 1 .*h equals no step +expected step 2 +nearest is step 1, 0.2 off, the next 0.1 farther\n +padding",
@@ -385,7 +397,7 @@ def test_long_rows_keep_what_matters() -> None:
     assert len(shown) <= 13
     assert all(any(abs(step - other) <= 2 for other in (0, 3, 611, 700, 701, 999)) for step in shown)
     assert {0, 999} <= set(steps_shown(report, 1))
-    text = render(report, "table")
+    text = render(report, "table", table="full")
     left_out = re.findall(r"(\d+) steps(?: of padding)?: (\d+):(\d+)", text)
     assert len(left_out) >= 4
     assert all(int(count) == int(stop) - int(first) for count, first, stop in left_out)
@@ -408,7 +420,7 @@ def test_a_unit_that_is_not_finite_is_not_left_out() -> None:
     """A NaN in the middle of a wide state has its column."""
     outputs = wave(1, 2, 64, [2])
     outputs[0][0][30] = math.nan
-    text = render(a_report([measured(outputs, [outputs[0][1]], [2])], lengths=[2]), "table")
+    text = render(a_report([measured(outputs, [outputs[0][1]], [2])], lengths=[2]), "table", table="full")
     assert re.search(r"unit 0 .* 30 .* 63", text)
     assert re.search(r"step 0 ! .* nan .*not finite", text)
 
@@ -439,8 +451,8 @@ def test_only_zero_prints_as_zero(value: float, precision: int) -> None:
 
 def test_precision_is_chosen() -> None:
     """`precision` sets the digits behind the point; beyond what a float holds it is refused."""
-    assert "-0.03009628" in render(worked_example(), "table", precision=8)
-    assert re.search(r"step 1 +-0.03 +0.17", render(worked_example(), "table", precision=2))
+    assert "-0.03009628" in render(worked_example(), "table", table="full", precision=8)
+    assert re.search(r"step 1 +-0.03 +0.17", render(worked_example(), "table", table="full", precision=2))
     with pytest.raises(UserError, match="precision is 0 to 17"):
         View(precision=18)
 
@@ -448,17 +460,17 @@ def test_precision_is_chosen() -> None:
 def test_rows_and_steps_are_chosen() -> None:
     """`rows` and `steps` show exactly those; what the report does not hold is said, what does not exist refused."""
     report = long_and_wide()
-    text = render(report, "table", rows="1", steps="5,400-402")
+    text = render(report, "table", table="full", rows="1", steps="5,400-402")
     assert "row 0 " not in text
     assert steps_shown(report, 1, rows=[1], steps="5,400-402") == [5, 400, 401, 402]
     assert "394 steps: 6:400" in text
     assert "and 1 more row" in text
     excerpt = replace(report.tracks[0].excerpt[0], steps=[0, 1], outputs=report.tracks[0].excerpt[0].outputs[:2])  # type: ignore[index]
     cut = replace(report, tracks=[replace(report.tracks[0], excerpt=[excerpt])])
-    assert "steps 5, 7:10 not in this report" in render(cut, "table", steps=[5, 7, 8, 9, 1])
-    assert "(numbers of row 1 not in this report: excerpt=None keeps them)" in render(cut, "table")
+    assert "steps 5, 7:10 not in this report" in render(cut, "table", table="full", steps=[5, 7, 8, 9, 1])
+    assert "(numbers of row 1 not in this report: excerpt=None keeps them)" in render(cut, "table", table="full")
     with pytest.raises(UserError, match="rows 2, 7 not in the report: it has rows 0 to 1"):
-        render(report, "table", rows=[7, 0, 2])
+        render(report, "table", table="full", rows=[7, 0, 2])
 
 
 @pytest.mark.parametrize(
@@ -495,13 +507,13 @@ def test_many_rows_show_the_bad_ones_first() -> None:
     assert [int(re.findall(r"row (\d+)", line)[0]) for line in verdicts] == [40, 61, *range(18)]
     assert "  … and 44 more rows: all as expected" in lines(many_rows())
     wrong = tuple(range(10, 40))
-    text = render(many_rows(wrong=wrong), "table")
+    text = render(many_rows(wrong=wrong), "table", table="full")
     assert re.findall(r"^[✓✗] row (\d+)", text, re.MULTILINE) == [str(b) for b in wrong[:20]]
     assert "and 44 more rows: 10 not as expected, 34 as expected" in text
-    assert re.search(r"^row 40 ", render(many_rows(), "table"), re.MULTILINE)
-    assert "left out: rows= shows them" in render(many_rows(), "table")
-    assert len(re.findall("^row ", render(many_rows(), "table", rows="0-30"), re.MULTILINE)) == 31
-    assert "more row" not in render(many_rows(20, ()), "table")
+    assert re.search(r"^row 40 ", render(many_rows(), "table", table="full"), re.MULTILINE)
+    assert "left out: rows= shows them" in render(many_rows(), "table", table="full")
+    assert len(re.findall("^row ", render(many_rows(), "table", table="full", rows="0-30"), re.MULTILINE)) == 31
+    assert "more row" not in render(many_rows(20, ()), "table", table="full")
 
 
 def test_each_track_has_its_heading() -> None:

@@ -18,26 +18,35 @@ LISTED = 8  # values of one piece of evidence
 
 def findings(report: ReportRecord, view: View) -> list[Text]:
     """Each: severity, rule and certainty; the message; what decides between alternatives; the fix as code."""
-    return [line for finding in report.findings for line in (Text(), *_finding(finding, view))]
+    return [line for finding in report.findings for line in (Text(), *finding_lines(finding, view))]
 
 
-def _finding(finding: Finding, view: View) -> list[Text]:
+def finding_lines(finding: Finding, view: View) -> list[Text]:
+    """One finding with all that it says."""
+    lines = heading(finding, view)
+    lines += _text.hanging(Text("  "), Text(_text.clean(finding.message, view.ascii)), view.width)
+    for key, parts in details(finding, view):
+        lines += _text.hanging(Text(f"  {key}: ", _text.QUIET), Text(_text.clean(parts, view.ascii)), view.width)
+    return lines + fix_lines(finding, view)
+
+
+def fix_lines(finding: Finding, view: View) -> list[Text]:
+    """The fix as code, under a line that says so; none where there is no fix."""
+    if not finding.fix:
+        return []
+    code = [line for code in finding.fix.expandtabs(4).splitlines() for line in code_lines(code, 4, view)]
+    return [Text("  fix:", _text.OK), *code]
+
+
+def heading(finding: Finding, view: View) -> list[Text]:
+    """Severity, name and certainty, where it is and how much it explains."""
     sign, style = _text.severity(finding.severity, _text.marks(view.ascii))
     title = Text.assemble(
         (f"{finding.severity}  ", style),
         (_text.clean(finding.rule, view.ascii), _text.TITLE),
         (f"  {', '.join(standing(finding, view))}", _text.QUIET),
     )
-    indent = Text("  ")
-    lines = _text.hanging(Text(f"{sign} ", style), title, view.width)
-    lines += _text.hanging(indent, Text(_text.clean(finding.message, view.ascii)), view.width)
-    for key, parts in details(finding, view):
-        lines += _text.hanging(Text(f"  {key}: ", _text.QUIET), Text(_text.clean(parts, view.ascii)), view.width)
-    if finding.fix:
-        lines.append(Text("  fix:", _text.OK))
-        for code in finding.fix.expandtabs(4).splitlines():
-            lines += _code(code, view)
-    return lines
+    return _text.hanging(Text(f"{sign} ", style), title, view.width)
 
 
 def standing(finding: Finding, view: View) -> list[str]:
@@ -75,13 +84,28 @@ def _value(value: Any, view: View) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _code(code: str, view: View) -> list[Text]:
-    """A line of code, its own indentation kept; one that does not fit goes on further to the right."""
+def code_lines(code: str, indent: int, view: View) -> list[Text]:
+    """A line of code behind `indent` blanks and its own; one that does not fit goes on further to the right."""
     inner = code.lstrip(" ")
-    lead = " " * min(4 + len(code) - len(inner), view.width // 2)
+    lead = " " * min(indent + len(code) - len(inner), view.width // 2)
     text = Text(_text.clean(inner, view.ascii), _text.FACT)
     if len(lead) + text.cell_len <= view.width:
         return [Text.assemble(lead, text)]
+    body, commented, comment = inner.partition("  # ")
+    if commented:  # goes below, so that what is copied stays code
+        shift = " " * (len(code) - len(inner))
+        return [part for line in (body, f"# {comment}") for part in code_lines(shift + line, indent, view)]
+    return _remark(lead, inner, view) if inner.startswith("# ") else _continued(lead, text, view)
+
+
+def _remark(lead: str, code: str, view: View) -> list[Text]:
+    """A comment that is too long, as several."""
+    parts = _text.wrapped(Text(_text.clean(code[2:], view.ascii)), view.width - len(lead) - 2)
+    return [Text(f"{lead}# {part.plain}", _text.FACT) for part in parts]
+
+
+def _continued(lead: str, text: Text, view: View) -> list[Text]:
+    """Code that is too long: its further lines are deeper than its first."""
     first, *rest = _text.wrapped(text, view.width - len(lead) - 4)
     return [Text.assemble(lead, first), *(Text.assemble(lead, "    ", line) for line in rest)]
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import _text
+from rnninspect.report.renderers._axes import in_words
 from rnninspect.report.renderers.view import View
 
 LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
@@ -19,11 +20,29 @@ KEY = 12  # letters of a line's name; a longer one is left out
 _NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `source` that names it, most telling first
 
 
+_OF_THE_FILE = ("source", "arrays")  # entries about the file, of which the reading says what was made
+
+
 def header(report: ReportRecord, view: View) -> list[Text]:
     """A title, then one line each."""
-    name, facts = source_name(report, view), entries(report, view)
-    title = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
-    lines = _text.hanging(Text(), title, view.width)
+    return title(report, view) + _listed(entries(report, view), view)
+
+
+def title(report: ReportRecord, view: View) -> list[Text]:
+    """The command and what it looked at."""
+    name = source_name(report, view)
+    words = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
+    return _text.hanging(Text(), words, view.width)
+
+
+def essentials(report: ReportRecord, view: View) -> list[Text]:
+    """What a reader must know to believe the answer: whose arrays, how read, what was not; a line each."""
+    return _listed([(key, text) for key, text in entries(report, view) if key not in _OF_THE_FILE], view)
+
+
+def _listed(facts: list[tuple[str, str]], view: View) -> list[Text]:
+    """A line for each entry, its name in a column of its own."""
+    lines: list[Text] = []
     column = max((len(key) for key, _ in facts), default=0)
     for key, text in facts:
         lines += _text.hanging(Text(f"  {key:<{column}}  ", _text.QUIET), Text(text), view.width)
@@ -41,7 +60,7 @@ def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
     named = [
         ("source", rest),
         *parts,
-        ("convention", _text.clean(_whose(report), view.ascii)),
+        ("convention", _text.clean(in_words(_whose(report)), view.ascii)),
         ("reading", _reading(report, view)),
         ("also fits", _also_fit(report, view)),
         ("shape", _shape(report)),
@@ -99,13 +118,13 @@ def _list_entries(named: Mapping[str, Any], view: View) -> str:
 
 
 def _reading(report: ReportRecord, view: View) -> str:
-    used = _text.clean(report.reading.get("used") or "", view.ascii)
+    used = _text.clean(in_words(str(report.reading.get("used") or "")), view.ascii)
     return used + (" (not the one stated)" if used and report.reading.get("stated") is False else "")
 
 
 def _also_fit(report: ReportRecord, view: View) -> str:
     others = report.reading.get("also_fit")
-    return _text.clean("; ".join(map(str, others)), view.ascii) if isinstance(others, list) else ""
+    return _text.clean(in_words("; ".join(map(str, others))), view.ascii) if isinstance(others, list) else ""
 
 
 def _shape(report: ReportRecord) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from rnninspect.core.finding import Finding
 from rnninspect.report.record import ReportRecord, TrackReport
 from rnninspect.report.renderers import _comparison, _findings, _header, _page, _text, _verdicts, _words
+from rnninspect.report.renderers._rows import ORDERS, shown_rows
 from rnninspect.report.renderers._templates import asset, clean_code, source, templates
-from rnninspect.report.renderers.table import ORDERS, shown_rows
 from rnninspect.report.renderers.view import View
 
 NAME = "html"

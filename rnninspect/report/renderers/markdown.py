@@ -7,7 +7,7 @@ import re
 from rnninspect.core.finding import Finding
 from rnninspect.report.record import ReportRecord, TrackReport
 from rnninspect.report.renderers import _comparison, _findings, _header, _text, _verdicts, _words
-from rnninspect.report.renderers.table import shown_rows
+from rnninspect.report.renderers._rows import shown_rows
 from rnninspect.report.renderers.view import View
 
 NAME = "markdown"

@@ -8,18 +8,19 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from rnninspect.report.record import ReportRecord, Row, TrackReport
-from rnninspect.report.renderers import _grid, _text, _words
+from rnninspect.report.renderers import _grid
+from rnninspect.report.renderers._brief import brief
 from rnninspect.report.renderers._comparison import comparison
 from rnninspect.report.renderers._findings import findings, not_checked
 from rnninspect.report.renderers._header import header
+from rnninspect.report.renderers._rows import heading, rows_with_findings, shown_rows, worst_first
 from rnninspect.report.renderers._verdicts import row_verdicts, verdict
-from rnninspect.report.renderers.view import View, chosen
+from rnninspect.report.renderers.view import View
 
 NAME = "table"
-SUMMARY = "tables for people: steps down, units across, a verdict a row, the findings and their fixes"
+SUMMARY = "for people: the answer and its fix first, then the rows that matter"
 
 TABLES_OF_MANY = 6  # of a batch with more rows than are listed
-ORDERS = {"reversed": "steps in the order read, T-1 first", "within": "steps reversed within each length"}
 
 
 def render(report: ReportRecord, view: View) -> str:
@@ -38,34 +39,18 @@ def render(report: ReportRecord, view: View) -> str:
 
 
 def renderable(report: ReportRecord, view: View) -> Group:
-    """Lines of at most `view.width` cells, for a Console of that width."""
+    """Lines of at most `view.width` cells, for a Console of that width: the answer first, or the whole of it."""
+    return Group(*(_whole(report, view) if view.table == "full" else brief(report, view)))
+
+
+def _whole(report: ReportRecord, view: View) -> list[Text]:
+    """All that the report says: what was looked at, each track, the verdict, each finding, what was not checked."""
     rows = shown_rows(report, view)
     lines = header(report, view)
     for track in report.tracks:
         lines += _track_lines(report, track, rows, view)
     lines += comparison(report, view)
-    lines += [Text(), *verdict(report, view), *findings(report, view), *not_checked(report, view)]
-    return Group(*lines)
-
-
-def shown_rows(report: ReportRecord, view: View) -> list[int]:
-    """The chosen rows; else all, or where those are too many, the ones with findings and then the first."""
-    total = report.shape.get("batch", 0)
-    asked = chosen(view.rows, total, "rows")
-    if asked is not None:
-        return asked
-    return list(range(total)) if total <= view.max_rows else _worst_first(report, total)[: view.max_rows]
-
-
-def _worst_first(report: ReportRecord, total: int) -> list[int]:
-    """All rows: those with findings (the worst finding's first), those that are off, the others."""
-    return list(dict.fromkeys(row for row in (*_rows_with_findings(report), *range(total)) if 0 <= row < total))
-
-
-def _rows_with_findings(report: ReportRecord) -> list[int]:
-    """The rows that findings name or whose final state is off."""
-    named = [row for finding in report.findings for row in sorted({*finding.rows, *finding.unexplained})]
-    return named + [row.row for track in report.tracks for row in track.rows if _words.standing(row) == "bad"]
+    return [*lines, Text(), *verdict(report, view), *findings(report, view), *not_checked(report, view)]
 
 
 def _track_lines(report: ReportRecord, track: TrackReport, shown: list[int], view: View) -> list[Text]:
@@ -73,7 +58,7 @@ def _track_lines(report: ReportRecord, track: TrackReport, shown: list[int], vie
     rows = [by_row[b] for b in shown if b in by_row]
     lines = [Text()]
     if len(report.tracks) > 1 or track.direction != "forward" or track.order != "time":
-        lines += [_heading(track, view), Text()]
+        lines += [heading(track, view), Text()]
     total = report.shape.get("steps", 0)
     numbers = _grid.tables(track, rows, _candidates(report, rows, view), total, len(report.tracks), view)
     lines += [*numbers, Text()] if numbers else []
@@ -85,19 +70,9 @@ def _candidates(report: ReportRecord, rows: list[Row], view: View) -> list[Row]:
     total = report.shape.get("batch", 0)
     if view.rows is not None:
         return rows
-    rank = {row: i for i, row in enumerate(_worst_first(report, total))}
+    rank = {row: i for i, row in enumerate(worst_first(report, total))}
     ranked = sorted(rows, key=lambda row: rank[row.row])
     if total <= view.max_rows:
         return ranked
-    named = set(_rows_with_findings(report))
+    named = set(rows_with_findings(report))
     return ranked[: min(TABLES_OF_MANY, max(_grid.FEWEST, sum(row.row in named for row in ranked)))]
-
-
-def _heading(track: TrackReport, view: View) -> Text:
-    """`layer 0 backward`, and a rule to the right edge."""
-    title = Text.assemble((f"layer {track.layer} {_text.clean(track.direction, view.ascii)}", _text.TITLE))
-    if track.order in ORDERS:
-        title.append(f"  {ORDERS[track.order]}", _text.QUIET)
-    title.truncate(view.width)
-    room = view.width - title.cell_len - 1
-    return title.append(" " + _text.marks(view.ascii).rule * room, _text.QUIET) if room > 0 else title

@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from rnninspect.errors import UserError
+from rnninspect.errors import UnknownNameError, UserError
 
 # `3`, `"0,2-5,60-"` (both ends belong to a range; an open one runs to the end), or any collection of whole numbers
 Selection = int | str | Collection[int]
 
 NARROWEST = 40  # one column of numbers, its step and its mark
+TABLES = ("brief", "full")
 MOST_DIGITS = 17  # a float64 has no more
 
 
@@ -21,7 +22,8 @@ class View:
 
     `ascii`: ASCII characters only. `rows`, `steps`: what to show, None for what matters. `precision`: digits behind
     the point, 0 to 17. `max_rows`: of more rows than that, those with findings are shown first. `verbose`: also
-    tolerances, distances and the whole evidence.
+    tolerances, distances and the whole evidence. `table`: `brief`, the answer and the rows that matter, or `full`, all
+    that the report says. `why`: also in the brief table, every rule that was not checked with its reason.
     """
 
     width: int = 80
@@ -32,10 +34,14 @@ class View:
     precision: int = 4
     max_rows: int = 20
     verbose: bool = False
+    table: str = "brief"
+    why: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.precision <= MOST_DIGITS:
             raise UserError(f"precision is 0 to {MOST_DIGITS} digits behind the point, got {self.precision}")
+        if self.table not in TABLES:
+            raise UnknownNameError("table", self.table, TABLES)
         object.__setattr__(self, "width", max(self.width, NARROWEST))
 
     @property

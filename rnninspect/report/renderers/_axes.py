@@ -1,0 +1,31 @@
+"""Axes in words where a person reads: `[layers x directions, batch, units]` for `(L D) B H`."""
+
+from __future__ import annotations
+
+import re
+
+_NAMES = {
+    "B": "batch",
+    "T": "steps",
+    "H": "units",
+    "F": "features",
+    "L": "layers",
+    "D": "directions",
+}
+_AXIS = r"(?:\([LDBTHF](?: [LDBTHF])+\)|[LDBTHF])"
+_CODE = re.compile(rf"(?<![^\s(])(?:\[{_AXIS}(?:, {_AXIS})+\]|{_AXIS}(?: {_AXIS})+)(?![^\s,;.:)])")
+
+
+def in_words(text: str) -> str:
+    """The text with the letters of axes put into words; letters alone, and within a name, stay.
+
+    >>> in_words("outputs T B (D H), final state (L D) B H")
+    'outputs [steps, batch, directions x units], final state [layers x directions, batch, units]'
+    >>> in_words("A.B H, B alone, state.B H"), in_words("[T, B, H], torch's default")
+    ('A.B H, B alone, state.B H', "[steps, batch, units], torch's default")
+    """
+    return _CODE.sub(lambda code: f"[{', '.join(map(_name, re.findall(_AXIS, code[0])))}]", text)
+
+
+def _name(axis: str) -> str:
+    return " x ".join(_NAMES[letter] for letter in axis if letter in _NAMES)

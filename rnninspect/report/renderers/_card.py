@@ -1,0 +1,96 @@
+"""The answer, within ten lines: the verdict, the cause in a sentence, its fix, and what to do next."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from rnninspect.core.finding import Finding
+from rnninspect.core.wording import argument, worded
+from rnninspect.report.record import ReportRecord
+from rnninspect.report.renderers import _findings, _header, _text, _verdicts, _words
+from rnninspect.report.renderers._unlocks import best_unlock
+from rnninspect.report.renderers.view import View
+
+LINES = 10  # of the card at 80 columns; a long fix gives way
+FIX = "  fix: "
+LENGTHS = 12  # lengths of a supposition that a command lists
+
+
+def card(report: ReportRecord, view: View) -> list[Text]:
+    """What was inspected, the verdict on it, the worst finding (or what was not tested) and the next command."""
+    above = _header.title(report, view)
+    sign, style = _verdicts.standing(report, view)
+    body = Text.assemble((_verdicts.verdict_line(report), style), f"{_verdicts.BETWEEN} {_verdicts.tally(report)}")
+    above += _text.hanging(Text(f"{sign} ", style), body, view.width)
+    for sentence in _sentences(report):
+        above += _text.hanging(Text("  "), Text(_text.clean(sentence, view.ascii)), view.width)
+    above += _cause(report.findings[0], view) if report.findings else []
+    below = _named("and below", ", ".join(f"{f.rule} ({f.severity})" for f in report.findings[1:]), _text.QUIET, view)
+    below += _named("next", next_step(report), _text.OK, view)
+    room = max(1, LINES - len(above) - len(below))
+    return [*above, *(_fix(report.findings[0], room, view) if report.findings else []), *below]
+
+
+def _named(name: str, words: str, style: str, view: View) -> list[Text]:
+    """Words behind their name; nothing where there are no words."""
+    lead = Text(f"  {name}: ", style)
+    return _text.hanging(lead, Text(_text.clean(words, view.ascii)), view.width) if words else []
+
+
+def _sentences(report: ReportRecord) -> list[str]:
+    """What a report without an error or a warning has to say: why it is clean, or what could not be tested."""
+    if report.verdict == "unjudged":
+        what_if = [_words.what_if(supposed) for supposed in report.what_if[:1]]
+        decides = f"what would decide: {report.would_decide}" if report.would_decide else ""
+        return [sentence for sentence in (report.untested, *what_if, decides) if sentence]
+    compared = [row for track in report.tracks for row in track.rows if row.status is not None]
+    if report.verdict == "clean" and compared and all(_words.standing(row) == "good" for row in compared):
+        exact = all(row.steps for row in compared)
+        equal = "equals, bit for bit," if exact and not any(report.tolerance.values()) else "equals"
+        backward = any(track.direction == "backward" for track in report.tracks)
+        last = "the output at the last step that its direction reads" if backward else "its last real output"
+        return [f"every row's final state {equal} {last}"]
+    return []
+
+
+def _cause(finding: Finding, view: View) -> list[Text]:
+    """The finding that comes first: its name, its message, and what it may be instead."""
+    lines = _findings.heading(finding, view)
+    lines += _text.hanging(Text("  "), Text(_text.clean(finding.message, view.ascii)), view.width)
+    return lines + _named("or", ", ".join(finding.alternatives), _text.QUIET, view)
+
+
+def _fix(finding: Finding, room: int, view: View) -> list[Text]:
+    """The fix, its first line behind its name; of a long one as much as there is room for, and where the rest is."""
+    code = finding.fix.expandtabs(4).splitlines()
+    lines = [line for line in code if line.strip()]
+    drawn = [part for line in lines for part in _findings.code_lines(line, len(FIX), view)]
+    if len(drawn) > room:
+        rest = len(drawn) - max(1, room - 1)
+        more = f"{' ' * len(FIX)}{_words.counted(rest, 'more line')}: {worded(argument('table', 'full'))}"
+        drawn = [*drawn[: max(1, room - 1)], Text(more, _text.QUIET)]
+    return [Text.assemble((FIX, _text.OK), drawn[0][len(FIX) :]), *drawn[1:]] if drawn else []
+
+
+def next_step(report: ReportRecord) -> str:
+    """The one command that would say more; '' where there is none."""
+    if report.verdict == "unjudged":
+        return _to_judge(report)
+    finding = report.findings[0] if report.findings else None
+    if finding is not None:
+        decides = str(finding.evidence.get("would_decide", ""))
+        if decides and finding.alternatives and report.command != "demo":
+            return f"give {decides}"
+        return f"rnninspect explain {finding.rule}"
+    if report.command == "demo":
+        return "rnninspect demo RULE, which plants a mistake in it (rnninspect explain names them)"
+    unlock = best_unlock(report)
+    return f"again with {unlock}, which checks {_words.counted(unlock.rules, 'more mistake')}" if unlock else ""
+
+
+def _to_judge(report: ReportRecord) -> str:
+    """What would let a report be judged."""
+    if report.what_if and len(report.what_if[0].lengths) <= LENGTHS:
+        lengths = ",".join(map(str, report.what_if[0].lengths))
+        return f"again with {worded(argument('lengths', lengths))}, if those are the lengths"
+    return f"again with {worded(argument('lengths'))}" if report.would_decide.startswith("lengths") else ""

@@ -1,0 +1,65 @@
+"""What was not checked, and which argument would let the most of it be checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from rnninspect.core.wording import argument, worded
+from rnninspect.report.record import ReportRecord
+
+# What can be given where a rule's evidence is missing, by the name of the evidence. A second direction cannot.
+_ARGUMENTS = {
+    "lengths": "lengths",
+    "inputs": "inputs",
+    "weights": "weights",
+    "cell state": "cell_state",
+    "second dump": "against",
+    "outputs": "outputs",
+}
+_OF_A_RUN = ("lengths", "weights")  # a run makes all else by itself
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """Arguments, by their Python names, that would let `rules` more rules be checked."""
+
+    arguments: tuple[str, ...]
+    rules: int
+
+    def __str__(self) -> str:
+        return " and ".join(worded(argument(name)) for name in self.arguments)
+
+
+def best_unlock(report: ReportRecord) -> Unlock | None:
+    """The arguments that let the most rules be checked, for each of them; None where none would."""
+    if report.command == "demo":
+        return None
+    missing = Counter(frozenset(_missing(rule.reason)) for rule in report.not_checked)
+    unlocks = []
+    for needs in missing:
+        names = [_ARGUMENTS.get(need, "") for need in needs]
+        if needs and all(name and (report.command != "run" or name in _OF_A_RUN) for name in names):
+            gain = sum(count for others, count in missing.items() if others <= needs)
+            unlocks.append(Unlock(tuple(sorted(names)), gain))
+    return max(unlocks, key=lambda u: (u.rules / len(u.arguments), u.rules, u.arguments), default=None)
+
+
+def _missing(reason: str) -> list[str]:
+    """The evidence that a reason names.
+
+    >>> _missing("needs two directions and inputs")
+    ['two directions', 'inputs']
+    """
+    return reason.removeprefix("needs ").split(" and ")
+
+
+def not_checked_line(report: ReportRecord) -> str:
+    """How many rules were not checked, what lets the most of them be checked, and what lists them; '' for none."""
+    count = len(report.not_checked)
+    if not count:
+        return ""
+    unlock = best_unlock(report)
+    parts = [f"{count} rule{'' if count == 1 else 's'} need{'s' if count == 1 else ''} more"]
+    parts += [f"{unlock} unlock{'' if len(unlock.arguments) > 1 else 's'} {unlock.rules}"] if unlock else []
+    return "; ".join([*parts, f"{worded(argument('why'))} lists {'it' if count == 1 else 'them'}"])
