@@ -12,13 +12,13 @@ from rnninspect.conventions.base import Convention
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Bools, Direction, Trace, Track
+from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track, prefix_mask
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.once import once
 from rnninspect.measure import matching
 from rnninspect.measure.choose_reading import Choice, Tolerance, measure_all
 from rnninspect.measure.difference import TrackDifference, differences
-from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.facts import TrackFacts, under
 
 # Runs the engine on a batch with the case's own weights and statement. `build_case` supplies it, so that nothing below
 # imports torch.
@@ -149,6 +149,16 @@ class Case:
     def with_reading(self, reading: Reading, measured: tuple[TrackFacts, ...] | None = None) -> Case:
         """The same case read in another way; its facts are measured anew, where they are not `measured` already."""
         return replace(self, choice=replace(self.choice, reading=reading, measured=measured))
+
+    def with_lengths(self, lengths: Ints) -> Case:
+        """The same case with other lengths `[B]`; its outputs are not read again."""
+        trace = replace(self.trace, mask=prefix_mask(lengths, self.trace.steps), lengths=lengths, mask_given=False)
+        batch = self.batch
+        if batch is not None:
+            mask = np.zeros(batch.mask.shape, dtype=np.bool_)
+            mask[:, : trace.steps] = trace.mask
+            batch = replace(batch, mask=mask, lengths=lengths, mask_given=False)
+        return replace(self.with_trace(trace, tuple(under(facts, trace) for facts in self.facts)), batch=batch)
 
     def with_weights(self, weights: Weights | None, config: LayerConfig | None = None) -> Case:
         """The same case with other weights, and with what is then stated about the layer, if that changes too."""

@@ -3,7 +3,8 @@
 1. Rules propose causes; each reconstructs the rows that it explains.
 2. Of the causes of states that are off, the one that explains the most rows is taken, then the one that explains most
    of what is left, until nothing more is explained (greedy set cover). Causes that explain the same rows no better are
-   named as its alternatives, at most two.
+   named as its alternatives, at most two. Where that leaves a state, two causes are sought that give every state
+   together (`two_causes`).
 3. A symptom whose cause was taken is not listed again (`Rule.implies`, on the rows of the cause).
 4. What nothing explains is reported as unexplained, with the numbers.
 """
@@ -23,6 +24,7 @@ from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
+from rnninspect.diagnosis.two_causes import is_too_large, two_causes
 from rnninspect.measure.difference import TrackDifference
 
 UNEXPLAINED = "unexplained-state"
@@ -41,8 +43,8 @@ class Judgement:
     spoiled: Mapping[Place, str] = field(default_factory=dict)
 
 
-def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
-    """Every rule's proposals, reduced to the smallest set of causes."""
+def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judgement:
+    """Every rule's proposals, reduced to the smallest set of causes; `seek_two`: of two at once too, if need be."""
     proposals: list[Proposal] = []
     skipped: list[NotChecked] = []
     for rule in rules.values():
@@ -55,8 +57,11 @@ def judge(case: Case, rules: Mapping[str, Rule]) -> Judgement:
     mismatched = frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
     causes = _cover(mismatched, zero, [p for p in proposals if p.kind == "state"])
+    together = two_causes(case, rules) if seek_two and _are_too_few(causes, mismatched) else None
+    if together is not None:
+        causes = together.both
     kept = causes + [p for p in proposals if p.kind != "state"]
-    kept = _without_symptoms(kept, rules)
+    kept = _without_symptoms(kept, rules, causes if together is not None else [])
     left = mismatched - frozenset().union(*(p.places for p in causes))
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
@@ -105,14 +110,21 @@ def _cover(mismatched: frozenset[Place], zero: frozenset[Place], proposals: list
     return chosen
 
 
-def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule]) -> list[Proposal]:
-    """Leaves out what another proposal implies on all of its rows."""
+def _are_too_few(causes: list[Proposal], mismatched: frozenset[Place]) -> bool:
+    """Whether these causes leave a state unexplained, or are only suspected."""
+    return any(p.certainty == "suspected" for p in causes) or bool(
+        mismatched - frozenset().union(*(p.places for p in causes))
+    )
+
+
+def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], together: list[Proposal]) -> list[Proposal]:
+    """Leaves out what another proposal implies on all of its rows, but for two causes that hold together."""
     kept = []
     for p in proposals:
         causes = [q for q in proposals if p.rule in rules[q.rule].implies]
         rows = set(rows_of(p.places))
         explained = {row for q in causes for row in rows_of(q.places)}
-        if not causes or not rows <= explained:
+        if not causes or not rows <= explained or p in together:
             kept.append(p)
     return kept
 
@@ -211,13 +223,14 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
         near = int(facts.nearest[row])
         clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
         evidence |= {"nearest_step": near, "row": int(row)}
+    alone = " (two at once were not sought: the outputs are too large for that)" if is_too_large(case) else ""
     return Finding(
         rule=UNEXPLAINED,
         severity="error",
         certainty="proven",
         message=(
             f"{describe_rows(rows, case.trace.batch_size)}: the final state is not the output of the last real step, "
-            f"and no known mistake reconstructs it; {listed(clauses, 6)}"
+            f"and no known mistake reconstructs it{alone}; {listed(clauses, 6)}"
         ),
         rows=rows,
         unexplained=rows,

@@ -64,6 +64,14 @@ class Thread:
     about: str
 
 
+@dataclass(frozen=True, eq=False)
+class Undone:
+    """A case as it would be without a mistake. `how`: what was done to it, in words that go on after "with"."""
+
+    how: str
+    case: Case
+
+
 class Rule:
     """One mistake. `needs`: evidence without which it is listed as not checked.
 
@@ -101,6 +109,13 @@ class Rule:
     def check(self, case: Case) -> Iterable[Proposal]:
         """The causes that this rule sees in the case; each reconstructs what it explains."""
         raise NotImplementedError
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        """The case as it would be without this mistake, once for each way of making it; nothing is claimed by that.
+
+        A second mistake may hide this one from `check`: the other rules are then asked about what is left.
+        """
+        return ()
 
     def inject(self, case: Case) -> Case:
         """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import WhatIf
-from rnninspect.core.trace import Array, Bools, Ints, Trace, prefix_mask
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Rule, listed
-from rnninspect.measure.facts import TrackFacts, under
+from rnninspect.measure.facts import TrackFacts
 
 
 def with_proven_lengths(case: Case) -> Case:
@@ -24,7 +24,7 @@ def with_proven_lengths(case: Case) -> Case:
     ends = None if case.trace.knows_padding else _zeroed_from(case.facts)
     if ends is None or np.unique(ends).size < 2 or not ends.all():
         return case
-    supposed = _with_lengths(case, ends)
+    supposed = case.with_lengths(ends)
     if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts):
         return case
     sentence = (
@@ -43,27 +43,10 @@ def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:
     for lengths, because in _suggested(case):
         if any(lengths.tolist() == other.lengths for other in what_ifs):
             continue
-        bare = replace(_with_lengths(case.with_weights(None), lengths), other=None)
-        findings = [f for f in judge(bare, rules).findings if f.severity != "note"]
+        bare = replace(case.with_weights(None).with_lengths(lengths), other=None)
+        findings = [f for f in judge(bare, rules, seek_two=False).findings if f.severity != "note"]
         what_ifs.append(WhatIf(lengths.tolist(), because, list(dict.fromkeys(f.rule for f in findings))))
     return what_ifs
-
-
-def _with_lengths(case: Case, lengths: Ints) -> Case:
-    """The case as it would be with these lengths; what was measured is not measured again."""
-    mask = prefix_mask(lengths, case.trace.steps)
-    trace = replace(case.trace, mask=mask, lengths=lengths)
-    batch = case.batch
-    if batch is not None:
-        whole = np.zeros(batch.mask.shape, dtype=np.bool_)
-        whole[:, : mask.shape[1]] = mask
-        batch = replace(batch, mask=whole, lengths=lengths)
-    return replace(_remeasured(case, trace), batch=batch)
-
-
-def _remeasured(case: Case, trace: Trace) -> Case:
-    measured = tuple(under(facts, trace) for facts in case.facts)
-    return case.with_trace(trace, measured)
 
 
 def _suggested(case: Case) -> Iterator[tuple[Ints, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -58,14 +58,22 @@ class CellHiddenSwapped(Rule):
                 certainty="suspected",
             )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if _can_swap(case):
+            yield Undone("h and c exchanged", case.with_tracks(_swapped))
+
     def inject(self, case: Case) -> Case:
-        if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
+        if not _can_swap(case):
             raise CannotInject("needs an LSTM without projection")
+        return case.with_tracks(_swapped)
 
-        def swapped(track: Track) -> Track:
-            return replace(track, final=track.cell, cell=track.final)
 
-        return case.with_tracks(swapped)
+def _can_swap(case: Case) -> bool:
+    return all(t.cell is not None and t.final is not None and t.cell.shape == t.final.shape for t in case.trace.tracks)
+
+
+def _swapped(track: Track) -> Track:
+    return replace(track, final=track.cell, cell=track.final)
 
 
 def _bound_is_reversed(facts: TrackFacts) -> Bools:

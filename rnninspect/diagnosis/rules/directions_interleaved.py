@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, convincing, fixed_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
 from rnninspect.measure.matching import gather, same
 
 
@@ -50,6 +50,11 @@ class DirectionsInterleaved(Rule):
                 continue
             yield from proposal(self, seen, f"{{rows}}: {sentence}", strength=6)
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        pair = _pair(case.trace)
+        if pair is not None:
+            yield Undone("every second unit of the states taken for a direction", case.with_trace(_apart(case, pair)))
+
     def inject(self, case: Case) -> Case:
         pair = _pair(case.trace)
         if pair is None or pair[0].final is None or pair[1].final is None:
@@ -75,18 +80,20 @@ def _with_halves(trace: Trace, pair: tuple[Track, Track], state: Array) -> Trace
     return replace(trace, tracks=tuple(replace(t, final=halves.get(id(t), t.final)) for t in trace.tracks))
 
 
+def _apart(case: Case, pair: tuple[Track, Track]) -> Trace:
+    """The trace with every second unit of the state for a direction."""
+    state = np.concatenate([np.asarray(track.final) for track in pair], 1)
+    return _with_halves(case.trace, pair, np.concatenate([state[:, 0::2], state[:, 1::2]], 1))
+
+
 def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
     """The trace with the state's features sorted out, and (whole) the traces with the outputs' rows sorted out."""
     pair = _pair(case.trace)
     if pair is None:
         return
     forward, backward = pair
-    assert forward.final is not None
-    assert backward.final is not None
-    state = np.concatenate([forward.final, backward.final], 1)
-    apart = np.concatenate([state[:, 0::2], state[:, 1::2]], 1)
     sentence = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
-    yield sentence, _with_halves(case.trace, pair, apart), False
+    yield sentence, _apart(case, pair), False
     if forward.outputs is None or backward.outputs is None or forward.order != "time":
         return
     rows, steps, units = forward.outputs.shape

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, fixed_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
 
 
 class LayerOrderReversed(Rule):
@@ -48,6 +48,16 @@ class LayerOrderReversed(Rule):
         ):
             seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
             yield from proposal(self, seen, f"{{rows}}: the top layer's outputs end {where}", strength=4)
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.trace.layers < 2:
+            return
+        for trace, how in (
+            (_reversed(case.trace), "the layers' states in the opposite order"),
+            (_directions_first(case.trace), "the states taken as [D, L, B, H], all layers forward first"),
+        ):
+            if trace is not None:
+                yield Undone(how, case.with_trace(trace))
 
     def inject(self, case: Case) -> Case:
         fixed = _reversed(case.trace) if case.trace.layers > 1 else None

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Ints, Track
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -74,16 +74,25 @@ class LeftPadded(Rule):
             kind="fact",
         )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        short = (case.trace.mask.sum(1) > 0) & ~case.trace.mask.all(1)
+        lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.mask.sum(1))[:, None]
+        if case.trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
+            return
+        if all((f.zero | ~lead)[short].all() and not f.zero[short, -1].any() for f in case.facts):
+            yield Undone("the rows moved to the front", _moved(case, case.trace.mask.sum(1) - case.trace.steps))
+
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
         if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
             raise CannotInject("needs right, zeroed padding")
-        shift = case.trace.steps - lengths
+        return _moved(case, case.trace.steps - case.trace.mask.sum(1))
 
-        def moved(track: Track) -> Track:
-            return replace(track, outputs=None if track.outputs is None else _rolled(track.outputs, shift))
 
-        return case.with_tracks(moved)
+def _moved(case: Case, shift: Ints) -> Case:
+    """The case with the outputs of row b `shift[b]` steps later, around the end."""
+    return case.with_tracks(
+        lambda track: replace(track, outputs=None if track.outputs is None else _rolled(track.outputs, shift))
+    )
 
 
 def _blank_before(facts: TrackFacts) -> Bools:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -49,6 +49,18 @@ class LengthsMisaligned(Rule):
                 evidence={"lengths_used": used[:64]},
                 strength=-1 if not several else 0 if -1 in used else 1,
             )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        lengths = case.trace.lengths
+        if lengths is None or case.trace.mask_given:
+            return
+        told = [used for facts in case.facts if (used := _lengths_used(facts)) is not None and -1 not in used]
+        tried = [lengths.tolist()]
+        for used in (*told, (-np.sort(-lengths)).tolist(), np.sort(lengths).tolist()):
+            if used not in tried:
+                tried.append(used)
+                how = f"the lengths in the order [{listed(used, 12)}]"
+                yield Undone(how, case.with_lengths(np.array(used, dtype=np.int64)))
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)

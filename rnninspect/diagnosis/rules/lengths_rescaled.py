@@ -10,7 +10,17 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    Undone,
+    describe_rows,
+    listed,
+    proposal,
+)
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -57,6 +67,17 @@ class LengthsRescaled(Rule):
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        lengths = case.trace.lengths
+        if lengths is None or case.trace.mask_given or not (lengths > 0).all():
+            return
+        told = [used for facts in case.facts for ratio, used in [_ratio(facts, lengths)] if ratio is not None]
+        tried = [lengths.tolist()]
+        for used in (*told, (lengths + 1) // 2, lengths // 2):
+            if (used > 0).all() and used.tolist() not in tried:
+                tried.append(used.tolist())
+                yield Undone(f"lengths of another scale, {listed(used.tolist(), 12)}", case.with_lengths(used))
 
     def _counted_before(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
         """The longest length is a multiple of the steps that there are, and no state ends where a length says."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -52,6 +52,15 @@ class OffByOneLength(Rule):
                     strength=1 if every else 0,
                 )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        lengths = case.trace.lengths
+        if lengths is None or case.trace.mask_given or not (lengths > 0).all():
+            return
+        told = [p.evidence["offset"] for p in self.check(case)]
+        for offset in dict.fromkeys((*told, -1, 1)):
+            if (lengths + offset > 0).all() and (lengths + offset <= case.trace.steps).all():
+                yield Undone(f"lengths {abs(offset)} {_way(offset)}", case.with_lengths(lengths + offset))
+
     def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         if case.trace.mask_given or (lengths < 2).all() or case.trace.tracks[0].order != "time":
@@ -64,6 +73,10 @@ class OffByOneLength(Rule):
                 else t
             )
         )
+
+
+def _way(offset: int) -> str:
+    return "larger" if offset > 0 else "smaller"
 
 
 def _ends(case: Case, facts: TrackFacts) -> Ints:

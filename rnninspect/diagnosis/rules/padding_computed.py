@@ -14,6 +14,7 @@ from rnninspect.diagnosis.rule import (
     Rule,
     Seen,
     Thread,
+    Undone,
     is_usual,
     past_the_end,
     proposal,
@@ -63,6 +64,18 @@ class PaddingComputed(Rule):
             kind="padding",
             severity="note" if usual else "error",
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.trace.knows_padding and any("computed" in facts.padding for facts in case.facts):
+            blank = case.trace.stored_mask
+            yield Undone(
+                "padded outputs at zero",
+                case.with_tracks(
+                    lambda t: replace(
+                        t, outputs=None if t.outputs is None else np.where(blank(t)[..., None], t.outputs, 0)
+                    )
+                ),
+            )
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask.all() or case.trace.padding != "zero":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Ints, Track
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, same, step_keys
 
@@ -65,6 +65,10 @@ class RowsPermuted(Rule):
                 strength=3 if permutation else 0,
             )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        for source, how in _orders(case):
+            yield Undone(how, _with_states_of(case, np.argsort(source)))
+
     def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
         order = np.argsort(-lengths, kind="stable")
@@ -72,14 +76,49 @@ class RowsPermuted(Rule):
             order = np.roll(order, 1)
         if order.size < 2:
             raise CannotInject("needs two rows")
+        return _with_states_of(case, order)
 
-        def taken(array: Array | None) -> Array | None:
-            return None if array is None else array[order]
 
-        def permuted(track: Track) -> Track:
-            return replace(track, final=taken(track.final), cell=taken(track.cell))
+def _with_states_of(case: Case, rows: Ints) -> Case:
+    """The case with the state of row `rows[b]` in row b."""
 
-        return case.with_tracks(permuted)
+    def taken(array: Array | None) -> Array | None:
+        return None if array is None else array[rows]
+
+    return case.with_tracks(lambda track: replace(track, final=taken(track.final), cell=taken(track.cell)))
+
+
+def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
+    """Permutations that put row `source[b]`'s state in row b: one that the outputs tell by equal steps, whichever they
+    are, and those of rows that were sorted by length."""
+    told = next((source for facts in case.facts if (source := _told(case, facts)) is not None), None)
+    if told is not None:
+        yield told, f"the states put back in the order of rows [{listed(told.tolist(), 12)}]"
+    lengths = case.trace.mask.sum(1)
+    tried = [] if told is None else [told]
+    for how, key in (("longest", -lengths), ("shortest", lengths)):
+        order = np.argsort(key, kind="stable")
+        for source in (order, np.argsort(order)):
+            if (np.diff(source) == 1).all() or any(np.array_equal(source, other) for other in tried):
+                continue
+            tried.append(source)
+            yield source, f"the states put back from an order sorted by length, {how} first"
+
+
+def _told(case: Case, facts: TrackFacts) -> Ints | None:
+    """`[B]`: the row in whose outputs each state that is off is found, at any step; None where that is no permutation,
+    or changes nothing."""
+    source = np.arange(facts.mismatched.size)
+    places = case.elsewhere(facts, facts.mismatched & ~facts.final_zero)
+    if len(places) < 2:
+        return None
+    for row, hits in places.items():
+        rows = {b for b, _ in hits}
+        if len(rows) != 1:
+            return None
+        source[row] = rows.pop()
+    moved = source != np.arange(source.size)
+    return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
 
 
 def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:

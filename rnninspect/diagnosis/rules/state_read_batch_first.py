@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -15,6 +15,7 @@ from rnninspect.diagnosis.rule import (
     Proposal,
     Rule,
     Thread,
+    Undone,
     convincing,
     describe_rows,
     fixed_by,
@@ -69,16 +70,8 @@ class StateReadBatchFirst(Rule):
 
     def _square(self, case: Case) -> Iterable[Proposal]:
         """As many rows as layers and directions: no shape tells that the statement is wrong, the numbers do."""
-        state, tracks = case.raw("h"), case.trace.tracks
-        if state is None or state.ndim != 3 or not state.shape[0] == state.shape[1] == len(tracks):
-            return
-        turned = {(t.layer, t.direction): state[i] for i, t in enumerate(tracks)}
-        if any(t.final is None or t.final.shape != turned[t.layer, t.direction].shape for t in tracks):
-            return
-        trace = replace(
-            case.trace, tracks=tuple(replace(t, final=turned[t.layer, t.direction], cell=None) for t in tracks)
-        )
-        seen = fixed_by(case, trace)
+        trace = _turned(case)
+        seen = [] if trace is None else fixed_by(case, trace)
         if convincing(case, seen):
             yield from proposal(
                 self,
@@ -119,6 +112,11 @@ class StateReadBatchFirst(Rule):
             evidence={"row": row},
         )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        trace = _turned(case) if case.config.state_batch_first and case.reading.as_stated else None
+        if trace is not None:
+            yield Undone("the states read as (L*D, B, H)", case.with_trace(trace))
+
     def inject(self, case: Case) -> Case:
         finals = [t.final for t in case.trace.tracks]
         count = len(finals)
@@ -130,6 +128,16 @@ class StateReadBatchFirst(Rule):
         tracks = [replace(t, final=None, cell=None) for t in case.trace.tracks[:-1]]
         last = replace(case.trace.tracks[-1], final=stacked[:, -1], cell=None)
         return case.with_trace(replace(case.trace, tracks=(*tracks, last)))
+
+
+def _turned(case: Case) -> Trace | None:
+    """The trace whose states are read as (L*D, B, H), where as many rows as tracks leave that open; else None."""
+    state, tracks = case.raw("h"), case.trace.tracks
+    if state is None or state.ndim != 3 or not state.shape[0] == state.shape[1] == len(tracks):
+        return None
+    if any(t.final is None or t.final.shape != state[i].shape for i, t in enumerate(tracks)):
+        return None
+    return replace(case.trace, tracks=tuple(replace(t, final=state[i], cell=None) for i, t in enumerate(tracks)))
 
 
 def _vector(case: Case) -> Array | None:

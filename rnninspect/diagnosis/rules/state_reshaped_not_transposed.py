@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, convincing, fixed_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
 
 
 class StateReshaped(Rule):
@@ -53,6 +53,10 @@ class StateReshaped(Rule):
                 "was reshaped, not transposed",
                 strength=6,
             )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        for trace, slots in _unviewed(case):
+            yield Undone(f"the states read as a view of ({slots}, {case.trace.batch_size}, H)", case.with_trace(trace))
 
     def inject(self, case: Case) -> Case:
         finals = [t.final for t in case.trace.tracks]

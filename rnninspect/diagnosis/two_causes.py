@@ -1,0 +1,120 @@
+"""Two mistakes at once: one is undone, and the other rules are asked about what is left.
+
+This is asked only where no one cause explains what is off. Two are named where the second one then explains every row
+that is off, and rows that can tell: a pair that leaves a row is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone, places
+from rnninspect.measure.matching import same
+
+MOST = 1 << 23  # numbers of outputs that the search reads again and again at most: a second or two
+TELLING = 8  # numbers that must agree at least: two rows of four units, say
+
+
+@dataclass(frozen=True)
+class TwoCauses:
+    """The mistake that was undone, and the one that explains what was left then."""
+
+    first: Proposal
+    second: Proposal
+
+    @property
+    def both(self) -> list[Proposal]:
+        return [self.first, self.second]
+
+
+def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
+    """The two mistakes that together give every state of the case; None where no two do.
+
+    Of several such pairs the one whose second cause has the strongest evidence, the others' rules its alternatives.
+    """
+    if is_too_large(case):
+        return None
+    bare = _states_alone(case)
+    pairs = [pair for rule in rules.values() if not rule.missing(bare) for pair in _pairs_with(bare, rule, rules)]
+    if not pairs:
+        return None
+    best = max(pairs, key=lambda pair: pair.second.strength)
+    named = {p.rule for p in best.both}
+    first = dict.fromkeys(pair.first.rule for pair in pairs if pair.second.rule == best.second.rule)
+    second = dict.fromkeys(pair.second.rule for pair in pairs if pair.first.rule == best.first.rule)
+    return TwoCauses(
+        replace(best.first, alternatives=tuple(name for name in first if name not in named)[:2]),
+        replace(best.second, alternatives=tuple(name for name in second if name not in named)[:2]),
+    )
+
+
+def is_too_large(case: Case) -> bool:
+    """Whether the outputs are too large to be read once for every mistake that may be undone."""
+    return sum(facts.outputs.size for facts in case.facts) > MOST
+
+
+def _states_alone(case: Case) -> Case:
+    """The case without weights and other dumps: what rules say of its states by its outputs alone."""
+    bare = replace(case.with_weights(None), other=None, other_batch=None, chunk=None)
+    return bare.with_reading(case.reading, case.facts)
+
+
+def _pairs_with(case: Case, rule: Rule, rules: Mapping[str, Rule]) -> Iterator[TwoCauses]:
+    """The pairs of which this rule's mistake is the one that is undone."""
+    mismatched = _mismatched(case)
+    for undone in rule.undo(case):
+        if _is_unchanged(case, undone.case):
+            continue
+        others = [other for other in rules.values() if other is not rule and not other.missing(undone.case)]
+        for second in _whole_causes(undone, others):
+            yield TwoCauses(_first(rule, undone, second, mismatched), _second(rule, undone, second))
+
+
+def _whole_causes(undone: Undone, rules: list[Rule]) -> Iterator[Proposal]:
+    """The rules that alone explain every state that is off once the first mistake is undone."""
+    left = _mismatched(undone.case)
+    if not left or not _can_tell(undone.case):
+        return
+    for rule in rules:
+        proposals = [p for p in rule.check(undone.case) if p.kind == "state" and p.certainty == "proven"]
+        explained = frozenset().union(*(p.places for p in proposals))
+        if proposals and left <= explained:
+            yield replace(max(proposals, key=lambda p: len(p.places)), places=explained)
+
+
+def _mismatched(case: Case) -> frozenset[Place]:
+    return frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
+
+
+def _can_tell(case: Case) -> bool:
+    """Whether the states that are off hold numbers enough that are not zero, in rows whose steps differ."""
+    return sum(int(np.count_nonzero(f.final[f.mismatched & ~f.uniform & ~f.final_zero])) for f in case.facts) >= TELLING
+
+
+def _is_unchanged(case: Case, undone: Case) -> bool:
+    """Whether undoing changed no state, no output and no length."""
+    if not np.array_equal(case.trace.mask, undone.trace.mask):
+        return False
+    for old, new in zip(case.trace.tracks, undone.trace.tracks, strict=True):
+        for a, b in ((old.final, new.final), (old.outputs, new.outputs)):
+            if a is not b and (a is None or b is None or a.shape != b.shape or not same(a, b).all()):
+                return False
+    return True
+
+
+def _first(rule: Rule, undone: Undone, second: Proposal, mismatched: frozenset[Place]) -> Proposal:
+    message = (
+        "{rows}: no one mistake gives this final_state.h, two together do, and this is one of them: with "
+        f"{undone.how}, what is left is {second.rule}"
+    )
+    return Proposal(rule.name, message, mismatched, rule.severity, evidence={"together_with": second.rule})
+
+
+def _second(rule: Rule, undone: Undone, second: Proposal) -> Proposal:
+    message = f"{{rows}}: with {undone.how} ({rule.name}), {second.message.removeprefix('{rows}: ')}"
+    evidence = second.evidence | {"together_with": rule.name}
+    return replace(second, message=message, evidence=evidence, alternatives=())
