@@ -18,7 +18,8 @@ core/wording errors
 _version
 core/trace core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays
 core/batch core/finding core/tiles
-formats/base formats/nested formats/bfloat16 formats/tree formats/storage formats/atomic_write formats/keras_config
+formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
+formats/storage formats/atomic_write formats/keras_config
 formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @options.cell_options
 @options.report_options
 @options.output_options
+@options.allow_option
 @options.fleet_options
 def command(dumps: tuple[str, ...], **params: Any) -> int:
     """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?

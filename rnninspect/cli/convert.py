@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     help="Keras Bidirectional: how the directions were merged.",
 )
 @options.cell_options
+@options.allow_option
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 def command(weights: str, **params: Any) -> int:
     """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases; or, without --to,

@@ -19,6 +19,7 @@ from rnninspect.cli.output import note, printable
 from rnninspect.core.wording import worded_as
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats import storage
+from rnninspect.formats.limits import limited, parsed
 from rnninspect.report.report import JOINED, Report
 
 Judge = Callable[[str, dict[str, Any]], Report]
@@ -71,7 +72,7 @@ def judge_one(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
 
     It may run in another process, which words what it shows as this command does.
     """
-    with worded_as(command_line):
+    with worded_as(command_line), limited(**parsed(options["allow"])):
         return _outcome(judge, options, path)
 
 

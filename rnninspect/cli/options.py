@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from rnninspect.cli.param_types import CELL, CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
 from rnninspect.core.full_lengths import FULL
+from rnninspect.formats.limits import limited, parsed
 
 __all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
 
@@ -147,6 +148,22 @@ output_options = _stack(
     click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the point."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours."),
     click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
+)
+
+
+def _allow(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises the limits that the files of this command are read by."""
+    ctx.with_resource(limited(**parsed(value)))
+    return value
+
+
+allow_option = click.option(
+    "--allow",
+    multiple=True,
+    callback=_allow,
+    type=TEXT,
+    metavar="NAME=N",
+    help="Raise a limit on files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
 )
 
 # Many dumps at once.

@@ -36,6 +36,7 @@ from rnninspect.cli import inputs, options, output, weights
 @options.cell_options
 @options.report_options
 @options.output_options
+@options.allow_option
 def command(batch: str | None, **params: Any) -> int:
     """Run a masked LSTM (GRU, RNN) over BATCH and show where every row of its final state comes from.
 

@@ -16,6 +16,7 @@ from rnninspect.formats.storage import read_bytes
 @click.command("show")
 @click.argument("report", type=options.TEXT)
 @options.output_options
+@options.allow_option
 @click.option(
     "--fail-on", type=click.Choice(["error", "warning", "note"]), default="error", help="Exit 1 from here on."
 )

@@ -93,7 +93,7 @@ def padded(rows: Sequence[Any], what: str) -> tuple[Array, Array | None]:
 
 def _converted(value: Any, what: str) -> Array:
     if isinstance(value, np.ndarray):
-        return value
+        return value if type(value) in (np.ndarray, np.memmap) else np.asarray(value)  # a matrix is always 2-D
     if holds_arrays(value):
         parts = [to_array(v, f"{what}[{i}]") for i, v in enumerate(value)]
         if len({p.shape for p in parts}) > 1:

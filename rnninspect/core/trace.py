@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from rnninspect.errors import ShapeError
+
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -81,6 +83,16 @@ class Trace:
     zero_length: ZeroLength = "initial"
     convention: str = "tf1"
     source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ShapeError where there is nothing to look at: no row, no step or no unit."""
+        rows, steps = self.mask.shape
+        units = min((track.outputs.shape[-1] for track in self.tracks if track.outputs is not None), default=1)
+        if not (rows and steps and units):
+            raise ShapeError(
+                f"the outputs have {rows} rows, {steps} steps and {units} units: there is nothing to compare; give a "
+                "run with one of each at least"
+            )
 
     @property
     def batch_size(self) -> int:

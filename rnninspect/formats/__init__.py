@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
-from rnninspect.formats import storage
+from rnninspect.formats import storage, streams
 from rnninspect.formats.atomic_write import write_whole
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 
@@ -60,7 +60,7 @@ def _format(file: str) -> Format | None:
     return Format(module.NAME, module.SUFFIXES, module.EXTRA, module.SUMMARY, module)
 
 
-def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None) -> NamedArrays:
+def read_arrays(source: str | os.PathLike[str], *, stdin: streams.Readable | None = None) -> NamedArrays:
     """The arrays of a file, of `FILE#member`, or of `-` (stdin). Content decides the format, then the suffix.
 
     A file is also whatever fsspec opens: `s3://…`, `gs://…`, `memory://…`. It is copied into a temporary file.
@@ -69,17 +69,15 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: BinaryIO | None = None
     """
     path, member = _split(os.fspath(source))
     if path == "-":
-        raw = (stdin or sys.stdin.buffer).read()
-        read = _read(io.BytesIO(raw), raw[:HEAD], "stdin", "")
+        read = _read_stream(stdin or sys.stdin.buffer, "stdin", "")
     elif storage.is_remote(path):
         read = _read_remote(path)
+    elif streams.is_stream(path):
+        with streams.opened(path) as stream:
+            read = _read_stream(stream, path, os.path.basename(path))
     else:
         file = Path(path)
-        if file.is_fifo() or file.is_char_device():  # can be read once, so it is read whole, as stdin is
-            raw = file.read_bytes()
-            read = _read(io.BytesIO(raw), raw[:HEAD], path, file.name)
-        else:
-            read = _read(file, _head(file), path, file.name)
+        read = _format_for(_head(file), path, file.name).module.read(file, path)
     bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
     if bad:
         raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
@@ -97,7 +95,9 @@ def _split(source: str) -> tuple[str, str | None]:
 def _read_remote(url: str) -> NamedArrays:
     """The arrays behind a URL, whose maps go by it though they are of a copy."""
     with storage.local_copy(url) as file:
-        read = _read(file, _head(file), url, url.rpartition("/")[2].partition("?")[0])
+        read: NamedArrays = _format_for(_head(file), url, url.rpartition("/")[2].partition("?")[0]).module.read(
+            file, url
+        )
     storage.name_maps(read.arrays, url)
     return read
 
@@ -114,15 +114,23 @@ def _head(path: Path) -> bytes:
         raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _read(source: Path | BinaryIO, head: bytes, name: str, suffixed: str) -> NamedArrays:
+def _read_stream(stream: streams.Readable, name: str, suffixed: str) -> NamedArrays:
+    """The arrays of what can be read once: the format is told by its first bytes, before the rest is waited for."""
+    head = streams.first_bytes(stream, HEAD)
+    chosen = _format_for(head, name, suffixed)
+    read: NamedArrays = chosen.module.read(io.BytesIO(streams.rest_of(stream, head, name)), name)
+    return read
+
+
+def _format_for(head: bytes, name: str, suffixed: str) -> Format:
+    """The format of a file that begins so; UnreadableError where it is empty or none is."""
     if not head:
         raise UnreadableError(f"{name}: it is empty")
     chosen = _called_as_its_suffix(head, suffixed) or _chosen(head, suffixed)
     if chosen is None:
         names = ", ".join(f.name for f in formats())
         raise UnreadableError(f"{name}: of no known format ({names})")
-    read: NamedArrays = chosen.module.read(source, name)
-    return read
+    return chosen
 
 
 def _called_as_its_suffix(head: bytes, suffixed: str) -> Format | None:

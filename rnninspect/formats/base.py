@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
+from rnninspect.formats.limits import check_size
 
 ANONYMOUS = ""  # the name of the one array of a file that has no names (.npy, a nested list)
 
@@ -44,6 +47,37 @@ def need(package: str, what: str, extra: str) -> Any:
         return importlib.import_module(package)
     except ImportError:
         raise MissingExtraError(what, extra) from None
+
+
+def whole(source: Path | BinaryIO, name: str) -> bytes:
+    """All bytes of a file that cannot be mapped; UnreadableError where they are more than may be in memory."""
+    if not isinstance(source, Path):
+        return source.read()
+    check_size(name, "", source.stat().st_size)
+    return source.read_bytes()
+
+
+def only_once(name: str) -> Callable[[list[tuple[Any, Any]]], dict[Any, Any]]:
+    """What makes the pairs of an object (JSON, msgpack) in the file `name` a dict; UnreadableError where a key is there
+    twice, since nothing says which value is meant."""
+
+    def checked(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        items = dict(pairs)
+        if len(items) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            refuse_duplicates(name, [str(key) for key, count in counts.items() if count > 1])
+        return items
+
+    return checked
+
+
+def refuse_duplicates(name: str, names: list[str]) -> None:
+    """Raise UnreadableError where there are such names; each is that of two arrays."""
+    if names:
+        listed = ", ".join(repr(twice) for twice in sorted(names)[:4]) + (", …" if len(names) > 4 else "")
+        raise UnreadableError(
+            f"{name}: {listed} is in it twice (a duplicate), and nothing says which is meant; rename one"
+        )
 
 
 @contextmanager

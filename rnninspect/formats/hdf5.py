@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,13 +16,16 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.keras_config import model_attributes
-from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest
+from rnninspect.formats.limits import check_size
+from rnninspect.formats.supervised import Ahead, supervised
+from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest, shown
 
 NAME = "hdf5"
 SUFFIXES = (".h5", ".hdf5")
 EXTRA: str | None = "hdf5"
 SUMMARY = "datasets in groups, joined by slashes; Keras .weights.h5 and legacy .h5 models"
 
+ELSEWHERE = "lies in another file (external), and other files are never opened; copy its numbers into this one"
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -32,16 +37,66 @@ def sniff(head: bytes) -> bool:
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """Every numeric dataset by its path; the others are left out with a note.
 
-    A legacy Keras model states its layers (`model_config`), and its optimizer's state is left out.
+    A legacy Keras model states its layers (`model_config`), and its optimizer's state is left out. Raises
+    UnreadableError for a damaged file, and for one of which a part lies in another file: that is never opened.
     """
-    h5py = need("h5py", name, "hdf5")
-    with guarded(name), _opened(source) as held, h5py.File(held, "r") as file:
-        dtypes: dict[str, str] = {}
-        named_values = list(datasets(file, source if isinstance(source, Path) else None, dtypes))
-        config = file.attrs.get("model_config")
-        version = file.attrs.get("keras_version")
-        attributes = {} if config is None else model_attributes(config, version=_text(version), by_name=True)
-    return gather(named_values, name, NAME, dtypes=dtypes, attributes=attributes)
+    return read_as(source, name, NAME)
+
+
+def read_as(
+    source: Path | BinaryIO, name: str, format: str, attributes: Mapping[str, Any] | None = None
+) -> NamedArrays:
+    """`read`, for a format that holds HDF5 and has `attributes` of its own."""
+    need("h5py", name, "hdf5")  # by this process: what forks have imported is lost with them
+    stated = dict(attributes or {})
+    dtypes: dict[str, str] = {}
+    named_values: list[tuple[str, Any]] = []
+    for item in supervised(partial(_items, source, name), name):
+        if isinstance(item, dict):
+            stated |= item
+            continue
+        key, value, narrow = item
+        if narrow:
+            dtypes[key] = "bfloat16"
+        if isinstance(value, _Place):
+            assert isinstance(source, Path)
+            with guarded(f"{name}: {key}"):
+                value = np.memmap(source, value.dtype, mode="r", offset=value.offset, shape=value.shape)
+        named_values.append((key, value))
+    return gather(named_values, name, format, dtypes=dtypes, attributes=stated)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a dataset lies in its file as it is, so that it can be mapped."""
+
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+def _items(source: Path | BinaryIO, name: str) -> Iterator[Any]:
+    """What a legacy model states, then every dataset as (path, array or LeftOut or _Place, whether it is bfloat16)."""
+    import h5py
+
+    with _opened(source) as held, h5py.File(held, "r") as file:
+        paths = _paths(file, name)
+        config, version = file.attrs.get("model_config"), file.attrs.get("keras_version")
+        yield {} if config is None else model_attributes(config, version=_text(version), by_name=True)
+        total = 0
+        for key in _as_layers_are(file, paths):
+            if key.startswith("optimizer_weights/"):
+                continue
+            dataset = file[key]
+            _refuse_elsewhere(dataset, f"{name}: {key}")
+            value, narrow = _value(dataset, isinstance(source, Path))
+            if value is _Unread:
+                total += dataset.nbytes
+                check_size(name, key, dataset.nbytes, dataset.id.get_storage_size())
+                check_size(name, "", total)
+                yield Ahead(dataset.nbytes)
+                value = widened(dataset[()].view(np.uint16)) if narrow else dataset[()]
+            yield key, value, narrow
 
 
 def _opened(source: Path | BinaryIO) -> AbstractContextManager[Path | BinaryIO]:
@@ -51,18 +106,26 @@ def _opened(source: Path | BinaryIO) -> AbstractContextManager[Path | BinaryIO]:
     return nullcontext(source)
 
 
-def datasets(file: Any, path: Path | None, dtypes: dict[str, str]) -> Iterator[tuple[str, Any]]:
-    """Every dataset as (path within the file, array or LeftOut).
-
-    `path`: the file on disk, where contiguous datasets can be mapped; `dtypes` gets those that are bfloat16.
-    """
+def _paths(file: Any, name: str) -> list[str]:
+    """The path of every dataset; UnreadableError where a link leads into another file, which is not followed."""
     import h5py
 
     paths: list[str] = []
+
+    def away(key: bytes, info: Any) -> bytes | None:  # what is not None ends the visit; HDF5 lets no exception through
+        return None if info.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT) else key
+
+    elsewhere = file.id.links.visit(away, info=True)
+    if elsewhere is not None:
+        raise UnreadableError(f"{name}: {shown(elsewhere.decode(errors='replace'))} {ELSEWHERE}")
     file.visititems(lambda key, item: paths.append(key) if isinstance(item, h5py.Dataset) else None)
-    for key in _as_layers_are(file, paths):
-        if not key.startswith("optimizer_weights/"):
-            yield key, _array(file[key], key, path, dtypes)
+    return paths
+
+
+def _refuse_elsewhere(dataset: Any, whose: str) -> None:
+    """Raise UnreadableError for a dataset whose numbers lie in other files (external storage, virtual datasets)."""
+    if dataset.external or dataset.is_virtual:
+        raise UnreadableError(f"{whose} {ELSEWHERE}")
 
 
 def _as_layers_are(file: Any, paths: list[str]) -> list[str]:
@@ -73,20 +136,30 @@ def _as_layers_are(file: Any, paths: list[str]) -> list[str]:
     return sorted(paths, key=lambda path: rank.get(path.removeprefix(prefix).split("/")[0], len(rank)))
 
 
-def _array(dataset: Any, key: str, path: Path | None, dtypes: dict[str, str]) -> Any:
-    if dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2:  # Keras' own mark
-        dtypes[key] = "bfloat16"
-        return widened(dataset[()].view(np.uint16))
-    if dataset.external or dataset.is_virtual:
-        return LeftOut("kept in another file")  # whichever path that file names: it is not opened
+class _Unread:
+    """Stands for the numbers of a dataset that are to be read."""
+
+
+def _value(dataset: Any, can_be_mapped: bool) -> tuple[Any, bool]:
+    """What a dataset is: None, LeftOut, _Place, or _Unread; and whether Keras marked it as bfloat16."""
     if dataset.shape is None:
-        return None
+        return None, False
+    mark = dataset.attrs.get("dtype")
+    if isinstance(mark, (str, bytes)) and _text(mark) == "bfloat16" and dataset.dtype.str[1:] in ("V2", "u2"):
+        return _Unread, True
     if dataset.dtype.kind not in "fiubc":
-        return LeftOut("text" if dataset.dtype.kind in "SO" else str(dataset.dtype))
+        return LeftOut("text" if dataset.dtype.kind in "SO" else str(dataset.dtype)), False
     offset = dataset.id.get_offset()
-    if path is None or offset is None or dataset.dtype.kind in "bc" or not dataset.size:
-        return dataset[()]
-    return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+    if not can_be_mapped or offset is None or dataset.dtype.kind in "bc" or not dataset.size or not _is_plain(dataset):
+        return _Unread, False
+    return _Place(offset, np.dtype(dataset.dtype.str), dataset.shape), False
+
+
+def _is_plain(dataset: Any) -> bool:
+    """Whether the file's type is numpy's own, bit for bit: not 12 bits of 16, nor a float of other fields."""
+    import h5py
+
+    return bool(h5py.h5t.py_create(dataset.dtype).equal(dataset.id.get_type()))
 
 
 def _text(value: Any) -> str:

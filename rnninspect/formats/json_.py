@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.base import NamedArrays, only_once, whole
 from rnninspect.formats.nested import from_nested, is_ragged
 
 NAME = "json"
@@ -72,22 +74,29 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 def from_text(text: str, name: str) -> NamedArrays:
     """The arrays of one JSON text."""
+    with shallow(name):
+        try:
+            data = json.loads(text, object_pairs_hook=only_once(name))
+        except ValueError as error:
+            raise UnreadableError(f"{name}: not JSON, or truncated ({error})") from None
+        if not isinstance(data, (list, dict)):
+            raise UnreadableError(f"{name}: a list or an object of arrays is needed, not {type(data).__name__}")
+        notes = ("rows of different lengths: lengths derived, padded with zeros",) if is_ragged(data) else ()
+        return NamedArrays(from_nested(data, name), name, NAME, notes=notes)
+
+
+@contextmanager
+def shallow(name: str) -> Iterator[None]:
+    """Around what walks nested lists and objects: UnreadableError where they nest deeper than Python can follow."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise UnreadableError(f"{name}: not JSON, or truncated ({error})") from None
+        yield
     except RecursionError:
         raise UnreadableError(f"{name}: nested too deeply for arrays") from None
-    if not isinstance(data, (list, dict)):
-        raise UnreadableError(f"{name}: a list or an object of arrays is needed, not {type(data).__name__}")
-    notes = ("rows of different lengths: lengths derived, padded with zeros",) if is_ragged(data) else ()
-    return NamedArrays(from_nested(data, name), name, NAME, notes=notes)
 
 
 def _text(source: Path | BinaryIO, name: str) -> str:
-    raw = source.read_bytes() if isinstance(source, Path) else source.read()
     try:
-        return raw.decode("utf-8-sig")
+        return whole(source, name).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableError(f"{name}: not UTF-8 text") from None
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays, guarded, need
-from rnninspect.formats.hdf5 import datasets
+from rnninspect.formats.base import NamedArrays, guarded
+from rnninspect.formats.hdf5 import read_as
 from rnninspect.formats.keras_config import model_attributes
-from rnninspect.formats.npz import first_member
-from rnninspect.formats.tree import gather, shorten
+from rnninspect.formats.npz import check_members, first_member
+from rnninspect.formats.tree import shorten
 
 NAME = "keras"
 SUFFIXES = (".keras",)
@@ -30,8 +30,6 @@ def sniff(head: bytes) -> bool:
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """The weights by their paths, with the config of every layer as attributes (`layers/lstm.activation`)."""
-    h5py = need("h5py", name, "hdf5")
-    dtypes: dict[str, str] = {}
     with guarded(name), zipfile.ZipFile(source) as archive:
         lacking = {CONFIG, WEIGHTS} - set(archive.namelist())
         if lacking:
@@ -39,10 +37,10 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
                 f"{name}: no {' and no '.join(sorted(lacking))} in it, only {shorten(archive.namelist()) or 'nothing'}"
                 "; save it with model.save('NAME.keras')"
             )
+        check_members(archive, archive.infolist(), name)
         attributes = model_attributes(archive.read(CONFIG), version=_version(archive), by_name=False)
-        with h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r") as file:
-            named_values = list(datasets(file, None, dtypes))
-    return gather(named_values, name, NAME, dtypes=dtypes, attributes=attributes)
+        weights = io.BytesIO(archive.read(WEIGHTS))
+    return read_as(weights, name, NAME, attributes)
 
 
 def _version(archive: zipfile.ZipFile) -> str:

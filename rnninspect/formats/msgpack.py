@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays, guarded, need
+from rnninspect.formats.base import NamedArrays, guarded, need, only_once, whole
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little, nest
 
@@ -35,8 +35,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """Every array of the tree by its path; bfloat16 arrives as float32, exactly, in memory."""
     library = need("msgpack", name, "msgpack")
     with guarded(name):
-        raw = source.read_bytes() if isinstance(source, Path) else source.read()
-        tree = library.unpackb(raw, ext_hook=_extension, raw=False)
+        raw = whole(source, name)
+        tree = library.unpackb(raw, ext_hook=_extension, raw=False, object_pairs_hook=only_once(name))
         named_values = list(leaves(_joined(tree), "/"))
     dtypes = {key: "bfloat16" for key, value in named_values if isinstance(value, _Bits)}
     arrays = ((key, widened(value.bits) if isinstance(value, _Bits) else value) for key, value in named_values)
@@ -57,11 +57,18 @@ def _extension(code: int, data: bytes) -> Any:
     if code in (NDARRAY, SCALAR):
         shape, dtype, held = msgpack.unpackb(data, raw=True)
         if dtype == b"bfloat16":
-            return _Bits(np.frombuffer(held, np.dtype("<u2")).reshape(shape))
-        return np.frombuffer(held, np.dtype(dtype.decode()).newbyteorder("<")).reshape(shape)
+            return _Bits(_shaped(np.frombuffer(held, np.dtype("<u2")), shape))
+        return _shaped(np.frombuffer(held, np.dtype(dtype.decode()).newbyteorder("<")), shape)
     if code == COMPLEX:
         return complex(*msgpack.unpackb(data))
     return data
+
+
+def _shaped(numbers: Array, shape: list[int]) -> Array:
+    """Numbers in the shape that is stated; ValueError where an axis is negative, which numpy would work out itself."""
+    if any(not isinstance(n, int) or n < 0 for n in shape):
+        raise ValueError(shape)
+    return numbers.reshape(shape)
 
 
 def _joined(tree: Any) -> Any:
@@ -72,8 +79,8 @@ def _joined(tree: Any) -> Any:
         return {key: _joined(value) for key, value in tree.items()}
     chunks, shape = (list(tree[key].values()) for key in ("chunks", "shape"))
     if all(isinstance(chunk, _Bits) for chunk in chunks):
-        return _Bits(np.concatenate([chunk.bits for chunk in chunks]).reshape(shape))
-    return np.concatenate(chunks).reshape(shape)
+        return _Bits(_shaped(np.concatenate([chunk.bits for chunk in chunks]), shape))
+    return _shaped(np.concatenate(chunks), shape)
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays
-from rnninspect.formats.json_ import _text, begins_as_json
+from rnninspect.formats.base import NamedArrays, only_once
+from rnninspect.formats.json_ import _text, begins_as_json, shallow
 from rnninspect.formats.nested import from_nested, is_ragged
 
 NAME = "ndjson"
@@ -23,20 +23,25 @@ def sniff(head: bytes) -> bool:
     if not newline or not rest.strip():
         return False
     try:
-        whole = isinstance(json.loads(first), (list, dict))
-    except ValueError:
+        is_whole = isinstance(json.loads(first), (list, dict))
+    except (ValueError, RecursionError):
         return False
-    return whole and all(begins_as_json(line.strip()) for line in rest.split(b"\n") if line.strip())
+    return is_whole and all(begins_as_json(line.strip()) for line in rest.split(b"\n") if line.strip())
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """All lines as one batch, padded, with their lengths; UnreadableError names every bad line."""
+    with shallow(name):
+        return _batch(_text(source, name).splitlines(), name)
+
+
+def _batch(lines: list[str], name: str) -> NamedArrays:
     rows, bad = [], []
-    for number, line in enumerate(_text(source, name).splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=only_once(f"{name}: line {number}"))
         except ValueError:
             bad.append(number)
             continue

@@ -8,7 +8,9 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
-from rnninspect.formats.base import ANONYMOUS
+from rnninspect.formats.base import ANONYMOUS, refuse_duplicates
+
+EXACT_INTEGERS = 1 << 53  # up to which a float64 holds every whole number
 
 
 def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Array]:
@@ -26,8 +28,12 @@ def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Arra
     derived: Array | None = None
     for key, value in data.items():
         path = f"{name}.{key}" if name else str(key)
+        if path in arrays:
+            refuse_duplicates(source, [path])
         if isinstance(value, dict):
-            arrays |= from_nested(value, source, path)
+            inner = from_nested(value, source, path)
+            refuse_duplicates(source, [*arrays.keys() & inner.keys()])
+            arrays |= inner
             continue
         arrays[path], lengths = _array(value, source, path)
         derived = lengths if lengths is not None else derived
@@ -48,14 +54,17 @@ def is_ragged(data: Any) -> bool:
 def _array(data: Any, source: str, name: str) -> tuple[Array, Array | None]:
     """The array, and the lengths of its rows where they are ragged."""
     place = f"{source}: {name}" if name else source
-    _only_numbers(data, place, "")
+    largest = _only_numbers(data, place, "")
     if not is_ragged(data):
         try:
-            return np.asarray(data), None
+            return _exact(np.asarray(data), largest, place), None
         except ValueError:
             raise ShapeError(_uneven(data, place)) from None
     lengths = np.array([len(row) for row in data])
-    steps = [np.asarray(step) for row in data for step in row]
+    try:
+        steps = [np.asarray(step) for row in data for step in row]
+    except ValueError:
+        raise ShapeError(_uneven(data, place)) from None
     shapes = {step.shape for step in steps}
     if len(shapes) > 1:
         raise ShapeError(_uneven(data, place))
@@ -64,18 +73,28 @@ def _array(data: Any, source: str, name: str) -> tuple[Array, Array | None]:
     for b, row in enumerate(data):
         if row:
             padded[b, : len(row)] = row
-    return padded, lengths
+    return _exact(padded, largest, place), lengths
 
 
-def _only_numbers(data: Any, place: str, path: str) -> None:
+def _exact(array: Array, largest: int, place: str) -> Array:
+    """The array; ShapeError where a whole number in it is not the one that was written, but the nearest float."""
+    if array.dtype.kind == "f" and largest > EXACT_INTEGERS:
+        raise ShapeError(
+            f"{place} holds fractions and {largest}, and whole numbers beyond 2**53 are not exact beside them"
+        )
+    return array
+
+
+def _only_numbers(data: Any, place: str, path: str) -> int:
+    """The largest whole number, by size; ShapeError where there is anything but numbers."""
     if isinstance(data, list):
-        for i, item in enumerate(data):
-            _only_numbers(item, place, f"{path}[{i}]")
-    elif isinstance(data, (bool, int, float)):
-        return
-    else:
-        what = "an object" if isinstance(data, dict) else "null" if data is None else f"the text {data!r}"
-        raise ShapeError(f"{place}{path} is {what}; numbers are needed")
+        return max((_only_numbers(item, place, f"{path}[{i}]") for i, item in enumerate(data)), default=0)
+    if isinstance(data, int):
+        return abs(data)
+    if isinstance(data, float):
+        return 0
+    what = "an object" if isinstance(data, dict) else "null" if data is None else f"the text {data!r}"
+    raise ShapeError(f"{place}{path} is {what}; numbers are needed")
 
 
 def _uneven(data: Any, place: str) -> str:

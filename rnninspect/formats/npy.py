@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import math
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
+from rnninspect.formats.limits import shown
 
 NAME = "npy"
 SUFFIXES = (".npy",)
 EXTRA: str | None = None
 SUMMARY = "one numpy array, memory-mapped"
+
+AGAIN = "save it again"
+PICKLED = "it holds pickled Python objects, which are never loaded; save plain numeric arrays"
 
 
 def sniff(head: bytes) -> bool:
@@ -22,16 +30,76 @@ def sniff(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
 
+@dataclass(frozen=True)
+class Header:
+    """What an array says of itself: `start` is where its numbers begin, in bytes from where the header does."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that its numbers take, of any size: a hostile shape overflows no integer."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def filled(self, data: Array) -> Array:
+        """Its numbers `data` `[n]` in its shape."""
+        return data.reshape(self.shape, order="F" if self.fortran else "C")
+
+
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
-    """The array; UnreadableError where it is truncated or holds Python objects."""
+    """The array; UnreadableError where it is truncated, or holds Python objects."""
+    if not isinstance(source, Path):
+        raw = source.read()
+        return NamedArrays({ANONYMOUS: from_bytes(raw, len(raw), name)}, name, NAME)
+    with guarded(name), source.open("rb") as file:
+        header = read_header(file, source.stat().st_size, name)
+    if not header.size:
+        return NamedArrays({ANONYMOUS: np.zeros(header.shape, header.dtype)}, name, NAME)
+    return NamedArrays({ANONYMOUS: mapped(source, header, 0, name)}, name, NAME)
+
+
+def read_header(file: BinaryIO, length: int, name: str) -> Header:
+    """The header of an array that takes `length` bytes with it; UnreadableError where its numbers do not."""
+    at = file.tell()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on headers of Python 2
+            version = np.lib.format.read_magic(file)
+            of_version = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = of_version(file)
+    except ValueError as error:
+        raise UnreadableError(f"{name}: {why(error)}") from None
+    if dtype.hasobject:
+        raise UnreadableError(f"{name}: {PICKLED}")
+    if any(isinstance(n, bool) or n < 0 for n in shape):
+        raise UnreadableError(f"{name}: its shape is {shape}, and no axis is shorter than 0; {AGAIN}")
+    header = Header(tuple(shape), fortran, dtype, file.tell() - at)
+    if header.start + header.size > length:
+        raise UnreadableError(
+            f"{name}: it is damaged or truncated: its header names {shown(header.size)} of numbers {list(shape)}, and "
+            f"{shown(max(0, length - header.start))} are there; {AGAIN}"
+        )
+    return header
+
+
+def from_bytes(raw: bytes, length: int, name: str) -> Array:
+    """An array from the bytes of a whole `.npy`."""
     with guarded(name):
-        try:
-            array = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
-        except ValueError as error:
-            raise UnreadableError(f"{name}: {why(error)}") from None
-    if not isinstance(array, np.ndarray):  # numpy goes by the content: a zip without members
-        raise UnreadableError(f"{name}: it is no .npy file, but an archive")
-    return NamedArrays({ANONYMOUS: array}, name, NAME)
+        header = read_header(io.BytesIO(raw), length, name)
+        count = math.prod(header.shape)
+        return header.filled(np.frombuffer(raw, header.dtype, count, header.start))
+
+
+def mapped(path: Path, header: Header, start: int, name: str) -> Array:
+    """The array whose header begins at byte `start` of a file, mapped from there."""
+    order: Literal["C", "F"] = "F" if header.fortran else "C"
+    with guarded(name):
+        return np.memmap(path, header.dtype, mode="r", offset=start + header.start, shape=header.shape, order=order)
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
@@ -45,5 +113,5 @@ def why(error: Exception) -> str:
     """numpy's reasons in a user's words."""
     text = str(error).lower()
     if "pickle" in text or "object arrays" in text or "python objects" in text:
-        return "it holds pickled Python objects, which are never loaded; save plain numeric arrays"
-    return "it is damaged or truncated; save it again"
+        return PICKLED
+    return f"it is damaged or truncated; {AGAIN}"

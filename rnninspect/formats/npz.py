@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays, guarded
-from rnninspect.formats.npy import why
+from rnninspect.formats.base import NamedArrays, guarded, refuse_duplicates
+from rnninspect.formats.limits import check_size, limits
+from rnninspect.formats.npy import from_bytes, mapped, read_header
 
 NAME = "npz"
 SUFFIXES = (".npz",)
@@ -22,6 +24,9 @@ SUMMARY = "named numpy arrays; uncompressed members memory-mapped"
 
 SMALL = 1 << 16  # bytes up to which a map costs more than it saves
 LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
+ENCRYPTED = 1  # a flag of a member (APPNOTE 4.4.4)
+BLOCK = 1 << 20
+BAD_CRC = "its bytes are not those that were saved (bad CRC-32): it is damaged; save it again"
 
 
 def sniff(head: bytes) -> bool:
@@ -38,48 +43,70 @@ def first_member(head: bytes) -> str:
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
-    """Every member by its name without `.npy`; UnreadableError names the member that cannot be read."""
+    """Every member by its name without `.npy`; UnreadableError names the member that cannot be read.
+
+    A member's CRC is checked, but for that of a stored one larger than `limits().checked`, of which nothing is read
+    here: where it lies, and how long it is, are.
+    """
     arrays: dict[str, Array] = {}
     with guarded(name), zipfile.ZipFile(source) as archive:
-        for info in archive.infolist():
-            if info.filename.endswith(".npy"):
-                arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        check_members(archive, members, name)
+        for info in members:
+            arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
     if not arrays:
         raise UnreadableError(f"{name}: it holds no arrays")
     return NamedArrays(arrays, name, NAME)
 
 
+def check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> None:
+    """Raise UnreadableError where two members have one name, or one unpacks to more than the limits allow."""
+    counts = Counter(info.filename for info in members)
+    refuse_duplicates(name, [member.removesuffix(".npy") for member, count in counts.items() if count > 1])
+    packed = [info for info in members if info.compress_type != zipfile.ZIP_STORED]
+    for info in packed:
+        check_size(name, info.filename.removesuffix(".npy"), info.file_size, info.compress_size)
+    check_size(name, "its compressed members", sum(info.file_size for info in packed))
+
+
 def _member(source: Path | BinaryIO, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
-    try:
-        if isinstance(source, Path) and info.compress_type == zipfile.ZIP_STORED:
-            mapped = _mapped(source, info)
-            if mapped is not None:
-                return mapped
-        with archive.open(info) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except ValueError as error:
-        raise UnreadableError(f"{name}: {info.filename.removesuffix('.npy')}: {why(error)}") from None
+    called = f"{name}: {info.filename.removesuffix('.npy')}"
+    with guarded(called):
+        if isinstance(source, Path) and info.compress_type == zipfile.ZIP_STORED and info.file_size > SMALL:
+            return _mapped(source, info, called)
+        try:
+            return from_bytes(archive.read(info), info.file_size, called)
+        except zipfile.BadZipFile as error:
+            if "CRC" not in str(error):
+                raise
+            raise UnreadableError(f"{called}: {BAD_CRC}") from None
 
 
-def _mapped(path: Path, info: zipfile.ZipInfo) -> Array | None:
-    """The array as a memory map of the archive itself, a small one read from there, or None where neither can be."""
+def _mapped(path: Path, info: zipfile.ZipInfo, called: str) -> Array:
+    """A stored member as a memory map of the archive itself."""
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(LOCAL_HEADER)
         name_length, extra_length = struct.unpack("<HH", header[26:30])
-        file.seek(info.header_offset + LOCAL_HEADER + name_length + extra_length)
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
-        offset = file.tell()
-        count = math.prod(shape)
-        size = count * dtype.itemsize
-        if dtype.hasobject or not size or offset + size > path.stat().st_size:
-            return None
-        if size <= SMALL:
-            return np.fromfile(file, dtype, count).reshape(shape, order="F" if fortran else "C")
-    mapped: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
-    return mapped
+        start = info.header_offset + LOCAL_HEADER + name_length + extra_length
+        end = start + info.file_size
+        if info.compress_size != info.file_size or info.flag_bits & ENCRYPTED or end > path.stat().st_size:
+            raise UnreadableError(f"{called}: it is damaged or truncated; save it again")
+        file.seek(start)
+        of_array = read_header(file, info.file_size, called)
+        if info.file_size <= limits().checked and _crc(file, start, info.file_size) != info.CRC:
+            raise UnreadableError(f"{called}: {BAD_CRC}")
+    return mapped(path, of_array, start, called) if of_array.size else np.zeros(of_array.shape, of_array.dtype)
+
+
+def _crc(file: BinaryIO, start: int, size: int) -> int:
+    """The CRC-32 of a stretch of a file, a block at a time."""
+    block, crc = memoryview(bytearray(min(size, BLOCK))), 0
+    file.seek(start)
+    while size and (count := file.readinto(block[: min(size, BLOCK)])):  # type: ignore[attr-defined]
+        crc = zlib.crc32(block[:count], crc)
+        size -= count
+    return crc
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument, worded
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays, guarded, need
+from rnninspect.formats.base import NamedArrays, guarded, need, refuse_duplicates, whole
 from rnninspect.formats.bfloat16 import widened
+from rnninspect.formats.limits import check_size
 from rnninspect.formats.tree import gather, shorten, shown
 
 NAME = "onnx"
@@ -58,11 +60,13 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     node, or where weights are computed in it rather than stored, or lie in a file that is not there.
     """
     onnx = need("onnx", name, "onnx")
-    folder = str(source.parent) if isinstance(source, Path) else ""
+    folder = source.parent if isinstance(source, Path) else None
     arrays: dict[str, Array] = {}
     attributes: dict[str, Any] = {}
     with guarded(name):
-        model = onnx.load_model_from_string(source.read_bytes() if isinstance(source, Path) else source.read())
+        model = onnx.load_model_from_string(whole(source, name))
+        counts = Counter(tensor.name for tensor in model.graph.initializer)
+        refuse_duplicates(name, [shown(tensor) for tensor, count in counts.items() if count > 1])
         for node in _give_names(list(_nodes(model.graph, _values(model.graph, {})))):
             for attribute in node.proto.attribute:
                 attributes[f"{node.name}.{attribute.name}"] = _plain(onnx.helper.get_attribute_value(attribute))
@@ -137,10 +141,8 @@ def _give_names(recurrent: list[tuple[Any, Values]]) -> Iterator[_Node]:
         yield _Node(name, node, values)
 
 
-def _array(node: _Node, role: str, value: str, folder: str, source: str) -> Array | None:
+def _array(node: _Node, role: str, value: str, folder: Path | None, source: str) -> Array | None:
     """The array that is stored for an input; None for states and lengths that a graph computes or is given."""
-    from onnx import numpy_helper
-
     held = node.values.get(value)
     if held is None:
         if role not in NEEDED:
@@ -149,30 +151,47 @@ def _array(node: _Node, role: str, value: str, folder: str, source: str) -> Arra
             f"{source}: {role} of node {shown(node.name)} ({shown(value)}) is computed in the graph, not stored in it; "
             "export with constant folding, or fold it (onnxsim)"
         )
-    if hasattr(held, "op_type"):
-        return _constant(held)
+    whose = f"{source}: {role} of node {shown(node.name)}"
+    return _constant(held, whose) if hasattr(held, "op_type") else _tensor(held, folder, whose)
+
+
+def _tensor(held: Any, folder: Path | None, whose: str) -> Array:
+    """The numbers of a TensorProto; those of another file where that stands beside the model, and is no link."""
+    from onnx import numpy_helper
+
+    if any(n < 0 for n in held.dims):
+        raise UnreadableError(f"{whose} is of shape {list(held.dims)}, and no axis is shorter than 0; export it again")
+    if held.data_location != held.EXTERNAL:
+        array: Array = numpy_helper.to_array(held)
+        return array
+    where = {entry.key: entry.value for entry in held.external_data}.get("location", "?")
     try:
-        array: Array = numpy_helper.to_array(held, base_dir=folder)
+        if folder is None or not _stands_beside(folder, where):
+            raise UnreadableError(where)
+        check_size(whose, "", (folder / where).stat().st_size)
+        external: Array = numpy_helper.to_array(held, base_dir=str(folder))
+        return external
     except Exception:
-        if held.data_location != held.EXTERNAL:
-            raise
-        where = {entry.key: entry.value for entry in held.external_data}.get("location", "?")
         raise UnreadableError(
-            f"{source}: {role} of node {shown(node.name)} lies in {where!r}, which must stand beside the model "
-            "and be whole"
+            f"{whose} lies in {where!r}, which must stand beside the model, be whole, and be no link"
         ) from None
-    return array
 
 
-def _constant(node: Any) -> Array | None:
+def _stands_beside(folder: Path, where: str) -> bool:
+    """Whether that is a file in the model's own folder or below it, and not led out of it by dots or links."""
+    file = folder / where
+    inside = os.path.realpath(folder)
+    return not file.is_symlink() and file.is_file() and os.path.realpath(file).startswith(inside + os.sep)
+
+
+def _constant(node: Any, whose: str) -> Array | None:
     """What a Constant node holds, in any of its spellings."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
         if attribute.name == "value":
-            array: Array = numpy_helper.to_array(value)
-            return array
+            return _tensor(value, None, whose)
         if attribute.name in ("value_float", "value_floats"):
             return np.asarray(value, dtype=np.float32)
         if attribute.name in ("value_int", "value_ints"):

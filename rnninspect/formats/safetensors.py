@@ -14,7 +14,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
-from rnninspect.formats.base import NamedArrays, guarded, need
+from rnninspect.formats.base import NamedArrays, guarded, need, only_once
 from rnninspect.formats.bfloat16 import BLOCK, IN_MEMORY, widened, widened_on_disk
 from rnninspect.formats.tree import check_dtypes, gather, little
 
@@ -70,11 +70,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
         if isinstance(source, Path):
             with library.safe_open(str(source), framework="numpy"), source.open("rb") as file:  # it checks the header
                 size = _length(file.read(LENGTH.size))
-                header = json.loads(file.read(size))
+                header = json.loads(file.read(size), object_pairs_hook=only_once(name))
         else:
             library.deserialize(raw)
             size = _length(raw)
-            header = json.loads(raw[LENGTH.size : LENGTH.size + size])
+            header = json.loads(raw[LENGTH.size : LENGTH.size + size], object_pairs_hook=only_once(name))
         metadata = header.pop("__metadata__", None) or {}
         tensors = {
             key: _Tensor(item["dtype"], tuple(item["shape"]), LENGTH.size + size + item["data_offsets"][0])

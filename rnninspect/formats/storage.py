@@ -17,9 +17,11 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
-from rnninspect.formats.base import need
+from rnninspect.formats import streams
+from rnninspect.formats.base import need, whole
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
+HEAD = 4096  # bytes that tell whether a stream is text
 BLOCK = 8 << 20  # bytes that are in memory at a time
 OPEN_FILES = "/proc/self/fd"  # where a file that has no name can be opened again, by its number
 
@@ -90,8 +92,16 @@ def _remote_stamp(url: str) -> dict[str, Any]:
 
 
 def read_bytes(name: str) -> bytes:
-    """All of a small file, here or behind a URL; UnreadableError or OSError where it cannot be read."""
-    return b"".join(_blocks(name)) if is_remote(name) else Path(name).read_bytes()
+    """All of a small text, here or behind a URL; UnreadableError or OSError where it cannot be read."""
+    if is_remote(name):
+        return b"".join(_blocks(name))
+    if streams.is_stream(name):
+        with streams.opened(name) as stream:
+            head = streams.first_bytes(stream, HEAD)
+            if b"\0" in head:
+                raise UnreadableError(f"{name}: it is no text")
+            return streams.rest_of(stream, head, name)
+    return whole(Path(name), name)
 
 
 @contextmanager

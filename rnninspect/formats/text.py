@@ -17,7 +17,7 @@ import numpy as np
 
 from rnninspect.core.precision import Precision
 from rnninspect.errors import UnreadableError
-from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.base import NamedArrays, whole
 from rnninspect.formats.text_blocks import blocks
 from rnninspect.formats.text_clean import clean, decoded, is_text
 from rnninspect.formats.text_grammar import values
@@ -46,8 +46,7 @@ def sniff(head: bytes) -> bool:
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """The arrays of a text; UnreadableError where there are none, or where brackets and rows do not add up."""
-    raw = source.read_bytes() if isinstance(source, Path) else source.read()
-    return from_text(decoded(raw, name), name)
+    return from_text(decoded(whole(source, name), name), name)
 
 
 def from_text(text: str, name: str) -> NamedArrays:
@@ -68,8 +67,8 @@ class _Reading:
     source: str
 
     def arrays(self) -> NamedArrays:
-        whole = list(blocks(self.text))
-        nodes = sorted([*whole, *values(_blanked(self.text, whole))], key=lambda node: node.start)
+        tensors = list(blocks(self.text))
+        nodes = sorted([*tensors, *values(_blanked(self.text, tensors))], key=lambda node: node.start)
         left: list[str] = []
         for node in nodes:
             if isinstance(node, Broken):

@@ -15,7 +15,8 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
-from rnninspect.formats.npz import first_member
+from rnninspect.formats.limits import check_size
+from rnninspect.formats.npz import check_members, first_member
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little
 
 NAME = "torch"
@@ -47,7 +48,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             warnings.simplefilter("ignore")
             loaded = _load(source, name, mmap)
         dtypes: dict[str, str] = {}
-        named_values = [(key, _leaf(value, key, dtypes)) for key, value in leaves(loaded, ".")]
+        named_values = [(key, _leaf(value, key, dtypes, name)) for key, value in leaves(loaded, ".")]
     return gather(named_values, name, NAME, dtypes=dtypes)
 
 
@@ -74,6 +75,7 @@ def _is_archive(source: Path | BinaryIO, name: str) -> bool:
     zipped = zipfile.is_zipfile(source)
     if zipped:
         with zipfile.ZipFile(source) as archive:
+            check_members(archive, archive.infolist(), name)
             members = archive.namelist()
         if any(member.endswith("/constants.pkl") for member in members):
             raise UnreadableError(f"{name}: it is a TorchScript archive, and code is never run; {_SAVE}")
@@ -90,19 +92,27 @@ def _packed_sequences(torch: Any) -> AbstractContextManager[Any]:
     return allow([torch.nn.utils.rnn.PackedSequence]) if allow else nullcontext()
 
 
-def _leaf(value: Any, name: str, dtypes: dict[str, str]) -> Any:
-    """A tensor as an array; what is none passes as it is."""
+def _leaf(value: Any, name: str, dtypes: dict[str, str], source: str) -> Any:
+    """A tensor as an array; what is none passes as it is. One that repeats few numbers (`expand`) is a size claimed."""
     import torch
 
     if not isinstance(value, torch.Tensor):
         return value
     if value.layout != torch.strided or value.is_quantized or value.is_meta:
-        raise ShapeError(f"{name or 'the tensor'} is {_kind(value)}; save it as a plain tensor")
+        raise ShapeError(f"{source}: {name or 'the tensor'} is {_kind(value)}; save it as a plain tensor")
+    if 0 in value.stride():
+        check_size(source, name, value.numel() * value.element_size(), value.untyped_storage().nbytes())
     plain = value.detach().resolve_conj().resolve_neg()
     if plain.is_floating_point() and plain.dtype not in (torch.float16, torch.float32, torch.float64):
         dtypes[name] = str(plain.dtype).removeprefix("torch.")
         plain = plain.float()
-    return plain.numpy()
+    try:
+        return plain.numpy()
+    except TypeError:
+        dtype = str(plain.dtype).removeprefix("torch.")
+        raise ShapeError(
+            f"{source}: {name or 'the tensor'} has dtype {dtype}, and numpy has none; save it as float32"
+        ) from None
 
 
 def _kind(value: Any) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnninspect.core.finding import PaddingClass, Status
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
+from rnninspect.errors import ShapeError
 from rnninspect.measure.matching import gather, same
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.padding import padding_classes
@@ -159,6 +160,7 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
     outputs, final = track.outputs, track.final
     if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
         return None
+    _check_exact(track.name, outputs, final)
     mask, expected = trace.stored_mask(track), trace.expected_steps(track)
     seen = scan(outputs, final)
     near: Bools = np.broadcast_to(np.False_, mask.shape)
@@ -182,6 +184,17 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
         padding=padding_classes(outputs, mask, seen),
         uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
     )
+
+
+def _check_exact(name: str, outputs: Array, final: Array) -> None:
+    """Raise ShapeError where whole numbers meet floats that cannot hold them: 2**53 + 1 would equal its neighbour."""
+    for whole, other in ((outputs, final), (final, outputs)):
+        wide = whole.dtype.kind in "iu" and whole.itemsize == 8 and other.dtype.kind == "f"
+        if wide and whole.size and max(-int(whole.min()), int(whole.max())) > 1 << 53:
+            raise ShapeError(
+                f"{name}: whole numbers beyond 2**53 ({whole.dtype}) cannot be compared with {other.dtype}, which "
+                "rounds them; save outputs and state in one dtype"
+            )
 
 
 def under(facts: TrackFacts, trace: Trace) -> TrackFacts:

@@ -157,7 +157,8 @@ def _is_zero(values: Array) -> Bools:
 
 
 def _has_bits(values: Array) -> bool:
-    return values.dtype.kind == "f" and values.itemsize <= 8 and values.strides[-1] == values.itemsize
+    native = values.dtype.kind == "f" and values.itemsize <= 8 and values.dtype.isnative
+    return bool(native and values.strides[-1] == values.itemsize)
 
 
 def _bits(values: Array) -> Array:

@@ -21,17 +21,30 @@ def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tup
     >>> outputs[:, :, 0].tolist(), lengths.tolist()
     ([[2, 0], [1, 3]], [1, 2])
     """
-    sizes = np.asarray(batch_sizes, dtype=np.int64)
-    if sizes.ndim != 1 or not sizes.size or (np.diff(sizes) > 0).any() or sizes.sum() != len(data):
-        raise ShapeError(f"batch_sizes {sizes.tolist()[:8]} do not fit the {len(data)} rows of a PackedSequence's data")
+    sizes = np.asarray(batch_sizes)
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or not _sum_up(sizes.astype(np.int64), np.shape(data)):
+        raise ShapeError(
+            f"batch_sizes {np.ravel(sizes).tolist()[:8]} do not fit the shape {list(np.shape(data))} of a "
+            "PackedSequence's data"
+        )
     rows, starts = int(sizes[0]), np.cumsum(sizes) - sizes
-    order = np.arange(rows) if sorted_indices is None else np.asarray(sorted_indices)
+    order = np.arange(rows) if sorted_indices is None else np.ravel(np.asarray(sorted_indices))
+    if not np.array_equal(np.sort(order), np.arange(rows)):
+        raise ShapeError(
+            f"sorted_indices {order.tolist()[:8]} do not number the {rows} rows of a PackedSequence, each once"
+        )
     padded = np.zeros((rows, len(sizes), *data.shape[1:]), dtype=data.dtype)
     for step, (start, size) in enumerate(zip(starts, sizes, strict=True)):
         padded[order[:size], step] = data[start : start + size]
     lengths = np.zeros(rows, dtype=np.int64)
     lengths[order] = (sizes[:, None] > np.arange(rows)).sum(0)
     return padded, lengths
+
+
+def _sum_up(sizes: Array, shape: tuple[int, ...]) -> bool:
+    """Whether `[T]` rows a step, never more than before and never none, are all the rows of data of that shape."""
+    ordered = bool(sizes.size) and bool((np.diff(sizes) <= 0).all()) and int(sizes[-1]) > 0
+    return ordered and bool(shape) and int(sizes[0]) <= shape[0] and int(sizes.sum()) == shape[0]
 
 
 def packed_otherwise(arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> str:
