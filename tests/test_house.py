@@ -58,10 +58,11 @@ api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run 
 api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
-recording/base recording/torch_modules/arguments recording/torch_modules/calls recording/torch_modules/loops
+recording/stated recording/base recording/call_site recording/torch_modules/calls recording/torch_modules/arguments
+recording/torch_modules/loops recording/torch_modules/store recording/torch_modules/own_forward
 recording/torch_modules/hooks
 recording/*
-recording/registry recording/recorder recording/__init__
+recording/registry recording/judge_calls recording/recorder recording/__init__
 testing
 pytest_plugin
 cli/exit_codes cli/command_words cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs

@@ -8,7 +8,7 @@ holds is imported where they come in: the command line, which has files, starts 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, NoReturn
 
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.defaults import as_merged, with_defaults
-from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.judge import UNEXPLAINED, UNEXPLAINED_DIFFERENCE, judge
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
@@ -127,22 +127,28 @@ def inspect_case(
     excerpt: int | None = EXCERPT,
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
-    rules = chosen_rules(_as_tuple(select), _as_tuple(ignore))
+    names, unwanted = _as_tuple(select), _as_tuple(ignore)
+    rules = chosen_rules(names, unwanted)
     case = with_defaults(with_mask_by_run(with_proven_lengths(case)))
     judgement = judge(case, rules)
     merged = as_merged(case, judgement)
     if merged is not None:
         case, judgement = merged, judge(merged, rules)
+    judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
 
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:
-    """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one."""
+    """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one.
+
+    What a report says where no rule explains the numbers has a name too, and can be ignored.
+    """
     all_rules = registry.rules()
+    known_names = {*all_rules, UNEXPLAINED, UNEXPLAINED_DIFFERENCE}
     for name in (*select, *ignore):
-        if name not in all_rules:
-            raise UnknownNameError("rule", name, list(all_rules))
+        if name not in (all_rules if name in select else known_names):
+            raise UnknownNameError("rule", name, sorted(known_names))
     return {n: r for n, r in all_rules.items() if (not select or n in select) and n not in ignore}
 
 

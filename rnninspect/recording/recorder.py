@@ -5,38 +5,47 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
-from rnninspect.api.inspect import Names, inspect_case
+from rnninspect.api.inspect import Names
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.formats import write_arrays
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.recording.base import RecordedCall
+from rnninspect.recording.base import LIMIT, MAX_BYTES, RecordedCall, Wanted
+from rnninspect.recording.judge_calls import Asked, report_of, report_of_unseen, same_state
 from rnninspect.recording.registry import recorders_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
 
-LIMIT = 16  # calls of one layer that are kept
 
-
-def record(model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT) -> Recording:
-    """Records every call of the recurrent layers in a live model, within a `with` block.
+def record(
+    model: Any = None,
+    *,
+    lengths: Any = None,
+    limit: int | None = LIMIT,
+    every: int = 1,
+    max_bytes: int | None = MAX_BYTES,
+) -> Recording:
+    """Records every call of the recurrent layers in a live model, within a `with` block (or from `start` to `stop`).
 
     `model`: of any kind that `rnninspect list recorders` names: of torch any module with an `nn.LSTM`, `nn.GRU`,
-    `nn.RNN` or their cells, compiled or in DataParallel too; None: every module that runs in this process.
-    `lengths`: real steps of each row, where the layers are not given a PackedSequence, which brings its own: a tensor
-    `[B]`; the name of an argument of the model's `forward` that holds them (`lengths="lengths"`), read at each call; or
-    a mapping from a layer's name in the model to either; `"full"`: no row is shorter than T. `recording.lengths` may be
-    set anew between calls.
-    `limit`: how many calls of each layer are kept, the first ones; None: all.
+    `nn.RNN` or their cells, compiled or in DataParallel too; None: every torch module that runs in this process.
+    `lengths`: what is real of each row: lengths `[B]` or a mask `[B, T]` (True = real); the name of an argument of the
+    model's `forward` that holds either (`"lengths"`; `"batch.lengths"`: a key of one), read at each call; a callable of
+    the arguments of the model's `forward` that gives either; a mapping from layers' names in the model to any of these;
+    or `"full"`: no row is shorter than T. A call that brings its own (a PackedSequence) needs none; what is stated is
+    compared with them. `recording.lengths` may be set anew between calls. A call that they were asked for, and that
+    they do not fit, is never `clean`: its report says so.
+    `limit`: how many calls of each layer are kept, the first ones; None: all. `every`: each k-th call alone.
+    `max_bytes`: of all copies together (512 MiB), past which further calls are counted only; None: no bound.
 
     Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed
-    however the block ends. Compiled models run uncompiled inside the block; a module's `forward` that is called by name
-    passes its hooks by, and is not seen. Raises UserError where the model is of no known kind and, as the block
-    begins, where it holds no such layer, or one inside a scripted module, where hooks do not run, and
-    UnknownNameError where `lengths` names an argument that no forward of the model has.
+    however the block ends, and are no part of the model: it is copied and saved within the block as ever. Compiled
+    models run uncompiled inside the block; a module's `forward` that is called by name passes its hooks by, and is not
+    seen. Raises UserError where the model is of no known kind and, as the block begins, where it holds no such layer,
+    or one inside a scripted module, where hooks do not run, and UnknownNameError where `lengths` names an argument or
+    a layer that the model lacks.
 
     >>> import torch
     >>> from torch import nn
@@ -46,29 +55,55 @@ def record(model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT)
     >>> [finding.rule for finding in recording.inspect().findings]
     ['lengths-ignored']
     """
-    return Recording(model, lengths=lengths, limit=limit)
+    return Recording(model, lengths=lengths, limit=limit, every=every, max_bytes=max_bytes)
 
 
 class Recording:
     """What was recorded. It is made by `record`, and records while its `with` block is open."""
 
-    def __init__(self, model: Any = None, *, lengths: Any = None, limit: int | None = LIMIT) -> None:
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        lengths: Any = None,
+        limit: int | None = LIMIT,
+        every: int = 1,
+        max_bytes: int | None = MAX_BYTES,
+    ) -> None:
+        _check_counts(limit=limit, max_bytes=max_bytes)
+        _check_counts(every=every, least=1)
         self._model = model
         self._lengths = lengths
-        self._sessions = [recorder.session(lengths, limit) for recorder in recorders_of(model)]
+        wanted = Wanted(lengths, limit, every, max_bytes)
+        self._sessions = [recorder.session(wanted) for recorder in recorders_of(model)]
         self._hooks = ExitStack()
+        self._open = False
 
     def __enter__(self) -> Recording:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Recording:
+        """Records from now on, until `stop`; what was recorded before is kept. UserError where it records already."""
+        if self._open:
+            raise UserError("this recording is open already: it cannot be entered twice; make another with record(…)")
         with ExitStack() as hooks:  # frees what was registered where the rest cannot be
             for session in self._sessions:
                 session.begin(self._model, hooks)
             self._hooks = hooks.pop_all()
+        self._open = True
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> Recording:
+        """Records no more."""
+        self._open = False
         self._hooks.close()
         for session in self._sessions:
             session.close()
+        return self
 
     def __repr__(self) -> str:
         calls = self.calls
@@ -76,14 +111,14 @@ class Recording:
 
     @property
     def lengths(self) -> Any:
-        """The lengths of the calls to come; may be set."""
+        """The lengths of the calls to come; may be set: UserError where they name what the model lacks."""
         return self._lengths
 
     @lengths.setter
     def lengths(self, lengths: Any) -> None:
-        self._lengths = lengths
         for session in self._sessions:
-            session.lengths = lengths
+            session.state_lengths(lengths)
+        self._lengths = lengths
 
     @property
     def calls(self) -> tuple[RecordedCall, ...]:
@@ -94,6 +129,11 @@ class Recording:
     def skipped(self) -> Mapping[str, int]:
         """How many further calls were not kept, by the layer's name; of a cell, how many steps."""
         return {name: count for session in self._sessions for name, count in session.skipped().items()}
+
+    @property
+    def unseen(self) -> Mapping[str, str]:
+        """Recurrent layers that were called and could not be recorded, by name, and why."""
+        return {name: why for session in self._sessions for name, why in session.unseen().items()}
 
     def inspect(
         self,
@@ -110,32 +150,45 @@ class Recording:
     ) -> Reports:
         """Judges every recorded call by every rule, a run of its own weights included: a Report a call.
 
-        `name`, `call`: of this layer, this call of it (negative: from the last) alone. `final_state`: the state that
-        your code took, where it is not the one that the layer returned: h `[B, H]`, or (h, c). `lengths`: `[B]`, where
-        the recording knew none. The other keywords are those of `rnninspect.inspect`.
+        `name`, `call`: of this layer, this call of it (by its number; negative: from the last one kept) alone.
+        `final_state`: the state that your code took, where it is not the one that the layer returned: h `[B, H]`, or
+        (h, c), its rows in the order of your batch. `lengths`: `[B]` or a mask `[B, T]`, in place of those that the
+        recording knows. The other keywords are those of `rnninspect.inspect`.
 
-        Raises UserError where nothing was recorded, UnknownNameError on an unknown layer, ShapeError where lengths do
-        not fit a call.
+        A call that cannot be judged is a report that says why; so is a layer that was called and could not be recorded.
+        Raises UserError where nothing was recorded, UnknownNameError on an unknown layer, ShapeError where `lengths`
+        fit none of the calls.
         """
         chosen = self._chosen(name, call)
         if final_state is not None and len(chosen) > 1:
             raise UserError(
                 f"one final_state for {len(chosen)} calls ({_list_calls(chosen)}): pick one by name and call"
             )
+        asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, excerpt)
+        carried, skipped = same_state(self.calls), self.skipped
         reports: list[Report] = []
+        errors: list[UserError] = []
         for one in chosen:
-            case = one.case(Tolerance(rtol, atol), final_state, lengths)
-            source = {"name": one.where.name, "call": one.where.number, "layer": one.where.layer}
-            made = inspect_case(case, "record", source=source, select=select, ignore=ignore, excerpt=excerpt)
-            reports.append(replace(made, notes=[*made.notes, *one.notes(case), *self._unkept(one.where.name)]))
+            more = skipped.get(one.where.name, 0)
+            notes = [
+                *carried.get((one.where.name, one.where.number), ()),
+                *([f"{more} more calls were not kept (limit)"] if more else []),
+            ]
+            report, error = report_of(one, asked, notes)
+            reports.append(report)
+            errors += [error] if error else []
+        if (lengths is not None or final_state is not None) and errors and len(errors) == len(reports):
+            raise errors[0]
+        if call is None:
+            reports += [report_of_unseen(n, why) for n, why in self.unseen.items() if name in (None, n)]
         return Reports(reports)
 
     def save(self, path: str | os.PathLike[str], name: str | None = None, *, call: int | None = None) -> None:
         """Writes a dump that `rnninspect compare PATH --weights PATH --convention torch` reads, batch-major.
 
-        One call's arrays have torch's own names; several calls are groups, `PATH#NAME.CALL`. The dump of a loop over a
-        cell wants `--padding computed` besides. The format is that of the suffix, `.npz` by default. Raises UserError
-        where nothing was recorded, or the file cannot be written.
+        One call's arrays have the framework's own names; several calls are groups, `PATH#NAME.CALL`. The dump of a loop
+        over a cell wants `--padding computed` besides. The format is that of the suffix, `.npz` by default. Raises
+        UserError where nothing was recorded, or the file cannot be written.
         """
         chosen = self._chosen(name, call)
         arrays: dict[str, Array] = {}
@@ -146,23 +199,38 @@ class Recording:
 
     def _chosen(self, name: str | None, call: int | None) -> list[RecordedCall]:
         """The calls of that name and number; UserError where there are none."""
-        calls = self.calls
+        calls, unseen = self.calls, self.unseen
         names = list(dict.fromkeys(one.where.name for one in calls))
-        if not calls:
+        if not calls and not unseen:
             raise UserError("nothing was recorded: no recurrent layer was called while the recording was open")
-        if name is not None and name not in names:
-            raise UnknownNameError("recorded layer", name, names)
+        if name is not None and name not in (*names, *unseen):
+            raise UnknownNameError("recorded layer", name, [*names, *unseen])
         chosen: list[RecordedCall] = []
         for layer in names if name is None else [name]:
             of_one = [one for one in calls if one.where.name == layer]
-            if call is not None and not -len(of_one) <= call < len(of_one):
-                raise UserError(f"{layer} has {len(of_one)} recorded calls, from 0; there is no call {call}")
-            chosen += of_one if call is None else [of_one[call]]
+            chosen += of_one if call is None else [_numbered(of_one, layer, call)]
         return chosen
 
-    def _unkept(self, name: str) -> list[str]:
-        more = self.skipped.get(name, 0)
-        return [f"{more} more calls were not kept (limit)"] if more else []
+
+def _numbered(calls: list[RecordedCall], layer: str, number: int) -> RecordedCall:
+    """The call of that number; UserError where it was not kept."""
+    by_number = {one.where.number: one for one in calls}
+    if number in by_number:
+        return by_number[number]
+    if -len(calls) <= number < 0:
+        return calls[number]
+    numbers = list(by_number)
+    held = "from 0" if numbers == list(range(len(numbers))) else f"numbers {', '.join(map(str, numbers[:12]))}"
+    raise UserError(f"{layer} has {len(calls)} recorded calls, {held}; there is no call {number}")
+
+
+def _check_counts(least: int = 0, **counts: Any) -> None:
+    for name, count in counts.items():
+        if count is None and name != "every":
+            continue
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            all_of_them = "" if name == "every" else ", or None: all"
+            raise UserError(f"{name}={count!r}: a whole number from {least} on is needed{all_of_them}")
 
 
 def _list_calls(calls: list[RecordedCall] | tuple[RecordedCall, ...]) -> str:

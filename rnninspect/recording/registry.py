@@ -29,6 +29,10 @@ def recorders_of(model: Any) -> list[Recorder]:
     for recorder in all_kinds:
         if recorder.recognises(model):
             return [recorder]
+    if isinstance(model, str):
+        raise UserError(
+            f"record({model!r}) names no model: lengths are stated beside it, record(model, lengths={model!r})"
+        )
     kind = type(model)
     kinds = "; ".join(f"{recorder.name}: {recorder.models}" for recorder in all_kinds)
     raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be recorded; known kinds: {kinds}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rnninspect.recording.base import Recorder, Session
+from rnninspect.recording.base import Recorder, Session, Wanted
 
 
 def recognises(model: Any) -> bool:
@@ -14,11 +14,11 @@ def recognises(model: Any) -> bool:
     return torch is not None and isinstance(model, torch.nn.Module)
 
 
-def session(lengths: Any, limit: int | None) -> Session:
+def session(wanted: Wanted) -> Session:
     """A recording by hooks."""
-    from rnninspect.recording.torch_modules.hooks import Store
+    from rnninspect.recording.torch_modules import hooks
 
-    return Store(lengths, limit)
+    return hooks.Session(wanted)
 
 
 RECORDER = Recorder("torch", "nn.Module with nn.LSTM, nn.GRU, nn.RNN or their cells", recognises, session, True)

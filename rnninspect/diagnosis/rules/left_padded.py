@@ -49,7 +49,7 @@ class LeftPadded(Rule):
             yield from self._stated(case)
             return
         seen = [
-            Seen(facts, _blank_before(facts) | _zero_frames_before(case, facts))
+            Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts))
             for facts in case.facts
             if facts.track.order == "time"
         ]
@@ -108,19 +108,25 @@ def _blank_before(facts: TrackFacts) -> Bools:
     return blank & facts.mismatched
 
 
-def _zero_frames_before(case: Case, facts: TrackFacts) -> Bools:
-    """`[B]`: rows whose first T - length inputs are all zero and the others not, and that end in the last column.
+def _blank_frames_before(case: Case, facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first T - length inputs are blank and the others not, and that end in the last column.
 
-    The outputs of such steps need not be blank: a layer with biases that was told of no padding reads on from them.
+    Blank: all zero, or the one vector that all such steps of the batch hold (an embedded padding symbol). The outputs
+    of such steps need not be blank: a layer with biases that was told of no padding reads on from them.
     """
-    led_by_zeros = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    led_by_blanks = np.zeros(facts.mismatched.shape, dtype=np.bool_)
     if case.batch is None or facts.track.direction == "backward" or case.batch.inputs.shape[1] != facts.steps:
-        return led_by_zeros
-    for b in np.flatnonzero(facts.mismatched & (facts.ends > 0) & (facts.ends < facts.steps) & facts.equal[:, -1]):
-        filled = (case.batch.inputs[b] != 0).any(-1)
-        lead = facts.steps - int(facts.ends[b])
-        led_by_zeros[b] = not filled[:lead].any() and bool(filled[lead:].all())
-    return led_by_zeros
+        return led_by_blanks
+    inputs, lead = case.batch.inputs, facts.steps - facts.ends
+    rows = np.flatnonzero(facts.mismatched & (facts.ends > 0) & (lead > 0) & facts.equal[:, -1])
+    if not rows.size:
+        return led_by_blanks
+    before = np.concatenate([inputs[b, : lead[b]] for b in rows])
+    blank = before[0] if len(before) > 1 and (before == before[0]).all() else np.zeros_like(before[0])
+    for b in rows:
+        filled = (inputs[b] != blank).any(-1)
+        led_by_blanks[b] = not filled[: lead[b]].any() and bool(filled[lead[b] :].all())
+    return led_by_blanks
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import UnknownNameError
+from rnninspect.recording.torch_modules.calls import copied
+
+Asked = str | Callable[..., Any]  # an argument's name, or what makes lengths of the arguments of the model's forward
 
 
-def argument_names(lengths: Any) -> set[str]:
-    """The arguments of a forward that hold lengths."""
+@dataclass(eq=False)
+class Forward:
+    """A forward that has begun. `values`: what was asked for and is among its arguments; `times`: the sizes of the
+    first two axes of every tensor among them; `start`: how many calls had been kept before.
+    """
+
+    module: int
+    start: int
+    values: dict[Asked, Any] = field(default_factory=dict)
+    times: tuple[tuple[int, int], ...] = ()
+
+
+def asked_for(lengths: Any) -> set[Asked]:
+    """What is to be looked for among the arguments of forwards."""
     values = lengths.values() if isinstance(lengths, Mapping) else (lengths,)
-    return {value for value in values if isinstance(value, str) and value != FULL}
+    return {value for value in values if is_asked(value)}
+
+
+def is_asked(value: Any) -> bool:
+    return (isinstance(value, str) and value != FULL) or (callable(value) and not hasattr(value, "shape"))
 
 
 def parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
@@ -26,8 +46,90 @@ def parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def check_names(lengths: Any, model: nn.Module) -> None:
-    """Raise UnknownNameError where lengths name an argument that no forward in the model has; it lists the model's."""
-    there = {name for module in model.modules() for name in parameters(module)}
-    for name in sorted(argument_names(lengths) - there):
-        raise UnknownNameError("argument of forward for lengths", name, list(parameters(model)))
+def check_lengths(lengths: Any, model: nn.Module, layers: list[str]) -> None:
+    """Raise UnknownNameError where lengths are given for a layer that the model lacks, or name an argument that no
+    forward in it has; it lists those that there are.
+
+    A plain name may also be a key of what a forward takes whole: `**keywords`, or its one argument.
+    """
+    if isinstance(lengths, Mapping):
+        for name in lengths:
+            if name not in layers:
+                raise UnknownNameError("recurrent layer for lengths", str(name), layers)
+    signatures = [parameters(module) for module in model.modules()]
+    there = {name for signature in signatures for name in signature}
+    for name in sorted(name for name in asked_for(lengths) if isinstance(name, str)):
+        argument = name.partition(".")[0]
+        if argument not in there and not _takes_whole(parameters(model)):
+            raise UnknownNameError("argument of forward for lengths", name, list(parameters(model)))
+
+
+def _takes_whole(signature: Mapping[str, inspect.Parameter]) -> bool:
+    kinds = [p.kind for p in signature.values()]
+    return len(kinds) == 1 or inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def look_up(
+    asked: set[Asked], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outermost: bool
+) -> Any:
+    """What was asked for, copied, where it is among the arguments of this forward; and the times of its tensors.
+
+    A callable is asked by the outermost forward alone; what it raises becomes a text that says so.
+    """
+    bound = _bound(module, args, kwargs)
+    values: dict[Asked, Any] = {}
+    for one in asked:
+        if outermost or not callable(one):
+            value = _asked(one, bound, args, kwargs)
+            values |= {} if value is None else {one: copied(value)}
+    return values, tuple(_times(bound)) if values else ()
+
+
+def _bound(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        arguments = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return {}  # the call itself has failed, with the message that its author sees
+    for name, parameter in parameters(module).items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            arguments |= arguments.pop(name, {})
+    return dict(arguments)
+
+
+def _asked(one: Asked, bound: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return one(*args, **kwargs) if callable(one) else _member(one, bound)
+    except Exception as error:  # the user's own code: the model must run as it does
+        return Failure(f"lengths={getattr(one, '__name__', one)} raised {type(error).__name__}: {error}")
+
+
+class Failure(str):
+    """Why what was asked for gave no lengths."""
+
+
+def _member(name: str, bound: Mapping[str, Any]) -> Any:
+    """The argument of that name, a part of one (`batch.lengths`), or that key of one."""
+    first, *rest = name.split(".")
+    if first in bound:
+        value = bound[first]
+        for part in rest:
+            value = _part(value, part)
+        return value
+    parts = (_part(value, name) for value in bound.values() if not isinstance(value, (Tensor, nn.Module)))
+    return next((part for part in parts if part is not None), None)
+
+
+def _part(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping) or hasattr(value, "keys"):
+        return value[name] if name in value else None  # noqa: SIM401
+    return getattr(value, name, None)
+
+
+def _times(value: Any) -> Any:
+    """(first axis, second axis) of every tensor in nested arguments."""
+    if isinstance(value, Tensor):
+        if value.dim() >= 2:
+            yield (int(value.shape[0]), int(value.shape[1]))
+    elif isinstance(value, (Mapping, list, tuple)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _times(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,14 +12,17 @@ from torch import Tensor, nn
 
 from rnninspect.api.live import Handed, case_of
 from rnninspect.conventions.live import is_packed, read_outputs
-from rnninspect.core.arrays import to_array
+from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Ints
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
+from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.recording.base import Where
+from rnninspect.recording.base import Judged, Where
+from rnninspect.recording.call_site import Site
+from rnninspect.recording.stated import Settled, Stated, fitted_order, settle, settle_own
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
 
@@ -28,23 +31,23 @@ CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "R
 class Layer:
     """What a layer computes: read when it is called, because a module can be changed later.
 
-    `dropout`: dropout between its layers was on, so that no second run gives its numbers.
+    `not_rerun`: why no second run of its weights gives its numbers; empty where one does.
     """
 
     cell: Cell
     layers: int
     bidirectional: bool
     batch_first: bool
-    dropout: bool
+    not_rerun: str = ""
 
     @classmethod
-    def of(cls, module: nn.RNNBase) -> Layer:
+    def of(cls, module: Any, device: str) -> Layer:
         return cls(
             cell=CELLS[module.mode],
             layers=module.num_layers,
             bidirectional=module.bidirectional,
             batch_first=module.batch_first,
-            dropout=module.training and module.dropout > 0 and module.num_layers > 1,
+            not_rerun=_not_rerun(module, device),
         )
 
 
@@ -53,7 +56,7 @@ class Call:
     """One call of an `nn.LSTM`, `nn.GRU` or `nn.RNN`. Tensors are copies, as they were at the call.
 
     `inputs`, `outputs`: tensors in the module's own layout, or PackedSequences. `initial`, `final`: h `[L*D, B, H]`, or
-    (h, c); `initial` None for zeros. `weights`: by torch's names.
+    (h, c); `initial` None for zeros. `weights`: by torch's names. `site`: where the program called it.
     """
 
     where: Where
@@ -63,6 +66,7 @@ class Call:
     outputs: Any
     final: Any
     weights: Mapping[str, Tensor]
+    site: Site | None = None
 
     @property
     def batch_size(self) -> int:
@@ -76,43 +80,118 @@ class Call:
     def config(self) -> LayerConfig:
         """The layer in the words of the options; its arrays are batch-major."""
         way: Literal["forward", "bidirectional"] = "bidirectional" if self.layer.bidirectional else "forward"
-        return LayerConfig(self.layer.cell, self.layer.layers, way, attributes=self.where.attributes)
+        padding: Literal["computed"] | None = None if is_packed(self.inputs) else "computed"
+        return LayerConfig(
+            self.layer.cell, self.layer.layers, way, padding=padding, attributes=dict(self.where.attributes)
+        )
 
-    def arrays(self, lengths: Any = None) -> dict[str, Array]:
+    def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
+        """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""
+        arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
+        drops = final_state is None and self._drops_state(settled)
+        notes, opened = [*settled.notes], [settled.open] if settled.open else []
+        if final_state is not None or drops:
+            arrays = {name: array for name, array in arrays.items() if name not in ("h_n", "c_n")}
+        if drops:
+            final_state = self._picked(arrays["output"], settled)
+            opened.append(
+                "the layer read the padding, and its h_n is not used: which of its outputs your code takes cannot be "
+                f"seen; give it: recording.inspect({self.where.name!r}, final_state=…)"
+            )
+        case = case_of(arrays, Handed(final_state), self.config, "torch", tolerance)
+        if self.weights and not self.layer.not_rerun:
+            case = case.with_weights(read_weights(self.weights, self.config, "torch"))
+        return Judged(case, "; ".join(opened), (*notes, *self._notes(case, drops)), settled.hint)
+
+    def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
+        """The case of this call alone."""
+        return self.judged(tolerance, final_state, lengths).case
+
+    def dump(self) -> dict[str, Array]:
+        """All arrays of the call, and the weights under torch's names."""
+        return self._settled(None, None)[0] | {name: to_array(w, name) for name, w in self.weights.items()}
+
+    def states(self) -> tuple[Array | None, Array | None]:
+        first, last = (state[0] if isinstance(state, tuple) else state for state in (self.initial, self.final))
+        return None if first is None else to_array(first, "h_0"), to_array(last, "h_n")
+
+    def _settled(self, stated: Stated | None, final_state: Any) -> tuple[dict[str, Array], Settled]:
         """The call as a batch-major dump: `inputs` `[B, T, F]`, `output` `[B, T, D*H]`, `h_n` `[L*D, B, H]`, `c_n`,
-        `h_0`, `c_0`, and `lengths` `[B]` where they are known (those given here, packed, or stated at the call).
-
-        Raises ShapeError where the lengths are not one a row.
+        `h_0`, `c_0`, and `lengths` `[B]` or a `mask` where they are known; in the order of the user's batch. And what
+        is taken for its rows. Raises ShapeError where what is stated does not fit.
         """
-        inputs, row_lengths = self._by_row(self.inputs, "inputs")
+        stated = stated or self.where.stated
+        inputs, own = self._by_row(self.inputs, "inputs")
         outputs, _ = self._by_row(self.outputs, "output")
+        rows, steps = inputs.shape[:2]
+        if not rows or not steps:
+            raise ShapeError(f"{self.where.called} has {rows} rows and {steps} steps: there is nothing to compare")
         arrays = {"inputs": inputs, "output": outputs}
         for suffix, state in (("n", self.final), ("0", self.initial)):
             for letter, tensor in zip("hc", state if isinstance(state, tuple) else (state,), strict=False):
                 if tensor is not None:
                     array = to_array(tensor, f"{letter}_{suffix}")
                     arrays[f"{letter}_{suffix}"] = array[:, None] if array.ndim == 2 else array
-        lengths = self.where.lengths if lengths is None else lengths
-        if row_lengths is None and lengths is not None:
-            row_lengths = self.where.checked(lengths, *inputs.shape[:2])
-        return arrays if row_lengths is None else {**arrays, "lengths": row_lengths}
+        if own is None:
+            settled = settle(stated, rows, steps, self.where.called)
+        else:
+            as_given = self.inputs.sorted_indices is None
+            settled = settle_own(stated, np.asarray(own, dtype=np.int64), steps, as_given, self.where.called)
+            if settled.order is not None:
+                assert settled.lengths is not None
+                if _reads_padding(inputs, own, settled.lengths):
+                    settled = replace(settled, order=None, notes=())
+                else:
+                    arrays = _reordered(arrays, self._order(arrays, settled, final_state))
+        if settled.lengths is not None:
+            arrays["lengths"] = np.asarray(settled.lengths)
+            if own is not None and settled.lengths.size and settled.lengths.max() > steps:
+                arrays["output"] = _longer(arrays["output"], int(settled.lengths.max()) - steps)
+                del arrays["inputs"]  # those of the further steps are not known
+        if settled.mask is not None:
+            arrays["mask"] = settled.mask
+        return arrays, settled
 
-    def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
-        """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""
-        arrays = self.arrays(lengths)
-        if final_state is not None:
-            arrays = {name: array for name, array in arrays.items() if name not in ("h_n", "c_n")}
-        config = self.config
-        case = case_of(arrays, Handed(final_state), config, "torch", tolerance)
-        if self.layer.dropout:
-            return case
-        return case.with_weights(read_weights(self.weights, config, "torch"))
+    def _order(self, arrays: Mapping[str, Array], settled: Settled, final_state: Any) -> Ints:
+        """The order of the user's batch; among rows of one length the one that the user's state follows."""
+        assert settled.order is not None
+        assert settled.lengths is not None
+        state = final_state[0] if isinstance(final_state, (tuple, list)) and final_state else final_state
+        if state is None or not is_array(state) or rank(state) < 2:
+            return settled.order
+        by_user = to_array(state, "final_state")
+        by_user = by_user[-1] if by_user.ndim == 3 else by_user
+        last = arrays["h_n"][-1]
+        if by_user.shape[0] != last.shape[0] or by_user.shape[1] < last.shape[1]:
+            return settled.order
+        tail = by_user[:, -last.shape[1] :]
+        return fitted_order(settled.order, settled.lengths, lambda row, place: bool((tail[row] == last[place]).all()))
 
-    def dump(self) -> dict[str, Array]:
-        """All arrays of the call, and the weights under torch's names."""
-        return self.arrays() | {name: to_array(w, name) for name, w in self.weights.items()}
+    def _drops_state(self, settled: Settled) -> bool:
+        """Whether padding was read and the program does not use the state that came of it."""
+        if is_packed(self.inputs) or self.site is None:
+            return False
+        steps = self.inputs.shape[0 if self.inputs.dim() == 2 or not self.layer.batch_first else 1]
+        padded = (settled.mask is not None and not settled.mask.all()) or (
+            settled.lengths is not None and bool((settled.lengths < steps).any())
+        )
+        return padded and self.site.drops_state is True
 
-    def notes(self, case: Case) -> list[str]:
+    def _picked(self, outputs: Array, settled: Settled) -> Array:
+        """`[B, D*H]`: what a right reader takes from the outputs: the last real step, of the way back the first."""
+        mask = settled.mask
+        if mask is None:
+            assert settled.lengths is not None
+            mask = np.arange(outputs.shape[1]) < settled.lengths[:, None]
+        rows = np.arange(outputs.shape[0])
+        last = np.where(mask.any(1), mask.shape[1] - 1 - mask[:, ::-1].argmax(1), 0)
+        picked = outputs[rows, last]
+        if self.layer.bidirectional:
+            half = outputs.shape[2] // 2
+            picked = np.concatenate([picked[:, :half], outputs[rows, mask.argmax(1), half:]], 1)
+        return np.asarray(picked)
+
+    def _notes(self, case: Case, drops: bool) -> list[str]:
         """What a reader of the report should know."""
         notes = []
         if not case.trace.knows_padding and case.trace.batch_size > 1:
@@ -122,8 +201,10 @@ class Call:
                 "the final state is the one that the layer returned; where your code takes another, give it: "
                 f"recording.inspect({self.where.name!r}, final_state=…)"
             )
-        if self.layer.dropout:
-            notes.append("dropout between the layers was on, so the weights were not run again (see model.eval())")
+        if drops:
+            notes.append("the final state shown is the output of each row's last real step (of the way back: first)")
+        if self.layer.not_rerun:
+            notes.append(f"{self.layer.not_rerun}, so the weights were not run again")
         return notes
 
     def _by_row(self, value: Any, what: str) -> tuple[Array, Array | None]:
@@ -137,6 +218,45 @@ class Call:
         return np.asarray(array if self.layer.batch_first else array.swapaxes(0, 1)), None
 
 
+def _not_rerun(module: Any, device: str) -> str:
+    if module.training and module.dropout > 0 and module.num_layers > 1:
+        return "dropout between the layers was on (see model.eval())"
+    lower = autocast(device)
+    if lower:
+        return f"autocast was on ({lower})"
+    return "" if isinstance(module, nn.RNNBase) else "its weights are quantised"
+
+
+def autocast(device: str) -> str:
+    """The dtype that autocast computes in on that device; empty where it is off."""
+    try:
+        if not torch.is_autocast_enabled(device):
+            return ""
+        return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
+    except (AttributeError, TypeError, RuntimeError):  # before torch 2.4, or a device that has none
+        return "a lower precision" if torch.is_autocast_enabled() else ""
+
+
+def _reordered(arrays: Mapping[str, Array], order: Ints) -> dict[str, Array]:
+    """Every array with its rows in that order; those of states are their second axis."""
+    states = ("h_n", "c_n", "h_0", "c_0")
+    return {name: array[:, order] if name in states else array[order] for name, array in arrays.items()}
+
+
+def _longer(array: Array, steps: int) -> Array:
+    return np.pad(array, ((0, 0), (0, steps), (0, 0)))
+
+
+def _reads_padding(inputs: Array, own: Array, lengths: Ints) -> bool:
+    """Whether rows that are read past their stated end read one and the same vector there: padding, not data.
+
+    Then the rows are in the batch's own order, and their lengths in another's.
+    """
+    past = [inputs[b, lengths[b] : own[b]] for b in np.flatnonzero(lengths < own)]
+    frames = np.concatenate(past) if past else inputs[:0, 0]
+    return bool(len(frames) > 1 and (frames == frames[0]).all() and (inputs[:, 0] != frames[0]).any())
+
+
 def copied(value: Any) -> Any:
     """Every tensor in tuples and PackedSequences as a copy of its own, without gradient; None stays None."""
     if isinstance(value, Tensor):
@@ -147,15 +267,17 @@ def copied(value: Any) -> Any:
     return value
 
 
+def size(value: Any) -> int:
+    """Bytes of every tensor in tuples and PackedSequences."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    return sum(map(size, value)) if isinstance(value, tuple) else 0
+
+
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors that the module computes with, parametrised ones and those of replicas too."""
+    """The tensors that the module computes with, those of replicas too; none of quantised ones."""
     if isinstance(module, nn.RNNBase):
         named = zip(module._flat_weights_names, module._flat_weights, strict=True)
     else:
         named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
-    return {name: tensor.detach() for name, tensor in named if tensor is not None}
-
-
-def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
-    """Whether the weights are equal, value for value."""
-    return first.keys() == second.keys() and all(torch.equal(a, second[name]) for name, a in first.items())
+    return {name: tensor.detach() for name, tensor in named if isinstance(tensor, Tensor)}

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from rnninspect import conventions
@@ -26,9 +27,11 @@ from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.engine import cells
+from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
-from rnninspect.recording.base import Where
-from rnninspect.recording.torch_modules.calls import copied
+from rnninspect.recording.base import Judged, Where
+from rnninspect.recording.stated import Settled, Stated, settle, settle_own
+from rnninspect.recording.torch_modules.calls import copied, size
 
 State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of the others; `[B, H]` each
 
@@ -47,40 +50,69 @@ class Step:
 
 @dataclass(eq=False)
 class Loop:
-    """The steps of one loop, in order; it grows while the model runs. Tensors are copies."""
+    """The steps of one loop, in order; it grows while the model runs. Tensors are copies.
+
+    `forward`: the outermost forward that it belongs to. `changed`: the program changes the state between the steps, so
+    that no run of the weights gives its numbers. `cut`: steps that were no longer kept.
+    """
 
     where: Where
     cell: Cell
     weights: Mapping[str, Tensor]
+    forward: int = 0
+    not_rerun: str = ""
     steps: list[Step] = field(default_factory=list)
+    changed: bool = False
+    cut: int = 0
     _last: weakref.ref[Tensor] | None = None
 
-    def add(self, inputs: Tensor, read: Any, returned: Any) -> None:
-        """One more step, with what the cell was given and what it returned."""
+    def add(self, inputs: Tensor, read: Any, returned: Any) -> int:
+        """One more step, with what the cell was given and what it returned; the bytes that its copies take."""
         state, gave = _state(read), _state(returned)
         passed = state is None or self._passes_on(state[0])
         kept = None if state is None or passed else _rows(state)
         self.steps.append(Step(_row(copied(inputs)), kept, _rows(gave or ())))
+        self.passed(returned)
+        return size(inputs) + size(gave) + size(kept)
+
+    def passed(self, returned: Any) -> None:
+        """Remembers the tensor that a step returned, by which the next one is known."""
+        gave = _state(returned)
         self._last = weakref.ref(gave[0]) if gave else None
 
-    def continues(self, read: Any) -> bool:
-        """Whether a call with this state is the next step of the loop."""
+    def continues(self, read: Any, forward: int) -> bool:
+        """Whether a call with this state, in that outermost forward, is the next step of the loop.
+
+        It reads what the step before returned, or (in some rows, or units) what that read; fewer rows, where the rest
+        have ended. Within one forward of a model any other state but zeros, and the one that the loop began with, is
+        the loop's own, changed by the program (dropout, a norm, another order of rows).
+        """
         state = _state(read)
-        if state is None or not self.steps:
+        if state is None:
             return False
         if self._passes_on(state[0]):
             return True
-        h, before = _row(state[0].detach()), self.steps[-1]
-        if h.shape != before.returned[0].shape or h.device != before.returned[0].device:
+        if self.cut or not self.steps:
+            return bool(forward) and forward == self.forward and bool(state[0].any())
+        h, before = _row(state[0].detach()), self.steps[-1].returned[0]
+        count = h.shape[0]
+        if h.shape[1:] != before.shape[1:] or count > before.shape[0] or h.device != before.device or not h.any():
             return False
         was = self._read_h()
-        new = (h == before.returned[0]).all(1)
-        held = (h == was).all(1) if was is not None else (h == 0).all(1)
-        return bool((new | held).all()) and bool(new.any() or h.any())
+        new, held = h == before[:count], h == (torch.zeros_like(before) if was is None else was)[:count]
+        if bool((new.all(1) | held.all(1)).all()):
+            return True
+        began = self.steps[0].read
+        fresh = began is not None and began[0].shape == h.shape and bool((began[0] == h).all())
+        mixed = bool((new | held).all())
+        if not fresh and (mixed or (forward == self.forward and forward)):
+            self.changed = True
+            return True
+        return False
 
     def _passes_on(self, h: Tensor) -> bool:
         """Whether this is the very tensor that the last step returned: no value need be looked at."""
-        return bool(self.steps) and self._last is not None and self._last() is h
+        return self._last is not None and self._last() is h
 
     def _read_h(self) -> Tensor | None:
         """What the last step read, or None for zeros."""
@@ -94,25 +126,37 @@ class Loop:
         return int(self.steps[0].inputs.shape[0])
 
     def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
+        """The case of this loop alone."""
+        return self.judged(tolerance, final_state, lengths).case
+
+    def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
         """The case of this loop. Its final state is the one given, else the one that the loop carries to its end; where
         rows end earlier and the loop does not mask, it cannot be known which state is used, and there is none.
 
         Raises ShapeError where the lengths are not one a row.
         """
-        lengths = self.where.lengths if lengths is None else lengths
-        checked = None if lengths is None else self.where.checked(lengths, self.batch_size, len(self.steps))
-        mask, real = resolve_mask(self.batch_size, len(self.steps), checked, None)
-        config = LayerConfig(cell=self.cell, attributes=self.where.attributes)
-        h, c = self._final(mask) if final_state is None else self._state_given(final_state, config)
+        settled, order = self._settled(lengths)
+        mask, real = resolve_mask(self.batch_size, len(self.steps), settled.lengths, settled.mask)
+        config = LayerConfig(cell=self.cell, attributes=dict(self.where.attributes))
+        outputs, inputs = self.outputs[order], self.inputs[order]
+        if self.changed or self.cut:
+            h, c = None, None
+        elif final_state is None:
+            h, c = self._final(mask, order)
+        else:
+            h, c = _state_given(final_state, outputs, config)
         first = self.steps[0].read
-        initial = (None, None) if first is None else (to_array(first[0], "h_0"), _second(first))
-        track = Track(0, "forward", self.outputs, h, c, *initial)
-        trace = Trace(mask, (track,), real, False, "any", "initial", "torch")
-        weights = None if h is None else read_weights(self.weights, config, "torch")  # without h nothing is judged
-        batch = Batch(self.inputs, mask, real)
+        initial = (None, None) if first is None else (to_array(first[0], "h_0")[order], _second(first, order))
+        track = Track(0, "forward", outputs, h, c, *initial)
+        trace = Trace(mask, (track,), real, settled.mask is not None, "any", "initial", "torch")
+        rerun_it = h is not None and not self.not_rerun  # without h nothing is judged
+        weights = read_weights(self.weights, config, "torch") if rerun_it else None
         torch_convention = conventions.get("torch")
-        reading = Reading(trace, "B T H", "B H")
-        return Case(Choice(reading), Layer(torch_convention, config, weights, rerun), batch, tolerance=tolerance)
+        layer = Layer(torch_convention, config, weights, rerun)
+        batch = Batch(inputs, mask, real, settled.mask is not None)
+        case = Case(Choice(Reading(trace, "B T H", "B H")), layer, batch, tolerance=tolerance)
+        reasons = [*([settled.open] if settled.open else []), *self._reasons(case)]
+        return Judged(case, "; ".join(reasons), (*settled.notes, *self._notes(case)), settled.hint)
 
     def dump(self) -> dict[str, Array]:
         """The loop's arrays, batch-major, and the weights under torch's names; the final state where it is known."""
@@ -122,36 +166,68 @@ class Loop:
         arrays |= {"h_0": track.initial, "c_0": track.initial_cell, "lengths": trace.lengths}
         return {n: a for n, a in arrays.items() if a is not None} | {n: to_array(w, n) for n, w in self.weights.items()}
 
-    def notes(self, case: Case) -> list[str]:
-        """What a reader of the report should know."""
-        if case.trace.tracks[0].final is None:
-            return [
+    def states(self) -> tuple[Array | None, Array | None]:
+        first = self.steps[0].read
+        return None if first is None else to_array(first[0], "h_0"), to_array(self.steps[-1].returned[0], "h")
+
+    def _settled(self, lengths: Any) -> tuple[Settled, Any]:
+        """What is taken for the rows, and the order of the user's batch."""
+        stated = self.where.stated if lengths is None else Stated(lengths, exact=True)
+        counts = np.array([step.inputs.shape[0] for step in self.steps])
+        if not self.batch_size:
+            raise ShapeError(f"{self.where.called} has no rows: there is nothing to compare")
+        if (counts == counts[0]).all():
+            settled = settle(stated, self.batch_size, len(self.steps), self.where.called)
+        else:  # rows that have ended are left out
+            own = (counts[None] > np.arange(self.batch_size)[:, None]).sum(1)
+            settled = settle_own(stated, own, len(self.steps), True, self.where.called)
+        order = slice(None) if settled.order is None else settled.order
+        return settled, order
+
+    def _reasons(self, case: Case) -> list[str]:
+        """Why the loop cannot be judged whole."""
+        reasons = []
+        if self.cut:
+            reasons.append(f"{self.cut} more steps of the loop were not kept (max_bytes)")
+        if self.changed:
+            reasons.append(
+                "the program changes the state between the steps (zoneout, dropout, a norm, another order of rows), so "
+                "that no run of the weights gives it"
+            )
+        elif case.trace.tracks[0].final is None and not self.cut:
+            reasons.append(
                 "the loop runs on over the padding, and which state your code takes as final cannot be seen: give it, "
                 f"recording.inspect({self.where.name!r}, final_state=h)"
-            ]
-        return [] if case.trace.knows_padding else ["no lengths are known: every step is taken as real"]
+            )
+        return reasons
+
+    def _notes(self, case: Case) -> list[str]:
+        """What a reader of the report should know."""
+        notes = [] if case.trace.knows_padding else ["no lengths are known: every step is taken as real"]
+        return [*notes, *([f"{self.not_rerun}, so the weights were not run again"] if self.not_rerun else [])]
 
     @cached_property
     def inputs(self) -> Array:
-        """`[B, T, F]`."""
-        return np.stack([to_array(step.inputs, "inputs") for step in self.steps], 1)
+        """`[B, T, F]`; zeros where a row has ended."""
+        return _stacked([to_array(step.inputs, "inputs") for step in self.steps])
 
     @cached_property
     def outputs(self) -> Array:
-        """`[B, T, H]`: h after every step."""
-        return np.stack([to_array(step.returned[0], "output") for step in self.steps], 1)
+        """`[B, T, H]`: h after every step; zeros where a row has ended."""
+        return _stacked([to_array(step.returned[0], "output") for step in self.steps])
 
-    def _final(self, mask: Bools) -> tuple[Array | None, Array | None]:
+    def _final(self, mask: Bools, order: Any) -> tuple[Array | None, Array | None]:
         """(h, c) that the loop carries to its end, where that can be seen."""
         rows, counts = np.arange(self.batch_size), mask.sum(1)
         last = len(self.steps) - 1
-        if not mask.all() and not self._masks(counts):
+        ended = self.steps[-1].inputs.shape[0] < self.batch_size
+        if not ended and not mask.all() and not self._masks(counts):
             return None, None
         at = np.where(mask.all(1), last, counts - 1)
-        h = self.outputs[rows, at]
+        h = self.outputs[order][rows, at]
         c = None
         if cells.get(self.cell).has_c:
-            c = np.stack([to_array(step.returned[1], "c") for step in self.steps], 1)[rows, at]
+            c = _stacked([to_array(step.returned[1], "c") for step in self.steps])[order][rows, at]
         return h, c
 
     def _masks(self, counts: Array) -> bool:
@@ -171,11 +247,18 @@ class Loop:
         read = self.steps[t].read
         return self.steps[t - 1].returned[0] if read is None else read[0]
 
-    def _state_given(self, final_state: Any, config: LayerConfig) -> tuple[Array | None, Array | None]:
-        by_role = {
-            s.role: s.array for s in read_state(final_state, (Slot("outputs", "output", self.outputs),), config, False)
-        }
-        return by_role.get("h"), by_role.get("c")
+
+def _state_given(final_state: Any, outputs: Array, config: LayerConfig) -> tuple[Array | None, Array | None]:
+    slots = read_state(final_state, (Slot("outputs", "output", outputs),), config, False)
+    by_role = {s.role: s.array for s in slots}
+    return by_role.get("h"), by_role.get("c")
+
+
+def _stacked(steps: list[Array]) -> Array:
+    """`[B, T, …]` of steps `[B, …]`, of which the later ones may have fewer rows."""
+    rows = steps[0].shape[0]
+    whole = [np.pad(s, ((0, rows - s.shape[0]), (0, 0))) if s.shape[0] < rows else s for s in steps]
+    return np.stack(whole, 1)
 
 
 def kind(module: nn.RNNCellBase) -> Cell | None:
@@ -197,5 +280,5 @@ def _row(tensor: Tensor) -> Tensor:
     return tensor[None] if tensor.dim() == 1 else tensor
 
 
-def _second(state: State) -> Array | None:
-    return to_array(state[1], "c_0") if len(state) > 1 else None
+def _second(state: State, order: Any) -> Array | None:
+    return to_array(state[1], "c_0")[order] if len(state) > 1 else None

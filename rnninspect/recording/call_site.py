@@ -1,0 +1,147 @@
+"""Whether the code that called a layer uses the state that it returned: read off the program, nothing is run.
+
+`output, _ = self.rnn(x)` drops it, where no later line reads `_`; `self.rnn(x)[0]` drops it too. What cannot be read
+(no source, a call within another function's machinery) is not known.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call in a program: the code that it stands in, and at which of its instructions."""
+
+    code: CodeType
+    instruction: int
+
+    @property
+    def drops_state(self) -> bool | None:
+        """Whether nothing there reads the second of the values that the call returned; None: not known."""
+        return _drops(self.code, self.instruction)
+
+
+def caller(*packages: str) -> Site | None:
+    """Where the code that is running was called from: the innermost frame outside these packages, if there is one.
+
+    A frame of theirs that calls on behalf of a program (a container of layers) is not looked behind.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("rnninspect", *packages) and not frame.f_code.co_filename.startswith("<frozen"):
+            return Site(frame.f_code, frame.f_lasti)
+        if frame.f_code.co_name == "forward" and package in packages:
+            return None
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+@cache
+def _drops(code: CodeType, instruction: int) -> bool | None:
+    found = _found(code, instruction)
+    if found is None:
+        return None
+    call, parents = found
+    parent = parents[call]
+    if isinstance(parent, ast.Subscript) and parent.value is call:
+        return _first_alone(parent)
+    if not (isinstance(parent, ast.Assign) and len(parent.targets) == 1):
+        return False  # what a bare call returns is nobody's, the outputs too: then all of it is looked at
+    target = parent.targets[0]
+    scope = _scope(parent, parents)
+    if isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == 2:
+        names = _names(target.elts[1])
+        return names is not None and not any(_is_read(name, parent, scope, parents) for name in names)
+    if isinstance(target, ast.Name):
+        uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == target.id and _loads(n)]
+        return all(isinstance(p := parents[n], ast.Subscript) and p.value is n and _first_alone(p) for n in uses)
+    return False
+
+
+def _found(code: CodeType, instruction: int) -> tuple[ast.Call, dict[ast.AST, ast.AST]] | None:
+    """The call of that instruction in its file's syntax tree, and every node's parent."""
+    place = list(code.co_positions())[instruction // 2]
+    tree = _tree(code.co_filename)
+    if tree is None or None in place:
+        return None
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == place:
+            return node, parents
+    return None
+
+
+@cache
+def _tree(path: str) -> ast.Module | None:
+    source = "".join(linecache.getlines(path))
+    try:
+        return ast.parse(source) if source else None
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _first_alone(subscript: ast.Subscript) -> bool:
+    return isinstance(subscript.slice, ast.Constant) and subscript.slice.value == 0
+
+
+def _names(target: ast.AST) -> list[str] | None:
+    """The names of an assignment's target; None where it is more than names (an attribute, an item)."""
+    if isinstance(target, ast.Starred):
+        return _names(target.value)
+    if isinstance(target, ast.Name):
+        return [target.id]
+    if isinstance(target, (ast.Tuple, ast.List)):
+        parts = [_names(part) for part in target.elts]
+        return None if None in parts else [name for part in parts for name in part or ()]
+    return None
+
+
+def _scope(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> ast.AST:
+    while not isinstance(node, _FUNCTIONS):
+        node = parents[node]
+    return node
+
+
+def _loads(name: ast.Name) -> bool:
+    return not isinstance(name.ctx, ast.Store)
+
+
+def _is_read(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Whether that name may be read, in its function, before it is assigned again.
+
+    Followed line by line where the statements after it stand in one block outside any loop; else any reading counts.
+    """
+    if isinstance(scope, ast.Module):
+        return True  # whoever imports it, or a later cell of a notebook, may read it
+    nodes = list(ast.walk(scope))
+    shared = any(isinstance(n, (ast.Global, ast.Nonlocal)) and name in n.names for n in nodes)
+    readings = [n for n in nodes if isinstance(n, ast.Name) and n.id == name and _loads(n)]
+    if shared:
+        return True
+    if not readings:
+        return False
+    up: ast.AST = assigned
+    while up is not scope:
+        up = parents[up]
+        if isinstance(up, _LOOPS):
+            return True
+    block = getattr(parents[assigned], "body", [])
+    if not isinstance(block, list) or assigned not in block:
+        return True
+    for statement in block[block.index(assigned) + 1 :]:
+        uses = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == name]
+        if any(map(_loads, uses)):
+            return True
+        if uses and isinstance(statement, ast.Assign):
+            return False
+    return parents[assigned] is not scope

@@ -1,0 +1,97 @@
+"""A recorded call -> its report. One that cannot be judged is a report that says so: the others stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect._version import __version__
+from rnninspect.api.inspect import Names, inspect_case
+from rnninspect.core.finding import Finding
+from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.recording.base import Judged, RecordedCall
+from rnninspect.report.excerpts import EXCERPT
+from rnninspect.report.report import Report
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """How calls are to be judged, as `Recording.inspect` was asked."""
+
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    final_state: Any = None
+    lengths: Any = None
+    select: Names = ()
+    ignore: Names = ()
+    excerpt: int | None = EXCERPT
+
+
+def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tuple[Report, UserError | None]:
+    """The report of one call, and the error for which it could not be judged, if there is one."""
+    source = {"name": call.where.name, "call": call.where.number, "layer": call.where.layer}
+    try:
+        judged = call.judged(asked.tolerance, asked.final_state, asked.lengths)
+        report = inspect_case(
+            judged.case, "record", source=source, select=asked.select, ignore=asked.ignore, excerpt=asked.excerpt
+        )
+    except UnknownNameError:
+        raise  # a rule's name: it is wrong for every call
+    except UserError as error:
+        return unjudged(source, str(error), notes), error
+    report = _as_open(report, judged) if judged.open else report
+    return replace(report, notes=[*report.notes, *judged.notes, *notes]), None
+
+
+def report_of_unseen(name: str, why: str) -> Report:
+    """The report of a layer that was called and could not be recorded."""
+    return unjudged({"name": name, "call": 0, "layer": ""}, f"not recorded: {why}", ())
+
+
+def unjudged(source: dict[str, Any], why: str, notes: Sequence[str]) -> Report:
+    """A report without rows that says why nothing could be judged."""
+    return Report(
+        tool={"name": "rnninspect", "version": __version__},
+        command="record",
+        source=source,
+        convention="torch",
+        reading={"used": "", "stated": True, "also_fit": [], "because": [], "conventions": []},
+        shape={"batch": 0, "steps": 0, "units": 0, "layers": 0, "directions": 0},
+        lengths=None,
+        tolerance={"rtol": 0.0, "atol": 0.0},
+        tracks=[],
+        findings=[],
+        not_checked=[],
+        verdict="unjudged",
+        notes=list(notes),
+        untested=why,
+    )
+
+
+def same_state(calls: Sequence[RecordedCall]) -> dict[tuple[str, int], tuple[str, ...]]:
+    """A note for every call that began in the state which the call of its layer before it returned, by its place."""
+    notes: dict[tuple[str, int], tuple[str, ...]] = {}
+    last: dict[str, tuple[int, Any]] = {}
+    for call in calls:
+        try:
+            began, ended = call.states()
+        except UserError:
+            continue
+        before = last.get(call.where.name)
+        if before is not None and began is not None and np.array_equal(began, before[1]):
+            notes[call.where.name, call.where.number] = (f"it begins in the state that call {before[0]} returned",)
+        last[call.where.name] = (call.where.number, ended)
+    return notes
+
+
+def _as_open(report: Report, judged: Judged) -> Report:
+    """The report of a call that is not known whole: what would be `clean` is unjudged, and says why."""
+    findings = list(report.findings)
+    if judged.hint and not findings:
+        findings.append(Finding(judged.hint, "note", "suspected", judged.open, evidence={}))
+    verdict = "unjudged" if report.verdict == "clean" else report.verdict
+    untested = "; ".join(filter(None, [judged.open, report.untested if report.verdict == "unjudged" else ""]))
+    return replace(report, findings=findings, verdict=verdict, untested=untested)

@@ -1,0 +1,202 @@
+"""What is stated about a call's rows, held against the call: lengths or a mask that fit it, or why none do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.arrays import to_array
+from rnninspect.core.full_lengths import FULL
+from rnninspect.core.trace import Array, Ints
+from rnninspect.errors import ShapeError, UserError
+
+_STRIDES = range(2, 17)  # what a layer before this one may divide the lengths by
+_HIDES = ("padding_mask", "pad_mask")  # how torch's own masks end that are True where a step is padding
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """What was stated for one call, as it came.
+
+    `value`: lengths `[B]`, a mask `[B, T]`, `full`, or None. `exact`: it speaks of this very layer, not of whatever the
+    model reads. `name`: the argument that held it. `missing`: why there is none, though some were asked for.
+    `times`: the sizes of the first two axes of the tensors beside that argument, by which it may be another's.
+    """
+
+    value: Any = None
+    exact: bool = False
+    name: str = ""
+    missing: str = ""
+    times: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """What is taken for a call of `[B, T]`: lengths `[B]` or a mask `[B, T]`, or neither.
+
+    `order`: `[B]`, the recorded row of every row of the user's batch, where the model sorted its rows. `open`: why
+    nothing that agrees with itself is proven, in words. `notes`: what a reader should know. `hint`: the rule whose
+    mistake would look like this, where right code may look like it too.
+    """
+
+    lengths: Ints | None = None
+    mask: Array | None = None
+    order: Ints | None = None
+    open: str = ""
+    notes: tuple[str, ...] = field(default=())
+    hint: str = ""
+
+
+def by_name(value: Any, name: str) -> Any:
+    """A mask that an argument of this name holds, True where a step is real: torch's `key_padding_mask` is inverted."""
+    array = to_array(value, name)
+    return array if array.ndim < 2 or not name.endswith(_HIDES) else array == 0
+
+
+def settle(stated: Stated, rows: int, steps: int, called: str) -> Settled:
+    """What is stated for a call of `[rows, steps]` that brings no lengths of its own. `called`: which call, in words.
+
+    Raises ShapeError where an exact statement does not fit the call, UserError on a name.
+    """
+    if stated.missing:
+        return Settled(open=stated.missing)
+    value = stated.value
+    if value is None:
+        return Settled()
+    if isinstance(value, str) and value == FULL:
+        return Settled(lengths=np.full(rows, steps))
+    if isinstance(value, str):
+        raise UserError(
+            f"lengths={value!r}: an argument is read as it is called, so name it in record(lengths={value!r}); "
+            "give numbers here, one a row"
+        )
+    numbers = to_array(value, "lengths")
+    whole = numbers.reshape(rows, -1) if numbers.ndim > 1 and numbers.size == rows else numbers
+    mask = _as_mask(numbers, rows, steps)
+    if mask is not None:
+        return Settled(mask=mask)
+    if whole.size != rows:
+        return _unfit(stated, f"{_described(stated, numbers)}, but {called} has {rows} rows and {steps} steps")
+    lengths = whole.reshape(-1)
+    if not stated.exact and lengths.dtype.kind in "iuf" and lengths.size and lengths.max() > steps:
+        return _unfit(stated, f"{_described(stated, numbers)} up to {lengths.max():g}, but {called} has {steps} steps")
+    if stated.name and not _belongs(lengths, rows, steps, stated.times):
+        return _unfit(
+            stated,
+            f"{called} has {steps} steps, as no tensor beside {stated.name} has, or only another than the one that "
+            f"{stated.name} (up to {lengths.max():g}) counts",
+        )
+    return Settled(lengths=lengths)
+
+
+def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, called: str) -> Settled:
+    """What is stated for a call that brings its own lengths `[B]` (packed, or rows that a loop leaves).
+
+    `sorted_by_user`: its rows are as the model gave them, so that the model may have sorted them.
+    """
+    if stated.missing:
+        return Settled(lengths=own)  # its own lengths are all that it needs
+    settled = (
+        settle(replace(stated, exact=True, name="", times=()), own.size, steps, called) if _given(stated) else None
+    )
+    if settled is None:
+        return Settled(lengths=own)
+    lengths = settled.lengths if settled.mask is None else settled.mask.sum(1)
+    if lengths is None or (lengths == own).all():
+        return Settled(lengths=own)
+    if sorted_by_user and np.array_equal(np.sort(lengths), np.sort(own)) and (np.diff(own) <= 0).all():
+        note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
+        return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,))
+    if stated.exact:
+        return Settled(lengths=lengths)
+    kind, words, hint = _compared(lengths, own)
+    note = f"{called} reads lengths {own.tolist()[:12]}, {lengths.tolist()[:12]} are stated: {words}"
+    if kind == "strided":
+        return Settled(lengths=own, notes=(note,))
+    return Settled(lengths=own, open=f"{note}; which of the two is right cannot be seen", hint=hint)
+
+
+def _given(stated: Stated) -> bool:
+    return stated.value is not None and not isinstance(stated.value, str)
+
+
+def _as_mask(numbers: Array, rows: int, steps: int) -> Array | None:
+    """`[B, T]`, True = real, where the numbers can be one (in `[B, T]`, `[T, B]`, or with axes of one)."""
+    if numbers.ndim < 2 or numbers.size != rows * steps or (numbers.size == rows and numbers.dtype.kind != "b"):
+        return None
+    if not np.isin(numbers, (0, 1)).all():
+        return None
+    squeezed = numbers.reshape([n for n in numbers.shape if n != 1] or [1])
+    if (rows, steps) != squeezed.shape and squeezed.shape == (steps, rows):
+        squeezed = squeezed.T
+    return np.asarray(squeezed.reshape(rows, steps) != 0)
+
+
+def _described(stated: Stated, numbers: Array) -> str:
+    who = stated.name or "lengths"
+    return f"{who} has {numbers.size} values" if numbers.ndim < 2 else f"{who} is {numbers.shape}"
+
+
+def _unfit(stated: Stated, why: str) -> Settled:
+    if stated.exact:
+        raise ShapeError(f"{why}; give them by the module's name: lengths={{…: …}}")
+    return Settled(open=why)
+
+
+def _belongs(lengths: Array, rows: int, steps: int, times: tuple[tuple[int, int], ...]) -> bool:
+    """Whether an argument's lengths count the steps of this call: by the time axes of the tensors beside it."""
+    axes = {b if a == rows else a for a, b in times if rows in (a, b)}
+    if not axes or steps == lengths.max(initial=0):
+        return True
+    return steps in axes and not any(other == lengths.max(initial=0) for other in axes - {steps})
+
+
+def _sorted_rows(lengths: Array) -> Ints:
+    """`[B]`: where every row is once the rows are sorted from long to short; equal ones as `torch.sort` orders them."""
+    try:
+        import torch
+
+        order = torch.sort(torch.from_numpy(np.ascontiguousarray(lengths)), descending=True).indices.numpy()
+    except ImportError:
+        order = np.argsort(-lengths, kind="stable")
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    return place
+
+
+def fitted_order(order: Ints, lengths: Ints, fits: Callable[[int, int], bool]) -> Ints:
+    """The order with rows of equal lengths exchanged so that `fits(row, recorded row)` holds for as many as can be."""
+    best = order.copy()
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        free = best[rows].tolist()
+        if len(free) < 2:
+            continue
+        for row in rows:
+            chosen = next((place for place in free if fits(int(row), place)), None)
+            best[row] = -1 if chosen is None else chosen
+            if chosen is not None:
+                free.remove(chosen)
+        for row in rows[best[rows] < 0]:
+            best[row] = free.pop(0)
+    return best
+
+
+def _compared(stated: Array, own: Ints) -> tuple[str, str, str]:
+    """(kind, in words, the rule that it may be) of lengths that a call reads where others are stated."""
+    difference = own - stated
+    if (difference == difference[0]).all():
+        by = f"{abs(int(difference[0]))} {'less' if difference[0] < 0 else 'more'} in every row"
+        return "shifted", f"{by} (a mistake, unless the steps were shifted too)", "off-by-one-length"
+    for stride in _STRIDES:
+        for offset in range(1 - stride, stride):
+            if ((stated + offset) // stride == own).all() and stated.size > 1:
+                return "strided", f"divided by {stride}, as after layers that take every {stride} steps together", ""
+    if (own == np.minimum(stated, own.max())).all() or (own == np.maximum(stated, own.min())).all():
+        return "clamped", f"cut to {own.min()} to {own.max()} steps", ""
+    if np.array_equal(np.sort(stated), np.sort(own)):
+        return "misaligned", "the same lengths in another order of rows", "lengths-misaligned"
+    return "other", "they differ", "lengths-misaligned"

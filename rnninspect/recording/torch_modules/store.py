@@ -1,0 +1,200 @@
+"""The store: recorded calls, from any thread, bounded by calls and by bytes; a weight is kept once per version."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnninspect.core.full_lengths import FULL
+from rnninspect.recording.base import Wanted, Where
+from rnninspect.recording.call_site import caller
+from rnninspect.recording.stated import Stated, by_name
+from rnninspect.recording.torch_modules.arguments import Asked, Failure, is_asked
+from rnninspect.recording.torch_modules.calls import Call, Layer, autocast, copied, size, weights_of
+from rnninspect.recording.torch_modules.loops import Loop, kind
+
+Recorded = Call | Loop
+
+
+@dataclass(eq=False)
+class Kept:
+    """A recorded call without its place yet: `lengths` as stated at the call, `arguments` of the forwards around it."""
+
+    key: int
+    call: Recorded
+    thread: int
+    lengths: Any
+    arguments: dict[Asked, Any] = field(default_factory=dict)
+    times: dict[Asked, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+
+class Store:
+    """Takes in calls from any thread. A layer is known by a key; its name may be learned later."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.lengths = wanted.lengths
+        self.names: dict[int, str] = {}
+        self.kept: list[Kept] = []
+        self.unseen: dict[int, str] = {}
+        self._bytes = 0
+        self._seen: Counter[int] = Counter()
+        self._count: Counter[int] = Counter()
+        self._more: Counter[int] = Counter()
+        self._weights: dict[int, dict[str, Tensor]] = {}
+        self._loops: dict[tuple[int, int], Loop] = {}
+        self._lock = threading.Lock()
+
+    def take(self, key: int, module: nn.Module, inputs: Any, state: Any, output: Any, forward: int) -> None:
+        """One call of a recurrent module, copied where there is room. Never raises: the model must run as it does."""
+        data = inputs[0] if isinstance(inputs, tuple) and inputs else inputs
+        if not isinstance(data, Tensor) or _holds_no_numbers(data):
+            self.unseen.setdefault(key, "it was called under a transform (vmap, tracing) that holds no numbers")
+            return
+        with self._lock, torch.no_grad():
+            try:
+                if isinstance(module, nn.RNNCellBase):
+                    self._step(key, module, inputs, state, output, forward)
+                elif isinstance(output, tuple) and len(output) == 2:
+                    self._call(key, module, inputs, state, output)
+            except Exception as error:  # no memory is left for a copy, or a tensor of a kind that cannot be copied
+                self._more[key] += 1
+                self.unseen.setdefault(key, f"a call could not be copied ({type(error).__name__}: {error})")
+
+    def close(self) -> None:
+        """No loop goes on."""
+        self._loops.clear()
+
+    def calls(self) -> tuple[Recorded, ...]:
+        """Every call with its name, its number among the calls of that name, and what was stated for it."""
+        calls: list[Recorded] = []
+        for kept in self.kept:
+            name = self.names.get(kept.key, "?")
+            where = replace(kept.call.where, name=name, stated=_stated(kept, name))
+            calls.append(replace(kept.call, where=where))
+        return tuple(calls)
+
+    def skipped(self) -> dict[str, int]:
+        more: Counter[str] = Counter()
+        for key, count in self._more.items():
+            more[self.names.get(key, "?")] += count
+        return dict(more)
+
+    def _call(self, key: int, module: Any, inputs: Any, state: Any, output: tuple[Any, Any]) -> None:
+        number = self._number(key)
+        weights = weights_of(module)
+        if number is None or not self._has_bytes(key, size((inputs, state, output)) + self._new_bytes(key, weights)):
+            return
+        device = output[0].data.device.type
+        read, returned = (copied(inputs), copied(state)), (copied(output[0]), copied(output[1]))
+        self._bytes += size(read) + size(returned)
+        layer = Layer.of(module, device)
+        call = Call(_where(number, module), layer, *read, *returned, self._weights_of(key, weights), caller("torch"))
+        self._keep(key, call)
+
+    def _step(self, key: int, module: nn.RNNCellBase, inputs: Any, state: Any, output: Any, forward: int) -> None:
+        place = (key, threading.get_ident())
+        loop = self._loops.get(place)
+        if loop is None or not loop.continues(state, forward):
+            loop = self._loops[place] = self._new_loop(key, module, inputs, forward)
+        elif loop.cut:
+            self._more[key] += 1
+        more = size(inputs) + size(state) + size(output)
+        if loop.cut or not self._has_bytes(key, more, counted=bool(loop.steps)):
+            loop.cut += 1
+            loop.passed(output)
+        else:
+            self._bytes += loop.add(inputs, state, output)
+
+    def _new_loop(self, key: int, module: nn.RNNCellBase, inputs: Tensor, forward: int) -> Loop:
+        """A loop that is kept, or one without steps (`cut`), by which its further steps are passed over."""
+        number, cell = self._number(key), kind(module)
+        now = weights_of(module)
+        if cell is None or number is None or not self._has_bytes(key, self._new_bytes(key, now)):
+            return Loop(_where(0, module), cell or "rnn", {}, forward, cut=1)
+        lower = autocast(inputs.device.type)
+        not_rerun = f"autocast was on ({lower})" if lower else ""
+        loop = Loop(_where(number, module), cell, self._weights_of(key, now), forward, not_rerun)
+        self._keep(key, loop)
+        return loop
+
+    def _number(self, key: int) -> int | None:
+        """The number of this call, or None where it is not to be kept."""
+        number = self._seen[key]
+        self._seen[key] += 1
+        limit = self.wanted.limit
+        if number % self.wanted.every == 0 and (limit is None or self._count[key] < limit):
+            return number
+        self._more[key] += 1
+        return None
+
+    def _keep(self, key: int, call: Recorded) -> Kept:
+        self._count[key] += 1
+        self.kept.append(Kept(key, call, threading.get_ident(), _snapshot(self.lengths)))
+        return self.kept[-1]
+
+    def _has_bytes(self, key: int, more: int, counted: bool = True) -> bool:
+        room = self.wanted.max_bytes is None or self._bytes + more <= self.wanted.max_bytes
+        self._more[key] += counted and not room
+        return room
+
+    def _new_bytes(self, key: int, now: Mapping[str, Tensor]) -> int:
+        kept = self._weights.get(key, {})
+        return sum(size(tensor) for name, tensor in now.items() if not _same(tensor, kept.get(name)))
+
+    def _weights_of(self, key: int, now: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights as they are now; each the copy before where it has not changed."""
+        kept = self._weights.get(key, {})
+        if kept.keys() != now.keys() or not all(_same(tensor, kept[name]) for name, tensor in now.items()):
+            new = {name: kept[name] if _same(t, kept.get(name)) else copied(t) for name, t in now.items()}
+            self._bytes += sum(size(tensor) for name, tensor in new.items() if tensor is not kept.get(name))
+            kept = self._weights[key] = new
+        return kept
+
+
+def _same(tensor: Tensor, kept: Tensor | None) -> bool:
+    return (
+        kept is not None and kept.shape == tensor.shape and kept.device == tensor.device and torch.equal(kept, tensor)
+    )
+
+
+def _holds_no_numbers(tensor: Tensor) -> bool:
+    """Whether it stands for numbers that are elsewhere: batched by vmap, fake, or on no device."""
+    wrapped = getattr(torch._C._functorch, "is_functorch_wrapped_tensor", lambda _: False)
+    return tensor.is_meta or type(tensor).__name__ == "FakeTensor" or bool(wrapped(tensor))
+
+
+def _where(number: int, module: nn.Module) -> Where:
+    """The call's place, its name and lengths still open. Only the plain RNN has a choice of activation."""
+    relu = "RELU" in str(getattr(module, "mode", getattr(module, "nonlinearity", ""))).upper()
+    return Where("", number, str(module), {"activation": "relu"} if relu else {})
+
+
+def _stated(kept: Kept, name: str) -> Stated:
+    """What was stated for a call of that name: for this layer, or for whatever the model reads."""
+    by_layer = isinstance(kept.lengths, Mapping)
+    value = kept.lengths.get(name) if by_layer else kept.lengths
+    if not is_asked(value):
+        return Stated(value, exact=by_layer or (isinstance(value, str) and value == FULL))
+    called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")
+    found = kept.arguments.get(value)
+    if found is None or isinstance(found, Failure):
+        return Stated(missing=found or f"no forward around it was given {called}, by which its lengths are stated")
+    try:
+        numbers = by_name(found, called)
+    except Exception as error:  # whatever a program calls so
+        return Stated(missing=str(error))
+    return Stated(numbers, by_layer, called, times=() if by_layer else kept.times.get(value, ()))
+
+
+def _snapshot(lengths: Any) -> Any:
+    """Lengths as they are now, whatever becomes of the tensor."""
+    if isinstance(lengths, Mapping):
+        return {name: _snapshot(value) for name, value in lengths.items()}
+    return copied(lengths) if isinstance(lengths, (Tensor, tuple)) else lengths
