@@ -4,7 +4,7 @@ A message says what was seen, what was needed and what to do, in one line, and n
 first. The command line prints it and exits 2; the library raises it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from rnninspect.core.wording import argument, worded
@@ -40,15 +40,65 @@ class MissingExtraError(UserError):
         super().__init__(f"{what} needs the extra '{extra}': pip install 'rnninspect[{extra}]'")
 
 
+# What people call frameworks and formats, and which of ours it may be.
+_SYNONYMS = {
+    "tensorflow": ("tf1", "keras"),
+    "tf": ("tf1", "keras"),
+    "tf2": ("keras",),
+    "pytorch": ("torch",),
+    "jax": ("flax", "haiku"),
+    "gluon": ("mxnet",),
+    "ort": ("onnx",),
+    "onnxruntime": ("onnx",),
+    "paddlepaddle": ("paddle",),
+    "md": ("markdown",),
+    "jsonl": ("ndjson",),
+    "htm": ("html",),
+    "xml": ("junit",),
+    "text": ("table",),
+    "txt": ("table",),
+}
+_MOST = 3  # names that are proposed
+_LISTED = 20  # known names that are listed beside a proposal
+
+
+def nearest(name: str, names: Collection[str]) -> list[str]:
+    """The known names that a user may have meant, the likeliest first: in other case, by another word for it, by its
+    beginning, misspelt; a few at most.
+
+    >>> nearest("Torch", ["tf1", "torch"]), nearest("jax", ["flax", "haiku", "torch"]), nearest("comp", ["compare"])
+    (['torch'], ['flax', 'haiku'], ['compare'])
+    """
+    import difflib
+
+    word = name.casefold().replace("_", "-").strip()
+    by_word = {known.casefold().replace("_", "-"): known for known in names}
+    if word in by_word:
+        return [by_word[word]]
+    synonyms = [known for known in _SYNONYMS.get(word, ()) if known in names]
+    begun = [known for spelt, known in by_word.items() if len(word) > 1 and spelt.startswith(word)]
+    close = [by_word[spelt] for spelt in difflib.get_close_matches(word, by_word, n=1)]
+    within = [known for spelt, known in by_word.items() if len(word) > 3 and word in spelt]
+    return (synonyms or begun or close or within)[:_MOST]
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """The question as the end of a sentence; a full stop where no name is near.
+
+    >>> did_you_mean("jax", ["flax", "haiku"]), did_you_mean("x", ["flax"])
+    ("; did you mean 'flax' or 'haiku'?", '.')
+    """
+    proposals = " or ".join(map(repr, nearest(name, names)))
+    return f"; did you mean {proposals}?" if proposals else "."
+
+
 class UnknownNameError(UserError):
     """An unknown option value, rule or member; lists the known ones and the nearest."""
 
     def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]") -> None:
-        import difflib
-
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        super().__init__(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or '(none)'}.")
+        hint = did_you_mean(name, names)
+        known = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(names) or '(none)'}."
+        super().__init__(f"unknown {kind} {name!r}{hint}{known}")
 
 
 @contextmanager

@@ -52,7 +52,7 @@ report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings r
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
-report/report report/load report/lessons report/renderers/course
+report/report report/load report/glossary report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run api/chunks api/compare
 api/convert
@@ -65,7 +65,8 @@ recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 testing
 pytest_plugin
-cli/exit_codes cli/command_words cli/settings cli/output cli/progress cli/catalogue cli/param_types cli/inputs
+cli/exit_codes cli/command_words cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types
+cli/inputs
 cli/options cli/weights
 cli/fleet cli/explain cli/* cli/__init__
 __init__

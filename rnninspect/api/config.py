@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.conventions.weights.gates import ATTRIBUTES
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.engine import cells
-from rnninspect.errors import UserError
+from rnninspect.errors import UserError, did_you_mean
+
+# What the verbs take beside the layer, which may have been meant.
+_OTHERS = (*OPTION_ROLES, "final_state", "initial_state", "text", "weights", "weights_convention", "weights_prefix")
+_OTHERS += ("against", "previous", "convention", "rtol", "atol", "select", "ignore", "excerpt", "hidden_size", "seed")
 
 
 def with_full(config: LayerConfig, lengths: Any) -> tuple[LayerConfig, Any]:
@@ -33,8 +38,9 @@ def layer_config(**options: Any) -> LayerConfig:
         options["time_major"], options["axes_stated"] = not batch_first or options.get("time_major", False), True
     unknown = sorted(set(options) - stated_fields)
     if unknown:
-        listed = sorted(stated_fields - {"full_lengths"} | set(ATTRIBUTES))
-        raise UserError(f"unknown options {', '.join(unknown)}; known: {', '.join(listed)}")
+        listed = sorted({*stated_fields, *ATTRIBUTES, "bidirectional", "batch_first"} - {"full_lengths", "axes_stated"})
+        hints = [f"{name!r}{did_you_mean(name, [*_OTHERS, *listed])}".rstrip(".") for name in unknown]
+        raise UserError(f"unknown keyword {', '.join(hints)} Those that state the layer: {', '.join(listed)}")
     not_none = {k: v for k, v in options.items() if v is not None}
     if "cell" in not_none:
         cells.get(not_none["cell"])

@@ -30,8 +30,9 @@ def role_slot(role: Role, value: str, arrays: Mapping[str, Array], option: str) 
     if member is not None:
         return Slot(role, member, arrays[member])
     if not is_there(value):
-        if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", value):
-            return Slot(role, "lengths", _numbers(value, option))
+        numbers = _without_brackets(value)
+        if role == "lengths" and re.fullmatch(r"[\s\d.+\-eE]+|.*,.*|[+-]?(?i:nan|inf)", numbers):
+            return Slot(role, "lengths", _numbers(numbers, option))
         raise nowhere(value, arrays, option)
     with about_argument(option, value):
         read = read_arrays(value)
@@ -61,6 +62,16 @@ def nowhere(value: str, arrays: Mapping[str, Array], option: str) -> UserError:
             f"{argument(option, value)}: no such file, and no member of the input ({', '.join(members)})"
         )
     return UnknownNameError(f"member for {argument(option)}", value, members)
+
+
+def _without_brackets(text: str) -> str:
+    """Numbers as a list or a tuple is printed, without its brackets.
+
+    >>> _without_brackets("[3, 1]"), _without_brackets("(3,)"), _without_brackets("[3")
+    ('3, 1', '3,', '[3')
+    """
+    bare = text.strip()
+    return bare[1:-1] if bare[:1] + bare[-1:] in ("[]", "()") else text
 
 
 def _numbers(text: str, option: str) -> Array:

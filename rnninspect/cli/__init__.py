@@ -16,7 +16,7 @@ import click
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.exit_codes import CLOSED_PIPE, COMPLETION_VARIABLE, INTERRUPTED, UNJUDGED
 from rnninspect.core.wording import worded_as
-from rnninspect.errors import UserError
+from rnninspect.errors import UserError, did_you_mean
 
 # What `--help` says of each; its file is imported when it is called.
 COMMANDS = {
@@ -53,11 +53,8 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"no such command {args[0]!r}.{hint} Known: {', '.join(COMMANDS)}.")
+            hint = did_you_mean(args[0], COMMANDS)
+            raise click.UsageError(f"no such command {args[0]!r}{hint} Known: {', '.join(COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
 
@@ -163,7 +160,11 @@ def _complete() -> int:
 
 
 def _invoked(arguments: list[str]) -> int:
-    """The command's own exit code. (`cli.main` would turn a closed pipe into 1, which here means findings.)"""
+    """The command's own exit code; without a command the help, as a result and not as an error.
+
+    (`cli.main` would turn a closed pipe into 1, which here means findings.)
+    """
+    arguments = arguments or ["--help"]
     try:
         with cli.make_context("rnninspect", arguments) as ctx:
             return int(cli.invoke(ctx) or 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect.cli import inputs, options, output, progress, weights
+from rnninspect.cli.grouped import Grouped
 from rnninspect.formats.storage import is_remote, names_several
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from rnninspect.report.report import Report
 
 
-@click.command("compare")
+@click.command("compare", cls=Grouped)
 @click.argument("dumps", metavar="[DUMP]...", nargs=-1, type=options.TEXT)
+@options.lengths_option
+@click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
+@options.weights_options
+@click.option(
+    "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
+)
 @click.option(
     "--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
 )
 @click.option("--state", type=options.MEMBER, metavar="NAME|FILE", help="The final state h.")
 @click.option("--cell-state", type=options.MEMBER, metavar="NAME|FILE", help="The cell state c.")
-@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
-@options.lengths_option
-@click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
-@click.option(
-    "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
-)
 @options.previous_option
-@options.weights_options
 @options.layer_options
 @options.cell_options
 @options.report_options

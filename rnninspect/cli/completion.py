@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from rnninspect.cli.param_types import one_of
+
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=one_of("bash", "zsh", "fish"))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
     """Print the script that makes SHELL complete rnninspect's commands, options, rules and members of dumps.

@@ -8,6 +8,7 @@ import click
 
 from rnninspect.cli import options
 from rnninspect.cli.command_words import as_options
+from rnninspect.cli.param_types import one_of
 
 if TYPE_CHECKING:
     from rnninspect.formats.base import NamedArrays
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 @click.option("--cell", type=options.CELL, help="The cell.")
 @click.option("--layers", type=options.Count(1), metavar="N", help="Layers in the stack.")
 @click.option("--bidirectional", is_flag=True, help="Both directions.")
-@click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions.")
+@click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Directions.")
 @click.option(
     "--merge-mode",
-    type=click.Choice(["concat", "sum", "mul", "ave", "none"]),
+    type=one_of("concat", "sum", "mul", "ave", "none"),
     help="Keras Bidirectional: how the directions were merged.",
 )
 @options.cell_options

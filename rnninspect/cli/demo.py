@@ -6,13 +6,16 @@ import functools
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnninspect import conventions
 from rnninspect.cli import explain, options, output
+from rnninspect.cli.grouped import Grouped
 from rnninspect.diagnosis import rules
+from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Example, Rule
 from rnninspect.errors import UserError
 from rnninspect.report.lessons import Worked, before_and_after, course
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
 
 TEXTS = {"table": "a screen each", "json": "one array", "ndjson": "the reports' lines", "html": "one page"}
 WIDTH = 80
-FRAMEWORK = "tf1"  # whose fix a lesson shows
+FRAMEWORK = "tf1"  # whose fix a lesson shows where none is stated
 
 
-@click.command("demo")
+@click.command("demo", cls=Grouped)
 @click.argument("rule", required=False, type=options.RULE)
 @click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
+@click.option("--convention", type=options.CONVENTION, metavar="NAME", help="The framework whose fix is shown (tf1).")
 @options.report_options
 @options.output_options
 def command(rule: str | None, every: bool, **params: Any) -> int:
@@ -47,11 +51,11 @@ def command(rule: str | None, every: bool, **params: Any) -> int:
             raise click.UsageError(f"--all shows every rule; leave out {rule!r}")
         _course(params)
         return 0
-    chosen = None if rule is None else rules.get(rule)
+    chosen = None if rule is None else rules.get(explain.whole_name(rule))
     example: Example = "single" if chosen is None else chosen.example
     if chosen is not None:
-        output.note(f"planted in the example {example}: {chosen.summary}", params["quiet"])
-    report = _report(example, chosen, params)
+        output.note(f"planted in a worked example: {chosen.summary}", params["quiet"])
+    report = _in_words_of(_report(example, chosen, params), params["convention"])
     output.show(report, params)
     return 0 if params["exit_zero"] or chosen is not None else output.exit_code(report, params)
 
@@ -66,6 +70,16 @@ def _report(example: Example, injected: Rule | None, params: dict[str, Any]) -> 
         case = injected.inject(case)
     name = "correct" if injected is None else injected.name
     return inspect.inspect_case(case, "demo", source={"example": name}, **judging(params))
+
+
+def _in_words_of(report: ReportRecord, convention: str | None) -> ReportRecord:
+    """The report with each fix as that framework's users write it."""
+    if convention is None:
+        return report
+    framework = conventions.get(convention)
+    known = rules.rules()
+    fixed = [replace(f, fix=fix_for(known[f.rule], framework)) if f.rule in known else f for f in report.findings]
+    return replace(report, findings=fixed)
 
 
 @functools.cache
@@ -84,6 +98,7 @@ class Lesson:
     rule: Rule
     right: ReportRecord
     injected: ReportRecord
+    framework: str
 
     @property
     def example(self) -> Worked:
@@ -92,7 +107,7 @@ class Lesson:
 
     def text(self) -> str:
         """One screen: what it is, why it happens, the rows before and after, what is found, a fix."""
-        body = explain.text(self.rule, FRAMEWORK, WIDTH, self.example, brief=True)
+        body = explain.text(self.rule, self.framework, WIDTH, self.example, brief=True)
         return f"[{self.place}: {self.group}]\n{body}\n"
 
     def image(self) -> dict[str, Any]:
@@ -119,7 +134,9 @@ def _lessons(params: dict[str, Any]) -> Iterator[Lesson]:
         if rule.example not in right:
             right[rule.example] = _report(rule.example, None, params)
         injected = _report(rule.example, rule, params)
-        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], injected)
+        injected = _in_words_of(injected, params["convention"])
+        framework = params["convention"] or FRAMEWORK
+        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], injected, framework)
 
 
 def _course(params: dict[str, Any]) -> None:

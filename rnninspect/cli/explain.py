@@ -10,37 +10,77 @@ from typing import Any
 import click
 
 from rnninspect import conventions
-from rnninspect.cli.param_types import CONVENTION, RULE
+from rnninspect.cli.param_types import CONVENTION, EXPLAINED, one_of
 from rnninspect.diagnosis import rules
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Rule
-from rnninspect.report import lessons
+from rnninspect.report import glossary, lessons
 
 NARROWEST, WIDEST = 40, 88
 
 
 @click.command("explain")
-@click.argument("rule", required=False, type=RULE)
+@click.argument("name", metavar="[RULE|WORD]", required=False, type=EXPLAINED)
 @click.option("--convention", type=CONVENTION, metavar="NAME", help="The fix for this framework alone.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(rule: str | None, convention: str | None, format_: str) -> int:
+@click.option("--format", "format_", type=one_of("text", "json"), default="text", show_default=True)
+def command(name: str | None, convention: str | None, format_: str) -> int:
     """Explain RULE: the mistake, why it happens, a worked example before and after, the code that mends it, and
-    public threads of people who met it. Without RULE, one line for each.
+    public threads of people who met it. The beginning of its name is enough. Or explain WORD: reading, track, proven,
+    "(L D) B H" and whatever else a report says; `explain words` is the whole glossary.
+
+    Without either, one line for each rule.
 
     \b
     rnninspect explain lengths-ignored
     rnninspect explain rows-permuted --convention torch
+    rnninspect explain reading
     """
-    chosen = [r for _, r in lessons.course()] if rule is None else [rules.get(rule)]
+    if name is None:
+        return _show([r for _, r in lessons.course()], convention, format_)
+    entries = _glossary(name)
+    if entries:
+        return _show_words(entries, format_)
+    return _show([rules.get(whole_name(name))], convention, format_, alone=True)
+
+
+def whole_name(name: str) -> str:
+    """The rule whose name is `name`, or alone begins so, which is said; `name` itself where there is none such."""
+    from rnninspect.cli.output import note
+
+    begun = [rule for rule in rules.rules() if rule.startswith(name)]
+    if name in begun or len(begun) != 1:
+        return name
+    note(f"{name} is taken as {begun[0]}")
+    return begun[0]
+
+
+def _glossary(name: str) -> list[glossary.Word]:
+    """The entries that are asked for: one, all of them, or none where `name` is no word of the glossary."""
+    if name.casefold() in ("words", "glossary"):
+        return [*glossary.WORDS, *glossary.FINDINGS]
+    entry = None if name in rules.rules() else glossary.word(name)
+    return [] if entry is None else [entry]
+
+
+def _show_words(entries: list[glossary.Word], format_: str) -> int:
+    if format_ == "json":
+        import json
+
+        click.echo(json.dumps([{"word": entry.name, "meaning": entry.meaning} for entry in entries], indent=2))
+        return 0
+    click.echo("\n".join(line for entry in entries for line in _hanging(f"{entry.name}: ", entry.meaning, _width(), 2)))
+    return 0
+
+
+def _show(chosen: list[Rule], convention: str | None, format_: str, alone: bool = False) -> int:
+    """Prints one rule whole where it is `alone`, else a line of each; or all that is known of them as JSON."""
     if format_ == "json":
         import json
 
         images = [image(r, convention) for r in chosen]
-        click.echo(json.dumps(images if rule is None else images[0], indent=2))
-    elif rule is None:
-        click.echo(overview(_width()))
+        click.echo(json.dumps(images[0] if alone else images, indent=2))
     else:
-        click.echo(text(chosen[0], convention, _width()))
+        click.echo(text(chosen[0], convention, _width()) if alone else overview(_width()))
     return 0
 
 
@@ -58,7 +98,8 @@ def overview(width: int) -> str:
             lines += ["", group] if lines else [group]
             last = group
         lines += _hanging(f"  {rule.name} ({rule.severity}): ", rule.summary, width, indent=6)
-    return "\n".join([*lines, "", "rnninspect explain RULE says more; rnninspect demo --all is a course of them all."])
+    more = "rnninspect explain RULE says more; rnninspect demo --all is a course of them all."
+    return "\n".join([*lines, "", more, "rnninspect explain words: the words of a report."])
 
 
 def image(rule: Rule, convention: str | None = None, example: lessons.Worked | None = None) -> dict[str, Any]:

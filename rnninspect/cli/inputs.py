@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.errors import UnreadableError, UserError, about_argument
@@ -159,6 +160,14 @@ def note_flat_batch(arrays: Mapping[str, Array], slots: Mapping[Role, Slot], qui
     batch = slots["inputs"].array if "inputs" in slots else arrays.get(ANONYMOUS, arrays.get("inputs"))
     if batch is not None and batch.ndim == 2:
         note(f"the batch is {batch.shape}: read as rows and steps of one feature each", quiet)
+
+
+def drawn_weights(case: Case, seed: int) -> dict[str, Any]:
+    """What the weights of a run are where none were given, for the report's source."""
+    assert case.weights is not None
+    units = max(track.final.shape[-1] for track in case.trace.tracks if track.final is not None)
+    how = worded(f"as TensorFlow draws them ({argument('weights')} takes yours)")
+    return {"drawn": how, "cell": case.weights.spec.cell, "units": units, "seed": seed}
 
 
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from rnninspect.cli.param_types import one_of
+
 WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders", "samples", "settings")
 
 
 @click.command("list")
-@click.argument("what", required=False, type=click.Choice(WHAT))
-@click.option(
-    "--format", "format_", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True
-)
+@click.argument("what", required=False, type=one_of(*WHAT))
+@click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
 @click.pass_context
 def command(ctx: click.Context, what: str | None, format_: str) -> int:
     """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, packaged

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from rnninspect.cli.param_types import CELL, CONVENTION, FORMAT, MEMBER, POSITIVE, RULE, TEXT, Count, Number, Numbers
+from rnninspect.cli.grouped import ATTRIBUTE
+from rnninspect.cli.param_types import (
+    CELL,
+    CONVENTION,
+    FORMAT,
+    MEMBER,
+    POSITIVE,
+    RULE,
+    TEXT,
+    Count,
+    Number,
+    Numbers,
+    one_of,
+)
 from rnninspect.core.full_lengths import FULL
 from rnninspect.formats.limits import limited, parsed
 
@@ -17,10 +31,13 @@ __all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def _stack(group: str, *options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """The options one below the other, as a decorator; in a grouped help they stand under `group`."""
+
     def apply(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
+            setattr(command.__click_params__[-1], ATTRIBUTE, group)  # type: ignore[attr-defined]
         return command
 
     return apply
@@ -28,6 +45,7 @@ def _stack(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 # What the user states about the layer. Names are those of `api.statement`.
 layer_options = _stack(
+    "Layer",
     click.option(
         "--convention",
         type=CONVENTION,
@@ -37,7 +55,7 @@ layer_options = _stack(
     click.option("--cell", type=CELL, help="The cell."),
     click.option("--layers", type=Count(1), metavar="N", help="Layers in the stack."),
     click.option("--bidirectional", is_flag=True, help="Both directions."),
-    click.option("--direction", type=click.Choice(["forward", "reverse", "bidirectional"]), help="Directions."),
+    click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Directions."),
     click.option("--time-major", is_flag=True, help="Axes are [T, B, …]; the default is [B, T, …]."),
     click.option(
         "--batch-first/--no-batch-first", default=None, help="PyTorch's word: --no-batch-first is time-major."
@@ -47,17 +65,18 @@ layer_options = _stack(
     click.option("--keep-order/--no-keep-order", default=None, help="Flax: reversed outputs put back in input order."),
     click.option(
         "--padding",
-        type=click.Choice(["zero", "repeat", "computed"]),
+        type=one_of("zero", "repeat", "computed"),
         help="What masked outputs hold, where the call and not the framework decides it.",
     ),
     click.option(
         "--merge-mode",
-        type=click.Choice(["concat", "sum", "mul", "ave", "none"]),
+        type=one_of("concat", "sum", "mul", "ave", "none"),
         help="Keras Bidirectional: how the directions were merged.",
     ),
 )
 
 cell_options = _stack(
+    "Cell",
     click.option("--forget-bias", type=Number(), metavar="X", help="Added to the forget gate at run time (tf1: 1)."),
     click.option("--reset-after/--no-reset-after", default=None, help="GRU: reset after the recurrent product."),
     click.option("--linear-before-reset", type=Count(0, 1), metavar="0|1", help="ONNX's word for it."),
@@ -78,6 +97,7 @@ cell_options = _stack(
 )
 
 weights_options = _stack(
+    "Input",
     click.option("--weights", type=TEXT, metavar="FILE", help="The layer's weights; FILE#member picks one part."),
     click.option("--weights-prefix", type=TEXT, metavar="NAME", help="Which layer of a model: names that start so."),
     click.option(
@@ -109,14 +129,32 @@ lengths_option = click.option(
     help="Real steps of each row; full: all of them.",
 )
 
+# Suffixes that are not a format's name.
+_SUFFIXES = {"md": "markdown", "jsonl": "ndjson", "htm": "html", "xml": "junit", "txt": "table"}
+
+
+def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The format that was stated; else the one that the suffix of `-o` names; else the default."""
+    stated = ctx.get_parameter_source("format_") is ParameterSource.COMMANDLINE
+    target = ctx.params.get("output")
+    suffix = os.path.splitext(target)[1].lstrip(".").lower() if target and not stated else ""
+    if not suffix:
+        return value
+    from rnninspect.report.renderers import is_format
+
+    name = _SUFFIXES.get(suffix, suffix)
+    return name if is_format(name) else value
+
+
 report_options = _stack(
+    "Judging",
     click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
     click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
     click.option("--select", multiple=True, type=RULE, metavar="RULE", help="Only these rules (repeat, or commas)."),
     click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Not these rules."),
     click.option(
         "--fail-on",
-        type=click.Choice(["error", "warning", "note"]),
+        type=one_of("error", "warning", "note"),
         default="error",
         show_default=True,
         help="Exit 1 from this severity on.",
@@ -126,19 +164,28 @@ report_options = _stack(
 )
 
 output_options = _stack(
+    "Output",
     click.option(
         "--format",
         "format_",
         type=FORMAT,
+        callback=_format,
         envvar="RNNINSPECT_FORMAT",
         metavar="NAME",
         default="table",
         help="table, json, ndjson, … (`list formats`).",
     ),
-    click.option("-o", "--output", type=TEXT, metavar="FILE", help="Write the result there instead of stdout."),
+    click.option(
+        "-o",
+        "--output",
+        type=TEXT,
+        metavar="FILE",
+        is_eager=True,  # its suffix decides the format
+        help="Write the result there instead of stdout; .html, .json, .md, … say in which format.",
+    ),
     click.option(
         "--table",
-        type=click.Choice(["brief", "full"]),
+        type=one_of("brief", "full"),
         default="brief",
         help="brief: the answer first, and the rows that matter; full: all that there is.",
     ),
@@ -146,7 +193,7 @@ output_options = _stack(
     click.option("--rows", metavar="1,3-5", help="Show these rows."),
     click.option("--steps", metavar="0-9", help="Show these steps."),
     click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the point."),
-    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours."),
+    click.option("--color", type=one_of("auto", "always", "never"), default="auto", help="Colours."),
     click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
 )
 
@@ -168,6 +215,7 @@ allow_option = click.option(
 
 # Many dumps at once.
 fleet_options = _stack(
+    "Many dumps",
     click.option("--jobs", type=Count(1), metavar="N", help="Work in N processes: a dump each, or rows of one."),
     click.option(
         "--scheduler", type=TEXT, metavar="ADDRESS|local", help="Send the work to a Dask cluster (extra `cluster`)."

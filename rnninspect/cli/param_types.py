@@ -61,6 +61,14 @@ class Known(Text):
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self.names = names
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, in the case of the known names."""
+        text = super().convert(value, param, ctx)
+        if not isinstance(text, str) or text == text.lower():
+            return text
+        known = {name.lower(): name for name in self.names()}
+        return ",".join(known.get(part.strip().lower(), part) for part in text.split(","))
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
@@ -79,6 +87,10 @@ class Number(click.FloatRange):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """The range in the help; nothing where every number will do."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Numbers(click.types.StringParamType):
     """Finite numbers with commas between them."""
@@ -96,12 +108,17 @@ class Count(click.IntRange):
     name = "whole number"
 
 
+def one_of(*names: str) -> Choice:
+    """One of these names, in any case."""
+    return Choice(names, case_sensitive=False)
+
+
 class OneOf(Choice):
     """One of the names that `names` gives; it is asked when a value is checked or the help is shown, not before."""
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self.names = names
-        self.case_sensitive = True
+        self.case_sensitive = False
 
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -120,6 +137,12 @@ def _rules() -> Iterable[str]:
     return rules()
 
 
+def _explained() -> Iterable[str]:
+    from rnninspect.report.glossary import FINDINGS, WORDS
+
+    return [*_rules(), *(word.name for word in (*FINDINGS, *WORDS))]
+
+
 def _conventions() -> Iterable[str]:
     from rnninspect.conventions import conventions
 
@@ -134,4 +157,5 @@ def _renderers() -> Iterable[str]:
 
 TEXT, MEMBER, POSITIVE = Text(), Member(), Number(0, min_open=True)
 CELL = OneOf(_cells)
+EXPLAINED = Known(_explained)
 RULE, CONVENTION, FORMAT = Known(_rules), Known(_conventions), Known(_renderers)

@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from rnninspect.cli import inputs, options, output, weights
+from rnninspect.cli.grouped import Grouped
+from rnninspect.cli.param_types import one_of
 
 
-@click.command("run")
+@click.command("run", cls=Grouped)
 @click.argument("batch", required=False, type=options.TEXT)
 @options.lengths_option
+@options.weights_options
 @click.option(
     "--mask", type=options.MEMBER, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
 )
@@ -24,14 +27,13 @@ from rnninspect.cli import inputs, options, output, weights
 @click.option(
     "--initial-state", type=options.MEMBER, metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c."
 )
-@click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Of the arithmetic.")
+@click.option("--dtype", type=one_of("float64", "float32", "float16", "bfloat16"), help="Of the arithmetic.")
 @click.option("--device", type=options.TEXT, default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
 @click.option("--truncate", is_flag=True, help="Cut the time axis to the longest row, as pad_packed_sequence does.")
 @click.option(
     "--save", type=options.TEXT, metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone."
 )
 @options.previous_option
-@options.weights_options
 @options.layer_options
 @options.cell_options
 @options.report_options
@@ -80,7 +82,8 @@ def command(batch: str | None, **params: Any) -> int:
     inputs.note_flat_batch(read.arrays, named_roles, quiet)
     inputs.note_idle(case, params, quiet)
     case = case.with_tolerance(Tolerance(params["rtol"], params["atol"]))
-    report = inspect.inspect_case(case, "run", source=source_of(read), **inputs.judging(params))
+    origin = {} if layer else {"weights": inputs.drawn_weights(case, params["seed"])}
+    report = inspect.inspect_case(case, "run", source={**source_of(read), **origin}, **inputs.judging(params))
     report = replace(report, notes=[*report.notes, *(nonfinite_inputs(case.batch) if case.batch else [])])
     if params["save"]:
         output.check_selection(report, params)

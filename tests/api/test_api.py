@@ -328,7 +328,7 @@ BAD = {
     "shapes": (lambda: rnninspect.inspect(OUT, HN[:, :2]), "fits no reading"),
     "two cells": (lambda: rnninspect.inspect(OUT, (HN, CN), cell_state=CN), "leave cell_state out"),
     "lengths": (lambda: rnninspect.inspect(OUT, HN, lengths=[1.5, 2, 3]), "lengths[0] is 1.5"),
-    "options": (lambda: rnninspect.inspect(OUT, HN, hidden=3), "unknown options hidden"),
+    "options": (lambda: rnninspect.inspect(OUT, HN, hidden=3), "unknown keyword 'hidden'; did you mean"),
     "convention": (lambda: rnninspect.inspect(OUT, HN, convention="torhc"), "did you mean 'torch'?"),
     "rule": (lambda: rnninspect.inspect(OUT, HN, select="lengths-ignore"), "did you mean 'lengths-ignored'?"),
     "format": (lambda: rnninspect.inspect(OUT, HN).render("jsn"), "unknown format 'jsn'"),

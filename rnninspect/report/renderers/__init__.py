@@ -59,6 +59,11 @@ def render(report: ReportRecord, format: str = "table", **view: Any) -> str:
     return renderer.render(report, View(**view))
 
 
+def is_format(name: str) -> bool:
+    """Whether there is a format of that name."""
+    return _renderer(name) is not None
+
+
 def excerpt(format: str) -> int | None:
     """How many numbers a report should quote for that format; None where the usual ones do, or it is unknown."""
     return getattr(_renderer(format), "EXCERPT", None)
