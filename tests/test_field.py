@@ -15,14 +15,11 @@ from tests.support.field_cases import Case, answer, cases, wrong
 from tests.support.places import FIELD
 
 TREE = "parameters in nested dictionaries or lists are not read"
-PARALLEL = "weights that are no stack are run as one, and nobody says so"
 
 # Cases that are still answered wrongly, and why.
 STILL_WRONG = {
-    "between-keras": PARALLEL,
     "order-a-chunk2": "the fix drops the state that was passed on, where its rows are to be put in order",
     "pickle-0": "a pickle is refused as an unknown format",
-    "scope-a": "a config whose layer has another name than the weights' scope is not used",
     "shrink-a": "rows that the state does not hold are said in a note, and not named as dropped",
     "shrink-live": "a loop whose batch shrinks is not seen as one loop",
     "stacked-a": "inputs of the batch's axes beside outputs of time's are refused, and transposing is not proposed",
@@ -30,8 +27,6 @@ STILL_WRONG = {
     "tree-a": TREE,
     "tree-list": TREE,
     "unflipped-a-call": "the twin, a state taken at the wrong end, is named in its stead",
-    "unrelated-parallel-onnx": PARALLEL,
-    "unrelated-twomodels-pt": PARALLEL,
 }
 
 

@@ -16,10 +16,10 @@ from tests.support.places import PACKAGE, ROOT
 ORDER = """
 core/wording errors
 _version
-core/trace core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence core/arrays
-core/batch core/finding core/tiles
+core/trace core/feed core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence
+core/arrays core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
-formats/storage formats/atomic_write formats/keras_config
+formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values formats/onnx_feeds
 formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
@@ -29,8 +29,8 @@ conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread co
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
-conventions/weights/express
-conventions/weights/stack conventions/weights/cudnn conventions/weights/config conventions/* conventions/__init__
+conventions/weights/joins conventions/weights/express conventions/weights/stack conventions/weights/cudnn
+conventions/weights/config conventions/weights/keras_names conventions/* conventions/__init__
 conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/choose_reading measure/difference
@@ -224,7 +224,14 @@ def rooms_imported(folder: str) -> set[str]:
 
 def test_formats_and_renderers_know_no_neighbours() -> None:
     """Formats know no framework and renderers no arrays: neither imports what would tell them."""
-    assert rooms_imported("formats") <= {"errors", "core/wording", "formats", "core/trace", "core/precision"}
+    assert rooms_imported("formats") <= {
+        "errors",
+        "core/wording",
+        "formats",
+        "core/feed",
+        "core/trace",
+        "core/precision",
+    }
     assert rooms_imported("report/renderers") <= {
         "errors",
         "core/wording",

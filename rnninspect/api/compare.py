@@ -119,7 +119,8 @@ def compare(
         against=None if against is None else os.fspath(against),
     )
     if isinstance(weights, (str, os.PathLike)):
-        request = replace(request, weights=layer_of(request, os.fspath(weights), weights_prefix))
+        layer = layer_of(request, os.fspath(weights), weights_prefix)
+        request = replace(request, weights=replace(layer, weights=layer.annotated))
     else:
         from rnninspect.api.weights_given import weights_given
 

@@ -21,6 +21,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
+from rnninspect.errors import UserError
 from rnninspect.formats import read_arrays, write_arrays
 
 TRIAL_LENGTHS = (5, 9, 1, 7)  # uneven, unsorted, one full, one of a single step
@@ -57,6 +58,15 @@ class Moved:
             merge_mode="concat" if merge == "apart" else merge,
             attributes=self.options,
         )
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        """What its users must state beside the arrays: the cell's options, and that several layers are one stack."""
+        try:
+            self.convention.read_weights(self.arrays, replace(self.config, layers=None))
+        except UserError:
+            return {**self.options, "layers": self.weights.depth}
+        return dict(self.options)
 
     @property
     def difference(self) -> float:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from rnninspect import conventions
 from rnninspect.api.config import layer_config, with_full
+from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
@@ -191,7 +192,7 @@ def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | 
         return UNKNOWN
     if isinstance(weights, Weights):
         return Origin(weights=(weights.convention,) if weights.convention else ())
-    return Origin(weights=tuple(c.name for c in conventions.of_weights(weights)))
+    return Origin(weights=tuple(c.name for c in conventions.of_weights(likely_weights(weights))))
 
 
 def _as_tuple(names: Names) -> tuple[str, ...]:

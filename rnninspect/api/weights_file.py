@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.weights.config import of_file
-from rnninspect.conventions.weights.prefix import pick
+from rnninspect.conventions.weights.config import activations_not_stated, of_file, unmatched
+from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_weights
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from rnninspect.formats.base import NamedArrays
 
 # What a file says of its own framework's axes, padding and order of time: a dump of another framework has its own.
@@ -25,12 +25,21 @@ LAID_OUT = ("time_major", "padding", "go_backwards")
 
 @dataclass(frozen=True, eq=False)
 class LayerFile:
-    """One layer (or a whole stack) of a file, `convention` being whose names it has."""
+    """One layer (or a whole stack) of a file, `convention` being whose names it has.
+
+    `remarks`: what the file leaves open. The command line says it, as it says what the file was read as.
+    """
 
     weights: Weights
     convention: Convention
     arrays: Mapping[str, Array]
     attributes: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def annotated(self) -> Weights:
+        """The weights with the remarks among their notes, for a report that is all that a program shows."""
+        return replace(self.weights, notes=(*self.weights.notes, *self.remarks))
 
     @property
     def alike(self) -> tuple[str, ...]:
@@ -74,10 +83,18 @@ def read_layer(
     `likely`: conventions to prefer where the names are those of several. Raises UserError where the file holds no layer
     of that convention, or several that are no stack, and whatever reading the weights raises.
     """
-    arrays = pick(read.arrays, prefix) if prefix else dict(read.arrays)
+    everything = likely_weights(read.arrays)
+    arrays = pick(everything, prefix) if prefix else everything
     whose = conventions.get(convention or _convention_shown(arrays, likely))
-    whole_config = config.over(_options_of_file(whose, arrays, read.attributes, config))
-    return LayerFile(read_weights(arrays, whole_config, whose.name), whose, arrays, read.attributes)
+    try:
+        options = _options_of_file(whose, arrays, read.attributes, config)
+    except UserError:
+        read_weights(arrays, config, whose.name, read.feeds)  # where layers that differ are no stack, it lists them
+        raise
+    weights = read_weights(arrays, config.over(options), whose.name, read.feeds)
+    notes = (*weights.notes, *_unused_config(whose, everything, read.attributes, config))
+    remarks = () if read.attributes else activations_not_stated(whose, weights.spec, config.attributes)
+    return LayerFile(replace(weights, notes=notes), whose, arrays, read.attributes, remarks)
 
 
 def _options_of_file(
@@ -87,6 +104,17 @@ def _options_of_file(
     if not attributes or not isinstance(convention, ScopedConvention):
         return {}
     return of_file(convention, attributes, [scope.name for scope in convention.scopes(arrays, config)])
+
+
+def _unused_config(
+    convention: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], config: LayerConfig
+) -> Iterator[str]:
+    """Says which layers the file describes without holding weights for them."""
+    if not attributes or not isinstance(convention, ScopedConvention):
+        return
+    names = [scope.name for scope in convention.scopes(arrays, config)]
+    for layer in unmatched(convention, attributes, names):
+        yield f"the file's config of {layer} is of no weights that it holds, and was not used"
 
 
 def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:

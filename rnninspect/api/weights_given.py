@@ -31,4 +31,4 @@ def weights_given(
     path = os.fspath(weights)
     with about_argument("weights", path):
         file = read_layer(read_arrays(path), config, convention, likely=[dump] if dump else [])
-    return file.weights, file.config_for(config, conventions.get(dump) if dump else file.convention)
+    return file.annotated, file.config_for(config, conventions.get(dump) if dump else file.convention)

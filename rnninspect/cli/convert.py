@@ -68,8 +68,8 @@ def command(weights: str, **params: Any) -> int:
         moved = convert.move(layer.weights, params["to"])
     written = convert.write(moved, params["output"])
     click.echo(f"{layer.convention.name} -> {moved.convention.name}: {convert.summarise(moved)}")
-    if moved.options:
-        click.echo(f"state beside it: {as_options(moved.options)}")
+    if moved.beside:
+        click.echo(f"state beside it: {as_options(moved.beside)}")
     click.echo(f"largest difference on random inputs: {written.difference:.3g} ({params['output']} read back)")
     return 0 if written.agrees else 1
 

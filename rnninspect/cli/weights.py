@@ -32,13 +32,15 @@ def layer_file(options: Mapping[str, Any], config: LayerConfig, likely: Iterable
 
 
 def note_layer(layer: LayerFile, config: LayerConfig, path: str, convention: str | None, quiet: bool) -> None:
-    """Says whose weights these were taken for, where nobody stated it, and which words of the file are overruled."""
+    """Says whose weights they were taken for where nobody stated it, what of the file is overruled or left open."""
     from rnninspect.cli.output import note
 
     if convention in (None, "auto"):
         note(f"{path}: read as {layer.convention.name}'s (state --weights-convention to choose)", quiet)
     for name, in_file, used in layer.overruled(config):
         note(f"{path}: its own {name} is {in_file}; as stated, {used} is used", quiet)
+    for remark in layer.remarks:
+        note(f"{path}: {remark}", quiet)
 
 
 def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: LayerConfig, convention: str) -> Any:

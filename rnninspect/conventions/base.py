@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.core.weights import Between, Weights
@@ -135,12 +136,21 @@ class Convention:
         """Options by their Python names out of what a file of this framework says about one layer."""
         return {}
 
+    def is_recurrent(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether what a file of this framework says of one layer is about a recurrent one."""
+        return False
+
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         """Whether these look like this framework's variable names."""
         raise NotImplementedError
 
-    def read_weights(self, arrays: Mapping[str, Array], config: LayerConfig) -> Weights:
-        """Canonical Weights from arrays under the framework's own names; ShapeError names what does not fit."""
+    def read_weights(
+        self, arrays: Mapping[str, Array], config: LayerConfig, feeds: Mapping[str, Feed] = NO_FEEDS
+    ) -> Weights:
+        """Canonical Weights from arrays under the framework's own names; ShapeError names what does not fit.
+
+        `feeds`: what the layers read, where the file says it.
+        """
         raise NotImplementedError
 
     def write_weights(self, weights: Weights) -> dict[str, Array]:

@@ -19,6 +19,13 @@ from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.express import merge_biases, refuse
+from rnninspect.conventions.weights.keras_names import (
+    by_part,
+    is_stacked,
+    layer_names,
+    module_of,
+    prefix_of,
+)
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
@@ -29,12 +36,7 @@ from rnninspect.core.weights import Between, LayerWeights, Weights
 
 ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
 _CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
-_BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
-_NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
-_NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
-_STACKED = re.compile(r"stacked_rnn_cells|(^|[/.])cells[/.]")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
-WORDS = ("forward", "backward")
 
 
 class Keras(ScopedConvention):
@@ -166,17 +168,19 @@ class Keras(ScopedConvention):
         return tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope))
 
     def normalise_name(self, name: str) -> str:
-        match = _NUMBERED.fullmatch(name)
-        if match is None:
-            return name
-        number = int(match[2])
-        return match[1] + (_BY_NUMBER[number] if number < len(_BY_NUMBER) else f"vars_{number}")
+        return by_part(name)
 
     def cell_of(self, scope: Scope) -> Cell | None:
         kernel = scope.arrays.get("recurrent_kernel")
         if kernel is None or kernel.ndim != 2 or not kernel.shape[0] or kernel.shape[1] % kernel.shape[0]:
             return None
         return _CELLS.get(kernel.shape[1] // kernel.shape[0])
+
+    def is_recurrent(self, attributes: Mapping[str, Any]) -> bool:
+        return re.fullmatch(r"(CuDNN)?(LSTM|GRU)|SimpleRNN", str(attributes.get("class_name"))) is not None
+
+    def module_of(self, scope: Scope) -> str | None:
+        return module_of(scope.name)
 
     def parts(self, scope: Scope, cell: Cell) -> Parts:
         return Parts(("kernel", "recurrent_kernel"), ("bias",))  # use_bias=False
@@ -191,7 +195,7 @@ class Keras(ScopedConvention):
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:
         """Stacked cells read one another's steps, whatever `merge_mode` makes of the outputs of the topmost."""
-        return "apart" if any(_STACKED.search(name) for name in weights.names) else super().between(weights, config)
+        return "apart" if any(map(is_stacked, weights.names)) else super().between(weights, config)
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]
@@ -222,7 +226,7 @@ class Keras(ScopedConvention):
         cell, order = weights.spec.cell, ORDER[weights.spec.cell]
         arrays: dict[str, Array] = {}
         for w in weights.layers:
-            prefix = _prefix(weights, w)
+            prefix = prefix_of(weights, w)
             arrays[f"{prefix}kernel"] = gates.join_columns(w.input_kernel, order, cell)
             arrays[f"{prefix}recurrent_kernel"] = gates.join_columns(w.recurrent_kernel, order, cell)
             if cell == "gru" and weights.spec.reset_after:
@@ -235,10 +239,10 @@ class Keras(ScopedConvention):
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
-        if any(_STACKED.search(scope) for scope in scopes):
+        if any(map(is_stacked, scopes)):
             states = {key: array for track in trace.tracks for key, array in _stacked(track, names).items()}
             return _outputs(names, trace.layers - 1) | states
-        layers = _layer_names(scopes, trace.layers, names)
+        layers = layer_names(scopes, trace.layers, names)
         arrays: dict[str, Array] = {}
         for layer, name in enumerate(layers):
             prefix = f"{name}." if len(layers) > 1 else ""
@@ -274,27 +278,6 @@ def _stacked(track: Track, names: DumpNames) -> dict[str, Array]:
         if c is not None:
             states_by_name[f"{name}.{track.layer}.c"] = c
     return states_by_name
-
-
-def _layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[str]:
-    """The layers' own names, or those that Keras gives: `lstm`, `lstm_1`, …"""
-    paths = [[part for part in re.split(r"[/.]", scope) if not _NO_LAYER.fullmatch(part)] for scope in scopes]
-    if len(layer_names := list(dict.fromkeys(parts[-1] for parts in paths if parts))) == layers:
-        return layer_names
-    stem = "bidirectional" if names.bidirectional else "lstm" if names.has_cell else "gru"
-    return [f"{stem}_{k}" if k else stem for k in range(layers)]
-
-
-def _prefix(weights: Weights, w: LayerWeights) -> str:
-    cell = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}[weights.spec.cell]
-    number = f"_{w.layer}" if w.layer else ""
-    if weights.between == "apart" and weights.depth > 1:
-        way = f"bidirectional/{WORDS[w.direction == 'backward']}_" if len(weights.directions) > 1 else ""
-        return f"{way}rnn/stacked_rnn_cells/{cell}_cell{number}/"
-    if len(weights.directions) == 1:
-        return f"{cell}{number}/" if weights.depth > 1 else ""
-    outer = f"bidirectional{number}/" if weights.depth > 1 else ""
-    return f"{outer}{WORDS[w.direction == 'backward']}_{cell}{number}/"
 
 
 CONVENTION = Keras()

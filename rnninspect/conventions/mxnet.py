@@ -120,6 +120,10 @@ class MXNet(RowConvention):
             return self.spec(cell, {"activation": "tanh", **config.attributes})
         return self.spec(cell, config.attributes)
 
+    def module_of(self, scope: Scope) -> str | None:
+        """`lstm0_l0` and `lstm0_l1` are layers of `lstm0`."""
+        return re.sub(r"[_.]?[lr]\d+$", "", scope.name) if _FUSED.fullmatch(scope.name) else None
+
     def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; a GRU's is [h], or [fw h, bw h]."""
         return place_lists(slots, config)

@@ -164,6 +164,11 @@ class TensorFlow1(ScopedConvention):
             return "lstm"
         return "rnn" if "rnn_cell" in scope.name.rpartition("/")[2] else None
 
+    def module_of(self, scope: Scope) -> str | None:
+        """MultiRNNCell and `stack_bidirectional_rnn` count the cells of their own."""
+        match = re.match(r"(.*?(?:multi_rnn_cell|stack_bidirectional_rnn)(?:_\d+)?)/cell_\d+(?:/|$)", scope.name)
+        return match[1] if match else None
+
     def parts(self, scope: Scope, cell: Cell) -> Parts:
         if cell == "gru":
             return Parts(GRU_PARTS)

@@ -60,7 +60,7 @@ class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 
     `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
-    two directions below it.
+    two directions below it. `notes`: what was taken for granted in reading them.
     """
 
     spec: CellSpec
@@ -69,6 +69,7 @@ class Weights:
     convention: str = ""
     names: tuple[str, ...] = ()
     between: Between = "concat"
+    notes: tuple[str, ...] = ()
 
     @property
     def depth(self) -> int:

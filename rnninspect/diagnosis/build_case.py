@@ -17,9 +17,11 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.returned import take_returned
+from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Origin, Reading, Role, Slot
+from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
@@ -149,9 +151,14 @@ def _check_units(weights: Weights, hidden_size: int | None) -> None:
         )
 
 
-def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str) -> Weights:
-    """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's."""
-    named = {name: to_array(array, name) for name, array in arrays.items()}
+def read_weights(
+    arrays: Mapping[str, Any], config: LayerConfig, convention: str, feeds: Mapping[str, Feed] = NO_FEEDS
+) -> Weights:
+    """Canonical Weights from arrays under a framework's names; ShapeError where they look like another's.
+
+    `feeds`: what the layers read, where the file says it.
+    """
+    named = likely_weights({name: to_array(array, name) for name, array in arrays.items()})
     framework = conventions.get(convention)
     alike = conventions.of_weights(named)
     if alike and framework not in alike:
@@ -160,7 +167,7 @@ def read_weights(arrays: Mapping[str, Any], config: LayerConfig, convention: str
             f"the weights do not look like {framework.name}'s but like {names}'s ({', '.join(list(named)[:4])}, …); "
             f"state {argument('weights_convention', alike[0].name)}"
         )
-    return framework.read_weights(named, config)
+    return framework.read_weights(named, config, feeds)
 
 
 def read_case(

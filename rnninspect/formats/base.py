@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnninspect.core.feed import Feed
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
@@ -27,6 +28,7 @@ class NamedArrays:
     go by their index. bfloat16 arrives as float32 (exactly) and is named in `dtypes`.
     `attributes`: plain values that the file states (an ONNX node's attributes, a Keras config), by the same naming.
     `notes`: what was done on the way in that a user should know ("lengths derived from the ragged rows").
+    `feeds`: what each recurrent layer reads, where the file says, by the layer's name.
     `precisions`: how the numbers of each array were rounded, where the format knows (print-outs).
     `elided`: by name, the axes of which a print-out shows the first and last entries alone, and how many come first.
     """
@@ -39,6 +41,7 @@ class NamedArrays:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     elided: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
 
 
 def need(package: str, what: str, extra: str) -> Any:

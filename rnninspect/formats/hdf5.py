@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.feed import Feed
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.keras_config import model_attributes
+from rnninspect.formats.keras_feeds import model_feeds
 from rnninspect.formats.limits import check_size
 from rnninspect.formats.supervised import Ahead, supervised
 from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest, shown
@@ -43,17 +45,15 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     return read_as(source, name, NAME)
 
 
-def read_as(
-    source: Path | BinaryIO, name: str, format: str, attributes: Mapping[str, Any] | None = None
-) -> NamedArrays:
-    """`read`, for a format that holds HDF5 and has `attributes` of its own."""
+def read_as(source: Path | BinaryIO, name: str, format: str, described: Described | None = None) -> NamedArrays:
+    """`read`, for a format that holds HDF5 and has what describes the layers beside it."""
     need("h5py", name, "hdf5")  # by this process: what forks have imported is lost with them
-    stated = dict(attributes or {})
+    described = described or Described()
     dtypes: dict[str, str] = {}
     named_values: list[tuple[str, Any]] = []
     for item in supervised(partial(_items, source, name), name):
-        if isinstance(item, dict):
-            stated |= item
+        if isinstance(item, Described):
+            described = item
             continue
         key, value, narrow = item
         if narrow:
@@ -63,7 +63,21 @@ def read_as(
             with guarded(f"{name}: {key}"):
                 value = np.memmap(source, value.dtype, mode="r", offset=value.offset, shape=value.shape)
         named_values.append((key, value))
-    return gather(named_values, name, format, dtypes=dtypes, attributes=stated)
+    return gather(named_values, name, format, dtypes=dtypes, attributes=described.attributes, feeds=described.feeds)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a Keras config says of the layers: their settings, and what the recurrent ones read."""
+
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
+
+
+def described_by(config: str | bytes, *, version: str, by_name: bool) -> Described:
+    """What `model_attributes` and `model_feeds` give."""
+    attributes = model_attributes(config, version=version, by_name=by_name)
+    return Described(attributes, model_feeds(config, by_name=by_name))
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,8 @@ def _items(source: Path | BinaryIO, name: str) -> Iterator[Any]:
     with _opened(source) as held, h5py.File(held, "r") as file:
         paths = _paths(file, name)
         config, version = file.attrs.get("model_config"), file.attrs.get("keras_version")
-        yield {} if config is None else model_attributes(config, version=_text(version), by_name=True)
+        if config is not None:
+            yield described_by(config, version=_text(version), by_name=True)
         total = 0
         for key in _as_layers_are(file, paths):
             if key.startswith("optimizer_weights/"):

@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded
-from rnninspect.formats.hdf5 import read_as
-from rnninspect.formats.keras_config import model_attributes
+from rnninspect.formats.hdf5 import described_by, read_as
 from rnninspect.formats.npz import check_members, first_member
 from rnninspect.formats.tree import shorten
 
@@ -38,9 +37,9 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
                 "; save it with model.save('NAME.keras')"
             )
         check_members(archive, archive.infolist(), name)
-        attributes = model_attributes(archive.read(CONFIG), version=_version(archive), by_name=False)
+        described = described_by(archive.read(CONFIG), version=_version(archive), by_name=False)
         weights = io.BytesIO(archive.read(WEIGHTS))
-    return read_as(weights, name, NAME, attributes)
+    return read_as(weights, name, NAME, described)
 
 
 def _version(archive: zipfile.ZipFile) -> str:

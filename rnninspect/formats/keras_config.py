@@ -18,21 +18,20 @@ def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dic
     """`PATH.attribute` -> value, for every layer of a model's config.
 
     `by_name`: paths are the layers' names, as in a legacy `.h5`; else they are those of `.weights.h5`, which counts
-    classes (`layers/lstm_1`). `version`: the Keras that wrote it, repeated for each layer as `keras_version`.
-    Raises ValueError where the config is no JSON.
+    classes (`layers/lstm_1`). `version`: the Keras that wrote it, repeated for each layer as `keras_version`; so is its
+    class, as `class_name`. Raises ValueError where the config is no JSON.
     """
     attributes: dict[str, Any] = {}
     model = json.loads(config)
     if not isinstance(model, dict):
         return {}
-    walk = _by_name if by_name else _by_class
-    for path, layer in walk(model, ""):
+    for path, layer in _walk(model, "", by_name):
         settings = layer["config"]
         values = {key: _plain(value) for key, value in settings.items() if key not in (*_PARTS, "layers", "cells")}
         if path.rpartition("/")[2].startswith("backward_"):
             values.pop("go_backwards", None)  # it is what makes it the backward one
         attributes |= {f"{path}.{key}": value for key, value in values.items()}
-        attributes[f"{path}.keras_version"] = version
+        attributes |= {f"{path}.keras_version": version, f"{path}.class_name": layer["class_name"]}
     return attributes
 
 
@@ -67,8 +66,20 @@ def _parts(layer: Layer) -> Iterator[tuple[str, Layer]]:
             yield from ((key, x) for x in part if _is_layer(x))
 
 
-def _by_class(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
-    """Paths as `keras/src/saving/saving_lib.py` makes them: attributes, and classes counted within a container."""
+def _walk(node: Layer, path: str, by_name: bool) -> Iterator[tuple[str, Layer]]:
+    """Every layer and part of a layer within a node, with its path, depth first."""
+    parts = _parts_by_name if by_name else _parts_by_class
+    for place, layer in (*layers_within(node, path, by_name=by_name), *parts(node, path)):
+        if isinstance(layer["config"], dict):
+            yield place, layer
+        yield from _walk(layer, place, by_name)
+
+
+def layers_within(node: Layer, path: str, *, by_name: bool) -> Iterator[tuple[str, Layer]]:
+    """The layers of a model, or the cells of a stack, each with its path.
+
+    By class as `keras/src/saving/saving_lib.py` makes paths: attributes, and classes counted within a container.
+    """
     prefix = f"{path}/" if path else ""
     counts: dict[str, int] = {}
     container = "cells" if "cells" in node["config"] else "layers"
@@ -76,36 +87,28 @@ def _by_class(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
         called = _snake(layer["class_name"])
         number = counts.get(called, 0)
         counts[called] = number + 1
-        place = f"{prefix}{container}/{called}" + (f"_{number}" if number else "")
-        yield from _with_config(layer, place)
-        yield from _by_class(layer, place)
-    for key, part in _parts(node):
-        place = prefix + ("forward_layer" if key == "layer" and node["class_name"] == "Bidirectional" else key)
-        yield from _with_config(part, place)
-        yield from _by_class(part, place)
+        place = f"{container}/{called}" + (f"_{number}" if number else "")
+        yield prefix + (layer_name(layer) if by_name else place), layer
 
 
-def _by_name(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
-    """Paths of names. A Bidirectional's halves are called forward_NAME and backward_NAME, in the config or later."""
+def _parts_by_class(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    """Parts of a layer by the attributes that hold them."""
     prefix = f"{path}/" if path else ""
-    for layer in _layers(node["config"]):
-        place = prefix + _name(layer)
-        yield from _with_config(layer, place)
-        yield from _by_name(layer, place)
+    for key, part in _parts(node):
+        yield prefix + ("forward_layer" if key == "layer" and node["class_name"] == "Bidirectional" else key), part
+
+
+def _parts_by_name(node: Layer, path: str) -> Iterator[tuple[str, Layer]]:
+    """Parts by name. A Bidirectional's halves are called forward_NAME and backward_NAME, in the config or later."""
+    prefix = f"{path}/" if path else ""
     for key, part in _parts(node):
         way = {"layer": "forward_", "backward_layer": "backward_"}.get(key, "")
         way = way if node["class_name"] == "Bidirectional" else ""
-        place = prefix + way + _name(part).removeprefix(way)
-        yield from _with_config(part, place)
-        yield from _by_name(part, place)
+        yield prefix + way + layer_name(part).removeprefix(way), part
 
 
-def _with_config(layer: Layer, path: str) -> Iterator[tuple[str, Layer]]:
-    if isinstance(layer["config"], dict):
-        yield path, layer
-
-
-def _name(layer: Layer) -> str:
+def layer_name(layer: Layer) -> str:
+    """The name that the model's author or Keras gave it."""
     config = layer["config"]
     return str(config.get("name", "")) if isinstance(config, dict) else str(layer.get("name", ""))
 

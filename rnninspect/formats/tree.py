@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.feed import Feed
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
@@ -53,6 +54,7 @@ def gather(
     dtypes: Mapping[str, str] | None = None,
     attributes: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
+    feeds: Mapping[str, Feed] | None = None,
 ) -> NamedArrays:
     """The leaves that are arrays or numbers; the others are left out, and a note says which (None is not worth one).
 
@@ -73,7 +75,7 @@ def gather(
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
     notes_of_reading = tuple(note for note in (note_widened(dtypes or {}), left, *notes) if note)
-    return NamedArrays(arrays, source, format, attributes or {}, notes_of_reading, dtypes or {})
+    return NamedArrays(arrays, source, format, attributes or {}, notes_of_reading, dtypes or {}, feeds=feeds or {})
 
 
 def shown(name: object) -> str:

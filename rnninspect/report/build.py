@@ -89,6 +89,7 @@ def _notes(case: Case) -> list[str]:
     """What was taken without being stated, what was done to the numbers, and where the lengths come from."""
     own_lengths = [s.array for s in case.dump.slots if s.role == "lengths"]
     notes = list(case.reading.evidence.notes)
+    notes += [worded(note) for note in case.weights.notes] if case.weights is not None else []
     notes += [
         f"the lengths are stated as full, so the dump's own ({listed(lengths.reshape(-1).tolist())}) were not used"
         for lengths in own_lengths

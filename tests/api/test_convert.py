@@ -31,7 +31,7 @@ RESET_AFTER = {"flax", "keras", "mxnet", "onnx", "paddle", "torch"}
 
 def moved(weights: Weights, to: str) -> Weights:
     """The weights as the other framework reads them, with its defaults and what is to be stated beside."""
-    config = LayerConfig(cell=weights.spec.cell, attributes=attributes(weights, to))
+    config = LayerConfig(cell=weights.spec.cell, layers=weights.depth, attributes=attributes(weights, to))
     return conventions.get(to).read_weights(convert(weights, to), config)
 
 
@@ -183,7 +183,7 @@ def test_every_framework_in_every_format(
     assert line is not None
     assert float(line[1]) < 2e-6
     again = tmp_path / "again.npz"
-    assert run(str(target), "--from", to, "--to", "tf1", "-o", str(again), "--bidirectional") == 0
+    assert run(str(target), "--from", to, "--to", "tf1", "-o", str(again), "--bidirectional", "--layers", "2") == 0
     with np.load(again) as back:
         assert set(back) == set(arrays)
         assert all(np.allclose(back[name], arrays[name], rtol=0, atol=1e-6) for name in arrays)
@@ -193,7 +193,7 @@ def test_torch_itself_takes_what_was_written(tmp_path: Path) -> None:
     """A Keras layer moved into torch loads into `nn.GRU` and computes what Keras' equations give."""
     weights = logical_weights(CellSpec("gru"), 2, directions_of(2), two_biases=True)
     np.savez(tmp_path / "k.npz", **conventions.get("keras").write_weights(weights))  # type: ignore[arg-type]
-    assert run(str(tmp_path / "k.npz"), "--to", "torch", "-o", str(tmp_path / "t.pt")) == 0
+    assert run(str(tmp_path / "k.npz"), "--to", "torch", "-o", str(tmp_path / "t.pt"), "--layers", "2") == 0
     layer = torch.nn.GRU(2, 3, num_layers=2, bidirectional=True, batch_first=True, dtype=torch.float64)
     layer.load_state_dict(torch.load(tmp_path / "t.pt", weights_only=True))
     inputs = np.random.default_rng(1).normal(size=(3, 5, 2))

@@ -88,7 +88,7 @@ def test_a_layers_variables_are_known_by_their_paths() -> None:
 
 
 def test_two_cells_in_a_list_are_directions_or_layers() -> None:
-    """Shapes tell a Bidirectional from a stack; where they do not, the direction must be stated."""
+    """Shapes tell a Bidirectional from a stack, which must be stated; where they do not, the direction must be too."""
     rng = np.random.default_rng(1)
 
     def cell(features: int) -> list[np.ndarray]:
@@ -96,7 +96,10 @@ def test_two_cells_in_a_list_are_directions_or_layers() -> None:
 
     both = ran([*cell(FEATURES), *cell(FEATURES)], "keras")
     assert [(t.layer, t.direction) for t in both.tracks] == [(0, "forward"), (0, "backward")]
-    stack = ran([*cell(FEATURES), *cell(UNITS)], "keras")
+    listed = [*cell(FEATURES), *cell(UNITS)]
+    with pytest.raises(UserError, match="nothing says that they are one stack; state layers=2"):
+        ran(listed, "keras")
+    stack = rnninspect.run(INPUTS, weights=listed, convention="keras", layers=2)
     assert [(t.layer, t.direction) for t in stack.tracks] == [(0, "forward"), (1, "forward")]
     square = [*cell(UNITS), *cell(UNITS)]
     wide = np.random.default_rng(2).uniform(-1, 1, (3, 5, UNITS))

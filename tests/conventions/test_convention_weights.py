@@ -50,12 +50,12 @@ def own_weights(name: str, cell: Cell, layers: int, count: int, seed: int = 0, *
 def test_reading_gives_what_was_written(
     name: str, cell: Cell, layers: int, count: int, seed: int, square: bool
 ) -> None:
-    """Weights written under a framework's own names are read as the same weights, without a word about the layer."""
+    """Weights written under a framework's own names are read as the same weights, told only that they are one stack."""
     convention = conventions.get(name)
     assume(cell in convention.cells)
     made = own_weights(name, cell, layers, count, seed, features=3 if square else 2)
     arrays = convention.write_weights(made)
-    read = convention.read_weights(arrays, LayerConfig(cell=None if name != "tf1" else cell))
+    read = convention.read_weights(arrays, LayerConfig(cell=None if name != "tf1" else cell, layers=layers))
     assert_same_weights(made, read)
     again = convention.write_weights(read)
     assert list(again) == list(arrays)
@@ -76,7 +76,7 @@ def test_a_prefix_and_other_layers_do_not_matter(name: str, separator: str) -> N
     }
     others = {f"model{separator}dense{separator}kernel": np.zeros((3, 2)), "embedding": np.zeros((9, 2))}
     others |= {f"model{separator}fc{separator}weight": np.zeros((3, 2)), "fc.bias": np.zeros(2)}
-    assert_same_weights(made, convention.read_weights(others | arrays, LayerConfig(cell="lstm")))
+    assert_same_weights(made, convention.read_weights(others | arrays, LayerConfig(cell="lstm", layers=2)))
 
 
 @pytest.mark.parametrize("name", ["tf1", "torch", "paddle", "mxnet"])

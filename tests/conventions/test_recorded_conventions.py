@@ -86,10 +86,10 @@ def test_weights_come_back_as_they_were(case: Recording) -> None:
 
 @each(OWN)
 def test_weights_speak_for_themselves(case: Recording) -> None:
-    """Cell, layers and directions come out of the weights alone, but for a single reverse direction."""
+    """Cell and directions come out of the weights alone, but for a single reverse direction; the layers are stated."""
     convention = conventions.get(case["weights_layout"])
     as_stated = convention.read_weights(case.weights(), case.config)
-    alone = convention.read_weights(case.weights(), LayerConfig(attributes=case["attributes"]))
+    alone = convention.read_weights(case.weights(), LayerConfig(layers=case["layers"], attributes=case["attributes"]))
     assert alone.spec == as_stated.spec
     assert (alone.depth, len(alone.directions)) == (case["layers"], case["directions"])
 

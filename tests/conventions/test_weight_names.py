@@ -73,7 +73,7 @@ def test_names_as_frameworks_write_them(which: str) -> None:
                 label = label.replace("if/", "if_/").replace("/", ".")
             arrays[pattern.format(label)] = np.full(shape, float(index))
     for named in (arrays, dict(sorted(arrays.items())), dict(reversed(arrays.items()))):
-        weights = conventions.get(name).read_weights(named, LayerConfig())
+        weights = conventions.get(name).read_weights(named, LayerConfig(layers=len(patterns) // directions))
         assert (weights.depth, len(weights.directions)) == (len(patterns) // directions, directions)
         assert [w.bias[0, 0] for w in weights.layers] == list(range(len(patterns)))
     assert conventions.get(name) in conventions.of_weights(arrays)
@@ -106,7 +106,7 @@ def test_flax_compact_bidirectional_needs_to_be_stated() -> None:
         for k in range(4)
         for part, shape in PARTS["flax"](2 if k < 2 else 6)
     }
-    weights = flax.read_weights(arrays, LayerConfig(direction="bidirectional"))
+    weights = flax.read_weights(arrays, LayerConfig(layers=2, direction="bidirectional"))
     assert [(w.layer, w.direction, w.bias[0, 0]) for w in weights.layers] == [
         (0, "forward", 0),
         (0, "backward", 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rnninspect import conventions
-from rnninspect.conventions.weights.config import of_file
+from rnninspect.conventions.weights.config import of_file, unmatched
 from rnninspect.errors import UserError
 
 
@@ -56,3 +56,29 @@ def test_layers_that_differ_are_named() -> None:
 def test_most_weight_files_say_nothing() -> None:
     """A state dict has no words of its own."""
     assert of_file(conventions.get("torch"), {"direction": "reverse"}, [""]) == {}
+
+
+RENAMED = {
+    "a half's scope within a renamed one": ("wrap_19/wrap_19_1/forward_lstm_19/lstm_cell", "wrap_19/forward_lstm_19"),
+    "a half of another name": ("model_weights/wrap/wrap/backward_gru_7", "wrap/backward_lstm"),
+    "a layer's scope repeated": ("model_weights/lstm_1/lstm_1_1/lstm_cell_4", "lstm_1"),
+    "within a model": ("model_weights/encoder/encoder/lstm_1/lstm_cell", "encoder/lstm_1"),
+    "by class": ("layers/functional/layers/lstm/cell", "layers/functional/layers/lstm"),
+}
+
+
+@pytest.mark.parametrize("which", list(RENAMED))
+def test_a_config_applies_to_renamed_scopes(which: str) -> None:
+    """What the file says of a layer reaches its cells whatever Keras called the scopes, and no other layer's word."""
+    scope, layer = RENAMED[which]
+    attributes = {f"{layer}.recurrent_activation": "hard_sigmoid", "lstm.recurrent_activation": "relu"}
+    attributes |= {"layers/lstm.recurrent_activation": "relu", f"{layer}.keras_version": "2.2.4"}
+    assert of_file(conventions.get("keras"), attributes, [scope]) == {"recurrent_activation": "hard_sigmoid"}
+
+
+def test_a_config_without_weights_is_said() -> None:
+    """Recurrent layers that the file describes and holds no cells for; dense ones are not."""
+    keras = conventions.get("keras")
+    attributes = {"gru.class_name": "GRU", "gru.activation": "relu", "lstm.class_name": "LSTM", "d.class_name": "Dense"}
+    assert unmatched(keras, attributes, ["layers/lstm/cell"]) == ["gru (activation relu)"]
+    assert not unmatched(keras, attributes, ["lstm", "gru/gru_1"])

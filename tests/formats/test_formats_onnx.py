@@ -115,7 +115,7 @@ def test_nodes_within_branches_and_loops(tmp_path: Path) -> None:
 
 def test_weights_that_the_graph_computes_are_refused(tmp_path: Path) -> None:
     """What would need running is named; a state that the caller gives is simply not there."""
-    nodes = [helper.make_node("Transpose", ["kept"], ["W"]), lstm("a", ("X", "W", "R", "B", "", "h"))]
+    nodes = [helper.make_node("Sin", ["kept"], ["W"]), lstm("a", ("X", "W", "R", "B", "", "h"))]
     with pytest.raises(UnreadableError, match=r"W of node a \(W\) is computed in the graph"):
         read_arrays(saved(graph(nodes, {"kept": W, "R": R, "B": B}), tmp_path))
     arrays = read_arrays(saved(graph([lstm("a", ("X", "W", "R", "B", "", "h"))], inputs=("X", "h")), tmp_path)).arrays

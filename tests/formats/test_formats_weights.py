@@ -73,10 +73,10 @@ def from_file(file: str, prefix: str = "", **more: object) -> tuple[dict[str, Ar
     keras = conventions.get("keras")
     read = read_arrays(DATA / "recorded" / file)
     arrays = {name: array for name, array in read.arrays.items() if name.startswith(prefix)}
-    first = keras.read_weights(arrays, LayerConfig(**more))  # type: ignore[arg-type]
+    first = keras.read_weights(arrays, LayerConfig(**more), read.feeds)  # type: ignore[arg-type]
     options = of_file(keras, read.attributes, first.names)
     run_options = {name: options.pop(name) for name in ("go_backwards", "padding", "merge_mode") if name in options}
-    return arrays, LayerConfig(**run_options, **more, attributes=options)  # type: ignore[arg-type]
+    return arrays, LayerConfig(**run_options, **more, layers=first.depth, attributes=options)  # type: ignore[arg-type]
 
 
 FILES = [

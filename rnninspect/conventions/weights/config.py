@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnninspect.conventions.base import Convention
+from rnninspect.core.cell import ROLE_FIELDS, CellSpec
+from rnninspect.core.feed import owners
 from rnninspect.core.wording import argument
+from rnninspect.engine import cells
 from rnninspect.errors import UserError
 
 
@@ -18,16 +20,12 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
     name or a part of one (`lstm` of `layers/lstm/cell`). Raises UserError where layers differ in what one statement has
     to say of all of them.
     """
-    paths = [_path(name) for name in names]
-    layers: dict[str, dict[str, Any]] = {}
-    for key, value in attributes.items():
-        layer, _, attribute = key.replace("/", ".").rpartition(".")
-        if not layer or any(_path(layer) in path for path in paths):
-            layers.setdefault(layer, {})[attribute] = value
+    layers = by_layer(attributes)
+    applied = dict.fromkeys(layer for name in names for layer in owners(name, layers))
     options: dict[str, Any] = {}
     source: dict[str, str] = {}
-    for layer, layer_attributes in layers.items():
-        for option, value in convention.options_from_config(layer_attributes).items():
+    for layer in applied:
+        for option, value in convention.options_from_config(layers[layer]).items():
             if option in options and options[option] != value:
                 raise UserError(
                     f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "
@@ -37,6 +35,47 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
     return options
 
 
-def _path(name: str) -> str:
-    """The name's parts with a separator on both sides of each, so that whole parts are found in it."""
-    return "/" + "/".join(part for part in re.split(r"[/.]", name) if part) + "/"
+def by_layer(attributes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Attributes called `LAYER.attribute` by layer, the empty name for those of no layer."""
+    layers: dict[str, dict[str, Any]] = {}
+    for key, value in attributes.items():
+        layer, _, attribute = key.replace("/", ".").rpartition(".")
+        layers.setdefault(layer, {})[attribute] = value
+    return layers
+
+
+def unmatched(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """The recurrent layers that a file describes but holds no cells for, each with what it says that is not used.
+
+    >>> from rnninspect import conventions
+    >>> unmatched(conventions.get("keras"), {"gru.class_name": "GRU", "gru.activation": "relu"}, ["lstm"])
+    ['gru (activation relu)']
+    """
+    layers = by_layer(attributes)
+    applied = {layer for name in names for layer in owners(name, layers)}
+    left = []
+    for layer, described in layers.items():
+        if layer in applied or not convention.is_recurrent(described):
+            continue
+        options = {k: v for k, v in convention.options_from_config(described).items() if k not in ("padding",)}
+        shown = ", ".join(f"{name} {value}" for name, value in options.items())
+        left.append(f"{layer} ({shown})" if shown else layer)
+    return left
+
+
+_ACTIVATIONS = ("activation", "recurrent_activation", "activations")
+
+
+def activations_not_stated(convention: Convention, spec: CellSpec, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Says which activations are taken for granted where neither a file nor the user states them; empty where there
+    is no other choice."""
+    options = [name for name in _ACTIVATIONS if name in convention.takes & cells.get(spec.cell).varied_by]
+    alone = len(convention.activations.get(spec.cell, ("any", "other"))) == 1
+    if not options or alone or any(attributes.get(name) is not None for name in _ACTIVATIONS):
+        return ()
+    roles = cells.get(spec.cell).roles
+    taken = dict.fromkeys(getattr(spec, ROLE_FIELDS[role]) for role in roles)
+    shown = " and ".join(argument(name) for name in options)
+    return (
+        f"activations are not stated in the file of weights: {' and '.join(taken)} are taken; {shown} states others",
+    )

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    pass
-
 
 # The part of a scope's name from which on it speaks of one direction or cell within a layer.
 _INNER = re.compile(r"(forward|backward|fw|bw)(_\w+)?|(\w+_)?cells?(_\d+)?")
@@ -38,11 +33,15 @@ def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """The arrays of the layer that `prefix` names: whole parts of their names, at the beginning or further in.
 
     `lstm_1` picks `layers/lstm_1/cell/kernel`, and not `lstm_10/…`; a beginning that ends within a part is taken where
-    no whole parts fit. Raises UnknownNameError with the layers that there are.
+    no whole parts fit. Several, `lstm,lstm_1`, pick the layers of each. Raises UnknownNameError with the layers that
+    there are.
 
     >>> list(pick({"a.lstm.weight_ih_l0": 0, "a.lstm_1.weight_ih_l0": 0, "b": 0}, "lstm"))
     ['a.lstm.weight_ih_l0']
     """
+    if "," in prefix and not any(prefix in name for name in arrays):
+        chosen = {name for one in prefix.split(",") for name in pick(arrays, one.strip())}
+        return {name: array for name, array in arrays.items() if name in chosen}
     wanted = "/".join(_parts(prefix))
     paths = {name: "/".join(_parts(name)) for name in arrays}
     for fits in (
@@ -59,6 +58,20 @@ def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     raise UnknownNameError(
         f"layer for {argument('weights_prefix')}", prefix, [name for name in layer_names if name] or list(arrays)
     )
+
+
+def likely_weights(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays that may be weights: no single numbers and, where others are fractions, no whole numbers.
+
+    A checkpoint holds a vocabulary, step counts and sizes too, and their names may be those of weights.
+
+    >>> import numpy as np
+    >>> list(likely_weights({"ids.W": np.array(3), "order": np.arange(2), "weight_ih_l0": np.ones((4, 2))}))
+    ['weight_ih_l0']
+    """
+    held = {name: array for name, array in arrays.items() if array.ndim}
+    fractions = {name: array for name, array in held.items() if array.dtype.kind == "f"}
+    return fractions or held
 
 
 def _parts(name: str) -> list[str]:

@@ -15,9 +15,11 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.weights.express import attributes
+from rnninspect.conventions.weights.joins import Placed, because, height, may_be_stated, reads_of, unjoined
 from rnninspect.conventions.weights.prefix import layer_of
 from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
 from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import Between, LayerWeights, Weights
@@ -65,8 +67,14 @@ class ScopedConvention(Convention):
         """The cell as stated; a framework may learn more from the arrays."""
         return self.spec(cell, config.attributes)
 
-    def read_weights(self, arrays: Mapping[str, Array], config: LayerConfig) -> Weights:
-        """Canonical Weights of the one stack in `arrays`.
+    def module_of(self, scope: Scope) -> str | None:
+        """The name of the one module whose layers are stacked, of which this cell is a layer; None of a lone layer."""
+        return scope.name if scope.layer is not None else None
+
+    def read_weights(
+        self, arrays: Mapping[str, Array], config: LayerConfig, feeds: Mapping[str, Feed] = NO_FEEDS
+    ) -> Weights:
+        """Canonical Weights of the one stack in `arrays`; `feeds`: what the layers read, where the file says it.
 
         Raises UserError (ShapeError) where there is none or more than one, where parts are missing or left over,
         where a shape does not fit, or a weight is not finite; it names every array concerned.
@@ -74,18 +82,19 @@ class ScopedConvention(Convention):
         scopes = self.scopes(arrays, config)
         if not scopes:
             raise ShapeError(_no_variables(self, arrays))
-        cell = _one_cell(self, scopes, config)
+        cell = _one_cell(self, scopes, config, feeds)
         _check_parts(self, scopes, cell)
         _check_finite(scopes)
         spec = self.spec_of(scopes, cell, config)
-        placed = _placed(self, scopes, config)
+        placed = _placed(self, scopes, config, feeds)
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
         names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
         weights = Weights(spec, layers, convention=self.name, names=names)
         weights = replace(weights, between=self.between(weights, config))
-        _check_chain(self, placed, weights, config)
+        _check_chain(self, placed, weights, config, feeds)
+        why = because(placed, feeds, self.module_of)
         _check_stated(layers, config)
-        return weights
+        return replace(weights, notes=(why,) if why else ())
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:
         """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
@@ -102,12 +111,14 @@ def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> 
     return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}"
 
 
-def _one_cell(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> Cell:
+def _one_cell(
+    convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig, feeds: Mapping[str, Feed]
+) -> Cell:
     """The cell of all scopes, as stated or as the shapes say."""
     seen = [convention.cell_of(scope) for scope in scopes]
     kinds = {cell for cell in seen if cell is not None}
     if len(kinds) > 1:
-        raise several(convention, scopes, "these weights hold several kinds of cell")
+        raise several(convention, scopes, "these weights hold several kinds of cell", feeds)
     stated_cell = config.cell if config.cell is None else cells.get(config.cell).name
     if stated_cell is not None and kinds and stated_cell not in kinds:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
@@ -150,13 +161,14 @@ def _check_finite(scopes: Iterable[Scope]) -> None:
         raise UserError(f"NaN or infinity in the weights: {', '.join(bad)}; give finite weights")
 
 
-Placed = tuple[tuple[Scope, int, Direction], ...]
-
-
-def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> Placed:
+def _placed(
+    convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig, feeds: Mapping[str, Feed]
+) -> Placed:
     """Each scope with its layer and direction, bottom layer first, forward before backward."""
     rank = {name: i for i, name in enumerate(natural_order(s.name for s in scopes))}
-    ordered = sorted(_directed(convention, scopes, config), key=lambda s: (s.layer or 0, rank[s.name]))
+    ordered = sorted(
+        _directed(convention, scopes, config, feeds), key=lambda s: (height(s, feeds), s.layer or 0, rank[s.name])
+    )
     seen: dict[Direction | None, int] = {}
     placed = []
     for scope in ordered:
@@ -167,7 +179,9 @@ def _placed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: Lay
     return tuple(sorted(placed, key=lambda p: (p[1], p[2] == "backward")))
 
 
-def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig) -> list[Scope]:
+def _directed(
+    convention: ScopedConvention, scopes: tuple[Scope, ...], config: LayerConfig, feeds: Mapping[str, Feed]
+) -> list[Scope]:
     """The scopes with their directions: what names say where they say both, else what is stated."""
     named = {scope.direction for scope in scopes}
     both = "backward" in named and len(named) > 1
@@ -177,6 +191,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
             convention,
             scopes,
             f"one direction is stated, but the weights hold both; state {argument('bidirectional', True)}",
+            feeds,
         )
     if both:
         return [replace(scope, direction=scope.direction or "forward") for scope in scopes]
@@ -185,7 +200,7 @@ def _directed(convention: ScopedConvention, scopes: tuple[Scope, ...], config: L
         return [replace(scope, direction=only) for scope in scopes]
     if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
         raise UserError(
-            f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes))}); "
+            f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes, feeds))}); "
             f"state one {argument('direction')}, or give both directions' weights"
         )
     order = natural_order(scope.name for scope in scopes)
@@ -198,14 +213,25 @@ def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
     return next((w.units for w in weights.layers if (w.layer, w.direction) == (layer, direction)), None)
 
 
-def _check_chain(convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig) -> None:
-    """Raises UserError that lists the layers unless each reads what the one below returns."""
+def _check_chain(
+    convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig, feeds: Mapping[str, Feed]
+) -> None:
+    """Raises UserError that lists the layers unless each reads what the one below returns, and something says so."""
+    scopes = [scope for scope, _, _ in placed]
     if config.layers is not None and config.layers != weights.depth:
         reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state that"
-        raise several(convention, [scope for scope, _, _ in placed], reason)
+        raise several(convention, scopes, reason, feeds)
     if not _is_stack(weights):
-        reason = "these weights hold several layers that are no stack"
-        raise several(convention, [scope for scope, _, _ in placed], reason)
+        raise several(convention, scopes, "these weights hold several layers that are no stack", feeds)
+    if not unjoined(placed, feeds, convention.module_of) or may_be_stated(placed, feeds, config.layers):
+        return
+    if not may_be_stated(placed, feeds, weights.depth):
+        raise several(convention, scopes, "these weights hold several layers that are no stack", feeds)
+    reason = (
+        "these weights hold several layers, and nothing says that they are one stack; state "
+        f"{argument('layers', weights.depth)} if each reads the one before it, or"
+    )
+    raise several(convention, scopes, reason, feeds, joint=" ")
 
 
 def _is_stack(weights: Weights) -> bool:
@@ -232,12 +258,15 @@ def _check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None
         )
 
 
-def listing(convention: ScopedConvention, scopes: Iterable[Scope]) -> list[str]:
-    """One line a layer (a stack under one name is one): its name, cell and sizes."""
+def listing(convention: ScopedConvention, scopes: Iterable[Scope], feeds: Mapping[str, Feed]) -> list[str]:
+    """One line a layer (a stack under one name is one): its name, cell and sizes, and what it reads."""
     by_name: dict[str, list[Scope]] = {}
     for scope in scopes:
         by_name.setdefault(layer_of(scope.name), []).append(scope)
-    return [f"{name or 'unnamed'}: {_sizes(convention, layer_scopes)}" for name, layer_scopes in by_name.items()]
+    return [
+        f"{name or 'unnamed'}: {_sizes(convention, cells_of_it)}{reads_of(cells_of_it, feeds)}"
+        for name, cells_of_it in by_name.items()
+    ]
 
 
 def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
@@ -261,9 +290,11 @@ def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
     return ", ".join([*parts, f"{read[0].features} features", f"{read[-1].units} units"])
 
 
-def several(convention: ScopedConvention, scopes: Iterable[Scope], reason: str) -> UserError:
+def several(
+    convention: ScopedConvention, scopes: Iterable[Scope], reason: str, feeds: Mapping[str, Feed], joint: str = "; "
+) -> UserError:
     """The error that says why one layer must be picked, with every layer as a note of its own."""
-    error = UserError(f"{reason}; pick one with {argument('weights_prefix')}:")
-    for line in listing(convention, scopes):
+    error = UserError(f"{reason}{joint}pick one with {argument('weights_prefix')}:")
+    for line in listing(convention, scopes, feeds):
         error.add_note(line)
     return error

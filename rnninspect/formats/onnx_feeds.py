@@ -1,0 +1,61 @@
+"""What each recurrent node of an ONNX graph reads, by the graph's edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnninspect.core.feed import Feed
+from rnninspect.formats.onnx_values import Values
+
+# Operators between two layers that move values and change none; Dropout does nothing where nothing is trained.
+_UNCHANGED = frozenset(["Identity", "Cast", "Squeeze", "Unsqueeze", "Transpose", "Reshape", "Flatten", "Dropout"])
+_OUTPUTS = ("the outputs", "the last output", "the last cell state")
+_DEEP, _WIDE = 4, 2  # operators told one within another, and beside one another
+
+
+def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) -> Feed:
+    """What a recurrent node reads. `names`: of the recurrent nodes, by `id`; `branch`: where it lies, in words."""
+    value, seen, unchanged = node.input[0] if node.input else "", values, []
+    below = None
+    for _ in range(len(names) + 64):  # a graph has no circles, but a damaged file may
+        made = seen.maker(value)
+        if made is None:
+            break
+        maker, seen = made
+        if id(maker) in names:
+            below = names[id(maker)] if value == maker.output[0] else None
+            break
+        if maker.op_type not in _UNCHANGED or not maker.input:
+            break
+        unchanged.append(maker.op_type)
+        value = maker.input[0]
+    parts = [_words(node.input[0] if node.input else "", values, names, _DEEP)]
+    states = [i for i in node.input[5:7] if i and (made := values.maker(i)) is not None]
+    if states:
+        parts.append(f"starts from {_words(states[0], values, names, _DEEP)}")
+    return Feed("; ".join([*parts, branch] if branch else parts), below, tuple(dict.fromkeys(unchanged)))
+
+
+def _words(value: str, values: Values, names: Mapping[int, str], depth: int) -> str:
+    """A value in words: an input, the outputs of a layer, or the operator that computes it and what that reads."""
+    made = values.maker(value)
+    if made is None:
+        owner = values.owner(value)
+        return f"the input {value}" if owner is None or value in owner.inputs else f"the stored array {value}"
+    node, seen = made
+    if id(node) in names:
+        which = list(node.output).index(value)
+        return f"{_OUTPUTS[min(which, 2)]} of {names[id(node)]}"
+    if node.op_type in _UNCHANGED and node.input and depth:
+        return _words(node.input[0], seen, names, depth if node.op_type != "Dropout" else depth - 1)
+    computed = [name for name in node.input if name and not _is_stored(name, seen)]
+    if not computed:
+        return f"what {node.op_type} makes"
+    inner = [_words(name, seen, names, depth - 1) for name in computed[:_WIDE]] if depth else ["…"]
+    return f"{node.op_type} of {' and '.join(inner)}"
+
+
+def _is_stored(name: str, values: Values) -> bool:
+    owner = values.owner(name)
+    return owner is not None and name in owner.stored
