@@ -20,8 +20,6 @@ TREE = "parameters in nested dictionaries or lists are not read"
 STILL_WRONG = {
     "order-a-chunk2": "the fix drops the state that was passed on, where its rows are to be put in order",
     "pickle-0": "a pickle is refused as an unknown format",
-    "shrink-a": "rows that the state does not hold are said in a note, and not named as dropped",
-    "shrink-live": "a loop whose batch shrinks is not seen as one loop",
     "stacked-a": "inputs of the batch's axes beside outputs of time's are refused, and transposing is not proposed",
     "tiled-a": "rows repeated beside a state tiled: the fix speaks of sorting",
     "tree-a": TREE,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.core.finding import Finding
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import prefix_mask
@@ -164,3 +165,30 @@ def test_a_reset_inside_a_row_is_told_with_its_step() -> None:
     assert [(f.rule, f.severity, f.rows) for f in reports] == [("restarted-within-row", "note", [2])]
     assert reports[0].evidence["restarts"] == [[2, 3]]
     assert "outputs[2, 3]" in reports[0].message
+
+
+def test_the_first_steps_of_rows_are_of_no_other_scale() -> None:
+    """Two steps of rows of 6, 6, 4 and 2: the longest is three times as long, but the row of two ends where it says."""
+    case = told(alone(correct_case("gru", lengths=np.array([2, 2, 2, 2]), steps=2)), np.array([6, 6, 4, 2]))
+    assert names(case) == ["length-exceeds-time"]
+
+
+@pytest.mark.parametrize("convention", ["torch", "auto"])
+@pytest.mark.parametrize(("layers", "directions", "rows"), [(2, 1, 2), (3, 1, 3), (4, 1, 4), (1, 2, 2), (2, 2, 4)])
+def test_as_many_rows_as_tracks_and_a_wrong_statement(layers: int, directions: int, rows: int, convention: str) -> None:
+    """States [L*D, B, H] stated as batch-first, where no shape tells: the statement is named, and right it is clean."""
+    lengths = np.array([7, 3, 5, 6])[:rows]
+    tracks = correct_case("gru", layers, directions, lengths=lengths).trace.tracks
+    states = np.stack([np.asarray(t.final) for t in tracks])
+    outputs = np.concatenate([np.asarray(t.outputs) for t in tracks if t.layer == layers - 1], -1)
+    for stored, wrong in ((states, True), (states.swapaxes(0, 1), False)):
+        report = rnninspect.inspect(
+            {"output": outputs, "h_n": stored, "lengths": lengths},
+            convention=convention,
+            batch_first=True,
+            layers=layers,
+            bidirectional=directions == 2,
+            state_batch_first=True,
+        )
+        assert [f.rule for f in report.findings] == ["state-read-batch-first"] * wrong
+        assert report.ok != wrong

@@ -140,9 +140,9 @@ def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
 
 
 def _ends_as_stated(case: Case, lengths: Ints) -> bool:
-    """Whether a row shorter than the time axis, that can tell, ends where its length says."""
-    short = (lengths > 0) & (lengths < case.trace.steps)
-    return any(bool((short & f.at_expected & ~f.uninformative).any()) for f in case.facts)
+    """Whether a row that the time axis has room for, and that can tell, ends where its length says."""
+    inside = (lengths > 0) & (lengths <= case.trace.steps)
+    return any(bool((inside & f.at_expected & ~f.uninformative).any()) for f in case.facts)
 
 
 RULE = LengthsRescaled()

@@ -1,0 +1,75 @@
+"""The state has rows for a part of the batch only: a loop whose batch shrinks ends with the rows still running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.evidence import StateRows
+from rnninspect.core.finding import Severity
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import only_rows
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, listed, places
+
+
+class RowsDropped(Rule):
+    name = "rows-dropped"
+    severity: Severity = "warning"
+    summary = "the state has rows for a part of the batch: those of the rows that had ended are lost"
+    why = (
+        "A loop over rows sorted by length that leaves out the rows that have ended, h = h[:n], ends with the state of "
+        "those still running. Whatever reads it for the whole batch lacks the others, or takes them for other rows."
+    )
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's own; c must be kept in the loop, row by row"
+    group = "Rows, axes, layers"
+    place = 11
+    needs = ("outputs",)
+    threads = (
+        Thread(
+            "https://github.com/sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning/issues/132",
+            "A decoder's loop keeps the first rows alone at every step; what do the others become?",
+        ),
+    )
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        kept = case.reading.state_rows
+        if kept is None:
+            return
+        lost = sorted(set(range(kept.batch_size)) - set(kept.rows))
+        right = frozenset(p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative))
+        if not right:
+            return  # the rows are not told by where they end
+        which = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}"
+        yield Proposal(
+            self.name,
+            f"the final state has {len(kept.rows)} of the batch's {kept.batch_size} rows: it is that of {which}"
+            f"{_running(kept)}; row{'s' if len(lost) > 1 else ''} {listed(lost)} "
+            f"{'have' if len(lost) > 1 else 'has'} none",
+            right,
+            severity="warning",
+            kind="fact",
+            evidence={"rows": list(kept.rows)[:64], "batch_size": kept.batch_size},
+        )
+
+    def inject(self, case: Case) -> Case:
+        lengths = case.trace.mask.sum(1)
+        rows = np.flatnonzero(lengths == lengths.max(initial=0))
+        if case.reading.state_rows is not None or rows.size in (0, lengths.size) or case.batch is None:
+            raise CannotInject("needs inputs, and rows that end before others")
+        kept = only_rows(case, rows)
+        state_rows = StateRows(tuple(rows.tolist()), lengths.size, case.trace.lengths)
+        return kept.with_reading(replace(kept.reading, state_rows=state_rows))
+
+
+def _running(kept: StateRows) -> str:
+    """That these rows are the longest, where lengths show it: the loop left out each row that had ended."""
+    if kept.lengths is None:
+        return ""
+    ended = np.delete(kept.lengths, list(kept.rows))
+    still = kept.lengths[list(kept.rows)]
+    return ", those still running at the end of a loop whose batch shrinks" if still.min() > ended.max() else ""
+
+
+RULE = RowsDropped()

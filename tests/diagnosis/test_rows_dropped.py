@@ -1,0 +1,68 @@
+"""A state with rows for a part of the batch: which rows are lost is said, and the rows that are there are judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnninspect
+from rnninspect.core.trace import Array
+from rnninspect.report.report import Report
+from tests.support.made import correct_case
+
+LENGTHS = np.array([7, 7, 5, 3, 2])
+
+
+def run(directions: int = 1) -> tuple[Array, Array, Array]:
+    """Outputs `[B, T, D*H]`, states `[D, B, H]` and inputs of a right run over rows sorted by length."""
+    case = correct_case("gru", 1, directions, lengths=LENGTHS)
+    tracks = case.trace.tracks
+    assert case.batch is not None
+    outputs = np.concatenate([np.asarray(t.outputs) for t in tracks], -1)
+    return outputs, np.stack([np.asarray(t.final) for t in tracks]), case.batch.inputs
+
+
+def inspect(outputs: Array, state: Array, **options: Any) -> Report:
+    return rnninspect.inspect({"outputs": outputs, "final_state": state, "lengths": LENGTHS}, **options)
+
+
+@pytest.mark.parametrize("convention", ["torch", "tf1", "keras", "flax", "auto"])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_rows_still_running_are_named(count: int, directions: int, convention: str) -> None:
+    """The loop's last state has the longest rows alone: a warning says which, and that the loop left out the others."""
+    if directions == 2 and convention not in ("torch", "auto"):
+        pytest.skip("this framework returns two states, each of its own name")
+    outputs, state, _ = run(directions)
+    report = inspect(outputs, state[:, :count], bidirectional=directions == 2, batch_first=True, convention=convention)
+    (finding,) = [f for f in report.findings if f.severity != "note"]
+    assert (finding.rule, finding.severity, finding.rows) == ("rows-dropped", "warning", list(range(count)))
+    assert finding.evidence == {"rows": list(range(count)), "batch_size": 5}
+    assert ("still running" in finding.message) == (count in (2, 4))
+    assert "outputs[np.arange" in finding.fix
+    assert not report.ok or report.verdict == "findings"
+
+
+def test_the_whole_state_is_clean() -> None:
+    """Every row's own state, the right twin, is not remarked on."""
+    outputs, state, _ = run()
+    assert inspect(outputs, state[0]).verdict == "clean"
+
+
+def test_rows_from_all_over_the_batch_are_no_shrinking_loop() -> None:
+    """Rows 4 and 2 alone: the others are lost, but no loop that shrinks leaves these."""
+    outputs, state, _ = run()
+    (finding,) = inspect(outputs, state[0][[4, 2]]).findings
+    assert finding.rule == "rows-dropped"
+    assert finding.evidence["rows"] == [4, 2]
+    assert "running" not in finding.message
+
+
+def test_a_kept_row_is_still_judged() -> None:
+    """A wrong step in a row that is there is named beside the rows that are not."""
+    outputs, state, _ = run()
+    kept = state[0][:3].copy()
+    kept[2] = outputs[2, 3]
+    assert {f.rule for f in inspect(outputs, kept).findings} == {"rows-dropped", "off-by-one-length"}
