@@ -20,7 +20,6 @@ TREE = "parameters in nested dictionaries or lists are not read"
 STILL_WRONG = {
     "order-a-chunk2": "the fix drops the state that was passed on, where its rows are to be put in order",
     "pickle-0": "a pickle is refused as an unknown format",
-    "stacked-a": "inputs of the batch's axes beside outputs of time's are refused, and transposing is not proposed",
     "tiled-a": "rows repeated beside a state tiled: the fix speaks of sorting",
     "tree-a": TREE,
     "tree-list": TREE,

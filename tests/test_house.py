@@ -27,7 +27,7 @@ engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/names
 conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread conventions/dumps/roles
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
-conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/readings
+conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/joins conventions/weights/express conventions/weights/stack conventions/weights/cudnn
 conventions/weights/config conventions/weights/keras_names conventions/* conventions/__init__

@@ -16,6 +16,7 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
 from rnninspect.conventions.dumps.elided import Gaps
+from rnninspect.conventions.dumps.misfits import by_row
 from rnninspect.conventions.returned import take_returned
 from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import to_array
@@ -237,17 +238,15 @@ def _truncated(batch: Batch) -> Batch:
 def _batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
     """The inputs of a dump beside its trace, or None; their time axis may be longer than the outputs'."""
     inputs = next((s.array for s in slots if s.role == "inputs"), None)
-    if inputs is None or inputs.ndim not in (2, 3):
+    array = None if inputs is None else by_row(inputs, used)
+    if array is None:
         return None
-    if inputs.ndim == 2:
-        inputs = inputs[..., None]
-    by_row = inputs.swapaxes(0, 1) if used.time_major else inputs
+    if array.ndim == 2:
+        array = array[..., None]
     trace = used.trace
-    if by_row.shape[0] != trace.batch_size or by_row.shape[1] < trace.steps:
-        return None
-    mask = np.zeros(by_row.shape[:2], dtype=np.bool_)
+    mask = np.zeros(array.shape[:2], dtype=np.bool_)
     mask[:, : trace.steps] = trace.mask
-    return Batch(by_row, mask, trace.lengths, trace.mask_given)
+    return Batch(array, mask, trace.lengths, trace.mask_given)
 
 
 def rerun(case: Case, batch: Batch) -> Trace:

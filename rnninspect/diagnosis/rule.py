@@ -41,6 +41,7 @@ class Proposal:
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
     where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
     could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
+    `fix`: what mends this one, where that is not what mends the rule's others.
     """
 
     rule: str
@@ -53,6 +54,7 @@ class Proposal:
     steps: tuple[int, ...] = ()
     alternatives: tuple[str, ...] = ()
     spoils: frozenset[Place] = frozenset()
+    fix: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
 
 

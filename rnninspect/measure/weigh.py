@@ -26,7 +26,7 @@ from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
-from rnninspect.measure.directions import merged_reading, read_backwards
+from rnninspect.measure.directions import maybe_two, merged_reading, read_backwards
 from rnninspect.measure.fewer_rows import with_fewer_rows
 
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
@@ -192,6 +192,7 @@ def _read(
     chosen = replace(choose_reading(fitting, tolerance, measurer), rounded_to=to)
     if config.directions is None:
         chosen = read_backwards(chosen, tolerance, measurer)
+        chosen = maybe_two(chosen, slots)
         merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None
         if merged is not None:
             config = replace(config, merge_mode="sum", direction="bidirectional")

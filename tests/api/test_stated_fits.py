@@ -93,3 +93,18 @@ def test_lengths_beside_packed_ones_are_compared(lengths: list[int]) -> None:
         assert disagreements == [
             "lengths and the packed lengths disagree: lengths are [4, 1], and output.batch_sizes packs [5, 2]"
         ]
+
+
+@pytest.mark.parametrize("convention", ["auto", "torch", "keras"])
+def test_outputs_alone_along_other_axes(convention: str) -> None:
+    """Steps stacked along the first axis beside batch-major inputs: the outputs are to be transposed, and the inputs
+    are used; for a framework whose layers read so by default it is a note."""
+    layer, x = gru()
+    outputs, state = (tensor.detach() for tensor in layer(x))
+    stacked = np.stack(list(outputs.numpy().swapaxes(0, 1)))
+    report = rnninspect.inspect(stacked, state[0].numpy(), inputs=x.numpy(), lengths="full", convention=convention)
+    (finding,) = report.findings
+    assert finding.rule == "batch-time-swapped"
+    assert finding.severity == ("note" if convention == "torch" else "warning")
+    assert "outputs.swapaxes(0, 1)" in finding.fix
+    assert not report.to_dict()["source"].get("unused")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,3 +69,23 @@ def test_a_small_cell_state_that_is_h_is_found(size: float) -> None:
     outputs = (size * rng.uniform(-0.9, 0.9, (3, 5, 4))).astype(np.float32)
     report = rnninspect.inspect(outputs, outputs[:, -1], cell_state=outputs[:, -1], lengths="full")
     assert [f.rule for f in report.findings] == ["cell-overwritten-by-hidden"]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-5])
+def test_a_lower_layers_state_is_told_at_any_size(size: float) -> None:
+    """By weights, the bottom layer's state is known as such, and one that is off by as much as small outputs are is not
+    taken for it."""
+    torch.manual_seed(0)
+    layer = torch.nn.RNN(3, 4, num_layers=2, batch_first=True)
+    inputs = torch.randn(3, 5, 3)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter *= size
+        outputs, states = layer(inputs)
+
+    def named(state: torch.Tensor) -> set[str]:
+        options: dict[str, Any] = {"inputs": inputs, "weights": layer, "lengths": "full", "layers": 2}
+        return {f.rule for f in rnninspect.inspect(outputs, state, **options).findings}
+
+    assert "wrong-layer" in named(states[0] * (1 + 1e-6))
+    assert "wrong-layer" not in named(states[0] * 1.3)

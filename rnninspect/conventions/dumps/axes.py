@@ -48,12 +48,13 @@ def outputs_layout(
         if by_row.shape[2] != count:
             return None
         return Layout(letters, {(layer, d): by_row[:, :, i] for i, d in enumerate(directions)}, shape=by_row.shape[:2])
-    if array.ndim == 2:
+    unbatched = array.ndim == 2
+    if unbatched:
         array = array[None] if not time_major else array[:, None]
     if array.ndim != 3 or (array.shape[2] % count and not merged):
         return None
     by_row = array.transpose(1, 0, 2) if time_major else array
-    letters = ("T B " if time_major else "B T ") + ("H" if count == 1 else "(D H)")
+    letters = ("T " if unbatched else "T B " if time_major else "B T ") + ("H" if count == 1 else "(D H)")
     if merged:
         return Layout(
             letters.replace("(D H)", "H") + " (directions merged, not to be split)", {}, shape=by_row.shape[:2]
@@ -87,6 +88,10 @@ def state_layouts(
     """
     if array.ndim == 1 and rows == 1:
         array = array[None]
+    if array.ndim == 2 and rows == 1 and len(array) == layers * len(directions) > 1:  # a call without a batch axis
+        for layout in _three_axes(array[:, None], rows, layers, directions, units, True, batch_first):
+            yield Layout(layout.axes.replace(" B ", " "), layout.placed, layout.usual)
+        return
     column = array.ndim == 3 and array.shape[0] == rows and array.shape[2] == 1 != units
     if column:  # [B, D*H, 1]: what attention multiplies by
         array = array[:, :, 0]
@@ -134,6 +139,19 @@ def _three_axes(
             yield Layout(letters.format("(D L)"), dict(zip(keys, stack, strict=True)), False)
     elif stack.shape[0] == count:  # one layer's states of several
         yield Layout(letters.format("D"), {(top, d): stack[i] for i, d in enumerate(directions)}, usual)
+
+
+def alone_layouts(
+    array: Array, rows: int, layers: int, directions: tuple[Direction, ...], units: int | None
+) -> Iterator[Layout]:
+    """Every way in which an array `[L, B, H]` can hold one direction's states of every layer that reads in two."""
+    if array.ndim != 3 or units is None or array.shape[2] != units:
+        return
+    for stack, letters in ((array, "L B H"), (array.transpose(1, 0, 2), "B L H")):
+        if stack.shape[:2] == (layers, rows):
+            for direction in directions:
+                placed: Placed = {(layer, direction): stack[layer] for layer in range(layers)}
+                yield Layout(f"{letters}, {direction} alone", placed, usual=False)
 
 
 def _four_axes(array: Array, rows: int, layers: int, directions: tuple[Direction, ...]) -> Iterator[Layout]:

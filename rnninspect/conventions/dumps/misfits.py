@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 
 
@@ -45,8 +46,7 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
     trace = reading.trace
     outputs = f"the outputs have {trace.batch_size} rows and {trace.steps} steps"
     if slot.role == "inputs":
-        shape = slot.array.shape[:2][:: -1 if reading.time_major else 1]
-        if slot.array.ndim in (2, 3) and shape[0] == trace.batch_size and shape[1] >= trace.steps:
+        if by_row(slot.array, reading) is not None:
             return None
         return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
     if slot.role == "c" and all(t.cell is None for t in trace.tracks):
@@ -56,6 +56,24 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
         return f"as an initial state it fits no layer of {trace.batch_size} rows{each}"
     if slot.role == "initial_c" and all(t.initial_cell is None for t in trace.tracks):
         return f"as an initial cell state it fits no layer of {trace.batch_size} rows{each}"
+    return None
+
+
+def by_row(inputs: Array, reading: Reading) -> Array | None:
+    """The inputs `[B, T, …]` along the rows and steps of a reading; None where they do not fit it.
+
+    Where only the outputs lie along other axes than stated or usual, the inputs may lie along those.
+    """
+    if inputs.ndim not in (2, 3):
+        return None
+    trace = reading.trace
+    if inputs.ndim == 2 and "B" not in reading.outputs_axes.split():  # a call without a batch axis: [T, F]
+        return inputs[None] if len(inputs) >= trace.steps else None
+    ways = [reading.time_major, not reading.time_major] if reading.time_swapped else [reading.time_major]
+    for time_major in ways:
+        array = inputs.swapaxes(0, 1) if time_major else inputs
+        if array.shape[0] == trace.batch_size and array.shape[1] >= trace.steps:
+            return array
     return None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.axes import Key, Layout, outputs_layout, rows_of, state_layouts
+from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts
+from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import for_each, no_reading, shown
 from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
@@ -18,21 +19,6 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
-
-BOTH: tuple[Direction, ...] = ("forward", "backward")
-
-
-@dataclass(frozen=True, eq=False)
-class _Shape:
-    """One hypothesis about the layer: which axis is time, how many layers, which directions.
-
-    `swapped`: the axes are not those stated, nor usual where none were.
-    """
-
-    time_major: bool
-    layers: int
-    directions: tuple[Direction, ...]
-    swapped: bool = False
 
 
 def readings(
@@ -58,12 +44,12 @@ def readings(
         by_role = {role: tuple(s for s in slots_tried if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
         if fitting and not note:
             break  # unpacked rows were read
-        for shape in _shapes(convention, by_role, config, whose_known):
+        for shape in shapes(convention, by_role, config, whose_known):
             for outputs in _outputs(convention, by_role["outputs"], shape, config):
                 try:
                     fitting.extend(_with_states(convention, by_role, config, shape, outputs, tried, note))
                 except ShapeError as error:
-                    if _axes_stated(config) or (whose_known and not convention.time_major):
+                    if axes_stated(config) or (whose_known and not convention.time_major):
                         raise
                     misfits.append(error)
     if misfits and not any(r.as_stated for r in fitting):
@@ -73,54 +59,7 @@ def readings(
     return sorted(fitting, key=lambda r: (not r.as_stated, r.time_swapped))
 
 
-def _shapes(
-    convention: Convention,
-    by_role: Mapping[Role, tuple[Slot, ...]],
-    config: LayerConfig,
-    whose_known: bool,
-) -> Iterator[_Shape]:
-    named = tuple(d for d in BOTH if any(s.direction == d for s in (*by_role["outputs"], *by_role["h"])))
-    if config.directions is None and config.merge_mode not in ("concat", "none"):
-        named = BOTH
-    directions = [config.directions] if config.directions else [named] if named else [("forward",), BOTH]
-    usual = config.time_major if _axes_stated(config) else convention.time_major or not whose_known
-    for time_major, chosen in product((config.time_major, not config.time_major), directions):
-        for layers in _layer_counts(convention, by_role, config, len(chosen), time_major):
-            yield _Shape(time_major, layers, chosen, time_major not in (config.time_major, usual))
-
-
-def _axes_stated(config: LayerConfig) -> bool:
-    return config.axes_stated or config.time_major
-
-
-def _layer_counts(
-    convention: Convention,
-    by_role: Mapping[Role, tuple[Slot, ...]],
-    config: LayerConfig,
-    directions: int,
-    time_major: bool,
-) -> list[int]:
-    """The stated number of layers, else what names or the axes of the state allow: of its first two axes the one that
-    is not the rows'."""
-    if config.layers is not None:
-        return [config.layers]
-    named = [s.layer for s in (*by_role["outputs"], *by_role["h"]) if s.layer is not None]
-    if named:
-        return [1 + max(named)]
-    state, outputs = by_role["h"][0].array, by_role["outputs"][0].array
-    if len(by_role["h"]) > 1 or state.ndim < 3 or (state.ndim == 3 and state.shape[2] == 1 != outputs.shape[-1]):
-        return [1]
-    if state.ndim == 4:
-        return [state.shape[0]]
-    rows = rows_of(outputs, time_major, convention.four_axes)
-    stacks = [state.shape[axis] for axis in (0, 1) if state.shape[1 - axis] == rows]
-    counts = [n // directions for n in dict.fromkeys(stacks) if n % directions == 0 and n]
-    if directions > 1 and state.shape[2] == outputs.shape[-1] and outputs.ndim < 4:
-        counts += stacks  # each layer's directions side by side
-    return list(dict.fromkeys(counts)) or [1]
-
-
-def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: _Shape, config: LayerConfig) -> Iterator[Layout]:
+def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: Shape, config: LayerConfig) -> Iterator[Layout]:
     """The outputs placed by layer and direction; nothing where they do not fit."""
     placed: dict[Key, Array] = {}
     layouts: list[Layout] = []
@@ -137,13 +76,15 @@ def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: _Shape, con
         yield Layout(layouts[-1].axes, placed, shape=layouts[-1].shape)
 
 
-def _states(slots: tuple[Slot, ...], shape: _Shape, rows: int, units: Mapping[Key, int], first: bool) -> list[Layout]:
+def _states(slots: tuple[Slot, ...], shape: Shape, rows: int, units: Mapping[Key, int], first: bool) -> list[Layout]:
     """Every placing of the state arrays; `units` by layer and direction, empty for a cell state."""
     if not slots:
         return []
     labelled = len(slots) > 1 or slots[0].layer is not None or slots[0].direction is not None
     if not labelled:
         top = units.get((shape.layers - 1, shape.directions[-1])) if units else None
+        if shape.alone:
+            return list(alone_layouts(slots[0].array, rows, shape.layers, shape.directions, top or _width(slots[0])))
         return list(state_layouts(slots[0].array, rows, shape.layers, shape.directions, top, first))
     placed: dict[Key, Array] = {}
     for slot in slots:
@@ -157,11 +98,15 @@ def _states(slots: tuple[Slot, ...], shape: _Shape, rows: int, units: Mapping[Ke
     return [Layout("B H", placed)]
 
 
+def _width(slot: Slot) -> int:
+    return int(slot.array.shape[-1])
+
+
 def _with_states(
     convention: Convention,
     by_role: Mapping[Role, tuple[Slot, ...]],
     config: LayerConfig,
-    shape: _Shape,
+    shape: Shape,
     outputs: Layout,
     tried: list[str],
     note: str,
@@ -179,7 +124,7 @@ def _with_states(
     )
     if not ways:
         return
-    strict = not swapped and (_axes_stated(config) or shape.time_major == config.time_major)
+    strict = not swapped and (axes_stated(config) or shape.time_major == config.time_major)
     mask, lengths, fits = read_mask(by_role, rows, steps, shape.time_major, strict, config.full_lengths)
     if not strict and not swapped and not (fits and inputs_fit(by_role, rows, steps, shape.time_major)):
         swapped = True  # the framework's default, but something was counted for the other axes
@@ -226,7 +171,7 @@ def _with_states(
         )
 
 
-def _with_directions(config: LayerConfig, shape: _Shape) -> LayerConfig:
+def _with_directions(config: LayerConfig, shape: Shape) -> LayerConfig:
     if config.direction is None and len(shape.directions) == 2:
         return replace(config, direction="bidirectional")
     return config
@@ -235,7 +180,7 @@ def _with_directions(config: LayerConfig, shape: _Shape) -> LayerConfig:
 def _initial(
     by_role: Mapping[Role, tuple[Slot, ...]],
     role: Role,
-    shape: _Shape,
+    shape: Shape,
     rows: int,
     units: Mapping[Key, int],
     first: bool,
@@ -244,7 +189,7 @@ def _initial(
     return ways[0].placed if ways else {}
 
 
-def _whole(slots: tuple[Slot, ...], shape: _Shape, ways: list[Layout]) -> list[Layout]:
+def _whole(slots: tuple[Slot, ...], shape: Shape, ways: list[Layout]) -> list[Layout]:
     """The placings of an initial state that leave no layer and direction out, where one array without a label holds it.
 
     A call takes a state for each; one `[B, H]` beside several would be given to the top one alone.
@@ -266,7 +211,7 @@ def initial_states(
 
     Raises ShapeError where the arrays do not fit the layers, directions, rows and widths.
     """
-    shape = _Shape(False, layers, directions)
+    shape = Shape(False, layers, directions)
     h_slots = tuple(s for s in slots if s.role == "initial_h")
     c_slots = tuple(s for s in slots if s.role == "initial_c")
     h = _whole(h_slots, shape, _states(h_slots, shape, rows, {key: width for key, (width, _) in units.items()}, False))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, rows_of
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, rows_of
 
 
 class BatchTimeSwapped(Rule):
@@ -42,6 +42,9 @@ class BatchTimeSwapped(Rule):
         ]
         if not matched:
             return
+        if _outputs_alone(case):
+            yield self._of_outputs_alone(case, frozenset(matched))
+            return
         axes_stated = "time-major" if case.config.time_major else "batch-major"
         used = "time-major" if not case.config.time_major else "batch-major"
         kept = case.trace.knows_padding
@@ -57,6 +60,23 @@ class BatchTimeSwapped(Rule):
             evidence={"reading": case.reading.text},
         )
 
+    def _of_outputs_alone(self, case: Case, matched: frozenset[Place]) -> Proposal:
+        """The outputs alone lie along other axes: their steps were stacked, and not turned back."""
+        read = "time-major" if case.reading.time_major else "batch-major"
+        beside = "batch-major" if case.reading.time_major else "time-major"
+        usual = case.reading.evidence.decided and case.convention.time_major is case.reading.time_major
+        return Proposal(
+            self.name,
+            f"the inputs are {beside}, but only read {read} do the outputs hold the final state, in "
+            f"{describe_rows(rows_of(matched), case.trace.batch_size)}: steps that are stacked along the first axis "
+            "leave outputs to be transposed",
+            matched,
+            severity="note" if usual else "warning",  # inputs are turned round on the way to a layer of such axes
+            kind="fact",
+            evidence={"reading": case.reading.text},
+            fix="outputs = outputs.swapaxes(0, 1)  # np.stack(steps, axis=1) in the first place",
+        )
+
     def inject(self, case: Case) -> Case:
         batch = case.batch
         if batch is None or case.trace.directions > 1 or case.trace.mask_given:
@@ -67,6 +87,16 @@ class BatchTimeSwapped(Rule):
         trace = replace(ran, lengths=None, padding=case.trace.padding)
         swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, as_stated=False))
         return replace(swapped, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
+
+
+def _outputs_alone(case: Case) -> bool:
+    """Whether the inputs lie along the axes that were stated or are usual, and so only the outputs along others."""
+    inputs = next((s.array for s in case.dump.slots if s.role == "inputs"), None)
+    rows, steps = case.trace.batch_size, case.trace.steps
+    if inputs is None or inputs.ndim < 2 or rows == steps:
+        return False
+    there = inputs.shape[:2] if case.reading.time_major else inputs.shape[1::-1]
+    return there[0] == rows and there[1] >= steps and not any(f.mismatched.any() for f in case.facts)
 
 
 def _one_row(case: Case) -> bool:

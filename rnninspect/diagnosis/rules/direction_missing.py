@@ -43,12 +43,15 @@ class DirectionMissing(Rule):
         facts = next((f for f in case.facts if f.track is halves[0]), None)
         if facts is None or not (facts.at_expected & ~facts.uninformative).any() or facts.mismatched.any():
             return
+        raw = case.raw("h")
+        stacked = raw is not None and raw.ndim == 3  # as a decoder of one direction takes it
         missing = "forward" if halves[0].direction == "backward" else "backward"
         yield Proposal(
             self.name,
             f"the outputs hold two directions of {facts.final.shape[1]} units each, final_state.h only one: it equals "
             f"the {halves[0].direction} half at its end; the {missing} half is missing",
             places(facts, np.ones(facts.mismatched.shape, dtype=np.bool_)),
+            severity="note" if stacked else self.severity,
             kind="fact",
             evidence={"missing": missing},
         )

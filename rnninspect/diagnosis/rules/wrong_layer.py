@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -44,7 +45,8 @@ class WrongLayer(Rule):
             if facts.track.layer == 0 or not facts.mismatched.any():
                 continue
             for where, states, exact in _lower_states(case, facts):
-                rows = facts.mismatched & ~facts.final_zero & ~facts.equal.any(1) & _agree(facts.final, states, exact)
+                agree = _agree(facts.final, states, 0.0 if exact else tolerance(case))
+                rows = facts.mismatched & ~facts.final_zero & ~facts.equal.any(1) & agree
                 if rows.any():
                     yield from proposal(
                         self,
@@ -85,10 +87,10 @@ def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, b
                 yield f"what layer {track.layer} ends in when the weights are run", track.final, False
 
 
-def _agree(final: Array, states: Array, exact: bool) -> Bools:
-    if exact:
-        return np.asarray(same(final, states).all(-1))
-    return np.asarray(np.isclose(final, states, rtol=1e-4, atol=1e-5).all(-1))
+def _agree(final: Array, states: Array, allowed: float) -> Bools:
+    """`[B]`: rows of two states that are equal, or as near as two right runs may be."""
+    near = np.abs(final.astype(np.float64) - states.astype(np.float64)) <= allowed
+    return np.asarray((same(final, states) | near).all(-1))
 
 
 RULE = WrongLayer()

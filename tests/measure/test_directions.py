@@ -1,0 +1,77 @@
+"""Directions that nobody stated: two that are taken at one step, one of two for every layer, a call without a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+from rnninspect.report.report import Report
+
+ROWS, STEPS, FEATURES, UNITS = 6, 9, 4, 8
+LENGTHS = [9, 8, 6, 5, 4, 3]
+
+
+def ran(kind: str, layers: int = 1, directions: int = 2, units: int = UNITS) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs `[B, T, D*H]` and h `[L*D, B, H]` of packed random inputs."""
+    torch.manual_seed(2)
+    layer = getattr(torch.nn, kind)(FEATURES, units, layers, batch_first=True, bidirectional=directions == 2)
+    with torch.no_grad():
+        inputs = torch.randn(ROWS, STEPS, FEATURES)
+        packed, state = layer(pack_padded_sequence(inputs, LENGTHS, batch_first=True))
+    return pad_packed_sequence(packed, batch_first=True)[0], state[0] if kind == "LSTM" else state
+
+
+def says_two(report: Report) -> bool:
+    return any("side by side" in note for note in report.notes)
+
+
+def accused(report: Report) -> list[str]:
+    return [finding.rule for finding in report.findings if finding.severity != "note"]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_the_last_step_of_two_directions_is_not_called_clean(kind: str) -> None:
+    """`cat[:, -1]`: the last step of both directions fits as one direction's state; that it may be two is said, and the
+    report is clean of neither. Of one direction it is the right state, and nothing is said."""
+    outputs, _ = ran(kind)
+    last = outputs[np.arange(ROWS), np.array(LENGTHS) - 1]
+    both = rnninspect.inspect(outputs, last, lengths=LENGTHS)
+    assert (both.verdict, says_two(both), accused(both)) == ("unjudged", True, [])
+    stated = rnninspect.inspect(outputs, last, lengths=LENGTHS, bidirectional=True)
+    assert accused(stated) == ["backward-final-at-last-step"]
+    outputs, state = ran(kind, directions=1, units=2 * UNITS)
+    one = rnninspect.inspect(outputs, state[0], lengths=LENGTHS)
+    assert (one.verdict, says_two(one)) == ("clean", False)
+
+
+@pytest.mark.parametrize("numpy", [True, False])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_every_layers_forward_state_is_no_mistake(layers: int, numpy: bool) -> None:
+    """`[L, B, H]` of the forward direction beside outputs of two is read as that; a wrong step in it is found."""
+    outputs, state = ran("GRU", layers)
+    forward = state.view(layers, 2, ROWS, UNITS)[:, 0].clone()
+    given: Any = (outputs.numpy(), forward.numpy()) if numpy else (outputs, forward)
+    report = rnninspect.inspect(*given, lengths=LENGTHS)
+    assert (report.verdict, accused(report)) == ("clean", [])
+    assert "forward alone" in report.to_dict()["reading"]["used"]
+    forward[-1, 3:] = outputs[3:, 1, :UNITS]
+    assert accused(rnninspect.inspect(outputs, forward, lengths=LENGTHS))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_call_without_a_batch_axis(layers: int) -> None:
+    """torch's unbatched `[T, D*H]` and `[L*D, H]` are one row's."""
+    torch.manual_seed(3)
+    layer = torch.nn.GRU(FEATURES, UNITS, layers, bidirectional=True)
+    inputs = torch.randn(STEPS, FEATURES)
+    with torch.no_grad():
+        outputs, state = layer(inputs)
+    right = rnninspect.inspect(outputs, state, inputs=inputs, weights=layer, lengths="full")
+    assert (right.verdict, right.to_dict()["shape"]["batch"]) == ("clean", 1)
+    swapped = rnninspect.inspect(outputs, state.flip(0), lengths="full")
+    assert accused(swapped)
