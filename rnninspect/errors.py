@@ -102,6 +102,33 @@ class UnknownNameError(UserError):
 
 
 @contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Let what is raised within of its arrays name the file: a ShapeError or UnreadableError that does not, and running
+    out of memory, as a UserError that does; a fault of our own gets a note."""
+    try:
+        yield
+    except (ShapeError, UnreadableError) as error:
+        if file in error.message:
+            raise
+        with about_file(file):
+            raise
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{file}: not enough memory: {error or 'its arrays are too large for this machine'}") from None
+    except Exception as bug:
+        bug.add_note(file)
+        raise
+
+
+@contextmanager
+def about_file(file: str) -> Iterator[None]:
+    """Put the file before the message of a UserError that is raised within."""
+    with _after(file, file):
+        yield
+
+
+@contextmanager
 def about(what: str, value: str) -> Iterator[None]:
     """Put what names a file, and the file, before the message of a UserError that is raised within."""
     with _after(f"{what} {value}", value):

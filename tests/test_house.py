@@ -19,7 +19,8 @@ _version
 core/trace core/feed core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence
 core/arrays core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
-formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values formats/onnx_feeds
+formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
+formats/onnx_feeds
 formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
@@ -65,8 +66,8 @@ recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 testing
 pytest_plugin
-cli/exit_codes cli/command_words cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types
-cli/inputs
+cli/exit_codes cli/command_words cli/signals cli/overwrites
+cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types cli/inputs
 cli/options cli/weights
 cli/fleet cli/explain cli/* cli/__init__
 __init__

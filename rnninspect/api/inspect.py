@@ -137,7 +137,8 @@ def inspect_case(
         case, judgement = merged, judge(merged, rules)
     judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
-    return Report(**{f.name: getattr(made, f.name) for f in fields(made)})
+    failed = [f"the rule {rule.rule} {rule.reason}" for rule in judgement.not_checked if rule.failed]
+    return Report(**{f.name: getattr(made, f.name) for f in fields(made)} | {"notes": [*made.notes, *failed]})
 
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:

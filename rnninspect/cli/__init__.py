@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from rnninspect.cli import signals
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.exit_codes import CLOSED_PIPE, COMPLETION_VARIABLE, INTERRUPTED, UNJUDGED
 from rnninspect.core.wording import worded_as
@@ -99,7 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(50_000)  # imports make many objects and drop few: collecting among them is a tenth of a short run
     codes: list[int] = []
     atexit.register(_leave, codes)  # the first to be registered is the last to be called
+    signals.note_interrupts()
     codes.append(call(arguments))
+    signals.ignore_interrupts()
     sys.exit(codes[0])
 
 
@@ -150,6 +153,27 @@ def _called(arguments: Sequence[str] | None) -> int:
         give_up()
         note(f"cannot go on: {error.strerror or error}")
         return UNJUDGED
+    except Exception as bug:
+        if signals.was_interrupted():  # while a library was imported, which made another error of it
+            return INTERRUPTED
+        if _wants_traceback(arguments):
+            raise
+        note(_unexpected(bug))
+        return UNJUDGED
+
+
+def _wants_traceback(arguments: Sequence[str] | None) -> bool:
+    asked = "--traceback" in (sys.argv[1:] if arguments is None else arguments)
+    return asked or os.environ.get("RNNINSPECT_TRACEBACK", "").lower() not in ("", "0", "false", "no")
+
+
+def _unexpected(bug: Exception) -> str:
+    """A fault that no user can mend, and how to see where it is."""
+    first = (str(bug).strip() or type(bug).__name__).splitlines()[0][:300]
+    about = "".join(f"{place}: " for place in getattr(bug, "__notes__", ())[:1])
+    if isinstance(bug, ImportError):
+        return f"{about}a package cannot be loaded ({first}); is it installed whole, and is there memory for it?"
+    return f"{about}unexpected {type(bug).__name__}: {first} (a fault of rnninspect's own: --traceback shows where)"
 
 
 def _complete() -> int:

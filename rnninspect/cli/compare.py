@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect.cli import inputs, options, output, progress, weights
+from rnninspect.cli import inputs, options, output, progress, signals, weights
 from rnninspect.cli.grouped import Grouped
+from rnninspect.cli.overwrites import refuse_overwriting
+from rnninspect.errors import naming
 from rnninspect.formats.storage import is_remote, names_several
+from rnninspect.formats.witness import unchanged
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 
 if TYPE_CHECKING:
+    from rnninspect.formats.base import NamedArrays
     from rnninspect.report.report import Report
 
 
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 @options.cell_options
 @options.report_options
 @options.output_options
-@options.allow_option
+@options.file_options
 @options.fleet_options
 def command(dumps: tuple[str, ...], **params: Any) -> int:
     """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
@@ -56,6 +60,8 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     rnninspect compare outputs.npy h.npy --lengths 3,1,2
     rnninspect compare runs/ --recursive --jobs 8 --format ndjson -o results.ndjson --resume
     """
+    refuse_overwriting(dumps, params)
+    signals.survive_shortened_files()
     pair = inputs.as_pair(dumps, params)
     if pair is not None:
         dumps, params = (), {**params, **pair}
@@ -63,7 +69,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
         from rnninspect.cli import fleet
 
         return fleet.run(judged, dumps, params)
-    with _measurer(params) as measurer:
+    with _measurer(params) as measurer, unchanged():
         report = judged(dumps[0] if dumps else None, params, measurer)
     output.show(report, params)
     return output.exit_code(report, params)
@@ -101,17 +107,24 @@ def _measurer(params: dict[str, Any]) -> Iterator[Measurer]:
 
 def judged(dump: str | None, params: dict[str, Any], measurer: Measurer = measure_all) -> Report:
     """The report of one dump, read and judged as the options say, and measured by `measurer`."""
+    quiet = params["quiet"]
+    inputs.stated_config(params)  # what contradicts itself is said before a file is read
+    named = params["outputs"] is not None and dump is None
+    source = params["outputs"] if named else inputs.source(dump)
+    read = inputs.read(source or inputs.example("published.npz", quiet), quiet)
+    with naming(read.source):
+        return _judged(read, params, named, measurer)
+
+
+def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Measurer) -> Report:
+    """`judged`, of arrays that were read; `named`: --outputs names their file, and no member of it."""
     from functools import partial
 
     from rnninspect.api import inspect
     from rnninspect.api.compare import Request, case_of
     from rnninspect.api.role_arrays import slots, source_of
 
-    quiet = params["quiet"]
-    config = inputs.stated_config(params)
-    named = params["outputs"] is not None and dump is None
-    source = params["outputs"] if named else inputs.source(dump)
-    read = inputs.read(source or inputs.example("published.npz", quiet), quiet)
+    quiet, config = params["quiet"], inputs.stated_config(params)
     request = Request(
         read,
         config,

@@ -8,6 +8,7 @@ import click
 
 from rnninspect.cli import options
 from rnninspect.cli.command_words import as_options
+from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.cli.param_types import one_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     help="Keras Bidirectional: how the directions were merged.",
 )
 @options.cell_options
-@options.allow_option
+@options.file_options
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 def command(weights: str, **params: Any) -> int:
     """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases; or, without --to,
@@ -59,6 +60,7 @@ def command(weights: str, **params: Any) -> int:
     from rnninspect.cli import weights as weights_file
     from rnninspect.errors import about
 
+    refuse_overwriting([weights], params)
     with about("WEIGHTS", weights):
         read = inputs.read(weights, params["quiet"])
         if params["to"] is None:

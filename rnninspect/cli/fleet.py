@@ -16,10 +16,11 @@ from rnninspect.api.parallel.workers import Cluster, Engine, Processes, WorkerCr
 from rnninspect.cli import progress
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.output import note, printable
-from rnninspect.core.wording import worded_as
+from rnninspect.core.wording import argument, worded_as
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats import storage
 from rnninspect.formats.limits import limited, parsed
+from rnninspect.formats.witness import unchanged
 from rnninspect.report.report import JOINED, Report
 
 Judge = Callable[[str, dict[str, Any]], Report]
@@ -39,6 +40,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
         tally.add(outcome)
     judged = {outcome.path for outcome in done}
     left = [path for path in paths if path not in judged]
+    failed = False
     reached = any(outcome.reaches(options["fail_on"]) for outcome in done)
     with (
         engine_of(options) as engine,
@@ -51,9 +53,10 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
             write(_render(outcome, options))
             tally.add(outcome)
             reached = reached or outcome.reaches(options["fail_on"])
+            failed = failed or outcome.failed
             advance(tally)
     _show_tally(tally, options)
-    if tally.verdicts["error"]:
+    if tally.verdicts["error"] or failed:
         return 2
     if options["exit_zero"]:
         return 0
@@ -78,13 +81,15 @@ def judge_one(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
 
 def _outcome(judge: Judge, options: dict[str, Any], path: str) -> Outcome:
     try:
-        report = judge(path, options)
+        with unchanged():
+            report = judge(path, options)
         report.source.update(path=path, **stamp(path))
         findings = tuple((f.rule, f.severity) for f in report.findings)
         text = "" if options["format_"] == "table" else report.render(options["format_"])
-        return Outcome(path, report.verdict, findings, text)
+        return Outcome(path, report.verdict, findings, text, failed=report.failed)
     except UserError as error:
-        return _failed(path, " ".join([str(error), *getattr(error, "__notes__", ())]))
+        text = " ".join([str(error), *getattr(error, "__notes__", ())])
+        return _failed(path, text if path in text else f"{path}: {text}")
     except (OSError, MemoryError) as error:
         return _failed(path, f"{path}: {error or 'not enough memory'}")
     except Exception as error:
@@ -99,6 +104,8 @@ def expanded(dumps: Sequence[str], recursive: bool, leave_out: str | None = None
     paths = [path for dump in dumps for path in _files(dump, recursive)]
     results = os.path.abspath(leave_out) if leave_out else None
     kept = [path for path in dict.fromkeys(paths) if os.path.abspath(path) != results]
+    if leave_out and len(kept) < len(set(paths)) and os.path.exists(leave_out) and not is_results(leave_out):
+        raise UserError(f"{argument('output', leave_out)}: it is one of the dumps, and would be lost; name another")
     if not kept:
         raise UserError(f"{', '.join(dumps) or 'nothing'}: no dump there; name files, folders, patterns or @list.txt")
     return kept
@@ -188,12 +195,37 @@ def _target(options: dict[str, Any]) -> Iterator[Callable[[str], None]]:
         with storage.writing(name) as remote:
             yield lambda text: _append(remote, text.encode())
         return
-    try:
-        file: BinaryIO = open(name, "ab" if options["resume"] else "wb", buffering=0)  # noqa: SIM115
-    except OSError as error:
-        raise UnreadableError(f"cannot write {name}: {error.strerror or error}") from None
-    with file:
-        yield lambda text: _append(file, text.encode())
+    with _Results(name, options["resume"]) as results:
+        yield results.add
+
+
+class _Results:
+    """A results file. It is begun with the first result: until then what is there stays."""
+
+    def __init__(self, name: str, resume: bool) -> None:
+        self.name, self.mode = name, "ab" if resume else "wb"
+        self.file: BinaryIO | None = None
+        place = name if os.path.exists(name) else os.path.dirname(name) or "."
+        if os.path.isdir(name) or not os.access(place, os.W_OK):  # said before the work, and not after
+            here = "no permission" if os.path.exists(place) else "no such folder"
+            why = "it is a folder" if os.path.isdir(name) else here
+            raise UnreadableError(f"cannot write {name}: {why}")
+
+    def __enter__(self) -> _Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def add(self, text: str) -> None:
+        """One dump's lines; UnreadableError where the file cannot be written."""
+        try:
+            if self.file is None:
+                self.file = open(self.name, self.mode, buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+            _append(self.file, text.encode())  # type: ignore[arg-type]
+        except OSError as error:
+            raise UnreadableError(f"cannot write {self.name}: {error.strerror or error}") from None
 
 
 def _append(file: BinaryIO, block: bytes) -> None:

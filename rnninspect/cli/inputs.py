@@ -17,7 +17,7 @@ from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.examples import packaged
-from rnninspect.errors import UnreadableError, UserError, about_argument
+from rnninspect.errors import UnreadableError, UserError, about_argument, naming
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.report import renderers
@@ -127,7 +127,8 @@ def read(source: str, quiet: bool) -> NamedArrays:
 
     if source == "-" and (sys.stdin is None or sys.stdin.closed):
         raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
-    named = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
+    with naming("stdin" if source == "-" else source):
+        named = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
     for text in named.notes:
         note(f"{named.source}: {text}", quiet)
     if not named.arrays:

@@ -23,6 +23,7 @@ from rnninspect.cli.param_types import (
     Numbers,
     one_of,
 )
+from rnninspect.cli.signals import without_warnings
 from rnninspect.core.full_lengths import FULL
 from rnninspect.formats.limits import limited, parsed
 
@@ -199,18 +200,37 @@ output_options = _stack(
 
 
 def _allow(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises the limits that the files of this command are read by."""
+    """Raises the limits that the files of this command are read by, and keeps what numpy says of their numbers off
+    stderr: what a user should know is in the report."""
     ctx.with_resource(limited(**parsed(value)))
+    ctx.with_resource(without_warnings())
     return value
 
 
-allow_option = click.option(
-    "--allow",
-    multiple=True,
-    callback=_allow,
-    type=TEXT,
-    metavar="NAME=N",
-    help="Raise a limit on files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
+def _traceback(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Lets what the library logs of its own faults be seen, until the command ends."""
+    if value:
+        import logging
+
+        handler, log = logging.StreamHandler(), logging.getLogger("rnninspect")
+        log.addHandler(handler)
+        ctx.call_on_close(lambda: log.removeHandler(handler))
+        log.setLevel(logging.DEBUG)
+    return value
+
+
+# Files that are not to be trusted, and faults of our own.
+file_options = _stack(
+    "Input",
+    click.option(
+        "--allow",
+        multiple=True,
+        callback=_allow,
+        type=TEXT,
+        metavar="NAME=N",
+        help="Raise a limit on files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
+    ),
+    click.option("--traceback", is_flag=True, callback=_traceback, help="Show where a fault of rnninspect's own lies."),
 )
 
 # Many dumps at once.

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rnninspect.report.report import Reports
 
 
+DECLARED = ("html", "svg", "markdown", "junit", "json", "ndjson", "sarif")  # UTF-8 by what they say or are, everywhere
+
+
 def note(text: str, quiet: bool = False) -> None:
     """One line for the person at the terminal, never part of the result; a stderr that fails stops nothing."""
     if not quiet:
@@ -45,7 +48,8 @@ def show(report: report_types.ReportRecord, options: dict[str, Any], err: bool =
 
     text = render(report, options["format_"], **_view(options, width=100, color=False, ascii=False))
     if target is None or target == "-":
-        click.echo(text, nl=not text.endswith("\n"), err=err)
+        text += "" if text.endswith("\n") else "\n"
+        click.echo(text.encode() if options["format_"] in DECLARED and not err else text, nl=False, err=err)
     else:
         write_text(target, text)
 
@@ -122,7 +126,9 @@ def _view(options: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def exit_code(report: report_types.ReportRecord, options: dict[str, Any]) -> int:
-    """0 clean, 1 findings at or above --fail-on, 2 nothing could be judged."""
+    """0 clean, 1 findings at or above --fail-on, 2 nothing could be judged, or a rule failed."""
+    if report.failed:
+        return 2
     if options["exit_zero"]:
         return 0
     if report.reaches(options["fail_on"]):

@@ -14,6 +14,8 @@ import click
 
 from rnninspect.cli import inputs, options, output
 from rnninspect.cli.exit_codes import INTERRUPTED, UNJUDGED
+from rnninspect.cli.overwrites import refuse_overwriting
+from rnninspect.cli.signals import without_warnings
 from rnninspect.errors import UnreadableError, UserError
 
 
@@ -47,6 +49,7 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any
     """
     if not module and not os.path.isfile(script):
         raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
+    refuse_overwriting([script], params)
     judging = inputs.judging(params)
     from rnninspect.recording import record
 
@@ -57,7 +60,8 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any
         output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", params["quiet"])
         return failed or (0 if params["exit_zero"] else UNJUDGED)
     try:
-        reports = recording.inspect(rtol=params["rtol"], atol=params["atol"], **judging)
+        with without_warnings():  # the script's own were shown as it ran
+            reports = recording.inspect(rtol=params["rtol"], atol=params["atol"], **judging)
         output.show_all(reports, params)
     except UserError as error:
         if not failed:

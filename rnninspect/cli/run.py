@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
-from rnninspect.cli import inputs, options, output, weights
+from rnninspect.cli import inputs, options, output, signals, weights
 from rnninspect.cli.grouped import Grouped
+from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.cli.param_types import one_of
+from rnninspect.errors import naming
+from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.witness import unchanged
 
 
 @click.command("run", cls=Grouped)
@@ -38,7 +42,7 @@ from rnninspect.cli.param_types import one_of
 @options.cell_options
 @options.report_options
 @options.output_options
-@options.allow_option
+@options.file_options
 def command(batch: str | None, **params: Any) -> int:
     """Run a masked LSTM (GRU, RNN) over BATCH and show where every row of its final state comes from.
 
@@ -49,6 +53,19 @@ def command(batch: str | None, **params: Any) -> int:
     rnninspect run batch.json --hidden-size 8 --bidirectional --format json
     rnninspect run batch.npy --lengths 3,1,2 --weights layer.npz --save dump.npz
     """
+    refuse_overwriting([batch], params)
+    signals.survive_shortened_files()
+    source = inputs.source(batch)
+    if source is None:
+        source, params = inputs.example_run(params)
+    with unchanged():
+        read = inputs.read(source, params["quiet"])
+        with naming(read.source):
+            return _run(read, params)
+
+
+def _run(read: NamedArrays, params: dict[str, Any]) -> int:
+    """Run the layer over what was read, write what is asked for, and give the exit code."""
     from rnninspect import conventions
     from rnninspect.api import inspect
     from rnninspect.api.role_arrays import slots, source_of
@@ -58,10 +75,6 @@ def command(batch: str | None, **params: Any) -> int:
     from rnninspect.measure.choose_reading import Tolerance
 
     quiet = params["quiet"]
-    source = inputs.source(batch)
-    if source is None:
-        source, params = inputs.example_run(params)
-    read = inputs.read(source, quiet)
     config = inputs.stated_config(params)
     layer = weights.layer_file(params, config) if params["weights"] else None
     convention = params["convention"] or (layer.convention.name if layer else "tf1")

@@ -10,6 +10,7 @@ import click
 
 from rnninspect.cli import options, output
 from rnninspect.cli.grouped import Grouped
+from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.cli.param_types import one_of
 from rnninspect.errors import UnreadableError, about
 from rnninspect.formats.storage import read_bytes
@@ -18,7 +19,7 @@ from rnninspect.formats.storage import read_bytes
 @click.command("show", cls=Grouped)
 @click.argument("report", type=options.TEXT)
 @options.output_options
-@options.allow_option
+@options.file_options
 @click.option("--fail-on", type=one_of("error", "warning", "note"), default="error", help="Exit 1 from here on.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
 def command(report: str, **params: Any) -> int:
@@ -30,6 +31,7 @@ def command(report: str, **params: Any) -> int:
     """
     from rnninspect.report.load import load
 
+    refuse_overwriting([report], params)
     with about("show", report):
         data = _json(report)
         loaded = load(data)

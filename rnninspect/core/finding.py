@@ -46,12 +46,19 @@ class Finding:
     fix: str = ""
 
 
+FAILED = "failed: "  # what the reason begins with where the rule itself is at fault
+
+
 @dataclass(frozen=True)
 class NotChecked:
-    """A rule whose evidence is missing, and which."""
+    """A rule whose evidence is missing, and which; or one that failed, by a fault of its own."""
 
     rule: str
     reason: str
+
+    @property
+    def failed(self) -> bool:
+        return self.reason.startswith(FAILED)
 
 
 @dataclass(frozen=True)

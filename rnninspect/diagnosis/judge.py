@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
+from rnninspect.core.finding import FAILED, SEVERITIES, Finding, NotChecked
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
@@ -25,6 +26,7 @@ from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, 
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
+from rnninspect.errors import UserError
 from rnninspect.measure.difference import TrackDifference
 
 UNEXPLAINED = "unexplained-state"
@@ -51,13 +53,18 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         missing = rule.missing(case)
         if missing:
             skipped.append(NotChecked(rule.name, f"needs {' and '.join(missing)}"))
-        else:
-            proposals.extend(rule.check(case))
+            continue
+        with _survived(rule.name, skipped):
+            proposals.extend(list(rule.check(case)))
     proposals = _united(proposals)
     mismatched = frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
     causes = _cover(mismatched, zero, [p for p in proposals if p.kind == "state"])
-    together = two_causes(case, rules) if seek_two and _are_too_few(causes, mismatched) else None
+    together = None
+    if seek_two and _are_too_few(causes, mismatched):
+        sound = {name: rule for name, rule in rules.items() if name not in {s.rule for s in skipped if s.failed}}
+        with _survived(UNEXPLAINED, skipped):
+            together = two_causes(case, sound)
     if together is not None:
         causes = together.both
     kept = causes + [p for p in proposals if p.kind != "state"]
@@ -77,6 +84,26 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
             findings.extend(_unlike_its_weights(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
     return Judgement(findings, skipped, {place: p.rule for p in kept for place in p.spoils})
+
+
+@contextmanager
+def _survived(name: str, skipped: list[NotChecked]) -> Iterator[None]:
+    """A fault of one rule loses nothing that the others found: it is put among the rules that were skipped."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as bug:
+        skipped.append(_failed(name, bug))
+
+
+def _failed(name: str, bug: Exception) -> NotChecked:
+    """A rule's own fault; its traceback goes to the log."""
+    import logging
+
+    logging.getLogger("rnninspect").debug("rule %s failed", name, exc_info=bug)
+    shown = (str(bug).splitlines() or [""])[0][:200]
+    return NotChecked(name, f"{FAILED}{type(bug).__name__}{': ' if shown else ''}{shown} (please report this)")
 
 
 def _united(proposals: list[Proposal]) -> list[Proposal]:

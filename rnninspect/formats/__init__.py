@@ -20,6 +20,7 @@ from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats import storage, streams
 from rnninspect.formats.atomic_write import write_whole
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.witness import witness
 
 HEAD = 4096  # bytes that tell a format
 
@@ -77,6 +78,7 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: streams.Readable | Non
             read = _read_stream(stream, path, os.path.basename(path))
     else:
         file = Path(path)
+        witness(path)
         read = _format_for(_head(file), path, file.name).module.read(file, path)
     bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
     if bad:

@@ -6,11 +6,14 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import storage
+
+PART = ".part"  # what the name of a file ends in that is being written
 
 
 def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
@@ -48,22 +51,66 @@ def _is_special(target: str) -> bool:
 
 
 def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    from tempfile import NamedTemporaryFile  # with all that it imports: most commands write no file
-
     if target.is_dir():
         raise IsADirectoryError(None, "it is a folder; name a file")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(None, "it is read-only")
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:80]}.", delete=False) as file:
-        part = Path(file.name)
-        try:
-            write(cast(BinaryIO, file.file))  # the file itself: some libraries refuse its wrapper
-            file.close()
-            part.chmod(_mode(target))
-            part.replace(target)
-        except BaseException:
+    _sweep(target)
+    file, part = _new_part(target)
+    try:
+        with file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name with nothing behind it
+        part.chmod(_mode(target))
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):  # the reason of the failure must not be lost
+            file.close()  # first: Windows removes no open file
+        with suppress(OSError):
             part.unlink(missing_ok=True)
-            raise
+        raise
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:80]}."
+
+
+def _new_part(target: Path) -> tuple[BinaryIO, Path]:
+    """A new file beside the target, and its name. It is locked for as long as this process lives."""
+    from tempfile import mkstemp  # with all that it imports: most commands write no file
+
+    while True:
+        descriptor, name = mkstemp(dir=target.parent, prefix=_prefix(target), suffix=PART)
+        file = cast(BinaryIO, os.fdopen(descriptor, "w+b"))
+        with suppress(OSError):  # of a file system without locks: nothing is swept there
+            _lock(file)
+        if os.path.exists(name):  # else another run has swept it away before it was locked
+            return file, Path(name)
+        file.close()
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed runs left beside the target: parts that nobody holds locked."""
+    with suppress(OSError):
+        for name in os.listdir(target.parent):
+            if name.startswith(_prefix(target)) and name.endswith(PART):
+                _remove_unlocked(target.parent / name)
+
+
+def _remove_unlocked(part: Path) -> None:
+    with suppress(OSError), part.open("r+b") as file:
+        _lock(file, wait=False)
+        part.unlink()  # under the lock, so that its owner sees that it is gone; Windows removes no open file
+
+
+def _lock(file: BinaryIO, wait: bool = True) -> None:
+    """Lock a file until it is closed, or its process ends in whatever way; OSError where that cannot be."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where an open file cannot be removed anyway
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _mode(target: Path) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,7 +118,7 @@ def local_copy(url: str) -> Iterator[Path]:
 def fetched(url: str, start: int, stop: int) -> Array:
     """These bytes of a file, mapped as uint8 from a temporary file that vanishes with them."""
     with _copied(url, _ranges(url, start, stop)) as file:
-        return np.memmap(file, np.uint8, mode="r")
+        return np.memmap(file.name if file.closed else file, np.uint8, mode="r")
 
 
 @contextmanager
@@ -168,16 +169,26 @@ def _copied(url: str, blocks: Iterable[bytes]) -> Iterator[Any]:
     with ExitStack() as stack:
         try:
             unnamed = os.path.isdir(OPEN_FILES)
-            file: Any = stack.enter_context((TemporaryFile if unnamed else NamedTemporaryFile)())
+            make: Any = TemporaryFile if unnamed else partial(NamedTemporaryFile, delete=False)
+            file: Any = stack.enter_context(make())
+            if not unnamed:
+                stack.callback(_removed, file.name)
             for block in blocks:
                 file.write(block)
             file.flush()
+            if not unnamed:
+                file.close()  # it is opened again by its name, which Windows allows of a closed file alone
         except OSError as error:  # a block that cannot be read is a UserError already
             raise UnreadableError(
                 f"{url}: it is copied into a temporary file, and that cannot be written ({error.strerror or error}); "
                 "point TMPDIR to a folder with room"
             ) from None
         yield file
+
+
+def _removed(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)
 
 
 def _blocks(url: str) -> Iterator[bytes]:

@@ -118,8 +118,13 @@ class ReportRecord:
 
     @property
     def ok(self) -> bool:
-        """True where something was judged and no finding is an error."""
-        return self.verdict != "unjudged" and not self.reaches("error")
+        """True where something was judged, no finding is an error, and no rule failed."""
+        return self.verdict != "unjudged" and not self.reaches("error") and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether a rule failed, so that what it would have found is not known."""
+        return any(rule.failed for rule in self.not_checked)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it, in schema 1's order of fields."""

@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,18 +23,23 @@ from rnninspect.formats.atomic_write import write_whole
 
 BEGINS = b'{"kind":"'
 ENDS = (b'{"kind":"summary"', b'{"kind":"error"')
+VERDICTS = ("clean", "findings", "unjudged", "error")
 STAMPS = ("size", "mtime_ns", "version")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one dump: `verdict` clean, findings, unjudged or error; its findings as (rule, severity); its lines."""
+    """Of one dump: `verdict` clean, findings, unjudged or error; its findings as (rule, severity); its lines.
+
+    `failed`: a rule failed by a fault of its own, so that what it would have found is not known.
+    """
 
     path: str
     verdict: str
     findings: tuple[tuple[str, str], ...] = ()
     text: str = ""
     error: str = ""
+    failed: bool = False
 
     def reaches(self, severity: str) -> bool:
         """Whether a finding is at least that severe."""
@@ -75,6 +81,8 @@ def error_line(path: str, error: str) -> str:
 def is_results(file: str) -> bool:
     """Whether a local file begins as results do: it is no dump."""
     try:
+        if not os.path.isfile(file):  # a pipe would keep whoever opens it waiting
+            return False
         with open(file, "rb") as opened:
             return opened.read(len(BEGINS)) == BEGINS
     except OSError:
@@ -121,15 +129,45 @@ def _blocks(file: Path) -> Iterator[_Block]:
                 )
             end += len(line)
             if line.startswith(b'{"kind":"finding"') and line.endswith(b"\n"):
-                finding = json.loads(line)
-                findings.append((finding["rule"], finding["severity"]))
+                findings.append(_finding(line, file))
             if not line.startswith(ENDS) or not line.endswith(b"\n"):
                 continue
-            last = json.loads(line)
-            source, verdict = last["source"], last.get("verdict", "error")
+            source, verdict = _last(line, file)
             stands = verdict != "error" and _is_as_it_was(source)
             yield _Block(start, end, Outcome(source["path"], verdict, tuple(findings)), stands)
             start, findings = end, []
+
+
+def _finding(line: bytes, file: Path) -> tuple[str, str]:
+    """(rule, severity) of a finding's line."""
+    with _as_written(file):
+        finding = json.loads(line)
+        rule, severity = finding["rule"], finding["severity"]
+        if not isinstance(rule, str) or severity not in SEVERITIES:
+            raise ValueError(finding)
+        return rule, severity
+
+
+def _last(line: bytes, file: Path) -> tuple[Mapping[str, Any], str]:
+    """The source and the verdict of a block's last line."""
+    with _as_written(file):
+        last = json.loads(line)
+        source, verdict = last["source"], last.get("verdict", "error")
+        if not isinstance(source["path"], str) or verdict not in VERDICTS:
+            raise ValueError(last)
+        return source, verdict
+
+
+@contextmanager
+def _as_written(file: Path) -> Iterator[None]:
+    """UserError where a line is not of the shape in which results are written."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(
+            f"{argument('resume')}: {file} holds lines that are no results of this version; name another file with "
+            f"{argument('output')}"
+        ) from None
 
 
 def _is_as_it_was(source: Mapping[str, Any]) -> bool:
@@ -140,11 +178,11 @@ def _is_as_it_was(source: Mapping[str, Any]) -> bool:
 
 def _rewrite(target: str, kept: list[_Block]) -> None:
     """The file anew, of these blocks of itself only; whole or not at all."""
-    with open(target, "rb") as old:
 
-        def copy(new: BinaryIO) -> None:
+    def copy(new: BinaryIO) -> None:
+        with open(target, "rb") as old:  # and closed before it is replaced: Windows replaces no open file
             for block in kept:
                 old.seek(block.start)
                 new.write(old.read(block.stop - block.start))
 
-        write_whole(target, copy)
+    write_whole(target, copy)

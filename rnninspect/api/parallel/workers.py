@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from logging import CRITICAL
 from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,7 @@ from rnninspect.errors import UserError
 from rnninspect.formats.base import need
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
-LOST = "the process that read it ended without a word (out of memory, perhaps)"
+LOST = "the process that read it ended without a word (out of memory, or the file became shorter meanwhile)"
 SECONDS = 10  # to wait for a scheduler to answer
 PATIENCE = 60  # seconds to wait for a first worker
 
@@ -77,7 +78,7 @@ class Processes:
         while waiting:
             begun: deque[tuple[Item, Any]] = deque()
             with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
-                yield from _in_order(pool.submit, task, waiting, begun, AHEAD * self.jobs)
+                yield from _in_order(partial(_submitted, pool), task, waiting, begun, AHEAD * self.jobs)
             for item, future in begun:
                 yield _alone(task, item, future)
 
@@ -105,9 +106,21 @@ def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -
         return future.result()
     with _pool(1) as pool:
         try:
-            return pool.submit(task, item).result()
+            return _submitted(pool, task, item).result()
         except BrokenProcessPool:
             return WorkerCrashed(item, LOST)
+
+
+def _submitted(pool: ProcessPoolExecutor, task: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """The task, under way. The process that this may start inherits a mask for Ctrl-C, until its own `_follow` ran: a
+    worker that is interrupted while it imports would say so on stderr."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(task, item)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(task, item)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _pool:
@@ -130,6 +143,7 @@ class _pool:
 def _follow() -> None:
     """Ctrl-C is for the process that waits, which ends the others; and where it was killed itself, they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # stderr is the user's
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
