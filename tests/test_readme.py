@@ -1,4 +1,4 @@
-"""The README's commands and snippets do what it says, to the letter; its install steps are those that CI runs."""
+"""The README and its pages: commands and snippets do what they say, to the letter; tables are those of `list`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from pathlib import Path
 import pytest
 
 from rnninspect.cli import call, catalogue
-from tests.support.places import ROOT
+from tests.support.places import PACKAGE, ROOT
 
+PAGES = PACKAGE / "pages"
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TOLD = {"README": README, "guide": (PAGES / "guide.md").read_text("utf-8")}  # what has commands and snippets
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Every fenced block with its language."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def sessions(text: str) -> list[tuple[str, str]]:
@@ -50,15 +56,16 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_blocks_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command prints what the README shows and each snippet gives what it says, in order, in one folder."""
+@pytest.mark.parametrize("name", list(TOLD))
+def test_blocks_in_order(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command prints what the page shows and each snippet gives what it says, in order, in one folder."""
     monkeypatch.chdir(folder)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     names: dict[str, object] = {}
     counts = {"console": 0, "python": 0}
-    for language, text in BLOCKS:
+    for language, text in blocks(TOLD[name]):
         if language == "python":
-            snippet = doctest.DocTestParser().get_doctest(text, names, "README", "README.md", 0)
+            snippet = doctest.DocTestParser().get_doctest(text, names, name, f"{name}.md", 0)
             assert runner.run(snippet, clear_globs=False).failed == 0
             names = snippet.globs
             counts["python"] += len(snippet.examples)
@@ -66,7 +73,7 @@ def test_blocks_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             for command, shown in sessions(text):
                 check_session(command, shown, folder)
                 counts["console"] += 1
-    assert counts["console"] >= 4
+    assert counts["console"] >= 3
     assert counts["python"] >= 5
 
 
@@ -91,35 +98,70 @@ def test_a_wrong_session_is_seen(folder: Path) -> None:
 def test_install_steps_are_those_of_ci() -> None:
     """CI runs the README's second command and nothing else."""
     steps = [
-        line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if "pip install" in line
+        line
+        for language, text in blocks(README)
+        if language == "sh"
+        for line in text.splitlines()
+        if "pip install" in line
     ]
     assert len(steps) == 2
     last = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
     assert last.replace("install -q", "install") == steps[1]
 
 
-# Lists that the README leaves to the command; any other list, one made tomorrow too, has its table here.
-COMMAND_ALONE = {"activations", "recorders", "samples"}
+# Lists that have no page: where the samples lie differs from machine to machine.
+COMMAND_ALONE = {"samples"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in catalogue.LISTS if kind not in COMMAND_ALONE])
-def test_tables_are_those_of_list(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each table of what there is stands in the README as `rnninspect list` prints it."""
+def test_pages_are_those_of_list(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each list of what there is, one made tomorrow too, has its page with the table that `rnninspect list` prints."""
     assert call(["list", kind, "--format", "markdown"]) == 0
     table = capsys.readouterr().out.strip()
-    assert table.count("\n") > 3
-    assert table in README
+    assert table.count("\n") > (0 if kind == "recorders" else 1)
+    assert (PAGES / f"{kind}.md").read_text("utf-8") == catalogue.page(kind)
+    assert catalogue.page(kind).endswith(f"\n\n{table}\n")
+
+
+def test_the_measured_speed_is_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """`list speed` prints the page that was written by hand."""
+    assert call(["list", "speed", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == (PAGES / "speed.md").read_text("utf-8")
+
+
+def test_the_readme_is_short() -> None:
+    """At most 250 lines, for someone with the problem: what is long stands on the pages."""
+    assert len(README.splitlines()) <= 250
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(PAGES.glob("*.md"))], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file or to a heading of the page itself finds it."""
+    text = page.read_text("utf-8")
+    anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif "://" not in target:
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_every_page_is_linked() -> None:
+    """From the README each page can be reached, its list of tables and the guide among them."""
+    reached = set(re.findall(r"rnninspect/pages/([\w.]+)", README))
+    reached |= set(re.findall(r"\]\(([\w.]+)\)", TOLD["guide"]))
+    assert {path.name for path in PAGES.iterdir()} <= reached
 
 
 def test_named_files_exist() -> None:
-    """Every sample that the README names is there."""
-    for name in set(re.findall(r"sample_data/[\w.]+\w", README)):
+    """Every sample that the README and the guide name is there."""
+    for name in set(re.findall(r"sample_data/[\w.]+\w", "\n".join(TOLD.values()))):
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("name", ["README.md", "sample_data/demos.json"])
+@pytest.mark.parametrize("name", ["README.md", "rnninspect/pages/guide.md", "sample_data/demos.json"])
 def test_steps_are_quoted_as_python_has_them(name: str) -> None:
     """No place reads `outputs[1, 1-2]` or `outputs[1, 1, 2]`, which Python takes for another step or for a unit."""
     places = re.findall(r"outputs\[\d[^\]]*\]", (ROOT / name).read_text("utf-8"))
-    assert places
+    assert places or name.endswith("guide.md")
     assert [place for place in places if not re.fullmatch(r"outputs\[\d+, (\d+(:\d+)?|\[\d+(, \d+)+)\]", place)] == []

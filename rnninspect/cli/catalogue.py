@@ -1,4 +1,4 @@
-"""What there is, as rows of text under a head: what `rnninspect list` prints and the README's tables are made of."""
+"""What there is, as rows of text under a head: `rnninspect list` and the pages under `pages/` are made of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rnninspect.recording.registry import recorders as known_recorders
 from rnninspect.report import renderers as known_renderers
 
 Rows = list[tuple[str, ...]]
+_NO_DATA = ("demos.json",)  # what `explain` shows, beside the samples
 
 
 def rules() -> Rows:
@@ -89,9 +90,9 @@ def activations() -> Rows:
 
 
 def samples() -> Rows:
-    """The packaged files."""
+    """The packaged data: what a command can read."""
     folder = Path(packaged.path("batch.npy")).parent
-    return [("sample", "path"), *((p.name, str(p)) for p in sorted(folder.iterdir()))]
+    return [("sample", "path"), *((p.name, str(p)) for p in sorted(folder.iterdir()) if p.name not in _NO_DATA)]
 
 
 LISTS: dict[str, Callable[[], Rows]] = {
@@ -104,6 +105,39 @@ LISTS: dict[str, Callable[[], Rows]] = {
     "recorders": recorders,
     "samples": samples,
 }
+
+
+# The lists that have a page under `pages/`: its title, and what a reader should know before the table.
+PAGES = {
+    "rules": (
+        "The mistakes that are named",
+        "`rnninspect explain RULE` says more of each, `rnninspect demo RULE` plants it.",
+    ),
+    "formats": (
+        "Files and formats",
+        "Content decides, then the suffix; nothing in a file is executed. An extra is a package to install beside.",
+    ),
+    "renderers": ("Formats of a report", "`--format NAME`, or the suffix of `-o FILE`."),
+    "conventions": (
+        "What the frameworks return",
+        "Axes: B batch, T steps, H units, F features, L layers, D directions; what stands in brackets is one axis.",
+    ),
+    "cells": ("Cells", "Gates in their canonical order, equations, and the options that vary them."),
+    "activations": ("Activations", "Of `--activation`, `--recurrent-activation` and `--activations`."),
+    "recorders": ("Live models that are recorded", "By `rnninspect.record` and `rnninspect record`."),
+}
+
+
+def page(kind: str) -> str:
+    """The page of a list as Markdown: title, introduction, table."""
+    title, introduction = PAGES[kind]
+    made = f"Made by `rnninspect list {kind} --format markdown`."
+    return f"# {title}\n\n{introduction} {made}\n\n{markdown(LISTS[kind]())}\n"
+
+
+def written_page(name: str) -> str:
+    """A page that was written and not made, as it is packaged."""
+    return (Path(__file__).parents[1] / "pages" / f"{name}.md").read_text("utf-8")
 
 
 def markdown(rows: Rows) -> str:

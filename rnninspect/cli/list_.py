@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from itertools import zip_longest
+
 import click
 
 from rnninspect.cli.param_types import one_of
 
-WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders", "samples", "settings")
+WHAT: tuple[str, ...] = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders")
+WHAT += ("samples", "settings", "speed")
+BETWEEN = "  "
+LEAST = 16  # letters of a column of words
 
 
 @click.command("list")
@@ -15,7 +22,7 @@ WHAT = ("rules", "conventions", "cells", "activations", "formats", "renderers", 
 @click.pass_context
 def command(ctx: click.Context, what: str | None, format_: str) -> int:
     """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, packaged
-    samples, settings.
+    samples, settings, and the measured speed.
 
     \b
     rnninspect list rules
@@ -26,6 +33,9 @@ def command(ctx: click.Context, what: str | None, format_: str) -> int:
     if what is None:
         click.echo("\n".join(WHAT))
         return 0
+    if what == "speed":
+        click.echo(catalogue.written_page(what), nl=False)
+        return 0
     rows = settings.rows(ctx.find_root()) if what == "settings" else catalogue.LISTS[what]()
     head, *body = rows
     if format_ == "json":
@@ -35,20 +45,44 @@ def command(ctx: click.Context, what: str | None, format_: str) -> int:
     elif format_ == "markdown":
         click.echo(catalogue.markdown(rows))
     else:
-        click.echo("\n".join(_table(rows) if what not in ("conventions", "cells") else _blocks(rows)))
+        width = shutil.get_terminal_size((80, 24)).columns
+        click.echo("\n".join(_table(rows, width) if what not in ("conventions", "cells") else _blocks(rows, width)))
     return 0
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
+def _table(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """A line a row where that fits, else long cells on several lines, broken between words; else a block a row."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    excess = sum(widths) + len(BETWEEN) * (len(widths) - 1) - width
+    for i in sorted(range(len(widths)), key=lambda i: -widths[i]):
+        longest = max(len(word) for row in rows for word in row[i].split() or [""])
+        cut = min(max(excess, 0), max(0, widths[i] - max(longest, LEAST)))
+        widths[i], excess = widths[i] - cut, excess - cut
+    if excess > 0:
+        return _blocks(rows, width)
+    return [line for row in rows for line in _cells(row, widths)]
 
 
-def _blocks(rows: list[tuple[str, ...]]) -> list[str]:
-    """A block a row: its name, then every fact on a line of its own."""
+def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    """The lines of one row."""
+    wrapped = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    lines = zip_longest(*wrapped, fillvalue="")
+    return [BETWEEN.join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _blocks(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """A block a row: its name, then every fact behind its own."""
     head, *body = rows
-    width = max(map(len, head))
+    column = max(map(len, head[1:]))
     lines = []
     for name, *facts in body:
-        lines += [name, *(f"  {k:{width}} {v}".rstrip() for k, v in zip(head[1:], facts, strict=True))]
+        lines.append(name)
+        for key, fact in zip(head[1:], facts, strict=True):
+            first, *rest = _wrap(fact, max(LEAST, width - column - 4)) or [""]
+            lines += [f"  {key:{column}}  {first}".rstrip(), *(f"{'':{column + 4}}{line}" for line in rest)]
     return lines
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines of whole words; a word that is longer stands alone."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -64,7 +64,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Facts:
-    """A convention's row in the tables of `rnninspect list conventions` and of the README: read by people alone."""
+    """A convention's row in the tables of `rnninspect list conventions` and of its page: read by people alone."""
 
     framework: str
     outputs: str

@@ -30,7 +30,7 @@ from tests.report.test_renderers import REPORTS, hostile, long_and_wide, not_fin
 from tests.report.test_renderers_ci import wicked
 from tests.support.browser import Browser, find
 from tests.support.golden_reports import golden_reports
-from tests.support.places import SAMPLES
+from tests.support.places import PACKAGE
 from tests.support.reports import (
     a_finding,
     a_report,
@@ -532,7 +532,7 @@ def test_long_rows_scroll_with_their_names(browser: Browser, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("name", "begins"), [("page.png", b"\x89PNG"), ("table.svg", b"<svg")])
 def test_pictures_are_small(name: str, begins: bytes) -> None:
-    """The README's pictures are there, are what their names say, and stay below 200 kB."""
-    picture = (SAMPLES / name).read_bytes()
+    """The pages' pictures are there, are what their names say, and stay below 200 kB."""
+    picture = (PACKAGE / "pages" / name).read_bytes()
     assert picture.startswith(begins)
     assert len(picture) < 200_000

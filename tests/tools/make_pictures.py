@@ -1,4 +1,4 @@
-"""Makes the README's pictures in `sample_data/` again: `python -m tests.tools.make_pictures`. Needs a Chromium.
+"""Makes the pictures under `rnninspect/pages/` again: `python -m tests.tools.make_pictures`. Needs a Chromium.
 
 `page.png`: the HTML page of a batch that a TensorFlow layer ran without its lengths, one row opened.
 `table.svg`: the terminal's table of the first worked example with the same mistake planted in it.
@@ -19,7 +19,7 @@ from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import excerpt, render
 from tests.support.browser import Browser, find
 
-PICTURES = Path(__file__).resolve().parents[2] / "sample_data"
+PICTURES = Path(__file__).resolve().parents[2] / "rnninspect" / "pages"
 ROWS, STEPS, FEATURES, UNITS, SEED = 10, 20, 3, 6, 4
 SIZE = (1120, 1300)  # pixels of the window
 OPENED = "#t0-r5"

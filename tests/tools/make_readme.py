@@ -1,4 +1,4 @@
-"""Makes the output of every `$ command` in the README again: `python -m tests.tools.make_readme`.
+"""Makes the output of every `$ command` in the README and the guide again: `python -m tests.tools.make_readme`.
 
 What a command prints is put below it as it is; the snippets between the commands run first, as a reader would run them.
 """
@@ -14,12 +14,12 @@ from pathlib import Path
 from tests.support.places import ROOT
 from tests.test_readme import sessions, shell
 
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", ROOT / "rnninspect" / "pages" / "guide.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def made_again(text: str, folder: Path) -> str:
-    """The README's text with the output that its commands have now; the commands run in `folder`, in order."""
+    """A page's text with the output that its commands have now; the commands run in `folder`, in order."""
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     names: dict[str, object] = {}
 
@@ -42,9 +42,10 @@ def made_again(text: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "sample_data").symlink_to(ROOT / "sample_data")
-        old = README.read_text("utf-8")
-        os.chdir(folder)
-        README.write_text(made_again(old, folder), "utf-8")
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "sample_data").symlink_to(ROOT / "sample_data")
+            os.chdir(folder)
+            page.write_text(made_again(page.read_text("utf-8"), folder), "utf-8")
+            os.chdir(ROOT)
