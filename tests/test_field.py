@@ -18,12 +18,9 @@ TREE = "parameters in nested dictionaries or lists are not read"
 
 # Cases that are still answered wrongly, and why.
 STILL_WRONG = {
-    "order-a-chunk2": "the fix drops the state that was passed on, where its rows are to be put in order",
     "pickle-0": "a pickle is refused as an unknown format",
-    "tiled-a": "rows repeated beside a state tiled: the fix speaks of sorting",
     "tree-a": TREE,
     "tree-list": TREE,
-    "unflipped-a-call": "the twin, a state taken at the wrong end, is named in its stead",
 }
 
 

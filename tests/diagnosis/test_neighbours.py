@@ -192,3 +192,41 @@ def test_as_many_rows_as_tracks_and_a_wrong_statement(layers: int, directions: i
         )
         assert [f.rule for f in report.findings] == ["state-read-batch-first"] * wrong
         assert report.ok != wrong
+
+
+def test_backward_outputs_that_begin_with_the_padding_are_in_reversed_time() -> None:
+    """A masked go_backwards layer beside a forward one: without weights its blank steps in front tell that it was not
+    flipped; where no padding lies in front, the state may as well be read at the wrong end, and that is named."""
+    case = alone(correct_case("gru", 1, 2))
+    forward, backward = case.trace.tracks
+    assert backward.outputs is not None
+    whole = replace(case.trace, tracks=(forward, replace(backward, outputs=backward.outputs[:, ::-1])))
+    (finding,) = findings(case.with_trace(whole))
+    assert (finding.rule, finding.certainty) == ("backward-not-flipped", "proven")
+    assert "begin with the padding" in finding.message
+    assert finding.rows == [0, 1, 2, 3, 4]
+    within = rules()["backward-not-flipped"].inject(correct_case("gru", 1, 2))
+    (other,) = findings(alone(within))
+    assert (other.rule, other.alternatives) == ("backward-final-at-last-step", ["backward-not-flipped"])
+
+
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_rows_and_states_copied_in_another_way(count: int, times: int) -> None:
+    """Rows copied one by one beside states copied as a whole, and the other way round: said, and mended by the fix."""
+    case = alone(correct_case("gru", lengths=np.array([4, 7, 3, 6])[:count]))
+    (track,) = case.trace.tracks
+    each, whole = np.repeat(np.arange(count), times), np.tile(np.arange(count), times)
+    assert track.outputs is not None
+    assert track.final is not None
+    for rows, states in ((each, whole), (whole, each)):
+        copied = replace(track, outputs=track.outputs[rows], final=track.final[states])
+        mask, lengths = case.trace.mask[rows], np.asarray(case.trace.lengths)[rows]
+        wrong = case.with_trace(replace(case.trace, mask=mask, lengths=lengths, tracks=(copied,)))
+        (finding,) = findings(wrong)
+        assert finding.rule == "rows-permuted"
+        assert "np.tile" in finding.message
+        names_there = {"np": np, "h": track.final[states]}
+        exec(finding.fix, names_there)
+        mended = wrong.with_tracks(lambda t, h=names_there["h"]: replace(t, final=h))  # type: ignore[misc]
+        assert findings(mended) == []

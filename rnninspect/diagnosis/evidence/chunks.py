@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +19,17 @@ NOT_IT = "the state in which the chunk before ended"
 _NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 
-def chain_breaks(case: Case) -> Iterator[tuple[Seen, str]]:
+@dataclass(frozen=True)
+class Break:
+    """Rows that did not start where the chunk before ended, and in words where they did; `other_rows`: in another
+    row's state."""
+
+    seen: Seen
+    sentence: str
+    other_rows: bool = False
+
+
+def chain_breaks(case: Case) -> Iterator[Break]:
     """The rows that did not start where the chunk before ended, and in words where they did."""
     assert case.chunk is not None
     if case.chunk.named_initial is None:
@@ -29,9 +40,7 @@ def chain_breaks(case: Case) -> Iterator[tuple[Seen, str]]:
         yield from _compare_initial_states(case, facts, case.chunk.previous[key][0], case.chunk.named_initial.get(key))
 
 
-def _compare_initial_states(
-    case: Case, facts: TrackFacts, before: Array, named: Array | None
-) -> Iterator[tuple[Seen, str]]:
+def _compare_initial_states(case: Case, facts: TrackFacts, before: Array, named: Array | None) -> Iterator[Break]:
     """By the initial state `[B, P]` that the dump names, beside the state `before` it."""
     if named is None:
         return
@@ -39,10 +48,11 @@ def _compare_initial_states(
     zero = mismatched & ~named.any(1)
     swapped = mismatched & ~zero & (named[:, None] == before[None]).all(2).any(1)
     for rows, where in ((zero, "zeros"), (swapped, "another row's"), (mismatched & ~zero & ~swapped, "another state")):
-        yield Seen(facts, np.asarray(rows)), f"the initial state in the dump is {where}, not {NOT_IT}"
+        sentence = f"the initial state in the dump is {where}, not {NOT_IT}"
+        yield Break(Seen(facts, np.asarray(rows)), sentence, rows is swapped)
 
 
-def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
+def _compare_first_steps(case: Case) -> Iterator[Break]:
     """By the first step: what the weights give from the state before, from zeros, or from another row's state."""
     assert case.batch is not None
     assert case.chunk is not None
@@ -51,7 +61,7 @@ def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
     mismatched = [(facts, starts_off(facts, case.reference, limit)) for facts in case.facts]
     zero = [(facts, rows & ~starts_off(facts, reset, limit)) for facts, rows in mismatched]
     for facts, rows in zero:
-        yield Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros"
+        yield Break(Seen(facts, rows), f"{_NOT_GIVEN}; it is what they give from zeros")
     other = [(facts, rows & ~there) for (facts, rows), (_, there) in zip(mismatched, zero, strict=True)]
     if any(rows.any() for _, rows in other) and fixed(case) is None:
         for facts, rows in other:
@@ -61,8 +71,9 @@ def _compare_first_steps(case: Case) -> Iterator[tuple[Seen, str]]:
             sentence = (
                 f"it started from another row's state: {describe_starts(traced, traced_to)}: rows in another order?"
             )
-            yield Seen(facts, _mask(traced, rows.size)), f"{_NOT_GIVEN}; {sentence}"
-            yield Seen(facts, _mask(left[whose < 0], rows.size)), f"{_NOT_GIVEN}; it started from another state"
+            yield Break(Seen(facts, _mask(traced, rows.size)), f"{_NOT_GIVEN}; {sentence}", True)
+            untraced = Seen(facts, _mask(left[whose < 0], rows.size))
+            yield Break(untraced, f"{_NOT_GIVEN}; it started from another state")
 
 
 def _mask(rows: Ints, size: int) -> Bools:

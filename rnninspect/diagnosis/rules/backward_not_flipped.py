@@ -30,7 +30,7 @@ class BackwardNotFlipped(Rule):
     group = "Directions"
     place = 2
     needs = ("outputs", "two directions", "inputs", "weights")
-    implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order")
+    implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order", "padding-repeats-last-output")
     example = "bidirectional"
     compares = True
     threads = (
@@ -48,7 +48,21 @@ class BackwardNotFlipped(Rule):
         ),
     )
 
+    def missing(self, case: Case) -> list[str]:
+        """Neither inputs nor weights are needed where the padding shows which way round the outputs are."""
+        shown = super().missing(case)
+        return [] if "two directions" not in shown and any(s.rows.any() for s in _padding_first(case)) else shown
+
     def check(self, case: Case) -> Iterable[Proposal]:
+        yield from proposal(
+            self,
+            _padding_first(case),
+            "{rows}: the backward outputs begin with the padding, which lies at the rows' ends, and final_state.h "
+            "equals the last of them: they are in reversed time",
+            strength=5,
+        )
+        if not (case.has("inputs") and case.has("weights")):
+            return
         seen = []
         for facts in case.facts:
             track = case.reference.track(facts.track.layer, facts.track.direction)
@@ -73,6 +87,27 @@ class BackwardNotFlipped(Rule):
             return replace(track, outputs=_turned(track.outputs, lengths))
 
         return case.with_tracks(unflipped)
+
+
+def _padding_first(case: Case) -> list[Seen]:
+    """The rows that are off of backward tracks whose short rows begin with as many blank steps as they have padding,
+    where the forward track's do not; none where a short row does not."""
+    seen = []
+    for facts in case.facts:
+        forward = next((f for f in case.facts if f.track.layer == facts.track.layer and f is not facts), None)
+        if facts.track.direction != "backward" or facts.track.order != "time" or forward is None:
+            continue
+        lead = np.arange(facts.steps) < (~facts.mask).sum(1)[:, None]
+        telling = facts.short & facts.mask[:, 0]
+        begins = _blank(facts, lead) & ~_blank(forward, lead)
+        if telling.any() and begins[telling].all():
+            seen.append(Seen(facts, facts.mismatched & facts.equal[:, -1]))
+    return seen
+
+
+def _blank(facts: TrackFacts, lead: Bools) -> Bools:
+    """`[B]`: rows that are zero on these steps alone."""
+    return np.asarray((facts.zero == lead).all(1))
 
 
 def _flipped(case: Case, facts: TrackFacts, reference: Track) -> Bools:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,11 +56,13 @@ class RowsPermuted(Rule):
                     order = source.tolist()
             sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
             how = ", the order of the rows sorted by length" if sorted_by_length else ""
+            copies = _copied_otherwise(seen[0].facts) if seen else None
             yield from proposal(
                 self,
                 seen,
                 f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
-                f"[{listed(order, 12)}]{how if permutation else ', not each once'}",
+                f"[{listed(order, 12)}]{how if permutation else ', not each once'}" + (copies.how if copies else ""),
+                fix=copies.fix if copies else "",
                 evidence={"rows_of_states": order[:64]},
                 strength=3 if permutation else 0,
             )
@@ -119,6 +121,30 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
         source[row] = rows.pop()
     moved = source != np.arange(source.size)
     return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """How rows and states were copied apart, in words, and what mends it."""
+
+    how: str
+    fix: str
+
+
+def _copied_otherwise(facts: TrackFacts) -> _Copies | None:
+    """Whether every row was copied (one for each beam, say) row by row, and the states as a whole, or the other way."""
+    right, final = facts.at_end, np.asarray(facts.final)
+    size = len(right)
+    for times in (k for k in range(2, size) if size % k == 0):
+        rows = size // times
+        each, whole = np.repeat(np.arange(rows), times), np.tile(np.arange(rows), times)
+        if same(right, right[each * times]).all() and same(final, right[whole * times]).all():
+            how = f": each row was copied {times} times, np.repeat, the states as a whole, np.tile"
+            return _Copies(how, f"h = np.repeat(h[:{rows}], {times}, axis=0)  # as the rows were; not np.tile")
+        if same(right, right[whole]).all() and same(final, right[each]).all():
+            how = f": the rows were copied {times} times as a whole, np.tile, each state, np.repeat"
+            return _Copies(how, f"h = np.tile(h[::{times}], ({times}, 1))  # as the rows were; not np.repeat")
+    return None
 
 
 def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:

@@ -14,6 +14,10 @@ from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, follows_
 from rnninspect.diagnosis.evidence.weight_search import fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
+PUT_BACK = (
+    "h_0, c_0 = h[back], c[back]  # back = np.argsort(order), where the rows had been put in that order; run again"
+)
+
 
 class StaleInitialState(Rule):
     name = "stale-initial-state"
@@ -48,8 +52,9 @@ class StaleInitialState(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.chunk is not None:
-            for gone_on, sentence in chain_breaks(case):
-                yield from proposal(self, [gone_on], f"{{rows}}: {sentence}", kind="fact")
+            for broken in chain_breaks(case):
+                fix = PUT_BACK if broken.other_rows else ""
+                yield from proposal(self, [broken.seen], f"{{rows}}: {broken.sentence}", kind="fact", fix=fix)
             return
         if any(t.initial is not None for t in case.trace.tracks) or fixed(case) is not None:
             return
