@@ -20,7 +20,7 @@ core/trace core/feed core/precision core/cell core/weights core/full_lengths cor
 core/arrays core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
 formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
-formats/onnx_feeds
+formats/onnx_feeds formats/torchscript
 formats/hdf5 formats/npy formats/npz formats/json_ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
@@ -30,8 +30,10 @@ conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread co
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
-conventions/weights/joins conventions/weights/express conventions/weights/stack conventions/weights/cudnn
-conventions/weights/config conventions/weights/keras_names conventions/* conventions/__init__
+conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
+conventions/weights/stack
+conventions/weights/cudnn conventions/weights/config conventions/weights/keras_names conventions/*
+conventions/__init__
 conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/choose_reading measure/difference

@@ -11,6 +11,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.weights.config import activations_not_stated, of_file, unmatched
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
@@ -123,8 +124,10 @@ def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str
     if not alike:
         listed = ", ".join(list(arrays)[:8]) + (" …" if len(arrays) > 8 else "")
         listed_conventions = ", ".join(conventions.conventions())
+        offered = offer(arrays)
         raise ShapeError(
-            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; state "
+            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; "
+            f"{offered + '; or ' if offered else ''}state "
             f"{argument('weights_convention')} ({listed_conventions})"
         )
     return next((name for name in likely if name in alike), alike[0])

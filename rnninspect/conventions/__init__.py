@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.core.evidence import Origin
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError
 
 
@@ -38,7 +39,15 @@ def of_dump(names: Iterable[str], origin: Origin | None = None) -> list[Conventi
     return [get(belief.name) for belief in beliefs]
 
 
-def of_weights(names: Iterable[str]) -> list[Convention]:
-    """The conventions whose variable names these look like, the likelier first; empty where there is none."""
-    listed = tuple(names)
-    return sorted((c for c in conventions().values() if c.owns_weights(listed)), key=lambda c: c.borrows_names)
+def of_weights(weights: Iterable[str] | Mapping[str, Array]) -> list[Convention]:
+    """The conventions whose variable names these look like, the likelier first; empty where there is none.
+
+    Of arrays by name, those that make whole cells count: names of other things in a checkpoint may look like anyone's.
+    """
+    listed = tuple(weights)
+    owners = sorted((c for c in conventions().values() if c.owns_weights(listed)), key=lambda c: c.borrows_names)
+    if len(owners) < 2 or not isinstance(weights, Mapping):
+        return owners
+    whole = {c.name: c.whole_cells(weights) for c in owners}
+    most = max(whole.values())
+    return sorted((c for c in owners if whole[c.name] or not most), key=lambda c: -whole[c.name])

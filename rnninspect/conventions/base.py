@@ -144,6 +144,10 @@ class Convention:
         """Whether these look like this framework's variable names."""
         raise NotImplementedError
 
+    def whole_cells(self, arrays: Mapping[str, Array]) -> int:
+        """How many cells of this framework are there with all their parts, by their names and shapes."""
+        return 0
+
     def read_weights(
         self, arrays: Mapping[str, Array], config: LayerConfig, feeds: Mapping[str, Feed] = NO_FEEDS
     ) -> Weights:

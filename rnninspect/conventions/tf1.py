@@ -130,7 +130,7 @@ class TensorFlow1(ScopedConvention):
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         if any("recurrent_kernel" in name for name in names):
             return False  # Keras calls its cells lstm_cell too
-        cell = re.compile(r"(lstm|gru|rnn)_cell[/.](gates[/.]|candidate[/.]|projection[/.])?(kernel|bias)")
+        cell = re.compile(r"(lstm|gru|rnn)_cell[/.](gates[/.]|candidate[/.]|projection[/.])?(kernel|bias)(:0)?$")
         return any(cell.search(name) for name in names)
 
     def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:

@@ -22,7 +22,10 @@ EXTRA: str | None = None
 SUMMARY = "one numpy array, memory-mapped"
 
 AGAIN = "save it again"
-PICKLED = "it holds pickled Python objects, which are never loaded; save plain numeric arrays"
+PICKLED = (
+    "it holds pickled Python objects, which are never loaded; save plain numeric arrays. Of a dict that you "
+    "trust: np.savez('arrays.npz', **np.load('FILE.npy', allow_pickle=True).item())"
+)
 
 
 def sniff(head: bytes) -> bool:

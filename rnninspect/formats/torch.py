@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
 import warnings
 import zipfile
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +19,7 @@ from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
 from rnninspect.formats.limits import check_size
 from rnninspect.formats.npz import check_members, first_member
+from rnninspect.formats.torchscript import is_script, script_values
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little
 
 NAME = "torch"
@@ -25,24 +28,40 @@ EXTRA: str | None = None
 SUMMARY = "tensors that torch.save wrote: a state dict, nested dicts and tuples, packed sequences"
 
 _OWN = re.compile(r"[^/]+/(data\.pkl|constants\.pkl|data/\d+|\.?data/.*|code/.*|version|byteorder|\.\w+)")
+# Pickles of protocol 0 and 1 begin with no mark of their own, but with a container or a name.
+_OLD_PICKLE = re.compile(rb"\((?:[dlt]p\d+\n|c[\w.]+\n\w+\n)|c[\w.]+\n\w+\n|[}\]]q\x00")
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch before 1.6 begins with its magic number, pickled
 _SAVE = "save tensors, or model.state_dict(), with torch.save"
 
 
 def sniff(head: bytes) -> bool:
     """A zip as torch writes it, or the pickle of torch before 1.6 (any pickle: none other is read)."""
-    return _OWN.fullmatch(first_member(head)) is not None or re.match(rb"\x80[\x02-\x05]", head) is not None
+    pickled = re.match(rb"\x80[\x02-\x05]", head) or _OLD_PICKLE.match(head)
+    return _OWN.fullmatch(first_member(head)) is not None or pickled is not None
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     """The tensors by their keys and places, joined by dots; mapped where torch can map them.
 
-    bfloat16 and the 8-bit floats arrive as float32, exactly, in memory. Raises UnreadableError for anything pickled
-    beside tensors and plain values, for TorchScript, and for a damaged file.
+    bfloat16 and the 8-bit floats arrive as float32, exactly, in memory. Of TorchScript the state is read. Raises
+    UnreadableError for anything pickled beside tensors and plain values, and for a damaged file.
     """
+    members = _members(source, name)
+    if is_script(members):
+        narrow: dict[str, str] = {}
+        with guarded(name):
+            return gather(script_values(source, name, narrow), name, NAME, dtypes=narrow)
+    if not members:
+        _refuse_other_pickles(source, name)
+    return _read_saved(source, name, bool(members))
+
+
+def _read_saved(source: Path | BinaryIO, name: str, zipped: bool) -> NamedArrays:
+    """What torch.save wrote, `zipped` or as before 1.6."""
     import torch
 
     with guarded(name):
-        mmap = _is_archive(source, name) and isinstance(source, Path)
+        mmap = zipped and isinstance(source, Path)
         mmap = mmap and not name.endswith(".safetensors")  # torch goes by that suffix, whatever the file holds
         with _packed_sequences(torch), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -66,24 +85,72 @@ def _load(source: Path | BinaryIO, name: str, mmap: bool) -> Any:
         if refused is None:
             raise UnreadableError(f"{name}: it is no file of plain tensors, or damaged; {_SAVE}") from None
         kind = refused[1].rpartition(".")[2]
-        what = "numpy arrays" if refused[1].startswith("numpy") else f"a {kind} ({refused[1]})"
-        raise UnreadableError(f"{name}: it holds {what}, pickled, and pickled code is never run; {_SAVE}") from None
+        numpys = refused[1].startswith("numpy")
+        what = "numpy arrays" if numpys else f"a {kind} ({refused[1]})"
+        loaded = f"torch.load({Path(name).name!r}, weights_only=False)"
+        again = f"np.savez('weights.npz', **{loaded})" if numpys else f"torch.save({loaded}.state_dict(), 'weights.pt')"
+        raise UnreadableError(
+            f"{name}: it holds {what}, pickled, and pickled code is never run; {_SAVE}. Where you trust it: {again}"
+        ) from None
 
 
-def _is_archive(source: Path | BinaryIO, name: str) -> bool:
-    """Whether it is torch's zip, and not its older pickle; TorchScript, a zip too, is refused."""
-    zipped = zipfile.is_zipfile(source)
-    if zipped:
-        with zipfile.ZipFile(source) as archive:
-            check_members(archive, archive.infolist(), name)
-            members = archive.namelist()
-        if any(member.endswith("/constants.pkl") for member in members):
-            raise UnreadableError(f"{name}: it is a TorchScript archive, and code is never run; {_SAVE}")
-        if not any(member.endswith("data.pkl") for member in members):
-            raise UnreadableError(f"{name}: it is a zip, but not one of torch.save; {_SAVE}")
+def _members(source: Path | BinaryIO, name: str) -> list[str]:
+    """The members of torch's zip; none where it is torch's older pickle, or another one."""
+    members: list[str] = []
+    with guarded(name):
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                check_members(archive, archive.infolist(), name)
+                members = archive.namelist()
+            if not any(member.endswith("data.pkl") for member in members):
+                raise UnreadableError(f"{name}: it is a zip, but not one of torch.save; {_SAVE}")
     if not isinstance(source, Path):
         source.seek(0)
-    return zipped
+    return members
+
+
+def _refuse_other_pickles(source: Path | BinaryIO, name: str) -> None:
+    """Raises UnreadableError, with the line that saves it again, for a pickle that torch did not make."""
+    head = _head(source)
+    if head.startswith(_LEGACY):
+        return
+    held, named = _pickled(head)
+    opened = f"pickle.load(open({Path(name).name!r}, 'rb'))"
+    if any("torch" in module for module in named):
+        what, again = "Python objects", f"torch.save({opened}, 'weights.pt')"
+    elif any("numpy" in module for module in named):
+        ways = {"dict": f"np.savez('weights.npz', **{opened})", "list": f"np.savez('weights.npz', *{opened})"}
+        what, again = "numpy arrays", ways.get(held, f"np.save('array.npy', {opened})")
+    else:
+        what, again = "Python objects", _SAVE
+    raise UnreadableError(
+        f"{name}: it is a pickle of {what}, and pickled code is never run; where you trust it, save it again: {again}"
+    )
+
+
+def _head(source: Path | BinaryIO) -> bytes:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(1 << 16)
+    head = source.read(1 << 16)
+    source.seek(0)
+    return head
+
+
+def _pickled(head: bytes) -> tuple[str, list[str]]:
+    """What a pickle begins with (dict, list, array), and the modules that it names, as far as its head goes."""
+    held, named = "", []
+    with suppress(Exception):  # a head ends within an operation
+        for operation, argument, _ in islice(pickletools.genops(head), 4096):
+            kind = operation.name
+            if kind == "GLOBAL" and str(argument).endswith("Dict"):
+                held = held or "dict"
+            if not held and kind in ("EMPTY_DICT", "DICT", "EMPTY_LIST", "LIST", "GLOBAL", "STACK_GLOBAL", "TUPLE"):
+                held = "dict" if "DICT" in kind else "list" if kind in ("EMPTY_LIST", "LIST") else "array"
+            if kind == "GLOBAL" or (kind.endswith("UNICODE") and isinstance(argument, str)):
+                named.append(str(argument))
+    modules = [text for text in named if re.match(r"(numpy|torch)[\w.]*", text)]
+    return held or "dict", modules
 
 
 def _packed_sequences(torch: Any) -> AbstractContextManager[Any]:

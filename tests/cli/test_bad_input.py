@@ -114,7 +114,7 @@ UNREADABLE = [
     ("run deep.json", "deep.json: nested too deeply"),
     ("run objects.npy", "objects.npy: it holds pickled Python objects", "never loaded"),
     ("compare objects.npz", "objects.npz: outputs: it holds pickled Python objects"),
-    ("run pickled.npy", "pickled.npy", "tensors"),
+    ("run pickled.npy", "pickled.npy: it is a pickle of numpy arrays", "np.save"),
     ("compare nothing.npz", "nothing.npz: it holds no arrays"),
     ("run {BATCH}#x", "unknown member of", "'x'"),
     ("compare {DUMP}#outputz", "'outputz'; did you mean 'outputs'?", "final_state.h"),

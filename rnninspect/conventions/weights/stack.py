@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.layer_names import natural_order
+from rnninspect.conventions.weights.checks import check_finite, check_stated, is_stack, units_of
 from rnninspect.conventions.weights.express import attributes
 from rnninspect.conventions.weights.joins import Placed, because, height, may_be_stated, reads_of, unjoined
 from rnninspect.conventions.weights.prefix import layer_of
 from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
+from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
@@ -67,6 +67,13 @@ class ScopedConvention(Convention):
         """The cell as stated; a framework may learn more from the arrays."""
         return self.spec(cell, config.attributes)
 
+    def whole_cells(self, arrays: Mapping[str, Array]) -> int:
+        try:
+            held = [(set(s.arrays), self.cell_of(s), s) for s in self.scopes(arrays, LayerConfig())]
+        except UserError:
+            return 0
+        return sum(cell in self.cells and parts >= {*self.parts(s, cell).required} for parts, cell, s in held if cell)
+
     def module_of(self, scope: Scope) -> str | None:
         """The name of the one module whose layers are stacked, of which this cell is a layer; None of a lone layer."""
         return scope.name if scope.layer is not None else None
@@ -84,7 +91,7 @@ class ScopedConvention(Convention):
             raise ShapeError(_no_variables(self, arrays))
         cell = _one_cell(self, scopes, config, feeds)
         _check_parts(self, scopes, cell)
-        _check_finite(scopes)
+        check_finite(scopes)
         spec = self.spec_of(scopes, cell, config)
         placed = _placed(self, scopes, config, feeds)
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
@@ -93,14 +100,14 @@ class ScopedConvention(Convention):
         weights = replace(weights, between=self.between(weights, config))
         _check_chain(self, placed, weights, config, feeds)
         why = because(placed, feeds, self.module_of)
-        _check_stated(layers, config)
+        check_stated(layers, config)
         return replace(weights, notes=(why,) if why else ())
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:
         """What a layer reads of the two directions below: its own where cells are stacked, else what is stated."""
         if self.stacks_directions and config.merge_mode == "concat" and len(weights.directions) == 2:
             upper = [w for w in weights.layers if w.layer]
-            reads_own_direction = all(w.features == _units(weights, w.layer - 1, w.direction) for w in upper)
+            reads_own_direction = all(w.features == units_of(weights, w.layer - 1, w.direction) for w in upper)
             if upper and reads_own_direction:
                 return "apart"
         return "concat" if config.merge_mode == "none" else config.merge_mode
@@ -108,7 +115,10 @@ class ScopedConvention(Convention):
 
 def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
     listed = ", ".join(list(arrays)[:12]) + (f" and {len(arrays) - 12} more" if len(arrays) > 12 else "")
-    return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}"
+    offered = offer(arrays)
+    return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}" + (
+        f"; {offered}" if offered else ""
+    )
 
 
 def _one_cell(
@@ -153,12 +163,6 @@ def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Ce
             f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names
         ]
         raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(problems)}")
-
-
-def _check_finite(scopes: Iterable[Scope]) -> None:
-    bad = [scope.paths[part] for scope in scopes for part, a in scope.arrays.items() if not np.isfinite(a).all()]
-    if bad:
-        raise UserError(f"NaN or infinity in the weights: {', '.join(bad)}; give finite weights")
 
 
 def _placed(
@@ -208,11 +212,6 @@ def _directed(
     return [replace(scope, direction=directions[i % 2]) for i, scope in enumerate(pairs)]
 
 
-def _units(weights: Weights, layer: int, direction: Direction) -> int | None:
-    """The width of that layer's outputs, or None where the weights hold no such layer."""
-    return next((w.units for w in weights.layers if (w.layer, w.direction) == (layer, direction)), None)
-
-
 def _check_chain(
     convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig, feeds: Mapping[str, Feed]
 ) -> None:
@@ -221,7 +220,7 @@ def _check_chain(
     if config.layers is not None and config.layers != weights.depth:
         reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state that"
         raise several(convention, scopes, reason, feeds)
-    if not _is_stack(weights):
+    if not is_stack(weights):
         raise several(convention, scopes, "these weights hold several layers that are no stack", feeds)
     if not unjoined(placed, feeds, convention.module_of) or may_be_stated(placed, feeds, config.layers):
         return
@@ -232,30 +231,6 @@ def _check_chain(
         f"{argument('layers', weights.depth)} if each reads the one before it, or"
     )
     raise several(convention, scopes, reason, feeds, joint=" ")
-
-
-def _is_stack(weights: Weights) -> bool:
-    """Whether every layer has all directions, and each reads what the one below gives it."""
-    if len(weights.layers) != weights.depth * len(weights.directions):
-        return False
-    bottom = {w.features for w in weights.layers if not w.layer}
-    return len(bottom) == 1 and all(
-        w.features == weights.reads(w.layer, w.direction) for w in weights.layers if w.layer
-    )
-
-
-def _check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None:
-    """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
-    if config.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
-        named = argument("use_peepholes", True)
-        raise ShapeError(f"{named} is stated, but the weights hold no peepholes; give them, or drop the option")
-    num_proj = config.attributes.get("num_proj")
-    widths = [None if w.projection is None else w.units for w in layers]
-    if num_proj and any(width != int(num_proj) for width in widths):
-        shown = ", ".join("none" if width is None else str(width) for width in widths)
-        raise ShapeError(
-            f"{argument('num_proj', num_proj)} is stated, but the weights hold projections of width {shown}"
-        )
 
 
 def listing(convention: ScopedConvention, scopes: Iterable[Scope], feeds: Mapping[str, Feed]) -> list[str]:
