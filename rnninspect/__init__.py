@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnninspect.core.trace import Trace, Track
     from rnninspect.core.weights import Weights
     from rnninspect.errors import UserError
+    from rnninspect.invariance import check_padding
     from rnninspect.recording import Recording, record
     from rnninspect.report.load import load
     from rnninspect.report.report import FindingsError, Report, Reports
@@ -37,6 +38,7 @@ __all__ = [
     "UserError",
     "Weights",
     "__version__",
+    "check_padding",
     "compare",
     "final_state",
     "inspect",
@@ -56,6 +58,7 @@ _HOMES = {
     "Track": "core.trace",
     "UserError": "errors",
     "Weights": "core.weights",
+    "check_padding": "invariance",
     "compare": "api.compare",
     "final_state": "api.real_steps",
     "inspect": "api.inspect",

@@ -29,6 +29,7 @@ Group = Literal[
     "Directions",
     "What the state holds",
     "Weights and arithmetic",
+    "Models that run",
     "Further",
 ]
 

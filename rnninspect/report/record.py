@@ -86,6 +86,22 @@ class TrackReport:
 
 
 @dataclass(frozen=True)
+class ProbeReport:
+    """One change that was made to a live model's batch. `holds`: what must hold; `standing`: held, differs, not made.
+
+    `largest`: the largest difference of a real result, `allowed`: what rounding may do there; `reason`: why it was not
+    made.
+    """
+
+    probe: str
+    holds: str
+    standing: str
+    largest: float | None = None
+    allowed: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class ReportRecord:
     """What `run` and `compare` found. `to_dict()` is the JSON; `ok` is True where something could have failed and no
     finding is an error. `untested`: what nothing given could test, in words, and `would_decide` what would; `what_if`:
@@ -109,6 +125,7 @@ class ReportRecord:
     untested: str = ""
     would_decide: str = ""
     what_if: list[WhatIf] = field(default_factory=list)
+    probes: list[ProbeReport] = field(default_factory=list)
     schema: int = SCHEMA
 
     def reaches(self, severity: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from rnninspect.report.record import ReportRecord
+from rnninspect.report.record import ProbeReport, ReportRecord
 from rnninspect.report.renderers import _text
 from rnninspect.report.renderers._axes import in_words
 from rnninspect.report.renderers.view import View
@@ -67,6 +67,7 @@ def entries(report: ReportRecord, view: View) -> list[tuple[str, str]]:
         ("lengths", _lengths(report, view)),
         ("tolerance", _tolerance(report, view)),
         *(("not read", _text.clean(text, view.ascii)) for text in _unread(report.source)),
+        *(("probe", _text.clean(_probe(probe), view.ascii)) for probe in report.probes),
         *(("note", _text.clean(note, view.ascii)) for note in report.notes),
     ]
     return [(key, text) for key, text in named if text]
@@ -132,6 +133,16 @@ def _shape(report: ReportRecord) -> str:
     nouns = {"batch": "row", "steps": "step", "units": "unit", "layers": "layer", "directions": "direction"}
     sizes = [(report.shape[key], word) for key, word in nouns.items() if key in report.shape]
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in sizes)
+
+
+def _probe(probe: ProbeReport) -> str:
+    """One probe in a line: `noise: other values in the padding change no real result: held, largest difference 0`."""
+    line = f"{probe.probe}: {probe.holds}: {probe.standing}"
+    if probe.standing == "not made":
+        return f"{line}, {probe.reason}"
+    if probe.standing == "held" and probe.largest is not None:
+        return f"{line}, largest difference {probe.largest:.2g} ({probe.allowed or 0:.2g} allowed)"
+    return line if probe.largest is None else f"{line} by up to {probe.largest:.3g}"
 
 
 def _lengths(report: ReportRecord, view: View) -> str:

@@ -1,0 +1,30 @@
+"""The frameworks whose models can be checked, one file each. A new file with a FRAMEWORK is a new one."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from rnninspect.errors import UserError
+from rnninspect.invariance.model import Framework, LiveModel
+
+
+@cache
+def frameworks() -> dict[str, Framework]:
+    """Every framework by its name; plain functions come last, since all models are called."""
+    modules = (importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
+    listed = [module.FRAMEWORK for module in modules if hasattr(module, "FRAMEWORK")]
+    return {one.name: one for one in sorted(listed, key=lambda one: (one.name == "function", one.name))}
+
+
+def wrapped(model: Any, inputs: Sequence[Any]) -> LiveModel:
+    """The model as the check runs it. Raises UserError where it is of no kind that is known."""
+    for framework in frameworks().values():
+        if framework.recognises(model, inputs):
+            return framework.wrap(model)
+    kind = type(model)
+    kinds = "; ".join(f"{one.name}: {one.models}" for one in frameworks().values())
+    raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be run; known kinds: {kinds}")

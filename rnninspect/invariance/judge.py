@@ -1,0 +1,118 @@
+"""The outcomes of the probes -> the Report: findings with their places, what was not checked, and what was probed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rnninspect._version import __version__
+from rnninspect.core.finding import Finding, NotChecked, Verdict
+from rnninspect.core.wording import worded
+from rnninspect.diagnosis.rule import describe_rows
+from rnninspect.invariance.place import Place, place_of
+from rnninspect.invariance.probe import Outcome, evidence, rows_of
+from rnninspect.invariance.probes import get
+from rnninspect.invariance.trial import Trial
+from rnninspect.report.record import ProbeReport
+from rnninspect.report.report import Report
+
+SYMPTOM = {"more": "noise", "alone": "permute"}  # what differs by the same cause is not found twice
+
+
+def judged(
+    trial: Trial, outcomes: Sequence[Outcome], notes: list[str], source: dict[str, Any], names: Sequence[str]
+) -> Report:
+    """The report of all probes."""
+    findings: list[Finding] = []
+    places: dict[str, Place | None] = {}
+    for outcome in outcomes:
+        if outcome.held is not False:
+            continue
+        probe = get(outcome.probe)
+        place = None if probe.probe == "reach" else place_of(trial, outcome)
+        places[outcome.probe] = place
+        cause = SYMPTOM.get(outcome.probe)
+        if cause in places and _same(places[cause], place):
+            continue
+        findings.append(_finding(trial, outcome, place))
+    group = trial.batch.groups[0]
+    return Report(
+        tool={"name": "rnninspect", "version": __version__},
+        command="check",
+        source={"name": trial.model.live.name, **source},
+        convention=trial.model.live.framework,
+        reading={"used": _reading(trial), "stated": True, "also_fit": []},
+        shape={"batch": trial.batch.batch_size, "steps": group.steps},
+        lengths=[int(n) for n in group.lengths],
+        tolerance={},
+        tracks=[],
+        findings=findings,
+        not_checked=[NotChecked(f"{get(o.probe).name} ({o.probe})", o.reason) for o in outcomes if o.held is None],
+        verdict=_verdict(findings, outcomes),
+        notes=[*notes, *(o.remark for o in outcomes if o.remark)],
+        untested="" if any(o.held is not None for o in outcomes) else "no probe could be made",
+        probes=[_probe_report(outcome) for outcome in outcomes],
+    )
+
+
+def _same(first: Place | None, second: Place | None) -> bool:
+    return first is None or second is None or set(second.names) <= set(first.names)
+
+
+def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome]) -> Verdict:
+    if any(finding.severity != "note" for finding in findings):
+        return "findings"
+    return "clean" if any(outcome.held for outcome in outcomes) else "unjudged"
+
+
+def _finding(trial: Trial, outcome: Outcome, place: Place | None) -> Finding:
+    probe, rows = get(outcome.probe), rows_of(outcome)
+    message = worded(probe.message(outcome)).replace("{rows}", describe_rows(rows, trial.batch.batch_size))
+    kept = evidence(outcome)
+    fix = probe.fix
+    if place is not None:
+        message += f". Where: {place.words}"
+        kept |= place.evidence
+        fix = place.fix or fix
+    if outcome.probe == "reach":
+        kept["step"] = outcome.what
+    return Finding(
+        rule=probe.name,
+        severity=probe.severity,
+        certainty="proven",
+        message=message,
+        rows=rows,
+        explains=len(rows),
+        evidence=kept,
+        fix=fix,
+    )
+
+
+def _reading(trial: Trial) -> str:
+    """What each input was taken as."""
+    return ", ".join(_as_read(one) for one in trial.batch.inputs)
+
+
+def _as_read(one: Any) -> str:
+    letters = ["?"] * one.array.ndim
+    if one.row is not None and one.row < len(letters):
+        letters[one.row] = "B"
+    if one.time is not None:
+        letters[one.time] = "T"
+    rest = iter("FGHIJK")
+    shape = " ".join(next(rest, "?") if letter == "?" else letter for letter in letters)
+    kind = "" if one.kind == "data" else f" ({one.kind})" if one.kind != "other" else ""
+    return f"{one.path} {shape}{kind}".strip()
+
+
+def _probe_report(outcome: Outcome) -> ProbeReport:
+    finite = outcome.largest if outcome.largest != float("inf") else None
+    held = outcome.held
+    return ProbeReport(
+        probe=outcome.probe,
+        holds=get(outcome.probe).holds,
+        standing="not made" if held is None else "held" if held else "differs",
+        largest=None if held is None or outcome.probe == "reach" else finite,
+        allowed=None if held is None or outcome.probe == "reach" else outcome.allowed,
+        reason=outcome.reason,
+    )

@@ -1,0 +1,218 @@
+"""Where a difference arises: the innermost layer whose real inputs agree and whose real results differ.
+
+It is confirmed by putting what it returned undisturbed in its place: then the model's results agree again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnninspect.invariance.compare import Run
+from rnninspect.invariance.model import Key, LayerCall, Patch, RunFailed
+from rnninspect.invariance.probe import Outcome
+from rnninspect.invariance.traces import RESULT, Tracing, place_in, traced
+from rnninspect.invariance.trial import Trial
+
+ROUNDS = 16  # layers that are tried at most
+NAMED = 3  # places that are put into words
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which layers, in words and as evidence; `fix`: the exact rule's, where one is known."""
+
+    names: tuple[str, ...]
+    words: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    fix: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Suspect:
+    """A call that turns real inputs that agree into real results that differ; `inner`: calls within it."""
+
+    call: LayerCall
+    results: tuple[str, ...]
+    inner: bool
+    after: LayerCall | None = None
+    before: LayerCall | None = None
+
+
+def place_of(trial: Trial, outcome: Outcome) -> Place | None:
+    """Where the outcome's difference arises, or None where the model's layers cannot be watched."""
+    if outcome.disturbed is None:
+        return None
+    tracing = traced(trial, outcome.disturbed)
+    if tracing is None:
+        return None
+    paths = [RESULT + one.path for one in outcome.differences]
+    try:
+        suspects = _suspects(tracing, paths)
+    except RunFailed:
+        return None
+    if not suspects:
+        return None
+    return _described(tracing, suspects)
+
+
+def _suspects(tracing: Tracing, paths: Sequence[str]) -> list[_Suspect]:
+    """The calls that must be put right for the results to agree, in the order in which they began."""
+    suspects: dict[Key, _Suspect] = {}
+    patches: dict[Key, Patch] = {}
+    for _ in range(ROUNDS):
+        run, calls = tracing.run(patches)
+        if not tracing.differs(run, paths):
+            break
+        suspect = _innermost(tracing, run, calls, patches)
+        if suspect is None:
+            break
+        suspects[suspect.call.key] = suspect
+        patches[suspect.call.key] = tracing.patch(suspect.call, run)
+    return [suspects[key] for key in suspects if _counts(tracing, key, suspects, patches, paths)]
+
+
+def _innermost(
+    tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]
+) -> _Suspect | None:
+    """The first call that has none within it whose inputs agree and whose results do not."""
+    guilty: dict[Key, tuple[LayerCall, tuple[str, ...]]] = {}
+    for call in calls:
+        if call.key in patches:
+            continue
+        if tracing.differs(run, [place_in(call.key, "<", path) for path in call.inputs]):
+            continue
+        results = tracing.differs(run, [place_in(call.key, ">", path) for path in call.results])
+        if results:
+            guilty[call.key] = call, tuple(one.path.partition(">")[2] for one in results)
+    parents = {call.key: call.parent for call in calls}
+    for key, (call, results) in guilty.items():
+        if not any(key in _above(other, parents) for other in guilty if other != key):
+            within = [one for one in calls if key in _above(one.key, parents)]
+            return _Suspect(call, results, bool(within), *_between(tracing, run, call, within))
+    return None
+
+
+def _above(key: Key, parents: Mapping[Key, Key | None]) -> list[Key]:
+    keys = []
+    above = parents.get(key)
+    while above is not None:
+        keys.append(above)
+        above = parents.get(above)
+    return keys
+
+
+def _between(
+    tracing: Tracing, run: Run, call: LayerCall, within: Sequence[LayerCall]
+) -> tuple[LayerCall | None, LayerCall | None]:
+    """The layers of a container between which its own code makes the difference."""
+    after = None
+    for inner in (one for one in within if one.parent == call.key):
+        if tracing.differs(run, [place_in(inner.key, "<", path) for path in inner.inputs]):
+            return after, inner
+        after = inner
+    return after, None
+
+
+def _counts(
+    tracing: Tracing,
+    key: Key,
+    suspects: Mapping[Key, _Suspect],
+    patches: Mapping[Key, Patch],
+    paths: Sequence[str],
+) -> bool:
+    """Whether a suspect's difference reaches the results: whether they change as it alone is no longer put right."""
+    if len(suspects) == 1:
+        return True
+    outer = {k for k, one in suspects.items() if one.inner and k != key}
+    without = {k: patch for k, patch in patches.items() if k not in outer and k != key}
+    with_it = {**without, key: patches[key]}
+    first, second = tracing.run(without)[0], tracing.run(with_it)[0]
+    return any(
+        first.results[path].shape != second.results[path].shape
+        or not np.allclose(first.results[path], second.results[path], rtol=1e-6, atol=1e-9, equal_nan=True)
+        for path in paths
+        if path in first.results and path in second.results
+    )
+
+
+def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:
+    """The places in words, layers that are called at many steps once."""
+    words, names = [], []
+    for suspect in suspects:
+        name = _name(tracing, suspect.call)
+        if name not in names:
+            names.append(name)
+            words.append(_words(tracing, suspect))
+    first = suspects[0]
+    evidence: dict[str, Any] = {"where": names[0], "layer_kind": first.call.kind, "own_code": first.inner}
+    if first.inner and first.after is not None:
+        evidence["after"] = first.after.name
+    if first.inner and first.before is not None:
+        evidence["before"] = first.before.name
+    if len(names) > 1:
+        evidence["also"] = names[1:]
+    rest = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    rule = _rule(tracing, first)
+    said = "; and ".join(words[:NAMED]) + rest
+    if rule is None:
+        return Place(tuple(names), said, evidence)
+    evidence["rule"] = rule.rule
+    return Place(tuple(names), f"{said}. As recorded there: {rule.rule}, {rule.message}", evidence, rule.fix)
+
+
+def _name(tracing: Tracing, call: LayerCall) -> str:
+    return call.name or tracing.trial.model.live.name
+
+
+def _words(tracing: Tracing, suspect: _Suspect) -> str:
+    name, kind = _name(tracing, suspect.call), suspect.call.kind
+    if not suspect.inner:
+        layer = f"the layer {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
+        return f"{layer}, whose real inputs agree and whose {_results(suspect)} not"
+    place = f"the code of {name} ({kind}) itself" if suspect.call.name else f"the code of {name} itself"
+    if suspect.after is not None and suspect.before is not None:
+        return f"{place}, between its layers {suspect.after.name} and {suspect.before.name}"
+    if suspect.after is not None:
+        return f"{place}, after its layer {suspect.after.name}"
+    return place if suspect.before is None else f"{place}, before its layer {suspect.before.name}"
+
+
+def _results(suspect: _Suspect) -> str:
+    """Which of the call's results: a recurrent layer's by their names."""
+    names = {"[0]": "outputs", "[1]": "final state", "[1][0]": "final state h", "[1][1]": "cell state c"}
+    parts = [names.get(path, f"result{path}") for path in suspect.results] if suspect.call.recurrent else ["results"]
+    parts = parts if all(p in (*names.values(), "results") for p in parts) else ["results"]
+    return f"{' and '.join(dict.fromkeys(parts))} do{'es' if parts == ['final state'] else ''}"
+
+
+def _rule(tracing: Tracing, suspect: _Suspect) -> Any:
+    """The finding of the recurrent layer that the place is, or that its code follows; None where there is none."""
+    layer = suspect.call if suspect.call.recurrent else suspect.after
+    if layer is None or not layer.recurrent:
+        return None
+    final = None
+    if layer is suspect.after and suspect.before is not None:
+        vectors = [array for array in suspect.before.inputs.values() if array.ndim == 2]
+        path = next((p for p in suspect.before.inputs if suspect.before.inputs[p].ndim == 2), None)
+        base = None if path is None else tracing.base.results.get(place_in(suspect.before.key, "<", path))
+        final = base if vectors else None
+        if final is None:
+            return None
+    lengths = _lengths(tracing, layer)
+    model = tracing.trial.model
+    return model.live.rule(layer.name, model.arguments(tracing.trial.batch), lengths, final)
+
+
+def _lengths(tracing: Tracing, call: LayerCall) -> Any:
+    """How many steps of each row are real to that layer."""
+    rows = tracing.trial.base.rows
+    for path in call.inputs:
+        where = place_in(call.key, "<", path)
+        axes = tracing.shapes.axes.get(where)
+        if axes is not None and len(axes.step_axes) == 1:
+            return np.array([tracing.shapes.counts[where, 0, row] for row in rows])
+    return tracing.trial.batch.groups[0].lengths

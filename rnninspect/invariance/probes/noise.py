@@ -1,0 +1,147 @@
+"""Noise: other values in the padding change no real result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.compare import Difference, Run
+from rnninspect.invariance.model import Manner, RunFailed
+from rnninspect.invariance.nested import flat
+from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, not_made, outcome
+from rnninspect.invariance.roles import constant_padding
+from rnninspect.invariance.trial import Trial, sizes_of
+from rnninspect.invariance.width import width_matters
+
+SIZES = (1.0, 8.0)  # of the noise, in spreads of the real values
+SMALL = 1e-3  # of the way to the noise: what computes with the padding then differs by as little
+
+
+class Noise(Probe):
+    name = "reads-padding"
+    summary = "other values in the padding change the results of real steps"
+    why = (
+        "What a row computes after its last step, or before its first, reaches what is used: a final state that ran on "
+        "over the padding, a backward direction that began in it, a mean or an attention without a mask, a convolution "
+        "or a batch statistic that counts it. The same row gives another result beside longer rows."
+    )
+    fix = (
+        "mask = np.arange(T) < lengths[:, None]\n"
+        "final = outputs[np.arange(B), lengths - 1]  # the last real step, not outputs[:, -1]\n"
+        "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]\n"
+        "scores = np.where(mask, scores, -np.inf)  # attention: before the softmax\n"
+        "inputs = np.where(mask[..., None], inputs, 0)  # before a convolution, and after each"
+    )
+    place = 1
+    probe = "noise"
+    holds = "other values in the padding change no real result"
+    order = 10
+    threads = (
+        Thread(
+            "https://github.com/AnubhavGupta3377/Text-Classification-Models-Pytorch/issues/5",
+            "The same sentence gives another result as soon as a longer one stands in the batch.",
+        ),
+        Thread(
+            "https://github.com/huggingface/transformers/issues/278",
+            "Padding symbols at the end of a sentence change what the model returns for it.",
+        ),
+    )
+
+    def make(self, trial: Trial) -> Outcome:
+        if not trial.batch.padded:
+            return not_made(self.probe, "no row holds padding")
+        listed = []
+        for number, size in enumerate(SIZES):
+            disturbed = Disturbed(trial.batch.with_noise(np.random.default_rng(number), size), trial.base.rows, same_shapes=True, exact=True)  # fmt: skip
+            listed += [(one, disturbed) for one in _differences(trial, trial.run(disturbed.batch))]
+        made = outcome(self.probe, listed)
+        if made.held is False and constant_padding(trial.batch) and _told_by_value(trial):
+            held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
+            return outcome(self.probe, held, remark=_remark(trial))
+        return _in_training(trial, self.probe, made) if made.held else made
+
+    def message(self, outcome: Outcome) -> str:
+        where = " in training, where batch normalisation counts it" if outcome.what else ""
+        return f"{{rows}}: other values in the padding change the real results{where}, {amount(outcome)}"
+
+
+def _differences(trial: Trial, run: Run, base: Run | None = None) -> list[Difference]:
+    return trial.compare(run, sorted(trial.repeatable), same_shapes=True, base=base, exact=True)
+
+
+def _told_by_value(trial: Trial) -> bool:
+    """Whether the model only looks up in the values what is padding: then their amount changes nothing, and it is no
+    matter of how large they are.
+    """
+    if width_matters(trial) is not False:
+        return False
+    noise = trial.batch.with_noise(np.random.default_rng(0), 1.0)
+    try:
+        if any(_computed_with(one.array) for one in trial.batch.inputs if one.noised):
+            near = trial.batch.with_noise(np.random.default_rng(0), 1.0, SMALL)
+            full, small = _differences(trial, trial.run(noise)), _differences(trial, trial.run(near))
+            return max(d.largest for d in small) > 0.1 * max(d.largest for d in full)
+        return not _embedded_padding_matters(trial)
+    except RunFailed:
+        return False
+
+
+def _computed_with(array: Array) -> bool:
+    return array.dtype.kind == "f" and bool((array != np.round(array)).any())
+
+
+def _embedded_padding_matters(trial: Trial) -> bool:
+    """Whether other vectors in place of the padding's embedded ones change a real result."""
+    tokens = [one for one in trial.batch.inputs if one.noised and one.group is not None]
+    rng = np.random.default_rng(0)
+
+    def change(vectors: Array) -> Array | None:
+        for one in tokens:
+            assert one.group is not None
+            if vectors.shape[:-1] == one.array.shape:
+                real = one.changed(np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)).array
+                changed = vectors.copy()
+                changed[~real] = rng.normal(size=changed[~real].shape)
+                return changed
+        return None
+
+    results = trial.model.live.embeddings(trial.model.arguments(trial.batch), Manner(), change)
+    if results is None:
+        return False
+    run = Run(flat(results, trial.row_lists), trial.base.rows, sizes_of(trial.batch))
+    return any(d.rows for d in _differences(trial, run))
+
+
+def _real(trial: Trial, group: int, steps: Array) -> Array:
+    real = trial.batch.groups[group].real
+    return real.reshape(real.shape + (1,) * (steps.ndim - 2))
+
+
+def _remark(trial: Trial) -> str:
+    names = ", ".join(one.path for one in trial.batch.inputs if one.noised)
+    return (
+        f"the model tells by the values of {names} what is padding: other values there are taken as real, "
+        "and more of the padding that there is changes nothing"
+    )
+
+
+def _in_training(trial: Trial, probe: str, made: Outcome) -> Outcome:
+    """The same with batch normalisation as in training, where the model has such layers and the batch allows it."""
+    if not trial.model.live.norms:
+        return made
+    manner, listed = Manner(norms=True), []
+    try:
+        base = trial.run(trial.batch, manner=manner)
+        for number, size in enumerate(SIZES):
+            noise = trial.batch.with_noise(np.random.default_rng(number), size)
+            disturbed = Disturbed(noise, trial.base.rows, manner, True, True)
+            run = trial.run(noise, manner=manner)
+            listed += [(one, disturbed) for one in _differences(trial, run, base)]
+    except RunFailed:
+        return made
+    trained = outcome(probe, listed, what="batch normalisation as in training")
+    return trained if trained.held is False else made
+
+
+PROBE = Noise()

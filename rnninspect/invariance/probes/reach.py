@@ -1,0 +1,104 @@
+"""Reach: another value at a row's first or last real step changes its results."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.finding import Severity
+from rnninspect.core.wording import argument
+from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.batch import Batch
+from rnninspect.invariance.compare import Difference
+from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.probe import Disturbed, Outcome, Probe, not_made
+from rnninspect.invariance.trial import Trial
+
+SIZES = (1.0, 6.0, 40.0, -40.0)  # of the other values, in spreads of the real ones
+SHIFTS = range(1, 8)  # steps by which rows are cut, to see whether a stride passes the last one over
+
+
+class Reach(Probe):
+    name = "step-unread"
+    severity: Severity = "warning"
+    summary = "no result depends on the first, or on the last, real step of any row"
+    why = (
+        "An index one too small, lengths one too short, a slice that drops a step that is real: what stands there is "
+        "never learned from. A model that drops it on purpose is right: leave the probe out for it."
+    )
+    fix = "final = outputs[np.arange(B), lengths - 1]  # the last real step of n steps is n - 1"
+    place = 4
+    probe = "reach"
+    holds = "the first and the last real step of a row are read"
+    order = 50
+    threads = (
+        Thread(
+            "https://github.com/Haiyang-W/GiT/issues/11",
+            "A model trained to predict the next token skips the last one: on purpose.",
+        ),
+    )
+
+    def make(self, trial: Trial) -> Outcome:
+        paths = [p for p in trial.judged if trial.base.results[p].dtype.kind == "f"]
+        if not paths:
+            return not_made(self.probe, "no result holds fractions, so that small changes could be seen")
+        if not (trial.batch.groups[0].lengths > 1).any():
+            return not_made(self.probe, "no row has two real steps")
+        unread = [last for last in (False, True) if not _read(trial, trial.batch, paths, last)]
+        unread = [last for last in unread if not (last and (_ends_early(trial, paths) or _strides(trial, paths)))]
+        if not unread:
+            return Outcome(self.probe, True, compared=len(paths))
+        which = " and ".join("last" if last else "first" for last in unread)
+        rows = tuple(range(trial.batch.batch_size))
+        batch = trial.batch.with_step(np.random.default_rng(0), 1.0, unread[0])
+        one = Difference(paths[0], 0.0, 0.0, 0.0, rows)
+        return Outcome(self.probe, False, "", (one,), disturbed=Disturbed(batch, rows), what=which)
+
+    def message(self, outcome: Outcome) -> str:
+        return (
+            f"{{rows}}: no other value at the {outcome.what} real step changes a result; where the model is not to read "
+            f"it, leave the probe out: {argument('skip', 'reach')}"
+        )
+
+
+def _read(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
+    """Whether any value at that step changes a result."""
+    try:
+        base = trial.base if batch is trial.batch else trial.run(batch)
+        for number, size in enumerate(SIZES):
+            run = trial.run(batch.with_step(np.random.default_rng(number), size, last))
+            if any(not _equal(base.results[p], run.results[p]) for p in paths if p in run.results):
+                return True
+    except (RunFailed, KeyError):
+        return True  # it cannot be said that it is not
+    return False
+
+
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:  # type: ignore[type-arg]
+    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
+
+
+def _ends_early(trial: Trial, paths: list[str]) -> bool:
+    """Whether a result has fewer steps than a row: a model that is given all but the last step returns one less."""
+    lengths = trial.batch.groups[0].lengths
+    return any(
+        trial.shapes.counts.get((path, number, row), 0) < lengths[row]
+        for path in paths
+        for number, _ in enumerate(trial.shapes.axes[path].step_axes)
+        for row in range(trial.batch.batch_size)
+        if not isinstance(trial.alone.get(row), str)
+    )
+
+
+def _strides(trial: Trial, paths: list[str]) -> bool:
+    """Whether rows that are a few steps shorter have their last step read: then a stride passed it over."""
+    shortest = int(trial.batch.groups[0].lengths.min())
+    for shift in SHIFTS:
+        if shift >= shortest - 1:
+            return False
+        batch = trial.batch.shortened(shift)
+        if _read(trial, batch, paths, True):
+            return True
+    return False
+
+
+PROBE = Reach()

@@ -1,0 +1,32 @@
+"""The finding of two probes: a row's result depends on the other rows, or on its place among them."""
+
+from __future__ import annotations
+
+from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.probe import Outcome, Probe, amount
+
+
+class RowsMixed(Probe):
+    name = "rows-mixed"
+    summary = "a row's result depends on the other rows of the batch, or on its place among them"
+    why = (
+        "Rows that were sorted by length and not put back, a view that runs across the row axis, an axis taken for "
+        "another, or a statistic over the whole batch: a row's result is then partly another's, and the same row gives "
+        "another result in another batch."
+    )
+    fix = (
+        "order = np.argsort(-lengths)\n"
+        "back = np.argsort(order)  # a sort is undone before anything meets the batch again\n"
+        "final = final_sorted[back]\n"
+        "flat = outputs.reshape(B * T, H)  # [B, T] merged in this order, and split in this order"
+    )
+    place = 3
+    threads = (
+        Thread(
+            "https://github.com/marian-nmt/marian/issues/254",
+            "The order of the test set changes what is decoded, because the batch decides how far.",
+        ),
+    )
+
+    def message(self, outcome: Outcome) -> str:
+        return f"{{rows}}: {outcome.what}, they give other results, {amount(outcome)}"

@@ -1,0 +1,1 @@
+"""What runs torch's modules and watches them: this imports torch, `frameworks.torch` does not."""

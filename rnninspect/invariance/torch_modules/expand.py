@@ -1,0 +1,38 @@
+"""What torch's models pass besides tensors: packed sequences as padded arrays, distributions as their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from rnninspect.core.arrays import to_array
+
+
+def expanded(value: Any) -> Any:
+    """The same structure with arrays of numpy, copied: the model may go on and change its tensors."""
+    if isinstance(value, PackedSequence):
+        padded, lengths = pad_packed_sequence(value, batch_first=True)
+        return {"packed": expanded(padded), "lengths": expanded(lengths)}
+    if isinstance(value, torch.distributions.Distribution):
+        names = [name for name in ("logits", "loc", "scale", "mean") if isinstance(getattr(value, name, None), Tensor)]
+        return {name: expanded(getattr(value, name)) for name in names}
+    if isinstance(value, Tensor):
+        if value.is_nested:
+            return [expanded(row) for row in value.unbind()]
+        if value.layout != torch.strided:
+            value = value.to_dense()
+        return to_array(value, "the result").copy() if not value.is_complex() else expanded(torch.view_as_real(value))
+    if isinstance(value, dict):
+        return {key: expanded(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: expanded(item) for name, item in zip(value._fields, value, strict=True)}
+    if isinstance(value, (list, tuple)):
+        return type(value)(expanded(item) for item in value)
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: expanded(getattr(value, name)) for name in value.__dataclass_fields__}
+    if hasattr(value, "items") and hasattr(value, "keys"):
+        return {key: expanded(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,139 @@
+"""Everything that a run of a module may change, kept, and given back."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_CONTAINERS = (list, dict, set, deque)
+
+
+@dataclass(eq=False)
+class _Content:
+    """What a container held: it is filled again, and stays the same object."""
+
+    container: Any
+    items: Any
+
+    def restore(self) -> None:
+        if isinstance(self.container, (dict, set)):
+            if list(self.container) == list(self.items) and not isinstance(self.container, dict):
+                return
+            self.container.clear()
+            self.container.update(self.items)
+        else:
+            self.container.clear()
+            self.container.extend(self.items)
+
+
+class Kept:
+    """The state of a module: attributes, buffers, modes, hooks, weights, gradients, generators."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._attributes: list[tuple[nn.Module, dict[str, Any]]] = []
+        self._contents: list[_Content] = []
+        self._generators: list[tuple[Any, Any]] = []
+        self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
+        self._weights: dict[int, tuple[Tensor, Tensor]] = {}
+        self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
+        for inner in module.modules():
+            attributes = dict(inner.__dict__)
+            self._attributes.append((inner, attributes))
+            for value in attributes.values():
+                self._keep(value)
+        for weight in module.parameters():
+            self._weights[id(weight)] = (weight, weight.detach().clone())
+            self._tensors.pop(id(weight), None)
+            grad = weight.grad
+            self._gradients.append((weight, grad, None if grad is None else grad.detach().clone()))
+
+    def _keep(self, value: Any, depth: int = 0) -> None:
+        if isinstance(value, nn.Parameter):
+            return
+        if isinstance(value, Tensor):
+            self._tensors.setdefault(id(value), (value, value.detach().clone()))
+        elif isinstance(value, torch.Generator):
+            self._generators.append((value.set_state, value.get_state()))
+        elif isinstance(value, np.random.Generator):
+            state = value.bit_generator.state
+            self._generators.append((lambda s, v=value: setattr(v.bit_generator, "state", s), copy.deepcopy(state)))
+        elif isinstance(value, (np.random.RandomState, random.Random)):
+            getter = value.get_state if isinstance(value, np.random.RandomState) else value.getstate
+            setter = value.set_state if isinstance(value, np.random.RandomState) else value.setstate
+            self._generators.append((setter, getter()))
+        elif isinstance(value, np.ndarray):
+            self._contents.append(_Array(value, value.copy()))  # type: ignore[arg-type]
+        elif isinstance(value, _CONTAINERS) and depth < 3:
+            self._contents.append(_Content(value, copy.copy(value)))
+            for item in value.values() if isinstance(value, dict) else value:
+                if not isinstance(item, nn.Module):
+                    self._keep(item, depth + 1)
+
+    def restore(self, weights: bool = True) -> None:
+        """Puts everything back; `weights`: also the weights and their gradients, which few models change."""
+        for module, attributes in self._attributes:
+            if module.__dict__ != attributes if _plain(attributes) else True:
+                module.__dict__.clear()
+                module.__dict__.update(attributes)
+        for content in self._contents:
+            content.restore()
+        for setter, state in self._generators:
+            setter(state)
+        tensors = {**self._tensors, **(self._weights if weights else {})}
+        with torch.no_grad():
+            for tensor, was in tensors.values():
+                if tensor.shape != was.shape or not _same(tensor, was):
+                    tensor.data = was.clone()
+            for weight, grad, was_grad in self._gradients if weights else ():
+                weight.grad = grad
+                if grad is not None and was_grad is not None and not _same(grad, was_grad):
+                    grad.copy_(was_grad)
+
+
+@dataclass(eq=False)
+class _Array:
+    array: Any
+    was: Any
+
+    def restore(self) -> None:
+        self.array[...] = self.was
+
+
+def _plain(attributes: dict[str, Any]) -> bool:
+    return False  # comparing tensors is no comparison: attributes are always put back
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    """Whether every bit that counts is the same; NaN equals NaN."""
+    try:
+        return bool(((first == second) | ((first != first) & (second != second))).all())
+    except (RuntimeError, TypeError):  # quantised, sparse: they are put back whatever they hold
+        return False
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Gives back the random numbers of Python, numpy and torch, of every device."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def seed_everything(seed: int) -> None:
+    """The same random numbers for every run that is made with this seed."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)

@@ -1,0 +1,213 @@
+"""A torch module, or a function on tensors, as the check runs it."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from rnninspect.core.trace import Array
+from rnninspect.errors import UserError
+from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.torch_modules.expand import expanded
+from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything
+
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+class TorchModel:
+    """A module. Compiled and parallel wrappers are looked through: the module within them is run."""
+
+    framework = "torch"
+
+    def __init__(self, model: Any) -> None:
+        self._called = unwrapped(model)
+        self._module = self._called if isinstance(self._called, nn.Module) else nn.Module()
+        self.name = type(self._called).__name__ if isinstance(self._called, nn.Module) else _name(model)
+        scripted = any(isinstance(m, torch.jit.ScriptModule) for m in self._module.modules())
+        self.traceable = isinstance(self._called, nn.Module) and not scripted
+        self._names = {id(m): name for name, m in self._module.named_modules()}
+        norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
+        self.norms = [self._names[id(m)] for m in self._norms]
+        self._kept: Kept | None = None
+        if any(t.is_meta for t in [*self._module.parameters(), *self._module.buffers()]):
+            raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
+
+    def _signature(self) -> inspect.Signature:
+        called = self._called.forward if isinstance(self._called, nn.Module) else self._called
+        return inspect.signature(called)
+
+    def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of `forward` by their names."""
+        if any(isinstance(value, PackedSequence) for value in (*inputs, *options.values())):
+            raise UserError(f"{self.name} is given a PackedSequence, which holds no padding: check what packs it")
+        try:
+            signature = self._signature()
+            return dict(signature.bind_partial(*inputs, **options).arguments)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{self.name} does not take these inputs: {one_line(error)}") from None
+
+    def free(self) -> Sequence[str]:
+        """The arguments of `forward`."""
+        return [name for name, p in self._signature().parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Everything as it was, however it ends; compiled parts run uncompiled."""
+        self._kept = Kept(self._module)
+        with ExitStack() as stack:
+            stack.callback(self._kept.restore)
+            stack.enter_context(random_numbers_kept())
+            stance = getattr(torch.compiler, "set_stance", None)
+            if stance is not None and any(getattr(m, "_compiled_call_impl", None) for m in self._module.modules()):
+                stack.enter_context(stance("force_eager"))
+            yield
+
+    def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
+        """The results, arrays of numpy."""
+        assert self._kept is not None
+        try:
+            for module in self._module.modules():
+                module.training = False
+            for module in self._norms if manner.norms else ():
+                module.training = True
+            seed_everything(manner.seed)
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return expanded(self._call(arguments))
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except Exception as error:  # whatever the model raises: it is the model's answer to this batch
+            raise RunFailed(one_line(error)) from error
+        finally:
+            self._kept.restore(weights=False)
+
+    def _call(self, arguments: Mapping[str, Any]) -> Any:
+        parameters = self._signature().parameters
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for name, value in arguments.items():
+            kind = parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                args += list(value)
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs |= value
+            elif kind is inspect.Parameter.POSITIONAL_ONLY or kwargs == {}:
+                in_order = list(parameters)[len(args)] == name
+                if in_order:
+                    args.append(value)
+                else:
+                    kwargs[name] = value
+            else:
+                kwargs[name] = value
+        return self._called(*args, **kwargs)
+
+    def trace(self, arguments: Mapping[str, Any], manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
+        """The results with every call of a module within."""
+        watch = _Watch(self._names, patches)
+        with ExitStack() as stack:
+            for module in self._module.modules():
+                stack.callback(module.register_forward_pre_hook(watch.enter, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(watch.leave, with_kwargs=True).remove)
+            keeping = self._kept
+            self._kept = Kept(self._module)  # with the hooks, which a run gives back too
+            try:
+                results = self.run(arguments, manner)
+            except RunFailed as failure:
+                raise watch.error or failure from None
+            finally:
+                self._kept = keeping
+        return Traced(results, tuple(call for call in watch.calls if call is not None))
+
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+        """The results with what embeddings return changed; None where none was called, or nothing could be changed."""
+        changed = []
+
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            replaced = change(expanded(output)) if isinstance(output, Tensor) else None
+            if replaced is None:
+                return None
+            changed.append(True)
+            return torch.from_numpy(np.array(replaced)).to(output)
+
+        layers = [m for m in self._module.modules() if isinstance(m, nn.Embedding)]
+        with ExitStack() as stack:
+            for module in layers:
+                stack.callback(module.register_forward_hook(hook).remove)
+            keeping = self._kept
+            self._kept = Kept(self._module)
+            try:
+                results = self.run(arguments, manner)
+            finally:
+                self._kept = keeping
+        return results if changed else None
+
+    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+        """What the recording of that layer's call on this batch is judged to be."""
+        from rnninspect.invariance.torch_modules.rule import recorded_rule
+
+        return recorded_rule(self._module, name, lambda: self.run(arguments, Manner()), lengths, final)
+
+
+class _Watch:
+    """Takes in what every module reads and returns, and puts in what a patch says."""
+
+    def __init__(self, names: Mapping[int, str], patches: Mapping[Key, Patch]) -> None:
+        self.names, self.patches = names, patches
+        self.calls: list[LayerCall | None] = []
+        self.error: Exception | None = None  # of the watching itself, which is no answer of the model
+        self._counts: dict[str, int] = {}
+        self._stack: list[tuple[int, Key, dict[str, Array], Key | None]] = []
+
+    def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        name = self.names.get(id(module), "")
+        number = self._counts.get(name, 0)
+        self._counts[name] = number + 1
+        parent = self._stack[-1][1] if self._stack else None
+        self._stack.append((len(self.calls), (name, number), flat(expanded([list(args), kwargs])), parent))
+        self.calls.append(None)
+
+    def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        place, key, inputs, parent = self._stack.pop()
+        patch = self.patches.get(key)
+        if patch is not None:
+            try:
+                output = _patched(output, patch)
+            except Exception as error:
+                self.error = error
+                raise
+        recurrent = isinstance(module, (nn.RNNBase, nn.RNNCellBase))
+        results = flat(expanded(output))
+        self.calls[place] = LayerCall(*key, type(module).__name__, parent, inputs, results, recurrent)
+        return output if patch is not None else None
+
+
+def _patched(output: Any, patch: Patch) -> Any:
+    """The output with what the patch gives in place of its arrays; packed sequences stay as they are."""
+    replaced = patch(flat(expanded(output)))
+
+    def visit(path: str, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor) and path in replaced:
+            return torch.from_numpy(np.array(replaced[path])).to(leaf)
+        return leaf
+
+    return output if isinstance(output, PackedSequence) else mapped(output, visit)
+
+
+def unwrapped(model: Any) -> Any:
+    """The module within torch.compile's and DataParallel's wrappers."""
+    inner = getattr(model, "_orig_mod", None) or (model.module if isinstance(model, _WRAPPERS) else None)
+    return unwrapped(inner) if isinstance(inner, nn.Module) else model
+
+
+def _name(called: Any) -> str:
+    return str(getattr(called, "__name__", type(called).__name__))

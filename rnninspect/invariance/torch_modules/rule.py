@@ -1,0 +1,28 @@
+"""After the check, the rule: a recurrent layer recorded on the same batch, and what is found of its call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from rnninspect.core.trace import Array
+from rnninspect.errors import UserError
+from rnninspect.invariance.model import RunFailed
+from rnninspect.recording import record
+
+
+def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
+    """The worst finding of that layer's first call; None where nothing was found, or it could not be judged.
+
+    `final`: the vector that the model goes on with in the state's place.
+    """
+    try:
+        with record(module, lengths=lengths, limit=1) as recording:
+            run()
+        findings = recording.inspect(name or type(module).__name__, call=0, final_state=final).findings
+    except (UserError, RunFailed):
+        return None
+    worst = [finding for finding in findings if finding.severity in ("error", "warning")]
+    return worst[0] if worst else None

@@ -1,0 +1,47 @@
+"""Whether the width of the batch matters: more steps of padding, and rows cut to their own length."""
+
+from __future__ import annotations
+
+from rnninspect.invariance.compare import Difference, Run
+from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.probe import Disturbed
+from rnninspect.invariance.trial import Trial, trimmed
+
+MORE = 3  # steps of padding that are added
+
+
+def widened(trial: Trial) -> list[tuple[Difference, Disturbed]] | str:
+    """How the results of a wider batch differ, or why it cannot be run."""
+    wide = trial.batch.resized([width + MORE for width in trial.batch.widths])
+    disturbed = Disturbed(wide, trial.base.rows, exact=True)
+    try:
+        run = trial.run(wide)
+    except RunFailed as error:
+        return str(error)
+    return [(one, disturbed) for one in trial.compare(run, exact=True)]
+
+
+def cut(trial: Trial) -> list[tuple[Difference, Disturbed]]:
+    """How the results of rows cut to their own length differ; of rows that being alone leaves as they are."""
+    listed: list[tuple[Difference, Disturbed]] = []
+    if not trial.ordered:
+        return listed
+    for row, run in trial.alone.items():
+        if isinstance(run, Run) and trial.batch.groups[0].lengths[row] and _same_alone(trial, row):
+            disturbed = Disturbed(trimmed(trial.batch, row), (row,))
+            listed += [(one, disturbed) for one in trial.compare(run, trial.judged)]
+    return listed
+
+
+def _same_alone(trial: Trial, row: int) -> bool:
+    return any(
+        not isinstance(run, str) and not any(row in d.rows for d in trial.compare(run, trial.judged))
+        for run in (trial.wide(row), trial.pair(row))
+    )
+
+
+def width_matters(trial: Trial) -> bool | None:
+    """Whether more padding, or less of it, changes a real result; None where neither could be tried."""
+    wider = widened(trial)
+    listed = [*([] if isinstance(wider, str) else wider), *cut(trial)]
+    return any(one.rows for one, _ in listed) if listed else None

@@ -1,0 +1,55 @@
+"""The zoo of live models, each right and wrong, and the awkward right ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.places import DATA
+
+ZOO = DATA / "zoo"
+FILES = ("text", "speech", "seq2seq", "other")
+
+
+@dataclass(frozen=True)
+class Animal:
+    """A model as people write it: right and, of the ones that go wrong, wrong. `place`: a pattern of where."""
+
+    name: str
+    right: Callable[[], Any]
+    batch: Callable[[int, int], tuple[tuple[Any, ...], dict[str, Any]]]
+    wrong: Callable[[], Any] | None = None
+    finding: str = ""
+    place: str = ""
+
+
+def _module(name: str) -> Any:
+    path = ZOO / f"{name}.py"
+    sys.path.insert(0, str(ZOO))
+    try:
+        spec = importlib.util.spec_from_file_location(f"zoo_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(ZOO))
+
+
+def pairs() -> list[Animal]:
+    """Every model that there is right and wrong."""
+    return [
+        Animal(name, right, batch, wrong, finding, place)
+        for file in FILES
+        for name, (right, wrong, batch, finding, place) in _module(file).CASES.items()
+    ]
+
+
+def awkward() -> list[Animal]:
+    """Right models that are easily taken for wrong ones."""
+    return [Animal(name, right, batch) for name, (right, batch) in _module("awkward").RIGHT.items()]
