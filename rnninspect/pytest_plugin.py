@@ -1,4 +1,4 @@
-"""The pytest plugin: one fixture, and one setting. It imports neither numpy nor torch before a test calls it.
+"""The pytest plugin: two fixtures, and one setting. It imports neither numpy nor torch before a test calls it.
 
 It is registered by entry point; `pytest -p no:rnninspect` leaves it out.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rnninspect.core.full_lengths import FULL
-from rnninspect.testing import assert_final_state
+from rnninspect.testing import assert_final_state, assert_ignores_padding
 
 SETTING = "rnninspect_lengths"
 
@@ -40,3 +40,9 @@ def _assert_final_state(pytestconfig: pytest.Config) -> Callable[..., None]:
         assert_final_state(*arrays, **{"full_lengths": "assumed", **options})
 
     return assert_full_unless_stated
+
+
+@pytest.fixture(scope="session", name="assert_ignores_padding")
+def _assert_ignores_padding() -> Callable[..., None]:
+    """rnninspect.testing.assert_ignores_padding: no row depends on its padding, or the test fails with where."""
+    return assert_ignores_padding

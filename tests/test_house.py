@@ -66,12 +66,19 @@ recording/torch_modules/loops recording/torch_modules/store recording/torch_modu
 recording/torch_modules/hooks
 recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
+invariance/nested invariance/model invariance/batch invariance/statements invariance/roles invariance/axes
+invariance/compare invariance/convert invariance/trial invariance/observe invariance/torch_modules/example
+invariance/probe invariance/width invariance/rows_mixed invariance/torch_modules/keep invariance/torch_modules/expand
+invariance/torch_modules/rule invariance/torch_modules/live invariance/function
+invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
+invariance/traces invariance/place invariance/judge invariance/check invariance/lessons invariance/loading
+invariance/__init__
 testing
 pytest_plugin
 cli/exit_codes cli/command_words cli/signals cli/overwrites
 cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types cli/inputs
 cli/options cli/weights
-cli/fleet cli/explain cli/* cli/__init__
+cli/fleet cli/taught cli/explain cli/* cli/__init__
 __init__
 __main__
 """

@@ -1,4 +1,5 @@
-"""One new file is one new capability: a made-up format, rule, convention, renderer, cell and recorder, each a file
+"""One new file is one new capability: a made-up format, rule, convention, renderer, cell, recorder, probe and
+framework of live models, each a file
 dropped into a copy of the package, are found everywhere without another line being changed."""
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ROOMS = {
     "renderer": "report/renderers",
     "cell": "engine/cells",
     "recorder": "recording",
+    "probe": "invariance/probes",
+    "framework": "invariance/frameworks",
 }
 LISTED = {
     "formats": "madeup",
@@ -33,6 +36,8 @@ LISTED = {
     "renderers": "madeup",
     "cells": "madeup",
     "recorders": "madeup",
+    "probes": "madeup",
+    "models": "madeup",
 }
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "Plant a mistake in a worked example and look.",
     "show": "Render a saved JSON report again.",
     "convert": "Move a layer's weights to another framework.",
+    "check": "Does a live model read its padding?",
     "record": "Run a script, and inspect its torch layers.",
     "list": "List rules, formats, conventions, cells, samples, settings.",
     "schema": "Print the JSON Schema of the report.",
@@ -88,6 +89,7 @@ def cli(ctx: click.Context) -> None:
     rnninspect run batch.npy --lengths 3,1,2        run a masked RNN, then inspect it
     rnninspect compare dump.npz                     inspect recorded outputs against their final state
     rnninspect run batch.npy --lengths 3,1,2 --save - | rnninspect compare --format json
+    rnninspect check package.module:model batch.npz does a live model read its padding?
     rnninspect explain lengths-ignored              what a finding means and how to mend it
     """
     from rnninspect.cli.settings import default_map

@@ -13,6 +13,8 @@ from rnninspect.diagnosis import rules as known_rules
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.engine import activations as known_activations
 from rnninspect.engine import cells as known_cells
+from rnninspect.invariance.frameworks import frameworks
+from rnninspect.invariance.probes import probes as known_probes
 from rnninspect.recording.registry import recorders as known_recorders
 from rnninspect.report import renderers as known_renderers
 
@@ -74,6 +76,19 @@ def recorders() -> Rows:
     return [("recorder", "models"), *((r.name, r.models) for r in known_recorders().values())]
 
 
+def probes() -> Rows:
+    """Every change that a live model's batch is put to, with the finding where it changes a real result."""
+    return [
+        ("probe", "finding", "severity", "holds"),
+        *((p.probe, p.name, p.severity, p.holds) for p in known_probes().values()),
+    ]
+
+
+def models() -> Rows:
+    """Every framework whose live models can be checked."""
+    return [("models", "which"), *((f.name, f.models) for f in frameworks().values())]
+
+
 def _options(names: Iterable[str]) -> str:
     return " ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
 
@@ -103,6 +118,8 @@ LISTS: dict[str, Callable[[], Rows]] = {
     "formats": formats,
     "renderers": renderers,
     "recorders": recorders,
+    "probes": probes,
+    "models": models,
     "samples": samples,
 }
 
@@ -125,6 +142,8 @@ PAGES = {
     "cells": ("Cells", "Gates in their canonical order, equations, and the options that vary them."),
     "activations": ("Activations", "Of `--activation`, `--recurrent-activation` and `--activations`."),
     "recorders": ("Live models that are recorded", "By `rnninspect.record` and `rnninspect record`."),
+    "probes": ("What a live model is put to", "By `rnninspect.check_padding` and `rnninspect check`."),
+    "models": ("Live models that are checked", "By `rnninspect.check_padding` and `rnninspect check`."),
 }
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnninspect import conventions
-from rnninspect.cli import explain, options, output
+from rnninspect.cli import explain, options, output, taught
 from rnninspect.cli.grouped import Grouped
-from rnninspect.diagnosis import rules
+from rnninspect.cli.taught import course
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Example, Rule
 from rnninspect.errors import UserError
-from rnninspect.report.lessons import Worked, before_and_after, course
+from rnninspect.invariance.lessons import example_report, worked
+from rnninspect.invariance.probe import Probe
+from rnninspect.report.lessons import Worked, before_and_after
 from rnninspect.report.record import ReportRecord
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows where none is stated
 
 
 @click.command("demo", cls=Grouped)
-@click.argument("rule", required=False, type=options.RULE)
+@click.argument("rule", required=False, type=options.MISTAKE)
 @click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
 @click.option("--convention", type=options.CONVENTION, metavar="NAME", help="The framework whose fix is shown (tf1).")
 @options.report_options
@@ -51,10 +53,11 @@ def command(rule: str | None, every: bool, **params: Any) -> int:
             raise click.UsageError(f"--all shows every rule; leave out {rule!r}")
         _course(params)
         return 0
-    chosen = None if rule is None else rules.get(explain.whole_name(rule))
+    chosen = None if rule is None else taught.get(explain.whole_name(rule))
     example: Example = "single" if chosen is None else chosen.example
     if chosen is not None:
-        output.note(f"planted in a worked example: {chosen.summary}", params["quiet"])
+        where = "a model that runs" if isinstance(chosen, Probe) else "a worked example"
+        output.note(f"planted in {where}: {chosen.summary}", params["quiet"])
     report = _in_words_of(_report(example, chosen, params), params["convention"])
     output.show(report, params)
     return 0 if params["exit_zero"] or chosen is not None else output.exit_code(report, params)
@@ -62,6 +65,8 @@ def command(rule: str | None, every: bool, **params: Any) -> int:
 
 def _report(example: Example, injected: Rule | None, params: dict[str, Any]) -> ReportRecord:
     """What is said of the example, right or with the mistake planted."""
+    if isinstance(injected, Probe):
+        return example_report(injected)
     from rnninspect.api import inspect
     from rnninspect.cli.inputs import judging
 
@@ -77,8 +82,8 @@ def _in_words_of(report: ReportRecord, convention: str | None) -> ReportRecord:
     if convention is None:
         return report
     framework = conventions.get(convention)
-    known = rules.rules()
-    fixed = [replace(f, fix=fix_for(known[f.rule], framework)) if f.rule in known else f for f in report.findings]
+    mistakes = taught.mistakes()
+    fixed = [replace(f, fix=fix_for(mistakes[f.rule], framework)) if f.rule in mistakes else f for f in report.findings]
     return replace(report, findings=fixed)
 
 
@@ -103,6 +108,8 @@ class Lesson:
     @property
     def example(self) -> Worked:
         """What planting the mistake changed."""
+        if isinstance(self.rule, Probe):
+            return worked(self.rule, self.right, self.injected)
         return before_and_after(self.rule, self.right, self.injected)
 
     def text(self) -> str:
@@ -128,15 +135,16 @@ class Lesson:
 
 def _lessons(params: dict[str, Any]) -> Iterator[Lesson]:
     """Every rule in the order that teaches, made one by one."""
-    right: dict[Example, ReportRecord] = {}
-    taught = course()
-    for i, (group, rule) in enumerate(taught, 1):
-        if rule.example not in right:
-            right[rule.example] = _report(rule.example, None, params)
+    right: dict[str, ReportRecord] = {}
+    lessons = course()
+    for i, (group, rule) in enumerate(lessons, 1):
+        example = "live" if isinstance(rule, Probe) else rule.example
+        if example not in right:
+            right[example] = example_report(None) if example == "live" else _report(rule.example, None, params)
         injected = _report(rule.example, rule, params)
         injected = _in_words_of(injected, params["convention"])
         framework = params["convention"] or FRAMEWORK
-        yield Lesson(f"{i} of {len(taught)}", group, rule, right[rule.example], injected, framework)
+        yield Lesson(f"{i} of {len(lessons)}", group, rule, right[example], injected, framework)
 
 
 def _course(params: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from rnninspect import conventions
+from rnninspect.cli import taught
 from rnninspect.cli.param_types import CONVENTION, EXPLAINED, one_of
-from rnninspect.diagnosis import rules
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.report import glossary, lessons
@@ -36,18 +36,18 @@ def command(name: str | None, convention: str | None, format_: str) -> int:
     rnninspect explain reading
     """
     if name is None:
-        return _show([r for _, r in lessons.course()], convention, format_)
+        return _show([r for _, r in taught.course()], convention, format_)
     entries = _glossary(name)
     if entries:
         return _show_words(entries, format_)
-    return _show([rules.get(whole_name(name))], convention, format_, alone=True)
+    return _show([taught.get(whole_name(name))], convention, format_, alone=True)
 
 
 def whole_name(name: str) -> str:
     """The rule whose name is `name`, or alone begins so, which is said; `name` itself where there is none such."""
     from rnninspect.cli.output import note
 
-    begun = [rule for rule in rules.rules() if rule.startswith(name)]
+    begun = [rule for rule in taught.mistakes() if rule.startswith(name)]
     if name in begun or len(begun) != 1:
         return name
     note(f"{name} is taken as {begun[0]}")
@@ -58,7 +58,7 @@ def _glossary(name: str) -> list[glossary.Word]:
     """The entries that are asked for: one, all of them, or none where `name` is no word of the glossary."""
     if name.casefold() in ("words", "glossary"):
         return [*glossary.WORDS, *glossary.FINDINGS]
-    entry = None if name in rules.rules() else glossary.word(name)
+    entry = None if name in taught.mistakes() else glossary.word(name)
     return [] if entry is None else [entry]
 
 
@@ -93,7 +93,7 @@ def overview(width: int) -> str:
     """Every rule with its summary, in groups."""
     lines: list[str] = []
     last = ""
-    for group, rule in lessons.course():
+    for group, rule in taught.course():
         if group != last:
             lines += ["", group] if lines else [group]
             last = group

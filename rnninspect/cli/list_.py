@@ -11,7 +11,7 @@ import click
 from rnninspect.cli.param_types import one_of
 
 WHAT: tuple[str, ...] = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders")
-WHAT += ("samples", "settings", "speed")
+WHAT += ("probes", "models", "samples", "settings", "speed")
 BETWEEN = "  "
 LEAST = 16  # letters of a column of words
 
@@ -21,8 +21,8 @@ LEAST = 16  # letters of a column of words
 @click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
 @click.pass_context
 def command(ctx: click.Context, what: str | None, format_: str) -> int:
-    """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, packaged
-    samples, settings, and the measured speed.
+    """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, probes,
+    models that are checked, packaged samples, settings, and the measured speed.
 
     \b
     rnninspect list rules

@@ -15,7 +15,9 @@ from rnninspect.cli.param_types import (
     CONVENTION,
     FORMAT,
     MEMBER,
+    MISTAKE,
     POSITIVE,
+    PROBE,
     RULE,
     TEXT,
     Count,
@@ -27,7 +29,7 @@ from rnninspect.cli.signals import without_warnings
 from rnninspect.core.full_lengths import FULL
 from rnninspect.formats.limits import limited, parsed
 
-__all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "RULE", "TEXT", "Count"]
+__all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "MISTAKE", "PROBE", "RULE", "TEXT", "Count", "Number"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -147,12 +149,8 @@ def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return name if is_format(name) else value
 
 
-report_options = _stack(
+fail_options = _stack(
     "Judging",
-    click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
-    click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
-    click.option("--select", multiple=True, type=RULE, metavar="RULE", help="Only these rules (repeat, or commas)."),
-    click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Not these rules."),
     click.option(
         "--fail-on",
         type=one_of("error", "warning", "note"),
@@ -161,6 +159,15 @@ report_options = _stack(
         help="Exit 1 from this severity on.",
     ),
     click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found."),
+)
+
+report_options = _stack(
+    "Judging",
+    click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
+    click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
+    click.option("--select", multiple=True, type=RULE, metavar="RULE", help="Only these rules (repeat, or commas)."),
+    click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Not these rules."),
+    fail_options,
     click.option("--excerpt", metavar="N|all", default=None, help="Numbers that the report may quote (4096)."),
 )
 

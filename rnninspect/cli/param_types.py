@@ -137,10 +137,22 @@ def _rules() -> Iterable[str]:
     return rules()
 
 
+def _mistakes() -> Iterable[str]:
+    from rnninspect.invariance.probes import findings
+
+    return [*_rules(), *findings()]
+
+
+def _probes() -> Iterable[str]:
+    from rnninspect.invariance.probes import probes
+
+    return probes()
+
+
 def _explained() -> Iterable[str]:
     from rnninspect.report.glossary import FINDINGS, WORDS
 
-    return [*_rules(), *(word.name for word in (*FINDINGS, *WORDS))]
+    return [*_mistakes(), *(word.name for word in (*FINDINGS, *WORDS))]
 
 
 def _conventions() -> Iterable[str]:
@@ -159,3 +171,4 @@ TEXT, MEMBER, POSITIVE = Text(), Member(), Number(0, min_open=True)
 CELL = OneOf(_cells)
 EXPLAINED = Known(_explained)
 RULE, CONVENTION, FORMAT = Known(_rules), Known(_conventions), Known(_renderers)
+MISTAKE, PROBE = Known(_mistakes), Known(_probes)

@@ -72,6 +72,19 @@ def over_bytes(arrays: Iterable[Array], quiet: bool) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def over_runs(quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A count of a model's runs, on a terminal; what it gives is to be called with how many there were."""
+    if not _is_wanted(quiet):
+        yield lambda count: None
+        return
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with _bar(SpinnerColumn(), TextColumn("{task.completed} runs of the model"), TimeElapsedColumn()) as bar:
+        shown = bar.add_task("", total=None)
+        yield lambda count: bar.update(shown, completed=count)
+
+
 class Passes:
     """Counts the bytes that are read; what goes beyond `total` belongs to the next pass, and to a task of its own."""
 

@@ -22,6 +22,7 @@ NAMES = (
     *("convention", "lengths", "rtol", "atol", "select", "ignore", "fail-on", "exit-zero", "excerpt"),
     *("format", "precision", "color", "quiet", "jobs", "dtype", "device"),
 )
+OF_CHECK = ("fail_on", "exit_zero", "format_", "precision", "color", "quiet")  # a live model has no exact numbers
 COMMANDS = ("run", "compare", "demo", "show", "record")
 _SEVERAL = ("select", "ignore")
 
@@ -82,7 +83,7 @@ def default_map() -> dict[str, Any]:
     if file_settings is None:
         return {}
     defaults = {parameter(option): value for option, value in file_settings[1].items()}
-    return dict.fromkeys(COMMANDS, defaults)
+    return dict.fromkeys(COMMANDS, defaults) | {"check": {k: v for k, v in defaults.items() if k in OF_CHECK}}
 
 
 def rows(root: click.Context) -> list[tuple[str, ...]]:

@@ -66,11 +66,11 @@ class Axes:
             if len(axis.parts) == 1:
                 split.append(size)
                 continue
-            known = sizes.rows if "rows" in axis.parts else sizes.widths[0]
-            if not known or size % known:
+            count = sizes.rows if "rows" in axis.parts else sizes.widths[0]
+            if not count or size % count:
                 return None
             at = axis.parts.index("rows" if "rows" in axis.parts else "steps")
-            split += [known, size // known] if at == 0 else [size // known, known]
+            split += [count, size // count] if at == 0 else [size // count, count]
         if any(split[i] != sizes.rows for i in self.row_axes):
             return None
         return tuple(split)

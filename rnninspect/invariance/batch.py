@@ -208,7 +208,8 @@ def joined(rows: Sequence[Batch]) -> Batch:
         for i, one in enumerate(first.inputs)
     ]
     groups = [
-        replace(group, real=np.concatenate([row.groups[i].real for row in rows])) for i, group in enumerate(first.groups)
+        replace(group, real=np.concatenate([row.groups[i].real for row in rows]))
+        for i, group in enumerate(first.groups)
     ]
     return Batch(tuple(inputs), tuple(groups), sum(row.batch_size for row in rows))
 

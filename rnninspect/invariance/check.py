@@ -14,12 +14,14 @@ from rnninspect.errors import ShapeError, UserError
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.judge import judged
-from rnninspect.invariance.model import LiveModel, RunFailed, one_line
-from rnninspect.invariance.nested import last_name, mapped
+from rnninspect.invariance.model import LiveModel, RunFailed
+from rnninspect.invariance.nested import mapped
+from rnninspect.invariance.observe import observed
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
-from rnninspect.invariance.roles import Sequences, statements, understood
-from rnninspect.invariance.trial import Model, Trial, observed
+from rnninspect.invariance.roles import understood
+from rnninspect.invariance.statements import Sequences, statements
+from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
 MAX_ROWS = 16
@@ -109,13 +111,13 @@ def _arguments(
     """The arguments by name; lengths and masks that were stated as arrays are passed on where there is a place."""
     arguments = live.bind(inputs, options)
     free = [name for name in live.free() if name not in arguments]
-    for value, words in ((lengths, ("lengths", "length", "lens")), (mask, ("mask",))):
+    for value, names in ((lengths, ("lengths", "length", "lens")), (mask, ("mask",))):
         if value is None or isinstance(value, (str, Mapping)) or _has(arguments, value):
             continue
         if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
             continue
-        exact = [name for name in free if name in words]
-        alike = [name for name in free if any(word[:3] in name for word in words)]
+        exact = [name for name in free if name in names]
+        alike = [name for name in free if any(word[:3] in name for word in names)]
         for name in (exact or alike)[:1]:
             arguments |= live.bind((), {**arguments, name: value}) if False else {name: _as_given(value, inputs)}
     return arguments
@@ -221,9 +223,7 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
         return not_made(name, f"the model fails: {error}")
 
 
-def _notes(
-    trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any, leaves: Sequence[Input]
-) -> list[str]:
+def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any, leaves: Sequence[Input]) -> list[str]:
     """What was taken without being stated, and what could not be judged."""
     notes = []
     if lengths is None and mask is None and sequences:
@@ -234,7 +234,11 @@ def _notes(
     total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
     if total > trial.batch.batch_size:
         notes.append(f"{trial.batch.batch_size} of {total} rows were taken (max_rows)")
-    aside = [one.path for one in trial.batch.inputs if one.kind == "other" and one.row is not None and one.time is None and one.array.ndim > 1]  # fmt: skip
+    aside = [
+        one.path
+        for one in trial.batch.inputs
+        if one.kind == "other" and one.row is not None and one.time is None and one.array.ndim > 1
+    ]
     if aside and sequences:
         notes.append(f"not known to have these lengths, and left as it is: {', '.join(aside)}")
     sampled = [path for path in trial.base.results if path not in trial.steady]
@@ -255,6 +259,3 @@ def _listed(paths: Sequence[str]) -> str:
     from rnninspect.invariance.probe import shown
 
     return ", ".join(shown(path) for path in paths[:6]) + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")
-
-
-__all__ = ["check_padding", "last_name", "one_line"]

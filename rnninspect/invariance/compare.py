@@ -92,6 +92,7 @@ def _difference(
         return None
     axes = shapes.axes[path]
     here, there = base.results[path], run.results[path]
+    pairs: list[tuple[int | None, Array, Array]]
     if axes.packed or not axes.row_axes:
         if not exact or here.shape != there.shape or (axes.step_axes and not axes.row_axes):
             return None
@@ -122,11 +123,10 @@ def _pairs(base: Run, run: Run, shapes: Shapes, path: str) -> list[tuple[int | N
     for position, row in enumerate(run.rows):
         first = part(here, axes, row, shapes.real_index(path, here.shape, row))
         second = part(there, axes, position, shapes.real_index(path, there.shape, row))
-        if first.shape != second.shape:
-            second = _fitted(first, second, axes)
-        if second is None:
+        fitted = second if first.shape == second.shape else _fitted(first, second, axes)
+        if fitted is None:
             return None
-        pairs.append((row, first, second))
+        pairs.append((row, first, fitted))
     return pairs
 
 

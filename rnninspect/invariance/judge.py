@@ -39,7 +39,7 @@ def judged(
     return Report(
         tool={"name": "rnninspect", "version": __version__},
         command="check",
-        source={"name": trial.model.live.name, **source},
+        source=source or {"name": trial.model.live.name},
         convention=trial.model.live.framework,
         reading={"used": _reading(trial), "stated": True, "also_fit": []},
         shape={"batch": trial.batch.batch_size, "steps": group.steps},
@@ -71,7 +71,7 @@ def _finding(trial: Trial, outcome: Outcome, place: Place | None) -> Finding:
     kept = evidence(outcome)
     fix = probe.fix
     if place is not None:
-        message += f". Where: {place.words}"
+        message += f". Where: {place.sentence}"
         kept |= place.evidence
         fix = place.fix or fix
     if outcome.probe == "reach":

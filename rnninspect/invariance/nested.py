@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,8 @@ def _collect(value: Any, path: str, row_lists: Collection[str], arrays: dict[str
             return
 
     def visit(inner: str, leaf: Any) -> Any:
-        try:
+        with suppress(ShapeError):  # complex numbers, objects: nothing that is compared
             arrays[inner] = to_array(leaf, inner or "the result")
-        except ShapeError:  # complex numbers, objects: nothing that is compared
-            pass
         return leaf
 
     if path not in row_lists and isinstance(value, list) and not is_leaf(value):

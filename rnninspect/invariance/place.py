@@ -26,7 +26,7 @@ class Place:
     """Which layers, in words and as evidence; `fix`: the exact rule's, where one is known."""
 
     names: tuple[str, ...]
-    words: str
+    sentence: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     fix: str = ""
 
@@ -75,9 +75,7 @@ def _suspects(tracing: Tracing, paths: Sequence[str]) -> list[_Suspect]:
     return [suspects[key] for key in suspects if _counts(tracing, key, suspects, patches, paths)]
 
 
-def _innermost(
-    tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]
-) -> _Suspect | None:
+def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> _Suspect | None:
     """The first call that has none within it whose inputs agree and whose results do not."""
     guilty: dict[Key, tuple[LayerCall, tuple[str, ...]]] = {}
     for call in calls:
@@ -85,9 +83,9 @@ def _innermost(
             continue
         if tracing.differs(run, [place_in(call.key, "<", path) for path in call.inputs]):
             continue
-        results = tracing.differs(run, [place_in(call.key, ">", path) for path in call.results])
-        if results:
-            guilty[call.key] = call, tuple(one.path.partition(">")[2] for one in results)
+        differing = tracing.differs(run, [place_in(call.key, ">", path) for path in call.results])
+        if differing:
+            guilty[call.key] = call, tuple(one.path.partition(">")[2] for one in differing)
     parents = {call.key: call.parent for call in calls}
     for key, (call, results) in guilty.items():
         if not any(key in _above(other, parents) for other in guilty if other != key):
@@ -141,12 +139,12 @@ def _counts(
 
 def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:
     """The places in words, layers that are called at many steps once."""
-    words, names = [], []
+    sentences, names = [], []
     for suspect in suspects:
         name = _name(tracing, suspect.call)
         if name not in names:
             names.append(name)
-            words.append(_words(tracing, suspect))
+            sentences.append(_sentence(tracing, suspect))
     first = suspects[0]
     evidence: dict[str, Any] = {"where": names[0], "layer_kind": first.call.kind, "own_code": first.inner}
     if first.inner and first.after is not None:
@@ -157,18 +155,18 @@ def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:
         evidence["also"] = names[1:]
     rest = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
     rule = _rule(tracing, first)
-    said = "; and ".join(words[:NAMED]) + rest
+    where = "; and ".join(sentences[:NAMED]) + rest
     if rule is None:
-        return Place(tuple(names), said, evidence)
-    evidence["rule"] = rule.rule
-    return Place(tuple(names), f"{said}. As recorded there: {rule.rule}, {rule.message}", evidence, rule.fix)
+        return Place(tuple(names), where, evidence)
+    evidence |= {"rule": rule.rule, "recorded": rule.message}
+    return Place(tuple(names), f"{where}; recorded there: {rule.rule}", evidence, rule.fix)
 
 
 def _name(tracing: Tracing, call: LayerCall) -> str:
     return call.name or tracing.trial.model.live.name
 
 
-def _words(tracing: Tracing, suspect: _Suspect) -> str:
+def _sentence(tracing: Tracing, suspect: _Suspect) -> str:
     name, kind = _name(tracing, suspect.call), suspect.call.kind
     if not suspect.inner:
         layer = f"the layer {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"

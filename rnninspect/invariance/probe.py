@@ -30,7 +30,7 @@ class Disturbed:
 class Outcome:
     """What a probe gave. `held`: None where it could not be made, and `reason` says why.
 
-    `differences`: those beyond the tolerance, the worst first; `largest`: of all that was compared, and `allowed` there.
+    `differences`: those beyond the tolerance, the worst first; `largest`: of all that was compared, `allowed`: there.
     `what`: what was done, in words; `remark`: what a reader should know although it held.
     """
 
@@ -68,6 +68,10 @@ class Probe(Rule):
         """What the finding says of the difference, before the place."""
         raise NotImplementedError
 
+    def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
+        """A model that makes the mistake, and the inputs that it is shown on."""
+        raise NotImplementedError
+
     def check(self, case: Case) -> Iterable[Proposal]:
         """Nothing: a recorded run cannot be made again."""
         return ()
@@ -82,9 +86,7 @@ def not_made(probe: str, reason: str) -> Outcome:
     return Outcome(probe, None, reason)
 
 
-def outcome(
-    probe: str, listed: Sequence[tuple[Difference, Disturbed]], what: str = "", remark: str = ""
-) -> Outcome:  # fmt: skip
+def outcome(probe: str, listed: Sequence[tuple[Difference, Disturbed]], what: str = "", remark: str = "") -> Outcome:
     """The outcome of all comparisons of a probe."""
     if not listed:
         return not_made(probe, "no result follows the rows, so that nothing could be compared")

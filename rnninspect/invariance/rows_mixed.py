@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.probe import Outcome, Probe, amount
 
@@ -11,15 +13,9 @@ class RowsMixed(Probe):
     summary = "a row's result depends on the other rows of the batch, or on its place among them"
     why = (
         "Rows that were sorted by length and not put back, a view that runs across the row axis, an axis taken for "
-        "another, or a statistic over the whole batch: a row's result is then partly another's, and the same row gives "
-        "another result in another batch."
+        "another, a statistic over the batch: a row's result is then partly another's."
     )
-    fix = (
-        "order = np.argsort(-lengths)\n"
-        "back = np.argsort(order)  # a sort is undone before anything meets the batch again\n"
-        "final = final_sorted[back]\n"
-        "flat = outputs.reshape(B * T, H)  # [B, T] merged in this order, and split in this order"
-    )
+    fix = "back = np.argsort(order)  # a sort is undone\nfinal = final[back]"
     place = 3
     threads = (
         Thread(
@@ -27,6 +23,11 @@ class RowsMixed(Probe):
             "The order of the test set changes what is decoded, because the batch decides how far.",
         ),
     )
+
+    def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
+        from rnninspect.invariance.torch_modules.example import example
+
+        return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
         return f"{{rows}}: {outcome.what}, they give other results, {amount(outcome)}"

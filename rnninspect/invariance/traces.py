@@ -13,8 +13,9 @@ from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference, Run, Shapes
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed
 from rnninspect.invariance.nested import flat
+from rnninspect.invariance.observe import counted, trimmed
 from rnninspect.invariance.probe import Disturbed
-from rnninspect.invariance.trial import Trial, counted, sizes_of, sorted_back, trimmed
+from rnninspect.invariance.trial import Trial, sizes_of, sorted_back
 
 RESULT = "="  # before the paths of the model's own results
 INEXACT = 10.0  # times what a result may differ by: layers within see more rounding than the results do
@@ -59,7 +60,9 @@ class Tracing:
                 continue
             rtol, atol = self.trial.within(self.base.results[path].dtype, self.disturbed.same_shapes)
             factor = 1.0 if path.startswith(RESULT) else INEXACT
-            view = self.trial.compare_with(self.base, run, self.shapes, (rtol * factor, atol * factor), path, self.disturbed.exact)  # fmt: skip
+            view = self.trial.compare_with(
+                self.base, run, self.shapes, (rtol * factor, atol * factor), path, self.disturbed.exact
+            )
             listed += [d for d in view if set(d.rows) & {run.rows[i] for i in rows}]
         return listed
 
@@ -67,7 +70,9 @@ class Tracing:
         """What puts the undisturbed real part in the place of the disturbed one, and leaves the padding disturbed."""
 
         def put(results: Mapping[str, Array]) -> Mapping[str, Array]:
-            return {path: self._undisturbed(place_in(call.key, ">", path), array, run) for path, array in results.items()}
+            return {
+                path: self._undisturbed(place_in(call.key, ">", path), array, run) for path, array in results.items()
+            }
 
         return put
 
@@ -89,7 +94,7 @@ class Tracing:
             index = self._index(path, there.shape, target.shape[1:], row)
             other = self._index(path, here.shape, source.shape[1:], row)
             if [len(i) for i in index] == [len(i) for i in other]:
-                target[np.ix_([position], *index)] = source[np.ix_([row], *other)]
+                target[np.ix_(np.array([position]), *index)] = source[np.ix_(np.array([row]), *other)]
         return there.reshape(array.shape)
 
     def _index(self, path: str, shape: tuple[int, ...], rest: tuple[int, ...], row: int) -> list[Array]:
@@ -122,7 +127,7 @@ def traced(trial: Trial, disturbed: Disturbed) -> Tracing | None:
     steps_first = data.row is not None and data.time is not None and data.time < data.row
     sizes = [sizes_of(batch), sizes_of(batch.take(kept)), sizes_of(narrow)]
     axes = learn(arrays, fewer, clipped, sizes, steps_first)
-    axes |= {RESULT + path: known for path, known in trial.shapes.axes.items()}
+    axes |= {RESULT + path: learned for path, learned in trial.shapes.axes.items()}
     base = Run(arrays, trial.base.rows, sizes[0])
     shapes = Shapes(axes, {}, trial.shapes.left)
     alone = _alone(trial)

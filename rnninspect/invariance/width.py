@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rnninspect.invariance.compare import Difference, Run
 from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.observe import trimmed
 from rnninspect.invariance.probe import Disturbed
-from rnninspect.invariance.trial import Trial, trimmed
+from rnninspect.invariance.trial import Trial
 
 MORE = 3  # steps of padding that are added
 

@@ -19,11 +19,11 @@ from typing import Any, get_args
 import click
 import pytest
 
-from rnninspect.cli import call, catalogue, demo, explain
+from rnninspect.cli import call, catalogue, demo, explain, taught
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.diagnosis.fixes import fix_for
-from rnninspect.diagnosis.rule import Group, Thread
+from rnninspect.diagnosis.rule import Group, Rule, Thread
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report import lessons
 from rnninspect.report.renderers.course import Lesson, page
@@ -31,7 +31,9 @@ from tests.support.places import ROOT
 from tests.support.reports import worked_example
 from tests.tools.make_demos import right, work
 
-NAMES = [rule.name for _, rule in lessons.course()]
+NAMES = [rule.name for _, rule in taught.course()]
+MISTAKES: dict[str, Rule] = {rule.name: rule for _, rule in taught.course()}
+GROUPS = list(dict.fromkeys(group for group, _ in taught.course()))
 ADDRESS = re.compile(
     r"https://(github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+|discuss\.pytorch\.org/t/[\w-]+/\d+(/\d+)?)"
 )
@@ -46,7 +48,7 @@ def printed_text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_threads_are_public_and_told_in_a_sentence(name: str) -> None:
     """Every rule names one to three threads, each by the address of an issue, a pull request or a forum's topic."""
-    threads = rules()[name].threads
+    threads = MISTAKES[name].threads
     assert 1 <= len(threads) <= 3
     for thread in threads:
         assert ADDRESS.fullmatch(thread.url)
@@ -61,7 +63,7 @@ def test_the_address_pattern_can_tell() -> None:
 
 def test_no_thread_is_told_twice() -> None:
     """A thread stands with one rule: the one that it is about."""
-    urls = [thread.url for rule in rules().values() for thread in rule.threads]
+    urls = [thread.url for rule in MISTAKES.values() for thread in rule.threads]
     assert len(urls) == len(set(urls))
 
 
@@ -69,7 +71,7 @@ def test_no_thread_is_told_twice() -> None:
 def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     """Summary, reason, worked example, every framework's code and every thread are there, within 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    rule = rules()[name]
+    rule = MISTAKES[name]
     text = printed_text(capsys, "explain", name)
     assert all(len(line) <= 80 or line.strip().startswith("https://") for line in text.splitlines())
     flat = "".join(text.split())
@@ -109,7 +111,7 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     one = json.loads(printed_text(capsys, "explain", "rows-permuted", "--format", "json"))
     assert one["rule"] == "rows-permuted"
     assert set(one["fixes"]) == set(conventions())
-    assert [Thread(**t) for t in one["threads"]] == list(rules()["rows-permuted"].threads)
+    assert [Thread(**t) for t in one["threads"]] == list(MISTAKES["rows-permuted"].threads)
     everything = json.loads(printed_text(capsys, "explain", "--format", "json"))
     assert [rule["rule"] for rule in everything] == NAMES
     assert one == everything[NAMES.index("rows-permuted")]
@@ -119,21 +121,21 @@ def test_explain_lists_every_rule_once(capsys: pytest.CaptureFixture[str]) -> No
     """Without a rule, every rule has its line under its group."""
     text = printed_text(capsys, "explain")
     assert re.findall(r"^  ([a-z-]+) \((?:error|warning|note)\):", text, re.M) == NAMES
-    assert all(group in text.splitlines() for group in lessons.groups())
+    assert all(group in text.splitlines() for group in GROUPS)
 
 
 def test_the_course_holds_every_rule() -> None:
     """Every rule is taught once, each group in one piece and in the order in which groups are listed."""
-    assert sorted(NAMES) == sorted(rules())
-    assert lessons.groups() == [group for group in get_args(Group) if group in {r.group for r in rules().values()}]
-    assert [group for group, _ in groupby(group for group, _ in lessons.course())] == lessons.groups()
+    assert sorted(NAMES) == sorted(MISTAKES)
+    assert [group for group in get_args(Group) if group in {r.group for r in MISTAKES.values()}] == GROUPS
+    assert [group for group, _ in groupby(group for group, _ in taught.course())] == GROUPS
 
 
 def test_every_rule_here_has_its_place() -> None:
     """No packaged rule is left over for the end of the course, and no two stand at one place."""
-    places = [(rule.group, rule.place) for rule in rules().values()]
+    places = [(rule.group, rule.place) for rule in MISTAKES.values()]
     assert len(set(places)) == len(places)
-    assert "Further" not in lessons.groups()
+    assert "Further" not in GROUPS
 
 
 NEW_RULE = """
@@ -226,7 +228,7 @@ def test_the_likeness_can_tell() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_records_are_what_demo_says(name: str) -> None:
     """The worked example that `explain` shows is the one that planting the mistake gives now."""
-    now, then = work(rules()[name]), lessons.recorded(name)
+    now, then = work(MISTAKES[name]), lessons.recorded(name)
     assert then is not None
     assert (len(now.before), len(now.after)) == (len(then.before), len(then.after))
     for shown, wanted in zip(
@@ -239,7 +241,7 @@ def test_records_are_what_demo_says(name: str) -> None:
 
 def test_every_right_example_is_clean() -> None:
     """The runs in which mistakes are planted have none of their own."""
-    assert {right(rule.example).verdict for rule in rules().values()} == {"clean"}
+    assert {right(rule.example).verdict for rule in MISTAKES.values()} == {"clean"}
 
 
 @pytest.fixture(scope="module")
@@ -257,17 +259,17 @@ def test_every_lesson_names_its_mistake(course: list[dict[str, Any]]) -> None:
     for lesson in course:
         findings = [finding["rule"] for finding in lesson["report"]["findings"]]
         assert findings[0] == lesson["rule"]
-        assert set(findings[1:]) <= set(rules()[lesson["rule"]].implies)
+        assert set(findings[1:]) <= set(MISTAKES[lesson["rule"]].implies)
 
 
 def test_lessons_carry_the_whole_explanation(course: list[dict[str, Any]]) -> None:
     """A lesson's JSON is explain's, with its group and its report."""
     for lesson in course:
-        explanation = explain.image(rules()[lesson["rule"]])
+        explanation = explain.image(MISTAKES[lesson["rule"]])
         assert {key: lesson[key] for key in explanation if key != "example"} == {
             k: v for k, v in explanation.items() if k != "example"
         }
-        assert lesson["group"] == rules()[lesson["rule"]].group
+        assert lesson["group"] == MISTAKES[lesson["rule"]].group
         assert lesson["report"]["source"] == {"example": lesson["rule"]}
 
 
@@ -283,14 +285,14 @@ def test_a_lesson_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
         assert max(map(len, lines)) <= 80
 
 
-PRINTED = [name for name in NAMES if rules()[name].print_out]
+PRINTED = [name for name in NAMES if MISTAKES[name].print_out]
 
 
 def test_one_lesson_begins_with_a_print_out() -> None:
     """The file is stated by the rule, and `list samples` names it."""
     assert PRINTED
-    assert {rules()[name].print_out for name in PRINTED} <= {row[0] for row in catalogue.samples()}
-    assert lessons.print_out(rules()["lengths-ignored"]) is None
+    assert {MISTAKES[name].print_out for name in PRINTED} <= {row[0] for row in catalogue.samples()}
+    assert lessons.print_out(MISTAKES["lengths-ignored"]) is None
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -311,8 +313,11 @@ def test_a_print_out_gives_its_rule(
 def test_the_course_shows_the_print_out(name: str, course: list[dict[str, Any]], course_page: str) -> None:
     """The lesson carries the text and its command; the page shows them before the planted example."""
     lesson = next(lesson for lesson in course if lesson["rule"] == name)
-    text = Path(packaged.path(str(rules()[name].print_out))).read_text("utf-8")
-    assert lesson["print_out"] == {"command": f"rnninspect compare sample_data/{rules()[name].print_out}", "text": text}
+    text = Path(packaged.path(str(MISTAKES[name].print_out))).read_text("utf-8")
+    assert lesson["print_out"] == {
+        "command": f"rnninspect compare sample_data/{MISTAKES[name].print_out}",
+        "text": text,
+    }
     article = re.search(rf'<article [^>]*id="{name}">.*?</article>', course_page, re.S)
     assert article
     told = html.unescape(article[0])
@@ -343,7 +348,7 @@ def test_what_the_course_is_not(arguments: tuple[str, ...], word: str, capsys: p
 
 def test_one_line_of_ndjson_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """As ndjson the course is the lines of its reports, each with its rule as the source."""
-    few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
+    few = [pair for pair in taught.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
     monkeypatch.setattr(demo, "course", lambda: few)
     lines = [json.loads(line) for line in printed_text(capsys, "demo", "--all", "--format", "ndjson").splitlines()]
     assert [line["source"]["example"] for line in lines if line["kind"] == "summary"] == [
@@ -405,7 +410,7 @@ def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]
     ids = seen.values("id")
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in seen.values("href") if link.startswith("#")} == set(ids) - {"contents"}
-    for group in lessons.groups():
+    for group in GROUPS:
         assert seen.text.count(group) >= 2
     for lesson in course:
         told = [lesson["summary"], lesson["why"], *lesson["example"].pop("before"), *lesson["example"].pop("after")]
@@ -417,7 +422,7 @@ def test_the_page_holds_the_course(course_page: str, course: list[dict[str, Any]
 def test_the_page_asks_nothing(course_page: str) -> None:
     """Its only addresses are the threads, whose links say nothing of where they stand; it runs no script."""
     seen = Nested(course_page)
-    threads = [thread.url for _, rule in lessons.course() for thread in rule.threads]
+    threads = [thread.url for _, rule in taught.course() for thread in rule.threads]
     assert [link for link in seen.values("href") if not link.startswith("#")] == threads
     assert all(
         attributes.get("rel") == "noreferrer" for tag, attributes in seen.tags if attributes.get("href") in threads
@@ -439,7 +444,7 @@ def test_the_page_asks_nothing(course_page: str) -> None:
 def test_the_page_escapes_what_it_is_told(course_page: str) -> None:
     """Markup in any text of a lesson stays text, and an address that would run is no link."""
     bad = "<script>alert(1)</script>\"'&\x1b"
-    rule = rules()["gate-order"]
+    rule = MISTAKES["gate-order"]
     explanation = explain.image(rule) | {"rule": bad, "summary": bad, "why": bad}
     explanation["example"] = {"of": bad, "before": [bad], "after": [bad], "found": bad}
     explanation["threads"] = [{"url": "javascript:alert(1)", "about": bad}, {"url": f'https://a"{bad}', "about": bad}]
@@ -451,7 +456,7 @@ def test_the_page_escapes_what_it_is_told(course_page: str) -> None:
 
 def test_the_page_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without -o the same page is written to stdout, ending in one newline."""
-    few = [pair for pair in lessons.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
+    few = [pair for pair in taught.course() if pair[1].name in ("wrong-layer", "rows-permuted")]
     monkeypatch.setattr(demo, "course", lambda: few)
     text = printed_text(capsys, "demo", "--all", "--format", "html")
     assert text.startswith("<!doctype html>")

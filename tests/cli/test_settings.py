@@ -12,6 +12,7 @@ from rnninspect.cli import COMMANDS, cli
 from rnninspect.cli.exit_codes import COMPLETION_VARIABLE
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.rules import rules
+from rnninspect.invariance.probes import findings
 from rnninspect.report.glossary import FINDINGS, WORDS
 from tests.support.commandline import rnninspect
 from tests.support.places import SAMPLES
@@ -116,8 +117,8 @@ def test_names_are_completed() -> None:
     """Commands, options, rules (several with commas too), conventions and formats, from the lists that there are."""
     assert completed("") == list(COMMANDS)
     assert "--lengths" in completed("run", "--len")
-    assert completed("demo", "") == list(rules())
-    assert completed("explain", "") == [*rules(), *(word.name for word in (*FINDINGS, *WORDS))]
+    assert completed("demo", "") == [*rules(), *findings()]
+    assert completed("explain", "") == [*rules(), *findings(), *(word.name for word in (*FINDINGS, *WORDS))]
     assert completed("compare", "--select", "left-padded,lengths-i") == ["left-padded,lengths-ignored"]
     assert completed("run", "--convention", "") == list(conventions())
     assert set(completed("compare", "--format", "js")) == {"json"}

@@ -14,6 +14,9 @@ from rnninspect.api import inspect
 from rnninspect.diagnosis.examples import runs
 from rnninspect.diagnosis.rule import Example, Rule
 from rnninspect.diagnosis.rules import rules
+from rnninspect.invariance.lessons import example_report, worked
+from rnninspect.invariance.probe import Probe
+from rnninspect.invariance.probes import findings
 from rnninspect.report.lessons import Worked, before_and_after
 from rnninspect.report.record import ReportRecord
 
@@ -27,12 +30,14 @@ def right(example: Example) -> ReportRecord:
 
 def work(rule: Rule) -> Worked:
     """The rule's mistake planted in its example, now."""
+    if isinstance(rule, Probe):
+        return worked(rule, example_report(None), example_report(rule))
     injected = inspect.inspect_case(rule.inject(runs.case(rule.example)), "demo")
     return before_and_after(rule, right(rule.example), injected)
 
 
 def main() -> None:
-    demos = {name: dataclasses.asdict(work(rule)) for name, rule in rules().items()}
+    demos = {rule.name: dataclasses.asdict(work(rule)) for rule in (*rules().values(), *findings().values())}
     DEMOS.write_text(json.dumps(demos, indent=1, ensure_ascii=True) + "\n", "utf-8")
 
 

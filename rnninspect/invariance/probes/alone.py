@@ -58,7 +58,9 @@ class Alone(RowsMixed):
             disturbed = Disturbed(batch, trial.base.rows, same_shapes=True)
             for one in trial.compare(run, paths, same_shapes=True):
                 rows = tuple(b for b in one.rows if b == row)
-                listed.append((type(one)(one.path, one.largest if rows else 0.0, one.scale, one.allowed, rows), disturbed))
+                listed.append(
+                    (type(one)(one.path, one.largest if rows else 0.0, one.scale, one.allowed, rows), disturbed)
+                )
         return outcome(self.probe, listed, "beside rows of other values")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.probe import Outcome, Probe, amount, not_made, outcome
 from rnninspect.invariance.trial import Trial
@@ -12,14 +14,12 @@ class More(Probe):
     name = "depends-on-padded-width"
     summary = "how far the batch is padded changes the results of real steps"
     why = (
-        "The number of padded steps enters the result although their values do not: a mean over T, a softmax over "
-        "masked scores of zero, a position counted from the end of the batch, a layer that runs on over padding that "
-        "always holds zeros. The same row gives another result beside longer rows."
+        "The number of padded steps enters the result, although their values do not: a mean over T, a softmax over "
+        "scores that were multiplied by a mask, a position counted from the end of the batch."
     )
     fix = (
-        "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]  # not .mean(1), which divides by T\n"
-        "scores = np.where(mask, scores, -np.inf)  # not scores * mask: exp(0) is 1\n"
-        "last = outputs[np.arange(B), lengths - 1]  # counted from the row's own end"
+        "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]\n"
+        "scores = np.where(mask, scores, -np.inf)  # not scores * mask"
     )
     place = 2
     probe = "more"
@@ -41,6 +41,11 @@ class More(Probe):
         if isinstance(wider, str):
             return outcome(self.probe, narrower) if narrower else not_made(self.probe, f"a wider batch fails: {wider}")
         return outcome(self.probe, [*wider, *narrower])
+
+    def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
+        from rnninspect.invariance.torch_modules.example import example
+
+        return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
         return f"{{rows}}: more or fewer steps of padding change the real results, {amount(outcome)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rnninspect.core.trace import Array
@@ -22,16 +24,13 @@ class Noise(Probe):
     name = "reads-padding"
     summary = "other values in the padding change the results of real steps"
     why = (
-        "What a row computes after its last step, or before its first, reaches what is used: a final state that ran on "
-        "over the padding, a backward direction that began in it, a mean or an attention without a mask, a convolution "
-        "or a batch statistic that counts it. The same row gives another result beside longer rows."
+        "What is computed over padding reaches a real result: a final state that ran on over it, a backward direction "
+        "that began in it, a mean or an attention without a mask, a convolution or a batch statistic that counts it."
     )
     fix = (
-        "mask = np.arange(T) < lengths[:, None]\n"
-        "final = outputs[np.arange(B), lengths - 1]  # the last real step, not outputs[:, -1]\n"
+        "final = outputs[np.arange(B), lengths - 1]  # not outputs[:, -1]\n"
         "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]\n"
-        "scores = np.where(mask, scores, -np.inf)  # attention: before the softmax\n"
-        "inputs = np.where(mask[..., None], inputs, 0)  # before a convolution, and after each"
+        "scores = np.where(mask, scores, -np.inf)  # before the softmax"
     )
     place = 1
     probe = "noise"
@@ -53,13 +52,23 @@ class Noise(Probe):
             return not_made(self.probe, "no row holds padding")
         listed = []
         for number, size in enumerate(SIZES):
-            disturbed = Disturbed(trial.batch.with_noise(np.random.default_rng(number), size), trial.base.rows, same_shapes=True, exact=True)  # fmt: skip
+            disturbed = Disturbed(
+                trial.batch.with_noise(np.random.default_rng(number), size),
+                trial.base.rows,
+                same_shapes=True,
+                exact=True,
+            )
             listed += [(one, disturbed) for one in _differences(trial, trial.run(disturbed.batch))]
         made = outcome(self.probe, listed)
         if made.held is False and constant_padding(trial.batch) and _told_by_value(trial):
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
             return outcome(self.probe, held, remark=_remark(trial))
         return _in_training(trial, self.probe, made) if made.held else made
+
+    def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
+        from rnninspect.invariance.torch_modules.example import example
+
+        return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
         where = " in training, where batch normalisation counts it" if outcome.what else ""
@@ -100,7 +109,9 @@ def _embedded_padding_matters(trial: Trial) -> bool:
         for one in tokens:
             assert one.group is not None
             if vectors.shape[:-1] == one.array.shape:
-                real = one.changed(np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)).array
+                real = one.changed(
+                    np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)
+                ).array
                 changed = vectors.copy()
                 changed[~real] = rng.normal(size=changed[~real].shape)
                 return changed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Batch
@@ -53,10 +56,15 @@ class Reach(Probe):
         one = Difference(paths[0], 0.0, 0.0, 0.0, rows)
         return Outcome(self.probe, False, "", (one,), disturbed=Disturbed(batch, rows), what=which)
 
+    def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
+        from rnninspect.invariance.torch_modules.example import example
+
+        return example(self.name)
+
     def message(self, outcome: Outcome) -> str:
         return (
-            f"{{rows}}: no other value at the {outcome.what} real step changes a result; where the model is not to read "
-            f"it, leave the probe out: {argument('skip', 'reach')}"
+            f"{{rows}}: no other value at the {outcome.what} real step changes a result; where the model is not to "
+            f"read it, leave the probe out: {argument('skip', 'reach')}"
         )
 
 
@@ -73,7 +81,7 @@ def _read(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
     return False
 
 
-def _equal(first: np.ndarray, second: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _equal(first: Array, second: Array) -> bool:
     return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
 
 

@@ -44,6 +44,7 @@ class Kept:
         self._generators: list[tuple[Any, Any]] = []
         self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
         self._weights: dict[int, tuple[Tensor, Tensor]] = {}
+        self._versions: list[tuple[Tensor, int]] = []
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         for inner in module.modules():
             attributes = dict(inner.__dict__)
@@ -52,6 +53,7 @@ class Kept:
                 self._keep(value)
         for weight in module.parameters():
             self._weights[id(weight)] = (weight, weight.detach().clone())
+            self._versions.append((weight, weight._version))
             self._tensors.pop(id(weight), None)
             grad = weight.grad
             self._gradients.append((weight, grad, None if grad is None else grad.detach().clone()))
@@ -79,20 +81,22 @@ class Kept:
                     self._keep(item, depth + 1)
 
     def restore(self, weights: bool = True) -> None:
-        """Puts everything back; `weights`: also the weights and their gradients, which few models change."""
+        """Puts everything back; `weights`: also weights and gradients that no one is known to have changed."""
         for module, attributes in self._attributes:
-            if module.__dict__ != attributes if _plain(attributes) else True:
-                module.__dict__.clear()
-                module.__dict__.update(attributes)
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
         for content in self._contents:
             content.restore()
         for setter, state in self._generators:
             setter(state)
+        weights = weights or any(weight._version != version for weight, version in self._versions)
         tensors = {**self._tensors, **(self._weights if weights else {})}
         with torch.no_grad():
             for tensor, was in tensors.values():
-                if tensor.shape != was.shape or not _same(tensor, was):
+                if tensor.shape != was.shape:
                     tensor.data = was.clone()
+                elif not _same(tensor, was):
+                    tensor.copy_(was)
             for weight, grad, was_grad in self._gradients if weights else ():
                 weight.grad = grad
                 if grad is not None and was_grad is not None and not _same(grad, was_grad):
@@ -106,10 +110,6 @@ class _Array:
 
     def restore(self) -> None:
         self.array[...] = self.was
-
-
-def _plain(attributes: dict[str, Any]) -> bool:
-    return False  # comparing tensors is no comparison: attributes are always put back
 
 
 def _same(first: Tensor, second: Tensor) -> bool:

@@ -37,7 +37,7 @@ class TorchModel:
         self._names = {id(m): name for name, m in self._module.named_modules()}
         norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
-        self.norms = [self._names[id(m)] for m in self._norms]
+        self.norms: Sequence[str] = [self._names[id(m)] for m in self._norms]
         self._kept: Kept | None = None
         if any(t.is_meta for t in [*self._module.parameters(), *self._module.buffers()]):
             raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
@@ -58,7 +58,9 @@ class TorchModel:
 
     def free(self) -> Sequence[str]:
         """The arguments of `forward`."""
-        return [name for name, p in self._signature().parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return [
+            name for name, p in self._signature().parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -43,6 +43,10 @@ def _sentences(report: ReportRecord) -> list[str]:
         what_if = [_words.what_if(supposed) for supposed in report.what_if[:1]]
         decides = f"what would decide: {report.would_decide}" if report.would_decide else ""
         return [sentence for sentence in (report.untested, *what_if, decides) if sentence]
+    if report.probes and report.verdict == "clean":
+        held = [probe for probe in report.probes if probe.standing == "held"]
+        largest = max((probe.largest or 0.0 for probe in held), default=0.0)
+        return [f"{', '.join(probe.probe for probe in held)}: no real result changed, largest difference {largest:.2g}"]
     compared = [row for track in report.tracks for row in track.rows if row.status is not None]
     if report.verdict == "clean" and compared and all(_words.standing(row) == "good" for row in compared):
         exact = all(row.steps for row in compared)

@@ -57,7 +57,7 @@ def _missing(reason: str) -> list[str]:
 def not_checked_line(report: ReportRecord) -> str:
     """How many rules were not checked, what lets the most of them be checked, and what lists them; '' for none."""
     count = len(report.not_checked)
-    if not count:
+    if not count or report.probes:  # of a probe its own line says why
         return ""
     unlock = best_unlock(report)
     parts = [f"{count} rule{'' if count == 1 else 's'} need{'s' if count == 1 else ''} more"]

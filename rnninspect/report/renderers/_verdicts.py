@@ -80,8 +80,8 @@ def tally(report: ReportRecord) -> str:
     """How many rows stand how: `8 rows in 2 tracks: 1 not as expected, 7 as expected`; of a check, how many probes."""
     if report.probes:
         standings = Counter(probe.standing for probe in report.probes)
-        listed = ", ".join(f"{count} {standing}" for standing, count in standings.items())
-        return f"{_words.counted(len(report.probes), 'probe')}: {listed}"
+        listed = [f"{count} {'differ' if standing == 'differs' else standing}" for standing, count in standings.items()]
+        return f"{_words.counted(len(report.probes), 'probe')}: {', '.join(listed)}"
     rows = [row for track in report.tracks for row in track.rows]
     text = _words.counted(len(rows), "row")
     text += f" in {len(report.tracks)} tracks" if len(report.tracks) > 1 else ""

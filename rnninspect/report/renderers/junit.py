@@ -17,11 +17,15 @@ def render(report: ReportRecord, view: View) -> str:
     """One suite; the view changes nothing.
 
     A finding is a failure where it is an error, as the exit code has it; warnings and notes pass and keep their text.
+    A probe that held passes.
     A track passes unless none of its rows could be compared; that, and a rule that lacked its evidence, is skipped.
     """
     suite = ElementTree.Element("testsuite", name=f"rnninspect {_header.source_name(report, View())}".rstrip())
     for track in report.tracks:
         _add_track(suite, track)
+    for probe in report.probes:
+        if probe.standing == "held":
+            _case(suite, f"{_text.clean(probe.probe)}: {_text.clean(probe.holds)}")
     if report.verdict == "unjudged":
         _case(suite, "verdict", "skipped", f"could not judge: {_text.clean(_verdicts.because(report))}")
     for finding in report.findings:

@@ -109,13 +109,13 @@ class Captioner(nn.Module):
 
     def forward(self, features, captions, caption_lengths):
         lengths, order = caption_lengths.sort(descending=True)
-        features, words = features[order], self.embedding(captions[order])
+        features, word_ids = features[order], self.embedding(captions[order])
         h = self.init_h(features)
         c = torch.zeros_like(h)
         out = torch.zeros(len(features), int(lengths[0]), 20)
         for t in range(int(lengths[0])):
             n = int((lengths > t).sum())
-            h, c = self.cell(words[:n, t], (h[:n], c[:n]))
+            h, c = self.cell(word_ids[:n, t], (h[:n], c[:n]))
             out[:n, t] = self.fc(h)
         return out[order.argsort()] if self.right else out
 
@@ -154,19 +154,19 @@ class Siamese(nn.Module):
 
 
 class Hierarchical(nn.Module):
-    """Documents of sentences of words; sentences are padded in both."""
+    """Documents of sentences of word_ids; sentences are padded in both."""
 
     def __init__(self, right):
         super().__init__()
         self.embedding = nn.Embedding(20, 6)
-        self.words = nn.GRU(6, 6, batch_first=True)
+        self.word_ids = nn.GRU(6, 6, batch_first=True)
         self.sentences = nn.GRU(6, 6, batch_first=True)
         self.out = nn.Linear(6, 2)
         self.right = right
 
     def forward(self, docs, doc_lengths, word_lengths):
         B, S, W = docs.shape
-        x, _ = self.words(self.embedding(docs.view(B * S, W)))
+        x, _ = self.word_ids(self.embedding(docs.view(B * S, W)))
         x = x[torch.arange(B * S), word_lengths.view(-1).clamp(min=1) - 1].view(B, S, -1)
         if self.right:
             packed = pack_padded_sequence(x, doc_lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -222,9 +222,9 @@ def pairs(seed, size):
 def documents(seed, size):
     B, S, n = ends(seed, size)
     g = torch.Generator().manual_seed(seed)
-    words = torch.randint(1, 6, (B, S), generator=g) * real(n, S)
-    docs = torch.randint(1, 20, (B, S, 6), generator=g) * (torch.arange(6) < words[..., None])
-    return (docs, n, words), {"lengths": "doc_lengths"}
+    word_ids = torch.randint(1, 6, (B, S), generator=g) * real(n, S)
+    docs = torch.randint(1, 20, (B, S, 6), generator=g) * (torch.arange(6) < word_ids[..., None])
+    return (docs, n, word_ids), {"lengths": "doc_lengths"}
 
 
 CASES = {

@@ -89,7 +89,7 @@ class Gathered(nn.Module):
 
 
 class WordTimesMask(nn.Module):
-    """A bag of words with an attention weight a word."""
+    """A bag of word_ids with an attention weight a word."""
 
     def __init__(self, right):
         super().__init__()
@@ -98,8 +98,8 @@ class WordTimesMask(nn.Module):
         self.out = nn.Linear(8, 2)
         self.right = right
 
-    def forward(self, words, mask):
-        e = self.embed(words)
+    def forward(self, word_ids, mask):
+        e = self.embed(word_ids)
         s = self.score(torch.tanh(e)).squeeze(-1)
         s = s.masked_fill(~mask, -1e9) if self.right else s * mask
         return self.out((s.softmax(1)[..., None] * e).sum(1))
@@ -134,7 +134,7 @@ def text(seed, size):
     return (x, n), {}
 
 
-def masked_words(seed, size):
+def masked_word_ids(seed, size):
     x, n = tokens(seed, size)
     return (x, real(n, x.size(1))), {"mask": "mask"}
 
@@ -153,7 +153,7 @@ CASES = {
     "word-attention": (
         lambda: WordTimesMask(True),
         lambda: WordTimesMask(False),
-        masked_words,
+        masked_word_ids,
         "reads-padding",
         "WordTimesMask",
     ),

@@ -1,0 +1,99 @@
+"""`rnninspect check`: does a live model read its padding, and do its rows meet?"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import click
+
+from rnninspect.cli import options, output
+from rnninspect.core.full_lengths import FULL
+from rnninspect.formats.base import ANONYMOUS
+
+
+@click.command("check")
+@click.option(
+    "--lengths",
+    type=options.TEXT,
+    metavar="NAME|FILE|3,1,2|full",
+    help="Real steps of each row: an argument's name, numbers, or full: no row holds padding.",
+)
+@click.option("--mask", type=options.TEXT, metavar="NAME|FILE", help="What is real, [B, T], in the lengths' place.")
+@click.option("--probe", "probes", multiple=True, type=options.PROBE, metavar="NAME", help="Only this one (repeat).")
+@click.option("--skip", multiple=True, type=options.PROBE, metavar="NAME", help="Not this one (repeat, or commas).")
+@click.option("--weights", type=options.TEXT, metavar="FILE", help="A torch model's state dict, to load before.")
+@click.option("--side", type=click.Choice(["right", "left"]), help="Where the padding is; right where it is not seen.")
+@click.option("--max-rows", type=options.Count(2), default=16, metavar="N", help="Rows to take of a larger batch (16).")
+@click.option("--rtol", type=options.Number(0), metavar="X", help="What may differ, of a result's largest value.")
+@click.option("--atol", type=options.Number(0), metavar="X", help="What may differ besides.")
+@options.fail_options
+@options.output_options
+@click.argument("model")
+@click.argument("batch")
+def command(model: str, batch: str, **params: Any) -> int:
+    """Run MODEL on BATCH, changed in ways that must change no real result: other values in the padding, more padding,
+    the rows in another order and each alone; and say which result differs, by how much, and in which layer it arises.
+
+    MODEL is an .onnx or .keras file, of which no code is run, or package.module:name, your own code: a model, or what
+    makes one. BATCH is a file of its inputs by their names, in any format of `list formats`.
+
+    \b
+    rnninspect check model.onnx batch.npz --lengths lengths
+    rnninspect check package.module:model batch.npz --lengths 5,3,2
+    """
+    from rnninspect.cli.progress import over_runs
+    from rnninspect.invariance import check_padding
+    from rnninspect.invariance.loading import arguments_of, load_model
+
+    live = load_model(model, params["weights"])
+    arrays = _arrays(batch, params["quiet"])
+    lengths, mask = _named(params["lengths"]), _named(params["mask"])
+    kwargs, inputs, aside = arguments_of(live, arrays)
+    lengths = next((aside[n] for n in ([lengths] if isinstance(lengths, str) else []) if n in aside), lengths)
+    mask = next((aside[n] for n in ([mask] if isinstance(mask, str) else []) if n in aside), mask)
+    for name in aside:
+        if lengths is None and mask is None and re.search("len", name):
+            lengths = aside[name]
+            output.note(f"the lengths are those of the batch's member {name}", params["quiet"])
+    with over_runs(params["quiet"]) as progress:
+        report = check_padding(
+            live,
+            *inputs,
+            kwargs=kwargs,
+            lengths=lengths,
+            mask=mask,
+            probes=_split(params["probes"]) or None,
+            skip=_split(params["skip"]),
+            source={"path" if os.path.isfile(model) else "name": model, "inputs": batch},
+            progress=progress,
+            **{name: params[name] for name in ("rtol", "atol", "max_rows", "side")},
+        )
+    output.show(report, params)
+    return output.exit_code(report, params)
+
+
+def _arrays(batch: str, quiet: bool) -> dict[str, Any]:
+    from rnninspect.cli import inputs
+
+    return dict(inputs.read(batch, quiet).arrays)
+
+
+def _split(names: tuple[str, ...]) -> list[str]:
+    """Names that may be given one by one, or with commas."""
+    return [name for part in names for name in part.split(",") if name]
+
+
+def _named(value: str | None) -> Any:
+    """Numbers, the array of a file, `full`, or else a name."""
+    if value is None or value == FULL:
+        return value
+    if re.fullmatch(r"\d+(,\d+)*", value):
+        return [int(number) for number in value.split(",")]
+    if os.path.isfile(value.rpartition("#")[0] or value) or os.path.isfile(value):
+        from rnninspect.formats import read_arrays
+
+        arrays = read_arrays(value).arrays
+        return arrays[ANONYMOUS] if ANONYMOUS in arrays else next(iter(arrays.values()))
+    return value

@@ -1,0 +1,100 @@
+"""Functions on arrays, of whatever framework: they are called, and where a difference arises is not seen."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.trace import Array
+from rnninspect.errors import UserError
+from rnninspect.invariance.model import Key, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.nested import mapped
+
+
+class FunctionModel:
+    """A function, or an object that can be called."""
+
+    framework = "function"
+    traceable = False
+    norms: Sequence[str] = ()
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self.name = str(getattr(function, "__name__", type(function).__name__))
+
+    def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by their names; by their places where the function does not name them."""
+        try:
+            bound = inspect.signature(self._function).bind_partial(*inputs, **options)
+        except ValueError:  # built in: it has no signature
+            return {"args": tuple(inputs), **options}
+        except TypeError as error:
+            raise UserError(f"{self.name} does not take these inputs: {one_line(error)}") from None
+        return dict(bound.arguments)
+
+    def free(self) -> Sequence[str]:
+        """The names of its arguments."""
+        try:
+            return list(inspect.signature(self._function).parameters)
+        except ValueError:
+            return []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Gives back Python's and numpy's random numbers."""
+        python, numpy = random.getstate(), np.random.get_state()
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+    def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
+        """What it returns, arrays of numpy."""
+        random.seed(manner.seed)
+        np.random.seed(manner.seed)
+        try:
+            results = self._call(arguments)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except Exception as error:  # whatever it raises: it is its answer to this batch
+            raise RunFailed(one_line(error)) from error
+        return mapped(results, lambda path, leaf: np.array(to_array(leaf, path)) if is_array(leaf) else leaf)
+
+    def _call(self, arguments: Mapping[str, Any]) -> Any:
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        try:
+            parameters = inspect.signature(self._function).parameters
+        except ValueError:
+            rest = {name: value for name, value in arguments.items() if name != "args"}
+            return self._function(*arguments.get("args", ()), **rest)
+        for name, value in arguments.items():
+            kind = parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                args += list(value)
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs |= value
+            elif kind is not inspect.Parameter.KEYWORD_ONLY and list(parameters)[len(args)] == name:
+                args.append(value)
+            else:
+                kwargs[name] = value
+        return self._function(*args, **kwargs)
+
+    def trace(self, arguments: Mapping[str, Any], manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
+        """The results alone."""
+        return Traced(self.run(arguments, manner))
+
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+        """None: layers are not seen."""
+        return None
+
+    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+        """None: layers are not seen."""
+        return None

@@ -1,0 +1,153 @@
+"""What the caller, or the inputs' names, say of which steps are real: lengths and masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.arrays import to_array
+from rnninspect.core.full_lengths import FULL
+from rnninspect.core.trace import Array, Bools
+from rnninspect.errors import ShapeError, UnknownNameError
+from rnninspect.invariance.batch import Input
+from rnninspect.invariance.nested import last_name
+
+LENGTHS_NAME = re.compile(r"(^|_)(lens?|lengths?|sizes?|n_?steps|num_?steps|seq_?lens?|n_?words)(_|$)|lens?$|lengths?$")
+MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
+_PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """One statement of what is real: lengths `[B]`, or a mask; `name`: the input that states it; `target`: of which."""
+
+    values: Array
+    is_mask: bool = False
+    name: str | None = None
+    target: str | None = None
+    relative: bool = False
+
+    @property
+    def rows(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def longest(self) -> int:
+        """The fewest steps that the time axis can have."""
+        if self.is_mask:
+            return int(self.values.shape[1])
+        return 1 if self.relative else int(self.values.max(initial=1))
+
+
+def find_input(inputs: Sequence[Input], name: str, what: str) -> Input:
+    """The input of that path, argument or key. Raises UnknownNameError, which lists those that there are."""
+    for match in (lambda path: path == name, lambda path: last_name(path) == name):
+        hits = [one for one in inputs if match(one.path)]
+        if hits:
+            return hits[0]
+    raise UnknownNameError(f"input for {what}", name, [one.path for one in inputs])
+
+
+def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequences]:
+    """What the caller says of the rows' real steps, else what the inputs' names say; none where nothing does.
+
+    Raises UnknownNameError on a name that no input has, ShapeError on lengths or masks of another form.
+    """
+    if isinstance(lengths, str) and lengths == FULL:
+        return []
+    sequences: list[Sequences] = []
+    if isinstance(lengths, Mapping):
+        for target, value in lengths.items():
+            path = find_input(inputs, str(target), "lengths").path
+            sequences += [replace(one, target=path) for one in _lengths(inputs, value)]
+    elif isinstance(lengths, (list, tuple)) and lengths and all(isinstance(v, str) for v in lengths):
+        sequences = [one for name in lengths for one in _lengths(inputs, name)]
+    elif lengths is not None:
+        sequences = _lengths(inputs, lengths)
+    if mask is not None:
+        sequences += _mask(inputs, mask)
+    elif lengths is None:
+        named = [one for one in inputs if LENGTHS_NAME.search(last_name(one.path)) and _is_lengths(one)]
+        sequences = [sequence for one in named for sequence in _named(one)]
+        if not sequences:
+            masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and _is_mask(i.array)]
+            sequences = [one for i in masks[:1] for one in _mask(inputs, i.path)]
+    elif sequences and sequences[0].name and not isinstance(lengths, (Mapping, list, tuple)):
+        more = [i for i in inputs if LENGTHS_NAME.search(last_name(i.path)) and _is_lengths(i)]
+        sequences += [one for i in more if i.path != sequences[0].name for one in _named(i)]
+    rows = {one.rows for one in sequences}
+    if len(rows) > 1:
+        raise ShapeError(f"lengths and masks speak of {', '.join(map(str, sorted(rows)))} rows; one count is needed")
+    return sequences
+
+
+def _named(one: Input) -> list[Sequences]:
+    values = one.array.reshape(one.array.shape[0], -1)[:, 0]
+    relative = values.dtype.kind == "f" and bool((values <= 1).all())
+    return [Sequences(values, name=one.path, relative=relative)]
+
+
+def _is_lengths(one: Input) -> bool:
+    array = one.array
+    if array.ndim == 2 and 1 in array.shape and array.size > 1:
+        array = array.reshape(-1)
+    whole = array.dtype.kind in "iu" or (array.dtype.kind == "f" and bool(((array > 0) & (array <= 1)).all()))
+    return array.ndim == 1 and array.size > 0 and whole and bool((array >= 0).all())
+
+
+def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
+    if isinstance(value, str):
+        one = find_input(inputs, value, "lengths")
+        if _is_mask(one.array) and one.array.ndim > 1:
+            return _mask(inputs, value)
+        if not _is_lengths(one):
+            raise ShapeError(f"{one.path} has shape {list(one.array.shape)}, {one.array.dtype}: lengths are one a row")
+        return _named(one)
+    array = to_array(value, "lengths")
+    if array.ndim == 2 and 1 in array.shape:
+        array = array.reshape(-1)
+    if array.ndim != 1 or not array.size:
+        raise ShapeError(f"lengths has shape {list(array.shape)}; one number a row is needed: [B]")
+    if (array < 0).any() or (array.dtype.kind == "f" and (array != np.floor(array)).any() and (array > 1).any()):
+        raise ShapeError(f"lengths must be whole numbers from 0, got {array.tolist()[:8]}")
+    relative = array.dtype.kind == "f" and bool((array <= 1).all()) and bool((array != np.floor(array)).any())
+    for one in inputs:  # the array that the model itself is given
+        if _is_lengths(one) and one.array.size == array.size:
+            shape = one.array.reshape(-1)
+            if (shape == array).all():
+                return [Sequences(array, name=one.path, relative=relative)]
+            if shape.dtype.kind == "f" and np.allclose(shape, array / array.max(initial=1)):
+                return [Sequences(array, name=one.path)]
+    return [Sequences(array, relative=relative)]
+
+
+def _is_mask(array: Array) -> bool:
+    return array.ndim >= 2 and (array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all()))
+
+
+def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
+    name = find_input(inputs, value, "mask").path if isinstance(value, str) else None
+    array = find_input(inputs, value, "mask").array if isinstance(value, str) else to_array(value, "mask")
+    array = array.reshape([n for i, n in enumerate(array.shape) if n > 1 or i in (0, array.ndim - 1)])
+    array = array.reshape(
+        array.shape[:1] + array.shape[1:2] if array.ndim == 3 and array.shape[2] == 1 else array.shape
+    )
+    if array.ndim != 2:
+        raise ShapeError(f"mask has shape {list(array.shape)}; one value a row and step is needed: [B, T]")
+    truth = array.astype(bool)
+    if name is not None and _says_padding(truth, last_name(name)):
+        truth = ~truth
+    return [Sequences(truth, True, name)]
+
+
+def _says_padding(mask: Bools, name: str) -> bool:
+    """Whether True stands for padding: every row begins, or every row ends, with a real step."""
+    ends = [mask[:, 0], mask[:, -1]]
+    if all(end.all() or not end.any() for end in ends) and (ends[0][0] == ends[1][0]):
+        return bool(_PAD_IS_TRUE.search(name)) if mask.all() or not mask.any() else not ends[0][0]
+    side = next((end for end in ends if end.all() or not end.any()), None)
+    return bool(_PAD_IS_TRUE.search(name)) if side is None else not side[0]

@@ -1,0 +1,195 @@
+"""`check_padding`: what it takes, what it says, and what it refuses in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import rnninspect
+from rnninspect import FindingsError, UserError, check_padding
+from rnninspect.errors import ShapeError, UnknownNameError
+from rnninspect.testing import assert_ignores_padding
+
+
+class Last(nn.Module):
+    """The last column, which reads padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = nn.LSTM(3, 4, batch_first=True)
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Any:
+        return self.out(self.rnn(x)[0][:, -1])
+
+
+class Gathered(Last):
+    """The last real step, which does not."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Any:
+        assert lengths is not None
+        return self.out(self.rnn(x)[0][torch.arange(len(x)), lengths - 1])
+
+
+PACKED = nn.utils.rnn.pack_padded_sequence(torch.zeros(2, 3, 3), torch.tensor([3, 2]), batch_first=True)
+X, N = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([5, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lengths": "lengths"}, {"lengths": N}, {"lengths": [5, 2, 3]}, {"lengths": {"x": N}}, {}],
+    ids=["name", "tensor", "list", "by input", "by the argument's name"],
+)
+def test_lengths_are_taken_in_any_form(options: dict[str, Any]) -> None:
+    """By name, as an array, by input, or from the argument that is named so, the same is found."""
+    report = check_padding(Last(), X, N, **options)
+    assert [finding.rule for finding in report.findings] == ["reads-padding"]
+    assert report.findings[0].rows == [1, 2]
+    assert report.lengths == [5, 2, 3]
+    assert check_padding(Gathered(), X, N, **options).verdict == "clean"
+
+
+def test_lengths_are_passed_on() -> None:
+    """An array goes into the argument of forward that holds lengths, where none was given."""
+    assert check_padding(Gathered(), X, lengths=[5, 2, 3]).verdict == "clean"
+
+
+def test_a_mask_stands_for_lengths() -> None:
+    """A mask [B, T] says what is real as lengths do."""
+    mask = torch.arange(5) < N[:, None]
+    assert [f.rule for f in check_padding(Last(), X, mask=mask).findings] == ["reads-padding"]
+
+
+def test_the_place_and_the_rule_are_named() -> None:
+    """The code that reads the padding is named with the layers around it, and the rule of the recorded layer."""
+    finding = check_padding(Last(), X, N).findings[0]
+    assert finding.evidence["where"] == "Last"
+    assert (finding.evidence["after"], finding.evidence["before"]) == ("rnn", "out")
+    assert finding.evidence["rule"] == "lengths-ignored"
+    assert "pack_padded_sequence" in finding.fix
+
+
+def test_a_clean_report_says_what_was_probed() -> None:
+    """Each probe is listed with what it gave, the largest difference among it."""
+    report = check_padding(Gathered(), X, N)
+    assert [probe.probe for probe in report.probes] == ["noise", "more", "permute", "alone", "reach"]
+    assert {probe.standing for probe in report.probes} == {"held"}
+    assert all(probe.largest is None or probe.largest < 1e-6 for probe in report.probes)
+    assert "largest difference" in str(report)
+    assert rnninspect.load(report.to_dict()).to_dict() == report.to_dict()
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "html", "svg", "markdown", "github", "junit", "sarif"])
+def test_every_renderer_shows_it(form: str) -> None:
+    """Every format has the finding of a wrong model, and none fails on a right one."""
+    assert "reads-padding" in check_padding(Last(), X, N).render(form)
+    assert check_padding(Gathered(), X, N).render(form)
+
+
+def test_full_lengths_leave_the_padding_probes_out() -> None:
+    """Where no row holds padding, what only padding could show is not checked, and said so."""
+    report = check_padding(Last(), X, lengths="full")
+    assert report.verdict == "clean"
+    assert [(n.rule, n.reason) for n in report.not_checked] == [
+        ("reads-padding (noise)", "lengths='full': no row holds padding"),
+        ("depends-on-padded-width (more)", "lengths='full': no row holds padding"),
+    ]
+
+
+def test_without_lengths_rows_alone_are_judged() -> None:
+    """Without a word on lengths the probes of rows are made, and the others say what they lack."""
+    report = check_padding(Last(), X)
+    assert {n.reason for n in report.not_checked} == {"the rows' lengths are not known"}
+
+
+def test_probes_are_chosen() -> None:
+    """`probes` and `skip` name them; what was not asked for is not made."""
+    assert [p.probe for p in check_padding(Last(), X, N, probes="alone").probes] == ["alone"]
+    assert check_padding(Last(), X, N, skip=("noise", "more")).verdict == "clean"
+    with pytest.raises(UnknownNameError, match="unknown probe 'nois'; did you mean 'noise'"):
+        check_padding(Last(), X, N, probes=["nois"])
+
+
+def test_a_large_batch_is_cut() -> None:
+    """Of many rows some are taken, the shortest and the longest among them, and the report says so."""
+    n = torch.randint(1, 6, (100,))
+    n[7], n[8] = 5, 1
+    report = check_padding(Gathered(), torch.randn(100, 5, 3), n, max_rows=4)
+    assert report.shape["batch"] == 4
+    assert report.lengths is not None
+    assert {min(report.lengths), max(report.lengths)} == {1, 5}
+    assert any("4 of 100 rows" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "kind", "phrase"),
+    [
+        ((X, N), {"lengths": "lenghts"}, UnknownNameError, "unknown input for lengths 'lenghts'; did you mean"),
+        ((X,), {"lengths": [5, 2]}, ShapeError, "no input has 2 rows of 5 steps or more"),
+        ((X,), {"lengths": [9, 2, 3]}, ShapeError, "no input has 3 rows of 9 steps or more"),
+        ((X,), {"lengths": [[5, 2], [3, 1]]}, ShapeError, "one number a row is needed"),
+        ((X,), {"lengths": [5, -1, 3]}, ShapeError, "whole numbers from 0"),
+        ((X, N, N, N), {}, UserError, "does not take these inputs: TypeError"),
+        ((), {}, UserError, "no arrays were given"),
+        ((X,), {"mask": torch.ones(3)}, ShapeError, r"one value a row and step is needed: \[B, T\]"),
+        ((PACKED,), {}, UserError, "PackedSequence, which holds no"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(inputs: Any, options: Any, kind: type[Exception], phrase: str) -> None:
+    """What cannot be checked is refused with what was seen and what is needed."""
+    with pytest.raises(kind, match=phrase) as raised:
+        check_padding(Last(), *inputs, **options)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_what_is_no_model_is_refused() -> None:
+    """A value that cannot be called, and a model without numbers, are refused."""
+    with pytest.raises(UserError, match=r"a builtins\.int is no model that can be run"):
+        check_padding(3, X)
+    with torch.device("meta"):
+        model = nn.Linear(3, 2)
+    with pytest.raises(UserError, match="on the meta device"):
+        check_padding(model, X)
+
+
+def test_functions_are_checked() -> None:
+    """A function on numpy's arrays is a model too, without a place."""
+    x, mask = np.asarray(X), (np.arange(5) < np.asarray(N)[:, None])[..., None]
+    assert [f.rule for f in check_padding(lambda x: x.mean(1), x, lengths=N).findings] == ["reads-padding"]
+    assert check_padding(lambda x, m: (x * m).sum(1) / m.sum(1), x, mask, mask=mask[..., 0]).verdict == "clean"
+
+
+def test_wrappers_are_looked_through() -> None:
+    """DataParallel and torch.compile are checked as the module within them."""
+    for wrap in (nn.DataParallel, torch.compile):
+        report = check_padding(wrap(Last()), X, N)  # type: ignore[operator]
+        assert report.findings[0].evidence["after"] == "rnn"
+    compiled = Last()
+    compiled.compile()
+    assert check_padding(compiled, X, N).findings[0].rule == "reads-padding"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    """Half and double precision are judged by what rounding may do there."""
+    assert check_padding(Gathered().to(dtype), X.to(dtype), N).verdict == "clean"
+    assert check_padding(Last().to(dtype), X.to(dtype), N).findings[0].rule == "reads-padding"
+
+
+def test_the_assertion() -> None:
+    """It passes on a right model, and fails with the finding on a wrong one; what could not be probed fails."""
+    assert_ignores_padding(Gathered(), X, N)
+    with pytest.raises(FindingsError, match="reads-padding"):
+        assert_ignores_padding(Last(), X, N)
+    with pytest.raises(FindingsError, match="could not judge"):
+        assert_ignores_padding(Last(), X, lengths="full", probes="noise")
+
+
+def test_the_fixture(assert_ignores_padding: Any) -> None:
+    """The plugin's fixture is the assertion."""
+    assert_ignores_padding(Gathered(), X, lengths=N)
