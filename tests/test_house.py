@@ -61,7 +61,8 @@ api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run 
 api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
-recording/stated recording/base recording/call_site recording/torch_modules/calls recording/torch_modules/arguments
+recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call
+recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/loops recording/torch_modules/store recording/torch_modules/own_forward
 recording/torch_modules/hooks
 recording/*

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.trace import Array, Ints
-from rnninspect.errors import ShapeError, UserError
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
 
 _STRIDES = range(2, 17)  # what a layer before this one may divide the lengths by
 _HIDES = ("padding_mask", "pad_mask")  # how torch's own masks end that are True where a step is padding
@@ -200,3 +201,28 @@ def _compared(stated: Array, own: Ints) -> tuple[str, str, str]:
     if np.array_equal(np.sort(stated), np.sort(own)):
         return "misaligned", "the same lengths in another order of rows", "lengths-misaligned"
     return "other", "they differ", "lengths-misaligned"
+
+
+def stated_for(
+    lengths: Any, name: str, layers: list[str] | None = None, values: Mapping[str, Any] | None = None
+) -> Stated:
+    """What is stated for the call of a layer of that name. `layers`: those of the model, where they are to be checked.
+
+    `values`: the arguments that a name may stand for, copied; None where names cannot be read. Raises UnknownNameError
+    where lengths are given for a layer that the model lacks, UserError where they are a name that cannot be read.
+    """
+    by_layer = isinstance(lengths, Mapping)
+    if by_layer and layers is not None:
+        unknown = [key for key in lengths if key not in layers]
+        if unknown:
+            raise UnknownNameError("recurrent layer for lengths", str(unknown[0]), layers)
+    stated_values = list(lengths.values()) if by_layer else [lengths]
+    for value in stated_values:
+        if values is None and ((isinstance(value, str) and value != FULL) or callable(value)):
+            raise UserError(f"lengths={value!r}: here lengths are given as numbers [B], as a mask [B, T], or 'full'")
+    value = lengths.get(name) if by_layer else lengths
+    if isinstance(value, str) and value != FULL and values is not None:
+        if value not in values:
+            return Stated(missing=f"the call was given no {value}, by which its lengths are stated")
+        return Stated(values[value], by_layer, value)
+    return Stated(copy.copy(value), by_layer or (isinstance(value, str) and value == FULL))

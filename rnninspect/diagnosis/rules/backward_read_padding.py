@@ -28,7 +28,7 @@ class BackwardReadPadding(Rule):
     )
     group = "Directions"
     place = 3
-    needs = ("outputs", "two directions", "inputs", "weights")
+    needs = ("outputs", "inputs", "weights")
     implies = ("padding-computed", "stale-initial-state")
     example = "directions"
     compares = True
@@ -48,7 +48,7 @@ class BackwardReadPadding(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.batch is None or disagreement(case) == 0 or case.trace.mask.all():
+        if case.batch is None or case.trace.mask.all() or not _reads_back(case) or disagreement(case) == 0:
             return
         full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False))
         seen = list(_through_padding(case, full))
@@ -71,6 +71,10 @@ class BackwardReadPadding(Rule):
         return case.with_tracks(
             lambda t: replace(t, outputs=outputs, final=first, cell=None) if t.direction == "backward" else t
         )
+
+
+def _reads_back(case: Case) -> bool:
+    return any(track.direction == "backward" for track in case.trace.tracks)
 
 
 def _through_padding(case: Case, full: Trace) -> Iterator[Seen]:

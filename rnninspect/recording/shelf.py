@@ -1,0 +1,61 @@
+"""What a recording keeps: calls up to a limit and a number of bytes, a weight once per version."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.recording.base import Wanted
+
+Call = TypeVar("Call")
+
+
+class Shelf(Generic[Call]):
+    """Calls by the layer's name. Arrays are copies; `unseen`: layers that could not be recorded, and why."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.calls: list[Call] = []
+        self.unseen: dict[str, str] = {}
+        self.skipped: Counter[str] = Counter()
+        self.lock = threading.RLock()
+        self._bytes = 0
+        self._seen: Counter[str] = Counter()
+        self._count: Counter[str] = Counter()
+        self._weights: dict[str, dict[str, Array]] = {}
+
+    def number(self, name: str) -> int | None:
+        """The number of a call of that layer, or None where it is not to be kept."""
+        number = self._seen[name]
+        self._seen[name] += 1
+        limit = self.wanted.limit
+        if number % self.wanted.every == 0 and (limit is None or self._count[name] < limit):
+            return number
+        self.skipped[name] += 1
+        return None
+
+    def put(self, name: str, call: Call, size: int) -> None:
+        """Keeps a call of that many bytes where there is room."""
+        if self.wanted.max_bytes is not None and self._bytes + size > self.wanted.max_bytes:
+            self.skipped[name] += 1
+            return
+        self._bytes += size
+        self._count[name] += 1
+        self.calls.append(call)
+
+    def weights(self, name: str, now: Mapping[str, Array]) -> dict[str, Array]:
+        """A copy of the weights as they are now; each the copy before where it has not changed."""
+        kept = self._weights.get(name, {})
+        new = {key: kept[key] if _same(array, kept.get(key)) else np.array(array) for key, array in now.items()}
+        self._bytes += sum(array.nbytes for key, array in new.items() if array is not kept.get(key))
+        self._weights[name] = new
+        return new
+
+
+def _same(array: Array, kept: Array | None) -> bool:
+    return kept is not None and array.dtype == kept.dtype and np.array_equal(array, kept)
