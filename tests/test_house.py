@@ -38,7 +38,8 @@ conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
-diagnosis/once diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes diagnosis/evidence/cell_in_outputs
+diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes
+diagnosis/evidence/cell_in_outputs
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit

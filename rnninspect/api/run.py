@@ -53,6 +53,7 @@ def run(
     from rnninspect.conventions import live
 
     config, lengths = with_full(layer_config(**options), lengths)
+    by_user = config
     weights, config = weights_given(weights, config, weights_convention or convention, convention)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)
@@ -63,6 +64,8 @@ def run(
         weights=weights_of(weights, config, weights_convention or convention),
         named_roles=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
-        options=RunOptions(hidden_size, seed, dtype, device, truncate),
+        options=RunOptions(
+            hidden_size, seed, dtype, device, truncate, axes_by_weights=config.time_major and not by_user.time_major
+        ),
     )
     return case.trace

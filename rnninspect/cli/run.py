@@ -78,6 +78,7 @@ def _run(read: NamedArrays, params: dict[str, Any]) -> int:
     config = inputs.stated_config(params)
     layer = weights.layer_file(params, config) if params["weights"] else None
     convention = params["convention"] or (layer.convention.name if layer else "tf1")
+    by_user = config
     if layer is not None:
         config = layer.config_for(config, conventions.get(convention))
     named_roles = slots(params, read.arrays)
@@ -89,7 +90,12 @@ def _run(read: NamedArrays, params: dict[str, Any]) -> int:
         named_roles=named_roles,
         initial_state=weights.start(params, read.arrays, config, convention),
         options=build_case.RunOptions(
-            params["hidden_size"], params["seed"], params["dtype"], params["device"], params["truncate"]
+            params["hidden_size"],
+            params["seed"],
+            params["dtype"],
+            params["device"],
+            params["truncate"],
+            axes_by_weights=config.time_major and not by_user.time_major,
         ),
     )
     inputs.note_flat_batch(read.arrays, named_roles, quiet)

@@ -27,7 +27,8 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
-from rnninspect.core.wording import argument
+from rnninspect.core.wording import argument, worded
+from rnninspect.diagnosis.batch_axes import with_axes_of_batch
 from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
@@ -39,13 +40,17 @@ MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, besides what is stated about the layer. `hidden_size`, `seed`: of weights made here."""
+    """How to run, besides what is stated about the layer. `hidden_size`, `seed`: of weights made here.
+
+    `axes_by_weights`: that time comes first is known of the file of weights alone, and may not be so of the batch.
+    """
 
     hidden_size: int | None = None
     seed: int = 0
     dtype: str | None = None
     device: str = "cpu"
     truncate: bool = False
+    axes_by_weights: bool = False
 
 
 def run_case(
@@ -64,6 +69,9 @@ def run_case(
     """
     options = options or RunOptions()
     framework = conventions.get(convention)
+    axes = ""
+    if options.axes_by_weights:
+        config, axes = with_axes_of_batch(arrays, framework, config, named_roles or {})
     batch = read_batch(arrays, framework, config, named_roles or {})
     every_step = not batch.knows_padding
     if every_step:
@@ -78,8 +86,10 @@ def run_case(
     shown = replace(config, layers=made.depth, cell=made.spec.cell)
     if len(made.directions) == 2:
         shown = replace(shown, direction="bidirectional")
+    remarks = {"the batch": worded(axes)} if axes else {}
     if every_step:
-        trace = replace(trace, source={"lengths": "none were stated, so every row ran all its steps"})
+        remarks["lengths"] = "none were stated, so every row ran all its steps"
+    trace = replace(trace, source=remarks) if remarks else trace
     reading = Reading(trace, "B T H", "B H")
     return Case(Choice(reading), Layer(framework, shown, made, rerun), batch)
 
