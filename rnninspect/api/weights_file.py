@@ -10,7 +10,7 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.weights.config import activations_not_stated, of_file, unmatched
 from rnninspect.conventions.weights.prefix import likely_weights, pick
-from rnninspect.conventions.weights.stack import ScopedConvention
+from rnninspect.conventions.weights.stack import LayerOverview, ScopedConvention, overview
 from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -96,6 +96,17 @@ def read_layer(
     notes = (*weights.notes, *_unused_config(whose, everything, read.attributes, config))
     remarks = () if read.attributes else activations_not_stated(whose, weights.spec, config.attributes)
     return LayerFile(replace(weights, notes=notes), whose, arrays, read.attributes, remarks)
+
+
+def layers_of(read: NamedArrays, convention: str | None = None) -> tuple[Convention, tuple[LayerOverview, ...]]:
+    """Whose weights a file holds, and its recurrent layers; UserError where it holds none that are known."""
+    arrays = likely_weights(read.arrays)
+    whose = conventions.get(convention or _convention_shown(arrays, ()))
+    scopes = whose.scopes(arrays, LayerConfig()) if isinstance(whose, ScopedConvention) else ()
+    if not isinstance(whose, ScopedConvention) or not scopes:
+        whose.read_weights(arrays, LayerConfig())  # it says what is missing
+        return whose, ()
+    return whose, overview(whose, scopes, read.feeds)
 
 
 def _options_of_file(

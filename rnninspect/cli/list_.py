@@ -8,25 +8,29 @@ from itertools import zip_longest
 
 import click
 
-from rnninspect.cli.param_types import one_of
+from rnninspect.cli.param_types import TEXT, one_of
+from rnninspect.errors import UserError, about
 
 WHAT: tuple[str, ...] = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders")
-WHAT += ("probes", "models", "samples", "settings", "speed")
+WHAT += ("probes", "models", "samples", "layers", "settings", "speed")
 BETWEEN = "  "
 LEAST = 16  # letters of a column of words
 
 
 @click.command("list")
 @click.argument("what", required=False, type=one_of(*WHAT))
+@click.argument("file", required=False, type=TEXT)
 @click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 @click.pass_context
-def command(ctx: click.Context, what: str | None, format_: str) -> int:
+def command(ctx: click.Context, what: str | None, file: str | None, format_: str, quiet: bool) -> int:
     """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, probes,
-    models that are checked, packaged samples, settings, and the measured speed.
+    models that are checked, packaged samples, settings, the measured speed; or the recurrent layers in FILE.
 
     \b
     rnninspect list rules
     rnninspect list conventions --format json
+    rnninspect list layers model.onnx
     """
     from rnninspect.cli import catalogue, settings
 
@@ -36,7 +40,12 @@ def command(ctx: click.Context, what: str | None, format_: str) -> int:
     if what == "speed":
         click.echo(catalogue.written_page(what), nl=False)
         return 0
-    rows = settings.rows(ctx.find_root()) if what == "settings" else catalogue.LISTS[what]()
+    if file is not None and what != "layers":
+        raise UserError(f"list {what} takes no file; `list layers {file}` lists the layers in one")
+    if what == "layers":
+        rows = _layers(file, quiet)
+    else:
+        rows = settings.rows(ctx.find_root()) if what == "settings" else catalogue.LISTS[what]()
     head, *body = rows
     if format_ == "json":
         import json
@@ -48,6 +57,22 @@ def command(ctx: click.Context, what: str | None, format_: str) -> int:
         width = shutil.get_terminal_size((80, 24)).columns
         click.echo("\n".join(_table(rows, width) if what not in ("conventions", "cells") else _blocks(rows, width)))
     return 0
+
+
+def _layers(file: str | None, quiet: bool) -> list[tuple[str, ...]]:
+    """Every recurrent layer of a file of weights, as `--weights-prefix` picks it."""
+    from rnninspect.api.weights_file import layers_of
+    from rnninspect.cli import inputs
+    from rnninspect.cli.output import note
+
+    path = inputs.example("weights.npz", quiet) if file is None else file
+    with about("FILE", path):
+        convention, layers = layers_of(inputs.read(path, quiet))
+    note(f"{path}: read as {convention.name}'s", quiet)
+    head = ("layer", "cell", "layers", "directions", "features", "units", "reads")
+    counts = [("", "", "", "") if x.problem else (x.layers, x.directions, x.features, x.units) for x in layers]
+    rows = [(x.name, x.cells, *map(str, count), x.problem or x.reads) for x, count in zip(layers, counts, strict=True)]
+    return [head, *rows]
 
 
 def _table(rows: list[tuple[str, ...]], width: int) -> list[str]:

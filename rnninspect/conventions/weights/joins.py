@@ -88,6 +88,6 @@ def may_be_stated(placed: Placed, feeds: Mapping[str, Feed], layers: int | None)
 
 
 def reads_of(scopes: Sequence[Scope], feeds: Mapping[str, Feed]) -> str:
-    """`; reads the outputs of lstm`, of the lowest of a layer's cells, or nothing."""
+    """What the lowest of a layer's cells reads, in words: `the outputs of lstm`; empty where the file does not say."""
     layer = fed_layer(scopes[0], feeds)
-    return "" if layer is None else f"; reads {feeds[layer].reads}"
+    return "" if layer is None else feeds[layer].reads

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnninspect.conventions.base import Convention
@@ -203,8 +203,9 @@ def _directed(
         only = directions[0] if directions else ("backward" if named == {"backward"} else "forward")
         return [replace(scope, direction=only) for scope in scopes]
     if len(scopes) % 2 or any(scope.layer is not None for scope in scopes):
+        listed = "; ".join(map(str, overview(convention, scopes, feeds)))
         raise UserError(
-            f"two directions are stated, but the weights hold one ({'; '.join(listing(convention, scopes, feeds))}); "
+            f"two directions are stated, but the weights hold one ({listed}); "
             f"state one {argument('direction')}, or give both directions' weights"
         )
     order = natural_order(scope.name for scope in scopes)
@@ -233,36 +234,58 @@ def _check_chain(
     raise several(convention, scopes, reason, feeds, joint=" ")
 
 
-def listing(convention: ScopedConvention, scopes: Iterable[Scope], feeds: Mapping[str, Feed]) -> list[str]:
-    """One line a layer (a stack under one name is one): its name, cell and sizes, and what it reads."""
+@dataclass(frozen=True)
+class LayerOverview:
+    """One layer of a file, or one stack under one name: as it is listed, to be picked by its name.
+
+    `problem`: why it cannot be read; then the numbers are 0. `reads`: what feeds it, where the file says.
+    """
+
+    name: str
+    cells: str
+    layers: int
+    directions: int
+    features: int
+    units: int
+    reads: str = ""
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """`encoder: lstm, 2 layers, both directions, 3 features, 5 units; reads the input x`."""
+        parts = [self.cells]
+        parts += [f"{self.layers} layers"] if self.layers > 1 else []
+        parts += ["both directions"] if self.directions > 1 else []
+        parts += [f"{self.features} features", f"{self.units} units"]
+        return f"{self.name or 'unnamed'}: {self.problem or ', '.join(parts)}{self.reads and '; reads ' + self.reads}"
+
+
+def overview(
+    convention: ScopedConvention, scopes: Iterable[Scope], feeds: Mapping[str, Feed]
+) -> tuple[LayerOverview, ...]:
+    """Every layer, by name (a stack under one name is one)."""
     by_name: dict[str, list[Scope]] = {}
     for scope in scopes:
         by_name.setdefault(layer_of(scope.name), []).append(scope)
-    return [
-        f"{name or 'unnamed'}: {_sizes(convention, cells_of_it)}{reads_of(cells_of_it, feeds)}"
-        for name, cells_of_it in by_name.items()
-    ]
+    return tuple(_overview(convention, name, members, reads_of(members, feeds)) for name, members in by_name.items())
 
 
-def _sizes(convention: ScopedConvention, scopes: list[Scope]) -> str:
-    """`lstm, 2 layers, both directions, 3 features, 5 units`; what cannot be read of it is said instead."""
-    kinds_seen = [convention.cell_of(scope) for scope in scopes]
-    kinds = [cell for cell in kinds_seen if cell is not None]
-    if len(kinds) < len(kinds_seen):
-        return f"a cell that does not tell its kind ({', '.join(scopes[kinds_seen.index(None)].arrays)})"
+def _overview(convention: ScopedConvention, name: str, scopes: list[Scope], reads: str) -> LayerOverview:
+    kinds = [convention.cell_of(scope) for scope in scopes]
+    cells_named = [cell for cell in kinds if cell is not None]
+    directions = len({scope.direction for scope in scopes})
+    layers, shown = len(scopes) // directions, " and ".join(dict.fromkeys(cells_named))
+    if len(cells_named) < len(kinds):
+        untold = ", ".join(scopes[kinds.index(None)].arrays)
+        problem = f"a cell that does not tell its kind ({untold})"
+        return LayerOverview(name, shown, layers, directions, 0, 0, reads, problem)
     try:
         read = [
             convention.read_layer(scope, convention.spec_of([scope], cell, LayerConfig()), 0, "forward")
-            for scope, cell in zip(scopes, kinds, strict=True)
+            for scope, cell in zip(scopes, cells_named, strict=True)
         ]
     except UserError as error:
-        return error.message
-    directions = len({scope.direction for scope in scopes})
-    layers = len(scopes) // directions
-    parts = [" and ".join(dict.fromkeys(kinds))]
-    parts += [f"{layers} layers"] if layers > 1 else []
-    parts += ["both directions"] if directions > 1 else []
-    return ", ".join([*parts, f"{read[0].features} features", f"{read[-1].units} units"])
+        return LayerOverview(name, shown, layers, directions, 0, 0, reads, error.message)
+    return LayerOverview(name, shown, layers, directions, read[0].features, read[-1].units, reads)
 
 
 def several(
@@ -270,6 +293,6 @@ def several(
 ) -> UserError:
     """The error that says why one layer must be picked, with every layer as a note of its own."""
     error = UserError(f"{reason}{joint}pick one with {argument('weights_prefix')}:")
-    for line in listing(convention, scopes, feeds):
-        error.add_note(line)
+    for layer in overview(convention, scopes, feeds):
+        error.add_note(str(layer))
     return error
