@@ -49,14 +49,15 @@ diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/two_causes diagnosis/judge diagnosis/mask_by_run
 diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
-report/record report/rows report/excerpts report/build report/schema report/renderers/view report/renderers/_text
+report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view
+report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words
 report/renderers/_axes report/renderers/_unlocks report/renderers/_rows
 report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings report/renderers/_places
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
-report/report report/load report/glossary report/lessons report/renderers/course
+report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run api/chunks api/compare
 api/convert
@@ -249,6 +250,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "core/wording",
         "_version",
         "report/record",
+        "report/glossary",
         "core/finding",
         "report",
     }

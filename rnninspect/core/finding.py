@@ -29,6 +29,7 @@ class Finding:
 
     `certainty`: proven, it reconstructs the numbers; suspected, it fits, but the evidence to prove it is missing.
     `alternatives`: at most two rules that the evidence cannot tell from this one; `evidence` says what would decide.
+    `why`: how people come to make the mistake.
     """
 
     rule: str
@@ -44,6 +45,7 @@ class Finding:
     alternatives: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     fix: str = ""
+    why: str = ""
 
 
 FAILED = "failed: "  # what the reason begins with where the rule itself is at fault

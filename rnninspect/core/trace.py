@@ -39,7 +39,7 @@ PaddingPolicy = Literal["zero", "repeat", "computed", "any"]
 ZeroLength = Literal["initial", "wrap", "zero"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Track:
     """One layer read in one direction.
 
@@ -63,8 +63,12 @@ class Track:
         """How messages call this track: `layer 0 forward`."""
         return f"layer {self.layer} {self.direction}"
 
+    def __repr__(self) -> str:
+        arrays = [(name, getattr(self, name)) for name in ("outputs", "final", "cell")]
+        return f"<Track: {', '.join([self.name, *(f'{n} {list(a.shape)}' for n, a in arrays if a is not None)])}>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A run: which steps are real, and what every track returned.
 
@@ -93,6 +97,11 @@ class Trace:
                 f"the outputs have {rows} rows, {steps} steps and {units} units: there is nothing to compare; give a "
                 "run with one of each at least"
             )
+
+    def __repr__(self) -> str:
+        sizes = [(self.batch_size, "row"), (self.steps, "step"), (self.layers, "layer"), (self.directions, "direction")]
+        counts = [f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in sizes]
+        return f"<Trace: {', '.join(counts)}, convention {self.convention}>"
 
     @property
     def batch_size(self) -> int:

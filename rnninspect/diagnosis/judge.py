@@ -178,6 +178,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         alternatives=list(p.alternatives),
         evidence=p.evidence,
         fix=p.fix or fix_for(rule, case.convention, case.reading.evidence.decided, case.reading.time_major),
+        why=rule.why,
     )
 
 

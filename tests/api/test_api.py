@@ -585,3 +585,10 @@ def test_roles_may_be_files_for_a_program_too(tmp_path: Path) -> None:
     for wrong, message in (({}, "outputs="), ({"outputs": OUT, "state": HN}, "outputs=")):
         with pytest.raises(UserError, match=message):
             rnninspect.compare(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_trace_shows_its_sizes_and_not_its_numbers() -> None:
+    """The repr of a run and of its tracks is one line each, however large the arrays are."""
+    trace = rnninspect.run(np.ones((2, 300, 3)), hidden_size=5, bidirectional=True)
+    assert repr(trace) == "<Trace: 2 rows, 300 steps, 1 layer, 2 directions, convention tf1>"
+    assert repr(trace.tracks[1]) == "<Track: layer 0 backward, outputs [2, 300, 5], final [2, 5], cell [2, 5]>"

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from rnninspect import inspect
+from rnninspect.diagnosis.rules import rules
 from rnninspect.report.load import from_dict
 from rnninspect.report.record import Levels, ReportRecord
 from rnninspect.report.renderers import excerpt, render
@@ -144,6 +145,8 @@ def test_the_fragment_has_no_script() -> None:
     text = " ".join(seen.text.split())
     assert "1 error 3 rows" in text
     assert "✗ 2 2 ▪→✗ h = outputs[2, 2] expected step 1" in text
+    assert "next: rnninspect explain lengths-ignored" in text
+    assert "step 1 → -0.0003 0.0458 0.0046 -0.6504 should equal final_state.h[2]" in text
     assert len(fragment(many_rows())) < 12_000
 
 
@@ -222,14 +225,18 @@ def browser() -> Iterator[Browser]:
 
 
 class Page:
-    """A report opened in the browser."""
+    """A report opened in the browser; with all its rows, unless it is to be seen `as_opened`."""
 
-    def __init__(self, browser: Browser, folder: Path, report: ReportRecord, anchor: str = "") -> None:
+    def __init__(
+        self, browser: Browser, folder: Path, report: ReportRecord, anchor: str = "", as_opened: bool = False
+    ) -> None:
         self.browser = browser
         path = folder / "report.html"
         path.write_text(render(report, "html"), encoding="utf-8")
         browser.emulate(prefers_color_scheme="light")
         browser.open(path, anchor=anchor)
+        if not anchor and not as_opened and report.tracks:
+            self("choose('all')")
 
     def __call__(self, script: str) -> Any:
         return self.browser.run(script)
@@ -357,6 +364,99 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     assert page("document.activeElement === tracks[0].map.host")
 
 
+def test_the_map_comes_before_the_links(browser: Browser, tmp_path: Path) -> None:
+    """With Tab a reader meets the maps before any link to a row of them."""
+    page = Page(browser, tmp_path, both_directions(), as_opened=True)
+    assert page("document.querySelector('.map, a').className") == "map"
+    names = page("[...document.querySelectorAll('.map, .finding a')].map(e => e.className)")
+    assert names == ["map"] * 4 + [""]
+
+
+def test_it_opens_on_the_wrong_rows(browser: Browser, tmp_path: Path) -> None:
+    """Rows that are not as expected, and the tracks that have some; a right report opens on all."""
+    page = Page(browser, tmp_path, both_directions(), as_opened=True)
+    assert page.listed() == [[], [], [], [1]]
+    assert page("[...document.querySelectorAll('.track')].map(t => t.offsetParent !== null)") == [False] * 3 + [True]
+    assert Page(browser, tmp_path, worked_example(), as_opened=True).listed() == [[0, 1, 2]]
+
+
+def test_the_address_holds_what_is_shown(browser: Browser, tmp_path: Path) -> None:
+    """Filter, theme and open row stand in the address, and an address with them shows the same."""
+    page = Page(browser, tmp_path, many_rows(), as_opened=True)
+    page("filter.value = 'all'; filter.dispatchEvent(new Event('change'))")
+    page("theme.value = 'dark'; theme.dispatchEvent(new Event('change'))")
+    page("go(0, 5)")
+    page("new Promise(done => setTimeout(done, 50))")
+    address = page("location.hash")
+    assert address == "#t0-r5&rows=all&theme=dark"
+    again = Page(browser, tmp_path, many_rows(), address)
+    assert again.listed() == [list(range(64))]
+    assert again.opened().startswith("layer 0 forward, row 5")
+    assert again("document.documentElement.dataset.theme") == "dark"
+    assert Page(browser, tmp_path, many_rows(), "#rows=rule%3Aoff-by-one-length").listed() == [[40, 61]]
+
+
+def test_unknown_addresses_do_no_harm(browser: Browser, tmp_path: Path) -> None:
+    """A row, a filter or a theme that there is not leaves the page as it opens."""
+    for address in ("#t9-r9", "#rows=none", "#theme=pink", "#&&=", "#t0-r99999"):
+        page = Page(browser, tmp_path, many_rows(), address)
+        assert browser.complaints() == []
+        assert page.listed() == [[40, 61]]
+
+
+def test_fix_and_command_are_copied(browser: Browser, tmp_path: Path) -> None:
+    """A button beside each, which copies it, or selects it where there is no clipboard, and says which."""
+    report = lengths_ignored()
+    page = Page(browser, tmp_path, report, as_opened=True)
+    texts = page(
+        "[...document.querySelectorAll('.copy')].map(b => b.closest('.copied').querySelector('code').innerText)"
+    )
+    assert texts == [report.findings[0].fix, "rnninspect explain lengths-ignored", report.findings[0].fix]
+    page("document.querySelector('.copy').click()")
+    page("new Promise(done => setTimeout(done, 100))")
+    assert page("document.querySelector('.copy').textContent") in ("copied", "selected")
+    assert browser.complaints() == []
+
+
+def test_a_circle_is_a_zero_step_alone(browser: Browser, tmp_path: Path) -> None:
+    """On the smallest cells too a match is a square, so that a sign means what the legend says."""
+    page = Page(browser, tmp_path, worked_example())
+    corners = page("""["=", "✗", "→", "≈", "?"].map(mark => {
+        const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
+        canvas.width = canvas.height = 30; let round = 0; ctx.arc = () => { round += 1; };
+        drawMark(ctx, mark, 12, 12, 6, 6); return round; })""")
+    assert corners == [0] * 5
+
+
+def test_outputs_that_were_not_recorded_are_hatched(browser: Browser, tmp_path: Path) -> None:
+    """Their cells have their own hatching, whose meaning stands in the legend; the hint says so too."""
+    report = worked_example()
+    rows = [
+        replace(row, padding="absent", status=None, steps=None, step_count=None, nearest_step=None, distance=None)
+        for row in report.tracks[0].rows
+    ]
+    page = Page(browser, tmp_path, replace(report, tracks=[replace(report.tracks[0], rows=rows, excerpt=[])]))
+    assert "outputs not recorded" in page("document.getElementById('legend').innerText")
+    assert page("tracks[0].steps.unrecorded(0)") == [[0, 3]]
+    x, y = page.cell(0, 0)
+    shades = {page.colour(x + dx, y + dy) for dx in range(-8, 9) for dy in (-3, 0, 3)}
+    assert len({round(lightness(shade) / 16) for shade in shades}) >= 2
+    browser.mouse(x, y)
+    assert page.hint().startswith("row 0, step 0: not recorded")
+    assert "not recorded" not in Page(browser, tmp_path, report)("document.getElementById('legend').innerText")
+
+
+def test_each_finding_carries_its_explanation() -> None:
+    """Folded below it stands why people make the mistake, or what an unexplained finding is; a saved report has it."""
+    why = "Somebody forgot the lengths."
+    page = Elements(render(replace(lengths_ignored(), findings=[a_finding(why=why)]), "html"))
+    assert why in page.text
+    unexplained = render(replace(lengths_ignored(), findings=[a_finding(rule="unexplained-state")]), "html")
+    assert "no known mistake gives these numbers" in unexplained
+    report = inspect([[[0.1], [0.2], [0.0]]], [[0.0]], lengths=[2])
+    assert report.findings[0].why == rules()[report.findings[0].rule].why
+
+
 def test_findings_link_to_their_rows(browser: Browser, tmp_path: Path) -> None:
     """A finding about one layer and direction links to the row in that track, and the track opens it."""
     page = Page(browser, tmp_path, both_directions())
@@ -368,9 +468,11 @@ def test_findings_link_to_their_rows(browser: Browser, tmp_path: Path) -> None:
 
 def test_filters_choose_rows(browser: Browser, tmp_path: Path) -> None:
     """All, with findings, not as expected, by rule, from the list or a finding; the link of a hidden row shows it."""
-    page = Page(browser, tmp_path, many_rows())
+    page = Page(browser, tmp_path, many_rows(), as_opened=True)
     options = page("[...document.getElementById('filter').options].map(o => o.textContent)")
     assert options == ["all (64)", "with findings (2)", "not as expected (2)", "off-by-one-length (2)"]
+    assert page.listed() == [[40, 61]]
+    page("choose('all')")
     assert page.listed() == [list(range(64))]
     page("document.querySelector('.only').click()")
     assert page.listed() == [[40, 61]]
@@ -500,6 +602,8 @@ def test_a_large_batch_opens_within_two_seconds(browser: Browser, tmp_path: Path
     browser.open(path)
     assert time.perf_counter() - start < 2
     assert browser.complaints() == []
+    assert browser.run("tracks[0].steps.listed") == [7, 500]
+    browser.run("choose('all')")
     assert (
         browser.run("[tracks[0].steps.rows, tracks[0].steps.columns, tracks[0].track.levels.rows.length]") == [1000] * 3
     )

@@ -15,6 +15,7 @@ from rnninspect.report.renderers._unlocks import not_checked_line
 from rnninspect.report.renderers.view import View, chosen
 
 LINES = 39  # of a report, as far as its findings leave room for numbers
+NUMBERS = 24  # lines of numbers beside a table of rows that has been made elsewhere
 VERDICTS = 12  # rows that have a line, over all tracks
 FEWEST = 3  # of one track
 
@@ -39,6 +40,16 @@ def brief(report: ReportRecord, view: View) -> list[Text]:
     tables = _tables(report, sections, room, view)
     body = [line for lines, numbers in zip(drawn, tables, strict=True) for line in (*lines, *numbers)]
     return [*head, *([Text(), *quiet] if quiet else []), *body, *tail]
+
+
+def numbers_that_matter(report: ReportRecord, view: View) -> list[Text]:
+    """The numbers of the rows that matter most, track by track, in about NUMBERS lines."""
+    sections = _sections(report, view)
+    lines: list[Text] = []
+    for section, numbers in zip(sections, _tables(report, sections, NUMBERS, view), strict=True):
+        named = [heading(section.track, view)] if numbers and len(report.tracks) > 1 else []
+        lines += [*([Text()] if lines and numbers else []), *named, *numbers[1:]]
+    return lines
 
 
 def _tail(report: ReportRecord, view: View) -> list[Text]:

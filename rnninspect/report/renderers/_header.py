@@ -20,7 +20,7 @@ KEY = 12  # letters of a line's name; a longer one is left out
 _NAMES = ("path", "file", "name", "dump", "batch", "example")  # the entry of `source` that names it, most telling first
 
 
-_OF_THE_FILE = ("source", "arrays")  # entries about the file, of which the reading says what was made
+OF_THE_FILE = ("source", "arrays")  # entries about the file, of which the reading says what was made
 
 
 def header(report: ReportRecord, view: View) -> list[Text]:
@@ -37,7 +37,7 @@ def title(report: ReportRecord, view: View) -> list[Text]:
 
 def essentials(report: ReportRecord, view: View) -> list[Text]:
     """What a reader must know to believe the answer: whose arrays, how read, what was not; a line each."""
-    return _listed([(key, text) for key, text in entries(report, view) if key not in _OF_THE_FILE], view)
+    return _listed([(key, text) for key, text in entries(report, view) if key not in OF_THE_FILE], view)
 
 
 def _listed(facts: list[tuple[str, str]], view: View) -> list[Text]:

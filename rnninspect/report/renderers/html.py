@@ -9,8 +9,11 @@ import json
 from typing import Any
 
 from rnninspect.core.finding import Finding
+from rnninspect.report.glossary import word
 from rnninspect.report.record import ReportRecord, TrackReport
 from rnninspect.report.renderers import _comparison, _findings, _header, _page, _text, _verdicts, _words
+from rnninspect.report.renderers._brief import numbers_that_matter
+from rnninspect.report.renderers._card import next_step
 from rnninspect.report.renderers._rows import ORDERS, shown_rows
 from rnninspect.report.renderers._templates import asset, clean_code, source, templates
 from rnninspect.report.renderers.view import View
@@ -38,9 +41,14 @@ def render(report: ReportRecord, view: View) -> str:
 
 
 def fragment(report: ReportRecord) -> str:
-    """A compact piece of HTML for a notebook's cell: no script, colours that follow the notebook's own."""
+    """A compact piece of HTML for a notebook's cell: the answer, a map of the rows' steps and the numbers that matter.
+
+    It runs no script, and its colours follow the notebook's own.
+    """
     view = View()
-    made = templates().get_template("fragment.html").render(_words_of(report, view), style=asset("fragment.css"))
+    numbers = "\n".join(line.plain for line in numbers_that_matter(report, view))
+    template = templates().get_template("fragment.html")
+    made = template.render(_words_of(report, view), style=asset("fragment.css"), numbers=numbers)
     return made.rstrip() + "\n"
 
 
@@ -65,8 +73,10 @@ def _words_of(report: ReportRecord, view: View) -> dict[str, Any]:
         "verdict": _verdicts.verdict_line(report),
         "standing": _standing(report),
         "tally": _verdicts.tally(report),
+        "cause": _finding(report, report.findings[0], view) if report.findings else None,
+        "following": _text.clean(next_step(report), view.ascii),
         "questions": [(key, _text.clean(text, view.ascii)) for key, text in _verdicts.open_questions(report)],
-        "facts": _header.entries(report, view),
+        "facts": sorted(_header.entries(report, view), key=lambda fact: fact[0] in _header.OF_THE_FILE),
         "findings": [_finding(report, finding, view) for finding in report.findings],
         "tracks": [_track_table(report, track, view) for track in report.tracks],
         "compared": [line.plain.strip() for line in _comparison.comparison(report, view)][1:],
@@ -94,8 +104,15 @@ def _finding(report: ReportRecord, finding: Finding, view: View) -> dict[str, An
         "details": _findings.details(finding, View(verbose=True)),
         "links": [(row, _page.anchor(track, row)) for row in rows[:LINKED]] if report.tracks else [],
         "more": max(0, len(rows) - LINKED),
+        "why": _why(finding),
         "fix": clean_code(finding.fix),
     }
+
+
+def _why(finding: Finding) -> str:
+    """Why the mistake happens, as `explain` has it; what the name means where the finding is no rule's."""
+    entry = None if finding.why else word(finding.rule)
+    return finding.why if entry is None else entry.meaning
 
 
 def _track_table(report: ReportRecord, track: TrackReport, view: View) -> dict[str, Any]:

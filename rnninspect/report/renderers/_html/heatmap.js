@@ -1,7 +1,7 @@
 // A grid of cells on a canvas that is as large as the window through which it is seen, whatever the grid's own size.
 //
 // A model says what it shows: rows, columns (counts); rowName(i), columnName(j); sign(i), a mark before a row's name;
-// paint(i, j0, j1, put), put(j, colour) for each cell; hatched(i), half-open ranges; marks(i), [j, mark] pairs;
+// paint(i, j0, j1, put), put(j, colour) for each cell; hatched(i), unrecorded(i), half-open ranges; marks(i), [j, mark] pairs;
 // text(i, j), what a wide cell holds; say(i, j), the cell in words; cell, the widest and highest that cells begin with.
 
 const TOP = 22;
@@ -126,6 +126,10 @@ class HeatMap {
     ctx.fillStyle = hatching(ctx);
     for (let i = i0; i < i1; i += 1) {
       for (const [a, b] of model.hatched(i)) ctx.fillRect(x(a), y(i), (b - a) * w, h);
+    }
+    ctx.fillStyle = hatching(ctx, true);
+    for (let i = i0; i < i1; i += 1) {
+      for (const [a, b] of model.unrecorded(i)) ctx.fillRect(x(a), y(i), (b - a) * w, h);
     }
     if (w < 8 || h < 8) return;
     ctx.fillStyle = css(palette.paper);

@@ -1,4 +1,5 @@
-// The page: a map a track, the filter, the theme, and the row that is open.
+// The page: a map a track, the filter, the theme, and the row that is open. The address holds all three, as in
+// #t0-r5&rows=bad&theme=dark, so that a copied address shows the same.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const tracks = data.tracks.map((track, number) => drawTrack(track, number));
@@ -24,15 +25,33 @@ function drawTrack(track, number) {
   return { track, steps, map, place, section };
 }
 
+// What the address says: the open row (`t0-r5`, or nothing), the filter and the theme where they were chosen.
+function addressed() {
+  const [row, ...options] = location.hash.slice(1).split("&");
+  const chosen = Object.fromEntries((row.includes("=") ? [row, ...options] : options).map((part) => part.split("=").map(decodeURIComponent)));
+  return { row: row.includes("=") ? "" : row, rows: chosen.rows, theme: chosen.theme };
+}
+
+function addressOf({ row, rows, theme }) {
+  const options = [["rows", rows], ["theme", theme]].filter(([, value]) => value);
+  const parts = [...(row ? [row] : []), ...options.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)];
+  return parts.length ? `#${parts.join("&")}` : location.pathname + location.search;
+}
+
+const remember = (change) => history.replaceState(null, "", addressOf({ ...addressed(), ...change }));
+
 // Opens a row by the page's address, so that going back closes it again.
 function go(number, row) {
-  const address = `#t${number}-r${row}`;
+  const address = addressOf({ ...addressed(), row: `t${number}-r${row}` });
   if (location.hash === address) openAddressed();
   else location.hash = address;
 }
 
 function openAddressed() {
-  const parts = /^#t(\d+)-r(\d+)$/.exec(location.hash);
+  const { row: name, rows, theme: wanted } = addressed();
+  if (wanted && wanted !== theme.value) chooseTheme(wanted);
+  if (rows && rows !== filter.value && [...filter.options].some((option) => option.value === rows)) choose(rows);
+  const parts = /^t(\d+)-r(\d+)$/.exec(name);
   for (const { place } of tracks) place.replaceChildren();
   const chosen = parts && tracks[Number(parts[1])];
   const row = parts && Number(parts[2]);
@@ -50,7 +69,7 @@ function openRow({ track, steps, place, map }, number) {
   const kept = track.excerpt[number];
   const name = `${track.name}, row ${number}`;
   const close = button("close", `close ${name}`, () => {
-    history.replaceState(null, "", location.pathname + location.search);
+    remember({ row: "" });
     place.replaceChildren();
     map.host.focus();
   });
@@ -77,10 +96,11 @@ function choose(name) {
   filter.value = name;
   const keep = FILTERS[name] || ((row) => row.rules.includes(name.slice(5)));
   let shown = 0;
-  for (const { track, steps, map, place } of tracks) {
+  for (const { track, steps, map, place, section } of tracks) {
     steps.show(track.rows.map((_, row) => row).filter((row) => keep(track.rows[row])));
     shown += steps.rows;
     map.host.hidden = !steps.rows;
+    section.classList.toggle("empty", !steps.rows);
     place.replaceChildren();
     map.fit();
   }
@@ -95,7 +115,18 @@ function fillFilter() {
   option("found", "with findings", rows.filter(FILTERS.found).length);
   option("bad", "not as expected", rows.filter(FILTERS.bad).length);
   for (const rule of data.rules) option(`rule:${rule}`, rule, rows.filter((row) => row.rules.includes(rule)).length);
-  filter.addEventListener("change", () => choose(filter.value));
+  filter.addEventListener("change", () => chooseAndRemember(filter.value));
+}
+
+function chooseAndRemember(name) {
+  choose(name);
+  remember({ row: "", rows: name });
+}
+
+// The page opens on the rows that are wrong, else on those that findings name, else on all.
+function firstFilter() {
+  const rows = data.tracks.flatMap((track) => track.rows);
+  return ["bad", "found"].find((name) => rows.some(FILTERS[name])) || "all";
 }
 
 function drawLegend() {
@@ -105,6 +136,7 @@ function drawLegend() {
   const entries = [[real, null, "real"], ["padding", null, "padding"], ["padding that is not zero", null, "filled"],
     ["equals the final state h", "=", "real"], ["equals h at the wrong step", "✗", "real"], ["should equal h", "→", "real"],
     ["near h", "≈", "real"], ["nearest to h", "?", "real"], ["real, all zero", "○", "paper"], ["not finite", "!", "paper"]];
+  if (data.tracks.some((track) => track.rows.some((row) => row.padding === "absent"))) entries.push(["outputs not recorded", null, "absent"]);
   legend.replaceChildren(...entries.map(([words, mark, kind]) => {
     const canvas = element("canvas", { width: 52, height: 44, "aria-hidden": "true" });
     canvas.style.width = "26px";
@@ -115,8 +147,8 @@ function drawLegend() {
     if (kind === "real" && !mark && levels) {
       palette.sizes.slice(1).forEach((colour, k) => { ctx.fillStyle = css(colour); ctx.fillRect((k * 26) / SIZES, 0, 3, 22); });
     }
-    if (kind === "padding" || kind === "filled") {
-      ctx.fillStyle = hatching(ctx);
+    if (kind === "padding" || kind === "filled" || kind === "absent") {
+      ctx.fillStyle = hatching(ctx, kind === "absent");
       ctx.fillRect(0, 0, 26, 22);
     }
     if (mark) drawMark(ctx, mark, 0, 0, 26, 22);
@@ -132,18 +164,38 @@ function recolour() {
 }
 
 const theme = document.getElementById("theme");
-theme.addEventListener("change", () => {
+function chooseTheme(name) {
+  theme.value = name;
   document.documentElement.dataset.theme = theme.value;
   recolour();
+}
+theme.addEventListener("change", () => {
+  chooseTheme(theme.value);
+  remember({ theme: theme.value });
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 window.addEventListener("hashchange", openAddressed);
 for (const only of document.querySelectorAll(".only")) {
   only.hidden = false;
   only.addEventListener("click", () => {
-    choose(`rule:${only.dataset.rule}`);
+    chooseAndRemember(`rule:${only.dataset.rule}`);
     document.getElementById("maps").scrollIntoView();
     filter.focus({ preventScroll: true });
+  });
+}
+// What stands before a copy button goes to the clipboard; where there is none, it is selected.
+for (const copy of document.querySelectorAll(".copy")) {
+  copy.hidden = false;
+  copy.addEventListener("click", async () => {
+    const text = copy.closest(".copied").querySelector("code");
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      copy.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(text);
+      copy.textContent = "selected";
+    }
+    setTimeout(() => { copy.textContent = "copy"; }, 1500);
   });
 }
 theme.parentElement.hidden = false;
@@ -151,7 +203,7 @@ recolour();
 if (tracks.length) {
   for (const hidden of document.querySelectorAll(".tools, .legend")) hidden.hidden = false;
   fillFilter();
-  choose("all");
+  choose(firstFilter());
   openAddressed();
 }
 document.documentElement.dataset.ready = "yes";

@@ -20,7 +20,7 @@ function readPalette() {
   probe.remove();
   const anchors = [palette.low, palette.mid, palette.high];
   palette.sizes = Array.from({ length: SIZES + 1 }, (_, k) => (k ? blend(anchors, (k - 1) / (SIZES - 1)) : palette.paper));
-  palette.pattern = null;
+  palette.pattern = palette.falling = null;
 }
 
 // The colour at `share` (0 to 1) of evenly spaced anchors.
@@ -45,27 +45,34 @@ function fixed(value, digits) {
   return Math.abs(value) >= 1e6 ? value.toExponential(Math.min(digits, 2)) : plain;
 }
 
-// Lines for padding: a dark one beside one in the colour of the paper, so that they are seen on any cell.
-function hatching(ctx) {
-  if (!palette.pattern) {
+// Lines for padding: a dark one beside one in the colour of the paper, so that they are seen on any cell. `falling`:
+// the other way, and wider apart, for outputs that were not recorded.
+function hatching(ctx, falling = false) {
+  const name = falling ? "falling" : "pattern";
+  if (!palette[name]) {
+    const size = falling ? 9 : 6;
     const tile = document.createElement("canvas");
-    tile.width = tile.height = 6;
+    tile.width = tile.height = size;
     const pen = tile.getContext("2d");
+    if (falling) {
+      pen.translate(size, 0);
+      pen.scale(-1, 1);
+    }
     for (const [colour, aside] of [[palette.paper, 1], [palette.hatch, 0]]) {
       pen.beginPath();
       pen.strokeStyle = css(colour);
-      for (const shift of [-6, 0, 6]) {
-        pen.moveTo(shift - 1 + aside, 7);
-        pen.lineTo(shift + 7 + aside, -1);
+      for (const shift of [-size, 0, size]) {
+        pen.moveTo(shift - 1 + aside, size + 1);
+        pen.lineTo(shift + size + 1 + aside, -1);
       }
       pen.stroke();
     }
-    palette.pattern = ctx.createPattern(tile, "repeat");
+    palette[name] = ctx.createPattern(tile, "repeat");
   }
-  return palette.pattern;
+  return palette[name];
 }
 
-// One step's mark; each has a shape of its own. Never smaller than can be seen, whatever the cell.
+// One step's mark; each has a shape of its own, and a circle is a zero step alone. Never smaller than can be seen.
 function drawMark(ctx, mark, x, y, w, h) {
   const cx = x + w / 2;
   const cy = y + h / 2;
@@ -85,7 +92,7 @@ function drawMark(ctx, mark, x, y, w, h) {
     return;
   }
   const around = Math.max(3, Math.min(5, w / 2 + 1));
-  const outline = large ? () => ctx.rect(x + 2, y + 2, w - 4, h - 4) : () => ctx.arc(cx, cy, around, 0, 7);
+  const outline = large ? () => ctx.rect(x + 2, y + 2, w - 4, h - 4) : () => ctx.rect(cx - around, cy - around, 2 * around, 2 * around);
   ctx.setLineDash({ "→": [4, 2.5], "≈": [1.5, 2.5], "?": [1.5, 2.5] }[mark] || []);
   ring(ctx, outline, wrong || mark === "→" ? palette.bad : mark === "?" ? palette.quiet : palette.ink, 2, 4.5);
   ctx.setLineDash([]);

@@ -33,7 +33,7 @@ class Steps {
     const filled = ["repeat", "constant", "computed", "nonfinite"].includes(row.padding);
     for (let j = j0; j < j1; j += 1) put(j, levels ? sized(levels[j]) : filled ? palette.low : palette.paper);
     for (const [a, b] of levels ? [] : row.real) {
-      for (let j = Math.max(a, j0); j < Math.min(b, j1); j += 1) put(j, row.padding === "absent" ? palette.low : palette.mid);
+      for (let j = Math.max(a, j0); j < Math.min(b, j1); j += 1) put(j, row.padding === "absent" ? palette.paper : palette.mid);
     }
     for (const [a, b] of levels ? [] : row.zero) {
       for (let j = Math.max(a, j0); j < Math.min(b, j1); j += 1) put(j, palette.paper);
@@ -51,6 +51,9 @@ class Steps {
     if (at < this.columns) gaps.push([at, this.columns]);
     return gaps;
   }
+
+  // The real steps whose outputs were not recorded.
+  unrecorded(i) { return this.row(i).padding === "absent" ? this.row(i).real : []; }
 
   // Looked for once a row: real steps that are zero, then those that relate to a final state, the wrong ones on top.
   marks(i) {
@@ -73,6 +76,7 @@ class Steps {
     const zero = this.isZero(row, j);
     const held = { repeat: "repeats the last output", constant: "constant", computed: "computed", nonfinite: "not finite" };
     if (!this.isReal(row, j)) return zero || !held[row.padding] ? "padding" : `padding, ${held[row.padding]}`;
+    if (row.padding === "absent") return "not recorded";
     return zero ? (row.length === null ? "all zero: padding or real" : "real, all zero") : "real";
   }
 

@@ -31,6 +31,7 @@ class Units {
   rowName(i) { return `unit ${this.names[i]}`; }
   sign() { return ""; }
   hatched() { return this.padded || (this.padded = this.across.flatMap(({ step }, j) => (step !== undefined && !this.stepsOf.isReal(this.row, step) ? [[j, j + 1]] : []))); }
+  unrecorded() { return []; }
   marks(i) { return this.across.flatMap((_, j) => (this.isLost(i, j) ? [[j, "!"]] : [])); }
 
   columnName(j) {
