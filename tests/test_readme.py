@@ -86,7 +86,7 @@ def check_session(command: str, shown: str, folder: Path) -> None:
     assert done.returncode in (0, 1), f"{command}\n{done.stderr}"
     assert "Traceback" not in done.stderr, command
     if shown:
-        assert done.stdout.rstrip() == shown.rstrip(), command
+        assert done.stdout.rstrip() == shown.rstrip(), f"{command}: run python -m tests.tools.make_readme"
 
 
 def test_a_wrong_session_is_seen(folder: Path) -> None:
@@ -119,7 +119,7 @@ def test_pages_are_those_of_list(kind: str, capsys: pytest.CaptureFixture[str]) 
     assert call(["list", kind, "--format", "markdown"]) == 0
     table = capsys.readouterr().out.strip()
     assert table.count("\n") > (0 if kind == "recorders" else 1)
-    assert (PAGES / f"{kind}.md").read_text("utf-8") == catalogue.page(kind)
+    assert (PAGES / f"{kind}.md").read_text("utf-8") == catalogue.page(kind), "run python -m tests.tools.make_pages"
     assert catalogue.page(kind).endswith(f"\n\n{table}\n")
 
 
