@@ -15,6 +15,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.weights.gates import onnx_attributes
 from rnninspect.core.batch import Batch
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
@@ -156,12 +157,21 @@ def attributes(weights: Weights, to: str) -> dict[str, Any]:
     """
     target = conventions.get(to)
     moved = adapted(weights, target)
-    options = target.attributes(moved.spec)
+    options = _of_both(target.attributes(moved.spec), moved, target)
     if "use_peepholes" in target.takes and any(w.peepholes is not None for w in moved.layers):
         options["use_peepholes"] = True
     if "num_proj" in target.takes and any(w.projection is not None for w in moved.layers):
         options["num_proj"] = moved.layers[-1].units
     return options
+
+
+def _of_both(options: dict[str, Any], weights: Weights, target: Convention) -> dict[str, Any]:
+    """With the activations of the backward direction behind those of the forward one, where they differ (ONNX)."""
+    if weights.backward is None:
+        return options
+    listed = [onnx_attributes(spec, always=True) for spec in (weights.spec, weights.backward)]
+    names = dict.fromkeys(name for each in listed for name in each)
+    return {**options, **{name: [v for each in listed for v in each.get(name, ())] for name in names}}
 
 
 def adapted(weights: Weights, target: Convention) -> Weights:
@@ -172,9 +182,12 @@ def adapted(weights: Weights, target: Convention) -> Weights:
     usual = target.spec(weights.spec.cell, {}).forget_bias
     shift = weights.spec.forget_bias - usual
     spec = replace(weights.spec, forget_bias=usual)
+    backward = None if weights.backward is None else replace(weights.backward, forget_bias=usual)
     if all(w.projection is None for w in weights.layers):
         spec = replace(spec, proj_clip=None)
-    return replace(weights, spec=spec, layers=tuple(_adapted(w, spec.cell, shift) for w in weights.layers))
+    return replace(
+        weights, spec=spec, backward=backward, layers=tuple(_adapted(w, spec.cell, shift) for w in weights.layers)
+    )
 
 
 def _adapted(w: LayerWeights, cell: Cell, shift: float) -> LayerWeights:

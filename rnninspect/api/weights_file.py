@@ -9,8 +9,8 @@ from typing import Any
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.weights.config import activations_not_stated, of_file, unmatched
-from rnninspect.conventions.weights.prefix import likely_weights, pick
-from rnninspect.conventions.weights.stack import LayerOverview, ScopedConvention, overview
+from rnninspect.conventions.weights.prefix import LayerOverview, likely_weights, pick
+from rnninspect.conventions.weights.stack import ScopedConvention, overview
 from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array

@@ -8,7 +8,7 @@ inputs' time. W `[D, G*H, F]`, R `[D, G*H, H]`, B `[D, 2*G*H]`, P `[D, 3H]` (onn
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,7 +120,12 @@ class Onnx(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        return gates.spec(cell, attributes, reset_after=False)
+        return gates.spec(cell, gates.halved(cell, attributes)[0], reset_after=False)
+
+    def backward_spec(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec | None:
+        """`activations` may list other ones for the second direction."""
+        both = [self.spec(cell, half) for half in gates.halved(cell, config.attributes)]
+        return both[1] if len(both) == 2 and both[0] != both[1] else None
 
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return gates.onnx_attributes(spec) | super().attributes(gates.without_activations(spec))

@@ -60,7 +60,8 @@ class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 
     `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
-    two directions below it. `notes`: what was taken for granted in reading them.
+    two directions below it. `notes`: what was taken for granted in reading them. `backward`: what
+    the cell computes in that direction, where it is not what `spec` says.
     """
 
     spec: CellSpec
@@ -70,6 +71,7 @@ class Weights:
     names: tuple[str, ...] = ()
     between: Between = "concat"
     notes: tuple[str, ...] = ()
+    backward: CellSpec | None = None
 
     @property
     def depth(self) -> int:
@@ -78,6 +80,10 @@ class Weights:
     @property
     def directions(self) -> tuple[Direction, ...]:
         return tuple(dict.fromkeys(w.direction for w in self.layers))
+
+    def spec_of(self, direction: Direction) -> CellSpec:
+        """What the cell computes in that direction."""
+        return self.backward if self.backward is not None and direction == "backward" else self.spec
 
     def at(self, layer: int, direction: Direction) -> LayerWeights:
         """The gates of that layer and direction; KeyError where there are none."""

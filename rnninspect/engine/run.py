@@ -80,7 +80,14 @@ def run(
             for direction in directions:
                 states = where.states((initial or {}).get((layer, direction)))
                 passes.append(
-                    _read(layer_inputs[direction], weights.spec, weights.at(layer, direction), policy, states, where)
+                    _read(
+                        layer_inputs[direction],
+                        weights.spec_of(direction),
+                        weights.at(layer, direction),
+                        policy,
+                        states,
+                        where,
+                    )
                 )
             tracks += [p.track(layer, policy, where, top or keep_all) for p in passes]
             if not top:

@@ -86,21 +86,42 @@ def spec(cell: Cell, attributes: Mapping[str, Any], **defaults: Any) -> CellSpec
 
 
 def _onnx_activations(cell: Cell, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """ONNX lists one direction's activations after the other's; both must agree: a CellSpec holds one set."""
+    """ONNX lists one direction's activations after the other's; a CellSpec holds one set, the first (`halved`)."""
     roles = cells.get(cell).roles
-    activations = attributes["activations"]
-    names = [n.strip() for n in activations.split(",")] if isinstance(activations, str) else list(activations)
-    sets = {tuple(names[i : i + len(roles)]) for i in range(0, len(names), len(roles))}
-    if len(names) % len(roles) or len(sets) != 1:
-        raise UserError(f"{argument('activations', names)}: {cell} needs {len(roles)} a direction, the same in both")
+    names = _listed(attributes["activations"])
+    if len(names) % len(roles) or len(names) > 2 * len(roles):
+        raise UserError(f"{argument('activations', names)}: {cell} needs {len(roles)} a direction")
     fields: dict[str, Any] = {ROLE_FIELDS[role]: _snake(name) for role, name in zip(roles, names, strict=False)}
     for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
         values = attributes.get(which)
         if values:
-            listed = [float(v) for v in values.split(",")] if isinstance(values, str) else [float(v) for v in values]
+            listed = [float(v) for v in _listed(values)]
             takers = [r for r, n in zip(roles, names, strict=False) if _snake(n) in with_it]
             fields[which] = tuple(zip(takers, listed, strict=False))
     return fields
+
+
+def halved(cell: Cell, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The attributes of each direction, where ONNX's `activations` list them for two; else as they are, once.
+
+    >>> halved("rnn", {"activations": ["LeakyRelu", "Elu"], "activation_alpha": [0.1, 0.2]})[1]
+    {'activations': ['Elu'], 'activation_alpha': [0.2]}
+    """
+    names, count = _listed(attributes.get("activations") or ()), len(cells.get(cell).roles)
+    if len(names) != 2 * count:
+        return [dict(attributes)]
+    halves: list[dict[str, Any]] = [{**attributes, "activations": part} for part in (names[:count], names[count:])]
+    for which, with_it in (("activation_alpha", _WITH_ALPHA), ("activation_beta", _WITH_BETA)):
+        values = _listed(attributes.get(which) or ())
+        taken = sum(_snake(name) in with_it for name in names[:count])
+        for half, part in zip(halves, (values[:taken], values[taken:]), strict=True):
+            if values:
+                half[which] = part
+    return halves
+
+
+def _listed(values: Any) -> list[Any]:
+    return [v.strip() for v in values.split(",")] if isinstance(values, str) else list(values)
 
 
 def with_slope(spec: CellSpec, slope: float) -> CellSpec:
@@ -113,13 +134,13 @@ def with_slope(spec: CellSpec, slope: float) -> CellSpec:
     return replace(spec, activation_alpha=takers) if takers else spec
 
 
-def onnx_attributes(spec: CellSpec) -> dict[str, Any]:
-    """ONNX's `activations`, with alpha and beta where they are needed; empty for ONNX's own sigmoid and tanh.
+def onnx_attributes(spec: CellSpec, *, always: bool = False) -> dict[str, Any]:
+    """ONNX's `activations`, with alpha and beta where they are needed; empty for sigmoid and tanh, unless `always`.
 
     >>> onnx_attributes(CellSpec("lstm", recurrent_activation="hard_sigmoid"))["activations"]
     ['HardSigmoid', 'Tanh', 'Tanh']
     """
-    if without_activations(spec) == spec:
+    if without_activations(spec) == spec and not always:
         return {}
     names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
     node_attributes: dict[str, Any] = {"activations": [_camel(name) for name in names]}

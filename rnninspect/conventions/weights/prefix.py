@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -76,3 +77,28 @@ def likely_weights(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _parts(name: str) -> list[str]:
     return [part for part in re.split(r"[/.]", name) if part]
+
+
+@dataclass(frozen=True)
+class LayerOverview:
+    """One layer of a file, or one stack under one name: as it is listed, to be picked by its name.
+
+    `problem`: why it cannot be read; then the numbers are 0. `reads`: what feeds it, where the file says.
+    """
+
+    name: str
+    cells: str
+    layers: int
+    directions: int
+    features: int
+    units: int
+    reads: str = ""
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """`encoder: lstm, 2 layers, both directions, 3 features, 5 units; reads the input x`."""
+        parts = [self.cells]
+        parts += [f"{self.layers} layers"] if self.layers > 1 else []
+        parts += ["both directions"] if self.directions > 1 else []
+        parts += [f"{self.features} features", f"{self.units} units"]
+        return f"{self.name or 'unnamed'}: {self.problem or ', '.join(parts)}{self.reads and '; reads ' + self.reads}"

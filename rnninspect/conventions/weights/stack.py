@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rnninspect.conventions.base import Convention
@@ -15,7 +15,7 @@ from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.weights.checks import check_finite, check_stated, is_stack, units_of
 from rnninspect.conventions.weights.express import attributes
 from rnninspect.conventions.weights.joins import Placed, because, height, may_be_stated, reads_of, unjoined
-from rnninspect.conventions.weights.prefix import layer_of
+from rnninspect.conventions.weights.prefix import LayerOverview, layer_of
 from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
 from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.cell import Cell, CellSpec
@@ -67,6 +67,10 @@ class ScopedConvention(Convention):
         """The cell as stated; a framework may learn more from the arrays."""
         return self.spec(cell, config.attributes)
 
+    def backward_spec(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec | None:
+        """The cell of the backward direction, where it computes otherwise than the forward one."""
+        return None
+
     def whole_cells(self, arrays: Mapping[str, Array]) -> int:
         try:
             held = [(set(s.arrays), self.cell_of(s), s) for s in self.scopes(arrays, LayerConfig())]
@@ -96,7 +100,8 @@ class ScopedConvention(Convention):
         placed = _placed(self, scopes, config, feeds)
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
         names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
-        weights = Weights(spec, layers, convention=self.name, names=names)
+        backward = self.backward_spec(scopes, cell, config) if any(d == "backward" for *_, d in placed) else None
+        weights = Weights(spec, layers, convention=self.name, names=names, backward=backward)
         weights = replace(weights, between=self.between(weights, config))
         _check_chain(self, placed, weights, config, feeds)
         why = because(placed, feeds, self.module_of)
@@ -232,31 +237,6 @@ def _check_chain(
         f"{argument('layers', weights.depth)} if each reads the one before it, or"
     )
     raise several(convention, scopes, reason, feeds, joint=" ")
-
-
-@dataclass(frozen=True)
-class LayerOverview:
-    """One layer of a file, or one stack under one name: as it is listed, to be picked by its name.
-
-    `problem`: why it cannot be read; then the numbers are 0. `reads`: what feeds it, where the file says.
-    """
-
-    name: str
-    cells: str
-    layers: int
-    directions: int
-    features: int
-    units: int
-    reads: str = ""
-    problem: str = ""
-
-    def __str__(self) -> str:
-        """`encoder: lstm, 2 layers, both directions, 3 features, 5 units; reads the input x`."""
-        parts = [self.cells]
-        parts += [f"{self.layers} layers"] if self.layers > 1 else []
-        parts += ["both directions"] if self.directions > 1 else []
-        parts += [f"{self.features} features", f"{self.units} units"]
-        return f"{self.name or 'unnamed'}: {self.problem or ', '.join(parts)}{self.reads and '; reads ' + self.reads}"
 
 
 def overview(
