@@ -13,7 +13,7 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.elided import Gaps, show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
-from rnninspect.conventions.dumps.misfits import misfit, several, untold
+from rnninspect.conventions.dumps.misfits import misfit, several, starts_some_layers_alone, untold
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
@@ -276,14 +276,16 @@ def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], dump: DumpArra
 
 
 def _unplaced(weighed: Weighed, dump: DumpArrays) -> list[str]:
-    """Arrays with a role that fit no place in the reading; ShapeError for one that was stated."""
+    """Arrays with a role that fit no place in the reading; ShapeError for one that was stated, or that is plainly an
+    initial state of this call and would be left out of it."""
     reading = weighed.choice.reading
     sentences = []
     for slot in weighed.slots:
         why = misfit(slot, reading)
         if why is None:
             continue
-        if slot.role in dump.named or (slot in dump.returned and slot.role != "c"):
+        came_with_the_call = slot.role in dump.named or (slot in dump.returned and slot.role != "c")
+        if came_with_the_call or starts_some_layers_alone(slot, reading):
             raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
         sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
     return sentences

@@ -108,3 +108,18 @@ def test_outputs_alone_along_other_axes(convention: str) -> None:
     assert finding.severity == ("note" if convention == "torch" else "warning")
     assert "outputs.swapaxes(0, 1)" in finding.fix
     assert not report.to_dict()["source"].get("unused")
+
+
+def test_an_initial_state_of_a_dump_that_leaves_layers_out() -> None:
+    """h_0 `[B, H]` in a dump of two layers is an error with what was needed; of other rows or units it is another
+    array's, and is listed as not used."""
+    layer, x = gru(num_layers=2)
+    outputs, state = (tensor.detach().numpy() for tensor in layer(x))
+    arrays = {"output": outputs, "h_n": state, "x": x.numpy()}
+    with pytest.raises(ShapeError, match=r"h_0 \(2, 4\).*one state; .* \[L, B, H\] = \[2, 2, 4\]"):
+        rnninspect.inspect({**arrays, "h_0": np.zeros((ROWS, UNITS), np.float32)})
+    with pytest.raises(ShapeError, match=r"h_0 \(1, 2, 4\)"):
+        rnninspect.inspect({**arrays, "h_0": np.zeros((1, ROWS, UNITS), np.float32)})
+    for other in (np.zeros((ROWS, UNITS + 1), np.float32), np.zeros((2, ROWS + 1, UNITS), np.float32)):
+        report = rnninspect.inspect({**arrays, "h_0": other})
+        assert any("h_0" in sentence for sentence in report.source["unused"])

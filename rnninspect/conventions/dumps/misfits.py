@@ -59,6 +59,13 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
     return None
 
 
+def starts_some_layers_alone(slot: Slot, reading: Reading) -> bool:
+    """Whether it is an initial state of the reading's rows and units, and not one for every layer and direction."""
+    units = {t.final.shape[1] for t in reading.trace.tracks if t.final is not None}
+    rows = slot.array.shape[-2:-1] == (reading.trace.batch_size,)
+    return slot.role == "initial_h" and rows and slot.array.shape[-1] in units
+
+
 def by_row(inputs: Array, reading: Reading) -> Array | None:
     """The inputs `[B, T, …]` along the rows and steps of a reading; None where they do not fit it.
 
