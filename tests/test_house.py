@@ -59,8 +59,8 @@ report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
-api/role_arrays api/live api/weights_file api/weights_given api/inspect api/run api/chunks api/compare
-api/convert
+api/role_arrays api/live api/weights_file api/weights_given api/merged_outputs api/inspect
+api/run api/chunks api/compare api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call

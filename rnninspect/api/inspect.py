@@ -130,6 +130,10 @@ def inspect_case(
     """Judges a case by the chosen rules and reports it."""
     names, unwanted = _as_tuple(select), _as_tuple(ignore)
     rules = chosen_rules(names, unwanted)
+    if case.weights is not None:
+        from rnninspect.api.merged_outputs import with_merged_outputs
+
+        case = with_merged_outputs(case)
     case = with_defaults(with_mask_by_run(with_proven_lengths(case)))
     judgement = judge(case, rules)
     merged = as_merged(case, judgement)

@@ -53,7 +53,7 @@ class StateAlone:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class Run:
     """One run that the state may be of, in words, and the case that its outputs make with the state."""
 
     what: str
@@ -132,14 +132,14 @@ def case_of_state(alone: StateAlone) -> Case:
 
     Raises ShapeError where inputs and state have no rows in common, or the run cannot be made of what was given.
     """
-    runs: list[_Run] = []
-    for run in _runs(alone):
-        runs.append(run)
+    tried: list[Run] = []
+    for run in runs(alone):
+        tried.append(run)
         if run.ends:
             break
-    best = max(runs, key=lambda run: (run.share, run.ends))
+    best = max(tried, key=lambda run: (run.share, run.ends))
     if best.share == 0:
-        best = next((run for run in _of_changed_weights(alone) if run.share == 1), best)
+        best = next((run for run in runs_of_changed_weights(alone) if run.share == 1), best)
     sentence = (
         f"none were given; those of a run of the weights ({best.what}) are taken, and the state is held against them "
         f"within {allowed_rounding(best.case, alone.weights):.2g}, what two right runs may differ by"
@@ -151,7 +151,7 @@ def case_of_state(alone: StateAlone) -> Case:
     return case if open_question else case.with_weights(alone.weights)  # lengths that nobody stated decide it
 
 
-def _runs(alone: StateAlone) -> Iterator[_Run]:
+def runs(alone: StateAlone) -> Iterator[Run]:
     """The runs of these weights, along every time axis that the shapes leave open."""
     for time_major in _time_axes(alone):
         config = replace(alone.config, time_major=time_major, axes_stated=True)
@@ -166,7 +166,7 @@ def _runs(alone: StateAlone) -> Iterator[_Run]:
             yield _run(alone, config, whole, alone.weights, "over every step, padding too")
 
 
-def _of_shown_lengths(alone: StateAlone, config: LayerConfig, batch: Batch, case: Case) -> Iterator[_Run]:
+def _of_shown_lengths(alone: StateAlone, config: LayerConfig, batch: Batch, case: Case) -> Iterator[Run]:
     """The run over the lengths that the forward states show, where that gives every state and something else speaks for
     them: a backward direction, which begins at the row's end, or inputs that are zero from there on."""
     hits = [facts.equal for facts in case.facts if facts.track.direction == "forward" and facts.track.layer == 0]
@@ -189,7 +189,7 @@ def _of_shown_lengths(alone: StateAlone, config: LayerConfig, batch: Batch, case
         yield replace(run, case=run.case.with_trace(trace, run.case.facts))
 
 
-def _of_changed_weights(alone: StateAlone) -> Iterator[_Run]:
+def runs_of_changed_weights(alone: StateAlone) -> Iterator[Run]:
     """Runs of the weights as they would be after each conversion that people get wrong."""
     time_major = _time_axes(alone)[0]
     config = replace(alone.config, time_major=time_major, axes_stated=True)
@@ -225,7 +225,7 @@ def _time_axes(alone: StateAlone) -> list[bool]:
     return axes
 
 
-def _run(alone: StateAlone, config: LayerConfig, batch: Batch, weights: Weights, what: str) -> _Run:
+def _run(alone: StateAlone, config: LayerConfig, batch: Batch, weights: Weights, what: str) -> Run:
     """The case that the outputs of one run make with the state."""
     initial = tuple(slot for slot in alone.slots if slot.role.startswith("initial"))
     units = {(w.layer, w.direction): (w.units, w.cell_units) for w in weights.layers}
@@ -250,7 +250,7 @@ def _run(alone: StateAlone, config: LayerConfig, batch: Batch, weights: Weights,
             f"the final state ({states}) fits no run of these weights over these inputs, which ends in {ends}"
         ) from None
     allowed = allowed_rounding(case, weights)
-    return _Run(what, case.with_tracks(lambda track: snapped(case.trace, track, allowed)))
+    return Run(what, case.with_tracks(lambda track: snapped(case.trace, track, allowed)))
 
 
 def _as_slots(ran: Trace, config: LayerConfig) -> Iterator[Slot]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, last_true
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
 from rnninspect.measure.facts import TrackFacts
@@ -136,6 +137,25 @@ def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) ->
             return False
         shares.append(float((end / others).mean()))
     return max(shares) < EITHER and sum(shares) / 2 < BOTH
+
+
+def merging(config: LayerConfig) -> LayerConfig:
+    """The same layer, its two directions merged into one array: their sum, or alike."""
+    return replace(config, merge_mode="sum", direction="bidirectional")
+
+
+def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
+    """Whether two directions are stated, and the outputs are no wider than a state of one."""
+    outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs"]
+    states = {slot.array.shape[-1] for slot in slots if slot.role == "h"}
+    both = config.directions is not None and len(config.directions) == 2 and config.merge_mode == "concat"
+    return both and len(outputs) == 1 and states == set(outputs)
+
+
+def as_merged(reading: Reading) -> Reading:
+    """The reading, said to be of outputs that hold two directions merged, which only a run takes apart."""
+    because = "two were stated, and the outputs are as wide as one: they may be the sum of both directions, or alike"
+    return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
 
 
 def merged_reading(candidates: Sequence[Reading], outputs: Array) -> Reading | None:

@@ -26,7 +26,7 @@ from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
-from rnninspect.measure.directions import maybe_two, merged_reading, read_backwards
+from rnninspect.measure.directions import as_merged, may_be_merged, maybe_two, merged_reading, merging, read_backwards
 from rnninspect.measure.fewer_rows import with_fewer_rows
 
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
@@ -195,7 +195,7 @@ def _read(
         chosen = maybe_two(chosen, slots)
         merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None
         if merged is not None:
-            config = replace(config, merge_mode="sum", direction="bidirectional")
+            config = merging(config)
             chosen = replace(chosen, reading=merged, rivals=(), measured=())
     reading = chosen.reading
     if reading.time_major and not reading.time_swapped and not config.time_major:
@@ -213,6 +213,8 @@ def _fitting(
     except ShapeError:
         usual = config.time_major or (convention.time_major and not config.axes_stated)
         fewer = with_fewer_rows(slots, usual)
+        if fewer is None and may_be_merged(slots, config):
+            return slots, [as_merged(r) for r in readings(convention, slots, merging(config), whose_known)]
         if fewer is None:
             raise
         fitting = readings(convention, fewer.slots, config, whose_known)
@@ -228,9 +230,8 @@ def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], confi
     planes = {s.array.shape[0] for s in slots if s.role == "h" and s.array.ndim == 3}
     if len(outputs) != 1 or config.merge_mode not in ("concat", "sum") or config.layers in planes:
         return None  # as many planes as layers were stated: a stack of one direction
-    both = replace(config, merge_mode="sum", direction="bidirectional")
     try:
-        return merged_reading(readings(convention, slots, both, guess.whose_known), outputs[0])
+        return merged_reading(readings(convention, slots, merging(config), guess.whose_known), outputs[0])
     except ShapeError:
         return None
 

@@ -1,0 +1,95 @@
+"""Outputs that hold both directions merged are decided by a run of the weights; without one they are unjudged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+from rnninspect.report.report import Report
+
+ROWS, STEPS, FEATURES, UNITS = 4, 7, 3, 5
+LENGTHS = [7, 5, 3, 2]
+MERGES: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": lambda a, b: a + b,
+    "mean": lambda a, b: (a + b) / 2,
+    "product": lambda a, b: a * b,
+}
+
+
+def layer_of(seed: int = 0, kind: str = "GRU") -> Any:
+    torch.manual_seed(seed)
+    return getattr(torch.nn, kind)(FEATURES, UNITS, bidirectional=True, batch_first=True)
+
+
+def inputs_of() -> torch.Tensor:
+    return torch.randn(ROWS, STEPS, FEATURES, generator=torch.Generator().manual_seed(1))
+
+
+def ran(layer: Any, lengths: list[int] | None = LENGTHS) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Forward and backward outputs, and h `[2, B, H]`."""
+    with torch.no_grad():
+        if lengths is None:
+            outputs, state = layer(inputs_of())
+        else:
+            packed, state = layer(pack_padded_sequence(inputs_of(), lengths, batch_first=True))
+            outputs = pad_packed_sequence(packed, batch_first=True)[0]
+    h = state[0] if isinstance(state, tuple) else state
+    return outputs[..., :UNITS], outputs[..., UNITS:], h
+
+
+def judged(outputs: torch.Tensor, h: torch.Tensor, layer: Any) -> Report:
+    return rnninspect.inspect(outputs, h, lengths=LENGTHS, inputs=inputs_of(), weights=layer)
+
+
+def accused(report: Report) -> list[str]:
+    return [finding.rule for finding in report.findings if finding.severity != "note"]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("merge", MERGES)
+def test_a_right_run_is_clean_whatever_the_merge(merge: str, kind: str, tmp_path: Path) -> None:
+    """The run says which merge it is, in a program and of files, whose weights state two directions."""
+    layer = layer_of(kind=kind)
+    forward, backward, h = ran(layer)
+    merged = MERGES[merge](forward, backward)
+    live = judged(merged, h, layer)
+    torch.save(layer.state_dict(), tmp_path / "w.pt")
+    arrays = {"output": merged, "h_n": h, "x": inputs_of(), "lengths": np.array(LENGTHS)}
+    np.savez(tmp_path / "d.npz", **{name: np.asarray(array) for name, array in arrays.items()})
+    for report in (live, rnninspect.compare(tmp_path / "d.npz", weights=tmp_path / "w.pt")):
+        assert (report.verdict, accused(report)) == ("clean", [])
+        assert any(f"the {merge} of both directions" in note for note in report.notes)
+
+
+def test_a_wrong_state_is_named() -> None:
+    """Once the directions are taken apart, what is wrong with the state shows as ever."""
+    layer = layer_of()
+    forward, backward, h = ran(layer)
+    assert accused(judged(forward + backward, h[:, [1, 0, 2, 3]], layer)) == ["rows-permuted"]
+    forward, backward, h = ran(layer, None)
+    assert accused(judged(forward + backward, h, layer)) == ["lengths-ignored"]
+
+
+def test_what_no_run_gives_is_unjudged() -> None:
+    """Another merge, or other weights, decide nothing: neither clean nor accused."""
+    layer = layer_of()
+    forward, backward, h = ran(layer)
+    for outputs, weights in ((torch.maximum(forward, backward), layer), (forward + backward, layer_of(9))):
+        report = judged(outputs, h, weights)
+        assert (report.verdict, accused(report)) == ("unjudged", [])
+
+
+def test_one_direction_of_two_is_not_taken_for_a_merge() -> None:
+    """The forward half alone beside weights of both directions is held against them as before."""
+    layer = layer_of()
+    forward, _, h = ran(layer)
+    report = judged(forward, h[0], layer)
+    assert (report.verdict, accused(report)) == ("clean", [])
+    assert not any("both directions" in note for note in report.notes)
