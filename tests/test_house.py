@@ -57,14 +57,14 @@ report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings r
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
-report/report report/load report/lessons report/renderers/course
+report/layers report/many report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/merged_outputs api/inspect
 api/run api/chunks api/compare api/convert
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call
-recording/torch_modules/calls recording/torch_modules/arguments
+recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/loops recording/torch_modules/store recording/torch_modules/own_forward
 recording/torch_modules/hooks
 recording/*

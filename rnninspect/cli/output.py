@@ -15,6 +15,9 @@ from rnninspect.core.wording import worded
 from rnninspect.report import record as report_types
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rnninspect.report.renderers.view import View
     from rnninspect.report.report import Reports
 
 
@@ -54,18 +57,25 @@ def show(report: report_types.ReportRecord, options: dict[str, Any], err: bool =
         write_text(target, text)
 
 
-def show_all(reports: Reports, options: dict[str, Any]) -> None:
-    """Renders several reports, one behind the other, to stderr or into the one file that -o names."""
-    if options.get("output") in (None, "-"):
-        for i, report in enumerate(reports):
-            if i and options["format_"] != "ndjson":
-                click.echo(err=True)
-            show(report, {**options, "output": None}, err=True)
-        return
+def show_all(reports: Reports, options: dict[str, Any], err: bool = True) -> None:
+    """Renders several reports as one, the summary first: to stderr, where stdout is another's (`err`), or into the one
+    file that -o names.
+    """
     for report in reports:
-        check_selection(report, options)
-    view = _view(options, width=100, color=False, ascii=False)
-    write_text(options["output"], reports.render(options["format_"], **view))
+        if report.tracks:
+            check_selection(report, options)
+    target, format = options.get("output"), options["format_"]
+    if len(reports) == 1 and target in (None, "-"):
+        show(reports[0], {**options, "output": None}, err)
+    elif format == "table" and target is None:
+        _, view = _terminal(options, err)
+        click.echo(reports.render("table", **vars(view)), nl=False, color=True, err=err)
+    else:
+        text = reports.render(format, **_view(options, width=100, color=False, ascii=False))
+        if target is None or target == "-":
+            click.echo(text.encode() if format in DECLARED and not err else text, nl=False, err=err)
+        else:
+            write_text(target, text)
 
 
 def write_text(target: str, text: str) -> None:
@@ -84,9 +94,18 @@ def check_selection(report: report_types.ReportRecord, options: dict[str, Any]) 
 
 
 def _print_table(report: report_types.ReportRecord, options: dict[str, Any], err: bool) -> None:
+    from rnninspect.report.renderers.table import renderable
+
+    console, view = _terminal(options, err)
+    with console.capture() as capture:
+        console.print(renderable(report, view))
+    click.echo(capture.get(), nl=False, color=True, err=err)
+
+
+def _terminal(options: dict[str, Any], err: bool) -> tuple[Console, View]:
+    """The terminal, or what stands in its place, and how it is to be written to."""
     from rich.console import Console
 
-    from rnninspect.report.renderers.table import renderable
     from rnninspect.report.renderers.view import NARROWEST, View
 
     console = Console(highlight=False, stderr=err, **_colour(options["color"]))
@@ -99,9 +118,7 @@ def _print_table(report: report_types.ReportRecord, options: dict[str, Any], err
             ascii=ascii_only(console.encoding, os.environ),
         )
     )
-    with console.capture() as capture:
-        console.print(renderable(report, view))
-    click.echo(capture.get(), nl=False, color=True, err=err)
+    return console, view
 
 
 def _colour(choice: str) -> dict[str, Any]:

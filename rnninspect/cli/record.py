@@ -1,4 +1,4 @@
-"""`rnninspect record`: runs a script, records its torch layers, and reports when it has ended."""
+"""`rnninspect record`: runs a script, or an ONNX model, records its layers, and reports when it has ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from rnninspect.cli.exit_codes import INTERRUPTED, UNJUDGED
 from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.cli.signals import without_warnings
 from rnninspect.errors import UnreadableError, UserError
+
+if TYPE_CHECKING:
+    from rnninspect.report.report import Reports
 
 
 @click.command(
@@ -28,16 +31,20 @@ from rnninspect.errors import UnreadableError, UserError
     "--lengths",
     type=options.TEXT,
     metavar="NAME|full",
-    help="The argument of a forward that holds the lengths; full: no row is shorter than T.",
+    help="The argument of a forward (or the feed's array) that holds the lengths; full: no row is shorter than T.",
 )
 @click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Calls of each layer to keep (1).")
+@click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep each K-th call alone (1).")
+@click.option(
+    "--feed", type=options.TEXT, metavar="FILE", help="SCRIPT is an ONNX model: run it on these arrays, by their names."
+)
 @options.report_options
 @options.output_options
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any) -> int:
+def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | None, **params: Any) -> int:
     """Run SCRIPT with its ARGUMENTS, as `python SCRIPT ARGUMENTS` does, record every nn.LSTM, nn.GRU, nn.RNN and cell
-    that it calls, and inspect what was recorded when it ends.
+    that it calls, and inspect what was recorded when it ends. An ONNX model is run once, on the arrays of --feed.
 
     The script's stdout is its own: the report goes to stderr, or to the file that -o names. A script that fails keeps
     its exit code; else 0, 1 or 2 as for `compare`. Processes that the script starts are not recorded.
@@ -46,17 +53,20 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any
     rnninspect record train.py --epochs 1
     rnninspect record --lengths lengths --format ndjson -o report.ndjson train.py
     rnninspect record -m package.train
+    rnninspect record model.onnx --feed feed.npz --lengths lengths
     """
+    if script.endswith(".onnx") or feed is not None:
+        return model(script, _feed_of(script, feed, arguments, module), params)
     if not module and not os.path.isfile(script):
         raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
     refuse_overwriting([script], params)
     judging = inputs.judging(params)
     from rnninspect.recording import record
 
-    with record(lengths=params["lengths"], limit=params["limit"]) as recording:
+    with record(lengths=params["lengths"], limit=params["limit"], every=params["every"]) as recording:
         failed = run(script, arguments, module)
     sys.stdout.flush()
-    if not recording.calls:
+    if not recording.calls and not recording.unseen:
         output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", params["quiet"])
         return failed or (0 if params["exit_zero"] else UNJUDGED)
     try:
@@ -68,8 +78,48 @@ def command(script: str, arguments: tuple[str, ...], module: bool, **params: Any
             raise
         output.note(str(error))
         return failed
+    return failed or _worst(reports, params)
+
+
+def _worst(reports: Reports, params: dict[str, Any]) -> int:
     codes = [output.exit_code(report, params) for report in reports]
-    return failed or (1 if 1 in codes else max(codes))
+    return 1 if 1 in codes else max(codes)
+
+
+def _feed_of(script: str, feed: str | None, arguments: Sequence[str], module: bool) -> str:
+    """The feed that is named, before the model or behind it; UserError where there is none, or more besides."""
+    rest = list(arguments)
+    if feed is None and len(rest) == 2 and rest[0] == "--feed":
+        return rest[1]
+    if feed is None and len(rest) == 1 and rest[0].startswith("--feed="):
+        return rest[0].removeprefix("--feed=")
+    if rest or module:
+        raise UserError(f"{script} is an ONNX model: it takes no arguments; give other options before it")
+    if feed is None:
+        raise UserError(f"{script} is an ONNX model: give the arrays that it reads, --feed feed.npz")
+    if not script.endswith(".onnx"):
+        raise UserError(f"--feed is for an ONNX model, and {script} is none (.onnx)")
+    return feed
+
+
+def model(path: str, feed: str, params: dict[str, Any]) -> int:
+    """Runs an ONNX model once on the arrays of a file; the exit code as for `compare`. The report goes to stdout."""
+    judging = inputs.judging(params)
+    refuse_overwriting([path, feed], params)
+    from rnninspect.formats import read_arrays
+    from rnninspect.recording import record
+    from rnninspect.recording.onnx import open_model, run_once
+
+    arrays, session = read_arrays(feed).arrays, open_model(path)
+    lengths = params["lengths"]
+    names = [value.name for value in session.get_inputs()]
+    if lengths in arrays and lengths not in names:
+        lengths = arrays[lengths]
+    with record(session, lengths=lengths, limit=params["limit"]) as recording:
+        run_once(session, arrays, feed)
+    reports = recording.inspect(rtol=params["rtol"], atol=params["atol"], **judging)
+    output.show_all(reports, params, err=False)
+    return _worst(reports, params)
 
 
 def run(script: str, arguments: Sequence[str], module: bool) -> int:

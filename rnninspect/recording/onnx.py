@@ -6,6 +6,8 @@ every LSTM, GRU and RNN node reads and returns among its outputs. Nodes within s
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -18,7 +20,7 @@ from rnninspect import conventions
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Track
-from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 from rnninspect.formats.base import need
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import Shelf
@@ -157,6 +159,55 @@ def _track(arrays: Mapping[str, Array], direction: Direction, k: int, time_major
     )
     outputs = arrays["Y"].take(k, 1 if time_major else 2)
     return Track(0, direction, outputs.swapaxes(0, 1) if time_major else outputs, h, c, h_0, c_0)
+
+
+def open_model(path: str) -> Any:
+    """A session of a model's file, on the CPU; UserError where it is none, or ONNX Runtime is not installed."""
+    if not os.path.isfile(path):
+        raise UnreadableError(f"{path}: no such file; name an ONNX model")
+    try:
+        runtime = importlib.import_module("onnxruntime")
+    except ImportError:
+        raise UserError(f"running {path} needs ONNX Runtime: pip install onnxruntime") from None
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # what it has to say is in the error
+    try:
+        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own exceptions have no common type but this
+        raise UnreadableError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from None
+
+
+def run_once(session: Any, arrays: Mapping[str, Array], feed: str) -> None:
+    """Runs the model on the arrays that it reads, cast to what it wants where no value changes.
+
+    Raises UserError where one is missing, or the model does not run on them.
+    """
+    wanted = session.get_inputs()
+    missing = [value.name for value in wanted if value.name not in arrays]
+    if missing:
+        raise UserError(
+            f"{feed} lacks {', '.join(missing)}: the model reads {', '.join(v.name for v in wanted)}; "
+            f"the file has {', '.join(arrays) or 'no arrays'}"
+        )
+    given = {value.name: _cast(arrays[value.name], value.type) for value in wanted}
+    try:
+        session.run(None, given)
+    except Exception as error:
+        raise UserError(f"the model does not run on {feed}: {_first_line(error)}") from None
+
+
+def _cast(array: Array, wanted: str) -> Array:
+    """The array in the dtype that a graph's input wants (`tensor(int32)`), where every value stays what it is."""
+    name = {"float": "float32", "double": "float64"}.get(wanted[7:-1], wanted[7:-1])
+    try:
+        cast = array.astype(name)
+    except TypeError:
+        return array
+    return cast if cast.dtype.kind == "f" == array.dtype.kind or np.array_equal(cast, array) else array
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _proto(session: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rnninspect.core.finding import SEVERITIES, Finding
-from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.core.finding import SEVERITIES, Finding, Verdict
+from rnninspect.errors import UnknownNameError
+from rnninspect.report.layers import placed, to_dict, verdict_of
 from rnninspect.report.record import ReportRecord
 
 if TYPE_CHECKING:
@@ -20,12 +22,13 @@ class FindingsError(AssertionError):
 
     __module__ = "rnninspect"  # a traceback names the public door
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, summary: str = "") -> None:
         open_question = (
             f"could not judge: {report.untested}" if report.verdict == "unjudged" and report.untested else ""
         )
         verdict = open_question or report.verdict_in_words  # pytest's short summary shows the first line
-        super().__init__(f"{verdict}\n{report.render('findings', width=100).rstrip()}")
+        above = f"{summary}\n\n" if summary else ""  # of many reports, of which this is one
+        super().__init__(f"{verdict}\n{above}{report.render('findings', width=100).rstrip()}")
         self.report = report
 
 
@@ -95,39 +98,82 @@ class Reports(tuple[Report, ...]):
         return bool(self) and all(r.ok for r in self)
 
     @property
+    def verdict(self) -> Verdict:
+        """`findings` where one report has any; else `clean` where every one is, and `unjudged` where one is not."""
+        return verdict_of(dict(Counter(str(r.verdict) for r in self)))
+
+    @property
     def findings(self) -> list[Finding]:
-        """The findings of all reports, in their order."""
-        return [finding for r in self for finding in r.findings]
+        """The findings of all reports, in their order; each has its layer's `name` and the number of its `call`."""
+        return [finding for r in self for finding in placed(r)]
+
+    def summary(self, width: int = 80) -> str:
+        """How the calls stand, by layer, in a few lines: `layers.13  lengths-ignored in 50 of 50 calls`."""
+        from rnninspect.report.many import plain, summary
+        from rnninspect.report.renderers.view import View
+
+        return plain(summary(self, View(width=width))).rstrip("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All reports as one object, as JSON has it: `verdict`, `counts`, `layers`, and `reports`, every one whole."""
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """`to_dict` as strict JSON."""
+        return self.render("json").rstrip("\n")
 
     def render(self, format: str = "table", **view: Any) -> str:
-        """Every report's text, one behind the other; lines of `ndjson` can be told apart by their source.
+        """One text for all: the summary by layer, then the first fault in full; `ndjson` and `json` hold every report.
 
-        Raises UserError where there are several, and the format is a document that holds one.
+        One report alone is rendered as itself. Raises UserError where there are several, and the format is a document
+        that holds one.
         """
-        if len(self) > 1 and format not in JOINED:
-            formats = ", ".join(JOINED)
-            raise UserError(
-                f"{len(self)} reports, and a document of format {format} holds one: take {formats}, or pick one"
-            )
-        return ("" if format == "ndjson" else "\n").join(r.render(format, **view) for r in self)
+        if len(self) == 1:
+            return self[0].render(format, **view)
+        from rnninspect.report.many import render_many
+
+        return render_many(self, format, **view)
 
     def raise_for_findings(self, fail_on: str = "error") -> None:
-        """Raises the FindingsError of the first report that has one."""
+        """Raises FindingsError where a report has a finding at least as severe as `fail_on`, or could not be judged.
+
+        Its text is the summary of all and the first such report; its `report` is that one.
+        """
         __tracebackhide__ = True
         for r in self:
-            r.raise_for_findings(fail_on)
+            try:
+                r.raise_for_findings(fail_on)
+            except FindingsError as error:
+                if len(self) == 1:
+                    raise
+                raise FindingsError(error.report, self.summary(100)) from None
 
     def __str__(self) -> str:
         return self.render("table")
 
     def __repr__(self) -> str:
-        return f"<{len(self)} report{'' if len(self) == 1 else 's'}: {', '.join(map(repr, self))}>"
+        shown = ", ".join(map(repr, self[:4])) + (f", … {len(self) - 4} more" if len(self) > 4 else "")
+        return f"<{len(self)} report{'' if len(self) == 1 else 's'}: {shown}>"
 
     def _repr_html_(self) -> str:
-        return "".join(r._repr_html_() for r in self)
+        if len(self) == 1:
+            return self[0]._repr_html_()
+        from rnninspect.report.many import fragment_of_many
+
+        return fragment_of_many(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for i, r in enumerate(self):
-            if i:
-                yield ""
-            yield r
+        from rnninspect.report.layers import first_faults
+        from rnninspect.report.many import rest, summary
+        from rnninspect.report.renderers.view import View
+
+        if len(self) == 1:
+            yield self[0]
+            return
+        view = View(width=options.max_width, ascii=not (options.encoding or "").lower().startswith("utf"))
+        yield from summary(self, view)
+        for r in first_faults(self)[:1]:
+            yield ""
+            yield from [one for one in self if one is r]
+        yield ""
+        yield from rest(self, view)

@@ -66,7 +66,8 @@ def test_the_script_has_stdout_and_the_report_stderr(capfd: pytest.CaptureFixtur
     assert out == "__main__ ['--epochs', '3']\n"
     assert code == 1
     assert "lengths-ignored" in err
-    assert err.count("record  rnn") == 3  # three models, one call of each
+    assert "rnn  lengths-ignored in 3 of 3 calls" in err  # three models, one call of each
+    assert err.count("record  rnn") == 1  # the first fault in full
 
 
 @pytest.mark.usefixtures("folder")
@@ -75,7 +76,7 @@ def test_what_is_right_exits_zero(capfd: pytest.CaptureFixture[str]) -> None:
     code, _, err = record(capfd, "project/train.py", "packed")
     assert code == 0
     assert "clean" in err
-    assert "lengths     3, 5, 2" in err
+    assert "1 layer clean (3 calls): rnn" in err
 
 
 @pytest.mark.parametrize(
@@ -96,16 +97,19 @@ def test_a_script_that_fails_keeps_its_exit_code(
 
 
 def test_the_report_in_a_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """-o takes the report away from stderr; several reports are lines of ndjson, and no one JSON document."""
+    """-o takes the report away from stderr; several reports are lines of ndjson, or one JSON document."""
     done = record(capfd, "--format", "ndjson", "-o", "report.ndjson", "project/train.py", "packed")
     assert done == (0, "__main__ ['packed']\n", "")
     lines = [json.loads(line) for line in (folder / "report.ndjson").read_text().splitlines()]
     assert sum(line["kind"] == "summary" for line in lines) == 3
     assert {line["source"]["name"] for line in lines} == {"rnn"}
     code, _, err = record(capfd, "--format", "json", "-o", "report.json", "project/train.py", "packed")
+    assert (code, err) == (0, "")
+    assert len(json.loads((folder / "report.json").read_text())["reports"]) == 3
+    code, _, err = record(capfd, "--format", "svg", "-o", "report.svg", "project/train.py", "packed")
     assert code == 2
-    assert "3 reports, and a document of format json holds one" in err
-    assert not (folder / "report.json").exists()
+    assert "3 reports, and a document of format svg holds one" in err
+    assert not (folder / "report.svg").exists()
 
 
 def test_modules_are_run_by_name(

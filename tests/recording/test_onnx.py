@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import rnninspect
+from rnninspect.cli import call
 from rnninspect.errors import UnknownNameError, UserError
 
 T, B, F, H = 6, 4, 3, 5
@@ -148,3 +151,58 @@ def test_graphs_without_nodes_and_nodes_within_subgraphs() -> None:
     reports = recorded(model).inspect()
     assert (reports[0].source["name"], reports[0].verdict) == ("rnn0", "clean")
     assert {r.untested for r in reports[1:]} == {"not recorded: it stands within a subgraph (If, Loop, Scan)"}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model that reads its lengths, one that does not, and what both are fed with."""
+    monkeypatch.chdir(tmp_path)
+    Path("right.onnx").write_bytes(graph().SerializeToString())
+    Path("wrong.onnx").write_bytes(graph(told=False, gives=("Y_h",), layers=2).SerializeToString())
+    np.savez("feed.npz", x=X, n=LENGTHS.astype(np.int64), real=LENGTHS, half=X.astype("float64"))
+    return tmp_path
+
+
+def ran(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = call(["record", *arguments])
+    return code, *capfd.readouterr()
+
+
+@pytest.mark.usefixtures("files")
+def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    """The report goes to stdout; lengths are an input of the graph, or an array of the feed."""
+    code, out, err = ran(capfd, "right.onnx", "--feed", "feed.npz")
+    assert (code, err) == (0, "")
+    assert "clean" in out
+    code, out, _ = ran(capfd, "--feed", "feed.npz", "--lengths", "n", "--format", "json", "wrong.onnx")
+    assert code == 1
+    whole = json.loads(out)
+    assert [layer["name"] for layer in whole["layers"]] == ["rnn0", "rnn1"]
+    assert "lengths-ignored" in {rule["rule"] for rule in whole["layers"][1]["rules"]}
+    assert ran(capfd, "--lengths", "real", "wrong.onnx", "--feed=feed.npz")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (["right.onnx"], "give the arrays that it reads, --feed feed.npz"),
+        (["missing.onnx", "--feed", "feed.npz"], "missing.onnx: no such file"),
+        (["--feed", "feed.npz", "feed.npz"], "and feed.npz is none"),
+        (["bad.onnx", "--feed", "feed.npz"], "bad.onnx: ONNX Runtime cannot load it"),
+        (["right.onnx", "--feed", "other.npz"], "other.npz lacks n: the model reads x, n; the file has x"),
+        (["right.onnx", "--feed", "shape.npz"], "the model does not run on shape.npz"),
+        (["right.onnx", "--feed", "feed.npz", "more"], "it takes no arguments"),
+        (["--lengths", "m", "right.onnx", "--feed", "feed.npz"], "unknown input of the graph for lengths 'm'"),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_what_the_command_refuses(capfd: pytest.CaptureFixture[str], arguments: list[str], phrase: str) -> None:
+    """What is missing or does not fit is one line, exit code 2."""
+    Path("bad.onnx").write_bytes(b"no model")
+    np.savez("other.npz", x=X)
+    np.savez("shape.npz", x=X[0], n=LENGTHS)
+    code, out, err = ran(capfd, *arguments)
+    assert (code, out) == (2, "")
+    assert phrase in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import UnknownNameError
-from rnninspect.recording.torch_modules.calls import copied
+from rnninspect.recording.torch_modules.tensors import copied
 
 Asked = str | Callable[..., Any]  # an argument's name, or what makes lengths of the arguments of the model's forward
 

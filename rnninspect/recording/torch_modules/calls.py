@@ -10,16 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnninspect import conventions
 from rnninspect.api.live import Handed, case_of
 from rnninspect.conventions.live import is_packed, read_outputs
 from rnninspect.core.arrays import is_array, rank, to_array
+from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell
+from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Ints
-from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.core.trace import DIRECTIONS, Array, Ints, Trace, Track
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Layer as CaseLayer
 from rnninspect.errors import ShapeError
-from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.call_site import Site
 from rnninspect.recording.stated import Settled, Stated, fitted_order, settle, settle_own
@@ -90,18 +95,21 @@ class Call:
         arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
         drops = final_state is None and self._drops_state(settled)
         notes, opened = [*settled.notes], [settled.open] if settled.open else []
-        if final_state is not None or drops:
-            arrays = {name: array for name, array in arrays.items() if name not in ("h_n", "c_n")}
+        own_state = final_state is None
         if drops:
             final_state = self._picked(arrays["output"], settled)
             opened.append(
                 "the layer read the padding, and its h_n is not used: which of its outputs your code takes cannot be "
                 f"seen; give it: recording.inspect({self.where.name!r}, final_state=…)"
             )
-        case = case_of(arrays, Handed(final_state), self.config, "torch", tolerance)
+        if final_state is None:
+            case = self._as_returned(arrays, settled, tolerance)
+        else:
+            arrays = {name: array for name, array in arrays.items() if name not in ("h_n", "c_n")}
+            case = case_of(arrays, Handed(final_state), self.config, "torch", tolerance)
         if self.weights and not self.layer.not_rerun:
-            case = case.with_weights(read_weights(self.weights, self.config, "torch"))
-        return Judged(case, "; ".join(opened), (*notes, *self._notes(case, drops)), settled.hint)
+            case = case.with_weights(_read_weights(self.weights, self.config))
+        return Judged(case, "; ".join(opened), (*notes, *self._notes(case, drops, own_state)), settled.hint)
 
     def case(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Case:
         """The case of this call alone."""
@@ -191,12 +199,32 @@ class Call:
             picked = np.concatenate([picked[:, :half], outputs[rows, mask.argmax(1), half:]], 1)
         return np.asarray(picked)
 
-    def _notes(self, case: Case, drops: bool) -> list[str]:
+    def _as_returned(self, arrays: Mapping[str, Array], settled: Settled, tolerance: Tolerance) -> Case:
+        """The case of what the module returned: its layout is known, and no other reading is tried."""
+        config, outputs = self.config, arrays["output"]
+        ways = config.directions or DIRECTIONS[:1]
+        widths = np.split(outputs, len(ways), -1)
+        tracks = []
+        for k in range(self.layer.layers * len(ways)):
+            layer, way = divmod(k, len(ways))
+            states = [arrays[name][k] if name in arrays else None for name in ("h_n", "c_n", "h_0", "c_0")]
+            top = widths[way] if layer == self.layer.layers - 1 else None
+            tracks.append(Track(layer, ways[way], top, *states))  # type: ignore[arg-type]
+        rows, steps = outputs.shape[:2]
+        mask, real = resolve_mask(rows, steps, arrays.get("lengths"), settled.mask)
+        stated, torchs = settled.mask is not None, conventions.get("torch")
+        padding = torchs.padding_for(config)
+        trace = Trace(mask, tuple(tracks), real, stated, padding, torchs.zero_length, "torch")
+        batch = Batch(arrays["inputs"], mask, real, stated) if "inputs" in arrays else None
+        layer_of_case = CaseLayer(torchs, config, runner=rerun)
+        return Case(Choice(Reading(trace, "B T H", "L B H")), layer_of_case, batch, tolerance=tolerance)
+
+    def _notes(self, case: Case, drops: bool, own_state: bool) -> list[str]:
         """What a reader of the report should know."""
         notes = []
         if not case.trace.knows_padding and case.trace.batch_size > 1:
             notes.append("no lengths are known: every step is taken as real")
-        elif not is_packed(self.inputs) and not case.trace.mask.all() and "h_n" in case.dump.arrays:
+        elif not is_packed(self.inputs) and not case.trace.mask.all() and own_state and not drops:
             notes.append(
                 "the final state is the one that the layer returned; where your code takes another, give it: "
                 f"recording.inspect({self.where.name!r}, final_state=…)"
@@ -257,27 +285,14 @@ def _reads_padding(inputs: Array, own: Array, lengths: Ints) -> bool:
     return bool(len(frames) > 1 and (frames == frames[0]).all() and (inputs[:, 0] != frames[0]).any())
 
 
-def copied(value: Any) -> Any:
-    """Every tensor in tuples and PackedSequences as a copy of its own, without gradient; None stays None."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, tuple):
-        parts = [copied(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value
+_parsed: list[tuple[Mapping[str, Tensor], LayerConfig, Weights]] = []  # the last: calls of one layer share theirs
 
 
-def size(value: Any) -> int:
-    """Bytes of every tensor in tuples and PackedSequences."""
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    return sum(map(size, value)) if isinstance(value, tuple) else 0
-
-
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors that the module computes with, those of replicas too; none of quantised ones."""
-    if isinstance(module, nn.RNNBase):
-        named = zip(module._flat_weights_names, module._flat_weights, strict=True)
-    else:
-        named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
-    return {name: tensor.detach() for name, tensor in named if isinstance(tensor, Tensor)}
+def _read_weights(weights: Mapping[str, Tensor], config: LayerConfig) -> Weights:
+    """Canonical Weights; those of the call before where they are the very same."""
+    for held, its_config, parsed in _parsed:
+        if held is weights and its_config == config:
+            return parsed
+    parsed = read_weights(weights, config, "torch")
+    _parsed[:] = [(weights, config, parsed)]
+    return parsed

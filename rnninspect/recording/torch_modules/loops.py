@@ -31,7 +31,7 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.stated import Settled, Stated, settle, settle_own
-from rnninspect.recording.torch_modules.calls import copied, size
+from rnninspect.recording.torch_modules.tensors import copied, size
 
 State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of the others; `[B, H]` each
 

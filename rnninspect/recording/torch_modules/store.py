@@ -16,8 +16,9 @@ from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
 from rnninspect.recording.torch_modules.arguments import Asked, Failure, is_asked
-from rnninspect.recording.torch_modules.calls import Call, Layer, autocast, copied, size, weights_of
+from rnninspect.recording.torch_modules.calls import Call, Layer, autocast
 from rnninspect.recording.torch_modules.loops import Loop, kind
+from rnninspect.recording.torch_modules.tensors import copied, size, weights_of
 
 Recorded = Call | Loop
 
@@ -74,9 +75,13 @@ class Store:
     def calls(self) -> tuple[Recorded, ...]:
         """Every call with its name, its number among the calls of that name, and what was stated for it."""
         calls: list[Recorded] = []
+        counts: Counter[str] = Counter()
+        keys = Counter(self.names.get(key, "?") for key in {kept.key for kept in self.kept})
         for kept in self.kept:
             name = self.names.get(kept.key, "?")
-            where = replace(kept.call.where, name=name, stated=_stated(kept, name))
+            number = kept.call.where.number if keys[name] == 1 else counts[name]  # of several modules of one name
+            counts[name] += 1
+            where = replace(kept.call.where, name=name, number=number, stated=_stated(kept, name))
             calls.append(replace(kept.call, where=where))
         return tuple(calls)
 
