@@ -4,7 +4,8 @@
 2. Of the causes of states that are off, the one that explains the most rows is taken, then the one that explains most
    of what is left, until nothing more is explained (greedy set cover). Causes that explain the same rows no better are
    named as its alternatives, at most two. Where that leaves a state, two causes are sought that give every state
-   together (`two_causes`).
+   together (`two_causes`). Where a run of the weights gives other numbers and nothing says why, their mistake is sought
+   beneath the others (`weights_beneath`).
 3. A symptom whose cause was taken is not listed again (`Rule.implies`, on the rows of the cause).
 4. What nothing explains is reported as unexplained, with the numbers.
 """
@@ -26,6 +27,7 @@ from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, 
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
+from rnninspect.diagnosis.weights_beneath import weights_beneath
 from rnninspect.errors import UserError
 from rnninspect.measure.difference import TrackDifference
 
@@ -61,8 +63,8 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
     causes = _cover(mismatched, zero, [p for p in proposals if p.kind == "state"])
     together = None
+    sound = {name: rule for name, rule in rules.items() if name not in {s.rule for s in skipped if s.failed}}
     if seek_two and _are_too_few(causes, mismatched):
-        sound = {name: rule for name, rule in rules.items() if name not in {s.rule for s in skipped if s.failed}}
         with _survived(UNEXPLAINED, skipped):
             together = two_causes(case, sound)
     if together is not None:
@@ -70,6 +72,9 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     kept = causes + [p for p in proposals if p.kind != "state"]
     kept = _without_symptoms(kept, rules, causes if together is not None else [])
     left = mismatched - frozenset().union(*(p.places for p in causes))
+    if seek_two and not left and _may_lack_weights(case, [rules[p.rule] for p in kept]):
+        with _survived(UNEXPLAINED_DIFFERENCE, skipped):
+            kept += weights_beneath(case, sound, frozenset(p.rule for p in kept))
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(_unexplained(case, left))
@@ -142,6 +147,11 @@ def _are_too_few(causes: list[Proposal], mismatched: frozenset[Place]) -> bool:
     return any(p.certainty == "suspected" for p in causes) or bool(
         mismatched - frozenset().union(*(p.places for p in causes))
     )
+
+
+def _may_lack_weights(case: Case, named: list[Rule]) -> bool:
+    """Whether there are weights, and no rule that was named says what a run of them differs by."""
+    return case.has("inputs") and case.has("weights") and not any(r.compares or "weights" in r.needs for r in named)
 
 
 def _without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], together: list[Proposal]) -> list[Proposal]:

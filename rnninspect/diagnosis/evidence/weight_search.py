@@ -21,6 +21,7 @@ from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
 ROWS, STEPS = 4, 10  # what a change is tried on first
+GLANCE = 2  # steps that tell most changes from chance: the recurrent ones show from the second on
 DRIFT = 3  # times as far: a run rounds its states too, and these are rounded in weights and inputs alone
 NEARER = 0.92  # share of the difference that is left where the rounding of weights and inputs explains some of it
 MUCH = 4  # a change that mends leaves at most one in so many
@@ -136,10 +137,14 @@ def largest(case: Case, trace: Trace) -> float:
     return max((d.largest for d in compared(case, trace)), default=0.0)
 
 
-def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
+def _changes(case: Case) -> Iterable[Change]:
     assert case.weights is not None
+    return changes_of(case.weights)
+
+
+def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
     few, limit = small(case), tolerance(case)
-    good = [changes for changes in group(list(changes_of(case.weights))) if _tried(few, changes) <= limit]
+    good = [changes for changes in group(list(_changes(case))) if _tried(few, changes) <= limit]
     confirmed = [(_tried(case, changes), changes) for changes in good[:6]]
     confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
     if not confirmed:
@@ -148,6 +153,13 @@ def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, .
     named = {c.rule for c in changes}
     also = dict.fromkeys(c.rule for _, others in confirmed[1:] for c in others if c.rule not in named)
     return WeightFix(changes, disagreement(case), after, tuple(also)[:2])
+
+
+def may_mend(case: Case) -> bool:
+    """Whether a single change brings the first few steps together: a quick look before `fixed` is asked."""
+    few = small(case, GLANCE)
+    limit = tolerance(case)
+    return any(_tried(few, (change,)) <= limit for change in _changes(case))
 
 
 def _tried(case: Case, changes: tuple[Change, ...]) -> float:
@@ -160,8 +172,8 @@ def _tried(case: Case, changes: tuple[Change, ...]) -> float:
     return largest(case, case.with_weights(weights).run(case.batch))
 
 
-def small(case: Case) -> Case:
-    """A small case to try things on: the first steps of the longest few rows.
+def small(case: Case, most: int = STEPS) -> Case:
+    """A small case to try things on: the first steps, so many at most, of the longest few rows.
 
     Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
     """
@@ -169,7 +181,7 @@ def small(case: Case) -> Case:
     case = _forward_of_one_layer(case)
     assert case.batch is not None
     rows = np.argsort(-case.trace.mask.sum(1), kind="stable")[:ROWS]
-    steps = min(STEPS, case.trace.steps) if _causal(case) else case.trace.steps
+    steps = min(most, case.trace.steps) if _causal(case) else case.trace.steps
 
     def cut(array: Array | None, time: bool) -> Array | None:
         return None if array is None else array[rows, :steps] if time else array[rows]

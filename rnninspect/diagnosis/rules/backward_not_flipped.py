@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 
@@ -76,17 +76,30 @@ class BackwardNotFlipped(Rule):
             strength=5,
         )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if (
+            case.trace.directions == 2
+            and not case.trace.mask_given
+            and all(t.order == "time" for t in case.trace.tracks)
+        ):
+            yield Undone("the backward outputs turned round within the lengths", _with_backward_turned(case))
+
     def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
             raise CannotInject("needs two directions and a row of two or more steps")
-        lengths = case.trace.mask.sum(1)
+        return _with_backward_turned(case)
 
-        def unflipped(track: Track) -> Track:
-            if track.direction != "backward" or track.outputs is None:
-                return track
-            return replace(track, outputs=_turned(track.outputs, lengths))
 
-        return case.with_tracks(unflipped)
+def _with_backward_turned(case: Case) -> Case:
+    """The case with the backward outputs turned round within each row's length."""
+    lengths = case.trace.mask.sum(1)
+
+    def turned(track: Track) -> Track:
+        if track.direction != "backward" or track.outputs is None:
+            return track
+        return replace(track, outputs=_turned(track.outputs, lengths))
+
+    return case.with_tracks(turned)
 
 
 def _padding_first(case: Case) -> list[Seen]:

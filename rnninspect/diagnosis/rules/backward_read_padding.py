@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.facts import TrackFacts
 
@@ -59,6 +59,11 @@ class BackwardReadPadding(Rule):
             "the length gives others",
             kind="fact",
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.batch is not None and not case.batch.mask.all() and case.trace.directions == 2:
+            whole = replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False)
+            yield Undone("a run that reads the padding too", replace(case, batch=whole))
 
     def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or case.batch is None or case.trace.mask.all() or case.trace.layers > 1:

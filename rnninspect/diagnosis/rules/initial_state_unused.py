@@ -11,7 +11,7 @@ from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import Key, given_by_all, only_rows
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, tolerance
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, describe_rows
 
 FEW = 4  # rows that are looked at before all are
 
@@ -63,6 +63,10 @@ class InitialStateUnused(Rule):
                 evidence={"before": before, "after": after, "unused": [list(key) for key in keys]},
             )
             return
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        for _, which, blank in _ways([t for t in case.trace.tracks if t.initial is not None]):
+            yield Undone(f"{which} at zero", case.with_tracks(blank))
 
     def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):

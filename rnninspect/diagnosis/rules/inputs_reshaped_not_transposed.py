@@ -12,7 +12,7 @@ from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, largest, tolerance
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, Undone, describe_rows
 
 FEW = 4  # rows that are looked at before all are
 
@@ -64,6 +64,11 @@ class InputsReshapedNotTransposed(Rule):
                     evidence={"view": how},
                 )
                 return
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.batch is not None:
+            for how, inputs in _views(case):
+                yield Undone(f"inputs {how}", replace(case, batch=replace(case.batch, inputs=inputs)))
 
     def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None:

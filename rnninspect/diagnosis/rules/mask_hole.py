@@ -11,7 +11,7 @@ from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
@@ -70,6 +70,19 @@ class MaskHole(Rule):
             severity="note",
             kind="fact",
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.batch is None or case.trace.mask_given or not case.facts:
+            return
+        holes: Bools = np.logical_and.reduce([_holes(facts) for facts in case.facts])
+        if not holes.any():
+            return
+        mask = case.trace.mask & ~holes
+        whole = case.batch.mask.copy()
+        whole[:, : mask.shape[1]] = mask
+        trace = replace(case.trace, mask=mask, mask_given=True)
+        batch = replace(case.batch, mask=whole, mask_given=True)
+        yield Undone("those steps masked", replace(case.with_trace(trace), batch=batch))
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask_given or any(t.order != "time" for t in case.trace.tracks):

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -59,20 +59,37 @@ class OutputResidual(Rule):
                     strength=2,
                 )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.batch is not None and _can_add(case):
+            yield Undone("the inputs taken off the outputs", _with_inputs_added(case, -1))
+
     def inject(self, case: Case) -> Case:
-        batch = case.batch
-        top = case.trace.tracks[-1]
-        if batch is None or top.outputs is None or batch.inputs.shape[2] != top.outputs.shape[2]:
-            raise CannotInject("needs as many features as units")
-        if top.order != "time":
-            raise CannotInject("needs outputs in input time")
+        if not _can_add(case):
+            raise CannotInject("needs as many features as units, and outputs in input time")
+        return _with_inputs_added(case, 1)
 
-        def added(track: Track) -> Track:
-            if track.outputs is None or track.layer != case.trace.layers - 1:
-                return track
-            return replace(track, outputs=np.where(case.trace.mask[..., None], track.outputs + batch.inputs, 0))
 
-        return case.with_tracks(added)
+def _can_add(case: Case) -> bool:
+    batch, top = case.batch, case.trace.tracks[-1]
+    return (
+        batch is not None
+        and top.outputs is not None
+        and batch.inputs.shape == top.outputs.shape
+        and all(t.order == "time" for t in case.trace.tracks)
+    )
+
+
+def _with_inputs_added(case: Case, times: int) -> Case:
+    """The case with the inputs added so many times to the top layer's real outputs."""
+    batch = case.batch
+    assert batch is not None
+
+    def added(track: Track) -> Track:
+        if track.outputs is None or track.layer != case.trace.layers - 1:
+            return track
+        return replace(track, outputs=np.where(case.trace.mask[..., None], track.outputs + times * batch.inputs, 0))
+
+    return case.with_tracks(added)
 
 
 def _adds_up(facts: TrackFacts, inputs: Array) -> Bools:

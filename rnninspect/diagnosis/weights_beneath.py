@@ -1,0 +1,139 @@
+"""Wrong weights beneath another mistake: no run of them can show them until that one is undone.
+
+Asked only where a run of the weights disagrees with the dump and nothing says why. States that a cause explains are
+taken as they ought to be; then each mistake that touches what a run is compared by (outputs, inputs, lengths, the
+states that rows began with) is undone in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import only_rows
+from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, may_mend
+from rnninspect.diagnosis.rule import Proposal, Rule, Undone
+from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
+
+FEW = 6  # rows on which each way is tried first
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A mistake undone, and its rule; None where states alone were put right."""
+
+    rule: Rule | None
+    undone: Undone
+
+
+def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> list[Proposal]:
+    """What a run of the weights disagrees by, beneath the causes `named` or one more: the weights' own mistake, and
+    that one more; none where no such two bring the two together."""
+    if case.batch is None or case.weights is None or case.other is not None or disagreement(case) == 0:
+        return []
+    right = _with_right_states(case)
+    for way in _ways(right, right is not case, rules, named):
+        few = only_rows(way.undone.case, _few(case))
+        if disagreement(few) == 0:
+            if way.rule is not None and disagreement(way.undone.case) == 0:
+                return [] if way.rule.name in named else [_alone(case, way.rule, way.undone)]
+        elif _may_be_quick(case) and _may_mend(case, way, few):
+            found = list(_weights_of(case, way, rules, named))
+            if found:
+                return found
+    return []
+
+
+def _with_right_states(case: Case) -> Case:
+    """The case with every state that its outputs tell at the step that it ought to equal."""
+    right = {
+        (f.track.layer, f.track.direction): np.where((f.expected >= 0)[:, None], f.at_end, f.final)
+        for f in case.facts
+        if f.mismatched.any()
+    }
+    if not right:
+        return case
+
+    def put_right(track: Track) -> Track:
+        return replace(track, final=right.get((track.layer, track.direction), track.final))
+
+    return case.with_tracks(put_right)
+
+
+def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
+    """The case with its states put right, where they were not, and with one mistake undone: one of the lengths only
+    where it is named, since other steps are compared then."""
+    if states_were_off:
+        yield _Way(None, Undone("the states as they ought to be", right))
+    for rule in rules.values():
+        if isinstance(rule, WeightsRule):
+            continue
+        for undone in rule.undo(right):
+            if not _changes_the_comparison(right, undone.case):
+                continue
+            if rule.name in named or np.array_equal(undone.case.trace.mask, right.trace.mask):
+                yield _Way(rule, replace(undone, case=_with_right_states(undone.case)))
+
+
+def _changes_the_comparison(case: Case, undone: Case) -> bool:
+    """Whether undoing changed more than final states."""
+    if case.batch is not undone.batch or not np.array_equal(case.trace.mask, undone.trace.mask):
+        return True
+    pairs = zip(case.trace.tracks, undone.trace.tracks, strict=True)
+    return any(a.outputs is not b.outputs or a.initial is not b.initial for a, b in pairs)
+
+
+def _few(case: Case) -> np.ndarray:
+    """`[N]`: rows that are tried first: long ones, and the shortest, in which padding shows most."""
+    order = np.argsort(-case.trace.mask.sum(1), kind="stable")
+    return order if order.size <= FEW else np.concatenate([order[: FEW - 2], order[-2:]])
+
+
+def _may_be_quick(case: Case) -> bool:
+    """Whether changes of the weights can be tried on a few steps: a stack of two directions needs all of them."""
+    return case.trace.layers == 1 or case.trace.directions == 1
+
+
+def _may_mend(case: Case, way: _Way, few: Case) -> bool:
+    """Whether a change of the weights mends a few rows, or a bias does where outputs and inputs are as they were."""
+    if may_mend(few):
+        return fixed(few) is not None
+    inputs = [None if batch is None else batch.inputs for batch in (case.batch, way.undone.case.batch)]
+    tracks = zip(case.trace.tracks, way.undone.case.trace.tracks, strict=True)
+    as_they_were = inputs[0] is inputs[1] and all(a.outputs is b.outputs for a, b in tracks)
+    return as_they_were and fitted_bias(few) is not None
+
+
+def _weights_of(case: Case, way: _Way, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[Proposal]:
+    """The weights' mistake in the whole case, and the mistake that was undone, where it is not named yet."""
+    how = way.undone.how if way.rule is None else f"{way.undone.how} ({way.rule.name})"
+    for rule in rules.values():
+        if not isinstance(rule, WeightsRule) or rule.missing(way.undone.case):
+            continue
+        for p in rule.check(way.undone.case):
+            if p.certainty != "proven":
+                continue
+            together = {} if way.rule is None else {"together_with": way.rule.name}
+            yield replace(p, message=f"with {how}, {p.message}", evidence=p.evidence | together)
+            if way.rule is not None and way.rule.name not in named:
+                yield _beside(case, way.rule, way.undone, rule)
+            return
+
+
+def _beside(case: Case, rule: Rule, undone: Undone, weights: Rule) -> Proposal:
+    message = (
+        "no one mistake gives these outputs from these weights, two together do, and this is one of them: with "
+        f"{undone.how}, what is left is {weights.name}"
+    )
+    places, evidence = everywhere(case), {"together_with": weights.name}
+    return Proposal(rule.name, message, places, rule.severity, kind="fact", evidence=evidence)
+
+
+def _alone(case: Case, rule: Rule, undone: Undone) -> Proposal:
+    message = f"{{rows}}: with {undone.how}, a run of these weights gives the dump, and as it is none does"
+    return Proposal(rule.name, message, everywhere(case), rule.severity, kind="fact")
