@@ -58,6 +58,15 @@ def check_mask(mask: npt.ArrayLike, rows: int, steps: int) -> Bools:
     return values.astype(np.bool_)
 
 
+def is_of_lengths(mask: Bools) -> bool:
+    """Whether the real steps of each row of `[B, T]` come first, so that the mask and its lengths say the same.
+
+    >>> is_of_lengths(np.array([[True, True], [True, False]])), is_of_lengths(np.array([[False, True]]))
+    (True, False)
+    """
+    return bool((mask[:, :-1] >= mask[:, 1:]).all())
+
+
 def resolve_mask(
     rows: int,
     steps: int,
@@ -66,8 +75,9 @@ def resolve_mask(
 ) -> tuple[Bools, Ints | None]:
     """The mask `[B, T]` and the lengths `[B]` that lengths and mask together state.
 
-    A mask decides. The lengths beside it must agree with its count of real steps or with its last real step + 1
-    (the two differ where the mask has holes or left padding), else ShapeError names the rows that do not.
+    A mask decides; where it says no more than lengths can (`is_of_lengths`), its lengths are stated. The lengths beside
+    it must agree with its count of real steps or with its last real step + 1 (the two differ where the mask has holes
+    or left padding), else ShapeError names the rows that do not.
     """
     checked = check_lengths(lengths, rows) if lengths is not None else None
     if mask is None:
@@ -77,7 +87,7 @@ def resolve_mask(
     real = check_mask(mask, rows, steps)
     counts = real.sum(1)
     if checked is None:
-        return real, None
+        return real, counts.astype(np.int64) if is_of_lengths(real) else None
     ends = np.where(real.any(1), last_true(real) + 1, 0)
     bad = np.flatnonzero((checked != counts) & (checked != ends))
     if bad.size:

@@ -75,6 +75,7 @@ class Trace:
     `mask`: `[B, T]`, True = real, in the inputs' time; all True where neither lengths nor a mask is known.
     `lengths`: `[B]` as stated, or None. They may exceed T, and are what the user believes; the mask decides.
     `mask_given`: the mask itself was stated (it may have holes or left padding that lengths cannot express).
+    `by_mask`: a mask was stated, though it may say no more than lengths do: it speaks of places, they of counts alone.
     `padding`: what this run's framework leaves in masked outputs.
     `zero_length`: what a row without real steps ends in.
     """
@@ -87,6 +88,7 @@ class Trace:
     zero_length: ZeroLength = "initial"
     convention: str = "tf1"
     source: Mapping[str, Any] = field(default_factory=dict)
+    by_mask: bool = False
 
     def __post_init__(self) -> None:
         """Raise ShapeError where there is nothing to look at: no row, no step or no unit."""

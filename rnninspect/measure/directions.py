@@ -36,7 +36,7 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
         ("time", _starts_at_zero(facts), "every state equals step 0: it reads backwards"),
         (
             "reversed",
-            trace.mask_given and _padding_first(facts),
+            trace.by_mask and _padding_first(facts),
             "masked steps come first, every state is the last: it reads backwards",
         ),
     ):

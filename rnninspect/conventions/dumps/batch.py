@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.readings import initial_states
 from rnninspect.conventions.dumps.roles import assign_roles
-from rnninspect.core.batch import Batch, resolve_mask
+from rnninspect.core.batch import Batch, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction
@@ -64,7 +64,7 @@ def read_batch(
         shown = ", ".join(f"lengths[{b}] is {lengths_read[b]}" for b in bad[:20])
         hint = "" if config.time_major else f" If the file is time-major, pass {argument('time_major', True)}."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
-    return Batch(by_row, real, lengths_read, mask is not None)
+    return Batch(by_row, real, lengths_read, mask is not None and not is_of_lengths(real))
 
 
 def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:

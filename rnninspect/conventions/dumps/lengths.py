@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnninspect.conventions.dumps.unpacking import are_shares
-from rnninspect.core.batch import check_lengths, check_mask, resolve_mask
+from rnninspect.core.batch import check_lengths, check_mask, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.full_lengths import FullLengths
-from rnninspect.core.trace import Bools, Ints
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.errors import ShapeError
 
 
@@ -33,6 +33,8 @@ def read_mask(
     if lengths is not None and are_shares(lengths):
         lengths = np.rint(lengths * steps)
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
+        if not strict and _counts_other_rows(mask):
+            return np.ones((rows, steps), dtype=np.bool_), None, False
         mask = mask.T if time_major or not strict else mask
     try:
         if lengths is not None:
@@ -45,6 +47,16 @@ def read_mask(
         return np.ones((rows, steps), dtype=np.bool_), None, False
     real, lengths_read = resolve_mask(rows, steps, lengths, mask)
     return real, lengths_read, True
+
+
+def _counts_other_rows(mask: Array) -> bool:
+    """Whether a mask `[m, n]` is one of m rows, each real from its first step on, and of n rows would have holes: it
+    speaks of other axes, as lengths `[m]` do."""
+    values = np.asarray(mask)
+    if values.dtype.kind not in "biuf":
+        return False
+    real = values.astype(np.bool_)
+    return is_of_lengths(real) and not is_of_lengths(real.T)
 
 
 def inputs_fit(by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool) -> bool:

@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import for_each, no_reading, shown
 from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
+from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace, Track
@@ -151,10 +152,11 @@ def _with_states(
             mask,
             tracks,
             lengths,
-            bool(by_role["mask"]) and config.full_lengths != "stated",
+            bool(by_role["mask"]) and config.full_lengths != "stated" and not is_of_lengths(mask),
             convention.padding_for(_with_directions(config, shape)),
             convention.zero_length,
             convention.name,
+            by_mask=bool(by_role["mask"]) and config.full_lengths != "stated",
         )
         because = [f"{by_role['h'][0].short or 'state'} {way.axes}"]
         if shape.time_major and not config.time_major and not swapped:
