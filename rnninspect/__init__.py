@@ -1,9 +1,9 @@
 """Where did every row of an RNN's final state come from, and if it is wrong, why?
 
 `run` runs a masked recurrent layer and records a Trace; `inspect` relates outputs to their final state and returns a
-Report; `compare` does it for a file, `record` for a live torch model; `load` reads a saved report. `final_state` takes
-the last real outputs, `reverse_within_lengths` turns rows round. Importing this imports neither torch nor, until a name
-is used, anything else.
+Report; `compare` does it for a file, `record` for a live torch model; `load` reads a saved report. `fix` gives a dump
+as it ought to be; `final_state` takes the last real outputs, `reverse_within_lengths` turns rows round. Importing this
+imports neither torch nor, until a name is used, anything else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from rnninspect._version import __version__
 if TYPE_CHECKING:
     from rnninspect import testing as testing
     from rnninspect.api.compare import compare
+    from rnninspect.api.fix import fix
     from rnninspect.api.inspect import inspect
+    from rnninspect.api.mend import Fixed
     from rnninspect.api.real_steps import final_state, reverse_within_lengths
     from rnninspect.api.run import run
     from rnninspect.core.batch import Batch
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "FindingsError",
+    "Fixed",
     "Recording",
     "Report",
     "Reports",
@@ -41,6 +44,7 @@ __all__ = [
     "check_padding",
     "compare",
     "final_state",
+    "fix",
     "inspect",
     "load",
     "record",
@@ -51,6 +55,7 @@ __all__ = [
 _HOMES = {
     "Batch": "core.batch",
     "FindingsError": "report.report",
+    "Fixed": "api.mend",
     "Recording": "recording",
     "Report": "report.report",
     "Reports": "report.report",
@@ -61,6 +66,7 @@ _HOMES = {
     "check_padding": "invariance",
     "compare": "api.compare",
     "final_state": "api.real_steps",
+    "fix": "api.fix",
     "inspect": "api.inspect",
     "load": "report.load",
     "record": "recording",

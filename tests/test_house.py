@@ -38,8 +38,8 @@ conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
-diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/build_case diagnosis/rule diagnosis/fixes
-diagnosis/evidence/cell_in_outputs
+diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
+diagnosis/fixes diagnosis/evidence/cell_in_outputs
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
@@ -60,7 +60,7 @@ report/renderers/_page report/renderers/table report/renderers/html report/rende
 report/layers report/many report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/merged_outputs api/inspect
-api/run api/chunks api/compare api/convert
+api/run api/chunks api/compare api/convert api/fix_names api/fix_write api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call

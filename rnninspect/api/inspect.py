@@ -130,11 +130,7 @@ def inspect_case(
     """Judges a case by the chosen rules and reports it."""
     names, unwanted = _as_tuple(select), _as_tuple(ignore)
     rules = chosen_rules(names, unwanted)
-    if case.weights is not None:
-        from rnninspect.api.merged_outputs import with_merged_outputs
-
-        case = with_merged_outputs(case)
-    case = with_defaults(with_mask_by_run(with_proven_lengths(case)))
+    case = prepared(case)
     judgement = judge(case, rules)
     merged = as_merged(case, judgement)
     if merged is not None:
@@ -143,6 +139,15 @@ def inspect_case(
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     failed = [f"the rule {rule.rule} {rule.reason}" for rule in judgement.not_checked if rule.failed]
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)} | {"notes": [*made.notes, *failed]})
+
+
+def prepared(case: Case) -> Case:
+    """The case with what its numbers prove and nobody stated: merged directions, lengths, a mask, an activation."""
+    if case.weights is not None:
+        from rnninspect.api.merged_outputs import with_merged_outputs
+
+        case = with_merged_outputs(case)
+    return with_defaults(with_mask_by_run(with_proven_lengths(case)))
 
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:

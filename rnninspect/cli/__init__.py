@@ -23,6 +23,7 @@ from rnninspect.errors import UserError, did_you_mean
 COMMANDS = {
     "run": "Run a masked RNN, then inspect it.",
     "compare": "Inspect recorded outputs against their final state.",
+    "fix": "Write a dump as it ought to be, where its own arrays suffice.",
     "explain": "What a finding means, and how to mend it.",
     "demo": "Plant a mistake in a worked example and look.",
     "show": "Render a saved JSON report again.",

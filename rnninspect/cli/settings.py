@@ -23,7 +23,7 @@ NAMES = (
     *("format", "precision", "color", "quiet", "jobs", "dtype", "device"),
 )
 OF_CHECK = ("fail_on", "exit_zero", "format_", "precision", "color", "quiet")  # a live model has no exact numbers
-COMMANDS = ("run", "compare", "demo", "show", "record")
+COMMANDS = ("run", "compare", "fix", "demo", "show", "record")
 _SEVERAL = ("select", "ignore")
 
 

@@ -187,7 +187,8 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=p.fix or fix_for(rule, case.convention, case.reading.evidence.decided, case.reading.time_major),
+        fix=p.fix
+        or fix_for(rule, case.convention, case.reading.evidence.decided, case.reading.time_major, rule.code(case)),
         why=rule.why,
     )
 

@@ -21,6 +21,9 @@ Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", 
 Place = tuple[int, str, int]  # layer, direction, row
 # What a fix does: it mends the arrays that there are, or says what to change before the layer is run again.
 FixedIn = Literal["arrays", "run"]
+# What a fix that mends arrays moves: h of the rows that were found; whole states, of which c takes the same way unless
+# it stands right already; or rows of every layer's states.
+Moves = Literal["h", "state", "rows"]
 # The groups of the lessons, in their order: from what is met most often to what needs the most evidence.
 Group = Literal[
     "Wrong step",
@@ -83,6 +86,7 @@ class Rule:
     row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`, `recurrent_kernel` and `bias`, the
     gates along the last axis. `fixed_in`: whether it mends these arrays themselves, or only a new run does. A better
     fix for one framework stands in its convention, under the name of the rule.
+    `moves`: what such a fix moves; of all but `h`, code that says `h` (`states`, `final`) holds for c as well.
     `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
@@ -96,6 +100,7 @@ class Rule:
     why: str
     fix: str
     fixed_in: FixedIn = "run"
+    moves: Moves = "h"
     group: Group = "Further"
     place: int = 100
     needs: tuple[str, ...] = ("outputs",)
@@ -119,6 +124,18 @@ class Rule:
         A second mistake may hide this one from `check`: the other rules are then asked about what is left.
         """
         return ()
+
+    def code(self, case: Case) -> str:
+        """The fix as it fits this case: its axes, its directions, and what the numbers say of the mistake."""
+        return self.fix
+
+    def seen_as(self, case: Case) -> Case:
+        """The case as the rule takes it to be, where that is another reading than the one that fits its mistake."""
+        return case
+
+    def mends(self, case: Case) -> bool:
+        """Whether that code mends this case's own arrays; else only a new run does."""
+        return self.fixed_in == "arrays"
 
     def inject(self, case: Case) -> Case:
         """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import backward_gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
@@ -40,6 +41,9 @@ class BackwardFinalAtLastStep(Rule):
             "Why does the output at length - 1 equal the state for a row of one step, and for no longer row?",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return backward_gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

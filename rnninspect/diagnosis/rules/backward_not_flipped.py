@@ -10,8 +10,14 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
+
+TIME_MAJOR = (
+    "rows = zip(outputs_bw.swapaxes(0, 1), lengths)\n"
+    "outputs_bw = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in rows], axis=1)  # in each length"
+)
 
 
 class BackwardNotFlipped(Rule):
@@ -27,6 +33,7 @@ class BackwardNotFlipped(Rule):
         ")"
     )
     fixed_in = "arrays"
+    moves = "state"
     group = "Directions"
     place = 2
     needs = ("outputs", "two directions", "inputs", "weights")
@@ -52,6 +59,11 @@ class BackwardNotFlipped(Rule):
         """Neither inputs nor weights are needed where the padding shows which way round the outputs are."""
         shown = super().missing(case)
         return [] if "two directions" not in shown and any(s.rows.any() for s in _padding_first(case)) else shown
+
+    def code(self, case: Case) -> str:
+        if time_axis(case):
+            return self.fix
+        return TIME_MAJOR
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(

@@ -23,6 +23,7 @@ class CellHiddenSwapped(Rule):
     )
     fix = "h, c = c, h"
     fixed_in = "arrays"
+    moves = "state"
     group = "What the state holds"
     place = 1
     needs = ("outputs", "cell state")
@@ -40,6 +41,9 @@ class CellHiddenSwapped(Rule):
             "Keras' manual did not say which of the two returned states is which.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
 
     def check(self, case: Case) -> Iterable[Proposal]:
         proven = [Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts)) for facts in case.facts]

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -41,6 +42,9 @@ class DirectionDuplicated(Rule):
             "An encoder joins the forward outputs with themselves, by a slip of typing.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         pairs: dict[int, list[TrackFacts]] = {}

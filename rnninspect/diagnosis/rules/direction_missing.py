@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, places
 
 
@@ -34,6 +35,9 @@ class DirectionMissing(Rule):
             "A decoder has room for one direction's state of a bidirectional encoder; which one should it get?",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,15 @@ from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
 from rnninspect.measure.matching import gather, same
+
+APART = "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward"
+# Outputs whose axes were reshaped away: of [T, D, B, H], as they lie in time-major and in batch-major arrays, and of
+# [B, D, T, H].
+OF_TIME_MAJOR = "outputs = outputs.reshape(T, D, B, -1).transpose(0, 2, 1, 3).reshape(T, B, -1)  # of [T, D, B, H]"
+OF_STEPS = (
+    "outputs = outputs.swapaxes(0, 1).reshape(T, D, B, -1).transpose(2, 0, 1, 3).reshape(B, T, -1)  # of [T, D, B, H]"
+)
+OF_ROWS = "outputs = outputs.reshape(B, D, T, -1).transpose(0, 2, 1, 3).reshape(B, T, -1)  # of [B, D, T, H]"
 
 
 class DirectionsInterleaved(Rule):
@@ -21,10 +30,11 @@ class DirectionsInterleaved(Rule):
         "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) to (T, B, D*H) mixes rows instead."
     )
     fix = (
-        "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward\n"
+        f"{APART}\n"
         "# outputs stored as [T, D, B, H]: outputs.transpose(2, 0, 1, 3).reshape(B, T, -1), never a reshape alone"
     )
     fixed_in = "arrays"
+    moves = "state"
     group = "Directions"
     place = 6
     needs = ("outputs", "two directions")
@@ -41,14 +51,20 @@ class DirectionsInterleaved(Rule):
         ),
     )
 
+    def code(self, case: Case) -> str:
+        taken = next(
+            (mend.code for mend in _mended(case) if convincing(case, fixed_by(case, mend.trace, mend.whole))), None
+        )
+        return taken or self.fix
+
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.mismatched.any() for facts in case.facts):
             return
-        for sentence, trace, whole in _mended(case):
-            seen = fixed_by(case, trace, whole)
+        for mend in _mended(case):
+            seen = fixed_by(case, mend.trace, mend.whole)
             if not convincing(case, seen):
                 continue
-            yield from proposal(self, seen, f"{{rows}}: {sentence}", strength=6)
+            yield from proposal(self, seen, f"{{rows}}: {mend.sentence}", strength=6)
 
     def undo(self, case: Case) -> Iterable[Undone]:
         pair = _pair(case.trace)
@@ -86,14 +102,24 @@ def _apart(case: Case, pair: tuple[Track, Track]) -> Trace:
     return _with_halves(case.trace, pair, np.concatenate([state[:, 0::2], state[:, 1::2]], 1))
 
 
-def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
-    """The trace with the state's features sorted out, and (whole) the traces with the outputs' rows sorted out."""
+@dataclass(frozen=True, eq=False)
+class _Mend:
+    """Another reading that may be the right one: the state's features sorted out, or (`whole`) the outputs' rows."""
+
+    sentence: str
+    code: str
+    trace: Trace
+    whole: bool = False
+
+
+def _mended(case: Case) -> Iterator[_Mend]:
+    """The trace with the state's features sorted out, then those with the outputs' rows sorted out."""
     pair = _pair(case.trace)
     if pair is None:
         return
     forward, backward = pair
     sentence = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
-    yield sentence, _apart(case, pair), False
+    yield _Mend(sentence, APART, _apart(case, pair))
     if forward.outputs is None or backward.outputs is None or forward.order != "time":
         return
     rows, steps, units = forward.outputs.shape
@@ -110,11 +136,12 @@ def _mended(case: Case) -> Iterator[tuple[str, Trace, bool]]:
         sentence = (
             "read as [T, D, B, H] the outputs end in the states: [T, B, D*H] was made by a reshape, not a transpose"
         )
-        yield sentence, read_as(by_step.transpose(1, 2, 0, 3)), True
+        code = OF_TIME_MAJOR if case.reading.time_major else OF_STEPS
+        yield _Mend(sentence, code, read_as(by_step.transpose(1, 2, 0, 3)), whole=True)
     if not case.config.time_major and _may_mend(case, pair, lambda d, b, t: (b, *divmod(d * steps + t, 2)[::-1])):
         outputs = np.concatenate([forward.outputs, backward.outputs], -1)
         sentence = "read as [B, D, T, H] the outputs end in the states: [B, T, D*H] was made by a reshape"
-        yield sentence, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), True
+        yield _Mend(sentence, OF_ROWS, read_as(outputs.reshape(rows, 2, steps, units).swapaxes(0, 1)), whole=True)
 
 
 Place = Callable[[int, Ints, Ints], tuple[Ints, Ints, Ints]]  # direction, rows, steps -> rows, halves, steps

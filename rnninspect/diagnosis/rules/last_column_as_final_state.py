@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
@@ -32,6 +33,9 @@ class LastColumn(Rule):
             "Somebody simplifies the selection of last steps to outputs[-1], and the results turn terrible.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

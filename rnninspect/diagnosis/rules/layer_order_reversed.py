@@ -9,6 +9,8 @@ from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
 
+DIRECTIONS_FIRST = "states = states.reshape(D, L, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # layer by layer"
+
 
 class LayerOrderReversed(Rule):
     name = "layer-order-reversed"
@@ -17,8 +19,9 @@ class LayerOrderReversed(Rule):
         "Frameworks list the layers' states from the bottom up. A hand-made list, an exporter or another library may "
         "list them from the top down; equal widths hide it."
     )
-    fix = "states = states.reshape(L, D, B, H)[::-1].reshape(L * D, B, H)  # the bottom layer first"
+    fix = "states = states.reshape(L, D, B, -1)[::-1].reshape(L * D, B, -1)  # the bottom layer first"
     fixed_in = "arrays"
+    moves = "state"
     group = "Rows, axes, layers"
     place = 7
     needs = ("outputs",)
@@ -35,6 +38,12 @@ class LayerOrderReversed(Rule):
         ),
     )
 
+    def code(self, case: Case) -> str:
+        by_direction = _directions_first(case.trace)
+        if not any(s.rows.any() for s in _mended(case, _reversed(case.trace))) and by_direction is not None:
+            return DIRECTIONS_FIRST
+        return self.fix
+
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
@@ -46,7 +55,7 @@ class LayerOrderReversed(Rule):
                 "by layer: [D, L, B, H], not [L, D, B, H]",
             ),
         ):
-            seen: list[Seen] = [] if fixed is None else fixed_by(case, fixed)
+            seen = _mended(case, fixed)
             yield from proposal(self, seen, f"{{rows}}: the top layer's outputs end {where}", strength=4)
 
     def undo(self, case: Case) -> Iterable[Undone]:
@@ -64,6 +73,11 @@ class LayerOrderReversed(Rule):
         if fixed is None:
             raise CannotInject("needs two layers of one width")
         return case.with_trace(fixed)
+
+
+def _mended(case: Case, fixed: Trace | None) -> list[Seen]:
+    """The rows that another order of the states mends."""
+    return [] if fixed is None else fixed_by(case, fixed)
 
 
 def _reversed(trace: Trace) -> Trace | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -43,6 +44,19 @@ class LeftPadded(Rule):
             "A reader takes cuDNN's demand for padding on the right for a demand for padding on the left.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        names = ["outputs", *(["inputs"] if _leads_with_zeros(case) else [])]
+        if time_axis(case) == 1 and len(names) == 1:
+            return self.fix
+        rows, axis = ("{0}.swapaxes(0, 1)", ", axis=1") if time_axis(case) == 0 else ("{0}", "")
+        turned = "{0} = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(" + rows + ", shifts)]" + axis + ")"
+        return "\n".join(["shifts = lengths - T", *(turned.format(name) for name in names)])
+
+    def mends(self, case: Case) -> bool:
+        """Where the steps before the data are zeros, which no layer with biases gives: it has not read them."""
+        by_track = [(f, np.flatnonzero(_blank_before(f) | _blank_frames_before(case, f))) for f in case.facts]
+        return all(f.zero[b, : f.steps - int(f.ends[b])].all() for f, blank in by_track for b in blank)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.mask_given:
@@ -127,6 +141,14 @@ def _blank_frames_before(case: Case, facts: TrackFacts) -> Bools:
         filled = (inputs[b] != blank).any(-1)
         led_by_blanks[b] = not filled[: lead[b]].any() and bool(filled[lead[b] :].all())
     return led_by_blanks
+
+
+def _leads_with_zeros(case: Case) -> bool:
+    """Whether the inputs of every row begin with as many zero frames as the row is short of T."""
+    if case.batch is None or case.batch.inputs.shape[1] != case.trace.steps:
+        return False
+    lead = np.arange(case.trace.steps)[None] < case.trace.steps - case.trace.mask.sum(1)[:, None]
+    return not case.batch.inputs[lead].any()
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:

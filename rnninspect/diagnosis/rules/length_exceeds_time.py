@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
 
 
@@ -29,6 +30,13 @@ class LengthExceedsTime(Rule):
             "A length larger than the time axis fails in packing with an error that does not say so.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return (
+            self.fix
+            if case.batch is not None and time_axis(case)
+            else f"lengths = np.minimum(lengths, {case.trace.steps})"
+        )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths

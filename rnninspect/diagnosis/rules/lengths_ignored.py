@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
+
+RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
 
 
 class LengthsIgnored(Rule):
@@ -38,6 +41,13 @@ class LengthsIgnored(Rule):
             "A classifier reads the last step of a padded batch, which is right for the longest sentence alone.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix) if self.mends(case) else RUN_AGAIN
+
+    def mends(self, case: Case) -> bool:
+        """Where nothing read the rows from their end: such a pass has read the padding first."""
+        return all(t.direction == "forward" for t in case.trace.tracks)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []

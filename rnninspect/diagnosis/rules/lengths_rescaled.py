@@ -49,6 +49,13 @@ class LengthsRescaled(Rule):
         ),
     )
 
+    def code(self, case: Case) -> str:
+        told = _told(case)
+        return self.fix if told is None else f"lengths = {_scaled(*told)}  # as many steps as the time axis has of them"
+
+    def mends(self, case: Case) -> bool:
+        return _told(case) is not None
+
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths
         if lengths is None:
@@ -100,6 +107,27 @@ class LengthsRescaled(Rule):
         if lengths is None or np.unique(lengths).size < 2 or case.trace.mask_given or case.trace.padding == "repeat":
             raise CannotInject("needs stated, uneven lengths, and padding that does not repeat the last step")
         return case.with_trace(replace(case.trace, lengths=lengths * 2, mask=_doubled(lengths, case.trace.steps)))
+
+
+def _told(case: Case) -> tuple[Fraction, Ints, Ints] | None:
+    """The ratio, the lengths as given and those that the states show; None where no track tells, or a mask is given."""
+    lengths = case.trace.lengths
+    if lengths is None or case.trace.mask_given:
+        return None
+    ratios = [(ratio, lengths, used) for ratio, used in (_ratio(f, lengths) for f in case.facts) if ratio is not None]
+    return ratios[0] if ratios else None
+
+
+def _scaled(ratio: Fraction, lengths: Ints, used: Ints) -> str:
+    """The lengths used as an expression of those given, rounded up or down.
+
+    >>> _scaled(Fraction(1, 2), np.array([3, 4]), np.array([2, 2]))
+    '(lengths + 1) // 2'
+    """
+    times = "lengths" if ratio.numerator == 1 else f"lengths * {ratio.numerator}"
+    if (-(-lengths * ratio.numerator // ratio.denominator) != used).any():
+        return f"{times} // {ratio.denominator}"
+    return times if ratio.denominator == 1 else f"({times} + {ratio.denominator - 1}) // {ratio.denominator}"
 
 
 def _doubled(lengths: Ints, steps: int) -> Bools:

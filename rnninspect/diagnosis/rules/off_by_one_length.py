@@ -10,6 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -34,6 +35,12 @@ class OffByOneLength(Rule):
             "A length was used as an index, so that the encoder's vector came from the step after the end.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        offset = _lengths_are_off(case)
+        if offset is None:
+            return gathered(case, self.fix)
+        return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
@@ -77,6 +84,21 @@ class OffByOneLength(Rule):
 
 def _way(offset: int) -> str:
     return "larger" if offset > 0 else "smaller"
+
+
+def _lengths_are_off(case: Case) -> int | None:
+    """The offset by which the inputs say that the lengths are wrong: they are zero past other ends than stated."""
+    lengths, batch = case.trace.lengths, case.batch
+    if lengths is None or batch is None or case.trace.mask_given or batch.inputs.shape[1] != case.trace.steps:
+        return None
+    offsets = {o for f in case.facts for o, every in _offsets(f, _ends(case, f)) if every}
+    if len(offsets) != 1:
+        return None
+    ends = lengths + next(iter(offsets))
+    real = np.arange(case.trace.steps)[None] < ends[:, None]
+    filled = (batch.inputs != 0).any(-1)
+    agrees = (ends > 0).all() and (ends <= case.trace.steps).all() and np.array_equal(filled, real)
+    return next(iter(offsets)) if agrees else None
 
 
 def _ends(case: Case, facts: TrackFacts) -> Ints:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import zeroed
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -20,6 +21,8 @@ from rnninspect.diagnosis.rule import (
     proposal,
     whose_habit,
 )
+
+RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has begun in the padding: run again"
 
 
 class PaddingComputed(Rule):
@@ -48,6 +51,13 @@ class PaddingComputed(Rule):
             "How does one average a row's outputs without counting its padded steps?",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return zeroed(case, self.fix) if self.mends(case) or is_usual(case, "computed") else RUN_AGAIN
+
+    def mends(self, case: Case) -> bool:
+        """Where no pass began in the padding: a backward one carries it into the real steps, which a run would tell."""
+        return all(t.direction == "forward" for t in case.trace.tracks) or (case.has("inputs") and case.has("weights"))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if "direction" in case.trace.source:

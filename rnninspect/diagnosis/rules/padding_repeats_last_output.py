@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import zeroed
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -51,6 +52,9 @@ class PaddingRepeats(Rule):
             "A request that masked steps show the last valid output instead of zeros, which Keras by then did.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return zeroed(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.pooling import Pool, is_pool, pools_of
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -45,6 +46,9 @@ class PooledState(Rule):
             "A mean over padded sentences is divided by the longest length: how could it know each one's?",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

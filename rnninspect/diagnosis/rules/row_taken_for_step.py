@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
@@ -37,6 +38,23 @@ class RowTakenForStep(Rule):
             "Ought the last step not to be outputs[-1]? Not with the batch first, says the author.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(self.seen_as(case), self.fix)
+
+    def mends(self, case: Case) -> bool:
+        """Where the rows are as many as the steps, each has a state to be put right."""
+        return case.trace.batch_size == case.trace.steps
+
+    def seen_as(self, case: Case) -> Case:
+        """With the first axis as the batch, as stated."""
+        if not case.reading.time_swapped or not self.mends(case):
+            return case
+        tracks = tuple(
+            t if t.outputs is None else replace(t, outputs=t.outputs.swapaxes(0, 1)) for t in case.trace.tracks
+        )
+        reading = replace(case.reading, time_swapped=False, time_major=not case.reading.time_major)
+        return case.with_reading(replace(reading, trace=replace(case.trace, tracks=tracks)))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.reading.time_swapped:

@@ -27,6 +27,7 @@ class RowsPermuted(Rule):
         "h = h[np.argsort(order)]  # c likewise"
     )
     fixed_in = "arrays"
+    moves = "rows"
     group = "Rows, axes, layers"
     place = 1
     needs = ("outputs", "lengths")
@@ -45,6 +46,17 @@ class RowsPermuted(Rule):
             "Two sequences an example, each sorted by its own lengths, no longer belong together.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        orders = _whole_orders(case)
+        if len(orders) != 1 or _is_sorted(case.trace.mask.sum(1), orders[0]):
+            return self.fix
+        order = listed(orders[0].tolist(), orders[0].size)
+        return f"order = [{order}]  # the rows that these states are of\nh = h[np.argsort(order)]  # c likewise"
+
+    def mends(self, case: Case) -> bool:
+        """Where every state has a row of its own, the same in all tracks."""
+        return len(_whole_orders(case)) == 1
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for permutation in (True, False):
@@ -169,6 +181,17 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
     source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
     elsewhere = astray & (source >= 0)
     return source.astype(np.int64), elsewhere if _is_permutation(source, elsewhere) else elsewhere & ~facts.final_zero
+
+
+def _whole_orders(case: Case) -> list[Ints]:
+    """The orders `[B]` in which the rows' states stand, each once; none where a track's are in no such order."""
+    orders: dict[bytes, Ints] = {}
+    for facts in (f for f in case.facts if f.mismatched.any()):
+        source, _ = _sources(facts, case.trace.zero_length == "wrap")
+        if np.unique(source).size < source.size or source.min(initial=0) < 0:
+            return []
+        orders[source.tobytes()] = source
+    return list(orders.values())
 
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
@@ -30,6 +31,9 @@ class StateNeverWritten(Rule):
             "The state is stored at the batch's last step and looked for at the row's own: short rows get zeros.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [Seen(f, f.mismatched & f.final_zero & _all_zero(f.track.cell, len(f.final))) for f in case.facts]

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Place,
@@ -23,6 +24,8 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 from rnninspect.measure.matching import equal_at
+
+TAKEN_ANEW = "h = outputs[np.arange(B), lengths - 1]  # or states[-1], not states[:, -1]: states are [L * D, B, H]"
 
 
 class StateReadBatchFirst(Rule):
@@ -52,6 +55,13 @@ class StateReadBatchFirst(Rule):
             "A model treats the state as batch-first because its inputs are, and the rows mix without an error.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, TAKEN_ANEW) if self.mends(case) else self.fix
+
+    def mends(self, case: Case) -> bool:
+        """Where the dump holds one vector a row: the outputs hold the right one."""
+        return _vector(case) is not None and any(f.mismatched.any() for f in case.facts)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.config.state_batch_first and not case.reading.as_stated and not case.reading.time_swapped:

@@ -11,6 +11,8 @@ from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
 
+TOP_ALONE = "h = h.reshape(D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # the top layer's; not states.reshape(B, -1)"
+
 
 class StateReshaped(Rule):
     name = "state-reshaped-not-transposed"
@@ -19,8 +21,9 @@ class StateReshaped(Rule):
         "h_n is [L*D, B, H]. view or reshape to [B, L*D*H] keeps the memory order, so that row 0 gets the first "
         "states of layer 0 of several rows; the axes must be transposed first."
     )
-    fix = "final = final.reshape(L * D, B, H).transpose(1, 0, 2).reshape(B, -1)  # not states.reshape(B, -1)"
+    fix = "final = final.reshape(L * D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # not states.reshape(B, -1)"
     fixed_in = "arrays"
+    moves = "state"
     group = "Rows, axes, layers"
     place = 2
     needs = ("outputs",)
@@ -40,6 +43,11 @@ class StateReshaped(Rule):
             "Flattening (layers, batch, units) with view puts different rows into one vector.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        slots = next((n for trace, n in _unviewed(case) if convincing(case, fixed_by(case, trace))), None)
+        alone = slots is not None and slots < len(case.trace.tracks)
+        return TOP_ALONE if alone else self.fix
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for trace, slots in _unviewed(case):

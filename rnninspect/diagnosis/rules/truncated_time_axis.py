@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 
 
@@ -40,6 +41,16 @@ class TruncatedTimeAxis(Rule):
             "Packing and padding back drops the steps beyond the largest length without a word.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        axis = time_axis(case)
+        room = "[(0, 0), (0, missing), (0, 0)]" if axis else "[(0, missing), (0, 0), (0, 0)]"
+        lines = [f"missing = inputs.shape[{axis}] - outputs.shape[{axis}]", f"outputs = np.pad(outputs, {room})"]
+        return "\n".join([*lines, *["mask = np.pad(mask, [(0, 0), (0, missing)])"] * case.trace.mask_given])
+
+    def mends(self, case: Case) -> bool:
+        """Where it is known that what was cut off is padding."""
+        return case.trace.knows_padding
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None:

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -39,6 +40,9 @@ class WrongLayer(Rule):
             "Which of a stack's states does the decoder get? The last one.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

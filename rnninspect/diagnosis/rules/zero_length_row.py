@@ -36,6 +36,7 @@ class ZeroLengthRow(Rule):
         "outputs, h, lengths = outputs[keep], h[keep], lengths[keep]"
     )
     fixed_in = "arrays"
+    moves = "rows"
     group = "Wrong step"
     place = 8
     needs = ("outputs", "lengths")
@@ -53,6 +54,18 @@ class ZeroLengthRow(Rule):
             "A row masked from end to end gives a zero vector in one batch and a cuDNN error in another.",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        if not self.mends(case):
+            return self.fix
+        start = any(t.initial is not None for t in case.trace.tracks)
+        empty = "~mask.any(1)" if case.trace.mask_given else "lengths == 0"
+        return f"h[{empty}] = {f'h_0[{empty}]' if start else '0'}  # no last step: it ends in its initial state"
+
+    def mends(self, case: Case) -> bool:
+        """Where it holds something else."""
+        empty = [(f, int(row)) for f in case.facts for row in np.flatnonzero(f.ends == 0)]
+        return any(_holds(f, row, case.trace.zero_length) not in ("initial", "zeros") for f, row in empty)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kinds: dict[str, list[Seen]] = {}

@@ -1,0 +1,142 @@
+"""`rnninspect fix`: a dump as it ought to be, where its own arrays suffice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnninspect.cli import inputs, options, output, weights
+from rnninspect.errors import UserError
+from rnninspect.formats.storage import is_remote
+from rnninspect.measure.choose_reading import Tolerance
+
+if TYPE_CHECKING:
+    from rnninspect.api.mend import Fixed
+
+READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights")  # options that may name a file
+
+
+@click.command("fix")
+@click.argument("dumps", metavar="[DUMP]", nargs=-1, type=options.TEXT)
+@click.option("-o", "--output", required=True, type=options.TEXT, metavar="FIXED", help="What to write: .npz, .pt, …")
+@click.option("--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member or a file.")
+@click.option("--state", type=options.MEMBER, metavar="NAME|FILE", help="The final state h.")
+@click.option("--cell-state", type=options.MEMBER, metavar="NAME|FILE", help="The cell state c.")
+@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
+@options.lengths_option
+@click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
+@options.weights_options
+@options.layer_options
+@options.cell_options
+@click.option("--rtol", type=options.Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit).")
+@click.option("--atol", type=options.Number(0), default=0.0, metavar="X", help="Absolute tolerance.")
+@click.option("--select", multiple=True, type=options.RULE, metavar="RULE", help="Only these rules.")
+@click.option("--ignore", multiple=True, type=options.RULE, metavar="RULE", help="Not these rules.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    envvar="RNNINSPECT_FIX_FORMAT",
+    help="How changes and report are shown.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+def command(dumps: tuple[str, ...], **params: Any) -> int:
+    """Write DUMP as it ought to be: states gathered at the right steps, rows put back, views transposed, c and h
+    exchanged, backward outputs flipped back, padding zeroed, lengths corrected.
+
+    What was changed, why, and the report of the result go to stdout. Where only a new run can mend it, nothing is
+    written, one line says what to run again, and the exit code is 2. A right dump is written as it is.
+
+    \b
+    rnninspect fix dump.npz -o fixed.npz
+    rnninspect fix dump.pt --convention torch --bidirectional -o fixed.pt
+    rnninspect fix outputs.npy h.npy --lengths 3,1,2 -o fixed.npz
+    """
+    from rnninspect.api.fix import fix_request
+    from rnninspect.formats import write_arrays
+
+    params = {**params, "recursive": False, "resume": False, "against": None, "color": "auto", "excerpt": None}
+    pair = inputs.as_pair(dumps, params)
+    _check_apart(params["output"], [*dumps, *_files(params)])
+    if pair is not None:
+        dumps, params = (), {**params, **pair}
+    if len(dumps) > 1:
+        raise UserError(f"{', '.join(dumps)}: one dump is mended at a time, into one file")
+    fixed = fix_request(*_request(dumps[0] if dumps else None, params))
+    write_arrays(params["output"], fixed.arrays)
+    _show(fixed, params)
+    return 0
+
+
+def _request(dump: str | None, params: dict[str, Any]) -> tuple[Any, ...]:
+    """What is to be mended, what judges it, and what says on stderr how it was read."""
+    from rnninspect.api.compare import Request
+    from rnninspect.api.role_arrays import slots
+
+    quiet, config = params["quiet"], inputs.stated_config(params)
+    named = params["outputs"] is not None and dump is None
+    source = params["outputs"] if named else inputs.source(dump)
+    if source is None:
+        raise UserError("no dump to mend: name a file, or pipe one in")
+    read = inputs.read(source, quiet)
+    roles = slots({**params, "outputs": None if named else params["outputs"]}, read.arrays)
+    request = Request(
+        read,
+        config,
+        params["convention"] or "auto",
+        roles,
+        Tolerance(params["rtol"], params["atol"]),
+        weights_convention=params["weights_convention"],
+        reader=partial(inputs.read, quiet=quiet),
+    )
+    if params["weights"]:
+        request = replace(request, weights=weights.layer_file(params, config, request.likely))
+    return request, inputs.judging(params), lambda case: inputs.note_reading(case, request.convention, quiet)
+
+
+def _show(fixed: Fixed, params: Mapping[str, Any]) -> None:
+    """The changes, then the report; on stderr where the arrays themselves went to stdout."""
+    err = params["output"] == "-"
+    if params["format_"] == "json":
+        image = {"changes": [asdict(change) for change in fixed.changes], "report": fixed.report.to_dict()}
+        click.echo(json.dumps(image, indent=2), err=err)
+        return
+    for line in _lines(fixed):
+        click.echo(output.printable(line), err=err)
+    click.echo(err=err)
+    output.show(fixed.report, {**params, "output": None}, err=err)
+
+
+def _lines(fixed: Fixed) -> Iterator[str]:
+    if not fixed.changes:
+        yield "nothing to change"
+    for change in fixed.changes:
+        yield str(change)
+        yield from (f"    {line}" for line in change.code.splitlines())
+
+
+def _files(params: Mapping[str, Any]) -> list[str]:
+    """The files that options name."""
+    return [params[name] for name in READ if isinstance(params[name], str)]
+
+
+def _check_apart(target: str, sources: list[str]) -> None:
+    """Raises UserError where the file to be written is one that is read."""
+    for source in sources:
+        for path in {source, source.rpartition("#")[0]} - {"", "-"}:
+            same = path == target if is_remote(path) or is_remote(target) else _is_same(path, target)
+            if same:
+                raise UserError(f"-o {target} is read, too: name another file to write")
+
+
+def _is_same(path: str, target: str) -> bool:
+    if os.path.exists(path) and os.path.exists(target):
+        return os.path.samefile(path, target)
+    return False

@@ -1,0 +1,98 @@
+"""Code that mends arrays, fitted to a case: its axes, its directions, and where its rows end.
+
+A rule states its fix for the plainest case, `[B, T, H]` read forward and padded on the right; these write the same for
+any other. Names are those of `Rule.fix`; `outputs` and `inputs` have the axes of the dump.
+"""
+
+from __future__ import annotations
+
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis.case import Case
+
+
+def gathered(case: Case, plain: str) -> str:
+    """The rule's `plain` fix, which takes h from the outputs at each row's last step, or the same for other cases."""
+    tracks = top_tracks(case)
+    simple = len(tracks) == 1 and _reads_on(tracks[0]) and case.trace.lengths is not None
+    comment = _comment(plain)
+    if simple and not case.reading.time_major and not case.trace.mask_given and not _empty_rows(case):
+        return plain
+    lines = list(_prelude(case, tracks))
+    if len(tracks) == 1:
+        lines.append(f"h = {_taken(case, tracks[0], 'outputs')}{comment}")
+    else:
+        forward, backward = (_taken(case, t, f"outputs_{'bw' if t.direction == 'backward' else 'fw'}") for t in tracks)
+        lines.append(f"h_fw = {forward}{comment}")
+        lines.append(f"h_bw = {backward}  # the backward pass ends at {_first_word(case)}")
+        lines.append("h = np.concatenate([h_fw, h_bw], axis=-1)")
+    if _empty_rows(case):
+        lines.append("h[lengths == 0] = 0  # an empty row has no last step: it ends in its initial state")
+    return "\n".join(lines)
+
+
+def backward_gathered(case: Case, plain: str) -> str:
+    """The backward half taken from its outputs at each row's first step."""
+    if not case.reading.time_major and not case.trace.mask_given:
+        return plain
+    track = next(t for t in top_tracks(case) if t.direction == "backward")
+    return f"h_bw = {_taken(case, track, 'outputs_bw')}{_comment(plain)}"
+
+
+def zeroed(case: Case, plain: str) -> str:
+    """The outputs with zeros at every step that is not real."""
+    reversed_ = any(t.order == "reversed" for t in top_tracks(case))
+    if not case.reading.time_major and not case.trace.mask_given and not reversed_:
+        return plain
+    real = "mask" if case.trace.mask_given else "(np.arange(T) < lengths[:, None])"
+    real += "[:, ::-1]" * reversed_ + ".T" * case.reading.time_major
+    return f"outputs = np.where({real}[..., None], outputs, 0)"
+
+
+def top_tracks(case: Case) -> list[Track]:
+    """The tracks of the top layer, forward first."""
+    return [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
+
+
+def time_axis(case: Case) -> int:
+    """The axis of time in outputs and inputs as the dump has them."""
+    return 0 if case.reading.time_major else 1
+
+
+def _reads_on(track: Track) -> bool:
+    """Whether the state after the whole row stands at its last step, counted from its first."""
+    return track.direction == "forward" or track.order == "within"
+
+
+def _prelude(case: Case, tracks: list[Track]) -> list[str]:
+    if not case.trace.mask_given or not any(_reads_on(t) for t in tracks):
+        return []
+    return ["last = T - 1 - mask[:, ::-1].argmax(1)  # each row's last real step"]
+
+
+def _taken(case: Case, track: Track, name: str) -> str:
+    """The expression that takes one track's state `[B, H]` from its outputs."""
+    known = case.trace.knows_padding
+    if _reads_on(track):
+        step = "last" if case.trace.mask_given else "lengths - 1" if known else "-1"
+    elif track.order == "reversed":
+        step = "T - 1 - mask.argmax(1)" if case.trace.mask_given else "-1"
+    else:
+        step = "mask.argmax(1)" if case.trace.mask_given else "0"
+    if step in ("0", "-1"):
+        return f"{name}[{step}]" if case.reading.time_major else f"{name}[:, {step}]"
+    return f"{name}[{step}, np.arange(B)]" if case.reading.time_major else f"{name}[np.arange(B), {step}]"
+
+
+def _first_word(case: Case) -> str:
+    return "each row's first real step" if case.trace.mask_given else "step 0"
+
+
+def _empty_rows(case: Case) -> bool:
+    """Whether rows without a step end in their initial state, which no step holds."""
+    return case.trace.zero_length != "wrap" and not case.trace.mask.any(1).all() and not case.trace.mask_given
+
+
+def _comment(code: str) -> str:
+    """The remark behind a line of code, with the space before it."""
+    _, mark, remark = code.partition("\n")[0].partition("  # ")
+    return mark + remark
