@@ -92,13 +92,14 @@ class Axes:
 
 def learn(
     base: Mapping[str, Array],
-    fewer: Mapping[str, Array],
+    fewer: Mapping[str, Array] | None,
     clipped: Mapping[str, Array] | None,
     sizes: Sequence[Sizes],
     steps_first: bool,
 ) -> dict[str, Axes]:
     """The axes of every result, from three runs: all rows, fewer of them, and fewer steps (None where that failed).
 
+    Of a model that runs on this many rows alone, the axis of that size is taken for the rows.
     `sizes`: of the three. `steps_first`: where rows and steps are merged, the steps are the outer ones.
     """
     learned: dict[str, Axes] = {}
@@ -112,8 +113,19 @@ def learn(
             _axis([None if s is None else s[i] for s in shapes], sizes, steps_first, clipped is None)
             for i in range(array.ndim)
         ]
-        learned[path] = Axes(tuple(axes))
+        learned[path] = Axes(tuple(axes if fewer is not None else _by_size(array.shape, axes, sizes[0], steps_first)))
     return learned
+
+
+def _by_size(shape: Shape, axes: Sequence[Axis], sizes: Sizes, steps_first: bool) -> list[Axis]:
+    """The axes of a result whose rows cannot be changed: the one axis that is as long as there are rows."""
+    fits = [i for i, size in enumerate(shape) if size == sizes.rows]
+    if len(fits) == 1:
+        return [Axis(("rows",)) if i == fits[0] else axis for i, axis in enumerate(axes)]
+    if fits:
+        return list(axes)
+    merged: tuple[Part, ...] = ("steps", "rows") if steps_first else ("rows", "steps")
+    return [Axis(merged) if n == sizes.rows * sizes.widths[0] else a for n, a in zip(shape, axes, strict=True)]
 
 
 def _axis(counts: Sequence[int | None], sizes: Sequence[Sizes], steps_first: bool, blind: bool) -> Axis:

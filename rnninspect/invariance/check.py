@@ -196,7 +196,8 @@ def _fit(trial: Trial) -> tuple[bool, bool, int, bool]:
         run = trial.run(trial.batch.take(rest), rest)
     except RunFailed:
         return follows, False, rows, not trial.blind
-    apart = follows and not any(d.rows for d in trial.compare(run, trial.judged))
+    compared = trial.compare(run, trial.judged)
+    apart = bool(compared) and not any(one.rows for one in compared)
     return follows, apart, rows, not trial.blind
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats.base import ANONYMOUS
-from rnninspect.invariance.frameworks import frameworks
+from rnninspect.invariance.frameworks import frameworks, wrapped
 from rnninspect.invariance.model import one_line
 
 _TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
@@ -100,15 +100,13 @@ def arguments_of(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any
     """
     if _is_torch(model):
         return _for_torch(model, arrays)
-    names = getattr(model, "input_names", None)
-    if names is not None:
-        named = {key: array for key, array in arrays.items() if key in names}
-        if not named and len(names) == 1 and len(arrays) == 1:
-            return {}, list(arrays.values()), {}
-        if set(names) - set(named):
-            _refuse(arrays, names)
-        return named, [], {key: array for key, array in arrays.items() if key not in names}
-    return {}, list(arrays.values()), {}
+    names = list(wrapped(model, ()).free())
+    named = {key: array for key, array in arrays.items() if key in names}
+    if not named and len(arrays) == 1:
+        return {}, list(arrays.values()), {}
+    if not named:
+        _refuse(arrays, names)
+    return named, [], {key: array for key, array in arrays.items() if key not in names}
 
 
 def _is_torch(model: Any) -> bool:

@@ -19,13 +19,17 @@ from rnninspect.invariance.trial import Model, Trial, sizes_of, sorted_back
 def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | None]) -> Trial:
     """Runs the model on the batch, on fewer rows and on fewer steps, and learns what its results' axes are.
 
-    Raises RunFailed where it does not run on the batch as it is, or on fewer of its rows.
+    Raises RunFailed where it does not run on the batch as it is.
     """
     base = model.run(batch)
-    fewer, kept = _fewer(model, batch)
+    kept = fewer_rows(batch)
+    try:
+        fewer = model.run(batch.take(kept))
+    except RunFailed:
+        fewer = None
     row_lists = frozenset(lists_of(base, batch.batch_size) & lists_of(fewer, len(kept)))
     clipped, narrow, blind = _clipped(model, batch)
-    first, second = flat(base, row_lists), flat(fewer, row_lists)
+    first, second = flat(base, row_lists), None if fewer is None else flat(fewer, row_lists)
     third = None if clipped is None else flat(clipped, row_lists)
     sizes = [sizes_of(batch), sizes_of(batch.take(kept)), sizes_of(narrow)]
     data = next(one for one in batch.inputs if one.kind == "data")
@@ -45,14 +49,13 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     )
 
 
-def _fewer(model: Model, batch: Batch) -> tuple[Any, list[int]]:
-    """The results on fewer rows, the longest kept; of a batch of one row, on two of it."""
+def fewer_rows(batch: Batch) -> list[int]:
+    """All rows but one, the longest kept; of a batch of one row, that row twice."""
     rows = list(range(batch.batch_size))
     if len(rows) == 1:
-        return model.run(batch.take([0, 0])), [0, 0]
+        return [0, 0]
     shortest = min(rows, key=lambda b: (batch.groups[0].lengths[b], -b))
-    kept = [b for b in rows if b != shortest]
-    return model.run(batch.take(kept)), kept
+    return [b for b in rows if b != shortest]
 
 
 def _clipped(model: Model, batch: Batch) -> tuple[Any, Batch, str]:

@@ -169,7 +169,8 @@ def _name(tracing: Tracing, call: LayerCall) -> str:
 def _sentence(tracing: Tracing, suspect: _Suspect) -> str:
     name, kind = _name(tracing, suspect.call), suspect.call.kind
     if not suspect.inner:
-        layer = f"the layer {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
+        noun = "node" if tracing.trial.model.live.framework == "onnx" else "layer"
+        layer = f"the {noun} {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
         return f"{layer}, whose real inputs agree and whose {_results(suspect)} not"
     place = f"the code of {name} ({kind}) itself" if suspect.call.name else f"the code of {name} itself"
     if suspect.after is not None and suspect.before is not None:
@@ -189,20 +190,32 @@ def _results(suspect: _Suspect) -> str:
 
 def _rule(tracing: Tracing, suspect: _Suspect) -> Any:
     """The finding of the recurrent layer that the place is, or that its code follows; None where there is none."""
-    layer = suspect.call if suspect.call.recurrent else suspect.after
-    if layer is None or not layer.recurrent:
-        return None
-    final = None
-    if layer is suspect.after and suspect.before is not None:
-        vectors = [array for array in suspect.before.inputs.values() if array.ndim == 2]
-        path = next((p for p in suspect.before.inputs if suspect.before.inputs[p].ndim == 2), None)
-        base = None if path is None else tracing.base.results.get(place_in(suspect.before.key, "<", path))
-        final = base if vectors else None
-        if final is None:
+    layer, final = suspect.call, None
+    if not layer.recurrent:
+        before = suspect.after if suspect.inner else _layer_before(tracing, layer)
+        final = _vector(tracing, suspect)
+        if before is None or not before.recurrent or final is None:
             return None
+        layer = before
     lengths = _lengths(tracing, layer)
     model = tracing.trial.model
     return model.live.rule(layer.name, model.arguments(tracing.trial.batch), lengths, final)
+
+
+def _layer_before(tracing: Tracing, call: LayerCall) -> LayerCall | None:
+    """The last recurrent layer that was called before."""
+    keys = [one.key for one in tracing.calls]
+    earlier = tracing.calls[: keys.index(call.key)] if call.key in keys else []
+    return next((one for one in reversed(earlier) if one.recurrent), None)
+
+
+def _vector(tracing: Tracing, suspect: _Suspect) -> Any:
+    """The vector a row that the model goes on with: what the next layer reads, or a layer that makes it returns."""
+    call, sign = (suspect.call, ">") if suspect.before is None else (suspect.before, "<")
+    paths = call.results if suspect.before is None else call.inputs
+    arrays = [tracing.base.results.get(place_in(call.key, sign, path)) for path in paths]
+    vectors = [array if array.ndim == 2 else np.squeeze(array) for array in arrays if array is not None]
+    return next((vector for vector in vectors if vector.ndim == 2), None)
 
 
 def _lengths(tracing: Tracing, call: LayerCall) -> Any:

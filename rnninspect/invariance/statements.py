@@ -141,6 +141,10 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     truth = array.astype(bool)
     if name is not None and _says_padding(truth, last_name(name)):
         truth = ~truth
+    if not truth[:, 0].any() and not truth[:, -1].all() and truth.any():
+        raise ShapeError(
+            "mask: no row begins, and not every row ends, with a real step; it must be True where a step is real"
+        )
     return [Sequences(truth, True, name)]
 
 

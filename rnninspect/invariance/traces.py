@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference, Run, Shapes
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed
 from rnninspect.invariance.nested import flat
-from rnninspect.invariance.observe import counted, trimmed
+from rnninspect.invariance.observe import counted, fewer_rows, trimmed
 from rnninspect.invariance.probe import Disturbed
 from rnninspect.invariance.trial import Trial, sizes_of, sorted_back
 
@@ -58,6 +59,8 @@ class Tracing:
             rows = [i for i, row in enumerate(run.rows) if (path, row) not in self.absent]
             if not rows or path not in self.base.results or path not in run.results:
                 continue
+            if path[:1] != RESULT and not self.disturbed.same_shapes and not self.shapes.axes[path].row_axes:
+                continue  # a shape, a position, a width: it may well differ, and its use is what is looked for
             rtol, atol = self.trial.within(self.base.results[path].dtype, self.disturbed.same_shapes)
             factor = 1.0 if path.startswith(RESULT) else INEXACT
             view = self.trial.compare_with(
@@ -81,7 +84,7 @@ class Tracing:
         if base is None or axes is None:
             return array
         if axes.packed or not axes.row_axes or len(axes.row_axes) > 1:
-            return base if base.shape == array.shape and self.disturbed.exact else array
+            return base if base.shape == array.shape and self.disturbed.same_shapes else array
         changed = np.array(array)
         here, there = axes.canonical(base, self.base.sizes), axes.canonical(changed, run.sizes)
         if here is None or there is None:
@@ -110,10 +113,11 @@ def traced(trial: Trial, disturbed: Disturbed) -> Tracing | None:
         return None
     try:
         results, calls = _traced(trial, batch, manner)
-        kept = _kept(batch)
-        fewer = every_array(*_traced(trial, batch.take(kept), manner if len(kept) > 1 else Manner()))
     except RunFailed:
         return None
+    kept, fewer = fewer_rows(batch), None
+    with suppress(RunFailed):  # of this many rows alone
+        fewer = every_array(*_traced(trial, batch.take(kept), manner if len(kept) > 1 else Manner()))
     narrow, clipped = batch, None
     for widths in ([max(1, w - max(1, w // 3)) for w in batch.widths], [w + 4 for w in batch.widths]):
         try:
@@ -137,14 +141,6 @@ def traced(trial: Trial, disturbed: Disturbed) -> Tracing | None:
     if clipped is not None:  # of a layer that is called at every step no call is missing for other reasons
         absent = {(path, row) for path, row in absent if path not in clipped or alone}
     return Tracing(trial, disturbed, base, calls, Shapes(axes, counts, trial.shapes.left), absent)
-
-
-def _kept(batch: Batch) -> list[int]:
-    rows = list(range(batch.batch_size))
-    if len(rows) == 1:
-        return [0, 0]
-    shortest = min(rows, key=lambda b: (batch.groups[0].lengths[b], -b))
-    return [b for b in rows if b != shortest]
 
 
 def _traced(

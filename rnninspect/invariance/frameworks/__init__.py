@@ -11,13 +11,17 @@ from typing import Any
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Framework, LiveModel
 
+LAST = {"torch": 1, "function": 2}
+
 
 @cache
 def frameworks() -> dict[str, Framework]:
-    """Every framework by its name; plain functions come last, since all models are called."""
+    """Every framework by its name, in the order in which they are asked: torch, a backend of Keras, comes behind it,
+    and functions last, since every model is called.
+    """
     modules = (importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
     listed = [module.FRAMEWORK for module in modules if hasattr(module, "FRAMEWORK")]
-    return {one.name: one for one in sorted(listed, key=lambda one: (one.name == "function", one.name))}
+    return {one.name: one for one in sorted(listed, key=lambda one: (LAST.get(one.name, 0), one.name))}
 
 
 def wrapped(model: Any, inputs: Sequence[Any]) -> LiveModel:

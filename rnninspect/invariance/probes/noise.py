@@ -87,11 +87,14 @@ def _told_by_value(trial: Trial) -> bool:
         return False
     noise = trial.batch.with_noise(np.random.default_rng(0), 1.0)
     try:
+        matters = _embedded_padding_matters(trial)
+        if matters is not None:
+            return not matters
         if any(_computed_with(one.array) for one in trial.batch.inputs if one.noised):
             near = trial.batch.with_noise(np.random.default_rng(0), 1.0, SMALL)
             full, small = _differences(trial, trial.run(noise)), _differences(trial, trial.run(near))
             return max(d.largest for d in small) > 0.1 * max(d.largest for d in full)
-        return not _embedded_padding_matters(trial)
+        return True  # whole numbers that no layer looks up: they can only be told apart by value
     except RunFailed:
         return False
 
@@ -100,26 +103,25 @@ def _computed_with(array: Array) -> bool:
     return array.dtype.kind == "f" and bool((array != np.round(array)).any())
 
 
-def _embedded_padding_matters(trial: Trial) -> bool:
-    """Whether other vectors in place of the padding's embedded ones change a real result."""
+def _embedded_padding_matters(trial: Trial) -> bool | None:
+    """Whether other vectors behind the layer that looks the padding up change a real result; None without such one."""
     tokens = [one for one in trial.batch.inputs if one.noised and one.group is not None]
     rng = np.random.default_rng(0)
 
     def change(vectors: Array) -> Array | None:
         for one in tokens:
+            if vectors.shape not in (one.array.shape, (*one.array.shape, vectors.shape[-1])):
+                continue
             assert one.group is not None
-            if vectors.shape[:-1] == one.array.shape:
-                real = one.changed(
-                    np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)
-                ).array
-                changed = vectors.copy()
-                changed[~real] = rng.normal(size=changed[~real].shape)
-                return changed
+            real = one.changed(np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)).array
+            changed = vectors.copy()
+            changed[~real] = rng.normal(size=changed[~real].shape)
+            return changed
         return None
 
     results = trial.model.live.embeddings(trial.model.arguments(trial.batch), Manner(), change)
     if results is None:
-        return False
+        return None
     run = Run(flat(results, trial.row_lists), trial.base.rows, sizes_of(trial.batch))
     return any(d.rows for d in _differences(trial, run))
 

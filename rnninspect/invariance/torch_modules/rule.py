@@ -24,5 +24,9 @@ def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths:
         findings = recording.inspect(name or type(module).__name__, call=0, final_state=final).findings
     except (UserError, RunFailed):
         return None
-    worst = [finding for finding in findings if finding.severity in ("error", "warning")]
+    worst = [
+        finding
+        for finding in findings
+        if finding.severity in ("error", "warning") and not finding.rule.startswith("unexplained")
+    ]
     return worst[0] if worst else None

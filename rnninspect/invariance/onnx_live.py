@@ -1,0 +1,180 @@
+"""An ONNX model as the check runs it: by ONNX Runtime, its nodes by their results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.arrays import to_array
+from rnninspect.core.trace import Array
+from rnninspect.errors import UnreadableError, UserError
+from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.onnx_graph import RECURRENT, Graph, Node, open_session, plain
+
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+ROOT: Key = ("", 0)
+
+
+class OnnxModel:
+    """A file, a model's message, or a session. Of a session that knows no file the nodes cannot be watched."""
+
+    framework = "onnx"
+    norms: Sequence[str] = ()
+
+    def __init__(self, model: Any) -> None:
+        self._graph = _graph(model)
+        self.traceable = self._graph is not None
+        if isinstance(model, (str, os.PathLike)):
+            self.name = os.path.basename(os.fspath(model))
+        else:
+            self.name = type(model).__name__
+        self._session = model if hasattr(model, "get_inputs") else None
+        if self._session is None:
+            assert self._graph is not None
+            try:
+                self._session = self._graph.session(everything=False)
+            except Exception as error:
+                raise UnreadableError(f"{self.name}: ONNX Runtime cannot load it ({one_line(error)})") from None
+        self.input_names = [value.name for value in self._session.get_inputs()]
+        self._types = {value.name: value.type for value in self._session.get_inputs()}
+        self._outputs = [value.name for value in self._session.get_outputs()]
+
+    def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of the graph by their names; a mapping of them may be given alone."""
+        if len(inputs) == 1 and isinstance(inputs[0], Mapping) and not options:
+            options, inputs = inputs[0], []
+        if len(inputs) > len(self.input_names):
+            raise UserError(f"{self.name} takes {len(self.input_names)} inputs ({', '.join(self.input_names)})")
+        named = {**dict(zip(self.input_names, inputs, strict=False)), **options}
+        unknown = [name for name in named if name not in self.input_names]
+        if unknown:
+            raise UserError(f"{self.name} has no input {', '.join(unknown)}; it takes {', '.join(self.input_names)}")
+        return {name: self._typed(name, to_array(value, name)) for name, value in named.items()}
+
+    def _typed(self, name: str, array: Array) -> Array:
+        return np.asarray(array, dtype=_TYPES.get(self._types[name], array.dtype))
+
+    def free(self) -> Sequence[str]:
+        """The names of the graph's inputs."""
+        return self.input_names
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """A session keeps nothing from one run to the next."""
+        yield
+
+    def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
+        """The graph's outputs by their names."""
+        assert self._session is not None
+        feed = {name: self._typed(name, array) for name, array in arguments.items()}
+        try:
+            results = self._session.run(self._outputs, feed)
+        except Exception as error:  # ONNX Runtime has many: each is its answer to this batch
+            raise RunFailed(one_line(error)) from error
+        return dict(zip(self._outputs, results, strict=True))
+
+    def trace(self, arguments: Mapping[str, Any], manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
+        """The outputs with every node's inputs and results; a node's results are patched in the order of the graph."""
+        assert self._graph is not None
+        feed = {name: self._typed(name, array) for name, array in arguments.items()}
+        replaced: dict[str, Array] = {}
+        values = self._values(feed, replaced)
+        for node in self._graph.nodes:
+            patch = patches.get((node.name, 0))
+            if patch is None:
+                continue
+            results = {f"[{i}]": value for i, value in node.results.items()}
+            computed = {path: values[name] for path, name in results.items() if name in values}
+            changed = patch(computed)
+            replaced |= {results[path]: np.asarray(changed[path], values[results[path]].dtype) for path in computed}
+            values = self._values(feed, replaced)
+        outputs = {name: values[name] for name in self._outputs if name in values}
+        whole = patches.get(ROOT)
+        if whole is not None:
+            outputs = dict(whole(outputs))
+        calls = [LayerCall("", 0, "the graph", None, plain(values, list(feed)), outputs)]
+        calls += [_call(node, values) for node in self._graph.nodes]
+        return Traced(outputs, calls)
+
+    def _values(self, feed: Mapping[str, Array], replaced: Mapping[str, Array]) -> dict[str, Array]:
+        assert self._graph is not None
+        try:
+            return self._graph.run(feed, replaced)
+        except Exception as error:
+            raise RunFailed(one_line(error)) from error
+
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+        """The outputs with changed rows in place of those that Gather nodes look up in a stored table."""
+        if self._graph is None:
+            return None
+        feed = {name: self._typed(name, array) for name, array in arguments.items()}
+        values = self._values(feed, {})
+        replaced = {}
+        for node in self._graph.nodes:
+            for name in node.results.values() if node.table else ():
+                changed = change(values[name]) if values[name].dtype.kind == "f" else None
+                if changed is not None:
+                    replaced[name] = np.asarray(changed, values[name].dtype)
+        if not replaced:
+            return None
+        values = self._values(feed, replaced)
+        return {name: values[name] for name in self._outputs}
+
+    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+        """What is found of a recurrent node's results, by the rules that need no weights."""
+        from rnninspect.api.inspect import inspect
+
+        assert self._graph is not None
+        node = next((one for one in self._graph.nodes if one.name == name and one.kind in RECURRENT), None)
+        if node is None or 0 not in node.results:
+            return None
+        values = self._values({n: self._typed(n, a) for n, a in arguments.items()}, {})
+        states = [values[node.results[i]] for i in (1, 2) if i in node.results]
+        try:
+            if final is not None:
+                outputs = values[node.results[0]][:, 0]
+                report = inspect(outputs, final, lengths=lengths, time_major=True)
+            else:
+                report = inspect(values[node.results[0]], *states[:1], lengths=lengths, convention="onnx")
+        except UserError:
+            return None
+        named = [one for one in report.findings if not one.rule.startswith("unexplained")]
+        return next((one for one in named if one.severity in ("error", "warning")), None)
+
+
+def _call(node: Node, values: Mapping[str, Array]) -> LayerCall:
+    inputs = plain({f"[{i}]": values.get(name) for i, name in node.inputs.items()}, [f"[{i}]" for i in node.inputs])
+    results = plain({f"[{i}]": values.get(name) for i, name in node.results.items()}, [f"[{i}]" for i in node.results])
+    return LayerCall(node.name, 0, node.kind, ROOT, inputs, results, node.kind in RECURRENT)
+
+
+def _graph(model: Any) -> Graph | None:
+    """The graph of a file, a message or a session; None where it is not known."""
+    from rnninspect.formats.base import need
+
+    onnx = need("onnx", "an ONNX model", "onnx")
+    if isinstance(model, (str, os.PathLike)):
+        try:
+            return Graph(onnx.load(os.fspath(model)))
+        except Exception as error:
+            raise UnreadableError(f"{os.fspath(model)}: no ONNX model ({one_line(error)})") from None
+    if hasattr(model, "graph") and hasattr(model, "SerializeToString"):
+        return Graph(model)
+    path, raw = getattr(model, "_model_path", None), getattr(model, "_model_bytes", None)
+    if path:
+        return Graph(onnx.load(path))
+    return Graph(onnx.load_model_from_string(raw)) if raw else None
+
+
+__all__ = ["OnnxModel", "open_session"]

@@ -1,0 +1,121 @@
+"""`rnninspect check`: models by name and by file, batches by file, exit codes, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from tests.invariance.test_onnx import LENGTHS, X, graph
+from tests.support.commandline import rnninspect
+
+MODULE = """
+import torch
+from torch import nn
+
+class Last(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = nn.GRU(3, 4, batch_first=True)
+    def forward(self, x, lengths=None):
+        return self.rnn(x)[0][:, -1]
+
+class Gathered(Last):
+    def forward(self, x, lengths):
+        return self.rnn(x)[0][torch.arange(len(x)), lengths - 1]
+
+def make():
+    return Gathered()
+
+def function(x, mask):
+    return (x * mask[..., None]).sum(1)
+
+model = Last()
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder: a module with models, a batch, an ONNX file."""
+    (tmp_path / "checked_models.py").write_text(MODULE, "utf-8")
+    n = np.array([5, 2, 3])
+    x = np.random.default_rng(0).normal(size=(3, 5, 3))
+    np.savez(tmp_path / "batch.npz", x=x, lengths=n)
+    np.savez(tmp_path / "masked.npz", x=x, mask=np.arange(5) < n[:, None])
+    np.savez(tmp_path / "feed.npz", X=X, lens=LENGTHS)
+    onnx.save(graph(True, "final"), tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "phrase"),
+    [
+        (("checked_models:Last", "batch.npz"), 1, "reads-padding"),
+        (("checked_models:model", "batch.npz", "--lengths", "5,2,3"), 1, "lengths-ignored"),
+        (("checked_models:make", "batch.npz"), 0, "5 probes: 5 held"),
+        (("checked_models:function", "masked.npz", "--mask", "mask"), 0, "clean"),
+        (("checked_models:Last", "batch.npz", "--skip", "noise,more"), 0, "3 probes: 3 held"),
+        (("checked_models:Last", "batch.npz", "--probe", "noise"), 1, "1 probe: 1 differ"),
+        (("checked_models:Last", "batch.npz", "--exit-zero"), 0, "reads-padding"),
+        (("checked_models:Last", "batch.npz", "--probe", "noise", "--lengths", "full"), 2, "could not judge"),
+        (("model.onnx", "feed.npz"), 0, "clean"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_models_are_checked(arguments: tuple[str, ...], code: int, phrase: str) -> None:
+    """A model by its name, what makes one, a function and an ONNX file; the exit code is the report's."""
+    done = rnninspect("check", *arguments, "-q")
+    assert (done.code, done.err) == (code, "")
+    assert phrase in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (("nowhere:Model", "batch.npz"), "No module named 'nowhere'"),
+        (("checked_models:Nobody", "batch.npz"), "has no attribute 'Nobody'"),
+        (("checked_models", "batch.npz"), "neither a model file (.keras, .onnx) nor package.module:name"),
+        (("checked_models:number", "batch.npz"), "is no model that can be run"),
+        (("weights.pt", "batch.npz"), "a torch file holds weights"),
+        (("none.onnx", "feed.npz"), "none.onnx: no such file"),
+        (("none.keras", "feed.npz"), "none.keras: no such file"),
+        (("checked_models:Last", "none.npz"), "none.npz"),
+        (("checked_models:function", "feed.npz"), "the batch holds X [6, 4, 3]"),
+        (("checked_models:Last", "batch.npz", "--lengths", "lenghts"), "did you mean 'lengths'"),
+        (("checked_models:Last", "batch.npz", "--probe", "nois"), "did you mean 'noise'"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_checked_is_one_line(arguments: tuple[str, ...], phrase: str) -> None:
+    """Exit 2, nothing on stdout, one line that says what was seen."""
+    done = rnninspect("check", *arguments, "-q")
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert phrase in done.err
+
+
+def test_weights_are_loaded(folder: Path) -> None:
+    """A state dict is put into the torch model that is named; one that does not fit is refused."""
+    torch.save({"rnn.weight_ih_l0": torch.zeros(1)}, folder / "weights.pt")
+    done = rnninspect("check", "checked_models:Last", "batch.npz", "-q", "--weights", "weights.pt")
+    assert done.code == 2
+    assert "weights.pt: RuntimeError: Error(s) in loading state_dict" in done.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_report_is_saved_and_shown() -> None:
+    """The JSON holds the probes, and `show` renders it again."""
+    done = rnninspect("check", "checked_models:Last", "batch.npz", "-q", "--format", "json", "-o", "report.json")
+    assert done.code == 1
+    saved = json.loads(Path("report.json").read_text("utf-8"))
+    assert [probe["probe"] for probe in saved["probes"]] == ["noise", "more", "permute", "alone", "reach"]
+    assert saved["source"] == {"name": "checked_models:Last", "inputs": "batch.npz"}
+    assert "reads-padding" in rnninspect("show", "report.json").out

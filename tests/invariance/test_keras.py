@@ -1,0 +1,72 @@
+"""Keras models, where Keras is installed: the probes, and the layer where a difference arises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnninspect import check_padding
+from rnninspect.errors import UserError
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+keras = pytest.importorskip("keras")
+
+LENGTHS = np.array([9, 5, 7, 6])
+MASK = np.arange(9) < LENGTHS[:, None]
+RNG = np.random.default_rng(0)
+X = (RNG.normal(size=(4, 9, 5)) * MASK[..., None]).astype("float32")
+TOKENS = RNG.integers(1, 20, (4, 9)) * MASK
+
+
+def sequential(shape: tuple[int | None, ...], *layers: Any) -> Any:
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_masks_from_values(masked: bool) -> None:
+    """Masking and mask_zero make right models, without them the layer that reads the padding is named."""
+    layers = keras.layers
+    hide = [layers.Masking()] if masked else []
+    report = check_padding(sequential((None, 5), *hide, layers.LSTM(6, name="reader")), X, lengths=LENGTHS)
+    assert report.verdict == ("clean" if masked else "findings")
+    report = check_padding(
+        sequential((None,), layers.Embedding(20, 6, mask_zero=masked), layers.GlobalAveragePooling1D(name="pool")),
+        TOKENS,
+        lengths=LENGTHS,
+    )
+    assert report.verdict == ("clean" if masked else "findings")
+    if not masked:
+        assert report.findings[0].evidence["where"] == "pool"
+
+
+def test_a_bidirectional_tagger_that_masks_is_right() -> None:
+    """Its backward direction starts from zeros in the padding, which a small noise cannot tell from masking."""
+    layers = keras.layers
+    tagger = sequential((None, 5), layers.Masking(), layers.Bidirectional(layers.LSTM(6, return_sequences=True)))
+    assert check_padding(tagger, X, lengths=LENGTHS).verdict == "clean"
+
+
+def test_inputs_by_name_and_a_file(tmp_path: Path) -> None:
+    """A functional model's inputs are known by their names; a `.keras` file is loaded in safe mode."""
+    x, mask = keras.Input((None, 5), name="x"), keras.Input((None,), dtype="bool", name="mask")
+    layers = keras.layers
+    y = layers.LSTM(6, return_sequences=True)(x, mask=mask)
+    right = keras.Model([x, mask], layers.GlobalAveragePooling1D()(y, mask=mask))
+    wrong = keras.Model([x, mask], layers.GlobalMaxPooling1D(name="highest")(y))
+    before = [np.array(weight) for weight in wrong.get_weights()]
+    assert check_padding(right, X, MASK, mask="mask").verdict == "clean"
+    assert check_padding(right, {"x": X, "mask": MASK}, mask="mask").verdict == "clean"
+    wrong.save(tmp_path / "wrong.keras")
+    for model in (wrong, tmp_path / "wrong.keras"):
+        assert check_padding(model, X, MASK, mask="mask").findings[0].evidence["where"] == "highest"
+    assert all((a == b).all() for a, b in zip(before, wrong.get_weights(), strict=True))
+
+
+def test_a_model_that_is_not_built_is_refused() -> None:
+    """It has no weights, and building it would make some."""
+    with pytest.raises(UserError, match="is not built"):
+        check_padding(keras.layers.LSTM(6), X, lengths=LENGTHS)

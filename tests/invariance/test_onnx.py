@@ -1,0 +1,103 @@
+"""ONNX models: the probes, the node where a difference arises, the rule of a recurrent node, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rnninspect import check_padding
+from rnninspect.errors import UnreadableError, UserError
+
+F, H = 3, 4
+LENGTHS = np.array([6, 2, 4, 5], np.int32)
+X = np.random.default_rng(0).normal(size=(6, 4, F)).astype(np.float32)  # [T, B, F]
+
+
+def graph(masked: bool, ending: str, batch: Any = "B") -> onnx.ModelProto:
+    """An LSTM over X, with lengths or without, and its final state, its last output or the mean of its outputs."""
+    rng = np.random.default_rng(1)
+    stored = {
+        "W": rng.normal(size=(1, 4 * H, F)),
+        "R": rng.normal(size=(1, 4 * H, H)),
+        "bias": rng.normal(size=(1, 8 * H)),
+    }
+    initializers = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in stored.items()]
+    initializers.append(numpy_helper.from_array(np.array(-1, np.int64), "minus_one"))
+    inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["T", batch, F])]
+    inputs += [helper.make_tensor_value_info("lens", TensorProto.INT32, [batch])] if masked else []
+    nodes = [
+        helper.make_node(
+            "LSTM", ["X", "W", "R", "bias", "lens" if masked else ""], ["Y", "Y_h"], hidden_size=H, name="lstm"
+        )
+    ]
+    if ending == "final":
+        nodes.append(helper.make_node("Identity", ["Y_h"], ["result"], name="state"))
+    elif ending == "last":
+        nodes.append(helper.make_node("Gather", ["Y", "minus_one"], ["result"], axis=0, name="pick"))
+    else:
+        nodes.append(helper.make_node("ReduceMean", ["Y"], ["result"], axes=[0], keepdims=0, name="mean"))
+    outputs = [helper.make_tensor_value_info("result", TensorProto.FLOAT, None)]
+    made = helper.make_graph(nodes, "made", inputs, outputs, initializers)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+
+
+def test_a_right_model_is_clean() -> None:
+    """A node that is given the lengths reads no padding."""
+    assert check_padding(graph(True, "final"), X, LENGTHS, lengths="lens").verdict == "clean"
+
+
+@pytest.mark.parametrize(
+    ("masked", "ending", "finding", "node", "rule"),
+    [
+        (False, "final", "reads-padding", "lstm", "lengths-ignored"),
+        (False, "last", "reads-padding", "pick", None),
+        (True, "mean", "depends-on-padded-width", "mean", "pooled-state"),
+    ],
+)
+def test_the_node_and_the_rule_are_named(masked: bool, ending: str, finding: str, node: str, rule: str | None) -> None:
+    """The node that makes the difference is named, and what is found of the recurrent one before it."""
+    inputs = (X, LENGTHS) if masked else (X,)
+    report = check_padding(graph(masked, ending), *inputs, lengths=LENGTHS)
+    assert [f.rule for f in report.findings] == [finding]
+    assert report.findings[0].evidence["where"] == node
+    if rule is not None:
+        assert report.findings[0].evidence["rule"] == rule
+    assert report.convention == "onnx"
+
+
+def test_files_messages_sessions_and_feeds(tmp_path: Path) -> None:
+    """A file, its message and a session of it give the same report; inputs come in order, by name or as a feed."""
+    model, path = graph(False, "final"), tmp_path / "model.onnx"
+    onnx.save(model, path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options: dict[str, Any] = {"lengths": LENGTHS}
+    reports = [check_padding(one, X, **options) for one in (model, path, str(path), session)]
+    reports += [check_padding(path, {"X": X}, **options), check_padding(path, kwargs={"X": X}, **options)]
+    assert {report.findings[0].evidence["where"] for report in reports} == {"lstm"}
+    assert check_padding(path, X.astype(np.float64), **options).verdict == "findings"
+
+
+def test_a_fixed_batch_is_checked_as_far_as_it_goes() -> None:
+    """A model of a fixed number of rows is judged by the probes that keep it; the others say why they were not made."""
+    report = check_padding(graph(False, "final", 4), X, lengths=LENGTHS)
+    assert [f.rule for f in report.findings] == ["reads-padding"]
+    assert {p.probe: p.standing for p in report.probes}["alone"] != "differs"
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    """A missing file, a file of another kind and inputs that there are not are one line each."""
+    with pytest.raises(UnreadableError, match="no such file"):
+        check_padding(str(tmp_path / "none.onnx"), X)
+    (tmp_path / "bad.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(UnreadableError, match="no ONNX model"):
+        check_padding(str(tmp_path / "bad.onnx"), X)
+    with pytest.raises(UserError, match="has no input Y; it takes X"):
+        check_padding(graph(False, "final"), kwargs={"Y": X})
+    with pytest.raises(UserError, match="does not run on this batch"):
+        check_padding(graph(False, "final"), X[..., :2], lengths=LENGTHS)
