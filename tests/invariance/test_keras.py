@@ -56,7 +56,8 @@ def test_inputs_by_name_and_a_file(tmp_path: Path) -> None:
     layers = keras.layers
     y = layers.LSTM(6, return_sequences=True)(x, mask=mask)
     right = keras.Model([x, mask], layers.GlobalAveragePooling1D()(y, mask=mask))
-    wrong = keras.Model([x, mask], layers.GlobalMaxPooling1D(name="highest")(y))
+    unmasked = layers.LSTM(6, return_sequences=True)(x)
+    wrong = keras.Model([x, mask], layers.GlobalMaxPooling1D(name="highest")(unmasked))
     before = [np.array(weight) for weight in wrong.get_weights()]
     assert check_padding(right, X, MASK, mask="mask").verdict == "clean"
     assert check_padding(right, {"x": X, "mask": MASK}, mask="mask").verdict == "clean"
