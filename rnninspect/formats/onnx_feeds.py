@@ -11,7 +11,9 @@ from rnninspect.formats.onnx_values import Values
 # Operators between two layers that move values and change none; Dropout does nothing where nothing is trained.
 _UNCHANGED = frozenset(["Identity", "Cast", "Squeeze", "Unsqueeze", "Transpose", "Reshape", "Flatten", "Dropout"])
 _OUTPUTS = ("the outputs", "the last output", "the last cell state")
-_DEEP, _WIDE = 4, 2  # operators told one within another, and beside one another
+_PICKS = frozenset({"Slice", "Gather", "Concat", "Expand"})
+_JOINS = frozenset({"Add", "Sub", "Mul", "Concat", "Sum", "Where"})  # what they make is of all that they read
+_DEEP, _WIDE = 3, 2  # operators told one within another, and beside one another
 
 
 def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) -> Feed:
@@ -31,9 +33,8 @@ def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) ->
         unchanged.append(maker.op_type)
         value = maker.input[0]
     parts = [_words(node.input[0] if node.input else "", values, names, _DEEP)]
-    states = [i for i in node.input[5:7] if i and (made := values.maker(i)) is not None]
-    if states:
-        parts.append(f"starts from {_words(states[0], values, names, _DEEP)}")
+    states = [_state_of(name, values, names) for name in node.input[5:7] if name]
+    parts += [f"starts from {state}" for state in states[:1] if state]
     return Feed("; ".join([*parts, branch] if branch else parts), below, tuple(dict.fromkeys(unchanged)))
 
 
@@ -47,15 +48,35 @@ def _words(value: str, values: Values, names: Mapping[int, str], depth: int) -> 
     if id(node) in names:
         which = list(node.output).index(value)
         return f"{_OUTPUTS[min(which, 2)]} of {names[id(node)]}"
-    if node.op_type in _UNCHANGED and node.input and depth:
-        return _words(node.input[0], seen, names, depth if node.op_type != "Dropout" else depth - 1)
+    if not depth:
+        return f"{node.op_type} of …"
+    if node.op_type in _UNCHANGED and node.input:
+        return _words(node.input[0], seen, names, depth)
     computed = [name for name in node.input if name and not _is_stored(name, seen)]
-    if not computed:
+    if not computed or node.op_type == "If":
         return f"what {node.op_type} makes"
-    inner = [_words(name, seen, names, depth - 1) for name in computed[:_WIDE]] if depth else ["…"]
+    inner = [_words(name, seen, names, depth - 1) for name in computed[: _WIDE if node.op_type in _JOINS else 1]]
     return f"{node.op_type} of {' and '.join(inner)}"
 
 
+def _state_of(value: str, values: Values, names: Mapping[int, str]) -> str:
+    """The layer or the input that an initial state comes from, through whatever picks or lays it out; else nothing."""
+    seen = values
+    for _ in range(_DEEP * 4):
+        made = seen.maker(value)
+        if made is None:
+            owner = seen.owner(value)
+            return "" if owner is not None and value in owner.stored else f"the input {value}"
+        if id(made[0]) in names:
+            return _words(value, seen, names, 1)
+        node, seen = made
+        if node.op_type not in _UNCHANGED | _PICKS or not node.input:
+            return ""
+        value = node.input[0]
+    return ""
+
+
 def _is_stored(name: str, values: Values) -> bool:
-    owner = values.owner(name)
-    return owner is not None and name in owner.stored
+    """Whether it is a number that the model holds, and no data that passes through it."""
+    owner, made = values.owner(name), values.maker(name)
+    return (owner is not None and name in owner.stored) or (made is not None and made[0].op_type == "Constant")

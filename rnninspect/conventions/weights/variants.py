@@ -22,6 +22,7 @@ def offer(arrays: Mapping[str, Array]) -> str:
 np.savez('weights.npz', weight_ih_l0=w['enc_w_ih'], weight_hh_l0=w['enc_w_hh'])
     """
     two = [(name, array) for name, array in arrays.items() if array.ndim == 2]
+    two.sort(key=lambda item: _HINT.search(item[0]) is None)  # stable: those whose names tell come first
     for rows in (True, False):
         for name, recurrent in two:
             wide, units = recurrent.shape if rows else recurrent.shape[::-1]
