@@ -23,7 +23,7 @@ from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
 from rnninspect.errors import UserError
-from rnninspect.formats import read_arrays, write_arrays
+from rnninspect.formats import read_arrays, write_layer
 
 TRIAL_LENGTHS = (5, 9, 1, 7)  # uneven, unsorted, one full, one of a single step
 ROUNDING = 32  # units of the last place, of the largest number that comes out: what a moved layer may differ by
@@ -99,7 +99,7 @@ def write(moved: Moved, path: str) -> Written:
 
     Raises UserError where the file cannot be written, or what it holds is not the layer.
     """
-    write_arrays(path, moved.arrays)
+    write_layer(path, moved.arrays, moved.convention.name, {**moved.options, "direction": moved.config.direction})
     back = replace(moved, arrays=read_arrays(path).arrays)
     before = _ran(moved.before)
     largest = max((float(np.abs(a).max(initial=0.0)) for a in before), default=0.0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
@@ -192,6 +192,24 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
         return
     writer = _writer(Path(target).suffix or ".npz")
     write_whole(target, lambda file: writer.module.write(dict(arrays), file))
+
+
+def write_layer(target: str, arrays: Mapping[str, Array], framework: str, options: Mapping[str, Any]) -> None:
+    """Writes a layer's weights: as a whole model, where the suffix is of a format that holds such, else the arrays.
+
+    `framework`: whose names the arrays have; `options`: what its users state beside them. Raises UserError where the
+    format holds another framework's layers.
+    """
+    models = [f.module for f in formats() if hasattr(f.module, "write_layer") and target.endswith(f.suffixes)]
+    if not models:
+        write_arrays(target, arrays)
+    elif framework != models[0].LAYERS_OF:
+        held = models[0].LAYERS_OF
+        raise UnreadableError(
+            f"{target}: such a file holds {held}'s layers, not {framework}'s: write .npz, or move them to {held}"
+        )
+    else:
+        write_whole(target, lambda file: models[0].write_layer(arrays, options, file))
 
 
 def _writer(suffix: str) -> Format:

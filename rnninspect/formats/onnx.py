@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need, refuse_duplicates, whole
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.onnx_feeds import feed_of
+from rnninspect.formats.onnx_model import write_model
 from rnninspect.formats.onnx_values import UnheldError, Values
 from rnninspect.formats.tree import gather, shorten, shown
 
@@ -29,6 +30,7 @@ _COMMON = ("X", "W", "R", "B", "sequence_lens", "initial_h")
 INPUTS = {"LSTM": (*_COMMON, "initial_c", "P"), "GRU": _COMMON, "RNN": _COMMON}
 NEEDED = ("W", "R", "B", "P")
 STATES = ("initial_h", "initial_c")
+LAYERS_OF = "onnx"  # the framework whose layers `write_layer` takes
 QUANTISED = ("DynamicQuantizeLSTM", "QLinearLSTM")  # of com.microsoft: their weights are whole numbers of 8 bits
 
 
@@ -103,6 +105,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     if quantised := _quantised(others):
         notes.append(f"not read, being quantised: {quantised}")
     return gather(named_arrays, name, NAME, dtypes=dtypes, attributes=attributes, notes=tuple(notes), feeds=feeds)
+
+
+def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
+    """Writes the layers as a model that runs; `options`: the attributes of its nodes."""
+    write_model(arrays, options, target)
 
 
 def _what_it_holds(nodes: list[Any]) -> str:

@@ -1,0 +1,78 @@
+"""`convert --to onnx -o m.onnx`: a model that ONNX Runtime runs, and that gives what the layer gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnninspect import conventions
+from rnninspect.api.convert import move, write
+from rnninspect.api.weights_file import read_layer
+from rnninspect.cli import call
+from rnninspect.core.batch import Batch
+from rnninspect.core.cell import CellSpec
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Direction
+from rnninspect.engine.run import run
+from rnninspect.errors import UserError
+from rnninspect.formats import read_arrays
+from tests.support.oracles import random_stack
+
+pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+ROWS, STEPS, FEATURES, UNITS = 3, 5, 2, 4
+SPECS: dict[str, tuple[CellSpec, dict[str, Any]]] = {
+    "lstm": (CellSpec("lstm"), {}),
+    "lstm with a forget bias": (CellSpec("lstm", forget_bias=1.0), {}),
+    "lstm with peepholes and a clip": (CellSpec("lstm", gate_clip=0.5), {"peepholes": True}),
+    "lstm, coupled, hard": (CellSpec("lstm", input_forget=True, recurrent_activation="hard_sigmoid"), {}),
+    "gru reset after": (CellSpec("gru"), {}),
+    "gru reset before": (CellSpec("gru", reset_after=False), {}),
+    "rnn relu": (CellSpec("rnn", activation="relu"), {}),
+}
+WAYS: dict[str, tuple[Direction, ...]] = {
+    "forward": ("forward",),
+    "backward": ("backward",),
+    "both": ("forward", "backward"),
+}
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("which", list(SPECS))
+def test_onnx_runtime_runs_what_was_written(which: str, layers: int, way: str, tmp_path: Path) -> None:
+    """Outputs and final states are the layer's own; read back, the file is known for the stack that it is."""
+    spec, parts = SPECS[which]
+    weights = random_stack(
+        np.random.default_rng(0), spec, FEATURES, UNITS, layers=layers, directions=WAYS[way], dtype="float32", **parts
+    )
+    weights = type(weights)(spec, weights.layers, convention="onnx")
+    path = tmp_path / "m.onnx"
+    assert write(move(weights, "onnx"), str(path)).agrees
+    inputs = np.random.default_rng(1).normal(size=(ROWS, STEPS, FEATURES)).astype(np.float32)
+    tracks = run(Batch(inputs, np.ones((ROWS, STEPS), bool)), weights)
+    top = [track for track in tracks if track.layer == layers - 1]
+    session = runtime.InferenceSession(str(path))
+    y, *states = session.run(None, {"X": inputs.swapaxes(0, 1)})
+    for i, track in enumerate(top):
+        np.testing.assert_allclose(y[:, i].swapaxes(0, 1), track.outputs, rtol=0, atol=3e-6)  # type: ignore[arg-type]
+        last = states[-2 if spec.cell == "lstm" else -1]
+        np.testing.assert_allclose(last[i], track.final, rtol=0, atol=3e-6)  # type: ignore[arg-type]
+    again = read_layer(read_arrays(path), LayerConfig())
+    assert (again.weights.depth, again.weights.directions) == (layers, WAYS[way])
+
+
+def test_the_command_writes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From torch's state dict; a model file of another framework's layers is refused with what to do."""
+    torch = conventions.get("torch")
+    made = random_stack(np.random.default_rng(0), CellSpec("gru"), FEATURES, UNITS, layers=2, dtype="float32")
+    np.savez(tmp_path / "t.npz", **torch.write_weights(made))  # type: ignore[arg-type]
+    assert call(["convert", str(tmp_path / "t.npz"), "--to", "onnx", "-o", str(tmp_path / "m.onnx"), "-q"]) == 0
+    assert "state beside it: --linear-before-reset 1" in capsys.readouterr().out
+    assert read_layer(read_arrays(tmp_path / "m.onnx"), LayerConfig()).weights.spec.reset_after
+    with pytest.raises(UserError, match="such a file holds onnx's layers, not keras's"):
+        write(move(read_layer(read_arrays(tmp_path / "t.npz"), LayerConfig()).weights, "keras"), "x.onnx")
