@@ -230,3 +230,25 @@ def test_rows_and_states_copied_in_another_way(count: int, times: int) -> None:
         exec(finding.fix, names_there)
         mended = wrong.with_tracks(lambda t, h=names_there["h"]: replace(t, final=h))  # type: ignore[misc]
         assert findings(mended) == []
+
+
+@pytest.mark.parametrize("kind", ["maximum", "mean", "sum"])
+def test_a_pool_over_another_rows_length(kind: str) -> None:
+    """Pooled over lengths in sorted order, the states say so, an error; over each row's own length, a note."""
+    case = alone(correct_case("gru", steps=8))
+    (track,) = case.trace.tracks
+    lengths = np.asarray(case.trace.lengths)
+    assert track.outputs is not None
+    full = np.random.default_rng(3).normal(size=track.outputs.shape).astype(np.float32)  # padding that is not zero
+    outputs = np.where(case.trace.mask[..., None], track.outputs, full)
+    pool = {"maximum": np.max, "mean": np.mean, "sum": np.sum}[kind]
+    for used, severity in ((-np.sort(-lengths), "error"), (lengths, "note")):
+        final = np.stack([pool(row[:n], 0) for row, n in zip(outputs, used, strict=True)])
+        pooled = case.with_trace(replace(case.trace, tracks=(replace(track, outputs=outputs, final=final),)))
+        found = [f for f in findings(pooled) if f.rule == "pooled-state"]
+        assert [f.severity for f in found] == [severity]
+        assert f"the {kind} over" in found[0].message
+        assert ("another row's length" in found[0].message) == (severity == "error")
+        if severity == "error":
+            rows = found[0].rows
+            assert [found[0].evidence["lengths_used"][b] for b in rows] == used[rows].tolist()

@@ -19,13 +19,15 @@ KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
 
 @dataclass(frozen=True)
 class Pool:
-    """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone."""
+    """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone. `other_length`:
+    that many are another row's."""
 
     kind: Kind
     over: str
     steps: Ints
     real: bool
     padded: bool
+    other_length: bool = False
 
 
 def pools_of(facts: TrackFacts) -> Iterator[Pool]:
@@ -37,6 +39,21 @@ def pools_of(facts: TrackFacts) -> Iterator[Pool]:
     if padding:
         for kind in KINDS:
             yield Pool(kind, f"all {facts.steps} steps, padded ones among them", whole, False, True)
+
+
+def pool_of_other_lengths(
+    facts: TrackFacts, kind: Kind, rows: Ints, atol: float, units: int | None = None
+) -> Pool | None:
+    """The pool of these rows `[N]` over the first steps as other rows' lengths count them; None where no row is one."""
+    lengths = np.unique(facts.ends[facts.ends > 0])
+    steps = facts.ends.copy()
+    for length in lengths[::-1]:
+        tried = Pool(kind, "", np.full(facts.ends.size, length), False, False)
+        steps[rows[(steps[rows] == facts.ends[rows]) & is_pool(facts, tried, rows, atol, units)]] = length
+    if (steps[rows] == facts.ends[rows]).all():
+        return None
+    padded = bool((steps > facts.ends).any())
+    return Pool(kind, "as many steps as another row's length counts", steps, False, padded, True)
 
 
 def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int | None = None) -> Bools:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Track
+from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.pooling import Pool, is_pool, pools_of
+from rnninspect.diagnosis.evidence.pooling import KINDS, Pool, is_pool, pool_of_other_lengths, pools_of
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -61,9 +62,10 @@ class PooledState(Rule):
                 self,
                 [Seen(facts, rows)],
                 f"{{rows}}: final_state.h is the {pool.kind} over {pool.over}, and no step's own output{proviso}",
-                severity="error" if pool.padded else "note",
+                severity="error" if pool.padded or pool.other_length else "note",
                 strength=3,
-                evidence={"pool": pool.kind, "padding": pool.padded},
+                evidence={"pool": pool.kind, "padding": pool.padded}
+                | ({"lengths_used": pool.steps.tolist()[:64]} if pool.other_length else {}),
             )
 
     def inject(self, case: Case) -> Case:
@@ -90,7 +92,9 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
     apart = facts.mismatched & ~facts.somewhere
     few = np.flatnonzero(apart)[:FEW]
     best: tuple[Pool, Bools] | None = None
-    for pool in pools_of(facts):
+    for pool in chain(pools_of(facts), _of_other_lengths(facts, few, off, atol)):
+        if pool.other_length and best is not None:
+            break
         if not few.size or any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (UNITS, None)):
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
@@ -99,6 +103,15 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
         if telling > (4 if atol else 1) and (best is None or rows.sum() > best[1].sum()):
             best = pool, rows
     return best
+
+
+def _of_other_lengths(facts: TrackFacts, few: Ints, off: Ints, atol: float) -> Iterator[Pool]:
+    """The pools over as many steps as other rows' lengths count, tried on a few rows first."""
+    for kind in KINDS if few.size and np.unique(facts.ends).size > 1 else ():
+        if pool_of_other_lengths(facts, kind, few, atol, UNITS) is not None:
+            pool = pool_of_other_lengths(facts, kind, off, atol)
+            assert pool is not None
+            yield pool
 
 
 RULE = PooledState()

@@ -80,7 +80,7 @@ def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, b
     for track in case.trace.tracks:
         if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
             yield f"the state of layer {track.layer}", track.final, True
-    used = {id(s.array) for s in case.dump.slots if s.role in ("h", "outputs", "inputs")}
+    used = {id(s.array) for s in case.dump.slots}
     for name, array in case.dump.arrays.items():
         if array.ndim == 3 and id(array) not in used and array.shape[1:] == (rows, units):
             for k in range(array.shape[0] - 1):
