@@ -10,13 +10,14 @@ import numpy as np
 
 from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array, Bools, Ints, Track
-from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.agreement import Key, only_rows
-from rnninspect.diagnosis.evidence.starts import first_read
+from rnninspect.diagnosis.evidence.starts import MOST, first_read, follows
 from rnninspect.diagnosis.evidence.weight_search import compared, tolerance
 from rnninspect.measure.facts import TrackFacts
 
-Begin = Callable[[Track], Track]  # the track as one that starts where the steps in question do
+# A track of these rows `[N]` of the whole case as one that starts where the steps in question do.
+Begin = Callable[[Track, Ints], Track]
 FEW = 4  # rows whose first differing step is looked at before all steps are
 
 
@@ -25,8 +26,9 @@ def can_run_steps(case: Case) -> bool:
     return case.trace.layers == 1 or case.trace.directions == 1
 
 
-def steps_alone(case: Case, begin: Begin) -> Mapping[Key, tuple[Array, Array | None]]:
-    """By layer and direction: what every step gives on its own, outputs `[B, T, H]`, c `[B, T, C]` or None."""
+def steps_alone(case: Case, begin: Begin, picked: Ints | None = None) -> Mapping[Key, tuple[Array, Array | None]]:
+    """By layer and direction: what every step gives on its own, outputs `[B, T, H]`, c `[B, T, C]` or None. `picked`:
+    the rows `[B]` of the whole case that these are; all of them, by default."""
     assert case.batch is not None
     rows, steps = case.trace.mask.shape
     inputs = case.batch.inputs[:, :steps].reshape(rows * steps, 1, -1)
@@ -35,7 +37,7 @@ def steps_alone(case: Case, begin: Begin) -> Mapping[Key, tuple[Array, Array | N
         return None if array is None else np.repeat(array, steps, axis=0)
 
     def begun(track: Track) -> Track:
-        track = begin(track)
+        track = begin(track, np.arange(rows) if picked is None else picked)
         return replace(track, initial=repeated(track.initial), initial_cell=repeated(track.initial_cell))
 
     ran = case.with_tracks(begun).run(Batch(inputs, np.ones((rows * steps, 1), dtype=np.bool_), None, True))
@@ -54,20 +56,42 @@ def restarts(case: Case, facts: TrackFacts, begin: Begin) -> tuple[Bools, Bools]
     """
     limit = tolerance(case)
     key = facts.track.layer, facts.track.direction
-    difference = next(d for d in compared(case, case.reference) if (d.track.layer, d.track.direction) == key)
-    differs = np.zeros(facts.mask.shape, dtype=np.bool_)
-    differs[:, : difference.real.shape[1]] = difference.real & (difference.difference > limit)
-    differs[np.arange(len(differs)), first_read(facts)] = False
+    differs = differing(case, facts)
     few = np.flatnonzero(differs.any(1))[:FEW]
     if not few.size:
         return None
-    alone = steps_alone(only_rows(case, few), begin)[key][0]
+    alone = steps_alone(only_rows(case, few), begin, few)[key][0]
     first = _first(differs[few], facts)
     if not _close(alone, facts.outputs[few], limit)[np.arange(few.size), first].any():
         return None
     anew = differs & _close(steps_alone(case, begin)[key][0], facts.outputs, limit)
     rows = anew.any(1) & _given(case, facts, anew, begin)
     return (anew & rows[:, None], rows) if rows.any() else None
+
+
+def differing(case: Case, facts: TrackFacts) -> Bools:
+    """`[B, T]`: real steps after the first that are not a run's."""
+    key = facts.track.layer, facts.track.direction
+    difference = next(d for d in compared(case, case.reference) if (d.track.layer, d.track.direction) == key)
+    differs = np.zeros(facts.mask.shape, dtype=np.bool_)
+    differs[:, : difference.real.shape[1]] = difference.real & (difference.difference > tolerance(case))
+    differs[np.arange(len(differs)), first_read(facts)] = False
+    return differs
+
+
+def restarted_from(case: Case, facts: TrackFacts, states: States) -> Ints:
+    """`[B]`: the row of `states` from which each row's first differing step follows; -1 where none, or none is looked
+    at: of a large batch only the first few are."""
+    differs = differing(case, facts)
+    whose = np.full(len(differs), -1, dtype=np.int64)
+    count = len(next(iter(states.values()))[0])
+    rows = np.flatnonzero(differs.any(1))[: max(1, MOST // max(1, count))]
+    if rows.size:
+        steps = np.repeat(_first(differs[rows], facts), count)
+        origins = np.tile(np.arange(count), rows.size)
+        hits = follows(case, facts, np.repeat(rows, count), origins, states, steps).reshape(rows.size, count)
+        whose[rows] = np.where(hits.any(1), hits.argmax(1), -1)
+    return whose
 
 
 def _first(steps: Bools, facts: TrackFacts) -> Ints:
@@ -97,7 +121,7 @@ def _given(case: Case, facts: TrackFacts, anew: Bools, begin: Begin) -> Bools:
     rows, opening = np.array([p[0] for p in pieces]), np.array([p[3] for p in pieces])[:, None]
 
     def begun(track: Track) -> Track:
-        other = begin(track)
+        other = begin(track, np.arange(len(anew)))
         return replace(
             track,
             initial=_either(track.initial, other.initial, rows, opening),

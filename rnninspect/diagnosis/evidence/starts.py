@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.measure.facts import TrackFacts
 
 FEW = 4  # rows that are tried on every state first; what they have in common is tried on the others
+MOST_NAMED = 6  # further arrays of the dump that may be a state
 MOST = 1 << 16  # single steps that are run at most
 
 
@@ -73,7 +75,7 @@ def origins(case: Case, facts: TrackFacts, rows: Ints, states: States) -> Ints:
         return whose
     for apart in dict.fromkeys((rows[:few] - whose[:few])[whose[:few] >= 0].tolist()):
         left = np.flatnonzero((whose < 0) & (rows - apart >= 0) & (rows - apart < count))
-        hit = _follows(case, facts, rows[left], rows[left] - apart, states)
+        hit = follows(case, facts, rows[left], rows[left] - apart, states)
         whose[left[hit]] = rows[left[hit]] - apart
     left = np.flatnonzero(whose < 0)[: max(0, MOST // max(1, count))]
     whose[left] = _among_all(case, facts, rows[left], states, count)
@@ -83,18 +85,41 @@ def origins(case: Case, facts: TrackFacts, rows: Ints, states: States) -> Ints:
 def _among_all(case: Case, facts: TrackFacts, rows: Ints, states: States, count: int) -> Ints:
     """`[N]`: as `origins`, every state tried."""
     pairs = np.repeat(rows, count), np.tile(np.arange(count), rows.size)
-    hits = _follows(case, facts, *pairs, states).reshape(rows.size, count)
+    hits = follows(case, facts, *pairs, states).reshape(rows.size, count)
     hits[np.arange(rows.size)[rows < count], rows[rows < count]] = False  # its own is no other's
     rank = (rows[:, None] - 1 - np.arange(count)) % max(1, count)
     return np.where(hits.any(1), np.where(hits, rank, count).argmin(1), -1)
 
 
-def _follows(case: Case, facts: TrackFacts, rows: Ints, whose: Ints, states: States) -> Bools:
-    """`[N]`: whether the first step of `rows[n]` follows from the state of row `whose[n]`."""
+def states_in_dump(case: Case) -> Iterator[tuple[str, States]]:
+    """Every state of all rows that a row may have started from, in words: the one in which it ends itself, and those of
+    one layer and direction that lie in arrays of the dump which nothing was read from."""
+    ended = final_states(case)
+    if ended is not None:
+        yield "the state in which it ends itself, as where a batch is run a second time and keeps its state", ended
+    key = (case.trace.tracks[0].layer, case.trace.tracks[0].direction)
+    used = {id(slot.array) for slot in case.dump.slots}
+    named = {name: array for name, array in case.dump.arrays.items() if id(array) not in used}
+    final = case.trace.tracks[0].final
+    if len(case.trace.tracks) > 1 or final is None:
+        return
+    vectors = {
+        name: a.reshape(final.shape) for name, a in named.items() if a.size == final.size and a.dtype.kind == "f"
+    }
+    if case.weights is not None and case.weights.spec.cell == "lstm":
+        for h, c in permutations(list(vectors)[:MOST_NAMED], 2):
+            yield f"{h} and {c}", {key: (vectors[h], vectors[c])}
+    else:
+        for name in list(vectors)[:MOST_NAMED]:
+            yield name, {key: (vectors[name], None)}
+
+
+def follows(case: Case, facts: TrackFacts, rows: Ints, whose: Ints, states: States, steps: Ints | None = None) -> Bools:
+    """`[N]`: whether the first step of `rows[n]` (or the step `steps[n]`) follows from the state of row `whose[n]`."""
     assert case.batch is not None
     if not rows.size:
         return np.zeros(0, dtype=np.bool_)
-    first = first_read(facts)[rows]
+    first = first_read(facts)[rows] if steps is None else steps
     alone = Batch(case.batch.inputs[rows, first][:, None], np.ones((rows.size, 1), dtype=np.bool_), None, True)
     ran = started(case, {key: (h[whose], None if c is None else c[whose]) for key, (h, c) in states.items()}).run(alone)
     track = ran.track(facts.track.layer, facts.track.direction)

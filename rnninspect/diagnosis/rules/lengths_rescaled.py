@@ -99,6 +99,7 @@ class LengthsRescaled(Rule):
             frozenset((f.track.layer, f.track.direction, int(b)) for f in case.facts for b in rows),
             kind="fact",
             certainty="suspected",
+            alternatives=("length-exceeds-time",),
             evidence={"ratio": f"1/{stride}"},
         )
 

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Track
+from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
-from rnninspect.diagnosis.evidence.restarts import Begin, can_run_steps, restarts, steps_alone
-from rnninspect.diagnosis.evidence.starts import first_read
+from rnninspect.diagnosis.evidence.restarts import Begin, can_run_steps, restarted_from, restarts, steps_alone
+from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, final_states, first_read
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
+
+ENDED = "the state in which a row ended"
 
 
 class RestartedWithinRow(Rule):
@@ -52,7 +54,7 @@ class RestartedWithinRow(Rule):
         for facts in case.facts:
             if facts.track.order != "time":
                 continue
-            for start, begin in _starts(case):
+            for start, begin in _starts(case, facts):
                 restarted = restarts(case, facts, begin)
                 if restarted is not None:
                     yield from self._say(facts, start, *restarted)
@@ -64,18 +66,21 @@ class RestartedWithinRow(Rule):
         every = np.array_equal(anew, later)
         places = [f"outputs[{b}, {t}]" for b, t in np.argwhere(anew)[:5].tolist()]
         more = f" and {np.count_nonzero(anew) - 4} more" if len(places) > 4 else ""
+        how = "the state was reset there, as where an episode begins"
+        if start.startswith(ENDED):
+            how = "a state was carried there that belongs at a row's end"
         if every:
             sentence = f"every step follows from {start}, none from the step before it: the state is never carried on"
         else:
             sentence = (
                 f"{', '.join(places[:4])}{more} follow from {start}, not from the step before, and the other steps "
-                "carry on: the state was reset there, as where an episode begins"
+                f"carry on: {how}"
             )
         yield from proposal(
             self,
             [Seen(facts, rows)],
             f"{{rows}}: {sentence}",
-            severity="error" if every else "note",
+            severity="error" if every else "warning" if start.startswith(ENDED) else "note",
             kind="fact",
             steps=tuple(np.flatnonzero(anew.any(0)).tolist()[:64]),
             evidence={"restarts": np.argwhere(anew).tolist()[:64], "start": start},
@@ -86,7 +91,7 @@ class RestartedWithinRow(Rule):
             raise CannotInject("needs inputs and weights, and one layer or one direction")
         if case.trace.mask.sum(1).max(initial=0) < 2 or any(t.order != "time" for t in case.trace.tracks):
             raise CannotInject("needs a row of two steps, in the order of time")
-        alone = steps_alone(case, without_start)
+        alone = steps_alone(case, lambda track, _: without_start(track))
         real, some = case.trace.mask, np.asarray(case.trace.mask.any(1))[:, None]
 
         def anew(track: Track) -> Track:
@@ -104,11 +109,22 @@ class RestartedWithinRow(Rule):
         return case.with_tracks(anew)
 
 
-def _starts(case: Case) -> Iterator[tuple[str, Begin]]:
+def _starts(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Begin]]:
     """The states from which a step may start anew, in words."""
-    yield "zeros", without_start
+    yield "zeros", lambda track, _: without_start(track)
     if any(t.initial is not None and t.initial.any() for t in case.trace.tracks):
-        yield "the initial state", lambda track: track
+        yield "the initial state", lambda track, _: track
+    states = final_states(case)
+    whose = None if states is None else restarted_from(case, facts, states)
+    if states is None or whose is None or (whose < 0).all():
+        return
+    starts, rows = begun_elsewhere(states, whose), np.flatnonzero(whose >= 0)
+
+    def begin(track: Track, picked: Ints) -> Track:
+        h, c = starts[track.layer, track.direction]
+        return replace(track, initial=h[picked], initial_cell=None if c is None else c[picked])
+
+    yield f"{ENDED} ({describe_starts(rows, whose[rows])})", begin
 
 
 RULE = RestartedWithinRow()

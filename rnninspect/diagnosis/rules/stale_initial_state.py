@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.chunks import chain_breaks
+from rnninspect.diagnosis.evidence.starts import follows, states_in_dump
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, follows_from_step_one
 from rnninspect.diagnosis.evidence.weight_search import fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.facts import TrackFacts
 
 PUT_BACK = (
     "h_0, c_0 = h[back], c[back]  # back = np.argsort(order), where the rows had been put in that order; run again"
@@ -58,14 +60,18 @@ class StaleInitialState(Rule):
             return
         if any(t.initial is not None for t in case.trace.tracks) or fixed(case) is not None:
             return
-        seen = [Seen(facts, rows) for facts, rows in follows_from_step_one(case)]
-        yield from proposal(
-            self,
-            seen,
-            "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: the "
-            "row started from another state, which is not in the dump",
-            kind="fact",
-        )
+        by_origin: dict[str, list[Seen]] = {}
+        for facts, rows in follows_from_step_one(case):
+            for origin, some in _origins(case, facts, rows):
+                by_origin.setdefault(origin, []).append(Seen(facts, some))
+        for origin, seen in by_origin.items():
+            yield from proposal(
+                self,
+                seen,
+                "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: "
+                f"the row started from {origin}",
+                kind="fact",
+            )
 
     def inject(self, case: Case) -> Case:
         if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
@@ -86,6 +92,20 @@ class StaleInitialState(Rule):
         ran = case.with_tracks(started).run(case.batch)
         tracks = tuple(replace(t, initial=None, initial_cell=None) for t in ran.tracks)
         return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+def _origins(case: Case, facts: TrackFacts, rows: Bools) -> Iterator[tuple[str, Bools]]:
+    """Which state of the dump each of these rows started from, in words, and the rows that did."""
+    left = rows.copy()
+    for origin, states in states_in_dump(case):
+        some = np.flatnonzero(left)
+        given = some[follows(case, facts, some, some, states)] if some.size else some
+        if given.size > 1 or (given.size == 1 and given.size == rows.sum()):
+            started = np.isin(np.arange(rows.size), given)
+            left &= ~started
+            yield origin, started
+    if left.any():
+        yield "another state, which is not in the dump", left
 
 
 RULE = StaleInitialState()
