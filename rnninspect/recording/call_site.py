@@ -9,11 +9,16 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
+from typing import Literal
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
+# `perhaps`: it is read under a condition alone; `unknown`: the program cannot be read.
+Use = Literal["dropped", "perhaps", "used", "unknown"]
+_CONDITIONS = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.Try)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -25,9 +30,9 @@ class Site:
     instruction: int
 
     @property
-    def drops_state(self) -> bool | None:
-        """Whether nothing there reads the second of the values that the call returned; None: not known."""
-        return _drops(self.code, self.instruction)
+    def state_is(self) -> Use:
+        """What becomes there of the second of the values that the call returned."""
+        return _use(self.code, self.instruction)
 
 
 def caller(*packages: str) -> Site | None:
@@ -47,25 +52,28 @@ def caller(*packages: str) -> Site | None:
 
 
 @cache
-def _drops(code: CodeType, instruction: int) -> bool | None:
+def _use(code: CodeType, instruction: int) -> Use:
     found = _found(code, instruction)
     if found is None:
-        return None
+        return "unknown"
     call, parents = found
     parent = parents[call]
     if isinstance(parent, ast.Subscript) and parent.value is call:
-        return _first_alone(parent)
+        return "dropped" if _first_alone(parent) else "used"
     if not (isinstance(parent, ast.Assign) and len(parent.targets) == 1):
-        return False  # what a bare call returns is nobody's, the outputs too: then all of it is looked at
+        return "used"  # what a bare call returns is nobody's, the outputs too: then all of it is looked at
     target = parent.targets[0]
     scope = _scope(parent, parents)
     if isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == 2:
         names = _names(target.elts[1])
-        return names is not None and not any(_is_read(name, parent, scope, parents) for name in names)
+        if names is None:
+            return "used"
+        uses = [_reading(name, parent, scope, parents) for name in names]
+        return max(uses, key=("dropped", "perhaps", "used").index, default="dropped")
     if isinstance(target, ast.Name):
-        uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == target.id and _loads(n)]
-        return all(isinstance(p := parents[n], ast.Subscript) and p.value is n and _first_alone(p) for n in uses)
-    return False
+        whole = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == target.id and _loads(n)]
+        return "dropped" if all(_is_first_alone(n, parents[n]) for n in whole) else "used"
+    return "used"
 
 
 def _found(code: CodeType, instruction: int) -> tuple[ast.Call, dict[ast.AST, ast.AST]] | None:
@@ -88,6 +96,10 @@ def _tree(path: str) -> ast.Module | None:
         return ast.parse(source) if source else None
     except (SyntaxError, ValueError):
         return None
+
+
+def _is_first_alone(value: ast.AST, parent: ast.AST) -> bool:
+    return isinstance(parent, ast.Subscript) and parent.value is value and _first_alone(parent)
 
 
 def _first_alone(subscript: ast.Subscript) -> bool:
@@ -116,32 +128,48 @@ def _loads(name: ast.Name) -> bool:
     return not isinstance(name.ctx, ast.Store)
 
 
-def _is_read(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    """Whether that name may be read, in its function, before it is assigned again.
+def _reading(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Use:
+    """Whether that name is read, in its function, before it is assigned again.
 
     Followed line by line where the statements after it stand in one block outside any loop; else any reading counts.
     """
     if isinstance(scope, ast.Module):
-        return True  # whoever imports it, or a later cell of a notebook, may read it
+        return "used"  # whoever imports it, or a later cell of a notebook, may read it
     nodes = list(ast.walk(scope))
-    shared = any(isinstance(n, (ast.Global, ast.Nonlocal)) and name in n.names for n in nodes)
+    if any(isinstance(n, (ast.Global, ast.Nonlocal)) and name in n.names for n in nodes):
+        return "used"
     readings = [n for n in nodes if isinstance(n, ast.Name) and n.id == name and _loads(n)]
-    if shared:
-        return True
+    around = set(_above(assigned, scope, parents))
+    if readings and not any(isinstance(node, _LOOPS) for node in around):
+        readings = _until_assigned(name, assigned, scope, parents, readings)
     if not readings:
-        return False
-    up: ast.AST = assigned
-    while up is not scope:
-        up = parents[up]
-        if isinstance(up, _LOOPS):
-            return True
+        return "dropped"
+    always = [n for n in readings if not _conditional(n, scope, parents, around)]
+    return "used" if always else "perhaps"
+
+
+def _conditional(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST], around: set[ast.AST]) -> bool:
+    """Whether it stands under a condition that the assignment, which stands within `around`, does not."""
+    return any(isinstance(above, _CONDITIONS) for above in set(_above(node, scope, parents)) - around)
+
+
+def _above(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[ast.AST]:
+    while node is not scope:
+        node = parents[node]
+        yield node
+
+
+def _until_assigned(
+    name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST], readings: list[ast.Name]
+) -> list[ast.Name]:
+    """Those of the readings that come before the name is assigned anew; all, where that is not in the same block."""
     block = getattr(parents[assigned], "body", [])
     if not isinstance(block, list) or assigned not in block:
-        return True
+        return readings
+    seen: list[ast.Name] = []
     for statement in block[block.index(assigned) + 1 :]:
         uses = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == name]
-        if any(map(_loads, uses)):
-            return True
-        if uses and isinstance(statement, ast.Assign):
-            return False
-    return parents[assigned] is not scope
+        seen += [n for n in uses if _loads(n)]
+        if any(not _loads(n) for n in uses) and isinstance(statement, ast.Assign):
+            return seen
+    return seen if parents[assigned] is scope else readings

@@ -74,7 +74,7 @@ def settle(stated: Stated, rows: int, steps: int, called: str) -> Settled:
             f"lengths={value!r}: an argument is read as it is called, so name it in record(lengths={value!r}); "
             "give numbers here, one a row"
         )
-    numbers = to_array(value, "lengths")
+    numbers = _counted(to_array(value, "lengths"), rows, steps)
     whole = numbers.reshape(rows, -1) if numbers.ndim > 1 and numbers.size == rows else numbers
     mask = _as_mask(numbers, rows, steps)
     if mask is not None:
@@ -110,7 +110,8 @@ def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, call
         return Settled(lengths=own)
     if sorted_by_user and np.array_equal(np.sort(lengths), np.sort(own)) and (np.diff(own) <= 0).all():
         note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
-        return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,))
+        unsure = "the rows were sorted by length; whether your code puts them back cannot be seen: give final_state="
+        return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,), open=unsure)
     if stated.exact:
         return Settled(lengths=lengths)
     kind, words, hint = _compared(lengths, own)
@@ -122,6 +123,14 @@ def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, call
 
 def _given(stated: Stated) -> bool:
     return stated.value is not None and not isinstance(stated.value, str)
+
+
+def _counted(numbers: Array, rows: int, steps: int) -> Array:
+    """Lengths as numbers of steps: shares of the longest row, in (0, 1] with a 1 among them, are multiplied out."""
+    shares = numbers.dtype.kind == "f" and numbers.size == rows and (numbers != np.floor(numbers)).any()
+    if not shares or not (numbers.min() > 0 and numbers.max() == 1):
+        return numbers
+    return np.asarray(np.rint(numbers * steps), dtype=np.int64)
 
 
 def _as_mask(numbers: Array, rows: int, steps: int) -> Array | None:

@@ -26,7 +26,7 @@ from rnninspect.diagnosis.case import Layer as CaseLayer
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
-from rnninspect.recording.call_site import Site
+from rnninspect.recording.call_site import Site, Use
 from rnninspect.recording.stated import Settled, Stated, fitted_order, settle, settle_own
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
@@ -93,13 +93,15 @@ class Call:
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
         """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""
         arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
-        drops = final_state is None and self._drops_state(settled)
+        use = self._use_of_padded_state(settled) if final_state is None else "used"
+        drops = use in ("dropped", "perhaps")
         notes, opened = [*settled.notes], [settled.open] if settled.open else []
         own_state = final_state is None
         if drops:
             final_state = self._picked(arrays["output"], settled)
+            used = "not used" if use == "dropped" else "used in some case"
             opened.append(
-                "the layer read the padding, and its h_n is not used: which of its outputs your code takes cannot be "
+                f"the layer read the padding, and its h_n is {used}: which of its outputs your code takes cannot be "
                 f"seen; give it: recording.inspect({self.where.name!r}, final_state=…)"
             )
         if final_state is None:
@@ -143,12 +145,13 @@ class Call:
         if own is None:
             settled = settle(stated, rows, steps, self.where.called)
         else:
-            as_given = self.inputs.sorted_indices is None
-            settled = settle_own(stated, np.asarray(own, dtype=np.int64), steps, as_given, self.where.called)
+            settled = settle_own(stated, np.asarray(own, dtype=np.int64), steps, True, self.where.called)
+            if final_state is not None:
+                settled = replace(settled, open="")
             if settled.order is not None:
                 assert settled.lengths is not None
                 if _reads_padding(inputs, own, settled.lengths):
-                    settled = replace(settled, order=None, notes=())
+                    settled = replace(settled, order=None, notes=(), open="")
                 else:
                     arrays = _reordered(arrays, self._order(arrays, settled, final_state))
         if settled.lengths is not None:
@@ -175,15 +178,15 @@ class Call:
         tail = by_user[:, -last.shape[1] :]
         return fitted_order(settled.order, settled.lengths, lambda row, place: bool((tail[row] == last[place]).all()))
 
-    def _drops_state(self, settled: Settled) -> bool:
-        """Whether padding was read and the program does not use the state that came of it."""
+    def _use_of_padded_state(self, settled: Settled) -> Use:
+        """What the program does with the state, where it comes of reading the padding."""
         if is_packed(self.inputs) or self.site is None:
-            return False
+            return "used"
         steps = self.inputs.shape[0 if self.inputs.dim() == 2 or not self.layer.batch_first else 1]
         padded = (settled.mask is not None and not settled.mask.all()) or (
             settled.lengths is not None and bool((settled.lengths < steps).any())
         )
-        return padded and self.site.drops_state is True
+        return self.site.state_is if padded else "used"
 
     def _picked(self, outputs: Array, settled: Settled) -> Array:
         """`[B, D*H]`: what a right reader takes from the outputs: the last real step, of the way back the first."""

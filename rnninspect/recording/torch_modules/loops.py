@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -136,6 +136,8 @@ class Loop:
         Raises ShapeError where the lengths are not one a row.
         """
         settled, order = self._settled(lengths)
+        if final_state is not None and settled.order is not None:
+            settled = replace(settled, open="")
         mask, real = resolve_mask(self.batch_size, len(self.steps), settled.lengths, settled.mask)
         config = LayerConfig(cell=self.cell, attributes=dict(self.where.attributes))
         outputs, inputs = self.outputs[order], self.inputs[order]
