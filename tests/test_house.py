@@ -65,8 +65,8 @@ api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call
 recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
-recording/torch_modules/loops recording/torch_modules/store recording/torch_modules/own_forward
-recording/torch_modules/hooks
+recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store
+recording/torch_modules/own_forward recording/torch_modules/hooks
 recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 invariance/nested invariance/model invariance/batch invariance/statements invariance/roles invariance/axes

@@ -149,8 +149,16 @@ def _reading(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST
 
 
 def _conditional(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST], around: set[ast.AST]) -> bool:
-    """Whether it stands under a condition that the assignment, which stands within `around`, does not."""
-    return any(isinstance(above, _CONDITIONS) for above in set(_above(node, scope, parents)) - around)
+    """Whether it stands under a condition that the assignment, which stands within `around`, does not; or behind one
+    under which the function may have ended.
+    """
+    under = any(isinstance(above, _CONDITIONS) for above in set(_above(node, scope, parents)) - around)
+    ends = [n for n in ast.walk(scope) if isinstance(n, (ast.Return, ast.Raise, ast.Break, ast.Continue))]
+    line = getattr(node, "lineno", 0)
+    return under or any(
+        end.lineno < line and any(isinstance(above, _CONDITIONS) for above in set(_above(end, scope, parents)) - around)
+        for end in ends
+    )
 
 
 def _above(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[ast.AST]:

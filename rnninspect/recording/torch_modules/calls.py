@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from rnninspect import conventions
@@ -28,6 +27,7 @@ from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.call_site import Site, Use
 from rnninspect.recording.stated import Settled, Stated, fitted_order, settle, settle_own
+from rnninspect.recording.torch_modules.tensors import autocast
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
 
@@ -256,16 +256,6 @@ def _not_rerun(module: Any, device: str) -> str:
     if lower:
         return f"autocast was on ({lower})"
     return "" if isinstance(module, nn.RNNBase) else "its weights are quantised"
-
-
-def autocast(device: str) -> str:
-    """The dtype that autocast computes in on that device; empty where it is off."""
-    try:
-        if not torch.is_autocast_enabled(device):
-            return ""
-        return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
-    except (AttributeError, TypeError, RuntimeError):  # before torch 2.4, or a device that has none
-        return "a lower precision" if torch.is_autocast_enabled() else ""
 
 
 def _reordered(arrays: Mapping[str, Array], order: Ints) -> dict[str, Array]:

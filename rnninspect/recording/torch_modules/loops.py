@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnninspect import conventions
 from rnninspect.conventions.live import read_state
@@ -23,7 +23,7 @@ from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Bools, Trace, Track
+from rnninspect.core.trace import Array, Bools, Trace, Track, prefix_mask
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.engine import cells
@@ -31,21 +31,8 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.stated import Settled, Stated, settle, settle_own
+from rnninspect.recording.torch_modules.steps import Step, row_of, rows_of, second, stacked, state_of
 from rnninspect.recording.torch_modules.tensors import copied, size
-
-State = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of the others; `[B, H]` each
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One call of the cell: `inputs` `[B, F]`, the state that it returned, and the one that it read.
-
-    `read` is None where that is the state which the step before returned, or zeros.
-    """
-
-    inputs: Tensor
-    read: State | None
-    returned: State
 
 
 @dataclass(eq=False)
@@ -68,16 +55,16 @@ class Loop:
 
     def add(self, inputs: Tensor, read: Any, returned: Any) -> int:
         """One more step, with what the cell was given and what it returned; the bytes that its copies take."""
-        state, gave = _state(read), _state(returned)
+        state, gave = state_of(read), state_of(returned)
         passed = state is None or self._passes_on(state[0])
-        kept = None if state is None or passed else _rows(state)
-        self.steps.append(Step(_row(copied(inputs)), kept, _rows(gave or ())))
+        kept = None if state is None or passed else rows_of(state)
+        self.steps.append(Step(row_of(copied(inputs)), kept, rows_of(gave or ())))
         self.passed(returned)
         return size(inputs) + size(gave) + size(kept)
 
     def passed(self, returned: Any) -> None:
         """Remembers the tensor that a step returned, by which the next one is known."""
-        gave = _state(returned)
+        gave = state_of(returned)
         self._last = weakref.ref(gave[0]) if gave else None
 
     def continues(self, read: Any, forward: int) -> bool:
@@ -87,14 +74,14 @@ class Loop:
         have ended. Within one forward of a model any other state but zeros, and the one that the loop began with, is
         the loop's own, changed by the program (dropout, a norm, another order of rows).
         """
-        state = _state(read)
+        state = state_of(read)
         if state is None:
             return False
         if self._passes_on(state[0]):
             return True
         if self.cut or not self.steps:
             return bool(forward) and forward == self.forward and bool(state[0].any())
-        h, before = _row(state[0].detach()), self.steps[-1].returned[0]
+        h, before = row_of(state[0].detach()), self.steps[-1].returned[0]
         count = h.shape[0]
         if h.shape[1:] != before.shape[1:] or count > before.shape[0] or h.device != before.device or not h.any():
             return False
@@ -148,7 +135,7 @@ class Loop:
         else:
             h, c = _state_given(final_state, outputs, config)
         first = self.steps[0].read
-        initial = (None, None) if first is None else (to_array(first[0], "h_0")[order], _second(first, order))
+        initial = (None, None) if first is None else (to_array(first[0], "h_0")[order], second(first, order))
         track = Track(0, "forward", outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, settled.mask is not None, "any", "initial", "torch")
         rerun_it = h is not None and not self.not_rerun  # without h nothing is judged
@@ -180,11 +167,40 @@ class Loop:
             raise ShapeError(f"{self.where.called} has no rows: there is nothing to compare")
         if (counts == counts[0]).all():
             settled = settle(stated, self.batch_size, len(self.steps), self.where.called)
+            settled = self._turned(settled)
         else:  # rows that have ended are left out
             own = (counts[None] > np.arange(self.batch_size)[:, None]).sum(1)
             settled = settle_own(stated, own, len(self.steps), True, self.where.called)
         order = slice(None) if settled.order is None else settled.order
         return settled, order
+
+    def _turned(self, settled: Settled) -> Settled:
+        """What is taken for the rows, in the order in which the loop reads: one from the end reads padding first.
+
+        That is so where every row's steps before its last `length` ones leave the state as it began, or read one and
+        the same input.
+        """
+        mask = settled.mask
+        if settled.lengths is not None:
+            mask = np.arange(len(self.steps)) < settled.lengths[:, None]
+        if mask is None or mask.all() or not np.array_equal(mask, prefix_mask(mask.sum(1), len(self.steps))):
+            return settled
+        if not self._reads_padding_first(len(self.steps) - mask.sum(1)):
+            return settled
+        note = "the loop reads its rows from the end: steps are shown in the order in which they were read"
+        return replace(settled, lengths=None, mask=mask[:, ::-1], notes=(*settled.notes, note))
+
+    def _reads_padding_first(self, before: Array) -> bool:
+        """Whether the first `before[b]` steps of every row are the padding."""
+        short = [b for b, count in enumerate(before) if 0 < count < len(self.steps)]
+        leads = np.concatenate([self.inputs[b, : before[b]] for b in short] or [self.inputs[:0, 0]])
+        tails = np.concatenate([self.inputs[b, -before[b] :] for b in short] or [self.inputs[:0, 0]])
+        if len(leads) > 1 and (leads == leads[0]).all() and not (tails == leads[0]).all():
+            return True
+        began = self.steps[0].read
+        start = np.zeros_like(self.outputs[:, 0]) if began is None else to_array(began[0], "h_0")
+        reads = {t: to_array(self._reads(t), "h") for t in {int(before[b]) for b in short}}
+        return bool(short) and all((reads[int(before[b])][b] == start[b]).all() for b in short)
 
     def _reasons(self, case: Case) -> list[str]:
         """Why the loop cannot be judged whole."""
@@ -211,25 +227,26 @@ class Loop:
     @cached_property
     def inputs(self) -> Array:
         """`[B, T, F]`; zeros where a row has ended."""
-        return _stacked([to_array(step.inputs, "inputs") for step in self.steps])
+        return stacked([to_array(step.inputs, "inputs") for step in self.steps])
 
     @cached_property
     def outputs(self) -> Array:
         """`[B, T, H]`: h after every step; zeros where a row has ended."""
-        return _stacked([to_array(step.returned[0], "output") for step in self.steps])
+        return stacked([to_array(step.returned[0], "output") for step in self.steps])
 
     def _final(self, mask: Bools, order: Any) -> tuple[Array | None, Array | None]:
         """(h, c) that the loop carries to its end, where that can be seen."""
         rows, counts = np.arange(self.batch_size), mask.sum(1)
         last = len(self.steps) - 1
         ended = self.steps[-1].inputs.shape[0] < self.batch_size
-        if not ended and not mask.all() and not self._masks(counts):
+        to_the_end = bool(mask[:, -1].all())  # of a loop that reads its padding first
+        if not ended and not to_the_end and not self._masks(counts):
             return None, None
-        at = np.where(mask.all(1), last, counts - 1)
+        at = np.where(mask[:, -1], last, counts - 1)
         h = self.outputs[order][rows, at]
         c = None
         if cells.get(self.cell).has_c:
-            c = _stacked([to_array(step.returned[1], "c") for step in self.steps])[order][rows, at]
+            c = stacked([to_array(step.returned[1], "c") for step in self.steps])[order][rows, at]
         return h, c
 
     def _masks(self, counts: Array) -> bool:
@@ -254,33 +271,3 @@ def _state_given(final_state: Any, outputs: Array, config: LayerConfig) -> tuple
     slots = read_state(final_state, (Slot("outputs", "output", outputs),), config, False)
     by_role = {s.role: s.array for s in slots}
     return by_role.get("h"), by_role.get("c")
-
-
-def _stacked(steps: list[Array]) -> Array:
-    """`[B, T, …]` of steps `[B, …]`, of which the later ones may have fewer rows."""
-    rows = steps[0].shape[0]
-    whole = [np.pad(s, ((0, rows - s.shape[0]), (0, 0))) if s.shape[0] < rows else s for s in steps]
-    return np.stack(whole, 1)
-
-
-def kind(module: nn.RNNCellBase) -> Cell | None:
-    """The cell that a module computes, or None where it is none of torch's three."""
-    kinds: tuple[tuple[type, Cell], ...] = ((nn.LSTMCell, "lstm"), (nn.GRUCell, "gru"), (nn.RNNCell, "rnn"))
-    return next((cell for module_type, cell in kinds if isinstance(module, module_type)), None)
-
-
-def _state(state: Any) -> State | None:
-    return state if state is None or isinstance(state, tuple) else (state,)
-
-
-def _rows(state: State) -> State:
-    return tuple(_row(copied(tensor)) for tensor in state)
-
-
-def _row(tensor: Tensor) -> Tensor:
-    """`[B, …]`, also of a call without a batch axis."""
-    return tensor[None] if tensor.dim() == 1 else tensor
-
-
-def _second(state: State, order: Any) -> Array | None:
-    return to_array(state[1], "c_0")[order] if len(state) > 1 else None

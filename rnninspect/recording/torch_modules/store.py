@@ -16,9 +16,10 @@ from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
 from rnninspect.recording.torch_modules.arguments import Asked, Failure, is_asked
-from rnninspect.recording.torch_modules.calls import Call, Layer, autocast
-from rnninspect.recording.torch_modules.loops import Loop, kind
-from rnninspect.recording.torch_modules.tensors import copied, size, weights_of
+from rnninspect.recording.torch_modules.calls import Call, Layer
+from rnninspect.recording.torch_modules.loops import Loop
+from rnninspect.recording.torch_modules.steps import kind
+from rnninspect.recording.torch_modules.tensors import autocast, copied, size, weights_of
 
 Recorded = Call | Loop
 

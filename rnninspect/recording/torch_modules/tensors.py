@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -31,3 +32,13 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     else:
         named = ((n, getattr(module, n, None)) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # type: ignore[assignment]
     return {name: tensor.detach() for name, tensor in named if isinstance(tensor, Tensor)}
+
+
+def autocast(device: str) -> str:
+    """The dtype that autocast computes in on that device; empty where it is off."""
+    try:
+        if not torch.is_autocast_enabled(device):
+            return ""
+        return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
+    except (AttributeError, TypeError, RuntimeError):  # before torch 2.4, or a device that has none
+        return "a lower precision" if torch.is_autocast_enabled() else ""
