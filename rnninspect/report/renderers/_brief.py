@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 
@@ -92,6 +92,12 @@ def _speaks(report: ReportRecord, track: TrackReport, asked: list[int] | None) -
 
 def _compared(track: TrackReport) -> bool:
     return any(row.status is not None for row in track.rows)
+
+
+def unrecorded_tracks(report: ReportRecord, view: View) -> list[Text]:
+    """One line for all tracks of which nothing could be compared; none where that is all that there is."""
+    some = [track for track in report.tracks if not _compared(track)]
+    return _quiet_tracks(replace(report, tracks=some), view) if len(some) < len(report.tracks) else []
 
 
 def _quiet_tracks(report: ReportRecord, view: View) -> list[Text]:

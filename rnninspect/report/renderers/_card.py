@@ -47,14 +47,21 @@ def _sentences(report: ReportRecord) -> list[str]:
         held = [probe for probe in report.probes if probe.standing == "held"]
         largest = max((probe.largest or 0.0 for probe in held), default=0.0)
         return [f"{', '.join(probe.probe for probe in held)}: no real result changed, largest difference {largest:.2g}"]
+    sentence = why_clean(report)
+    return [sentence] if sentence else []
+
+
+def why_clean(report: ReportRecord) -> str:
+    """What is right, in a sentence, where a report is clean and every row that was compared is as expected; else ''."""
     compared = [row for track in report.tracks for row in track.rows if row.status is not None]
-    if report.verdict == "clean" and compared and all(_words.standing(row) == "good" for row in compared):
-        exact = all(row.steps for row in compared)
-        equal = "equals, bit for bit," if exact and not any(report.tolerance.values()) else "equals"
-        backward = any(track.direction == "backward" for track in report.tracks)
-        last = "the output at the last step that its direction reads" if backward else "its last real output"
-        return [f"every row's final state {equal} {last}"]
-    return []
+    if report.verdict != "clean" or not compared or any(_words.standing(row) != "good" for row in compared):
+        return ""
+    exact = all(row.steps for row in compared) and not any(report.tolerance.values())
+    backward = any(track.direction == "backward" for track in report.tracks)
+    last = "the output at the last step that its direction reads" if backward else "its last real output"
+    some = any(row.status is None for track in report.tracks for row in track.rows)
+    states = "every final state that was compared" if some else "every row's final state"
+    return f"{states} equals{', bit for bit,' if exact else ''} {last}"
 
 
 def _cause(finding: Finding, view: View) -> list[Text]:

@@ -12,8 +12,8 @@ from rnninspect.core.finding import Finding
 from rnninspect.report.glossary import word
 from rnninspect.report.record import ReportRecord, TrackReport
 from rnninspect.report.renderers import _comparison, _findings, _header, _page, _text, _verdicts, _words
-from rnninspect.report.renderers._brief import numbers_that_matter
-from rnninspect.report.renderers._card import next_step
+from rnninspect.report.renderers._brief import numbers_that_matter, unrecorded_tracks
+from rnninspect.report.renderers._card import next_step, why_clean
 from rnninspect.report.renderers._rows import ORDERS, shown_rows
 from rnninspect.report.renderers._templates import asset, clean_code, source, templates
 from rnninspect.report.renderers.view import View
@@ -75,6 +75,8 @@ def _words_of(report: ReportRecord, view: View) -> dict[str, Any]:
         "tally": _verdicts.tally(report),
         "cause": _finding(report, report.findings[0], view) if report.findings else None,
         "following": _text.clean(next_step(report), view.ascii),
+        "why_clean": why_clean(report),
+        "untold": [line.plain for line in unrecorded_tracks(report, view)],
         "questions": [(key, _text.clean(text, view.ascii)) for key, text in _verdicts.open_questions(report)],
         "facts": sorted(_header.entries(report, view), key=lambda fact: fact[0] in _header.OF_THE_FILE),
         "findings": [_finding(report, finding, view) for finding in report.findings],
@@ -138,6 +140,7 @@ def _track_table(report: ReportRecord, track: TrackReport, view: View) -> dict[s
     rest = f"and {_words.counted(len(hidden), 'more row')}: {_words.tally(hidden)}" if hidden else ""
     return {
         "number": number,
+        "compared": any(row.status is not None for row in track.rows),
         "name": _words.track_name(track.layer, track.direction),
         "order": ORDERS.get(track.order, ""),
         "rows": rows,
