@@ -17,7 +17,7 @@ class Grouped(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
         last = []
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is None:
                 continue
             if "--help" in param.opts:

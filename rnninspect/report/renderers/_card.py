@@ -27,7 +27,7 @@ def card(report: ReportRecord, view: View) -> list[Text]:
     above += _cause(report.findings[0], view) if report.findings else []
     below = _named("and below", ", ".join(f"{f.rule} ({f.severity})" for f in report.findings[1:]), _text.QUIET, view)
     below += _named("next", next_step(report), _text.OK, view)
-    room = max(1, LINES - len(above) - len(below))
+    room = LINES * 80 // min(view.width, 80) - len(above) - len(below)
     return [*above, *(_fix(report.findings[0], room, view) if report.findings else []), *below]
 
 
@@ -72,15 +72,20 @@ def _cause(finding: Finding, view: View) -> list[Text]:
 
 
 def _fix(finding: Finding, room: int, view: View) -> list[Text]:
-    """The fix, its first line behind its name; of a long one as much as there is room for, and where the rest is."""
-    code = finding.fix.expandtabs(4).splitlines()
-    lines = [line for line in code if line.strip()]
-    drawn = [part for line in lines for part in _findings.code_lines(line, len(FIX), view)]
-    if len(drawn) > room:
-        rest = len(drawn) - max(1, room - 1)
-        more = f"{' ' * len(FIX)}{_words.counted(rest, 'more line')}: {worded(argument('table', 'full'))}"
-        drawn = [*drawn[: max(1, room - 1)], Text(more, _text.QUIET)]
-    return [Text.assemble((FIX, _text.OK), drawn[0][len(FIX) :]), *drawn[1:]] if drawn else []
+    """The fix, its first line behind its name; of a long one as many whole lines of code as there is room for, and
+    where the rest is."""
+    code = [line for line in finding.fix.expandtabs(4).splitlines() if line.strip()]
+    drawn = [_findings.code_lines(line, len(FIX), view) for line in code]
+    if not drawn:
+        return []
+    kept = len(drawn)
+    while kept > 1 and sum(map(len, drawn[:kept])) + (kept < len(drawn)) > room:
+        kept -= 1
+    lines = [line for parts in drawn[:kept] for line in parts]
+    if kept < len(drawn):
+        rest = _words.counted(len(drawn) - kept, "more line")
+        lines.append(Text(f"{' ' * len(FIX)}{rest}: {worded(argument('table', 'full'))}", _text.QUIET))
+    return [Text.assemble((FIX, _text.OK), lines[0][len(FIX) :]), *lines[1:]]
 
 
 def next_step(report: ReportRecord) -> str:
