@@ -14,7 +14,8 @@ from rnninspect.report.renderers._rows import ORDERS, heading, worst_first
 from rnninspect.report.renderers._unlocks import not_checked_line
 from rnninspect.report.renderers.view import View, chosen
 
-LINES = 39  # of a report, as far as its findings leave room for numbers
+LINES = 38  # of a report, as far as its findings leave room for numbers
+STEPS_AT_LEAST = 3  # steps of the one row that is shown where there is little room, besides those that matter
 NUMBERS = 24  # lines of numbers beside a table of rows that has been made elsewhere
 VERDICTS = 12  # rows that have a line, over all tracks
 FEWEST = 3  # of one track
@@ -35,6 +36,7 @@ def brief(report: ReportRecord, view: View) -> list[Text]:
     tail = _tail(report, view)
     quiet = _quiet_tracks(report, view)
     sections = _sections(report, view)
+    sections = [_shortened(report, section, view) for section in sections]
     drawn = [_section(report, section, view) for section in sections]
     room = LINES - len(head) - len(tail) - len(quiet) - sum(map(len, drawn))
     tables = _tables(report, sections, room, view)
@@ -76,7 +78,8 @@ def _sections(report: ReportRecord, view: View) -> list[Section]:
         order = ranked
         if asked is None:  # what is wrong in this track comes before what is wrong in another
             wrong = [b for b in ranked if b in by_row and _words.standing(by_row[b]) == "bad"]
-            order = list(dict.fromkeys([*wrong, *ranked]))[:most]
+            few = most if total <= most else max(FEWEST, (2 if wrong else 1) * most // 3)
+            order = list(dict.fromkeys([*wrong, *ranked]))[:few]
         rows = [by_row[b] for b in (order if asked is None else asked) if b in by_row]
         sections.append(Section(track, sorted(rows, key=lambda row: row.row), rows))
     return sections
@@ -138,20 +141,36 @@ def _section(report: ReportRecord, section: Section, view: View) -> list[Text]:
     return lines + _verdicts.row_verdicts(track, section.rows, report.shape.get("steps", 0), view)
 
 
+def _shortened(report: ReportRecord, section: Section, view: View) -> Section:
+    """The section with fewer rows, where their lines go on below them and take more than VERDICTS in all."""
+    rows = section.tabled
+    while view.rows is None and len(rows) > FEWEST and len(_section(report, section, view)) > VERDICTS + 3:
+        rows = rows[:-1]
+        section = Section(section.track, sorted(rows, key=lambda row: row.row), rows)
+    return section
+
+
 def _tables(report: ReportRecord, sections: list[Section], room: int, view: View) -> list[list[Text]]:
-    """For each section its numbers: of all rows that were asked for, else of as many as there is room for."""
+    """For each section its numbers: of all rows that were asked for, else of as many as there is room for.
+
+    One row has its numbers in any case, of fewer steps where there is no room for all.
+    """
     total = report.shape.get("steps", 0)
-    tabled: list[list[Row]] = [[] for _ in sections]
     if view.rows is not None:
-        tabled = [section.tabled for section in sections]
-    else:
-        for number, row in _by_turns(sections):
-            tabled[number].append(row)
-            drawn = [_numbers(s, rows, total, view) for s, rows in zip(sections, tabled, strict=True)]
-            if sum(map(len, drawn)) > room and sum(map(len, tabled)) > 1:
-                tabled[number].pop()
-                break
-    return [_numbers(s, rows, total, view) for s, rows in zip(sections, tabled, strict=True)]
+        return [_numbers(section, section.tabled, total, view) for section in sections]
+    tabled: list[list[Row]] = [[] for _ in sections]
+    drawn: list[list[Text]] = [[] for _ in sections]
+    for number, row in _by_turns(sections):
+        tabled[number].append(row)
+        tried = [_numbers(s, rows, total, view) for s, rows in zip(sections, tabled, strict=True)]
+        alone = sum(map(len, tabled)) == 1
+        if sum(map(len, tried)) > room and not alone:
+            break
+        drawn = tried
+        if sum(map(len, drawn)) > room:
+            drawn[number] = _numbers(sections[number], [row], total, view, STEPS_AT_LEAST)
+            break
+    return drawn
 
 
 def _by_turns(sections: list[Section]) -> list[tuple[int, Row]]:
@@ -166,9 +185,9 @@ def _by_turns(sections: list[Section]) -> list[tuple[int, Row]]:
     return [(number, row) for _, number, row in sorted(turns, key=lambda turn: turn[:2])]
 
 
-def _numbers(section: Section, rows: list[Row], total: int, view: View) -> list[Text]:
+def _numbers(section: Section, rows: list[Row], total: int, view: View, most: int | None = None) -> list[Text]:
     if not rows:
         return []
     numbered = sorted(rows, key=lambda row: row.row)
-    lines = _grid.tables(section.track, numbered, rows, total, 1, view)
+    lines = _grid.tables(section.track, numbered, rows, total, 1, view, most)
     return [Text(), *lines] if lines else []

@@ -20,7 +20,7 @@ def card(report: ReportRecord, view: View) -> list[Text]:
     """What was inspected, the verdict on it, the worst finding (or what was not tested) and the next command."""
     above = _header.title(report, view)
     sign, style = _verdicts.standing(report, view)
-    body = Text.assemble((_verdicts.verdict_line(report), style), f"{_verdicts.BETWEEN} {_verdicts.tally(report)}")
+    body = Text.assemble((_verdicts.verdict_line(report), style), f"{_verdicts.BETWEEN} {_tally(report)}")
     above += _text.hanging(Text(f"{sign} ", style), body, view.width)
     for sentence in _sentences(report):
         above += _text.hanging(Text("  "), Text(_text.clean(sentence, view.ascii)), view.width)
@@ -29,6 +29,18 @@ def card(report: ReportRecord, view: View) -> list[Text]:
     below += _named("next", next_step(report), _text.OK, view)
     room = LINES * 80 // min(view.width, 80) - len(above) - len(below)
     return [*above, *(_fix(report.findings[0], room, view) if report.findings else []), *below]
+
+
+def _tally(report: ReportRecord) -> str:
+    """How the rows stand; that none is at a wrong step, where the mistake is not in the states' places."""
+    rows = [row for track in report.tracks for row in track.rows]
+    standings = {_words.standing(row) for row in rows if row.status is not None}
+    if report.verdict == "unjudged" or not rows or "bad" in standings:
+        return _verdicts.tally(report)
+    if standings == {"good"} and report.verdict == "clean":
+        return _verdicts.tally(report)
+    count = _words.counted(len(rows), "row")
+    return f"{count}, none at a wrong step" if "good" in standings else count
 
 
 def _named(name: str, words: str, style: str, view: View) -> list[Text]:
@@ -52,15 +64,19 @@ def _sentences(report: ReportRecord) -> list[str]:
 
 
 def why_clean(report: ReportRecord) -> str:
-    """What is right, in a sentence, where a report is clean and every row that was compared is as expected; else ''."""
+    """What is right, in a sentence, where a report is clean; '' where that is not said in one."""
     compared = [row for track in report.tracks for row in track.rows if row.status is not None]
-    if report.verdict != "clean" or not compared or any(_words.standing(row) != "good" for row in compared):
+    if report.verdict != "clean":
         return ""
-    exact = all(row.steps for row in compared) and not any(report.tolerance.values())
+    if not any(_words.standing(row) == "good" for row in compared):  # so what was compared is another run
+        other = "the reference" if report.comparison else "a run of these inputs and weights"
+        return f"{other} gives these numbers"
+    good = [row for row in compared if _words.standing(row) == "good"]
+    exact = all(row.steps for row in good) and not any(report.tolerance.values())
+    all_tested = len(good) == sum(len(track.rows) for track in report.tracks)
+    states = "every row's final state" if all_tested else "every final state that could be tested"
     backward = any(track.direction == "backward" for track in report.tracks)
     last = "the output at the last step that its direction reads" if backward else "its last real output"
-    some = any(row.status is None for track in report.tracks for row in track.rows)
-    states = "every final state that was compared" if some else "every row's final state"
     return f"{states} equals{', bit for bit,' if exact else ''} {last}"
 
 

@@ -37,18 +37,25 @@ class Layout:
 
 
 def tables(
-    track: TrackReport, rows: list[Row], candidates: list[Row], total: int, tracks: int, view: View
+    track: TrackReport,
+    rows: list[Row],
+    candidates: list[Row],
+    total: int,
+    tracks: int,
+    view: View,
+    most: int | None = None,
 ) -> list[Text]:
     """The tables of those `candidates` whose numbers the report holds, in the order of `rows`; a note on the others.
 
-    Where there would be too many lines in all of a report's `tracks`, the first of `candidates` are shown.
+    Where there would be too many lines in all of a report's `tracks`, the first of `candidates` are shown. `most`: how
+    many steps of a row, besides those that matter; as many as are usual for so many rows by default.
     """
     excerpts = {excerpt.row: excerpt for excerpt in track.excerpt}
     if track.units is None and track.cell_units is None:
         return []
     held = [row for row in candidates if row.row in excerpts]
     wanted = chosen(view.steps, total, "steps")
-    most = STEPS if len(held) <= MANY else STEPS_OF_MANY
+    most = most or (STEPS if len(held) <= MANY else STEPS_OF_MANY)
     if view.rows is None:
         height = min(total if wanted is None else len(wanted), most) + 4
         held = held[: max(FEWEST, LINES // (height * tracks))]
