@@ -75,11 +75,11 @@ def _without_brackets(text: str) -> str:
 
 
 def _numbers(text: str, option: str) -> Array:
-    """`3,1,2` as an array; what is no number is named."""
-    parts = [p.strip() for p in text.split(",") if p.strip()]
+    """`3,1,2` or `3 1 2` as an array; what is no number is named."""
+    parts = re.split(r"\s*,\s*|\s+", text.strip().strip(",").strip())
     bad = [p for p in parts if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[+-]?(?i:nan|inf)", p)]
-    if bad or not parts:
-        shown = ", ".join(map(repr, bad)) or "it"
+    if bad:
+        shown = ", ".join(map(repr, bad)) if any(parts) else "it"
         raise UserError(f"{argument(option, text)}: {shown} is no number; give one length a row, as in 3,1,2")
     values = [float(p) for p in parts]
     whole = all(abs(v) < 2**63 and v == int(v) for v in values)

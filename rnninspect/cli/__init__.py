@@ -191,7 +191,7 @@ def _invoked(arguments: list[str]) -> int:
 
     (`cli.main` would turn a closed pipe into 1, which here means findings.)
     """
-    arguments = arguments or ["--help"]
+    arguments = [*arguments[1:], "--help"] if arguments[:1] in ([], ["help"]) else arguments
     try:
         with cli.make_context("rnninspect", arguments) as ctx:
             return int(cli.invoke(ctx) or 0)

@@ -14,6 +14,7 @@ from rnninspect.cli import taught
 from rnninspect.cli.param_types import CONVENTION, EXPLAINED, one_of
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rule import Rule
+from rnninspect.errors import UnknownNameError
 from rnninspect.report import glossary, lessons
 
 NARROWEST, WIDEST = 40, 88
@@ -40,7 +41,11 @@ def command(name: str | None, convention: str | None, format_: str) -> int:
     entries = _glossary(name)
     if entries:
         return _show_words(entries, format_)
-    return _show([taught.get(whole_name(name))], convention, format_, alone=True)
+    name = whole_name(name)
+    if name not in taught.mistakes():
+        words = [entry.name for entry in (*glossary.FINDINGS, *glossary.WORDS)]
+        raise UnknownNameError("rule or word", name, [*taught.mistakes(), *words])
+    return _show([taught.get(name)], convention, format_, alone=True)
 
 
 def whole_name(name: str) -> str:
@@ -68,7 +73,10 @@ def _show_words(entries: list[glossary.Word], format_: str) -> int:
 
         click.echo(json.dumps([{"word": entry.name, "meaning": entry.meaning} for entry in entries], indent=2))
         return 0
-    click.echo("\n".join(line for entry in entries for line in _hanging(f"{entry.name}: ", entry.meaning, _width(), 2)))
+    lines = [line for entry in entries for line in _hanging(f"{entry.name}: ", entry.meaning, _width(), 2)]
+    if len(entries) == 1 and (rules := [name for name in taught.mistakes() if entries[0].name in name.split("-")]):
+        lines += ["", *_hanging("Mistakes: ", f"{', '.join(rules)}.", _width(), 2)]
+    click.echo("\n".join(lines))
     return 0
 
 

@@ -18,7 +18,7 @@ LEAST = 16  # letters of a column of words
 
 
 @click.command("list")
-@click.argument("what", required=False, type=one_of(*WHAT))
+@click.argument("what", metavar="[WHAT]", required=False, type=one_of(*WHAT))
 @click.argument("file", required=False, type=TEXT)
 @click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")

@@ -135,6 +135,8 @@ lengths_option = click.option(
 # Suffixes that are not a format's name.
 _SUFFIXES = {"md": "markdown", "jsonl": "ndjson", "htm": "html", "xml": "junit", "txt": "table"}
 
+_PLAIN = ("log", "out", "err", "ans")  # what may hold a table
+
 
 def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """The format that was stated; else the one that the suffix of `-o` names; else the default."""
@@ -146,7 +148,15 @@ def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     from rnninspect.report.renderers import is_format
 
     name = _SUFFIXES.get(suffix, suffix)
-    return name if is_format(name) else value
+    if is_format(name):
+        return name
+    if suffix not in _PLAIN:
+        from rnninspect.cli.output import note
+
+        note(
+            f"{target}: no format of a report is called {suffix}; this is the format {value} (--format states another)"
+        )
+    return value
 
 
 fail_options = _stack(

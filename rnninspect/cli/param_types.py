@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnninspect.errors import did_you_mean
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -108,12 +110,21 @@ class Count(click.IntRange):
     name = "whole number"
 
 
+class Words(Choice):
+    """One of a few words, in any case; what is nearly one is proposed."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """The words that there are, and which may have been meant."""
+        names = [str(name) for name in self.choices]
+        return f"{str(value)!r} is not one of {', '.join(map(repr, names))}{did_you_mean(str(value), names)}"
+
+
 def one_of(*names: str) -> Choice:
     """One of these names, in any case."""
-    return Choice(names, case_sensitive=False)
+    return Words(names, case_sensitive=False)
 
 
-class OneOf(Choice):
+class OneOf(Words):
     """One of the names that `names` gives; it is asked when a value is checked or the help is shown, not before."""
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:

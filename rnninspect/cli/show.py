@@ -11,7 +11,6 @@ import click
 from rnninspect.cli import options, output
 from rnninspect.cli.grouped import Grouped
 from rnninspect.cli.overwrites import refuse_overwriting
-from rnninspect.cli.param_types import one_of
 from rnninspect.errors import UnreadableError, about
 from rnninspect.formats.storage import read_bytes
 
@@ -20,8 +19,7 @@ from rnninspect.formats.storage import read_bytes
 @click.argument("report", type=options.TEXT)
 @options.output_options
 @options.file_options
-@click.option("--fail-on", type=one_of("error", "warning", "note"), default="error", help="Exit 1 from here on.")
-@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
+@options.fail_options
 def command(report: str, **params: Any) -> int:
     """Render REPORT, a JSON report saved by `run` or `compare` (or - for stdin), in any format.
 

@@ -61,6 +61,17 @@ WORDS = (
         ("expected", "expected_step"),
     ),
     Word(
+        "layer",
+        "One level of a stack, counted from 0 at the inputs; the top one's outputs are what the stack returns.",
+        ("layers", "stack"),
+    ),
+    Word(
+        "direction",
+        "Which end of a row is read first: forward from step 0, backward from the last real step to step 0, where the "
+        "backward final state is.",
+        ("directions", "forward", "backward", "bidirectional"),
+    ),
+    Word(
         "track",
         "One layer read in one direction, with its own outputs and its own final state: `layer 0 backward`. A "
         "layer of two directions has two tracks.",

@@ -32,6 +32,32 @@ def test_without_a_command_the_help_is_the_result() -> None:
     assert all(f"\n  {name} " in done.out for name in COMMANDS)
 
 
+def test_help_is_a_command_too() -> None:
+    """`help` and `help compare` are what people type first."""
+    assert command("help").out == command("--help").out
+    assert command("help", "compare").out == command("compare", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "proposal"),
+    [
+        (["list", "rule"], "rules"),
+        (["list", "formats", "--format", "jsn"], "json"),
+        (["compare", DUMP, "--cell", "lstn"], "lstm"),
+        (["compare", DUMP, "--fail-on", "warn"], "warning"),
+        (["explain", "unexplained"], "unexplained-state"),
+        (["compare", DUMP, "--format", "jason"], "json"),
+        (["demo", "--convention", "pytroch"], "torch"),
+    ],
+)
+def test_each_list_of_words_proposes_the_nearest(arguments: list[str], proposal: str) -> None:
+    """Whatever takes one of several words says which may have been meant."""
+    done = command(*arguments)
+    assert done.code == 2
+    assert f"did you mean '{proposal}'" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["run", "compare"])
 def test_options_are_grouped_and_the_first_is_lengths(name: str) -> None:
     """Every group has a heading, in order; each option stands once; no range says None."""
@@ -85,7 +111,7 @@ def test_the_beginning_of_a_rule_is_enough_to_explain_it() -> None:
     assert "did you mean 'lengths-from-zeros' or 'lengths-ignored' or" in several.err
 
 
-@pytest.mark.parametrize("text", ["[3, 1, 2]", "(3,1,2)", " [3,1,2] "])
+@pytest.mark.parametrize("text", ["[3, 1, 2]", "(3,1,2)", " [3,1,2] ", "3 1 2", "[3 1 2]", "3,1,2,"])
 def test_lengths_may_be_pasted_as_a_list(text: str) -> None:
     """A list or a tuple as Python prints it is the same lengths."""
     done = command("run", BATCH, "--lengths", text, "--format", "json")
@@ -118,6 +144,12 @@ def test_the_suffix_decides_the_format(suffix: str, begins: str, tmp_path: Path)
     target = tmp_path / f"report.{suffix}"
     assert command("compare", DUMP, "-q", "-o", target).code == 0
     assert target.read_text("utf-8").lstrip().startswith(begins)
+
+
+def test_a_suffix_of_no_format_is_said_to_be_none(tmp_path: Path) -> None:
+    """A PDF is not what is written, and that is said; a log may hold a table."""
+    assert "no report's format is called pdf" in command("compare", DUMP, "-o", tmp_path / "x.pdf").err
+    assert "format is called" not in command("compare", DUMP, "-o", tmp_path / "x.log").err
 
 
 def test_what_is_stated_wins_over_the_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
