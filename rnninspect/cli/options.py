@@ -27,6 +27,7 @@ from rnninspect.cli.param_types import (
 )
 from rnninspect.cli.signals import without_warnings
 from rnninspect.core.full_lengths import FULL
+from rnninspect.errors import UnknownNameError
 from rnninspect.formats.limits import limited, parsed
 
 __all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "MISTAKE", "PROBE", "RULE", "TEXT", "Count", "Number"]
@@ -139,23 +140,24 @@ _PLAIN = ("log", "out", "err", "ans")  # what may hold a table
 
 
 def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The format that was stated; else the one that the suffix of `-o` names; else the default."""
+    """The format that was stated; else the one that the suffix of `-o` names; else the default.
+
+    Raises UnknownNameError before anything is read where there is no such format.
+    """
+    from rnninspect.report.renderers import is_format, renderers
+
     stated = ctx.get_parameter_source("format_") is ParameterSource.COMMANDLINE
     target = ctx.params.get("output")
     suffix = os.path.splitext(target)[1].lstrip(".").lower() if target and not stated else ""
-    if not suffix:
-        return value
-    from rnninspect.report.renderers import is_format
-
     name = _SUFFIXES.get(suffix, suffix)
-    if is_format(name):
+    if name and is_format(name):
         return name
-    if suffix not in _PLAIN:
+    if not is_format(value):
+        raise UnknownNameError("format", value, [known for known, _ in renderers()])
+    if name and suffix not in _PLAIN:
         from rnninspect.cli.output import note
 
-        note(
-            f"{target}: no format of a report is called {suffix}; this is the format {value} (--format states another)"
-        )
+        note(f"{target}: no report's format is called {suffix}; this is the format {value} (--format states another)")
     return value
 
 
