@@ -6,6 +6,7 @@ states, gates and biases, its defaults, what it leaves in the padding, and the c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,6 +40,24 @@ DIRECTION_WORDS: dict[str, Direction] = {
     "fwd": "forward",
     "bwd": "backward",
 }
+
+
+# States of an LSTM as fixes write them, and those of a cell without c.
+_STATES = (
+    ("(h_n, c_n)", "h_n"),
+    ("(h, c)", "h"),
+    ("(c, h)", "h"),
+    ("state.hidden", "state"),
+    ("state.h  #", "state  #"),
+    ("h, c = states[-1]", "h = states[-1]"),
+    ("outputs, h, c =", "outputs, h ="),
+    ("state_h, state_c", "state_h"),
+    ("fw_h, fw_c, bw_h, bw_c", "fw_h, bw_h"),
+    ("h_0 and c_0", "h_0"),
+    ("[h, c]", "[h]"),
+)
+# Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
+_GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ class Convention:
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
+    `classes`: what its layers are called, by cell; a cell class is called `…Cell`.
     `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule.
 
     Of its dumps: `files`: suffixes of files that speak for it, and how much. `time_major`: its layers' own default.
@@ -116,10 +136,21 @@ class Convention:
     prior: float = 0.0
     joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
-    def fix(self, rule: str, time_major: bool = False) -> str | None:
-        """This framework's own code against a mistake, for the axes that the layer has; None where it has none."""
-        return self.fixes.get(rule)
+    def fix(self, rule: str, time_major: bool = False, cell: Cell | None = None) -> str | None:
+        """This framework's own code against a mistake, for the axes and the cell that the layer has; None where it has
+        none. Fixes are written for an LSTM."""
+        snippet = self.fixes.get(rule)
+        if snippet is None or cell in (None, "lstm"):
+            return snippet
+        for pair, alone in _STATES:
+            snippet = snippet.replace(pair, alone)
+        gates = _GATES.fullmatch(snippet)
+        if gates is not None and cell == "gru":
+            snippet = f"{gates[4]} = {gates[1]}3{gates[2]}  # {gates[3]}"
+        own_class = self.classes.get(cell, cell.upper())
+        return re.sub(r"\blstm\b", cell, re.sub(r"(?<![A-Za-z])LSTM", own_class, snippet))
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         """The cell that this framework builds where the user states only `attributes`."""

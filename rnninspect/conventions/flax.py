@@ -70,15 +70,18 @@ class Flax(ScopedConvention):
         "initial_c": (_LAYER + r"initial_carry" + _WAY + r"\.c",),
         "lengths": (r"seq_lengths", r"lengths"),
     }
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "Simple"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "carry, outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)",
         "last-column-as-final-state": (
             "(c, h), outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)  # h is final"
         ),
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = jnp.minimum(lengths, x.shape[1])  # Flax takes T for a longer one in silence",
         "left-padded": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
-        "lengths-misaligned": "keep rows and lengths in one order: batch and shuffle them together",
+        "lengths-misaligned": (
+            "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
+        ),
         "rows-permuted": "carry = jax.tree.map(lambda a: a[jnp.argsort(order)], carry)  # after x[order]",
         "zero-length-row": "keep = lengths > 0  # index -1 wraps: an empty row gets the state of step T-1",
         "padding-computed": "outputs = jnp.where((jnp.arange(T) < lengths[:, None])[..., None], outputs, 0)",
@@ -91,7 +94,7 @@ class Flax(ScopedConvention):
         "state-reshaped-not-transposed": "final = jnp.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
         "batch-time-swapped": "nn.RNN(cell, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
         "flat-gather-wrong-stride": "index = jnp.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row",
-        "wrong-layer": "take the carry of the last nn.RNN: each layer returns its own",
+        "wrong-layer": "carry = carries[-1]  # of the last nn.RNN: each layer returns its own",
         "layer-order-reversed": "carries = [bottom_carry, top_carry]  # one carry a layer; the bottom one reads x",
         "backward-not-flipped": "nn.RNN(cell, reverse=True, keep_order=True)  # outputs in the inputs' order",
         "backward-read-padding": "flax.linen.recurrent.flip_sequences(x, lengths, num_batch_dims=1, time_major=False)",
@@ -106,11 +109,16 @@ class Flax(ScopedConvention):
         "gate-order": "params['ii'], params['if'], params['ig'], params['io']  # one Dense a gate: i, f, g, o",
         "forget-bias": "params['hf']['bias'] += 1  # where the other framework adds it at run time",
         "bias-dropped": "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart",
-        "gru-reset-variant": "nn.GRUCell resets after the recurrent product; for before, write the cell out",
+        "gru-reset-variant": (
+            "n = jnp.tanh(x @ w + b + (r * h) @ u)  # in a cell of your own: nn.GRUCell resets after the product"
+        ),
         "update-gate-flipped": "iz, hz = jax.tree.map(jnp.negative, (iz, hz))  # here h' = (1 - z) * n + z * h",
         "kernel-transposed": "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel a gate",
         "recurrent-activation": "nn.LSTMCell(H, gate_fn=nn.hard_sigmoid)  # nn.sigmoid is the default",
-        "clip-or-peephole-ignored": "no clip, peephole or projection in Flax's cells: write the cell out",
+        "clip-or-peephole-ignored": (
+            "c = jnp.clip(c, -cell_clip, cell_clip)"
+            "  # in a cell of your own: Flax's have no clip, peephole or projection"
+        ),
         "precision-drift": "nn.LSTMCell(H, dtype=jnp.float32)  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
         "truncated-time-axis": "x = jnp.pad(x, ((0, 0), (0, T - x.shape[1]), (0, 0)))  # one T for all batches",

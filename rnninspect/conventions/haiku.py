@@ -60,15 +60,18 @@ class Haiku(ScopedConvention):
         "initial_h": (rf"initial_state{_LAYER}(?:\.hidden)?",),
         "initial_c": (rf"initial_state{_LAYER}\.cell",),
     }
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "VanillaRNN"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs, states = hk.dynamic_unroll(core, x, state, return_all_states=True)",
         "last-column-as-final-state": (
             "final = states.hidden[lengths - 1, jnp.arange(B)]  # with return_all_states=True"
         ),
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = jnp.minimum(lengths, x.shape[0])",
         "left-padded": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
-        "lengths-misaligned": "keep rows and lengths in one order: batch and shuffle them together",
+        "lengths-misaligned": (
+            "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
+        ),
         "rows-permuted": "state = jax.tree.map(lambda a: a[jnp.argsort(order)], state)  # after x[:, order]",
         "zero-length-row": "keep = lengths > 0  # index -1 wraps to step T-1",
         "padding-computed": "outputs = jnp.where((jnp.arange(T)[:, None] < lengths)[..., None], outputs, 0)",
@@ -100,11 +103,18 @@ class Haiku(ScopedConvention):
         "gate-order": "i, g, f, o = jnp.split(w, 4, axis=1)  # Haiku's order; a GRU's is z, r, a",
         "forget-bias": "b = b.at[2 * H:3 * H].add(-1)  # Haiku adds 1 at run time: take it from baked-in biases",
         "bias-dropped": "b = bias_ih + bias_hh  # one bias here: the sum of the two",
-        "gru-reset-variant": "hk.GRU resets before the recurrent product; for after, write the core out",
+        "gru-reset-variant": (
+            "n = jnp.tanh(x @ w + b + r * (h @ u + b_h))  # in a core of your own: hk.GRU resets before the product"
+        ),
         "update-gate-flipped": "z = -z  # the first block of w_i, w_h and b; here h' = (1 - z) * h + z * a",
         "kernel-transposed": "w = jnp.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first",
-        "recurrent-activation": "hk.LSTM's gates are sigmoid; for hard sigmoid write the core out",
-        "clip-or-peephole-ignored": "hk.LSTM has no clip, peephole or projection: write the core out",
+        "recurrent-activation": (
+            "gate = jax.nn.hard_sigmoid(x)  # in a core of your own: the gates of hk.LSTM are sigmoid"
+        ),
+        "clip-or-peephole-ignored": (
+            "c = jnp.clip(c, -cell_clip, cell_clip)"
+            "  # in a core of your own: hk.LSTM has no clip, peephole or projection"
+        ),
         "precision-drift": "x = x.astype(jnp.float32)  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
         "truncated-time-axis": "x = jnp.pad(x, ((0, T - x.shape[0]), (0, 0), (0, 0)))  # one T for all batches",

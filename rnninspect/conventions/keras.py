@@ -88,14 +88,17 @@ class Keras(ScopedConvention):
         ),
         "initial_c": (r"(?:(?P<direction>forward|backward)_)?initial_state\.(?P<layer>\d+)\.c",),
     }
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs = layer(inputs, mask=np.arange(T)[None] < lengths[:, None])",
         "last-column-as-final-state": (
             "outputs, h, c = LSTM(units, return_sequences=True, return_state=True)(inputs, mask=mask)"
         ),
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "left-padded": "inputs = keras.utils.pad_sequences(rows, padding='post')  # the default is 'pre'",
-        "lengths-misaligned": "keep rows and masks in one order: batch and shuffle them together",
+        "lengths-misaligned": (
+            "inputs, mask = inputs[order], mask[order]  # one order for both: batch and shuffle them together"
+        ),
         "rows-permuted": "final = final[np.argsort(order)]  # after inputs[order]",
         "zero-length-row": "keep = mask.any(axis=1)  # the state of an empty row is its initial state",
         "padding-computed": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
@@ -130,7 +133,9 @@ class Keras(ScopedConvention):
         "update-gate-flipped": "z = -z  # that block of both kernels and the bias; here h' = z * h + (1 - z) * hh",
         "kernel-transposed": "layer.set_weights([w_ih.T, w_hh.T, bias])  # kernel [F, 4H], recurrent_kernel [H, 4H]",
         "recurrent-activation": "LSTM(units, recurrent_activation='hard_sigmoid')  # x/6 + 0.5 in Keras 3",
-        "clip-or-peephole-ignored": "no clip, peephole or projection in Keras' LSTM: write a cell for RNN(cell)",
+        "clip-or-peephole-ignored": (
+            "c = keras.ops.clip(c, -cell_clip, cell_clip)  # in a cell for RNN(cell): Keras has no clip or peephole"
+        ),
         "precision-drift": "keras.config.set_dtype_policy('float32')  # in both runs",
         "truncated-time-axis": (
             "inputs = keras.utils.pad_sequences(rows, maxlen=T, padding='post')  # one T for all batches"

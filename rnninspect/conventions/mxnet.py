@@ -65,10 +65,12 @@ class MXNet(RowConvention):
             "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"
         ),
         "last-column-as-final-state": "outputs, states = cell.unroll(T, x, valid_length=lengths); final = states[0]",
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = mx.nd.minimum(lengths, T)",
         "left-padded": "batchify = gluonnlp.data.batchify.Pad(axis=0, pad_val=0)  # pads on the right",
-        "lengths-misaligned": "keep rows and lengths in one order: return both from one batchify_fn",
+        "lengths-misaligned": (
+            "inputs, lengths = inputs[order], lengths[order]  # one order for both: return them from one batchify_fn"
+        ),
         "rows-permuted": "final = mx.nd.take(final, mx.nd.argsort(order))  # after taking rows in `order`",
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is uninitialised memory here",
         "padding-computed": "outputs = mx.nd.SequenceMask(outputs, lengths, use_sequence_length=True, axis=1)",
@@ -100,7 +102,10 @@ class MXNet(RowConvention):
         "gate-order": "i, f, g, o = mx.nd.split(weight, 4, axis=0)  # MXNet's order; a GRU's is r, z, n",
         "forget-bias": "i2h_bias[H:2 * H] += 1  # where the other framework adds it at run time",
         "bias-dropped": "bias = i2h_bias + h2h_bias  # both count; a GRU's n parts stay apart",
-        "gru-reset-variant": "rnn.GRU resets after the recurrent product; for before, write a HybridRecurrentCell",
+        "gru-reset-variant": (
+            "n = nd.tanh(nd.dot(x, w) + b + nd.dot(r * h, u))"
+            "  # in a HybridRecurrentCell: rnn.GRU resets after the product"
+        ),
         "update-gate-flipped": "z = -z  # rows H:2H of both weights and biases; here h' = (1 - z) * n + z * h",
         "kernel-transposed": "i2h_weight = kernel.T; h2h_weight = recurrent_kernel.T  # [4H, F] and [4H, H] here",
         "recurrent-activation": "rnn.LSTMCell(H, recurrent_activation='sigmoid')  # as in the other framework",

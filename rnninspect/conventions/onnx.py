@@ -73,10 +73,13 @@ class Onnx(ScopedConvention):
     fixes: Mapping[str, str] = {
         "lengths-ignored": "session.run(None, {'X': x, 'sequence_lens': lengths.astype(np.int32)})",
         "last-column-as-final-state": "Y, Y_h, Y_c = session.run(None, feed); final = Y_h[0]  # not Y[-1]",
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = np.minimum(lengths, x.shape[0])  # ONNX Runtime refuses a length beyond T",
         "left-padded": "x[:n, b] = row  # pad on the right: sequence_lens counts from the first step",
-        "lengths-misaligned": "keep rows and sequence_lens in one order: batch and shuffle them together",
+        "lengths-misaligned": (
+            "X, sequence_lens = X[:, order], sequence_lens[order]"
+            "  # one order for both: batch and shuffle them together"
+        ),
         "rows-permuted": "Y_h = Y_h[:, np.argsort(order)]  # after x[:, order]",
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is zero",
         "padding-computed": "Y *= (np.arange(T)[:, None] < lengths)[:, None, :, None]",
@@ -89,29 +92,42 @@ class Onnx(ScopedConvention):
         "state-reshaped-not-transposed": "final = Y_h.transpose(1, 0, 2).reshape(B, -1)  # not Y_h.reshape(B, -1)",
         "batch-time-swapped": "x = x.transpose(1, 0, 2)  # layout=0 reads [T, B, F]",
         "flat-gather-wrong-stride": "index = (lengths - 1) * B + np.arange(B)  # into Y[:, 0] reshaped to [T * B, H]",
-        "wrong-layer": "use the Y_h of the last node: each layer is a node with a Y_h of its own",
+        "wrong-layer": "h = Y_h[-1]  # the Y_h of the last node: each layer is a node with a Y_h of its own",
         "layer-order-reversed": "np.stack([Y_h_bottom, Y_h_top])  # one Y_h a node; the bottom node reads X",
         "backward-not-flipped": "row = Y[:n, 1, b][::-1]  # ONNX aligns it to the inputs: flip only what ran by hand",
-        "backward-read-padding": "onnx.helper.make_node('LSTM', …, direction='bidirectional')  # with sequence_lens",
+        "backward-read-padding": (
+            "node = onnx.helper.make_node('LSTM', names, outputs, direction='bidirectional')"
+            "  # sequence_lens among names"
+        ),
         "direction-duplicated": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward, backward",
         "direction-missing": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward, backward",
         "directions-interleaved": (
             "outputs = Y.transpose(2, 0, 1, 3).reshape(B, T, -1)  # never reshape [T, D, B, H] itself"
         ),
-        "output-dropout": "put the Dropout node after Y, and take the state from Y_h",
-        "output-residual": "put the Add node after Y; Y_h never holds the sum",
+        "output-dropout": (
+            "dropped = onnx.helper.make_node('Dropout', ['Y'], ['Y_dropped'])  # behind Y; the state is Y_h"
+        ),
+        "output-residual": (
+            "summed = onnx.helper.make_node('Add', ['Y', 'X'], ['Y_sum'])  # behind Y; Y_h never holds the sum"
+        ),
         "outputs-aliased": "steps.append(Y.copy())  # a copy of each step, not one buffer",
         "state-from-another-run": "Y, Y_h = session.run(['Y', 'Y_h'], feed)  # both from one run",
-        "stale-initial-state": "feed the initial_h and initial_c that were used, or leave both inputs out for zeros",
+        "stale-initial-state": (
+            "feed = {**feed, 'initial_h': h_0, 'initial_c': c_0}  # those that were used; or neither, for zeros"
+        ),
         "gate-order": "i, o, f, c = np.split(W, 4, axis=1)  # ONNX's order; a GRU's is z, r, h",
         "forget-bias": "B[:, 2 * H:3 * H] += 1  # block f, where the other framework adds it at run time",
         "bias-dropped": "B = np.concatenate([bias_ih, bias_hh])[None]  # [D, 8H]: both halves count",
-        "gru-reset-variant": "onnx.helper.make_node('GRU', …, linear_before_reset=1)  # after the product; 0 is before",
+        "gru-reset-variant": (
+            "node = onnx.helper.make_node('GRU', names, outputs, linear_before_reset=1)  # after the product; 0: before"
+        ),
         "update-gate-flipped": "z = -z  # rows 0:H of W and R, both halves of B; here H = (1 - z) * h + z * H_before",
         "kernel-transposed": "W = kernel.T[None]; R = recurrent_kernel.T[None]  # [D, 4H, F] and [D, 4H, H] here",
-        "recurrent-activation": "make_node('LSTM', …, activations=['HardSigmoid', 'Tanh', 'Tanh'])",
+        "recurrent-activation": (
+            "node = onnx.helper.make_node('LSTM', names, outputs, activations=['HardSigmoid', 'Tanh', 'Tanh'])"
+        ),
         "clip-or-peephole-ignored": (
-            "make_node('LSTM', …, clip=3.0)  # clips the gates' inputs, not c; P holds the peepholes i, o, f"
+            "node = onnx.helper.make_node('LSTM', names, outputs, clip=3.0)  # of the gates; P: peepholes i, o, f"
         ),
         "precision-drift": "x = x.astype(np.float32)  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + pads - kernel) // stride + 1  # after a Conv node",

@@ -61,15 +61,18 @@ class Paddle(RowConvention):
         "initial_h": (r"initial_h", r"initial_states?\.(?P<position>\d+)"),
         "initial_c": (r"initial_c",),
     }
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs, (h, c) = lstm(x, sequence_length=lengths)",
         "last-column-as-final-state": (
             "outputs, (h, c) = lstm(x, sequence_length=lengths); final = h[-1]  # not outputs[:, -1]"
         ),
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = paddle.clip(lengths, max=x.shape[1])  # a length beyond T ends the process",
-        "left-padded": "pad on the right: x = paddle.nn.functional.pad(row, [0, T - n, 0, 0])",
-        "lengths-misaligned": "keep rows and lengths in one order: return both from one collate_fn",
+        "left-padded": "x = paddle.nn.functional.pad(row, [0, T - n, 0, 0])  # on the right",
+        "lengths-misaligned": (
+            "x, lengths = x[order], lengths[order]  # one order for both: return them from one collate_fn"
+        ),
         "rows-permuted": "h = paddle.index_select(h, paddle.argsort(order), axis=1)  # after x[order]",
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is its initial state",
         "padding-computed": "outputs *= paddle.nn.functional.sequence_mask(lengths, T, dtype='float32').unsqueeze(-1)",
@@ -99,11 +102,17 @@ class Paddle(RowConvention):
         "gate-order": "i, f, g, o = paddle.split(weight, 4)  # Paddle's order; a GRU's is r, z, c",
         "forget-bias": "bias_ih[H:2 * H] += 1  # where the other framework adds it at run time",
         "bias-dropped": "bias = bias_ih + bias_hh  # both count; a GRU's c parts stay apart",
-        "gru-reset-variant": "nn.GRU resets after the recurrent product; for before, write a cell for nn.RNN(cell)",
+        "gru-reset-variant": (
+            "n = paddle.tanh(x @ w + b + (r * h) @ u)  # in a cell for nn.RNN(cell): nn.GRU resets after the product"
+        ),
         "update-gate-flipped": "z = -z  # rows H:2H of both weights and biases; here h' = z * h + (1 - z) * c",
         "kernel-transposed": "weight_ih = kernel.T; weight_hh = recurrent_kernel.T  # [4H, F] and [4H, H] here",
-        "recurrent-activation": "nn.LSTM's gates are sigmoid; for hard sigmoid write a cell for nn.RNN(cell)",
-        "clip-or-peephole-ignored": "nn.LSTM has no clip and no peepholes; a projection is nn.LSTM(F, H, proj_size=P)",
+        "recurrent-activation": (
+            "gate = F.hardsigmoid(x)  # in a cell for nn.RNN(cell): the gates of nn.LSTM are sigmoid"
+        ),
+        "clip-or-peephole-ignored": (
+            "c = paddle.clip(c, -cell_clip, cell_clip)  # in a cell for nn.RNN(cell): nn.LSTM has no clip, no peepholes"
+        ),
         "precision-drift": "x = x.astype('float32')  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "x = nn.functional.pad(x, [0, 0, 0, T - x.shape[1], 0, 0])  # one T for all batches",

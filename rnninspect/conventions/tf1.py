@@ -66,15 +66,18 @@ class TensorFlow1(ScopedConvention):
         "initial_c": (r"initial_state(?:[._](?P<direction>fw|bw))?(?:\.(?P<layer>\d+))?\.c",),
         "lengths": (r"sequence_length", r"lengths"),
     }
+    classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "BasicRNN"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": (
             "outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)"
         ),
         "last-column-as-final-state": "final = state.h  # not outputs[:, -1]; a GRU's state is h itself",
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = tf.minimum(lengths, tf.shape(inputs)[1])",
-        "left-padded": "pad on the right: tf.keras.preprocessing.sequence.pad_sequences(rows, padding='post')",
-        "lengths-misaligned": "keep rows and lengths in one order: batch and shuffle them together",
+        "left-padded": "inputs = tf.keras.preprocessing.sequence.pad_sequences(rows, padding='post')  # on the right",
+        "lengths-misaligned": (
+            "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
+        ),
         "rows-permuted": "inverse = tf.argsort(order); state = tf.gather(state.h, inverse)  # after sorting by length",
         "zero-length-row": "keep = lengths > 0  # or treat the state of an empty row as its initial state",
         "padding-computed": (

@@ -69,10 +69,12 @@ class Torch(RowConvention):
     fixes: Mapping[str, str] = {
         "lengths-ignored": "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)",
         "last-column-as-final-state": "output, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]",
-        "off-by-one-length": "lengths = number of real steps of a row (last index + 1)",
+        "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = lengths.clamp(max=x.size(1))",
         "left-padded": "x = pad_sequence(rows, batch_first=True)  # padding_side='right', the default",
-        "lengths-misaligned": "keep rows and lengths in one order: return both from one collate_fn",
+        "lengths-misaligned": (
+            "x, lengths = x[order], lengths[order]  # one order for both: return them from one collate_fn"
+        ),
         "rows-permuted": "h_n = h_n[:, torch.argsort(order)]  # or enforce_sorted=False, which restores it",
         "zero-length-row": "keep = lengths > 0  # pack_padded_sequence refuses a length of 0",
         "padding-computed": "output = output * (torch.arange(T) < lengths[:, None]).unsqueeze(-1)",
@@ -88,7 +90,10 @@ class Torch(RowConvention):
         "wrong-layer": "final = h_n[-1]  # h_n[0] is the bottom layer; two directions: h_n[-2], h_n[-1]",
         "layer-order-reversed": "h_n.view(L, D, B, H)  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = output_bw[b, :n].flip(0)  # each row within its own length n",
-        "backward-read-padding": "pack the sequence: pack_padded_sequence keeps the backward pass out of the padding",
+        "backward-read-padding": (
+            "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)"
+            "  # no padding is read"
+        ),
         "direction-duplicated": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "output_fw, output_bw = output.view(B, T, 2, H).unbind(2)  # forward comes first",
@@ -102,11 +107,15 @@ class Torch(RowConvention):
         "gate-order": "i, f, g, o = weight.chunk(4)  # PyTorch's order; a GRU's is r, z, n",
         "forget-bias": "lstm.bias_ih_l0.data[H:2 * H] += 1  # where the other framework adds it at run time",
         "bias-dropped": "bias = bias_ih + bias_hh  # both count; a GRU's n parts stay apart",
-        "gru-reset-variant": "nn.GRU resets after the recurrent product; for before, write the cell out",
+        "gru-reset-variant": (
+            "n = torch.tanh(x @ w + b + (r * h) @ u)  # in a cell of your own: nn.GRU resets after the product"
+        ),
         "update-gate-flipped": "z = -z  # rows H:2H of both weights and biases; here h' = (1 - z) * n + z * h",
         "kernel-transposed": "weight_ih = kernel.T; weight_hh = recurrent_kernel.T  # [4H, F] and [4H, H] here",
-        "recurrent-activation": "nn.LSTM's gates are sigmoid; for hard sigmoid write the cell with F.hardsigmoid",
-        "clip-or-peephole-ignored": "nn.LSTM has no clip and no peepholes; a projection is nn.LSTM(F, H, proj_size=P)",
+        "recurrent-activation": "gate = F.hardsigmoid(x)  # in a cell of your own: the gates of nn.LSTM are sigmoid",
+        "clip-or-peephole-ignored": (
+            "c = c.clamp(-cell_clip, cell_clip)  # in a cell of your own: nn.LSTM has no clip and no peepholes"
+        ),
         "precision-drift": "x, lstm = x.float(), lstm.float()  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "output, _ = pad_packed_sequence(packed, batch_first=True, total_length=T)",
@@ -116,8 +125,8 @@ class Torch(RowConvention):
         ),
     }
 
-    def fix(self, rule: str, time_major: bool = False) -> str | None:
-        snippet = super().fix(rule)
+    def fix(self, rule: str, time_major: bool = False, cell: Cell | None = None) -> str | None:
+        snippet = super().fix(rule, time_major, cell)
         if snippet is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
             return snippet
         for batch_major, theirs in _IN_TIME_MAJOR.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rnninspect.conventions.base import Convention
+from rnninspect.core.cell import Cell
+from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
 
 
@@ -12,17 +14,33 @@ def fix_for(
     decided: bool = True,
     time_major: bool = False,
     code: str | None = None,
+    cell: Cell | None = None,
 ) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
     Where `convention` is only the likeliest, not `decided`, its fix stands below the rule's own as a labelled comment.
     `time_major`: the layer's arrays are `[T, B, H]`, so that a framework's code must not state the batch first. `code`:
-    the rule's own fix as it fits a case; None: as it stands in the rule.
+    the rule's own fix as it fits a case; None: as it stands in the rule. `cell`: the layer's, where it is known.
     """
     plain = rule.fix if code is None else code
-    theirs = None if convention is None else convention.fix(rule.name, time_major)
+    theirs = None if convention is None else convention.fix(rule.name, time_major, cell)
     if convention is None or theirs is None:
         return plain
     if decided:
         return theirs
     return "\n".join([plain, *(f"# if these are {convention.name}'s: {line}" for line in theirs.splitlines())])
+
+
+def cell_of(case: Case) -> Cell | None:
+    """The layer's cell as stated, as its weights say, or as a cell state shows; None where nothing tells."""
+    if case.weights is not None:
+        return case.weights.spec.cell
+    if case.config.cell is not None:
+        return case.config.cell
+    return "lstm" if any(t.cell is not None for t in case.trace.tracks) else None
+
+
+def fix_in(rule: Rule, case: Case) -> str:
+    """What to do about `rule` in this case: in the framework believed, fitted to its axes, cell and directions."""
+    evidence, reading = case.reading.evidence, case.reading
+    return fix_for(rule, case.convention, evidence.decided, reading.time_major, rule.code(case), cell_of(case))

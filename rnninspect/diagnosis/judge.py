@@ -24,7 +24,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
-from rnninspect.diagnosis.fixes import fix_for
+from rnninspect.diagnosis.fixes import fix_in
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
 from rnninspect.diagnosis.weights_beneath import weights_beneath
@@ -187,8 +187,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=p.fix
-        or fix_for(rule, case.convention, case.reading.evidence.decided, case.reading.time_major, rule.code(case)),
+        fix=p.fix or fix_in(rule, case),
         why=rule.why,
     )
 

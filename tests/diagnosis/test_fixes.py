@@ -12,6 +12,7 @@ import pytest
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fixes import fix_for
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.engine import cells as known_cells
@@ -180,3 +181,98 @@ def test_the_time_major_mask_has_times_axis_first() -> None:
         exec(fix_for(rules()["padding-computed"], conventions()["torch"], time_major=time_major), names)
         left = names["output"].sum(2)
         assert (left if time_major else left.T).tolist() == [[4, 4], [4, 0], [4, 0]]
+
+
+# --- frameworks' own code: it is code, fits the cell and the axes, and where torch runs it, it gives what it says
+
+CELLS = ("lstm", "gru", "rnn")
+OF_AN_LSTM = {"cell-hidden-swapped", "cell-overwritten-by-hidden", "forget-bias", "clip-or-peephole-ignored"}
+
+
+@pytest.mark.parametrize("convention", conventions().values(), ids=list(conventions()))
+def test_a_frameworks_fix_is_code(convention: Any) -> None:
+    """Whatever the cell and the axes, it parses as Python and does something."""
+    for name in convention.fixes:
+        for cell in CELLS:
+            for time_major in (False, True):
+                assert ast.parse(convention.fix(name, time_major, cell)).body, name
+
+
+@pytest.mark.parametrize("convention", conventions().values(), ids=list(conventions()))
+def test_a_gru_is_not_told_to_take_c(convention: Any) -> None:
+    """The code for a GRU or a plain RNN names no LSTM and takes no second state, but for rules of an LSTM alone."""
+    for name in set(convention.fixes) - OF_AN_LSTM - {"gate-order"}:
+        for cell in ("gru", "rnn"):
+            code = "\n".join(line.partition("#")[0] for line in convention.fix(name, False, cell).splitlines())
+            assert not re.search(r"lstm|c_n|state_c|\bc\)", code, re.IGNORECASE), (name, code)
+    gates = convention.fixes.get("gate-order", "")
+    assert ("a GRU's is" in gates) <= (convention.fix("gate-order", False, "gru").count(",") < gates.count(","))
+
+
+def test_findings_speak_of_the_cell_that_is_there() -> None:
+    """The report of a GRU's dump holds the code for a GRU, the same dump of an LSTM that for an LSTM."""
+    torch = conventions()["torch"]
+    rule = rules()["cell-hidden-swapped"]
+    assert "(h_n, c_n) = lstm" in fix_for(rule, torch, cell="lstm")
+    code = fix_for(rules()["state-from-another-run"], torch, cell="gru")
+    assert code.startswith("output, h_n = gru(packed)")
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_torchs_code_does_what_it_says(cell: str, time_major: bool) -> None:
+    """On a real layer: packing gives the right state, padding is zeroed, rows are put back, the time axis is whole."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, cell.upper())(3, 4, batch_first=not time_major)
+    rows = [torch.randn(n, 3) for n in (3, 5, 1, 4)]
+    lengths = torch.tensor([len(row) for row in rows])
+    states = [layer(row[:, None] if time_major else row[None])[1] for row in rows]
+    right = torch.cat([(s[0] if cell == "lstm" else s)[-1] for s in states])
+
+    def run(rule: str, **names: Any) -> dict[str, Any]:
+        names |= {"torch": torch, "pack_padded_sequence": pack_padded_sequence, "pad_sequence": pad_sequence}
+        names |= {"pad_packed_sequence": pad_packed_sequence, "T": 7, cell: layer, "lengths": lengths}
+        exec(conventions()["torch"].fix(rule, time_major, cell), names)
+        return names
+
+    x = run("left-padded", rows=rows)["x"]
+    packed = run("lengths-ignored", x=x)["packed"]
+    assert torch.allclose(run("last-column-as-final-state", packed=packed)["final"], right, atol=1e-6)
+    output, state = layer(packed)
+    whole = run("truncated-time-axis", packed=output)["output"]
+    assert whole.shape[0 if time_major else 1] == 7
+    unpacked = layer(torch.cat([x, torch.randn(2, 4, 3)]) if time_major else torch.cat([x, torch.randn(4, 2, 3)], 1))[0]
+    zeroed = run("padding-computed", output=unpacked)["output"]
+    assert torch.allclose(zeroed, whole, atol=1e-6)
+    order = torch.argsort(lengths, descending=True)
+    h_n = state[0] if cell == "lstm" else state
+    assert torch.equal(run("rows-permuted", h_n=h_n[:, order], order=order)["h_n"], h_n)
+    assert run("length-exceeds-time", x=x, lengths=lengths + 2)["lengths"].max() == 5
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_findings_do_not_contradict_each_other(shape: tuple[str, int, int]) -> None:
+    """Of all mistakes planted, no two errors of one report give one array by different code."""
+    for name in RULES:
+        try:
+            injected = rules()[name].inject(correct(shape)).with_weights(None)
+        except CannotInject:
+            continue
+        made: dict[str, str] = {}
+        for finding in judge(injected, rules()).findings:
+            if finding.severity != "error" or finding.rule not in rules() or "together_with" in finding.evidence:
+                continue
+            code = rules()[finding.rule].code(injected)
+            for target in targets_of(code) & {"h", "states", "final", "outputs", "lengths"}:
+                plain = "\n".join(line.partition("  #")[0] for line in code.splitlines())
+                assert made.setdefault(target, plain) == plain, (name, finding.rule)
+
+
+def targets_of(code: str) -> set[str]:
+    """The names that code binds."""
+    return {
+        node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
