@@ -299,3 +299,15 @@ def test_a_file_is_read_as_compare_reads_it(tmp_path: Path) -> None:
     apart = rnninspect.fix(tmp_path / "dump.npz", outputs="a", state=tmp_path / "h.npy", lengths=lengths)
     assert np.array_equal(apart.arrays["final_state.h"], right)
     assert np.array_equal(np.load(tmp_path / "dump.npz")["b"], outputs[:, -1])
+
+
+def test_a_run_that_ended_elsewhere_is_not_mended() -> None:
+    """Zeros that begin one step from where the lengths say show that the run had other lengths: which are right, no
+    array tells."""
+    outputs, lengths = outputs_and_lengths()
+    for offset in (1, -1):
+        rows = (lengths + offset > 0) & (lengths + offset < 7)
+        run_to = lengths[rows] + offset
+        short = np.where(np.arange(7)[None, :, None] < run_to[:, None, None], FULL[rows], 0)
+        with pytest.raises(UserError, match="off-by-one-length"):
+            rnninspect.fix(short, right_states(short, run_to), lengths=lengths[rows])

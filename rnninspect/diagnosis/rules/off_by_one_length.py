@@ -42,6 +42,10 @@ class OffByOneLength(Rule):
             return gathered(case, self.fix)
         return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
 
+    def mends(self, case: Case) -> bool:
+        """Unless the run itself ended there, as its padding shows: then the lengths are wrong, or the run is."""
+        return _lengths_are_off(case) is not None or not _run_ended_there(case)
+
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
             ends = _ends(case, facts)
@@ -84,6 +88,18 @@ class OffByOneLength(Rule):
 
 def _way(offset: int) -> str:
     return "larger" if offset > 0 else "smaller"
+
+
+def _run_ended_there(case: Case) -> bool:
+    """Whether the outputs of every row become zero where its state was taken, not where its length says."""
+    for facts in case.facts:
+        ends = _ends(case, facts)
+        ran = np.where((~facts.zero).any(1), facts.steps - (~facts.zero[:, ::-1]).argmax(1), 0)
+        for offset, every in _offsets(facts, ends):
+            short = (ends + offset < facts.steps) & (ends + offset > 0)
+            if every and short.any() and np.array_equal(ran[short], (ends + offset)[short]):
+                return True
+    return False
 
 
 def _lengths_are_off(case: Case) -> int | None:
