@@ -304,7 +304,7 @@ def test_a_file_is_read_as_compare_reads_it(tmp_path: Path) -> None:
 def test_a_run_that_ended_elsewhere_is_not_mended() -> None:
     """Zeros that begin one step from where the lengths say show that the run had other lengths: which are right, no
     array tells."""
-    outputs, lengths = outputs_and_lengths()
+    _, lengths = outputs_and_lengths()
     for offset in (1, -1):
         rows = (lengths + offset > 0) & (lengths + offset < 7)
         run_to = lengths[rows] + offset
