@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
 
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}  # by the gates' blocks in one Dense
+_BIASED = {"lstm": ("hi", "hf", "hg", "ho"), "gru": ("ir", "iz", "in", "hn"), "mgu": ("if", "in", "hn"), "rnn": ("i",)}
 _GATE = re.compile(r"([ih][ifgorzn]?|dense_[ih])/(kernel|bias)")
 _NO_LAYER = re.compile(r"params|cell|(forward|backward)_rnn")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
@@ -44,6 +46,7 @@ class Flax(ScopedConvention):
     cell_first = True
     prior = 0.1
     takes = frozenset({"activation", "recurrent_activation"})
+    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn", "mgu")
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"
     facts = Facts(
@@ -128,6 +131,10 @@ class Flax(ScopedConvention):
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)
 
+    def attributes(self, spec: CellSpec) -> dict[str, Any]:
+        """Whether an MGU resets is told by its arrays."""
+        return super().attributes(replace(spec, reset_after=True) if spec.cell == "mgu" else spec)
+
     def order(self, config: LayerConfig) -> Literal["time", "reversed", "within"]:
         alone = config.direction == "reverse" or config.go_backwards
         return "within" if alone and not config.keep_order else "time"
@@ -147,7 +154,7 @@ class Flax(ScopedConvention):
         return tuple(s for s in super().scopes(arrays, config) if any(_is_gate(part) for part in s.arrays))
 
     def cell_of(self, scope: Scope) -> Cell | None:
-        for cell, gate in (("lstm", "g"), ("gru", "r"), ("rnn", "")):
+        for cell, gate in (("lstm", "g"), ("gru", "r"), ("mgu", "f"), ("rnn", "")):
             if f"i{gate}/kernel" in scope.arrays or f"h{gate}/kernel" in scope.arrays:
                 return cell
         kernel = scope.arrays.get("dense_h/kernel")
@@ -161,7 +168,17 @@ class Flax(ScopedConvention):
             return Parts(("dense_i/kernel", "dense_h/kernel", bias), (other,))
         letters = _letters(cell)
         kernels = [f"{side}{gate}/kernel" for side in "ih" for gate in letters]
-        return Parts((*kernels, *(f"{side}/bias" for side in _biased(cell))))
+        required = [f"{side}/bias" for side in _biased(cell)]
+        if cell == "mgu":  # reset_gate=False: no bias within a reset
+            return Parts((*kernels, *required[:-1]), (required[-1],))
+        return Parts((*kernels, *required))
+
+    def spec_of(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec:
+        """An MGU without a bias of its own for the recurrent product does not reset."""
+        spec = self.spec(cell, config.attributes)
+        if cell == "mgu" and "reset_after" not in config.attributes:
+            return replace(spec, reset_after="hn/bias" in scopes[0].arrays)
+        return spec
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         if "dense_h/kernel" in scope.arrays:
@@ -173,7 +190,8 @@ class Flax(ScopedConvention):
         recurrent = np.stack([scope.need(f"h{g}/kernel", (units, units), why) for g in letters])
         features = scope.need(f"i{letters[0]}/kernel", (None, units), why).shape[0]
         kernel = np.stack([scope.need(f"i{g}/kernel", (features, units), why) for g in letters])
-        bias = {side: scope.need(f"{side}/bias", (units,), why) for side in _biased(spec.cell)}
+        sides = [side for side in _biased(spec.cell) if f"{side}/bias" in scope.arrays]
+        bias = {side: scope.need(f"{side}/bias", (units,), why) for side in sides}
         none = np.zeros(units, dtype=kernel.dtype)
         side = "h" if spec.cell == "lstm" else "i"
         return LayerWeights(
@@ -182,7 +200,7 @@ class Flax(ScopedConvention):
             kernel,
             recurrent,
             np.stack([bias[f"{side}{g}"] for g in letters]),
-            np.stack([none, none, bias["hn"]]) if spec.cell == "gru" else None,
+            np.stack([*[none] * (len(letters) - 1), bias["hn"]]) if "hn" in bias else None,
         )
 
     def _joined(self, scope: Scope, cell: Cell, layer: int, direction: Direction) -> LayerWeights:
@@ -214,16 +232,16 @@ class Flax(ScopedConvention):
             prefix = f"layers_{w.layer}/" if weights.depth > 1 else ""
             prefix += f"{WORDS[w.direction == 'backward']}_rnn/" if len(weights.directions) > 1 else ""
             bias = merge_biases(w)
-            if cell == "gru":
-                bias = np.concatenate([bias[:2], w.bias[2:]])  # n's second bias stays inside the reset
+            if cell in ("gru", "mgu") and weights.spec.reset_after:
+                bias = np.concatenate([bias[:-1], w.bias[-1:]])  # n's second bias stays inside the reset
             side = "h" if cell == "lstm" else "i"
             for k, gate in enumerate(_letters(cell)):
                 arrays[f"{prefix}cell/i{gate}/kernel"] = w.input_kernel[k]
                 arrays[f"{prefix}cell/h{gate}/kernel"] = w.recurrent_kernel[k]
                 arrays[f"{prefix}cell/{side}{gate}/bias"] = bias[k]
-            if cell == "gru":
+            if cell in ("gru", "mgu") and weights.spec.reset_after:
                 second = np.zeros_like(w.bias) if w.recurrent_bias is None else w.recurrent_bias
-                arrays[f"{prefix}cell/hn/bias"] = second[2]
+                arrays[f"{prefix}cell/hn/bias"] = second[-1]
         return arrays
 
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
@@ -257,7 +275,7 @@ def _letters(cell: Cell) -> tuple[str, ...]:
 
 def _biased(cell: Cell) -> tuple[str, ...]:
     """Which Dense layers have a bias."""
-    return {"lstm": ("hi", "hf", "hg", "ho"), "gru": ("ir", "iz", "in", "hn"), "rnn": ("i",)}[cell]
+    return _BIASED[cell]
 
 
 def _layer_names(scopes: Sequence[str], layers: int) -> list[str]:

@@ -59,6 +59,27 @@ def _linear_clip(x: Tensor, alpha: float, beta: float) -> Tensor:
     return x.mul_(alpha).add_(beta).clamp_(0, 1)
 
 
+def _squareplus(x: Tensor, alpha: float, _: float) -> Tensor:
+    # Below 0 the sum of x and the root would cancel: alpha / (root - x) is the same.
+    root = x.mul(x).add_(alpha).sqrt_()
+    below = alpha / root.sub(x)
+    above = root.add_(x)
+    return x.copy_(above.where(x >= 0, below)).div_(2)
+
+
+def _soft_shrink(x: Tensor, alpha: float, _: float) -> Tensor:
+    return x.sub_(x.clamp(-alpha, alpha))
+
+
+def _tanh_shrink(x: Tensor, _: float, __: float) -> Tensor:
+    return x.sub_(x.tanh())
+
+
+def _sparse_plus(x: Tensor, _: float, __: float) -> Tensor:
+    middle = x.clamp(-1, 1).add_(1).square_().div_(4)
+    return x.sub_(1).clamp_(min=0).add_(middle)
+
+
 ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation("1 / (1 + exp(-x))", lambda x, a, b: x.sigmoid_()),
     "hard_sigmoid": Activation("clip(alpha x + beta, 0, 1)", _linear_clip, 0.2, 0.5),
@@ -78,6 +99,12 @@ ACTIVATIONS: dict[str, Activation] = {
     "mish": Activation("x tanh(log(1 + exp(x)))", _mish),
     "log_sigmoid": Activation("-log(1 + exp(-x))", _log_sigmoid),
     "gelu": Activation("x (1 + erf(x / sqrt 2)) / 2", lambda x, a, b: x.mul_(x.mul(math.sqrt(0.5)).erf_().add_(1) / 2)),
+    "squareplus": Activation("(x + sqrt(x^2 + alpha)) / 2", _squareplus, 4.0),
+    "soft_shrink": Activation("x - clip(x, -alpha, alpha)", _soft_shrink, 0.5),
+    "hard_shrink": Activation("x if |x| > alpha else 0", lambda x, a, b: x.masked_fill_(x.abs() <= a, 0), 0.5),
+    "tanh_shrink": Activation("x - tanh(x)", _tanh_shrink),
+    "sparse_plus": Activation("max(x - 1, 0) + (clip(x, -1, 1) + 1)^2 / 4", _sparse_plus),
+    "sparse_sigmoid": Activation("clip((x + 1) / 2, 0, 1)", lambda x, a, b: x.add_(1).div_(2).clamp_(0, 1)),
     "softsign": Activation("x / (1 + |x|)", lambda x, a, b: x.div_(x.abs().add_(1))),
     "softplus": Activation("log(1 + exp(x))", _softplus),
     "exponential": Activation("exp(x)", lambda x, a, b: x.exp_()),

@@ -18,7 +18,7 @@ STATED = {
     "linear_before_reset": 1,
     "reset_after": False,
     "input_forget": 1,
-    "activations": {"lstm": "Relu,Relu,Relu", "gru": "Relu,Relu", "rnn": "Relu"},
+    "activations": {"lstm": "Relu,Relu,Relu", "gru": "Relu,Relu", "mgu": "Relu,Relu", "rnn": "Relu"},
 }
 OF_ARRAYS = {"num_proj", "use_peepholes", "state_is_tuple", "activation_alpha", "activation_beta"}
 

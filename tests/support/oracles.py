@@ -45,6 +45,13 @@ def activate(name: str, x: float, alpha: float | None = None, beta: float | None
         return x if x > a(1.0) else 0.0
     if name == "scaled_tanh":
         return a(1.0) * math.tanh(b(1.0) * x)
+    if name == "squareplus":
+        root = math.sqrt(x * x + a(4.0))
+        return (x + root) / 2 if x >= 0 else a(4.0) / (root - x) / 2
+    if name == "soft_shrink":
+        return x - a(0.5) if x > a(0.5) else x + a(0.5) if x < -a(0.5) else 0.0
+    if name == "hard_shrink":
+        return x if abs(x) > a(0.5) else 0.0
     if name == "affine":
         return a(1.0) * x + b(0.0)
     simple = {
@@ -58,6 +65,9 @@ def activate(name: str, x: float, alpha: float | None = None, beta: float | None
         "relu6": lambda v: min(max(v, 0.0), 6.0),
         "silu": lambda v: v * activate("sigmoid", v),
         "gelu": lambda v: 0.5 * v * (1 + math.erf(v / math.sqrt(2))),
+        "tanh_shrink": lambda v: v - math.tanh(v),
+        "sparse_plus": lambda v: 0.0 if v <= -1 else v if v >= 1 else (v + 1) ** 2 / 4,
+        "sparse_sigmoid": lambda v: 0.0 if v <= -1 else 1.0 if v >= 1 else (v + 1) / 2,
         "softsign": lambda v: v / (1 + abs(v)),
         "softplus": lambda v: math.log1p(math.exp(v)) if v < 30 else v,
         "exponential": math.exp,
@@ -94,6 +104,10 @@ def step(spec: CellSpec, w: LayerWeights, x: Array, h: Array, c: Array) -> State
         z = sigma(driven[1] + h @ recurrent[1] + extra[1])
         inner = r * (h @ recurrent[2] + extra[2]) if spec.reset_after else (r * h) @ recurrent[2] + extra[2]
         return (1 - z) * act(driven[2] + inner) + z * h, c
+    if spec.cell == "mgu":
+        f = sigma(driven[0] + h @ recurrent[0] + extra[0])
+        inner = h @ recurrent[1] + extra[1]
+        return (1 - f) * act(driven[1] + (f * inner if spec.reset_after else inner)) + f * h, c
     i, f, g, o = (driven[gate] + h @ recurrent[gate] + extra[gate] for gate in range(4))
     peep = np.zeros((3, c.size)) if w.peepholes is None else np.asarray(w.peepholes, dtype=np.float64)
     i = sigma(i + peep[0] * c)
