@@ -91,9 +91,15 @@ def parted(result: Any) -> tuple[Any, Any] | None:
         return first, rest[0] if len(rest) == 1 else rest
     if len(rest) == 1 and _are_outputs(rest[0]) and (holds_arrays(first) or is_array(first)):
         return rest[0], first
-    if are_steps(first) and len(rest) == 1:
-        return first, rest[0]
-    return None
+    return (first, rest[0]) if len(rest) == 1 and (are_steps(first) or _is_unbatched(first, rest[0])) else None
+
+
+def _is_unbatched(outputs: Any, state: Any) -> bool:
+    """Whether a call without a batch axis returned these: `[T, D*H]`, and `[L*D, H]` or a pair of such."""
+    states = state if isinstance(state, tuple) else (state,)
+    flat = bool(states) and all(is_array(array) and rank(array) == 2 for array in (outputs, *states))
+    apart = flat and tuple(states[0].shape) != tuple(outputs.shape)
+    return apart and all(outputs.shape[1] in (array.shape[1], 2 * array.shape[1]) for array in states)
 
 
 def are_steps(value: Any) -> bool:
@@ -239,7 +245,8 @@ class _State:
             yield Slot("h", name, to_array(node, name), layer, direction)
             return
         arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
-        if len(arrays) == 2 and all(a.ndim >= 3 for a in arrays):  # each holds all layers: h_n and c_n
+        axes = 2 if {s.array.ndim for s in self.outputs} == {2} and len(arrays[0]) > 1 else 3
+        if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
             first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
             h, c = reversed(arrays) if first else arrays
             yield Slot("h", f"{name}.h", h, layer, direction)

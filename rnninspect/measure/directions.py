@@ -139,6 +139,25 @@ def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) ->
     return max(shares) < EITHER and sum(shares) / 2 < BOTH
 
 
+def without_exchanged(readings: list[Reading]) -> list[Reading]:
+    """The readings, but for those of one direction alone where the state holds both: these were exchanged."""
+    return [reading for reading in readings if not _holds_both(reading)] or readings
+
+
+def _holds_both(reading: Reading) -> bool:
+    """Whether a state read as one direction's of every layer holds the other direction's too: as many of its vectors
+    as half the rows equal steps of the other half of the top outputs."""
+    trace = reading.trace
+    others = [t.outputs for t in trace.tracks if t.final is None and t.outputs is not None]
+    states = [t.final for t in trace.tracks if t.final is not None and t.layer < trace.layers - 1]
+    if trace.directions != 2 or len(others) != 1 or not states:
+        return False
+    rows = slice(None, MOST_ROWS)
+    steps = np.asarray(others[0][rows])
+    hits = [((steps == state[rows, None]).all(-1) & (state[rows, None] != 0).any(-1)).any(1).mean() for state in states]
+    return bool(max(hits) >= 0.5)
+
+
 def merging(config: LayerConfig) -> LayerConfig:
     """The same layer, its two directions merged into one array: their sum, or alike."""
     return replace(config, merge_mode="sum", direction="bidirectional")

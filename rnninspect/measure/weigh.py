@@ -26,7 +26,15 @@ from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure import decimals
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
-from rnninspect.measure.directions import as_merged, may_be_merged, maybe_two, merged_reading, merging, read_backwards
+from rnninspect.measure.directions import (
+    as_merged,
+    may_be_merged,
+    maybe_two,
+    merged_reading,
+    merging,
+    read_backwards,
+    without_exchanged,
+)
 from rnninspect.measure.fewer_rows import with_fewer_rows
 
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
@@ -189,7 +197,7 @@ def _read(
     if dump.as_printed:
         slots, to, tolerance = decimals.evened(slots, dump.printed, tolerance)
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
-    chosen = replace(choose_reading(fitting, tolerance, measurer), rounded_to=to)
+    chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     if config.directions is None:
         chosen = read_backwards(chosen, tolerance, measurer)
         chosen = maybe_two(chosen, slots)

@@ -57,7 +57,8 @@ def test_a_right_state_is_clean_and_one_of_the_padding_is_not(kind: str, options
     right = judged(ran(layer), layer)
     assert (right.verdict, right.convention) == ("clean", "torch")
     assert any(note.startswith("outputs: none were given") for note in right.notes)
-    assert rules(judged(ran(layer, None), layer)) == ["lengths-ignored"]
+    of_padding = rules(judged(ran(layer, None), layer))
+    assert set(of_padding) - {"backward-read-padding"} == {"lengths-ignored"}  # a backward half has read it first
 
 
 @pytest.mark.parametrize("kind", KINDS)

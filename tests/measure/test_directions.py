@@ -64,6 +64,16 @@ def test_every_layers_forward_state_is_no_mistake(layers: int, numpy: bool) -> N
 
 
 @pytest.mark.parametrize("layers", [1, 2])
+def test_exchanged_directions_are_not_taken_for_one(layers: int) -> None:
+    """Where the state holds the backward half too, in the forward one's place, nothing is clean."""
+    outputs, state = ran("GRU", layers)
+    exchanged = state.view(layers, 2, ROWS, UNITS).flip(1).reshape(2 * layers, ROWS, UNITS)
+    report = rnninspect.inspect(outputs, exchanged, lengths=LENGTHS)
+    assert report.verdict == "findings"
+    assert "alone" not in report.to_dict()["reading"]["used"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
 def test_a_call_without_a_batch_axis(layers: int) -> None:
     """torch's unbatched `[T, D*H]` and `[L*D, H]` are one row's."""
     torch.manual_seed(3)
@@ -71,6 +81,7 @@ def test_a_call_without_a_batch_axis(layers: int) -> None:
     inputs = torch.randn(STEPS, FEATURES)
     with torch.no_grad():
         outputs, state = layer(inputs)
+    assert rnninspect.inspect(layer(inputs), inputs=inputs, weights=layer, lengths="full").verdict == "clean"
     right = rnninspect.inspect(outputs, state, inputs=inputs, weights=layer, lengths="full")
     assert (right.verdict, right.to_dict()["shape"]["batch"]) == ("clean", 1)
     swapped = rnninspect.inspect(outputs, state.flip(0), lengths="full")

@@ -36,7 +36,7 @@ def _why(slots: tuple[Slot, ...], config: LayerConfig) -> str:
     rows, units = outputs.shape[1 if config.time_major else 0], outputs.shape[2]
     if state.ndim == 1 and state.size == units:
         return f"; a state of one axis is that of one row, and there are {rows} rows (state[-1] of [B, H]: the last)"
-    if state.ndim in (2, 3) and state.shape[-1] == units and state.shape[-2] < rows:
+    if state.ndim in (2, 3) and units in (state.shape[-1], 2 * state.shape[-1]) and state.shape[-2] < rows:
         return f"; the state has {state.shape[-2]} rows, and the batch {rows}: the other rows were dropped"
     return ""
 
