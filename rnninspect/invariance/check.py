@@ -19,7 +19,7 @@ from rnninspect.invariance.nested import mapped
 from rnninspect.invariance.observe import observed
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
-from rnninspect.invariance.roles import understood
+from rnninspect.invariance.roles import constant_padding, understood
 from rnninspect.invariance.statements import Sequences, statements
 from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
@@ -164,7 +164,7 @@ def _trial(
 ) -> Trial:
     """The first layout of the batch under which the model's results follow its rows."""
     best: Trial | None = None
-    best_fit = (False, False, 0, False)
+    best_fit = (False, False, 0, False, False)
     failed = ""
     for choice in range(LAYOUTS):
         batch = understood(leaves, sequences, choice, side)
@@ -179,26 +179,26 @@ def _trial(
         fit = _fit(trial)
         if best is None or fit > best_fit:
             best, best_fit = trial, fit
-        if fit == (True, True, len(leaves), True):
+        if fit == (True, True, len(leaves), True, True):
             break
     if best is None:
         raise UserError(f"{model.live.name} does not run on this batch: {failed}")
     return best
 
 
-def _fit(trial: Trial) -> tuple[bool, bool, int, bool]:
+def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:
     """How well a layout agrees with what the model does: results follow the rows, rows keep to themselves, inputs have
-    as many rows, and the width can be changed.
+    as many rows, the width can be changed, and what is taken for padding holds one value.
     """
-    follows, rows = bool(trial.judged), sum(one.row is not None for one in trial.batch.inputs)
-    rest = list(range(1, trial.batch.batch_size)) or [0]
+    batch = trial.batch
+    follows, rows = bool(trial.judged), sum(one.row is not None for one in batch.inputs)
+    rest = list(range(1, batch.batch_size)) or [0]
     try:
-        run = trial.run(trial.batch.take(rest), rest)
+        compared = trial.compare(trial.run(batch.take(rest), rest), trial.judged)
     except RunFailed:
-        return follows, False, rows, not trial.blind
-    compared = trial.compare(run, trial.judged)
+        compared = []
     apart = bool(compared) and not any(one.rows for one in compared)
-    return follows, apart, rows, not trial.blind
+    return follows, apart, rows, not trial.blind, batch.padded and constant_padding(batch)
 
 
 def _fewer_rows(batch: Batch, most: int) -> Batch:

@@ -139,6 +139,8 @@ class TorchModel:
             if replaced is None:
                 return None
             changed.append(True)
+            if _looks_up_zeros(module):
+                return None  # its padding is zero for good: to compute with it is to leave it out
             return torch.from_numpy(np.array(replaced)).to(output)
 
         layers = [m for m in self._module.modules() if isinstance(m, nn.Embedding)]
@@ -209,6 +211,12 @@ def unwrapped(model: Any) -> Any:
     """The module within torch.compile's and DataParallel's wrappers."""
     inner = getattr(model, "_orig_mod", None) or (model.module if isinstance(model, _WRAPPERS) else None)
     return unwrapped(inner) if isinstance(inner, nn.Module) else model
+
+
+def _looks_up_zeros(module: nn.Module) -> bool:
+    """Whether an embedding's padding is a row of zeros, which training leaves as it is."""
+    index, weight = getattr(module, "padding_idx", None), getattr(module, "weight", None)
+    return index is not None and isinstance(weight, Tensor) and not bool(weight[index].any())
 
 
 def _name(called: Any) -> str:
