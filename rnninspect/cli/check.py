@@ -25,7 +25,7 @@ from rnninspect.formats.base import ANONYMOUS
 @click.option("--skip", multiple=True, type=options.PROBE, metavar="NAME", help="Not this one (repeat, or commas).")
 @click.option("--weights", type=options.TEXT, metavar="FILE", help="A torch model's state dict, to load before.")
 @click.option("--side", type=click.Choice(["right", "left"]), help="Where the padding is; right where it is not seen.")
-@click.option("--max-rows", type=options.Count(2), default=16, metavar="N", help="Rows to take of a larger batch (16).")
+@click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Rows to take of a larger batch (8).")
 @click.option("--rtol", type=options.Number(0), metavar="X", help="What may differ, of a result's largest value.")
 @click.option("--atol", type=options.Number(0), metavar="X", help="What may differ besides.")
 @options.fail_options

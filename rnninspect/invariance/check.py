@@ -24,7 +24,7 @@ from rnninspect.invariance.statements import Sequences, statements
 from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
-MAX_ROWS = 16
+MAX_ROWS = 8
 LAYOUTS = 6  # that are tried at most
 
 
@@ -57,7 +57,7 @@ def check_padding(
     a larger batch so many rows are taken, the shortest and the longest among them. `side`: where the padding is, if
     not behind. `source`, `progress`: for whoever shows it: what the report is to name, and a call for every run.
 
-    The model runs without gradients and without dropout, about 16 + 2 * B times, and is given back as it was: weights,
+    The model runs without gradients and without dropout, about 20 + 2 * B times, and is given back as it was: weights,
     buffers, modes, hooks, gradients and all random numbers. Raises UserError where it does not run on this batch.
 
     >>> import torch

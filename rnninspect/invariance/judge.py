@@ -35,11 +35,11 @@ def judged(
         if cause in places and _same(places[cause], place):
             continue
         findings.append(_finding(trial, outcome, place))
-    group = trial.batch.groups[0]
+    group, passes = trial.batch.groups[0], trial.model.passes
     return Report(
         tool={"name": "rnninspect", "version": __version__},
         command="check",
-        source=source or {"name": trial.model.live.name},
+        source={**(source or {"name": trial.model.live.name}), **({} if "example" in source else {"runs": passes})},
         convention=trial.model.live.framework,
         reading={"used": _reading(trial), "stated": True, "also_fit": []},
         shape={"batch": trial.batch.batch_size, "steps": group.steps},

@@ -89,7 +89,7 @@ def not_made(probe: str, reason: str) -> Outcome:
 def outcome(probe: str, listed: Sequence[tuple[Difference, Disturbed]], what: str = "", remark: str = "") -> Outcome:
     """The outcome of all comparisons of a probe; runs that keep all rows in their places come first."""
     if not listed:
-        return not_made(probe, "no result follows the rows, so that nothing could be compared")
+        return not_made(probe, "no result follows the rows, or each differs with the random numbers")
     beyond = sorted((pair for pair in listed if pair[0].rows), key=lambda pair: (not pair[1].exact, -relative(pair[0])))
     worst = max(listed, key=lambda pair: pair[0].largest)[0]
     top = beyond[0][0] if beyond else worst

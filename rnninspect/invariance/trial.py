@@ -155,9 +155,10 @@ class Trial:
         """How much coarser the model computes than in float32."""
         kinds = {str(getattr(one.original, "dtype", "")) for one in self.batch.inputs}
         results = {array.dtype.itemsize for array in self.base.results.values() if array.dtype.kind == "f"}
-        if any("bfloat16" in kind for kind in kinds):
+        coarsest = getattr(self.model.live, "coarsest", 4)
+        if any("bfloat16" in kind for kind in kinds) or coarsest == 1:
             return 32768.0
-        if any("float16" in kind for kind in kinds) or 2 in results:
+        if any("float16" in kind for kind in kinds) or 2 in results or coarsest == 2:
             return _DTYPES[2]
         return _DTYPES[8] if results == {8} else 1.0
 

@@ -117,5 +117,6 @@ def test_the_report_is_saved_and_shown() -> None:
     assert done.code == 1
     saved = json.loads(Path("report.json").read_text("utf-8"))
     assert [probe["probe"] for probe in saved["probes"]] == ["noise", "more", "permute", "alone", "reach"]
-    assert saved["source"] == {"name": "checked_models:Last", "inputs": "batch.npz"}
+    assert saved["source"].items() >= {"name": "checked_models:Last", "inputs": "batch.npz"}.items()
+    assert saved["source"]["runs"] > 10
     assert "reads-padding" in rnninspect("show", "report.json").out

@@ -45,6 +45,7 @@ class Kept:
         self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
         self._weights: dict[int, tuple[Tensor, Tensor]] = {}
         self._versions: list[tuple[Tensor, int]] = []
+        self._trusted = False  # whether a run was seen to leave the weights alone, behind autograd's back too
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         for inner in module.modules():
             attributes = dict(inner.__dict__)
@@ -89,7 +90,10 @@ class Kept:
             content.restore()
         for setter, state in self._generators:
             setter(state)
-        weights = weights or any(weight._version != version for weight, version in self._versions)
+        if not weights and not self._trusted:
+            self._trusted = all(_same(weight.detach(), was) for weight, was in self._weights.values())
+        changed = any(weight._version != version for weight, version in self._versions)
+        weights = weights or changed or not self._trusted
         tensors = {**self._tensors, **(self._weights if weights else {})}
         with torch.no_grad():
             for tensor, was in tensors.values():

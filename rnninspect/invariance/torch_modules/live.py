@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.rnn import PackedSequence
 
 from rnninspect.core.trace import Array
@@ -39,6 +40,11 @@ class TorchModel:
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
         self.norms: Sequence[str] = [self._names[id(m)] for m in self._norms]
         self._kept: Kept | None = None
+        lazy = [m for m in self._module.modules() if isinstance(m, LazyModuleMixin) and m.has_uninitialized_params()]
+        if lazy:
+            raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
+        self.coarsest = 4  # bytes of the narrowest floats that were seen to be computed with
+        self._seen = False
         if any(t.is_meta for t in [*self._module.parameters(), *self._module.buffers()]):
             raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
 
@@ -83,7 +89,7 @@ class TorchModel:
             for module in self._norms if manner.norms else ():
                 module.training = True
             seed_everything(manner.seed)
-            with torch.no_grad(), warnings.catch_warnings():
+            with torch.no_grad(), warnings.catch_warnings(), self._floats_seen():
                 warnings.simplefilter("ignore")
                 return expanded(self._call(arguments))
         except (KeyboardInterrupt, MemoryError):
@@ -92,6 +98,24 @@ class TorchModel:
             raise RunFailed(one_line(error)) from error
         finally:
             self._kept.restore(weights=False)
+
+    @contextmanager
+    def _floats_seen(self) -> Iterator[None]:
+        """In the first run, how narrow the floats are that layers return: a model may compute in half within."""
+        if self._seen or not self.traceable:
+            yield
+            return
+
+        def look(module: nn.Module, args: Any, output: Any) -> None:
+            for tensor in output if isinstance(output, (tuple, list)) else [output]:
+                if isinstance(tensor, Tensor) and tensor.dtype in (torch.float16, torch.bfloat16):
+                    self.coarsest = min(self.coarsest, 2 if tensor.dtype == torch.float16 else 1)
+
+        with ExitStack() as stack:
+            for module in self._module.modules():
+                stack.callback(module.register_forward_hook(look).remove)
+            yield
+        self._seen = True
 
     def _call(self, arguments: Mapping[str, Any]) -> Any:
         parameters = self._signature().parameters
@@ -103,12 +127,8 @@ class TorchModel:
                 args += list(value)
             elif kind is inspect.Parameter.VAR_KEYWORD:
                 kwargs |= value
-            elif kind is inspect.Parameter.POSITIONAL_ONLY or kwargs == {}:
-                in_order = list(parameters)[len(args)] == name
-                if in_order:
-                    args.append(value)
-                else:
-                    kwargs[name] = value
+            elif kind is not inspect.Parameter.KEYWORD_ONLY and not kwargs and list(parameters)[len(args)] == name:
+                args.append(value)
             else:
                 kwargs[name] = value
         return self._called(*args, **kwargs)
