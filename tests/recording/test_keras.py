@@ -84,8 +84,8 @@ def test_masked_layers_are_right_and_unmasked_ones_are_named(kind: str, options:
 @pytest.mark.parametrize("kind", KINDS)
 def test_merged_directions_are_judged_apart(kind: str, merge_mode: str) -> None:
     """Whatever becomes of the two directions, each is judged: a way back through the padding is found."""
-    for masks in (True, False):
-        both = keras.layers.Bidirectional(layer(kind, return_sequences=True), merge_mode=merge_mode, name="both")
+    for masks, whole in ((True, True), (False, True), (True, False)):
+        both = keras.layers.Bidirectional(layer(kind, return_sequences=whole), merge_mode=merge_mode, name="both")
         recording = recorded(Model(both, masks=masks), lengths=LENGTHS)
         assert rules(recording) == ([] if masks else ["backward-read-padding"])
         assert [t.direction for t in recording.inspect()[0].tracks] == ["forward", "backward"]
