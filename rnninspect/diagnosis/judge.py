@@ -74,7 +74,8 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     left = mismatched - frozenset().union(*(p.places for p in causes))
     if seek_two and not left and _may_lack_weights(case, [rules[p.rule] for p in kept]):
         with _survived(UNEXPLAINED_DIFFERENCE, skipped):
-            kept += weights_beneath(case, sound, frozenset(p.rule for p in kept))
+            beneath = weights_beneath(case, sound, frozenset(p.rule for p in kept))
+            kept = _without_symptoms([*kept, *beneath], rules, [*beneath, *(together.both if together else [])])
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(_unexplained(case, left))

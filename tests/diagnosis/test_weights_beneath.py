@@ -66,6 +66,12 @@ def test_what_hides_the_weights_is_undone(shape: tuple[str, int, int], other: st
     assert not any(f.rule.startswith("unexplained") for f in found)
 
 
+def test_symptoms_of_what_was_undone_are_not_named() -> None:
+    """Beside backward outputs that were not flipped, found by undoing that, no state read at the wrong end is named."""
+    found = findings(injected(("gru", 1, 2), "backward-not-flipped", "gate-order"))
+    assert {f.rule for f in found} == {"backward-not-flipped", "gate-order"}
+
+
 @pytest.mark.parametrize("shape", [("lstm", 1, 1), ("gru", 1, 1), ("gru", 1, 2)], ids=str)
 def test_a_lost_bias_beneath_the_last_column(shape: tuple[str, int, int]) -> None:
     """Biases that the file lacks are fitted once the states are taken as they ought to be."""
