@@ -99,7 +99,8 @@ def write(moved: Moved, path: str) -> Written:
 
     Raises UserError where the file cannot be written, or what it holds is not the layer.
     """
-    write_layer(path, moved.arrays, moved.convention.name, {**moved.options, "direction": moved.config.direction})
+    arrays = moved.convention.arrays_for(path, moved.weights)
+    write_layer(path, arrays, moved.convention.name, {**moved.options, "direction": moved.config.direction})
     back = replace(moved, arrays=read_arrays(path).arrays)
     before = _ran(moved.before)
     largest = max((float(np.abs(a).max(initial=0.0)) for a in before), default=0.0)

@@ -192,6 +192,10 @@ class Convention:
         """Arrays under the framework's own names; UserError says what this framework cannot express."""
         raise NotImplementedError
 
+    def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:
+        """What `write_weights` gives, under the names that the framework itself reads from a file of that name."""
+        return self.write_weights(weights)
+
     def prepare(self, arrays: Mapping[str, Array], config: LayerConfig) -> Mapping[str, Array]:
         """A first word on the arrays, before names become roles (packed sequences are unpacked here)."""
         return arrays

@@ -17,15 +17,8 @@ import numpy as np
 from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
-from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights import gates, keras_names
 from rnninspect.conventions.weights.express import merge_biases, refuse
-from rnninspect.conventions.weights.keras_names import (
-    by_part,
-    is_stacked,
-    layer_names,
-    module_of,
-    prefix_of,
-)
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
@@ -33,6 +26,8 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, Track
 from rnninspect.core.weights import Between, LayerWeights, Weights
+from rnninspect.core.wording import argument
+from rnninspect.errors import UserError
 
 ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
 _CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
@@ -173,7 +168,7 @@ class Keras(ScopedConvention):
         return tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope))
 
     def normalise_name(self, name: str) -> str:
-        return by_part(name)
+        return keras_names.by_part(name)
 
     def cell_of(self, scope: Scope) -> Cell | None:
         kernel = scope.arrays.get("recurrent_kernel")
@@ -185,7 +180,7 @@ class Keras(ScopedConvention):
         return re.fullmatch(r"(CuDNN)?(LSTM|GRU)|SimpleRNN", str(attributes.get("class_name"))) is not None
 
     def module_of(self, scope: Scope) -> str | None:
-        return module_of(scope.name)
+        return keras_names.module_of(scope.name)
 
     def parts(self, scope: Scope, cell: Cell) -> Parts:
         return Parts(("kernel", "recurrent_kernel"), ("bias",))  # use_bias=False
@@ -200,7 +195,20 @@ class Keras(ScopedConvention):
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:
         """Stacked cells read one another's steps, whatever `merge_mode` makes of the outputs of the topmost."""
-        return "apart" if any(map(is_stacked, weights.names)) else super().between(weights, config)
+        if any(map(keras_names.is_stacked, weights.names)):
+            return "apart"
+        between = super().between(weights, config)
+        if between == "apart" and any("bidirectional" in name for name in weights.names):
+            modes = f"{argument('merge_mode', 'sum')}, mul or ave"
+            raise UserError(
+                f"a layer reads the directions below it merged, and the weights do not say how: state {modes}"
+            )
+        return between
+
+    def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:
+        """`model.load_weights` reads `.weights.h5` by the paths of a Sequential model."""
+        arrays = self.write_weights(weights)
+        return keras_names.numbered(weights, arrays) if path.endswith(".weights.h5") else arrays
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]
@@ -231,7 +239,7 @@ class Keras(ScopedConvention):
         cell, order = weights.spec.cell, ORDER[weights.spec.cell]
         arrays: dict[str, Array] = {}
         for w in weights.layers:
-            prefix = prefix_of(weights, w)
+            prefix = keras_names.prefix_of(weights, w)
             arrays[f"{prefix}kernel"] = gates.join_columns(w.input_kernel, order, cell)
             arrays[f"{prefix}recurrent_kernel"] = gates.join_columns(w.recurrent_kernel, order, cell)
             if cell == "gru" and weights.spec.reset_after:
@@ -244,10 +252,10 @@ class Keras(ScopedConvention):
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()
-        if any(map(is_stacked, scopes)):
+        if any(map(keras_names.is_stacked, scopes)):
             states = {key: array for track in trace.tracks for key, array in _stacked(track, names).items()}
             return _outputs(names, trace.layers - 1) | states
-        layers = layer_names(scopes, trace.layers, names)
+        layers = keras_names.layer_names(scopes, trace.layers, names)
         arrays: dict[str, Array] = {}
         for layer, name in enumerate(layers):
             prefix = f"{name}." if len(layers) > 1 else ""

@@ -76,3 +76,41 @@ def test_the_command_writes_a_model(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert read_layer(read_arrays(tmp_path / "m.onnx"), LayerConfig()).weights.spec.reset_after
     with pytest.raises(UserError, match="such a file holds onnx's layers, not keras's"):
         write(move(read_layer(read_arrays(tmp_path / "t.npz"), LayerConfig()).weights, "keras"), "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("layers", "way", "paths"),
+    [
+        (1, "forward", ["layers/lstm/cell"]),
+        (2, "forward", ["layers/lstm/cell", "layers/lstm_1/cell"]),
+        (
+            2,
+            "both",
+            [f"layers/bidirectional{n}/{half}_layer/cell" for n in ("", "_1") for half in ("forward", "backward")],
+        ),
+    ],
+)
+def test_keras_finds_its_own_paths_in_weights_h5(layers: int, way: str, paths: list[str], tmp_path: Path) -> None:
+    """`model.load_weights` of a Sequential looks there; `.h5` and other formats keep the names of the parts."""
+    pytest.importorskip("h5py")
+    weights = random_stack(
+        np.random.default_rng(0), CellSpec(), FEATURES, UNITS, layers=layers, directions=WAYS[way], dtype="float32"
+    )
+    moved = move(type(weights)(weights.spec, weights.layers, convention="keras"), "keras")
+    assert write(moved, str(tmp_path / "m.weights.h5")).agrees
+    read = read_arrays(tmp_path / "m.weights.h5").arrays
+    assert set(read) == {f"{path}/vars/{number}" for path in paths for number in range(3)}
+    assert write(moved, str(tmp_path / "m.h5")).agrees
+    assert not any("vars" in name for name in read_arrays(tmp_path / "m.h5").arrays)
+
+
+def test_merged_directions_must_be_stated() -> None:
+    """Two Bidirectionals whose upper one reads as many features as one direction gives: summed, multiplied, or what?"""
+    keras = conventions.get("keras")
+    made = random_stack(
+        np.random.default_rng(0), CellSpec(), 3, 3, layers=2, directions=WAYS["both"], between="sum", dtype="float32"
+    )
+    arrays = keras.write_weights(made)
+    with pytest.raises(UserError, match="do not say how: state merge_mode='sum', mul or ave"):
+        keras.read_weights(arrays, LayerConfig(layers=2))
+    assert keras.read_weights(arrays, LayerConfig(layers=2, merge_mode="sum")).between == "sum"

@@ -76,6 +76,7 @@ def activations_not_stated(convention: Convention, spec: CellSpec, attributes: M
     roles = cells.get(spec.cell).roles
     taken = dict.fromkeys(getattr(spec, ROLE_FIELDS[role]) for role in roles)
     shown = " and ".join(argument(name) for name in options)
+    are, state = "are" if len(taken) > 1 else "is", "state" if len(options) > 1 else "states"
     return (
-        f"activations are not stated in the file of weights: {' and '.join(taken)} are taken; {shown} states others",
+        f"activations are not stated in the file of weights: {' and '.join(taken)} {are} taken; {shown} {state} others",
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.core.trace import Array
 from rnninspect.core.weights import LayerWeights, Weights
 
 WORDS = ("forward", "backward")
+_CLASSES = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}
 _BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
 _NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
 _NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
@@ -48,9 +50,30 @@ def layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[st
     return [f"{stem}_{k}" if k else stem for k in range(layers)]
 
 
+def numbered(weights: Weights, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays that `prefix_of` names, under the paths that a Sequential model of these layers has in `.weights.h5`."""
+    paths: dict[str, Array] = {}
+    for w in weights.layers:
+        for number, part in enumerate(_BY_NUMBER):
+            paths[f"{_path_of(weights, w)}vars/{number}"] = arrays[prefix_of(weights, w) + part]
+    return paths
+
+
+def _path_of(weights: Weights, w: LayerWeights) -> str:
+    cell = _CLASSES[weights.spec.cell]
+    number = f"_{w.layer}" if w.layer else ""
+    half = f"{WORDS[w.direction == 'backward']}_layer/"
+    if weights.between == "apart" and weights.depth > 1:
+        outer = f"layers/bidirectional/{half}" if len(weights.directions) > 1 else "layers/rnn/"
+        return f"{outer}cell/cells/{cell}_cell{number}/"
+    if len(weights.directions) > 1:
+        return f"layers/bidirectional{number}/{half}cell/"
+    return f"layers/{cell}{number}/cell/"
+
+
 def prefix_of(weights: Weights, w: LayerWeights) -> str:
     """What the names of one layer's variables begin with, where they are written."""
-    cell = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}[weights.spec.cell]
+    cell = _CLASSES[weights.spec.cell]
     number = f"_{w.layer}" if w.layer else ""
     if weights.between == "apart" and weights.depth > 1:
         way = f"bidirectional/{WORDS[w.direction == 'backward']}_" if len(weights.directions) > 1 else ""
