@@ -16,7 +16,8 @@ from tests.support.places import PACKAGE, ROOT
 ORDER = """
 core/wording errors
 _version
-core/trace core/feed core/precision core/cell core/weights core/full_lengths core/layer_config core/evidence
+core/trace core/feed core/precision core/cell core/weights core/full_lengths core/axis_words core/layer_config
+core/evidence
 core/arrays core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
 formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
@@ -52,7 +53,7 @@ diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view
 report/renderers/_text
 report/renderers/_numbers report/renderers/_elide report/renderers/_steps report/renderers/_words
-report/renderers/_axes report/renderers/_unlocks report/renderers/_rows
+report/renderers/_unlocks report/renderers/_rows
 report/renderers/_blocks report/renderers/_verdicts report/renderers/_findings report/renderers/_places
 report/renderers/_header report/renderers/_comparison report/renderers/_grid report/renderers/_templates
 report/renderers/_card report/renderers/_brief
@@ -252,6 +253,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "_version",
         "report/record",
         "report/glossary",
+        "core/axis_words",
         "core/finding",
         "report",
     }

@@ -127,6 +127,7 @@ def call(arguments: Sequence[str] | None = None) -> int:
 def _called(arguments: Sequence[str] | None) -> int:
     """`call`, its messages worded already."""
     from rnninspect.cli.output import give_up, note, open_streams, printable
+    from rnninspect.core.axis_words import in_words
 
     open_streams()
     try:
@@ -136,9 +137,9 @@ def _called(arguments: Sequence[str] | None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        note(str(error))
+        note(in_words(str(error)))
         for line in getattr(error, "__notes__", ()):
-            click.echo(f"  {printable(line)}", err=True)
+            click.echo(f"  {printable(in_words(line))}", err=True)
         return UNJUDGED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

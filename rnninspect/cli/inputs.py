@@ -185,7 +185,7 @@ def judging(options: Mapping[str, Any]) -> dict[str, Any]:
 def note_reading(case: Case, convention: str, quiet: bool) -> None:
     """Says which reading was used where it was not stated, and which others the numbers allow."""
     from rnninspect.cli.output import note
-    from rnninspect.report.renderers._axes import in_words
+    from rnninspect.core.axis_words import in_words
 
     if convention == "auto":
         others = "".join(f" or {b.name}" for b in case.reading.evidence.conventions[1:])

@@ -11,8 +11,21 @@ import click
 from rnninspect.cli.param_types import TEXT, one_of
 from rnninspect.errors import UserError, about
 
-WHAT: tuple[str, ...] = ("rules", "conventions", "cells", "activations", "formats", "renderers", "recorders")
-WHAT += ("probes", "models", "samples", "layers", "settings", "speed")
+WHAT = {
+    "rules": "the mistakes that are named",
+    "conventions": "what each framework returns, and its weights",
+    "cells": "LSTM, GRU and RNN: gates, equations, options",
+    "activations": "what a cell may be made with",
+    "formats": "files that are read and written, and formats of a report",
+    "renderers": "formats of a report alone",
+    "recorders": "live models that `record` watches",
+    "probes": "what `check` tries on a live model",
+    "models": "live models that `check` runs",
+    "samples": "the packaged data",
+    "layers": "the recurrent layers in a file of weights",
+    "settings": "defaults, and where each comes from",
+    "speed": "measured times and memory",
+}
 BETWEEN = "  "
 LEAST = 16  # letters of a column of words
 
@@ -35,7 +48,7 @@ def command(ctx: click.Context, what: str | None, file: str | None, format_: str
     from rnninspect.cli import catalogue, settings
 
     if what is None:
-        click.echo("\n".join(WHAT))
+        click.echo("\n".join(f"{name:<12} {about_it}" for name, about_it in WHAT.items()))
         return 0
     if what == "speed":
         click.echo(catalogue.written_page(what), nl=False)

@@ -20,7 +20,7 @@ FILE, TABLE = "pyproject.toml", "tool.rnninspect"
 # What a file may state: how to judge and how to show, not what to read.
 NAMES = (
     *("convention", "lengths", "rtol", "atol", "select", "ignore", "fail-on", "exit-zero", "excerpt"),
-    *("format", "precision", "color", "quiet", "jobs", "dtype", "device"),
+    *("format", "table", "precision", "color", "quiet", "jobs", "dtype", "device"),
 )
 OF_CHECK = ("fail_on", "exit_zero", "format_", "precision", "color", "quiet")  # a live model has no exact numbers
 COMMANDS = ("run", "compare", "fix", "demo", "show", "record")

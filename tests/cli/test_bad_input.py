@@ -255,7 +255,8 @@ def test_every_bad_row_is_named() -> None:
 def test_a_state_that_fits_nothing(bad: Path) -> None:
     """The readings that were tried are printed, with the options that would state another."""
     done = rnninspect("compare", bad / "state.npz", "-q")
-    check_refused(done, "(3, 7)", "tried: outputs B T H with 3 rows, 3 steps", "outputs T B H", "--layers", "--state")
+    places = ("tried: outputs [batch, steps, units] with 3 rows, 3 steps", "outputs [steps, batch, units]")
+    check_refused(done, "(3, 7)", *places, "--layers", "--state")
 
 
 def test_lengths_beyond_time_are_a_finding_in_compare() -> None:

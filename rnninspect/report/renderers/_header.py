@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.text import Text
 
+from rnninspect.core.axis_words import in_words
 from rnninspect.report.record import ProbeReport, ReportRecord
 from rnninspect.report.renderers import _text
-from rnninspect.report.renderers._axes import in_words
 from rnninspect.report.renderers.view import View
 
 LENGTHS = 12  # lengths that are listed; of more, the first ones and their range
