@@ -176,7 +176,7 @@ OPTIONS = [
     ("rum", "no such command 'rum'; did you mean 'run'? Known: run, compare"),
     ("run --hiden-size 3", "No such option '--hiden-size'", "'--hidden-size'"),
     ("run {BATCH} again", "unexpected extra argument (again)"),
-    ("run {BATCH} --cell lstn", "'lstn' is not one of 'lstm', 'gru', 'rnn'"),
+    ("run {BATCH} --cell lstn", "'lstn' is not one of 'lstm', 'gru', "),
     ("run {BATCH} --dtype float23", "'float64', 'float32', 'float16', 'bfloat16'"),
     ("run {BATCH} --device banana", "device 'banana' is not available here; available: cpu"),
     ("run {BATCH} --device meta", "device 'meta' is not available here; available: cpu"),
