@@ -22,6 +22,8 @@ from rnninspect.core.trace import Array, Bools, Direction, Ints, TimeOrder, Trac
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError, UserError
 
+DIRECTIONS = ("forward", "reverse", "bidirectional")
+
 
 def final_state(
     outputs: Any,
@@ -55,6 +57,9 @@ def final_state(
     >>> final_state(outputs, [2, 3]).tolist()
     [[0.2], [0.5]]
     """
+    if direction not in (None, *DIRECTIONS) or (bidirectional and direction in ("forward", "reverse")):
+        wanted = f"one of {', '.join(DIRECTIONS)}" if direction not in DIRECTIONS else "it contradicts bidirectional"
+        raise UserError(f"{argument('direction', str(direction))}: {wanted}")
     outputs, lengths = _unpacked(outputs, lengths, time_major)
     is_pair = holds_arrays(outputs)
     config = LayerConfig(

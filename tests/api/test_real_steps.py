@@ -191,6 +191,8 @@ def test_full_rows_are_stated() -> None:
     ((2, 3, 4), {"lengths": [1, 2, 3]}, "2 rows"),
     ((2, 3, 4), {"lengths": [1, -2]}, "lengths[1] is -2"),
     ((2, 3, 4), {"lengths": "all"}, "all"),
+    ((2, 3, 4), {"lengths": [1, 2], "direction": "backward"}, "one of forward, reverse, bidirectional"),
+    ((2, 3, 4), {"lengths": [1, 2], "direction": "reverse", "bidirectional": True}, "contradicts"),
     ((2, 3, 3), {"lengths": [1, 2], "bidirectional": True}, "odd number"),
     ((2, 3, 4), {"mask": np.ones((3, 2))}, "mask is (3, 2)"),
     ((2, 3, 4), {"lengths": [1, 2], "mask": np.ones((2, 3))}, "disagree"),
