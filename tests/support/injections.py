@@ -88,12 +88,15 @@ def _injected(name: str, case: Case) -> Case | None:
 
 
 def main(count: int, first: int = 0) -> None:
-    """Prints both tables: with weights, and without for the rules that need none."""
+    """Prints both tables, with weights, and without for the rules that need none; interrupted, of those made so far."""
     weighed, bare = Outcomes(), Outcomes()
-    for injection in injections(first, count):
-        weighed.add(injection, injection.case)
-        if "weights" not in rules()[injection.name].needs:
-            bare.add(injection, injection.case.with_weights(None))
+    try:
+        for injection in injections(first, count):
+            weighed.add(injection, injection.case)
+            if "weights" not in rules()[injection.name].needs:
+                bare.add(injection, injection.case.with_weights(None))
+    except KeyboardInterrupt:
+        print("interrupted; so far:")
     print("with weights:", weighed.table(), "without:", bare.table(), sep="\n")
 
 
