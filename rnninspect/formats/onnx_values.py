@@ -78,7 +78,12 @@ class Values:
             return None
         if node.op_type in ARITHMETIC and not _keeps_a_shape(list(arrays.values())):
             return None
-        return self._run(node, arrays)[list(node.output).index(name)]
+        if node.op_type == "DequantizeLinear":
+            return _dequantised(node, [arrays[value] for value in node.input if value])
+        try:
+            return self._run(node, arrays)[list(node.output).index(name)]
+        except Exception:  # an operator that its own reference does not run in this form is not folded
+            return None
 
     def _run(self, node: Any, arrays: Mapping[str, Array]) -> list[Array]:
         """Every output of one node by ONNX's reference implementation, as the model's operator sets define it."""
@@ -90,6 +95,19 @@ class Values:
         graph = helper.make_graph([node], "folded", inputs, outputs)
         model = helper.make_model(graph, opset_imports=list(self.imports))
         return [np.asarray(array) for array in ReferenceEvaluator(model).run(None, dict(arrays))]
+
+
+def _dequantised(node: Any, inputs: Sequence[Array]) -> Array | None:
+    """(x - zero point) * scale, of a whole tensor or along an axis; None where it is scaled block by block."""
+    attributes = {attribute.name: attribute.i for attribute in node.attribute}
+    if attributes.get("block_size"):
+        return None
+    x, scale, *zero = inputs
+    shape = [1] * x.ndim
+    if scale.size > 1:
+        shape[attributes.get("axis", 1)] = scale.size
+    shifted = x.astype(np.float32) - (zero[0].astype(np.float32).reshape(shape) if zero else 0)
+    return np.asarray(shifted * scale.reshape(shape), dtype=scale.dtype)
 
 
 def _keeps_a_shape(arrays: Sequence[Array]) -> bool:

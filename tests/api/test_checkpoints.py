@@ -36,6 +36,9 @@ BESIDE: dict[str, Any] = {
     "a vocabulary of operators' letters": {"char2id": {"W": 1, "R": 2, "B": 3, "P": 4}},
     "sizes called as Haiku's weights": {"opt": {"w_i": 3, "w_h": 4, "b": 1}},
     "attention called as Haiku's": {"attention": {"w_i": torch.ones(4, 4), "w_h": torch.ones(4, 4)}},
+    "attention that lacks only Haiku's shapes": {
+        "attention": {"w_i": torch.ones(4, 4), "w_h": torch.ones(4, 4), "b": torch.ones(4)}
+    },
     "gates called as Flax's": {"mix": {"i": {"bias": torch.ones(4)}, "hn": {"bias": torch.ones(4)}}},
     "a counter called kernel": {"recurrent_kernel": torch.tensor(7)},
     "indices called as ONNX's": {"W": torch.arange(4), "R": torch.arange(4)},

@@ -178,3 +178,37 @@ def test_weights_of_other_precision(kind: str, tmp_path: Path) -> None:
 
 def _raw(kind: str, bits: Any) -> bytes:
     return {"BFLOAT16": bits, "FLOAT16": W.astype("<f2"), "DOUBLE": W.astype("<f8")}[kind].tobytes()
+
+
+FOLDED = {
+    "Slice": ([("Slice", ["kept", "start", "end", "axis"], ["W"], {})], lambda w: np.concatenate([w + 1, w])),
+    "Transpose": ([("Transpose", ["kept"], ["W"], {"perm": [0, 2, 1]})], lambda w: w.swapaxes(1, 2).copy()),
+    "Cast": ([("Cast", ["kept"], ["W"], {"to": TensorProto.FLOAT})], lambda w: w.astype(np.float64)),
+    "Identity, Unsqueeze": (
+        [("Identity", ["kept"], ["i"], {}), ("Unsqueeze", ["i", "axis"], ["W"], {})],
+        lambda w: w[0],
+    ),
+    "Split, Concat": (
+        [("Split", ["kept", "halves"], ["p", "q"], {"axis": 1}), ("Concat", ["q", "p"], ["W"], {"axis": 1})],
+        lambda w: np.concatenate([w[:, 6:], w[:, :6]], 1),
+    ),
+    "DequantizeLinear": (
+        [("DequantizeLinear", ["kept", "scale"], ["W"], {})],
+        lambda w: np.round(w * 4).astype(np.int8),
+    ),
+}
+
+
+@pytest.mark.parametrize("which", list(FOLDED))
+def test_stored_arrays_that_the_graph_lays_out_anew_are_folded(which: str, tmp_path: Path) -> None:
+    """Weights behind operators that move or convert stored numbers are those that ONNX Runtime would use."""
+    steps, undone = FOLDED[which]
+    nodes = [helper.make_node(op, inputs, outputs, **more) for op, inputs, outputs, more in steps]
+    stored = {"kept": undone(W), "R": R, "start": np.array([1]), "end": np.array([2]), "axis": np.array([0])}
+    stored |= {"halves": np.array([6, 6]), "scale": np.array(0.25, np.float32)}
+    model = helper.make_model(
+        graph([*nodes, lstm("a", ("X", "W", "R"))], stored), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    expected = np.round(W * 4).astype(np.float32) / 4 if which == "DequantizeLinear" else W
+    assert np.array_equal(read_arrays(tmp_path / "x.onnx").arrays["a.W"], expected)

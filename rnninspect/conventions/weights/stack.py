@@ -73,10 +73,21 @@ class ScopedConvention(Convention):
 
     def whole_cells(self, arrays: Mapping[str, Array]) -> int:
         try:
-            held = [(set(s.arrays), self.cell_of(s), s) for s in self.scopes(arrays, LayerConfig())]
+            scopes = self.scopes(arrays, LayerConfig())
         except UserError:
             return 0
-        return sum(cell in self.cells and parts >= {*self.parts(s, cell).required} for parts, cell, s in held if cell)
+        return sum(self._is_whole(scope) for scope in scopes)
+
+    def _is_whole(self, scope: Scope) -> bool:
+        """Whether a cell has all its parts, in shapes that go together."""
+        cell = self.cell_of(scope)
+        if cell not in self.cells or not {*self.parts(scope, cell).required} <= {*scope.arrays}:
+            return False
+        try:
+            self.read_layer(scope, self.spec_of([scope], cell, LayerConfig()), 0, "forward")
+        except UserError:
+            return False
+        return True
 
     def module_of(self, scope: Scope) -> str | None:
         """The name of the one module whose layers are stacked, of which this cell is a layer; None of a lone layer."""
