@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rnninspect import conventions
 from rnninspect.api import inspect
@@ -19,9 +22,10 @@ from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.diagnosis.case import Case
-from rnninspect.errors import UserError, about_argument
+from rnninspect.errors import UserError, about_argument, naming
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.witness import unchanged
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
@@ -72,6 +76,7 @@ class Request:
         return replace(origin, weights=self.weights.alike)
 
 
+@np.errstate(all="ignore")  # what a user should know of NaN and infinity is in the report
 def compare(
     dump: Path | None = None,
     *,
@@ -107,26 +112,31 @@ def compare(
         if not isinstance(dump, (str, os.PathLike)):
             raise UserError(f"no dump to compare: give its path, or {argument('outputs')} a file")
     config, named["lengths"] = with_full(layer_config(**options), named["lengths"])
-    read = read_arrays(dump)
-    request = Request(
-        read,
-        config,
-        convention,
-        slots(named, read.arrays),
-        Tolerance(rtol, atol),
-        weights_convention=weights_convention,
-        previous=None if previous is None else os.fspath(previous),
-        against=None if against is None else os.fspath(against),
-    )
-    if isinstance(weights, (str, os.PathLike)):
-        layer = layer_of(request, os.fspath(weights), weights_prefix)
-        request = replace(request, weights=replace(layer, weights=layer.annotated))
-    else:
-        from rnninspect.api.weights_given import weights_given
+    with ExitStack() as watched:
+        watched.enter_context(unchanged())
+        read = read_arrays(dump)
+        watched.enter_context(naming(read.source))
+        request = Request(
+            read,
+            config,
+            convention,
+            slots(named, read.arrays),
+            Tolerance(rtol, atol),
+            weights_convention=weights_convention,
+            previous=None if previous is None else os.fspath(previous),
+            against=None if against is None else os.fspath(against),
+        )
+        if isinstance(weights, (str, os.PathLike)):
+            layer = layer_of(request, os.fspath(weights), weights_prefix)
+            request = replace(request, weights=replace(layer, weights=layer.annotated))
+        else:
+            from rnninspect.api.weights_given import weights_given
 
-        request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
-    case = case_of(request)
-    return inspect.inspect_case(case, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt)
+            request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
+        case = case_of(request)
+        return inspect.inspect_case(
+            case, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt
+        )
 
 
 def origin_of(read: NamedArrays) -> Origin:
@@ -145,6 +155,7 @@ def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFil
         return read_layer(request.reader(path), request.config, named, prefix=prefix, likely=request.likely)
 
 
+@np.errstate(all="ignore")  # what a user should know of NaN and infinity is in the report
 def case_of(request: Request) -> Case:
     """The case that is asked about: the dump, with its weights, the chunk before and the other run where given.
 

@@ -9,12 +9,15 @@ from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.conventions.weights.gates import ATTRIBUTES
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import UserError, did_you_mean
 
 # What the verbs take beside the layer, which may have been meant.
 _OTHERS = (*OPTION_ROLES, "final_state", "initial_state", "text", "weights", "weights_convention", "weights_prefix")
 _OTHERS += ("against", "previous", "convention", "rtol", "atol", "select", "ignore", "excerpt", "hidden_size", "seed")
+
+MOST_LAYERS = 1024  # a mistyped number must not be worked on for hours
 
 
 def with_full(config: LayerConfig, lengths: Any) -> tuple[LayerConfig, Any]:
@@ -42,6 +45,8 @@ def layer_config(**options: Any) -> LayerConfig:
         hints = [f"{name!r}{did_you_mean(name, [*_OTHERS, *listed])}".rstrip(".") for name in unknown]
         raise UserError(f"unknown keyword {', '.join(hints)} Those that state the layer: {', '.join(listed)}")
     not_none = {k: v for k, v in options.items() if v is not None}
+    if isinstance(layers := not_none.get("layers"), int) and layers > MOST_LAYERS:
+        raise UserError(f"{argument('layers', layers)}: no stack has more than {MOST_LAYERS} layers; state its own")
     if "cell" in not_none:
         cells.get(not_none["cell"])
     return LayerConfig(**not_none, attributes={k: v for k, v in attributes.items() if v is not None})

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, NoReturn
 
+import numpy as np
 import numpy.typing as npt
 
 from rnninspect import conventions
@@ -38,6 +39,7 @@ from rnninspect.report.report import Report
 Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", or several
 
 
+@np.errstate(all="ignore")  # what a user should know of NaN and infinity is in the report
 def inspect(
     outputs: Any = None,
     final_state: Any = None,
@@ -118,6 +120,7 @@ def _both(outputs: Any) -> NoReturn:
     raise UserError(f"outputs ({type(outputs).__name__}) and text are given: give one of them")
 
 
+@np.errstate(all="ignore")  # what a user should know of NaN and infinity is in the report
 def inspect_case(
     case: Case,
     command: str,

@@ -111,7 +111,7 @@ def _leaves(node: Literal | Group, label: str) -> Iterator[tuple[str, Literal]]:
     if _is_returned(paths):
         label = RETURNED
     group = as_name(label)
-    bare = [path[-1] for path, _ in paths]
+    bare = [path[-1] if path else "" for path, _ in paths]
     for path, literal in paths:
         last = path[-1] if path else ""
         if (

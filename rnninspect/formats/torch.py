@@ -167,8 +167,9 @@ def _leaf(value: Any, name: str, dtypes: dict[str, str], source: str) -> Any:
         return value
     if value.layout != torch.strided or value.is_quantized or value.is_meta:
         raise ShapeError(f"{source}: {name or 'the tensor'} is {_kind(value)}; save it as a plain tensor")
-    if 0 in value.stride():
-        check_size(source, name, value.numel() * value.element_size(), value.untyped_storage().nbytes())
+    size, stored = value.numel() * value.element_size(), value.untyped_storage().nbytes()
+    if size > stored:
+        check_size(source, name, size, stored)
     plain = value.detach().resolve_conj().resolve_neg()
     if plain.is_floating_point() and plain.dtype not in (torch.float16, torch.float32, torch.float64):
         dtypes[name] = str(plain.dtype).removeprefix("torch.")

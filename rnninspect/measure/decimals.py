@@ -37,7 +37,8 @@ def decimals(array: Array) -> int | None:
     if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
     sample = _sample(array)
-    fractions = np.sort(sample[np.isfinite(sample) & (sample != np.rint(sample))])
+    sample = sample[np.isfinite(sample)]
+    fractions = np.sort(sample[sample != np.rint(sample)])
     fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
     if fractions.size < DISTINCT:
         return None

@@ -165,8 +165,8 @@ def merging(config: LayerConfig) -> LayerConfig:
 
 def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
     """Whether two directions are stated, and the outputs are no wider than a state of one."""
-    outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs"]
-    states = {slot.array.shape[-1] for slot in slots if slot.role == "h"}
+    outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs" and slot.array.ndim]
+    states = {slot.array.shape[-1] for slot in slots if slot.role == "h" and slot.array.ndim}
     both = config.directions is not None and len(config.directions) == 2 and config.merge_mode == "concat"
     return both and len(outputs) == 1 and states == set(outputs)
 

@@ -413,3 +413,43 @@ def test_byte_order_changes_nothing(dtype: str) -> None:
     assert [finding.rule for finding in report.findings] == ["nonfinite-values"]
     assert report.findings[0].rows == [0, 1]
     assert [row.padding for row in report.tracks[0].rows] == ["zero", "zero", "zero"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("x.json", {"outputs": [[[1]]], "h": 1}, {}),
+        ("x.json", {"outputs": 1, "h": 1}, {}),
+        ("x.txt", "array([[[1., 2.]], [[3., 4.]]])", {}),
+        ("x.txt", "outputs = (((array([[1., 2.], [3., 4.]]))))", {}),
+        ("x.json", {"outputs": [[[1]]], "h": [[1]]}, {"layers": 100_000}),
+    ],
+)
+def test_unforeseen_shapes(tmp_path: Path, name: str, content: Any, options: dict[str, Any]) -> None:
+    """Scalars, one array for all roles, and stacks of any height are refused as what they are."""
+    import rnninspect
+
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(UserError):
+        rnninspect.compare(path, **options)
+
+
+@pytest.mark.parametrize("indices", [[0, 5], [0, -1], [0, 0], [0.0, 1.0], [1], [1 << 60, 0]])
+def test_packed_indices_that_number_no_rows(indices: list[float]) -> None:
+    """A PackedSequence whose indices are no permutation of its rows is refused."""
+    from rnninspect.conventions.dumps.unpacking import unpack
+
+    with pytest.raises(ShapeError, match="do not number the 2 rows"):
+        unpack(np.zeros((5, 4)), np.array([2, 2, 1]), np.array(indices))
+    for sizes in ([2, 1, 2], [0, 5], [], [6, -1], [1 << 40], [2.5, 2.5], [[5]]):
+        with pytest.raises(ShapeError, match="do not fit the shape"):
+            unpack(np.zeros((5, 4)), np.array(sizes), None)
+
+
+def test_strides_that_overlap(tmp_path: Path) -> None:
+    """A tensor of gigabytes over a few numbers is refused, however it repeats them."""
+    torch = pytest.importorskip("torch")
+    torch.save({"a": torch.zeros(6000).as_strided((2000, 2000, 2000), (1, 1, 1))}, tmp_path / "x.pt")
+    with pytest.raises(UnreadableError, match=r"more than may be read|unpack to"):
+        read_arrays(tmp_path / "x.pt")

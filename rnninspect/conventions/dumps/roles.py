@@ -72,7 +72,10 @@ def guess_roles(
     arrays = convention.prepare(arrays, config)
     slots = _by_names(convention, arrays, named or {}, "outputs", returned)
     left = {name: a for name, a in arrays.items() if not is_taken(name, a, slots)}
-    choices: list[Sequence[Slot | None]] = [list(_candidates(role, left, slots)) for role in ("outputs", "h")]
+    outputs, states = (list(_candidates(role, left, slots)) for role in ("outputs", "h"))
+    if len(outputs) == 1:  # it is no state beside itself
+        states = [slot for slot in states if slot.name != outputs[0].name]
+    choices: list[Sequence[Slot | None]] = [outputs, states]
     guesses = []
     for picked in islice(product(*(candidates or (None,) for candidates in choices)), MOST_GUESSES):
         more = [slot for slot in picked if slot is not None]

@@ -29,7 +29,7 @@ def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tup
         )
     rows, starts = int(sizes[0]), np.cumsum(sizes) - sizes
     order = np.arange(rows) if sorted_indices is None else np.ravel(np.asarray(sorted_indices))
-    if not np.array_equal(np.sort(order), np.arange(rows)):
+    if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(rows)):
         raise ShapeError(
             f"sorted_indices {order.tolist()[:8]} do not number the {rows} rows of a PackedSequence, each once"
         )
