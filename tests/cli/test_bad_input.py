@@ -196,7 +196,7 @@ OPTIONS = [
     ("run {BATCH} --hidden-size 0", "0 is not in the range x>=1"),
     ("run {BATCH} --hidden-size 1.5", "'1.5' is not a valid whole number"),
     ("run {BATCH} --hidden-size 99999999999", "8.0e+22 weights", "smaller --hidden-size"),
-    ("run {BATCH} --layers 99999999999", "weights", "fewer --layers"),
+    ("run {BATCH} --layers 99999999999", "no stack has more than 1024 layers"),
     ("run {BATCH} --seed -1", "-1 is not in the range x>=0"),
     ("run {BATCH} --precision 99", "0<=x<=17"),
     ("run {BATCH} --forget-bias nan", "'nan' is not a finite number"),
