@@ -49,9 +49,9 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "arguments",
     [
         "compare a.npz b.npz --format ndjson -o a.npz",
-        "compare a.npz b.npz -o ./a.npz",
+        "compare a.npz b.npz --format ndjson -o ./a.npz",
         "compare a.npz --format json -o c.npz",
-        "compare a.npz#outputs --state a.npz#final_state.h -o a.npz",
+        "compare a.npz#outputs --state a.npz#final_state.h --format json -o a.npz",
         "compare a.npz --weights w.npz -o w.npz --format json",
         "compare a.npz --against b.npz -o b.npz --format json",
         "compare . -o a.npz --format ndjson",
@@ -67,7 +67,7 @@ def test_what_is_read_is_not_overwritten(two: Path, arguments: str) -> None:
     before = {path.name: path.read_bytes() for path in two.iterdir()}
     done = rnninspect(*arguments.split())
     assert done.code == 2
-    assert "name another" in done.err or "no report's format is called npz" in done.err
+    assert "name another" in done.err
     assert len(done.err.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in two.iterdir()} == before
 
