@@ -12,6 +12,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, last_true
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather
 
 MOST_ROWS = 64  # rows that are looked at to tell merged directions
 # Two halves that begin at opposite ends: the share of rows in which each begins smaller than it ends, and how small
@@ -110,11 +111,10 @@ def _ends_where_one_begins(facts: TrackFacts) -> bool:
     rows = np.flatnonzero(_telling(facts) & (facts.mask.sum(1) > 2))[:MOST_ROWS]
     if rows.size < 2 or not np.take_along_axis(facts.equal[rows], facts.expected[rows, None], 1).all():
         return False
-    sizes = np.abs(np.asarray(facts.outputs[rows], dtype=np.float64))
-    first, last = facts.mask[rows].argmax(1), facts.expected[rows]
-    here, half = np.arange(rows.size), sizes.shape[2] // 2
-    forward, backward = sizes[:, :, :half].sum(-1), sizes[:, :, half:].sum(-1)
-    begun = [(forward[here, first], forward[here, last]), (backward[here, last], backward[here, first])]
+    ends = [gather(facts.outputs, rows, at) for at in (facts.mask[rows].argmax(1), facts.expected[rows])]
+    half = facts.final.shape[1] // 2
+    first, last = (np.abs(end.astype(np.float64)).reshape(rows.size, 2, half).sum(-1) for end in ends)
+    begun = [(first[:, 0], last[:, 0]), (last[:, 1], first[:, 1])]  # of each half: where it begins, where it ends
     shares = [float(small.sum() / max(large.sum(), np.finfo(np.float64).tiny)) for small, large in begun]
     mostly = all((small < large).mean() >= MOSTLY for small, large in begun)
     return mostly and max(shares) < EITHER and shares[0] * shares[1] < TOGETHER
