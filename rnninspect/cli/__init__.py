@@ -21,15 +21,15 @@ from rnninspect.errors import UserError, did_you_mean
 
 # What `--help` says of each; its file is imported when it is called.
 COMMANDS = {
-    "run": "Run a masked RNN, then inspect it.",
     "compare": "Inspect recorded outputs against their final state.",
+    "run": "Run a masked RNN, then inspect it.",
+    "check": "Does a live model read its padding?",
+    "record": "Run a script, and inspect its torch layers.",
     "fix": "Write a dump as it ought to be, where its own arrays suffice.",
     "explain": "What a finding means, and how to mend it.",
     "demo": "Plant a mistake in a worked example and look.",
     "show": "Render a saved JSON report again.",
     "convert": "Move a layer's weights to another framework.",
-    "check": "Does a live model read its padding?",
-    "record": "Run a script, and inspect its torch layers.",
     "list": "List rules, formats, conventions, cells, samples, settings.",
     "schema": "Print the JSON Schema of the report.",
     "completion": "Print the script that makes a shell complete all this.",
@@ -87,11 +87,11 @@ def cli(ctx: click.Context) -> None:
     """Where did every row of an RNN's final state come from, and if it is wrong, why?
 
     \b
-    rnninspect run batch.npy --lengths 3,1,2        run a masked RNN, then inspect it
-    rnninspect compare dump.npz                     inspect recorded outputs against their final state
-    rnninspect run batch.npy --lengths 3,1,2 --save - | rnninspect compare --format json
-    rnninspect check package.module:model batch.npz does a live model read its padding?
-    rnninspect explain lengths-ignored              what a finding means and how to mend it
+    rnninspect compare dump.npz --lengths 3,1,2       you have a saved file
+    pbpaste | rnninspect compare                      you have printed numbers
+    rnninspect check package.module:model batch.npz   you have a live model
+    rnninspect run batch.npy --lengths 3,1,2          you have inputs alone
+    rnninspect explain lengths-ignored                what a finding means
     """
     from rnninspect.cli.settings import default_map
 

@@ -106,7 +106,7 @@ def overview(width: int) -> str:
             lines += ["", group] if lines else [group]
             last = group
         lines += _hanging(f"  {rule.name} ({rule.severity}): ", rule.summary, width, indent=6)
-    more = "rnninspect explain RULE says more; rnninspect demo --all is a course of them all."
+    more = "rnninspect explain RULE says more; rnninspect demo --all is a course of them."
     return "\n".join([*lines, "", more, "rnninspect explain words: the words of a report."])
 
 

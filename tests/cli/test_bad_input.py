@@ -173,7 +173,7 @@ LENGTHS = [
     ("compare -q signs.npz", "lengths[1] is -1, lengths[2] is -2;"),
 ]
 OPTIONS = [
-    ("rum", "no such command 'rum'; did you mean 'run'? Known: run, compare"),
+    ("rum", "no such command 'rum'; did you mean 'run'? Known: compare, run"),
     ("run --hiden-size 3", "No such option '--hiden-size'", "'--hidden-size'"),
     ("run {BATCH} again", "unexpected extra argument (again)"),
     ("run {BATCH} --cell lstn", "'lstn' is not one of 'lstm', 'gru', "),
