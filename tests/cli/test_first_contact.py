@@ -210,3 +210,5 @@ def test_a_misspelt_keyword_is_proposed() -> None:
     for keyword, proposal in (("length", "lengths"), ("bidirection", "bidirectional"), ("Convention", "convention")):
         with pytest.raises(UserError, match=f"unknown keyword '{keyword}'; did you mean '{proposal}'"):
             rnninspect.inspect([[[0.1]]], [[0.1]], **{keyword: 1})
+    with pytest.raises(UserError, match="unknown keyword of a view 'wdth'; did you mean 'width'"):
+        rnninspect.inspect([[[0.1]]], [[0.1]], lengths=[1]).render("table", wdth=60)

@@ -63,6 +63,14 @@ def test_a_dump_of_two_layers_and_two_directions_fits_forty_lines() -> None:
     assert any("= final_state.h[0]" in line for line in lines)
 
 
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_each_mistake_is_shown_on_a_screen(name: str) -> None:
+    """The brief table of a planted mistake is of about forty lines, whatever layers and directions it is planted in."""
+    report = planted(name)
+    more = sum(len(finding.message) // 70 + finding.fix.count("\n") + 6 for finding in report.findings[1:])
+    assert len(render(report, "table").splitlines()) <= 44 + more
+
+
 def test_the_full_table_holds_all_rows_of_all_tracks() -> None:
     """`--table full` shows every track with its numbers and the verdict at the end, as it always did."""
     lines = command("compare", BIDIRECTIONAL, "--convention", "torch", "--table", "full").out.splitlines()

@@ -51,8 +51,10 @@ def renderers() -> list[tuple[str, str]]:
 def render(report: ReportRecord, format: str = "table", **view: Any) -> str:
     """The report as text in that format, ending in a newline; `view` holds the fields of View.
 
-    Raises UnknownNameError, which lists the known formats.
+    Raises UnknownNameError, which lists the known formats, or the known fields.
     """
+    for name in view.keys() - View.__dataclass_fields__.keys():
+        raise UnknownNameError("keyword of a view", name, list(View.__dataclass_fields__))
     renderer = _renderer(format)
     if renderer is None:
         raise UnknownNameError("format", format, list(_renderers()))

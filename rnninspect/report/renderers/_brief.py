@@ -36,7 +36,7 @@ def brief(report: ReportRecord, view: View) -> list[Text]:
     tail = _tail(report, view)
     quiet = _quiet_tracks(report, view)
     sections = _sections(report, view)
-    sections = [_shortened(report, section, view) for section in sections]
+    sections = [_shortened(report, section, len(sections), view) for section in sections]
     drawn = [_section(report, section, view) for section in sections]
     room = LINES - len(head) - len(tail) - len(quiet) - sum(map(len, drawn))
     tables = _tables(report, sections, room, view)
@@ -86,11 +86,15 @@ def _sections(report: ReportRecord, view: View) -> list[Section]:
 
 
 def _speaks(report: ReportRecord, track: TrackReport, asked: list[int] | None) -> bool:
-    """Whether a track's rows are shown one by one: it was asked for, or is wrong, or nothing is."""
+    """Whether a track's rows are shown one by one: it was asked for, is wrong, is named by the worst finding where
+    none is wrong, or nothing is either."""
     if not _compared(track):
         return asked is not None and bool(track.excerpt)
-    wrong = [t for t in report.tracks if any(_words.standing(row) == "bad" for row in t.rows)]
-    return asked is not None or not wrong or track in wrong
+    matter = [t for t in report.tracks if any(_words.standing(row) == "bad" for row in t.rows)]
+    if not matter and report.verdict == "findings":
+        worst = report.findings[0]
+        matter = [t for t in report.tracks if _compared(t) and (t.layer, t.direction) == (worst.layer, worst.direction)]
+    return asked is not None or not matter or track in matter
 
 
 def _compared(track: TrackReport) -> bool:
@@ -141,10 +145,10 @@ def _section(report: ReportRecord, section: Section, view: View) -> list[Text]:
     return lines + _verdicts.row_verdicts(track, section.rows, report.shape.get("steps", 0), view)
 
 
-def _shortened(report: ReportRecord, section: Section, view: View) -> Section:
-    """The section with fewer rows, where their lines go on below them and take more than VERDICTS in all."""
-    rows = section.tabled
-    while view.rows is None and len(rows) > FEWEST and len(_section(report, section, view)) > VERDICTS + 3:
+def _shortened(report: ReportRecord, section: Section, sections: int, view: View) -> Section:
+    """The section with fewer rows, where their lines go on below them, or several sections are shown."""
+    rows, most = section.tabled, VERDICTS // sections + (3 if sections == 1 else 2)
+    while view.rows is None and len(rows) > 1 and len(_section(report, section, view)) > most:
         rows = rows[:-1]
         section = Section(section.track, sorted(rows, key=lambda row: row.row), rows)
     return section
