@@ -73,7 +73,7 @@ class Recording:
         _check_counts(limit=limit, max_bytes=max_bytes)
         _check_counts(every=every, least=1)
         self._model = model
-        self._lengths = lengths
+        self._lengths = lengths = _by_text(lengths)
         wanted = Wanted(lengths, limit, every, max_bytes)
         self._sessions = [recorder.session(wanted) for recorder in recorders_of(model)]
         self._hooks = ExitStack()
@@ -116,6 +116,7 @@ class Recording:
 
     @lengths.setter
     def lengths(self, lengths: Any) -> None:
+        lengths = _by_text(lengths)
         for session in self._sessions:
             session.state_lengths(lengths)
         self._lengths = lengths
@@ -222,6 +223,11 @@ def _numbered(calls: list[RecordedCall], layer: str, number: int) -> RecordedCal
     numbers = list(by_number)
     held = "from 0" if numbers == list(range(len(numbers))) else f"numbers {', '.join(map(str, numbers[:12]))}"
     raise UserError(f"{layer} has {len(calls)} recorded calls, {held}; there is no call {number}")
+
+
+def _by_text(lengths: Any) -> Any:
+    """Lengths by layer under texts: `{0: …}` is the layer "0" of a Sequential."""
+    return {str(name): value for name, value in lengths.items()} if isinstance(lengths, Mapping) else lengths
 
 
 def _check_counts(least: int = 0, **counts: Any) -> None:

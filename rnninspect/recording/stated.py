@@ -69,11 +69,7 @@ def settle(stated: Stated, rows: int, steps: int, called: str) -> Settled:
         return Settled()
     if isinstance(value, str) and value == FULL:
         return Settled(lengths=np.full(rows, steps))
-    if isinstance(value, str):
-        raise UserError(
-            f"lengths={value!r}: an argument is read as it is called, so name it in record(lengths={value!r}); "
-            "give numbers here, one a row"
-        )
+    _refuse_name(value)
     numbers = _counted(to_array(value, "lengths"), rows, steps)
     whole = numbers.reshape(rows, -1) if numbers.ndim > 1 and numbers.size == rows else numbers
     mask = _as_mask(numbers, rows, steps)
@@ -100,11 +96,11 @@ def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, call
     """
     if stated.missing:
         return Settled(lengths=own)  # its own lengths are all that it needs
-    settled = (
-        settle(replace(stated, exact=True, name="", times=()), own.size, steps, called) if _given(stated) else None
-    )
-    if settled is None:
+    if stated.value is None:
         return Settled(lengths=own)
+    settled = settle(replace(stated, exact=True, name="", times=()), own.size, steps, called)
+    if isinstance(stated.value, str):
+        stated = replace(stated, exact=False)  # "full" is said of all that the model reads
     lengths = settled.lengths if settled.mask is None else settled.mask.sum(1)
     if lengths is None or (lengths == own).all():
         return Settled(lengths=own)
@@ -121,8 +117,12 @@ def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, call
     return Settled(lengths=own, open=f"{note}; which of the two is right cannot be seen", hint=hint)
 
 
-def _given(stated: Stated) -> bool:
-    return stated.value is not None and not isinstance(stated.value, str)
+def _refuse_name(value: Any) -> None:
+    if isinstance(value, str) and value != FULL:
+        raise UserError(
+            f"lengths={value!r}: an argument is read as it is called, so name it in record(lengths={value!r}); "
+            "give numbers here, one a row"
+        )
 
 
 def _counted(numbers: Array, rows: int, steps: int) -> Array:
@@ -152,7 +152,7 @@ def _described(stated: Stated, numbers: Array) -> str:
 
 def _unfit(stated: Stated, why: str) -> Settled:
     if stated.exact:
-        raise ShapeError(f"{why}; give them by the module's name: lengths={{…: …}}")
+        raise ShapeError(why)
     return Settled(open=why)
 
 
