@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from rnninspect.cli.grouped import Grouped
 from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.errors import UnreadableError, about
 from rnninspect.formats.storage import read_bytes
+
+if TYPE_CHECKING:
+    from rnninspect.report.report import Reports
 
 
 @click.command("show", cls=Grouped)
@@ -27,14 +30,22 @@ def command(report: str, **params: Any) -> int:
     rnninspect compare dump.npz --format json -o report.json
     rnninspect show report.json
     """
-    from rnninspect.report.load import load
+    from rnninspect.report.load import load, load_all
 
     refuse_overwriting([report], params)
     with about("show", report):
         data = _json(report)
+        if isinstance(data, dict) and data.get("kind") == "reports":
+            return _several(load_all(data), params)
         loaded = load(data)
     output.show(loaded, params)
     return output.exit_code(loaded, params)
+
+
+def _several(reports: Reports, params: dict[str, Any]) -> int:
+    output.show_all(reports, params, err=False)
+    codes = [output.exit_code(report, params) for report in reports]
+    return 1 if 1 in codes else max(codes)
 
 
 def _json(source: str) -> Any:

@@ -104,7 +104,12 @@ class Case:
 
     def has(self, need: str) -> bool:
         """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
-        return {
+        return need in self._at_hand
+
+    @cached_property
+    def _at_hand(self) -> frozenset[str]:
+        """The kinds of evidence that are there: every rule asks."""
+        evidence = {
             "outputs": bool(self.facts),
             "lengths": self.trace.knows_padding,
             "two directions": self.trace.directions == 2,
@@ -112,7 +117,8 @@ class Case:
             "inputs": self.batch is not None,
             "weights": self.weights is not None,
             "second dump": self.other is not None,
-        }[need]
+        }
+        return frozenset(need for need, there in evidence.items() if there)
 
     @cached_property
     def differences(self) -> list[TrackDifference]:

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from types import CodeType
 from typing import Literal
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 # `perhaps`: it is read under a condition alone; `unknown`: the program cannot be read.
 Use = Literal["dropped", "perhaps", "used", "unknown"]
-_CONDITIONS = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.Try)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -152,13 +152,25 @@ def _conditional(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST],
     """Whether it stands under a condition that the assignment, which stands within `around`, does not; or behind one
     under which the function may have ended.
     """
-    under = any(isinstance(above, _CONDITIONS) for above in set(_above(node, scope, parents)) - around)
+
+    def under(one: ast.AST) -> bool:
+        chain = [one, *_above(one, scope, parents)]
+        return any(above not in around and _may_skip(above, below) for below, above in pairwise(chain))
+
     ends = [n for n in ast.walk(scope) if isinstance(n, (ast.Return, ast.Raise, ast.Break, ast.Continue))]
     line = getattr(node, "lineno", 0)
-    return under or any(
-        end.lineno < line and any(isinstance(above, _CONDITIONS) for above in set(_above(end, scope, parents)) - around)
-        for end in ends
-    )
+    return under(node) or any(end.lineno < line and under(end) for end in ends)
+
+
+def _may_skip(above: ast.AST, below: ast.AST) -> bool:
+    """Whether the one may run without that part of it."""
+    if isinstance(above, (ast.If, ast.IfExp)):
+        return below is not above.test
+    if isinstance(above, ast.BoolOp):
+        return below is not above.values[0]
+    if isinstance(above, ast.Try):
+        return below not in above.body
+    return isinstance(above, ast.match_case)
 
 
 def _above(node: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[ast.AST]:

@@ -18,6 +18,9 @@ from rnninspect.recording.registry import recorders_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
 
+MANY = 24  # calls; of more, every report quotes
+FEW_NUMBERS = 1024  # numbers at most, where nothing else is asked
+
 
 def record(
     model: Any = None,
@@ -152,6 +155,7 @@ class Recording:
         """Judges every recorded call by every rule, a run of its own weights included: a Report a call.
 
         `name`, `call`: of this layer, this call of it (by its number; negative: from the last one kept) alone.
+        `excerpt`: how many numbers each report may quote; by default, of more than 24 calls, few.
         `final_state`: the state that your code took, where it is not the one that the layer returned: h `[B, H]`, or
         (h, c), its rows in the order of your batch. `lengths`: `[B]` or a mask `[B, T]`, in place of those that the
         recording knows. The other keywords are those of `rnninspect.inspect`.
@@ -165,7 +169,8 @@ class Recording:
             raise UserError(
                 f"one final_state for {len(chosen)} calls ({_list_calls(chosen)}): pick one by name and call"
             )
-        asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, excerpt)
+        quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
+        asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted)
         carried, skipped = same_state(self.calls), self.skipped
         reports: list[Report] = []
         errors: list[UserError] = []

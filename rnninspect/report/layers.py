@@ -120,7 +120,7 @@ def _layer(name: str, reports: Sequence[ReportRecord]) -> LayerOfCalls:
             worst = severities.get(finding.rule, finding.severity)
             severities[finding.rule] = min(worst, finding.severity, key=SEVERITIES.index)
         if report.verdict == "unjudged":
-            why = report.untested.replace(f"{name} call {number}", name)  # one reason of many calls
+            why = report.untested.replace(f"{name} call {number}", "the call").replace(repr(name), "name")
             unjudged.setdefault(why, []).append(number)
     rules = [RuleInCalls(rule, severities[rule], list(numbers)) for rule, numbers in calls.items()]
     rules.sort(key=lambda rule: (SEVERITIES.index(rule.severity), -len(rule.calls)))

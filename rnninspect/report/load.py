@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from rnninspect.core.wording import argument
 from rnninspect.errors import UnreadableError
 from rnninspect.report.record import SCHEMA, Excerpt, Levels, ReportRecord, TrackReport
-from rnninspect.report.report import Report
+from rnninspect.report.report import Report, Reports
 
 R = TypeVar("R", bound=ReportRecord)
 Place = tuple[str | int, ...]
@@ -44,6 +44,14 @@ def load(report: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
         raise UnreadableError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise UnreadableError(f"{path}: not a JSON report ({error}); save one with report.to_json()") from None
+
+
+def load_all(data: Any) -> Reports:
+    """The reports whose `to_dict()` is `data`; UnreadableError where one of them is no report of this schema."""
+    held = data.get("reports") if isinstance(data, dict) else None
+    if not isinstance(held, list) or not held:
+        raise UnreadableError("not several reports: no list 'reports' with a report in it")
+    return Reports(from_dict(one, Report) for one in held)
 
 
 @overload

@@ -21,7 +21,8 @@ from rnninspect.report.renderers.html import fragment
 from rnninspect.report.renderers.view import View
 
 NAMED = 8  # layers that stand alike and are named; of more, how many
-LISTED = 10  # layers with faults that have a line of their own
+LISTED = 6  # kinds of fault that have a line of their own
+LONGEST = 4  # lines that one may take
 SHOWN = 12  # faults that a page shows
 RANK = {"findings": 0, "unjudged": 1, "clean": 2}
 
@@ -40,22 +41,29 @@ def summary(reports: Sequence[ReportRecord], view: View) -> list[Text]:
     layers = sorted(by_layer(reports), key=lambda layer: RANK[layer.verdict])
     faulty = [layer for layer in layers if layer.verdict != "clean"]
     lines = _text.hanging(Text(""), Text(_whole(reports, layers), _text.TITLE), view.width)
-    width = max((len(_text.clean(layer.name, view.ascii)) for layer in faulty[:LISTED]), default=0)
-    for layer in faulty[:LISTED]:
-        sign, style = _standing(layer, view)
-        name = _text.clean(layer.name, view.ascii).ljust(min(width, 24))
-        words = _text.clean("; ".join(_clauses(layer)), view.ascii)
-        lines += _text.hanging(Text(f"{sign} ", style), Text.assemble((name, style), f"  {words}"), view.width)
-    if len(faulty) > LISTED:
-        lines.append(Text(f"{_text.marks(view.ascii).more} and {len(faulty) - LISTED} more layers that are not clean"))
+    alike: dict[tuple[str, str], list[str]] = {}  # layers that stand alike have one line
+    for layer in faulty:
+        alike.setdefault((_standing(layer, view)[0], "; ".join(_clauses(layer))), []).append(layer.name)
+    styles = {_standing(layer, view)[0]: _standing(layer, view)[1] for layer in faulty}
+    for (sign, words), names in list(alike.items())[:LISTED]:
+        body = Text.assemble((_names(names, view), styles[sign]), f"  {_text.clean(words, view.ascii)}")
+        lines += _text.hanging(Text(f"{sign} ", styles[sign]), body, view.width)[:LONGEST]
+    more = sum(len(names) for names in list(alike.values())[LISTED:])
+    if more:
+        lines.append(Text(f"{_text.marks(view.ascii).more} and {_words.counted(more, 'more layer')} not clean"))
     clean = [layer for layer in layers if layer.verdict == "clean"]
     if clean:
-        names = [_text.clean(layer.name, view.ascii) for layer in clean[:NAMED]]
-        more = f", {_text.marks(view.ascii).more} {len(clean) - NAMED} more" if len(clean) > NAMED else ""
         count = _words.counted(sum(len(layer.calls) for layer in clean), "call")
-        text = f"{_words.counted(len(clean), 'layer')} clean ({count}): {', '.join(names)}{more}"
+        named = _names([layer.name for layer in clean], view)
+        text = f"{_words.counted(len(clean), 'layer')} clean ({count}): {named}"
         lines += _text.hanging(Text(f"{_text.marks(view.ascii).ok} ", _text.OK), Text(text), view.width)
     return lines
+
+
+def _names(names: Sequence[str], view: View) -> str:
+    """Names in a row; of many the first ones, and how many more."""
+    shown = ", ".join(_text.clean(name, view.ascii) for name in names[:NAMED])
+    return shown + (f", {_text.marks(view.ascii).more} {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def plain(lines: Sequence[Text]) -> str:

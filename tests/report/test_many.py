@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import rnninspect
+from rnninspect.cli import call
 from rnninspect.errors import UserError
 
 LENGTHS = torch.tensor([3, 5, 2, 4, 6, 7, 1, 8])
@@ -142,3 +144,23 @@ def test_twenty_layers_of_fifty_calls() -> None:
     assert len(lines) < 60
     assert lines[1] == "✗ layers.13  lengths-ignored in 50 of 50 calls"
     assert "19 layers clean (950 calls)" in lines[2]
+
+
+def test_layers_that_stand_alike_share_a_line() -> None:
+    """Thirty layers with one mistake are one line, and the whole stays under 60 lines of 80 columns."""
+    found = reports(30, tuple(range(30)), 2)
+    lines = str(found).splitlines()
+    assert len(lines) < 60
+    assert lines[1].startswith("✗ layers.0, layers.1, ")
+    assert "… 22 more  lengths-ignored in 2 of 2 calls" in " ".join(line.strip() for line in lines[1:4])
+
+
+def test_saved_reports_of_many_are_shown_again(twelve: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`show` renders the one JSON of many as it renders one report's."""
+    path = tmp_path / "many.json"
+    path.write_text(twelve.render("json"))
+    assert call(["show", str(path), "--color", "never"]) == 1
+    assert capfd.readouterr().out.splitlines()[0] == "12 calls of 4 layers: 3 with findings, 9 clean"
+    path.write_text('{"schema": 1, "kind": "reports", "reports": []}')
+    assert call(["show", str(path)]) == 2
+    assert "no list 'reports' with a report in it" in capfd.readouterr().err
