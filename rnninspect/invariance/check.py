@@ -20,7 +20,7 @@ from rnninspect.invariance.observe import observed
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.roles import constant_padding, understood
-from rnninspect.invariance.statements import Sequences, statements
+from rnninspect.invariance.statements import Sequences, statements, turned
 from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
@@ -166,10 +166,10 @@ def _trial(
     best: Trial | None = None
     best_fit = (False, False, 0, False, False)
     failed = ""
-    for choice in range(LAYOUTS):
-        batch = understood(leaves, sequences, choice, side)
+    for choice in range(2 * LAYOUTS):
+        batch = _layout(leaves, sequences, choice, side)
         if batch is None:
-            break
+            continue
         batch = _fewer_rows(batch, max_rows)
         try:
             trial = observed(model, batch, tolerance)
@@ -184,6 +184,17 @@ def _trial(
     if best is None:
         raise UserError(f"{model.live.name} does not run on this batch: {failed}")
     return best
+
+
+def _layout(leaves: Sequence[Input], sequences: Sequence[Sequences], choice: int, side: Side | None) -> Batch | None:
+    """The batch under one of its layouts; of the second half of the choices masks are read as `[T, B]`."""
+    if choice < LAYOUTS:
+        return understood(leaves, sequences, choice, side)
+    masks = turned(sequences)
+    try:
+        return understood(leaves, masks, choice - LAYOUTS, side) if masks else None
+    except ShapeError:  # it is one batch-major mask then
+        return None
 
 
 def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:

@@ -67,7 +67,7 @@ def _suspects(tracing: Tracing, paths: Sequence[str]) -> list[_Suspect]:
         run, calls = tracing.run(patches)
         if not tracing.differs(run, paths):
             break
-        suspect = _innermost(tracing, run, calls, patches)
+        suspect = _innermost(tracing, run, calls, patches) or _outermost(calls, patches)
         if suspect is None:
             break
         suspects[suspect.call.key] = suspect
@@ -92,6 +92,12 @@ def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: 
             within = [one for one in calls if key in _above(one.key, parents)]
             return _Suspect(call, results, bool(within), *_between(tracing, run, call, within))
     return None
+
+
+def _outermost(calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> _Suspect | None:
+    """The model itself, where no layer within is seen to make the difference."""
+    root = calls[0] if calls and calls[0].parent is None and calls[0].key not in patches else None
+    return None if root is None else _Suspect(root, tuple(root.results), len(calls) > 1)
 
 
 def _above(key: Key, parents: Mapping[Key, Key | None]) -> list[Key]:

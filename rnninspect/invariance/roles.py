@@ -13,7 +13,7 @@ from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.errors import ShapeError
 from rnninspect.invariance.batch import Batch, Group, Input, Side
 from rnninspect.invariance.nested import last_name
-from rnninspect.invariance.statements import LENGTHS_NAME, MASK_NAME, Sequences
+from rnninspect.invariance.statements import LENGTHS_NAME, MASK_NAME, Sequences, is_additive
 
 _TARGET = re.compile(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
 
@@ -89,6 +89,10 @@ def understood(
                 continue
             raise ShapeError(_misfit(inputs, stated_by))
         options = list(layouts(data.array, stated_by.rows, stated_by.longest))
+        if stated_by.is_mask:
+            options = [option for option in options if data.array.shape[option.time] == stated_by.longest]
+        if not options:
+            raise ShapeError(_misfit(inputs, stated_by))
         if number == 0:
             if choice >= len(options):
                 return None
@@ -123,7 +127,21 @@ def understood(
     assert rows is not None
     assert preferred is not None
     batch = tuple(_companion(parts[one.path], rows, groups, preferred) for one in inputs)
-    return Batch(batch, tuple(groups), rows)
+    return Batch(tuple(_with_inner(one, batch) for one in batch), tuple(groups), rows)
+
+
+def _with_inner(one: Input, inputs: Sequence[Input]) -> Input:
+    """With the real words of every step, where another input holds how many there are of each."""
+    if one.kind != "data" or not one.noised or one.row is None or one.time is None or one.array.ndim < 3:
+        return one
+    steps = one.steps_first
+    for other in inputs:
+        counts = other.array
+        alike = other.row == one.row and other.time == one.time and other.group == one.group and other.path != one.path
+        named = counts.ndim == 2 and counts.dtype.kind in "iu" and LENGTHS_NAME.search(last_name(other.path))
+        if alike and named and counts.max(initial=0) <= steps.shape[2]:
+            return replace(one, inner=np.arange(steps.shape[2]) < other.steps_first[:, :, None])
+    return one
 
 
 def _misfit(inputs: Sequence[Input], sequences: Sequences) -> str:
@@ -235,6 +253,8 @@ def _mask_values(one: Input, group: Group) -> Any:
     real = steps[group.real]
     padded = steps[~group.real]
     if not real.size or len(np.unique(real)) != 1:
+        return None
+    if not padded.size and is_additive(steps):
         return None
     if padded.size:
         differ = len(np.unique(padded)) == 1 and padded.reshape(-1)[0] != real.reshape(-1)[0]

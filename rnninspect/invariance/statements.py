@@ -18,6 +18,7 @@ from rnninspect.invariance.nested import last_name
 
 LENGTHS_NAME = re.compile(r"(^|_)(lens?|lengths?|sizes?|n_?steps|num_?steps|seq_?lens?|n_?words)(_|$)|lens?$|lengths?$")
 MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
+FAR_BELOW = -1e3  # of a mask that is added to scores
 _PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")
 
 
@@ -126,7 +127,24 @@ def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
 
 
 def _is_mask(array: Array) -> bool:
-    return array.ndim >= 2 and (array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all()))
+    return array.ndim >= 2 and (array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all()) or is_additive(array))
+
+
+def is_additive(array: Array) -> bool:
+    """Whether it is a mask that is added to scores: zero where a step is real, and far below where it is not."""
+    return array.dtype.kind == "f" and bool(((array == 0) | (array <= FAR_BELOW)).all()) and bool((array != 0).any())
+
+
+def turned(sequences: Sequence[Sequences]) -> list[Sequences]:
+    """The same with masks read as `[T, B]`; empty where there is none."""
+    masks = [replace(one, values=one.values.T) if one.is_mask else one for one in sequences]
+    return masks if any(one.is_mask for one in sequences) else []
+
+
+def _runs_on(mask: Bools) -> bool:
+    """Whether the real steps of every row begin at its first step or end at its last, and do so in one piece."""
+    changes = np.diff(mask.astype(np.int8), axis=1)
+    return bool(((np.abs(changes).sum(1) <= 1) & (mask[:, 0] | mask[:, -1] | ~mask.any(1))).all())
 
 
 def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
@@ -138,7 +156,11 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     )
     if array.ndim != 2:
         raise ShapeError(f"mask has shape {list(array.shape)}; one value a row and step is needed: [B, T]")
+    if is_additive(array):
+        return [Sequences(array == 0, True, name)]
     truth = array.astype(bool)
+    if not _runs_on(truth) and not _runs_on(~truth) and (_runs_on(truth.T) or _runs_on(~truth.T)):
+        truth = truth.T  # [T, B]
     if name is not None and _says_padding(truth, last_name(name)):
         truth = ~truth
     if not truth[:, 0].any() and not truth[:, -1].all() and truth.any():

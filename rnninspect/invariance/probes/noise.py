@@ -8,6 +8,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.batch import Input
 from rnninspect.invariance.compare import Difference, Run
 from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.nested import flat
@@ -110,13 +111,11 @@ def _embedded_padding_matters(trial: Trial) -> bool | None:
 
     def change(vectors: Array) -> Array | None:
         for one in tokens:
-            if vectors.shape not in (one.array.shape, (*one.array.shape, vectors.shape[-1])):
-                continue
-            assert one.group is not None
-            real = one.changed(np.broadcast_to(_real(trial, one.group, one.steps_first), one.steps_first.shape)).array
-            changed = vectors.copy()
-            changed[~real] = rng.normal(size=changed[~real].shape)
-            return changed
+            padded = _padded_at(trial, one, vectors)
+            if padded is not None:
+                changed = vectors.copy()
+                changed[padded] = rng.normal(size=changed[padded].shape)
+                return changed
         return None
 
     results = trial.model.live.embeddings(trial.model.arguments(trial.batch), Manner(), change)
@@ -126,9 +125,20 @@ def _embedded_padding_matters(trial: Trial) -> bool | None:
     return any(d.rows for d in _differences(trial, run))
 
 
-def _real(trial: Trial, group: int, steps: Array) -> Array:
-    real = trial.batch.groups[group].real
-    return real.reshape(real.shape + (1,) * (steps.ndim - 2))
+def _padded_at(trial: Trial, one: Input, vectors: Array) -> Array | None:
+    """Where these vectors, looked up for an input, are padding; None where they are not of this input."""
+    assert one.group is not None
+    real = trial.batch.groups[one.group].real
+    real = real.reshape(real.shape + (1,) * (one.array.ndim - 2))
+    if one.inner is not None:
+        real = real & one.inner.reshape(one.inner.shape + (1,) * (one.array.ndim - 3))
+    padded = ~one.changed(np.broadcast_to(real, one.steps_first.shape)).array
+    if vectors.shape[: padded.ndim] == padded.shape:
+        return padded
+    leading = vectors.shape[:-1]
+    if leading == padded.shape[::-1]:
+        return padded.T
+    return padded.reshape(leading) if int(np.prod(leading)) == padded.size else None
 
 
 def _remark(trial: Trial) -> str:
