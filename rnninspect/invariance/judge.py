@@ -56,7 +56,7 @@ def judged(
 
 
 def _same(first: Place | None, second: Place | None) -> bool:
-    return first is None or second is None or set(second.names) <= set(first.names)
+    return first is None or second is None or not second.seen or set(second.names) <= set(first.names)
 
 
 def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome]) -> Verdict:

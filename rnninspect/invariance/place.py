@@ -29,6 +29,7 @@ class Place:
     sentence: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     fix: str = ""
+    seen: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class _Suspect:
     inner: bool
     after: LayerCall | None = None
     before: LayerCall | None = None
+    seen: bool = True  # False: some layer within it, which is not seen
 
 
 def place_of(trial: Trial, outcome: Outcome) -> Place | None:
@@ -97,7 +99,7 @@ def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: 
 def _outermost(calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> _Suspect | None:
     """The model itself, where no layer within is seen to make the difference."""
     root = calls[0] if calls and calls[0].parent is None and calls[0].key not in patches else None
-    return None if root is None else _Suspect(root, tuple(root.results), len(calls) > 1)
+    return None if root is None else _Suspect(root, tuple(root.results), len(calls) > 1, seen=False)
 
 
 def _above(key: Key, parents: Mapping[Key, Key | None]) -> list[Key]:
@@ -163,7 +165,7 @@ def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:
     rule = _rule(tracing, first)
     where = "; and ".join(sentences[:NAMED]) + rest
     if rule is None:
-        return Place(tuple(names), where, evidence)
+        return Place(tuple(names), where, evidence, seen=first.seen)
     evidence |= {"rule": rule.rule, "recorded": rule.message}
     return Place(tuple(names), f"{where}; recorded there: {rule.rule}", evidence, rule.fix)
 
@@ -178,6 +180,8 @@ def _sentence(tracing: Tracing, suspect: _Suspect) -> str:
         noun = "node" if tracing.trial.model.live.framework == "onnx" else "layer"
         layer = f"the {noun} {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
         return f"{layer}, whose real inputs agree and whose {_results(suspect)} not"
+    if not suspect.seen:
+        return f"within {name}; in which of its layers is not seen"
     place = f"the code of {name} ({kind}) itself" if suspect.call.name else f"the code of {name} itself"
     if suspect.after is not None and suspect.before is not None:
         return f"{place}, between its layers {suspect.after.name} and {suspect.before.name}"

@@ -193,3 +193,23 @@ def test_the_assertion() -> None:
 def test_the_fixture(assert_ignores_padding: Any) -> None:
     """The plugin's fixture is the assertion."""
     assert_ignores_padding(Gathered(), X, lengths=N)
+
+
+def test_masks_in_other_forms() -> None:
+    """A key padding mask, one of `[T, B]`, one that is added to scores; one that is real nowhere is refused."""
+    mask = torch.arange(5) < N[:, None]
+    for name, value in (("key_padding_mask", ~mask), ("attention_mask", mask.long()), ("mask", mask[:, :, None])):
+        report = check_padding(lambda x, **masks: x.mean(1), X, kwargs={name: value}, mask=name)
+        assert (report.lengths, report.findings[0].rule) == ([5, 2, 3], "reads-padding")
+    report = check_padding(lambda x, mask: x.mean(0), X.transpose(0, 1), mask.t(), mask="mask")
+    assert (report.lengths, report.findings[0].rule) == ([5, 2, 3], "reads-padding")
+    added = (~mask)[:, None, None].float() * -1e9
+    assert check_padding(lambda x, attention_mask: x.mean(1), X, added).lengths == [5, 2, 3]
+    with pytest.raises(ShapeError, match="it must be True where a step is real"):
+        check_padding(Last(), X, mask=~mask)
+
+
+def test_a_lazy_module_is_refused() -> None:
+    """It has no weights, and running it would make some."""
+    with pytest.raises(UserError, match="LazyLinear without weights"):
+        check_padding(nn.LazyLinear(2), X, lengths=N)

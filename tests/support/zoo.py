@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.places import DATA
 
 ZOO = DATA / "zoo"
-FILES = ("text", "speech", "seq2seq", "other")
+FILES = ("text", "speech", "seq2seq", "other", "further")
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,5 @@ def pairs() -> list[Animal]:
 
 def awkward() -> list[Animal]:
     """Right models that are easily taken for wrong ones."""
-    return [Animal(name, right, batch) for name, (right, batch) in _module("awkward").RIGHT.items()]
+    files = ("awkward", "further")
+    return [Animal(name, right, batch) for file in files for name, (right, batch) in _module(file).RIGHT.items()]
