@@ -246,6 +246,8 @@ def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any
     total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
     if total > trial.batch.batch_size:
         notes.append(f"{trial.batch.batch_size} of {total} rows were taken (max_rows)")
+    if trial.empty:
+        notes.append(f"without a real step, and not judged: rows {', '.join(map(str, sorted(trial.empty)))}")
     aside = [
         one.path
         for one in trial.batch.inputs

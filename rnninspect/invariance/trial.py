@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,17 @@ class Trial:
         for path in paths if paths is not None else self.steady:
             dtype = base.results[path].dtype if path in base.results else np.dtype(np.float32)
             listed += differences(base, run, self.shapes, self.within(dtype, same_shapes), [path], exact)
-        return listed
+        return [self._of_real_rows(one) for one in listed] if self.empty else listed
+
+    @property
+    def empty(self) -> frozenset[int]:
+        """Rows without a real step: whatever a model returns for them, nothing of it is real."""
+        real = np.stack([group.real.any(1) for group in self.batch.groups]).any(0)
+        return frozenset(int(row) for row in np.flatnonzero(~real))
+
+    def _of_real_rows(self, one: Difference) -> Difference:
+        rows = tuple(row for row in one.rows if row not in self.empty)
+        return replace(one, rows=rows, largest=one.largest if rows or one.largest <= one.allowed else 0.0)
 
     @staticmethod
     def compare_with(

@@ -213,3 +213,12 @@ def test_a_lazy_module_is_refused() -> None:
     """It has no weights, and running it would make some."""
     with pytest.raises(UserError, match="LazyLinear without weights"):
         check_padding(nn.LazyLinear(2), X, lengths=N)
+
+
+def test_rows_without_a_real_step_are_not_judged() -> None:
+    """What a model returns for a row of length 0 is no real result; other rows are judged as ever."""
+    empty = torch.tensor([5, 0, 3])
+    report = check_padding(Gathered(), X, empty)
+    assert report.verdict == "clean"
+    assert any("not judged: rows 1" in note for note in report.notes)
+    assert check_padding(Last(), X, empty).findings[0].rows == [2]
