@@ -97,11 +97,7 @@ class UnknownNameError(UserError):
 
     def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]") -> None:
         hint = did_you_mean(name, names)
-        some = [
-            *names[:_LISTED],
-            *([f"and {len(names) - _LISTED} more"] if len(names) > _LISTED + 1 else names[_LISTED:]),
-        ]
-        known = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(some) or '(none)'}."
+        known = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(names) or '(none)'}."
         super().__init__(f"unknown {kind} {name!r}{hint}{known}")
 
 
