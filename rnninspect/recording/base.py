@@ -112,7 +112,8 @@ class Recorder:
 
     `models`: what it records, in words. `recognises(model)`: whether the model is one of its own; it imports nothing,
     for a framework that was not imported has made no model. `session(wanted)`: a recording (it may import the
-    framework). `everything`: it can record every model that runs in this process.
+    framework). `everything`: it can record every model that runs in this process. `nothing`: what may be the reason
+    where no call was seen, in words.
     """
 
     name: str
@@ -120,3 +121,4 @@ class Recorder:
     recognises: Callable[[Any], bool]
     session: Callable[[Wanted], Session]
     everything: bool = False
+    nothing: str = ""

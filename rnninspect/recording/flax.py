@@ -22,7 +22,7 @@ from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import Shelf
 from rnninspect.recording.stated import stated_for
-from rnninspect.recording.track_call import TrackCall, copied, in_two_directions
+from rnninspect.recording.track_call import ROUNDING, TrackCall, copied, in_two_directions
 from rnninspect.recording.wrapping import wrap
 
 _CELLS: dict[str, Cell] = {"LSTMCell": "lstm", "OptimizedLSTMCell": "lstm", "GRUCell": "gru", "SimpleCell": "rnn"}
@@ -160,6 +160,7 @@ class Session:
             self._shelf.weights(f"{name} {direction}", weights),
             carried,
             not_rerun,
+            ROUNDING,
         )
 
 
@@ -226,4 +227,10 @@ def recognises(model: Any) -> bool:
     return any(isinstance(model, getattr(module, "Module", ())) for module in modules)
 
 
-RECORDER = Recorder("flax", "flax.linen.Module or flax.nnx.Module with RNN or Bidirectional", recognises, Session)
+RECORDER = Recorder(
+    "flax",
+    "flax.linen.Module or flax.nnx.Module with RNN or Bidirectional",
+    recognises,
+    Session,
+    nothing="what jax.jit has compiled is not seen: call the model outside of it",
+)

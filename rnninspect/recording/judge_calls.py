@@ -28,6 +28,7 @@ class Asked:
     select: Names = ()
     ignore: Names = ()
     excerpt: int | None = EXCERPT
+    convention: str = "torch"
 
 
 def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tuple[Report, UserError | None]:
@@ -41,23 +42,23 @@ def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tu
     except UnknownNameError:
         raise  # a rule's name: it is wrong for every call
     except UserError as error:
-        return unjudged(source, str(error), notes), error
+        return unjudged(source, str(error), notes, asked.convention), error
     report = _as_open(report, judged) if judged.open else report
     return replace(report, notes=[*report.notes, *judged.notes, *notes]), None
 
 
-def report_of_unseen(name: str, why: str) -> Report:
+def report_of_unseen(name: str, why: str, convention: str) -> Report:
     """The report of a layer that was called and could not be recorded."""
-    return unjudged({"name": name, "call": 0, "layer": ""}, f"not recorded: {why}", ())
+    return unjudged({"name": name, "call": 0, "layer": ""}, f"not recorded: {why}", (), convention)
 
 
-def unjudged(source: dict[str, Any], why: str, notes: Sequence[str]) -> Report:
+def unjudged(source: dict[str, Any], why: str, notes: Sequence[str], convention: str) -> Report:
     """A report without rows that says why nothing could be judged."""
     return Report(
         tool={"name": "rnninspect", "version": __version__},
         command="record",
         source=source,
-        convention="torch",
+        convention=convention,
         reading={"used": "", "stated": True, "also_fit": [], "because": [], "conventions": []},
         shape={"batch": 0, "steps": 0, "units": 0, "layers": 0, "directions": 0},
         lengths=None,

@@ -21,7 +21,7 @@ from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import Shelf
 from rnninspect.recording.stated import stated_for
-from rnninspect.recording.track_call import TrackCall, in_two_directions
+from rnninspect.recording.track_call import ROUNDING, TrackCall, in_two_directions
 from rnninspect.recording.wrapping import wrap
 
 _CELLS: dict[str, Cell] = {"LSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn"}
@@ -167,6 +167,7 @@ class Session:
             self._shelf.weights(way, weights),
             bool(layer.return_state or not layer.return_sequences or layer.stateful),
             _not_rerun(layer, cells, training),
+            0.0 if sys.modules["keras"].backend.backend() == "torch" else ROUNDING,
         )
 
 
@@ -245,4 +246,10 @@ def recognises(model: Any) -> bool:
     return keras is not None and hasattr(keras, "layers") and isinstance(model, keras.layers.Layer)
 
 
-RECORDER = Recorder("keras", "keras.Model or Layer with LSTM, GRU, SimpleRNN or Bidirectional", recognises, Session)
+RECORDER = Recorder(
+    "keras",
+    "keras.Model or Layer with LSTM, GRU, SimpleRNN or Bidirectional",
+    recognises,
+    Session,
+    nothing="a predict or fit that is compiled is not seen: call model(x), or model.compile(run_eagerly=True)",
+)

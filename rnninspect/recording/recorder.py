@@ -78,7 +78,10 @@ class Recording:
         self._model = model
         self._lengths = lengths = _by_text(lengths)
         wanted = Wanted(lengths, limit, every, max_bytes)
-        self._sessions = [recorder.session(wanted) for recorder in recorders_of(model)]
+        recorders = recorders_of(model)
+        self._sessions = [recorder.session(wanted) for recorder in recorders]
+        self._convention = recorders[0].name  # a recorder is called as the convention is
+        self._nothing = "".join(f"; {recorder.nothing}" for recorder in recorders if recorder.nothing)
         self._hooks = ExitStack()
         self._open = False
 
@@ -170,7 +173,7 @@ class Recording:
                 f"one final_state for {len(chosen)} calls ({_list_calls(chosen)}): pick one by name and call"
             )
         quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
-        asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted)
+        asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted, self._convention)
         carried, skipped = same_state(self.calls), self.skipped
         reports: list[Report] = []
         errors: list[UserError] = []
@@ -186,7 +189,9 @@ class Recording:
         if (lengths is not None or final_state is not None) and errors and len(errors) == len(reports):
             raise errors[0]
         if call is None:
-            reports += [report_of_unseen(n, why) for n, why in self.unseen.items() if name in (None, n)]
+            reports += [
+                report_of_unseen(n, why, self._convention) for n, why in self.unseen.items() if name in (None, n)
+            ]
         return Reports(reports)
 
     def save(self, path: str | os.PathLike[str], name: str | None = None, *, call: int | None = None) -> None:
@@ -208,7 +213,9 @@ class Recording:
         calls, unseen = self.calls, self.unseen
         names = list(dict.fromkeys(one.where.name for one in calls))
         if not calls and not unseen:
-            raise UserError("nothing was recorded: no recurrent layer was called while the recording was open")
+            raise UserError(
+                f"nothing was recorded: no recurrent layer was called while the recording was open{self._nothing}"
+            )
         if name is not None and name not in (*names, *unseen):
             raise UnknownNameError("recorded layer", name, [*names, *unseen])
         chosen: list[RecordedCall] = []

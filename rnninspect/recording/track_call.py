@@ -23,6 +23,8 @@ from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.stated import Settled, Stated, settle, settle_own
 
+ROUNDING = 1e-6  # of XLA, which fuses what leads to an output in another way than what leads to a state
+
 
 @dataclass(frozen=True, eq=False)
 class TrackCall:
@@ -30,7 +32,8 @@ class TrackCall:
 
     `inputs`: `[B, T, F]`. `own`: what the layer itself was told of the padding, lengths `[B]` or a mask `[B, T]`; None:
     nothing. `weights`: under the convention's names. `state_used`: whether anything reads the final state that the call
-    returned. `not_rerun`: why no second run of its weights gives its numbers; empty where one does.
+    returned. `not_rerun`: why no second run of its weights gives its numbers; empty where one does. `rounding`: by how
+    much an output and the state that is the same value may differ, where the framework's compiler computes them apart.
     """
 
     where: Where
@@ -42,6 +45,7 @@ class TrackCall:
     weights: Mapping[str, Array] = field(default_factory=dict)
     state_used: bool = True
     not_rerun: str = ""
+    rounding: float = 0.0
 
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
         """The case of this call; see `RecordedCall`."""
@@ -62,6 +66,7 @@ class TrackCall:
             convention.zero_length,
             self.convention,
         )
+        tolerance = Tolerance(max(tolerance.rtol, self.rounding), max(tolerance.atol, self.rounding))
         opened, notes = [settled.open] if settled.open else [], [*settled.notes]
         if final_state is not None:
             trace = replace(trace, tracks=self._with_final(final_state))

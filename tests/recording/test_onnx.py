@@ -95,7 +95,7 @@ def test_every_operator_and_direction(operator: str, direction: str, gives: tupl
     expected = {
         "forward": forward,
         "reverse": ["backward-read-padding"],
-        "bidirectional": forward or ["backward-read-padding"],
+        "bidirectional": ["backward-read-padding", *forward],
     }
     assert rules(wrong) == expected[direction]
     assert wrong.inspect()[0].verdict == ("findings" if expected[direction] else "unjudged")

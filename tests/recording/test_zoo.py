@@ -13,7 +13,7 @@ import rnninspect
 from tests.support.zoo import Animal, awkward, pairs
 
 # Wrong in what they make of a layer's outputs, or in what they give it: the layer's own call is right.
-BESIDE_THE_LAYER = {"mean-pool", "crnn", "deepspeech", "bridge-view", "actor-critic"}
+BESIDE_THE_LAYER = {"mean-pool", "crnn", "deepspeech", "bridge-view", "actor-critic", "zero-in-maximum"}
 
 
 def tensors(results: Any) -> Iterator[torch.Tensor]:
@@ -32,8 +32,11 @@ def recorded(animal: Animal, model: torch.nn.Module) -> Any:
     """The reports of one call in evaluation, its lengths known by the name of the argument that holds them."""
     model.eval()
     arguments, keywords = animal.batch(0, 0)
-    names = list(inspect.signature(model.forward).parameters)
-    keywords = {name: value for name, value in keywords.items() if name in names[len(arguments) :]}
+    keywords = {**keywords, **(keywords.get("kwargs") or {})}
+    signature = inspect.signature(model.forward).parameters
+    names = list(signature)
+    by_place = [name for name in names if signature[name].kind is not inspect.Parameter.KEYWORD_ONLY]
+    keywords = {n: v for n, v in keywords.items() if n in names and n not in by_place[: len(arguments)]}
     lengths = next((n for n in names if "len" in n or "mask" in n), None)
 
     def run() -> list[torch.Tensor]:
