@@ -72,13 +72,13 @@ def nearest(name: str, names: Collection[str]) -> list[str]:
     import difflib
 
     word = name.casefold().replace("_", "-").strip()
-    by_word = {known.casefold().replace("_", "-"): known for known in names}
+    by_word = {candidate.casefold().replace("_", "-"): candidate for candidate in names}
     if word in by_word:
         return [by_word[word]]
-    synonyms = [known for known in _SYNONYMS.get(word, ()) if known in names]
-    begun = [known for spelt, known in by_word.items() if len(word) > 1 and spelt.startswith(word)]
+    synonyms = [synonym for synonym in _SYNONYMS.get(word, ()) if synonym in names]
+    begun = [candidate for spelt, candidate in by_word.items() if len(word) > 1 and spelt.startswith(word)]
     close = [by_word[spelt] for spelt in difflib.get_close_matches(word, by_word, n=1)]
-    within = [known for spelt, known in by_word.items() if len(word) > 3 and word in spelt]
+    within = [candidate for spelt, candidate in by_word.items() if len(word) > 3 and word in spelt]
     return (synonyms or begun or close or within)[:_MOST]
 
 
@@ -97,8 +97,8 @@ class UnknownNameError(UserError):
 
     def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]") -> None:
         hint = did_you_mean(name, names)
-        known = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(names) or '(none)'}."
-        super().__init__(f"unknown {kind} {name!r}{hint}{known}")
+        listing = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(names) or '(none)'}."
+        super().__init__(f"unknown {kind} {name!r}{hint}{listing}")
 
 
 @contextmanager

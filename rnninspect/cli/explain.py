@@ -43,8 +43,8 @@ def command(name: str | None, convention: str | None, format_: str) -> int:
         return _show_words(entries, format_)
     name = whole_name(name)
     if name not in taught.mistakes():
-        words = [entry.name for entry in (*glossary.FINDINGS, *glossary.WORDS)]
-        raise UnknownNameError("rule or word", name, [*taught.mistakes(), *words])
+        spellings = [entry.name for entry in (*glossary.FINDINGS, *glossary.WORDS)]
+        raise UnknownNameError("rule or word", name, [*taught.mistakes(), *spellings])
     return _show([taught.get(name)], convention, format_, alone=True)
 
 

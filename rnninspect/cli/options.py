@@ -146,14 +146,14 @@ def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """
     from rnninspect.report.renderers import is_format, renderers
 
-    stated = ctx.get_parameter_source("format_") is ParameterSource.COMMANDLINE
+    typed = ctx.get_parameter_source("format_") is ParameterSource.COMMANDLINE
     target = ctx.params.get("output")
-    suffix = os.path.splitext(target)[1].lstrip(".").lower() if target and not stated else ""
+    suffix = os.path.splitext(target)[1].lstrip(".").lower() if target and not typed else ""
     name = _SUFFIXES.get(suffix, suffix)
     if name and is_format(name):
         return name
     if not is_format(value):
-        raise UnknownNameError("format", value, [known for known, _ in renderers()])
+        raise UnknownNameError("format", value, [format_ for format_, _ in renderers()])
     if name and suffix not in _PLAIN:
         from rnninspect.cli.output import note
 

@@ -68,8 +68,8 @@ class Known(Text):
         text = super().convert(value, param, ctx)
         if not isinstance(text, str) or text == text.lower():
             return text
-        known = {name.lower(): name for name in self.names()}
-        return ",".join(known.get(part.strip().lower(), part) for part in text.split(","))
+        by_lower = {name.lower(): name for name in self.names()}
+        return ",".join(by_lower.get(part.strip().lower(), part) for part in text.split(","))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem

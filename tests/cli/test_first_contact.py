@@ -131,8 +131,8 @@ def test_a_run_says_what_its_weights_are() -> None:
     assert "units 5, seed 7" in done.out
     source = command("run", BATCH, "--lengths", "3,1,2", "--format", "json").json["source"]["weights"]
     assert (source["units"], source["seed"], source["cell"]) == (4, 0, "lstm")
-    given = command("run", BATCH, "--weights", ROOT / "sample_data" / "weights.npz", "--format", "json")
-    assert "weights" not in given.json["source"]
+    with_weights = command("run", BATCH, "--weights", ROOT / "sample_data" / "weights.npz", "--format", "json")
+    assert "weights" not in with_weights.json["source"]
 
 
 @pytest.mark.parametrize(

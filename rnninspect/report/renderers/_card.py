@@ -43,10 +43,10 @@ def _tally(report: ReportRecord) -> str:
     return f"{count}, none at a wrong step" if "good" in standings else count
 
 
-def _named(name: str, words: str, style: str, view: View) -> list[Text]:
+def _named(name: str, text: str, style: str, view: View) -> list[Text]:
     """Words behind their name; nothing where there are no words."""
     lead = Text(f"  {name}: ", style)
-    return _text.hanging(lead, Text(_text.clean(words, view.ascii)), view.width) if words else []
+    return _text.hanging(lead, Text(_text.clean(text, view.ascii)), view.width) if text else []
 
 
 def _sentences(report: ReportRecord) -> list[str]:
