@@ -71,9 +71,9 @@ def _prelude(case: Case, tracks: list[Track]) -> list[str]:
 
 def _taken(case: Case, track: Track, name: str) -> str:
     """The expression that takes one track's state `[B, H]` from its outputs."""
-    known = case.trace.knows_padding
+    lengths_known = case.trace.knows_padding
     if _reads_on(track):
-        step = "last" if case.trace.mask_given else "lengths - 1" if known else "-1"
+        step = "last" if case.trace.mask_given else "lengths - 1" if lengths_known else "-1"
     elif track.order == "reversed":
         step = "T - 1 - mask.argmax(1)" if case.trace.mask_given else "-1"
     else:

@@ -43,9 +43,9 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
             if way.rule is not None and disagreement(way.undone.case) == 0:
                 return [] if way.rule.name in named else [_alone(case, way.rule, way.undone)]
         elif _may_be_quick(case) and _may_mend(case, way, few):
-            found = list(_weights_of(case, way, rules, named))
-            if found:
-                return found
+            changes = list(_weights_of(case, way, rules, named))
+            if changes:
+                return changes
     return []
 
 

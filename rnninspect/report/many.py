@@ -45,8 +45,8 @@ def summary(reports: Sequence[ReportRecord], view: View) -> list[Text]:
     for layer in faulty:
         alike.setdefault((_standing(layer, view)[0], "; ".join(_clauses(layer))), []).append(layer.name)
     styles = {_standing(layer, view)[0]: _standing(layer, view)[1] for layer in faulty}
-    for (sign, words), names in list(alike.items())[:LISTED]:
-        body = Text.assemble((_names(names, view), styles[sign]), f"  {_text.clean(words, view.ascii)}")
+    for (sign, sentence), names in list(alike.items())[:LISTED]:
+        body = Text.assemble((_names(names, view), styles[sign]), f"  {_text.clean(sentence, view.ascii)}")
         lines += _text.hanging(Text(f"{sign} ", styles[sign]), body, view.width)[:LONGEST]
     more = sum(len(names) for names in list(alike.values())[LISTED:])
     if more:
@@ -76,11 +76,11 @@ def rest(reports: Sequence[ReportRecord], view: View) -> list[Text]:
     if others < 1:
         return []
     name, call = place(first_faults(reports)[0])
-    words = (
+    sentence = (
         f"this was {_text.clean(name, view.ascii)} call {call}; {_words.counted(others, 'more report')} not clean: "
         f"inspect(name, call={_text.marks(view.ascii).more}) gives one, ndjson, json and html all"
     )
-    return _text.hanging(Text(""), Text(words, _text.QUIET), view.width)
+    return _text.hanging(Text(""), Text(sentence, _text.QUIET), view.width)
 
 
 def fragment_of_many(reports: Sequence[ReportRecord]) -> str:
@@ -94,8 +94,8 @@ def fragment_of_many(reports: Sequence[ReportRecord]) -> str:
 def _whole(reports: Sequence[ReportRecord], layers: Sequence[LayerOfCalls]) -> str:
     """`1,000 calls of 20 layers: 50 with findings, 950 clean`."""
     counts = {verdict: sum(report.verdict == verdict for report in reports) for verdict in RANK}
-    words = {"findings": "with findings", "unjudged": "could not be judged", "clean": "clean"}
-    parts = ", ".join(f"{count} {words[verdict]}" for verdict, count in counts.items() if count)
+    in_words = {"findings": "with findings", "unjudged": "could not be judged", "clean": "clean"}
+    parts = ", ".join(f"{count} {in_words[verdict]}" for verdict, count in counts.items() if count)
     return f"{_words.counted(len(reports), 'call')} of {_words.counted(len(layers), 'layer')}: {parts}"
 
 
@@ -130,9 +130,9 @@ def _rows_of(reports: Sequence[ReportRecord], view: View) -> list[dict[str, str]
     for layer in layers:
         clean = layer.verdict == "clean"
         sign = _text.marks(view.ascii).ok if clean else _standing(layer, view)[0]
-        words = f"clean in {_words.counted(len(layer.calls), 'call')}" if clean else "; ".join(_clauses(layer))
+        sentence = f"clean in {_words.counted(len(layer.calls), 'call')}" if clean else "; ".join(_clauses(layer))
         worst = layer.rules[0].severity if layer.verdict == "findings" else layer.verdict
-        rows.append({"standing": worst, "sign": sign, "name": layer.name, "layer": layer.layer, "words": words})
+        rows.append({"standing": worst, "sign": sign, "name": layer.name, "layer": layer.layer, "words": sentence})
     return rows
 
 

@@ -122,8 +122,8 @@ def test_what_only_a_run_can_mend_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", MENDABLE)
 def test_every_framework_and_shape(name: str, convention: str) -> None:
     """As above, in every framework's names and layout; where something repeats in the padding, zeros are right too."""
-    own = conventions.get(convention)
-    if own.padding != "zero":
+    layout = conventions.get(convention)
+    if layout.padding != "zero":
         pytest.skip("what it leaves in masked outputs is not zero, which fixes write")
     for shape in ALL:
         for time_major in (False, True):

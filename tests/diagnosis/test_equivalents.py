@@ -44,8 +44,10 @@ def _answer(arrays: Mapping[str, Array], config: LayerConfig, convention: str, t
     case = read_case(arrays, config, convention, named_roles={})
     report = inspect_case(case, "compare", excerpt=0)
     last = report.shape["batch"] - 1
-    found = [(f.rule, f.severity, sorted(last - row for row in f.rows) if turned else f.rows) for f in report.findings]
-    return report.verdict, sorted(found)
+    answers = [
+        (f.rule, f.severity, sorted(last - row for row in f.rows) if turned else f.rows) for f in report.findings
+    ]
+    return report.verdict, sorted(answers)
 
 
 def _made(name: str, convention: str, lengths: list[int], directions: int) -> Case | None:

@@ -245,10 +245,10 @@ def test_a_pool_over_another_rows_length(kind: str) -> None:
     for used, severity in ((-np.sort(-lengths), "error"), (lengths, "note")):
         final = np.stack([pool(row[:n], 0) for row, n in zip(outputs, used, strict=True)])
         pooled = case.with_trace(replace(case.trace, tracks=(replace(track, outputs=outputs, final=final),)))
-        found = [f for f in findings(pooled) if f.rule == "pooled-state"]
-        assert [f.severity for f in found] == [severity]
-        assert f"the {kind} over" in found[0].message
-        assert ("another row's length" in found[0].message) == (severity == "error")
+        pools = [f for f in findings(pooled) if f.rule == "pooled-state"]
+        assert [f.severity for f in pools] == [severity]
+        assert f"the {kind} over" in pools[0].message
+        assert ("another row's length" in pools[0].message) == (severity == "error")
         if severity == "error":
-            rows = found[0].rows
-            assert [found[0].evidence["lengths_used"][b] for b in rows] == used[rows].tolist()
+            rows = pools[0].rows
+            assert [pools[0].evidence["lengths_used"][b] for b in rows] == used[rows].tolist()

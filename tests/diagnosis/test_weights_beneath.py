@@ -50,9 +50,9 @@ def findings(case: Case) -> list[Finding]:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_wrong_lengths_over_any_mistake_of_weights(cell: str, other: str, weights: str) -> None:
     """Both are named, whichever lengths were wrong and however the weights are."""
-    found = findings(injected((cell, 1, 1), other, weights))
-    named = {name for f in found for name in (f.rule, *f.alternatives)}
-    assert {other, weights} <= named, [f.message for f in found]
+    reported = findings(injected((cell, 1, 1), other, weights))
+    named = {name for f in reported for name in (f.rule, *f.alternatives)}
+    assert {other, weights} <= named, [f.message for f in reported]
 
 
 @pytest.mark.parametrize("weights", ["gate-order", "bias-dropped", "recurrent-activation"])
@@ -60,16 +60,16 @@ def test_wrong_lengths_over_any_mistake_of_weights(cell: str, other: str, weight
 @pytest.mark.parametrize("shape", [("lstm", 1, 2), ("gru", 1, 1)], ids=str)
 def test_what_hides_the_weights_is_undone(shape: tuple[str, int, int], other: str, weights: str) -> None:
     """The weights' mistake and the one that hid it are both named, and each says of the other."""
-    found = findings(injected(shape, other, weights))
-    named = {name for f in found for name in (f.rule, *f.alternatives)}
-    assert {other, weights} <= named, [f.message for f in found]
-    assert not any(f.rule.startswith("unexplained") for f in found)
+    reported = findings(injected(shape, other, weights))
+    named = {name for f in reported for name in (f.rule, *f.alternatives)}
+    assert {other, weights} <= named, [f.message for f in reported]
+    assert not any(f.rule.startswith("unexplained") for f in reported)
 
 
 def test_symptoms_of_what_was_undone_are_not_named() -> None:
     """Beside backward outputs that were not flipped, found by undoing that, no state read at the wrong end is named."""
-    found = findings(injected(("gru", 1, 2), "backward-not-flipped", "gate-order"))
-    assert {f.rule for f in found} == {"backward-not-flipped", "gate-order"}
+    reported = findings(injected(("gru", 1, 2), "backward-not-flipped", "gate-order"))
+    assert {f.rule for f in reported} == {"backward-not-flipped", "gate-order"}
 
 
 @pytest.mark.parametrize("shape", [("lstm", 1, 1), ("gru", 1, 1), ("gru", 1, 2)], ids=str)
@@ -78,8 +78,8 @@ def test_a_lost_bias_beneath_the_last_column(shape: tuple[str, int, int]) -> Non
     case = injected(shape, "last-column-as-final-state")
     assert case.weights is not None
     lost = tuple(replace(w, bias=np.zeros_like(w.bias), recurrent_bias=None) for w in case.weights.layers)
-    found = findings(case.with_weights(replace(case.weights, layers=lost)))
-    assert {f.rule for f in found} == {"last-column-as-final-state", "bias-dropped"}
+    reported = findings(case.with_weights(replace(case.weights, layers=lost)))
+    assert {f.rule for f in reported} == {"last-column-as-final-state", "bias-dropped"}
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ def test_a_lost_bias_beneath_the_last_column(shape: tuple[str, int, int]) -> Non
 def test_right_weights_are_not_accused(name: str) -> None:
     """A mistake of states or lengths alone says nothing of the weights."""
     for shape in (("lstm", 1, 1), ("gru", 1, 1)):
-        found = findings(injected(shape, name))
-        assert not {f.rule for f in found} & set(WEIGHTS)
+        reported = findings(injected(shape, name))
+        assert not {f.rule for f in reported} & set(WEIGHTS)
 
 
 def test_other_weights_are_left_unexplained() -> None:
     """Weights of another layer beside wrong states: no change is made up for them."""
     case = injected(("gru", 1, 1), "rows-permuted")
-    found = findings(case.with_weights(correct_case("gru", seed=9).weights))
-    assert {f.rule for f in found} == {"rows-permuted"}
+    reported = findings(case.with_weights(correct_case("gru", seed=9).weights))
+    assert {f.rule for f in reported} == {"rows-permuted"}
 
 
 def test_weights_are_not_sought_where_a_run_agrees(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,9 @@ def settled(cell: str) -> Case:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_batch_that_was_run_before_and_kept_its_state(cell: str) -> None:
     """Where a row starts from the very state in which it ends, the finding says so."""
-    found = [f for f in findings(settled(cell)) if f.rule == "stale-initial-state"]
-    assert found
-    assert any("the state in which it ends itself" in f.message for f in found)
+    stale = [f for f in findings(settled(cell)) if f.rule == "stale-initial-state"]
+    assert stale
+    assert any("the state in which it ends itself" in f.message for f in stale)
 
 
 @pytest.mark.parametrize("cell", CELLS)

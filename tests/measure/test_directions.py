@@ -42,8 +42,8 @@ def test_the_last_step_of_two_directions_is_not_called_clean(kind: str) -> None:
     last = outputs[np.arange(ROWS), np.array(LENGTHS) - 1]
     both = rnninspect.inspect(outputs, last, lengths=LENGTHS)
     assert (both.verdict, says_two(both), accused(both)) == ("unjudged", True, [])
-    stated = rnninspect.inspect(outputs, last, lengths=LENGTHS, bidirectional=True)
-    assert accused(stated) == ["backward-final-at-last-step"]
+    two = rnninspect.inspect(outputs, last, lengths=LENGTHS, bidirectional=True)
+    assert accused(two) == ["backward-final-at-last-step"]
     outputs, state = ran(kind, directions=1, units=2 * UNITS)
     one = rnninspect.inspect(outputs, state[0], lengths=LENGTHS)
     assert (one.verdict, says_two(one)) == ("clean", False)
@@ -55,8 +55,8 @@ def test_every_layers_forward_state_is_no_mistake(layers: int, numpy: bool) -> N
     """`[L, B, H]` of the forward direction beside outputs of two is read as that; a wrong step in it is found."""
     outputs, state = ran("GRU", layers)
     forward = state.view(layers, 2, ROWS, UNITS)[:, 0].clone()
-    given: Any = (outputs.numpy(), forward.numpy()) if numpy else (outputs, forward)
-    report = rnninspect.inspect(*given, lengths=LENGTHS)
+    states: Any = (outputs.numpy(), forward.numpy()) if numpy else (outputs, forward)
+    report = rnninspect.inspect(*states, lengths=LENGTHS)
     assert (report.verdict, accused(report)) == ("clean", [])
     assert "forward alone" in report.to_dict()["reading"]["used"]
     forward[-1, 3:] = outputs[3:, 1, :UNITS]

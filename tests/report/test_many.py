@@ -123,13 +123,13 @@ def test_calls_that_could_not_be_judged_are_counted() -> None:
     with rnninspect.record(model, lengths=[2, 3]) as recording:
         for rows in (2, 0, 3):
             layer(torch.randn(rows, 3, 2))
-    found = recording.inspect()
-    assert found.verdict == "findings"
-    summary = found.summary(200)
+    reported = recording.inspect()
+    assert reported.verdict == "findings"
+    summary = reported.summary(200)
     assert "could not judge 1 of 3 calls (the first: 1)" in summary
-    assert "\x1b" not in str(found)
-    assert "<b>" not in found.render("html").replace("&lt;b&gt;", "")
-    assert ElementTree.fromstring(found.render("junit").encode())[0].get("skipped") == "2"
+    assert "\x1b" not in str(reported)
+    assert "<b>" not in reported.render("html").replace("&lt;b&gt;", "")
+    assert ElementTree.fromstring(reported.render("junit").encode())[0].get("skipped") == "2"
 
 
 def test_twenty_layers_of_fifty_calls() -> None:
@@ -148,8 +148,8 @@ def test_twenty_layers_of_fifty_calls() -> None:
 
 def test_layers_that_stand_alike_share_a_line() -> None:
     """Thirty layers with one mistake are one line, and the whole stays under 60 lines of 80 columns."""
-    found = reports(30, tuple(range(30)), 2)
-    lines = str(found).splitlines()
+    reported = reports(30, tuple(range(30)), 2)
+    lines = str(reported).splitlines()
     assert len(lines) < 60
     assert lines[1].startswith("✗ layers.0, layers.1, ")
     assert "… 22 more  lengths-ignored in 2 of 2 calls" in " ".join(line.strip() for line in lines[1:4])

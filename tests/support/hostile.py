@@ -70,8 +70,8 @@ def doubled_json(path: Path) -> Path:
 def msgpack_array(array: np.ndarray[Any, Any], shape: tuple[int, ...] | None = None) -> Any:
     import msgpack
 
-    stated = array.shape if shape is None else shape
-    return msgpack.ExtType(1, msgpack.packb((stated, array.dtype.name, array.tobytes()), use_bin_type=True))
+    header_shape = array.shape if shape is None else shape
+    return msgpack.ExtType(1, msgpack.packb((header_shape, array.dtype.name, array.tobytes()), use_bin_type=True))
 
 
 def doubled_msgpack(path: Path) -> Path:

@@ -99,9 +99,9 @@ def _origins(case: Case, facts: TrackFacts, rows: Bools) -> Iterator[tuple[str, 
     left = rows.copy()
     for origin, states in states_in_dump(case):
         some = np.flatnonzero(left)
-        given = some[follows(case, facts, some, some, states)] if some.size else some
-        if given.size > 1 or (given.size == 1 and given.size == rows.sum()):
-            started = np.isin(np.arange(rows.size), given)
+        followers = some[follows(case, facts, some, some, states)] if some.size else some
+        if followers.size > 1 or (followers.size == 1 and followers.size == rows.sum()):
+            started = np.isin(np.arange(rows.size), followers)
             left &= ~started
             yield origin, started
     if left.any():

@@ -122,9 +122,9 @@ def _quiet_tracks(report: ReportRecord, view: View) -> list[Text]:
             standing = ("-", _text.QUIET, ", ".join(reasons) or "no rows")
         tracks_by_words.setdefault(standing, []).append(track)
     lines = []
-    for (sign, style, words), tracks in tracks_by_words.items():
+    for (sign, style, phrase), tracks in tracks_by_words.items():
         named = _tracks_named(report, tracks, view)
-        lines += _text.hanging(Text(f"{sign} ", style), Text(f"{named}: {words}"), view.width)
+        lines += _text.hanging(Text(f"{sign} ", style), Text(f"{named}: {phrase}"), view.width)
     return lines
 
 

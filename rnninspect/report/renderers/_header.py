@@ -31,8 +31,8 @@ def header(report: ReportRecord, view: View) -> list[Text]:
 def title(report: ReportRecord, view: View) -> list[Text]:
     """The command and what it looked at."""
     name = source_name(report, view)
-    words = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
-    return _text.hanging(Text(), words, view.width)
+    line = Text.assemble((_text.clean(report.command, view.ascii), _text.TITLE), f"  {name}" if name else "")
+    return _text.hanging(Text(), line, view.width)
 
 
 def essentials(report: ReportRecord, view: View) -> list[Text]:
