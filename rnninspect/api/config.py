@@ -43,7 +43,8 @@ def layer_config(**options: Any) -> LayerConfig:
     if unknown:
         listed = sorted({*stated_fields, *ATTRIBUTES, "bidirectional", "batch_first"} - {"full_lengths", "axes_stated"})
         hints = [f"{name!r}{did_you_mean(name, [*_OTHERS, *listed])}".rstrip(".") for name in unknown]
-        raise UserError(f"unknown keyword {', '.join(hints)} Those that state the layer: {', '.join(listed)}")
+        end = "" if hints[-1].endswith("?") else "."
+        raise UserError(f"unknown keyword {', '.join(hints)}{end} Those that state the layer: {', '.join(listed)}")
     not_none = {k: v for k, v in options.items() if v is not None}
     if isinstance(layers := not_none.get("layers"), int) and layers > MOST_LAYERS:
         raise UserError(f"{argument('layers', layers)}: no stack has more than {MOST_LAYERS} layers; state its own")

@@ -39,7 +39,7 @@ class Where:
     number: int
     layer: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    stated: Stated = field(default_factory=Stated)
+    stated_lengths: Stated = field(default_factory=Stated)
 
     @property
     def called(self) -> str:

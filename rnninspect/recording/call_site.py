@@ -53,10 +53,10 @@ def caller(*packages: str) -> Site | None:
 
 @cache
 def _use(code: CodeType, instruction: int) -> Use:
-    found = _found(code, instruction)
-    if found is None:
+    variable = _found(code, instruction)
+    if variable is None:
         return "unknown"
-    call, parents = found
+    call, parents = variable
     parent = parents[call]
     if isinstance(parent, ast.Subscript) and parent.value is call:
         return "dropped" if _first_alone(parent) else "used"

@@ -134,12 +134,12 @@ class Session:
         tracks = [_track(arrays, way, k, time_major) for k, way in enumerate(_WAYS[direction])]
         inputs = arrays["X"]
         values = {name: np.array(value) for name, value in feed.items()}
-        stated = stated_for(self._lengths, node.name, None, values)
+        stated_lengths = stated_for(self._lengths, node.name, None, values)
         shown = f"{node.cell.upper()}({', '.join(f'{k}={v}' for k, v in node.attributes.items())})"
         weights = {str(role): arrays[role] for role in ("W", "R", "B", "P") if role in arrays}
         compute = str(inputs.dtype)
         return TrackCall(
-            Where(node.name, number, shown, options, stated),
+            Where(node.name, number, shown, options, stated_lengths),
             "onnx",
             LayerConfig(node.cell, 1, direction, attributes=options),
             inputs.swapaxes(0, 1) if time_major else inputs,
@@ -189,9 +189,9 @@ def run_once(session: Any, arrays: Mapping[str, Array], feed: str) -> None:
             f"{feed} lacks {', '.join(missing)}: the model reads {', '.join(v.name for v in wanted)}; "
             f"the file has {', '.join(arrays) or 'no arrays'}"
         )
-    given = {value.name: _cast(arrays[value.name], value.type) for value in wanted}
+    feeds = {value.name: _cast(arrays[value.name], value.type) for value in wanted}
     try:
-        session.run(None, given)
+        session.run(None, feeds)
     except Exception as error:
         raise UserError(f"the model does not run on {feed}: {_first_line(error)}") from None
 

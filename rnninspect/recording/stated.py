@@ -57,14 +57,14 @@ def by_name(value: Any, name: str) -> Any:
     return array if array.ndim < 2 or not name.endswith(_HIDES) else array == 0
 
 
-def settle(stated: Stated, rows: int, steps: int, called: str) -> Settled:
+def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settled:
     """What is stated for a call of `[rows, steps]` that brings no lengths of its own. `called`: which call, in words.
 
     Raises ShapeError where an exact statement does not fit the call, UserError on a name.
     """
-    if stated.missing:
-        return Settled(open=stated.missing)
-    value = stated.value
+    if stated_lengths.missing:
+        return Settled(open=stated_lengths.missing)
+    value = stated_lengths.value
     if value is None:
         return Settled()
     if isinstance(value, str) and value == FULL:
@@ -76,45 +76,72 @@ def settle(stated: Stated, rows: int, steps: int, called: str) -> Settled:
     if mask is not None:
         return Settled(mask=mask)
     if whole.size != rows:
-        return _unfit(stated, f"{_described(stated, numbers)}, but {called} has {rows} rows and {steps} steps")
-    lengths = whole.reshape(-1)
-    if not stated.exact and lengths.dtype.kind in "iuf" and lengths.size and lengths.max() > steps:
-        return _unfit(stated, f"{_described(stated, numbers)} up to {lengths.max():g}, but {called} has {steps} steps")
-    if stated.name and not _belongs(lengths, rows, steps, stated.times):
         return _unfit(
-            stated,
-            f"{called} has {steps} steps, as no tensor beside {stated.name} has, or only another than the one that "
-            f"{stated.name} (up to {lengths.max():g}) counts",
+            stated_lengths, f"{_described(stated_lengths, numbers)}, but {called} has {rows} rows and {steps} steps"
+        )
+    lengths = whole.reshape(-1)
+    if not stated_lengths.exact and lengths.dtype.kind in "iuf" and lengths.size and lengths.max() > steps:
+        return _unfit(
+            stated_lengths,
+            f"{_described(stated_lengths, numbers)} up to {lengths.max():g}, but {called} has {steps} steps",
+        )
+    if stated_lengths.name and not _belongs(lengths, rows, steps, stated_lengths.times):
+        return _unfit(
+            stated_lengths,
+            f"{called} has {steps} steps, as no tensor beside {stated_lengths.name} has, or only another than the one "
+            f"that {stated_lengths.name} (up to {lengths.max():g}) counts",
         )
     return Settled(lengths=lengths)
 
 
-def settle_own(stated: Stated, own: Ints, steps: int, sorted_by_user: bool, called: str) -> Settled:
+def in_proportion(stated_lengths: Stated, inputs: Array, called: str) -> Settled | None:
+    """What lengths `[B]` in another unit (frames, characters) say of a call with `inputs` `[B, T, F]`: their share of
+    the longest. None where they are no such lengths, or where the inputs do not show them: at least two rows that are
+    shorter must end in one and the same input, which is then padding, and no row may begin with it.
+    """
+    rows, steps = inputs.shape[:2]
+    numbers = np.empty(0) if stated_lengths.value is None else to_array(stated_lengths.value, "lengths").reshape(-1)
+    if numbers.size != rows or numbers.dtype.kind not in "iuf" or numbers.max(initial=0) <= steps:
+        return None
+    lengths = np.ceil(numbers * steps / numbers.max()).astype(np.int64)
+    last = inputs[lengths < steps, -1]
+    if len(last) < 2 or (last != last[0]).any() or (inputs[:, 0] == last[0]).all(-1).any():
+        return None
+    note = (
+        f"{called} has {steps} steps, lengths up to {numbers.max():g} are stated: taken in proportion, as "
+        f"{lengths.tolist()[:12]}, for the rows that are shorter end in one and the same input"
+    )
+    return Settled(lengths=lengths, notes=(note,))
+
+
+def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_user: bool, called: str) -> Settled:
     """What is stated for a call that brings its own lengths `[B]` (packed, or rows that a loop leaves).
 
     `sorted_by_user`: its rows are as the model gave them, so that the model may have sorted them.
     """
-    if stated.missing:
-        return Settled(lengths=own)  # its own lengths are all that it needs
-    if stated.value is None:
-        return Settled(lengths=own)
-    settled = settle(replace(stated, exact=True, name="", times=()), own.size, steps, called)
-    if isinstance(stated.value, str):
-        stated = replace(stated, exact=False)  # "full" is said of all that the model reads
+    if stated_lengths.missing:
+        return Settled(lengths=own_lengths)  # its own lengths are all that it needs
+    if stated_lengths.value is None:
+        return Settled(lengths=own_lengths)
+    settled = settle(replace(stated_lengths, exact=True, name="", times=()), own_lengths.size, steps, called)
+    if isinstance(stated_lengths.value, str):
+        stated_lengths = replace(stated_lengths, exact=False)  # "full" is said of all that the model reads
     lengths = settled.lengths if settled.mask is None else settled.mask.sum(1)
-    if lengths is None or (lengths == own).all():
-        return Settled(lengths=own)
-    if sorted_by_user and np.array_equal(np.sort(lengths), np.sort(own)) and (np.diff(own) <= 0).all():
+    if lengths is None or (lengths == own_lengths).all():
+        return Settled(lengths=own_lengths)
+    if sorted_by_user and np.array_equal(np.sort(lengths), np.sort(own_lengths)) and (np.diff(own_lengths) <= 0).all():
         note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
         unsure = "the rows were sorted by length; whether your code puts them back cannot be seen: give final_state="
         return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,), open=unsure)
-    if stated.exact:
+    if stated_lengths.exact:
         return Settled(lengths=lengths)
-    kind, words, hint = _compared(lengths, own)
-    note = f"{called} reads lengths {own.tolist()[:12]}, {lengths.tolist()[:12]} are stated: {words}"
+    kind, difference_in_words, hint = _compared(lengths, own_lengths)
+    note = (
+        f"{called} reads lengths {own_lengths.tolist()[:12]}, {lengths.tolist()[:12]} are stated: {difference_in_words}"
+    )
     if kind == "strided":
-        return Settled(lengths=own, notes=(note,))
-    return Settled(lengths=own, open=f"{note}; which of the two is right cannot be seen", hint=hint)
+        return Settled(lengths=own_lengths, notes=(note,))
+    return Settled(lengths=own_lengths, open=f"{note}; which of the two is right cannot be seen", hint=hint)
 
 
 def _refuse_name(value: Any) -> None:
@@ -145,13 +172,13 @@ def _as_mask(numbers: Array, rows: int, steps: int) -> Array | None:
     return np.asarray(squeezed.reshape(rows, steps) != 0)
 
 
-def _described(stated: Stated, numbers: Array) -> str:
-    who = stated.name or "lengths"
+def _described(stated_lengths: Stated, numbers: Array) -> str:
+    who = stated_lengths.name or "lengths"
     return f"{who} has {numbers.size} values" if numbers.ndim < 2 else f"{who} is {numbers.shape}"
 
 
-def _unfit(stated: Stated, why: str) -> Settled:
-    if stated.exact:
+def _unfit(stated_lengths: Stated, why: str) -> Settled:
+    if stated_lengths.exact:
         raise ShapeError(why)
     return Settled(open=why)
 
@@ -195,19 +222,21 @@ def fitted_order(order: Ints, lengths: Ints, fits: Callable[[int, int], bool]) -
     return best
 
 
-def _compared(stated: Array, own: Ints) -> tuple[str, str, str]:
+def _compared(stated_lengths: Array, own_lengths: Ints) -> tuple[str, str, str]:
     """(kind, in words, the rule that it may be) of lengths that a call reads where others are stated."""
-    difference = own - stated
+    difference = own_lengths - stated_lengths
     if (difference == difference[0]).all():
         by = f"{abs(int(difference[0]))} {'less' if difference[0] < 0 else 'more'} in every row"
         return "shifted", f"{by} (a mistake, unless the steps were shifted too)", "off-by-one-length"
     for stride in _STRIDES:
         for offset in range(1 - stride, stride):
-            if ((stated + offset) // stride == own).all() and stated.size > 1:
+            if ((stated_lengths + offset) // stride == own_lengths).all() and stated_lengths.size > 1:
                 return "strided", f"divided by {stride}, as after layers that take every {stride} steps together", ""
-    if (own == np.minimum(stated, own.max())).all() or (own == np.maximum(stated, own.min())).all():
-        return "clamped", f"cut to {own.min()} to {own.max()} steps", ""
-    if np.array_equal(np.sort(stated), np.sort(own)):
+    if (own_lengths == np.minimum(stated_lengths, own_lengths.max())).all() or (
+        own_lengths == np.maximum(stated_lengths, own_lengths.min())
+    ).all():
+        return "clamped", f"cut to {own_lengths.min()} to {own_lengths.max()} steps", ""
+    if np.array_equal(np.sort(stated_lengths), np.sort(own_lengths)):
         return "misaligned", "the same lengths in another order of rows", "lengths-misaligned"
     return "other", "they differ", "lengths-misaligned"
 

@@ -41,7 +41,7 @@ class TrackCall:
     config: LayerConfig
     inputs: Array
     tracks: tuple[Track, ...]
-    own: Array | None = None
+    own_lengths: Array | None = None
     weights: Mapping[str, Array] = field(default_factory=dict)
     state_used: bool = True
     not_rerun: str = ""
@@ -52,10 +52,10 @@ class TrackCall:
         rows, steps = self.inputs.shape[:2]
         if not rows or not steps:
             raise ShapeError(f"{self.where.called} has {rows} rows and {steps} steps: there is nothing to compare")
-        settled = self._settled(self.where.stated if lengths is None else Stated(lengths, exact=True))
+        settled = self._settled(self.where.stated_lengths if lengths is None else Stated(lengths, exact=True))
         convention = conventions.get(self.convention)
-        told = settled.mask is not None and self.own is not None
-        config = self.config if self.own is not None else replace(self.config, padding="computed")
+        told = settled.mask is not None and self.own_lengths is not None
+        config = self.config if self.own_lengths is not None else replace(self.config, padding="computed")
         mask, real = resolve_mask(rows, steps, settled.lengths, settled.mask)
         trace = Trace(
             mask,
@@ -70,7 +70,7 @@ class TrackCall:
         opened, notes = [settled.open] if settled.open else [], [*settled.notes]
         if final_state is not None:
             trace = replace(trace, tracks=self._with_final(final_state))
-        elif self.own is None and not self.state_used and not mask.all():
+        elif self.own_lengths is None and not self.state_used and not mask.all():
             trace = replace(
                 trace, tracks=tuple(_picked(trace, track) for track in self.tracks if track.outputs is not None)
             )
@@ -100,21 +100,25 @@ class TrackCall:
     @property
     def size(self) -> int:
         """Bytes of what it holds besides the weights."""
-        arrays = [self.inputs, self.own, *(a for t in self.tracks for a in (t.outputs, t.final, t.cell, t.initial))]
+        arrays = [
+            self.inputs,
+            self.own_lengths,
+            *(a for t in self.tracks for a in (t.outputs, t.final, t.cell, t.initial)),
+        ]
         return sum(array.nbytes for array in arrays if array is not None)
 
-    def _settled(self, stated: Stated) -> Settled:
+    def _settled(self, stated_lengths: Stated) -> Settled:
         rows, steps = self.inputs.shape[:2]
-        if self.own is None:
-            return settle(stated, rows, steps, self.where.called)
-        own = self.own
-        if own.ndim == 2:
-            counts = own.sum(1)
-            if not np.array_equal(own, prefix_mask(counts, steps)):
-                beside = settle_own(stated, counts, steps, False, self.where.called)
-                return replace(beside, lengths=None, mask=own)
-            own = counts
-        return settle_own(stated, own.astype(np.int64), steps, False, self.where.called)
+        if self.own_lengths is None:
+            return settle(stated_lengths, rows, steps, self.where.called)
+        own_lengths = self.own_lengths
+        if own_lengths.ndim == 2:
+            counts = own_lengths.sum(1)
+            if not np.array_equal(own_lengths, prefix_mask(counts, steps)):
+                beside = settle_own(stated_lengths, counts, steps, False, self.where.called)
+                return replace(beside, lengths=None, mask=own_lengths)
+            own_lengths = counts
+        return settle_own(stated_lengths, own_lengths.astype(np.int64), steps, False, self.where.called)
 
     def _weights(self, config: LayerConfig) -> tuple[Weights | None, str]:
         """The weights to run again, or why they are not."""

@@ -24,11 +24,11 @@ def wrap(kind: type, method: str, around: Around, hooks: ExitStack) -> None:
 
 
 def _wrapped(place: tuple[type, str]) -> Any:
-    own = _methods[place]
+    own_method = _methods[place]
 
-    @functools.wraps(own)
+    @functools.wraps(own_method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = functools.partial(own, self)
+        call = functools.partial(own_method, self)
         for around in tuple(_around[place]):
             call = functools.partial(around, call, self)
         return call(*args, **kwargs)

@@ -165,5 +165,5 @@ def test_a_member_named_full_is_named_with_its_file(tmp_path: Any) -> None:
 def test_full_lengths_are_no_option() -> None:
     """The list of known options names what a user may state, and `lengths` is where `full` stands."""
     o = outputs()
-    with pytest.raises(UserError, match=r"known: (?!.*full_lengths)"):
+    with pytest.raises(UserError, match=r"no_such_option.\. Those that state the layer: (?!.*full_lengths)"):
         rnninspect.inspect(o, o[:, -1], no_such_option=1)

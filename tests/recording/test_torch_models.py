@@ -84,7 +84,7 @@ class Packs(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "words"),
+    ("change", "verdict", "phrase"),
     [
         (lambda n: n, "clean", ""),
         (lambda n: n - 1, "unjudged", "1 less in every row"),
@@ -93,14 +93,14 @@ class Packs(nn.Module):
         (lambda n: (n + 1) // 2, "clean", "divided by 2"),
     ],
 )
-def test_packed_lengths_are_compared_with_those_stated(change: Any, verdict: str, words: str) -> None:
+def test_packed_lengths_are_compared_with_those_stated(change: Any, verdict: str, phrase: str) -> None:
     """2: lengths that a call brings and others that are stated: how they differ is said, and nothing is `clean`."""
     model = made(Packs, change)
     with rnninspect.record(model, lengths="lengths") as recording:
         model(batch(), LENGTHS)
     (report,) = recording.inspect()
     assert report.verdict == verdict
-    assert words in report.untested + " ".join(report.notes)
+    assert phrase in report.untested + " ".join(report.notes)
     assert not rules(recording.inspect())
 
 
@@ -139,23 +139,23 @@ def test_wherever_lengths_are() -> None:
     """3: a mask, a key of a dictionary, a keyword, a callable: all give the lengths."""
     mask, model, batched, x = torch.arange(T) < LENGTHS[:, None], made(Plain), made(Batched), batch()
 
-    def stated(model: nn.Module, known: Any, /, *args: Any, **kwargs: Any) -> None:
-        with rnninspect.record(model, lengths=known) as recording:
+    def judge_with(model: nn.Module, lengths: Any, /, *args: Any, **kwargs: Any) -> None:
+        with rnninspect.record(model, lengths=lengths) as recording:
             model(*args, **kwargs)
         (report,) = recording.inspect()
         assert [row.real for row in report.tracks[0].rows] == [[[0, n]] for n in LENGTHS.tolist()]
         assert rules(recording.inspect()) == ["lengths-ignored"]
 
-    stated(model, mask, x, LENGTHS)
-    stated(model, mask.T, x, LENGTHS)
-    stated(model, LENGTHS[:, None], x, LENGTHS)
-    stated(model, "mask", x, LENGTHS, mask=mask)
-    stated(model, "key_padding_mask", x, LENGTHS, key_padding_mask=~mask)
-    stated(batched, "n", {"x": x, "n": LENGTHS})
-    stated(batched, "batch.n", {"x": x, "n": LENGTHS})
-    stated(batched, lambda batch: batch["mask"].sum(1), {"x": x, "mask": mask})
-    stated(model, lambda x, lengths: lengths, x, lengths=LENGTHS)
-    stated(model, {"rnn": "lengths"}, x, LENGTHS)
+    judge_with(model, mask, x, LENGTHS)
+    judge_with(model, mask.T, x, LENGTHS)
+    judge_with(model, LENGTHS[:, None], x, LENGTHS)
+    judge_with(model, "mask", x, LENGTHS, mask=mask)
+    judge_with(model, "key_padding_mask", x, LENGTHS, key_padding_mask=~mask)
+    judge_with(batched, "n", {"x": x, "n": LENGTHS})
+    judge_with(batched, "batch.n", {"x": x, "n": LENGTHS})
+    judge_with(batched, lambda batch: batch["mask"].sum(1), {"x": x, "mask": mask})
+    judge_with(model, lambda x, lengths: lengths, x, lengths=LENGTHS)
+    judge_with(model, {"rnn": "lengths"}, x, LENGTHS)
 
 
 def test_lengths_that_are_not_there() -> None:
@@ -231,8 +231,8 @@ def test_autocast_is_not_held_to_float32() -> None:
     with rnninspect.record(layer) as recording, torch.no_grad():
         output, _ = layer(x)
     other = output.numpy() + 0.5
-    found = rnninspect.inspect(other, other[:, -1], inputs=x, weights=layer, lengths="full", convention="torch")
-    assert [f.rule for f in found.findings] == ["unexplained-difference"]
+    report = rnninspect.inspect(other, other[:, -1], inputs=x, weights=layer, lengths="full", convention="torch")
+    assert [f.rule for f in report.findings] == ["unexplained-difference"]
     ignored = ("unexplained-difference", "unexplained-state", "precision-drift")
     again = rnninspect.inspect(
         other, other[:, -1], inputs=x, weights=layer, lengths="full", convention="torch", ignore=ignored
@@ -481,3 +481,32 @@ def test_quantised_layers() -> None:
     (report,) = recording.inspect()
     assert rules(recording.inspect()) == ["lengths-ignored"]
     assert any("quantised" in note for note in report.notes)
+
+
+class Subsampled(nn.Module):
+    """Frames that a strided convolution takes together, then a GRU over all of them; its state is the result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(F, F, 3, stride=2, padding=1)
+        self.rnn = nn.GRU(F, H, batch_first=True)
+
+    def forward(self, frames: Tensor) -> Any:
+        return self.rnn(torch.relu(self.conv(frames.transpose(1, 2))).transpose(1, 2))[1]
+
+
+@pytest.mark.parametrize(("padded", "verdict"), [(True, "findings"), (False, "unjudged")])
+def test_lengths_in_frames_are_taken_in_proportion_only_where_the_inputs_show_padding(
+    padded: bool, verdict: str
+) -> None:
+    """Lengths before a strided layer tell of the steps behind it where short rows end alike; else none can say."""
+    torch.manual_seed(0)
+    frames, lengths = torch.randn(3, 16, F), torch.tensor([16, 8, 6])
+    if padded:
+        frames[torch.arange(16)[None] >= lengths[:, None]] = 0
+    model = Subsampled()
+    with rnninspect.record(model, lengths=lengths) as recording:
+        model(frames)
+    (report,) = recording.inspect()
+    assert report.verdict == verdict
+    assert [f.rule for f in report.findings] == (["lengths-ignored"] if padded else [])

@@ -26,7 +26,7 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.call_site import Site, Use
-from rnninspect.recording.stated import Settled, Stated, fitted_order, settle, settle_own
+from rnninspect.recording.stated import Settled, Stated, fitted_order, in_proportion, settle, settle_own
 from rnninspect.recording.torch_modules.tensors import autocast
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
@@ -125,13 +125,13 @@ class Call:
         first, last = (state[0] if isinstance(state, tuple) else state for state in (self.initial, self.final))
         return None if first is None else to_array(first, "h_0"), to_array(last, "h_n")
 
-    def _settled(self, stated: Stated | None, final_state: Any) -> tuple[dict[str, Array], Settled]:
+    def _settled(self, stated_lengths: Stated | None, final_state: Any) -> tuple[dict[str, Array], Settled]:
         """The call as a batch-major dump: `inputs` `[B, T, F]`, `output` `[B, T, D*H]`, `h_n` `[L*D, B, H]`, `c_n`,
         `h_0`, `c_0`, and `lengths` `[B]` or a `mask` where they are known; in the order of the user's batch. And what
         is taken for its rows. Raises ShapeError where what is stated does not fit.
         """
-        stated = stated or self.where.stated
-        inputs, own = self._by_row(self.inputs, "inputs")
+        stated_lengths = stated_lengths or self.where.stated_lengths
+        inputs, own_lengths = self._by_row(self.inputs, "inputs")
         outputs, _ = self._by_row(self.outputs, "output")
         rows, steps = inputs.shape[:2]
         if not rows or not steps:
@@ -142,21 +142,25 @@ class Call:
                 if tensor is not None:
                     array = to_array(tensor, f"{letter}_{suffix}")
                     arrays[f"{letter}_{suffix}"] = array[:, None] if array.ndim == 2 else array
-        if own is None:
-            settled = settle(stated, rows, steps, self.where.called)
+        if own_lengths is None:
+            settled = settle(stated_lengths, rows, steps, self.where.called)
+            if settled.open:
+                settled = in_proportion(stated_lengths, inputs, self.where.called) or settled
         else:
-            settled = settle_own(stated, np.asarray(own, dtype=np.int64), steps, True, self.where.called)
+            settled = settle_own(
+                stated_lengths, np.asarray(own_lengths, dtype=np.int64), steps, True, self.where.called
+            )
             if final_state is not None:
                 settled = replace(settled, open="")
             if settled.order is not None:
                 assert settled.lengths is not None
-                if _reads_padding(inputs, own, settled.lengths):
+                if _reads_padding(inputs, own_lengths, settled.lengths):
                     settled = replace(settled, order=None, notes=(), open="")
                 else:
                     arrays = _reordered(arrays, self._order(arrays, settled, final_state))
         if settled.lengths is not None:
             arrays["lengths"] = np.asarray(settled.lengths)
-            if own is not None and settled.lengths.size and settled.lengths.max() > steps:
+            if own_lengths is not None and settled.lengths.size and settled.lengths.max() > steps:
                 arrays["output"] = _longer(arrays["output"], int(settled.lengths.max()) - steps)
                 del arrays["inputs"]  # those of the further steps are not known
         if settled.mask is not None:
@@ -215,10 +219,10 @@ class Call:
             tracks.append(Track(layer, ways[way], top, *states))  # type: ignore[arg-type]
         rows, steps = outputs.shape[:2]
         mask, real = resolve_mask(rows, steps, arrays.get("lengths"), settled.mask)
-        stated, torchs = settled.mask is not None, conventions.get("torch")
+        mask_given, torchs = settled.mask is not None, conventions.get("torch")
         padding = torchs.padding_for(config)
-        trace = Trace(mask, tuple(tracks), real, stated, padding, torchs.zero_length, "torch")
-        batch = Batch(arrays["inputs"], mask, real, stated) if "inputs" in arrays else None
+        trace = Trace(mask, tuple(tracks), real, mask_given, padding, torchs.zero_length, "torch")
+        batch = Batch(arrays["inputs"], mask, real, mask_given) if "inputs" in arrays else None
         layer_of_case = CaseLayer(torchs, config, runner=rerun)
         return Case(Choice(Reading(trace, "B T H", "L B H")), layer_of_case, batch, tolerance=tolerance)
 
@@ -268,12 +272,12 @@ def _longer(array: Array, steps: int) -> Array:
     return np.pad(array, ((0, 0), (0, steps), (0, 0)))
 
 
-def _reads_padding(inputs: Array, own: Array, lengths: Ints) -> bool:
+def _reads_padding(inputs: Array, own_lengths: Array, lengths: Ints) -> bool:
     """Whether rows that are read past their stated end read one and the same vector there: padding, not data.
 
     Then the rows are in the batch's own order, and their lengths in another's.
     """
-    past = [inputs[b, lengths[b] : own[b]] for b in np.flatnonzero(lengths < own)]
+    past = [inputs[b, lengths[b] : own_lengths[b]] for b in np.flatnonzero(lengths < own_lengths)]
     frames = np.concatenate(past) if past else inputs[:0, 0]
     return bool(len(frames) > 1 and (frames == frames[0]).all() and (inputs[:, 0] != frames[0]).any())
 

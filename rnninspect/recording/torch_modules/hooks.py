@@ -136,8 +136,10 @@ class Session:
         if not has_own_forward(module):
             self._take(key, module, args, kwargs, output)
         elif key not in self._listened:
-            own = type(module).__name__
-            self._store.unseen[key] = f"{own} has a forward of its own, which calls none of torch's layers' or cells'"
+            class_name = type(module).__name__
+            self._store.unseen[key] = (
+                f"{class_name} has a forward of its own, which calls none of torch's layers' or cells'"
+            )
 
     def _meet(self, key: int, module: nn.Module) -> bool:
         """A layer of whatever runs in this process: named by its class until a model around it is known."""

@@ -161,16 +161,16 @@ class Loop:
 
     def _settled(self, lengths: Any) -> tuple[Settled, Any]:
         """What is taken for the rows, and the order of the user's batch."""
-        stated = self.where.stated if lengths is None else Stated(lengths, exact=True)
+        stated_lengths = self.where.stated_lengths if lengths is None else Stated(lengths, exact=True)
         counts = np.array([step.inputs.shape[0] for step in self.steps])
         if not self.batch_size:
             raise ShapeError(f"{self.where.called} has no rows: there is nothing to compare")
         if (counts == counts[0]).all():
-            settled = settle(stated, self.batch_size, len(self.steps), self.where.called)
+            settled = settle(stated_lengths, self.batch_size, len(self.steps), self.where.called)
             settled = self._turned(settled)
         else:  # rows that have ended are left out
-            own = (counts[None] > np.arange(self.batch_size)[:, None]).sum(1)
-            settled = settle_own(stated, own, len(self.steps), True, self.where.called)
+            own_lengths = (counts[None] > np.arange(self.batch_size)[:, None]).sum(1)
+            settled = settle_own(stated_lengths, own_lengths, len(self.steps), True, self.where.called)
         order = slice(None) if settled.order is None else settled.order
         return settled, order
 

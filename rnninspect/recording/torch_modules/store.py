@@ -82,7 +82,7 @@ class Store:
             name = self.names.get(kept.key, "?")
             number = kept.call.where.number if keys[name] == 1 else counts[name]  # of several modules of one name
             counts[name] += 1
-            where = replace(kept.call.where, name=name, number=number, stated=_stated(kept, name))
+            where = replace(kept.call.where, name=name, number=number, stated_lengths=_stated(kept, name))
             calls.append(replace(kept.call, where=where))
         return tuple(calls)
 
@@ -189,11 +189,11 @@ def _stated(kept: Kept, name: str) -> Stated:
     if not is_asked(value):
         return Stated(value, exact=by_layer or (isinstance(value, str) and value == FULL))
     called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")
-    found = kept.arguments.get(value)
-    if found is None or isinstance(found, Failure):
-        return Stated(missing=found or f"no forward around it was given {called}, by which its lengths are stated")
+    argument = kept.arguments.get(value)
+    if argument is None or isinstance(argument, Failure):
+        return Stated(missing=argument or f"no forward around it was given {called}, by which its lengths are stated")
     try:
-        numbers = by_name(found, called)
+        numbers = by_name(argument, called)
     except Exception as error:  # whatever a program calls so
         return Stated(missing=str(error))
     return Stated(numbers, by_layer, called, times=() if by_layer else kept.times.get(value, ()))

@@ -23,7 +23,9 @@ class Call:
     h: Array
 
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
-        handed = Handed(self.h if final_state is None else final_state, lengths=lengths or self.where.stated.value)
+        handed = Handed(
+            self.h if final_state is None else final_state, lengths=lengths or self.where.stated_lengths.value
+        )
         case = case_of(self.outputs, handed, LayerConfig(cell="gru", layers=1), "tf1", tolerance)
         return Judged(case, notes=("made up",))
 
