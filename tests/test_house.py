@@ -37,7 +37,7 @@ conventions/weights/cudnn conventions/weights/config conventions/weights/keras_n
 conventions/__init__
 conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
-measure/choose_reading measure/difference
+measure/run_ends measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs
@@ -61,7 +61,8 @@ report/renderers/_page report/renderers/table report/renderers/html report/rende
 report/layers report/many report/report report/load report/lessons report/renderers/course
 api/config api/real_steps api/rounding api/state_alone
 api/role_arrays api/live api/weights_file api/weights_given api/merged_outputs api/inspect
-api/run api/chunks api/compare api/convert api/fix_names api/fix_write api/mend api/fix
+api/run api/chunks api/compare api/convert api/fix_names api/fix_write
+api/carry_out api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call

@@ -6,6 +6,7 @@ reading them again as the first time, after every change.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rnninspect.api import inspect
+from rnninspect.api.carry_out import Change
 from rnninspect.api.compare import Request, case_of, layer_of
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.fix_write import Arrays
-from rnninspect.api.mend import Change, Fixed, mend
+from rnninspect.api.mend import Fixed, mend
 from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.core.evidence import Origin, Slot
@@ -63,20 +65,22 @@ def fix(
     atol: float = 0.0,
     select: inspect.Names = (),
     ignore: inspect.Names = (),
+    cause: inspect.Names = (),
     excerpt: int | None = EXCERPT,
     **options: Any,
 ) -> Fixed:
     """The dump as it ought to be, where its own arrays suffice: what was wrong is found, mended, and judged again.
 
     Args: `dump`: a file's path, a mapping of named arrays, or outputs, with `final_state` beside them, in any form
-    Args: `dump`: a file's path, a mapping of named arrays, or outputs, with `final_state` beside them, in a form
-    names in it, as for `compare`. The other keywords are those of `inspect`.
+    that `inspect` takes. `cause`: rules to be believed where the arrays do not tell two causes apart that are mended in
+    two ways. Of a file or a mapping, `outputs`, `state`, `cell_state`, `inputs`, `lengths` and `mask` may be names in
+    it, as for `compare`. The other keywords are those of `inspect`.
 
     Returns: Fixed(arrays, changes, report): copies of the arrays, numpy's, under their own names and in their own
     layout; what was changed and why, nothing where all was right; and the report of the arrays as they are now.
 
     Raises: UserError where something is wrong that only a new run can mend, saying what to run, or where nothing tells
-    whether the dump is right.
+    whether the dump is right, or which of two causes it has.
 
     >>> outputs = np.array([[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]])
     >>> fixed = fix(outputs, outputs[:, -1], lengths=[2, 3])
@@ -97,17 +101,22 @@ def fix(
         named = {**handed, "outputs": roles["outputs"], "state": state}
         read, named = _read(dump, named)
         request = Request(read, config, convention, slots(named, read.arrays), tolerance, None, weights_convention)
-        return fix_request(_with_weights(request, weights, weights_prefix), judging)
+        return fix_request(_with_weights(request, weights, weights_prefix), judging, cause=cause)
     if any(roles.values()):
         raise UserError(
             "outputs and state name arrays of a file or a mapping; here the outputs are given: leave them out"
         )
     handed |= {"final_state": final_state, "initial_state": initial_state}
     live = _Handed(dump, handed, config, convention, tolerance, weights, weights_convention)
-    return _fixed(*live.arrays_and_reader(), judging, {})
+    return _fixed(*live.arrays_and_reader(), judging, {}, cause)
 
 
-def fix_request(request: Request, judging: Mapping[str, Any], judged: Callable[[Case], None] | None = None) -> Fixed:
+def fix_request(
+    request: Request,
+    judging: Mapping[str, Any],
+    judged: Callable[[Case], None] | None = None,
+    cause: inspect.Names = (),
+) -> Fixed:
     """`fix` of a file that was read, as its options say; `judged` is told of the case as it was read first."""
     arrays: Arrays = {_plain_name(name, request): np.array(a) for name, a in request.read.arrays.items()}
     names = {role: _name_of(slot, role, request) for role, slot in request.named.items()}
@@ -121,13 +130,19 @@ def fix_request(request: Request, judging: Mapping[str, Any], judged: Callable[[
 
     if judged is not None:
         judged(make(arrays))
-    return _fixed(arrays, make, judging, source_of(request.read))
+    return _fixed(arrays, make, judging, source_of(request.read), cause)
 
 
 def _fixed(
-    arrays: Arrays, make: Callable[[Arrays], Case], judging: Mapping[str, Any], source: Mapping[str, Any]
+    arrays: Arrays,
+    make: Callable[[Arrays], Case],
+    judging: Mapping[str, Any],
+    source: Mapping[str, Any],
+    cause: inspect.Names,
 ) -> Fixed:
-    changes, report = mend(make, arrays, lambda case: inspect.inspect_case(case, "fix", source=source, **judging))
+    causes = tuple(inspect.chosen_rules(inspect.as_names(cause), ())) if cause else ()
+    judge = functools.partial(inspect.inspect_case, command="fix", source=source, **judging)
+    changes, report = mend(make, arrays, judge, causes)
     return Fixed(arrays, changes, report)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Direction, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.errors import UserError
 
 Names = dict[str, Any]
 Field = Literal["outputs", "final", "cell", "lengths", "mask", "inputs"]
@@ -35,7 +36,10 @@ def run(case: Case, code: str, layer: int, of_cell: bool = False) -> list[Mended
     """What the code makes of a layer's arrays: those that it changed. `of_cell`: c stands where it says h."""
     names = names_of(case, layer, of_cell)
     before = {name: np.array(value) for name, value in names.items() if isinstance(value, np.ndarray)}
-    exec(compile(code, "<fix>", "exec"), names)  # a rule's own text, into which no user's goes
+    try:
+        exec(compile(code, "<fix>", "exec"), names)  # a rule's own text, into which no user's goes
+    except NameError as missing:
+        raise UserError(f"these arrays hold no {missing.name}, which its fix needs: run again, and save it") from None
     changed = {n: names[n] for n, old in before.items() if n in names and not _same(old, np.asarray(names[n]))}
     return list(_taken_apart(case, layer, changed, of_cell))
 

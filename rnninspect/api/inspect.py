@@ -131,7 +131,7 @@ def inspect_case(
     excerpt: int | None = EXCERPT,
 ) -> Report:
     """Judges a case by the chosen rules and reports it."""
-    names, unwanted = _as_tuple(select), _as_tuple(ignore)
+    names, unwanted = as_names(select), as_names(ignore)
     rules = chosen_rules(names, unwanted)
     case = prepared(case)
     judgement = judge(case, rules)
@@ -208,6 +208,6 @@ def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | 
     return Origin(weights=tuple(c.name for c in conventions.of_weights(likely_weights(weights))))
 
 
-def _as_tuple(names: Names) -> tuple[str, ...]:
+def as_names(names: Names) -> tuple[str, ...]:
     """Rules by name: one or several in one text, as on the command line, or a sequence."""
     return tuple(n.strip() for n in names.split(",") if n.strip()) if isinstance(names, str) else tuple(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from rnninspect.formats.storage import is_remote
 from rnninspect.measure.choose_reading import Tolerance
 
 if TYPE_CHECKING:
+    from rnninspect.api.compare import Request
     from rnninspect.api.mend import Fixed
+    from rnninspect.diagnosis.case import Case
 
 READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights")  # options that may name a file
 
@@ -39,6 +41,9 @@ READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights"
 @click.option("--select", multiple=True, type=options.RULE, metavar="RULE", help="Only these rules.")
 @click.option("--ignore", multiple=True, type=options.RULE, metavar="RULE", help="Not these rules.")
 @click.option(
+    "--cause", multiple=True, type=options.RULE, metavar="RULE", help="Which to mend, where two cannot be told apart."
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "json"]),
@@ -52,12 +57,14 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     exchanged, backward outputs flipped back, padding zeroed, lengths corrected.
 
     What was changed, why, and the report of the result go to stdout. Where only a new run can mend it, nothing is
-    written, one line says what to run again, and the exit code is 2. A right dump is written as it is.
+    written, one line says what to run again, and the exit code is 2. The same where two causes are possible that are
+    mended in two ways: --cause chooses one. A right dump is written as it is.
 
     \b
     rnninspect fix dump.npz -o fixed.npz
     rnninspect fix dump.pt --convention torch --bidirectional -o fixed.pt
     rnninspect fix outputs.npy h.npy --lengths 3,1,2 -o fixed.npz
+    rnninspect fix dump.npz --cause backward-not-flipped -o fixed.npz
     """
     from rnninspect.api.fix import fix_request
     from rnninspect.formats import write_arrays
@@ -69,14 +76,15 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
         dumps, params = (), {**params, **pair}
     if len(dumps) > 1:
         raise UserError(f"{', '.join(dumps)}: one dump is mended at a time, into one file")
-    fixed = fix_request(*_request(dumps[0] if dumps else None, params))
+    request, judged = _request(dumps[0] if dumps else None, params)
+    fixed = fix_request(request, inputs.judging(params), judged, ",".join(params["cause"]))
     write_arrays(params["output"], fixed.arrays)
     _show(fixed, params)
     return 0
 
 
-def _request(dump: str | None, params: dict[str, Any]) -> tuple[Any, ...]:
-    """What is to be mended, what judges it, and what says on stderr how it was read."""
+def _request(dump: str | None, params: dict[str, Any]) -> tuple[Request, Callable[[Case], None]]:
+    """What is to be mended, and what says on stderr how it was read."""
     from rnninspect.api.compare import Request
     from rnninspect.api.role_arrays import slots
 
@@ -98,7 +106,7 @@ def _request(dump: str | None, params: dict[str, Any]) -> tuple[Any, ...]:
     )
     if params["weights"]:
         request = replace(request, weights=weights.layer_file(params, config, request.likely))
-    return request, inputs.judging(params), lambda case: inputs.note_reading(case, request.convention, quiet)
+    return request, lambda case: inputs.note_reading(case, request.convention, quiet)
 
 
 def _show(fixed: Fixed, params: Mapping[str, Any]) -> None:

@@ -48,6 +48,25 @@ def zeroed(case: Case, plain: str) -> str:
     return f"outputs = np.where({real}[..., None], outputs, 0)"
 
 
+def padded(case: Case, plain: str) -> str:
+    """The outputs with what the framework leaves at every step that is not real: the last real output, or zeros."""
+    if case.trace.padding != "repeat":
+        return zeroed(case, plain)
+    reversed_ = any(t.order == "reversed" for t in top_tracks(case))
+    real = "mask" if case.trace.mask_given else "(np.arange(T) < lengths[:, None])"
+    real += "[:, ::-1]" * reversed_
+    taken = (
+        "outputs[np.maximum(last, 0).T, np.arange(B)]"
+        if case.reading.time_major
+        else ("outputs[np.arange(B)[:, None], np.maximum(last, 0)]")
+    )
+    before = "(last >= 0)" + ".T" * case.reading.time_major
+    return (
+        f"last = np.maximum.accumulate(np.where({real}, np.arange(T), -1), axis=1)  # the last real step so far\n"
+        f"outputs = np.where({before}[..., None], {taken}, 0)"
+    )
+
+
 def top_tracks(case: Case) -> list[Track]:
     """The tracks of the top layer, forward first."""
     return [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]

@@ -137,6 +137,10 @@ class Rule:
         """Whether that code mends this case's own arrays; else only a new run does."""
         return self.fixed_in == "arrays"
 
+    def undecided(self, case: Case) -> str:
+        """What nothing tells of this mistake, so that to mend it would be to guess, and what would tell; else empty."""
+        return ""
+
     def inject(self, case: Case) -> Case:
         """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""
         raise NotImplementedError

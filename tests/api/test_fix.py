@@ -70,7 +70,8 @@ def mended_or_refused(dump: Arrays, about_it: dict[str, Any]) -> Any:
 
 
 def check(name: str, shape: Shape, convention: str, time_major: bool) -> bool:
-    """Whether it is mended; where it is not, nothing was found or the refusal is one line."""
+    """Whether it is mended, of causes that nothing tells apart when it is chosen; where it is not, nothing was found or
+    the refusal is one line."""
     dumps = planted(name, shape, convention, time_major)
     if dumps is None:
         return False
@@ -78,6 +79,8 @@ def check(name: str, shape: Shape, convention: str, time_major: bool) -> bool:
     more = about(shape, convention, time_major)
     before = {key: array.copy() for key, array in wrong.items()}
     fixed = mended_or_refused(wrong, more)
+    if isinstance(fixed, str) and f"cause={name!r}" in fixed:
+        fixed = mended_or_refused(wrong, {**more, "cause": name})
     assert all(np.array_equal(wrong[k], before[k], equal_nan=True) for k in wrong)
     if isinstance(fixed, str):
         assert "\n" not in fixed
@@ -314,3 +317,111 @@ def test_a_run_that_ended_elsewhere_is_not_mended() -> None:
         short = np.where(np.arange(7)[None, :, None] < run_to[:, None, None], FULL[rows], 0)
         with pytest.raises(UserError, match="off-by-one-length"):
             rnninspect.fix(short, right_states(short, run_to), lengths=lengths[rows])
+
+
+# --- what the arrays do not tell is not guessed
+
+
+def both_ways(lengths: np.ndarray) -> tuple[Arrays, Arrays, Arrays]:
+    """A right dump in two directions, one with its backward half read at the last step, one with it left unflipped."""
+    case = correct_case("gru", 1, 2, convention="tf1", lengths=lengths)
+    backward = ("backward-final-at-last-step", "backward-not-flipped")
+    return build_case.dump(case), *(build_case.dump(rules()[name].inject(case)) for name in backward)  # type: ignore[return-value]
+
+
+def test_two_causes_that_nothing_tells_apart() -> None:
+    """Each of the two is refused in one line that names both and what decides; the one that is chosen is mended."""
+    right, at_end, unflipped = both_ways(np.array([4, 1, 7, 3, 6]))
+    about_it = about(("gru", 1, 2), "tf1", False)
+    for wrong, cause in ((at_end, "backward-final-at-last-step"), (unflipped, "backward-not-flipped")):
+        with pytest.raises(UserError) as caught:
+            rnninspect.fix(wrong, **about_it)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert "inputs and weights" in line
+        assert all(f"cause='{name}'" in line for name in ("backward-final-at-last-step", "backward-not-flipped"))
+        fixed = rnninspect.fix(wrong, cause=cause, **about_it)
+        assert [change.rule for change in fixed.changes] == [cause]
+        assert fixed.report.verdict == "clean"
+        assert all(np.array_equal(fixed.arrays[name], array) for name, array in right.items())
+
+
+def test_weights_tell_the_two_apart() -> None:
+    """With inputs and weights each is mended without a word."""
+    right, *wrongs = both_ways(np.array([4, 1, 7, 3, 6]))
+    weights = correct_case("gru", 1, 2, convention="tf1", lengths=np.array([4, 1, 7, 3, 6])).weights
+    for wrong in wrongs:
+        fixed = rnninspect.fix(wrong, weights=weights, **about(("gru", 1, 2), "tf1", False))
+        assert all(np.array_equal(fixed.arrays[name], array) for name, array in right.items())
+
+
+def test_a_cause_that_is_impossible_is_refused() -> None:
+    """A right dump has no cause to choose, and a name that is no rule's is none."""
+    right = build_case.dump(correct(("gru", 1, 1), "tf1", False))
+    with pytest.raises(UserError, match="no possible cause"):
+        rnninspect.fix(right, cause="rows-permuted", convention="tf1", cell="gru")
+    with pytest.raises(UserError, match="no-such-rule"):
+        rnninspect.fix(right, cause="no-such-rule", convention="tf1", cell="gru")
+
+
+@pytest.mark.parametrize("offset", [-1, 1])
+def test_one_step_off_where_the_padding_is_computed(offset: int) -> None:
+    """Whether the lengths or the states are off is told by inputs, not by outputs that go on; chosen, the states are
+    gathered anew."""
+    lengths = np.array([4, 2, 6, 3, 5])
+    states = right_states(FULL, lengths + offset)
+    with pytest.raises(UserError, match="the states may be off, or the lengths") as caught:
+        rnninspect.fix(FULL, states, lengths=lengths)
+    assert "cause='off-by-one-length'" in str(caught.value)
+    chosen = rnninspect.fix(FULL, states, lengths=lengths, cause="off-by-one-length")
+    assert np.array_equal(chosen.arrays["final_state"], right_states(FULL, lengths))
+    inputs = np.where(np.arange(7)[None, :, None] < lengths[:, None, None], 1.0, 0.0) * np.ones((5, 7, 2))
+    told = rnninspect.fix(FULL, states, lengths=lengths, inputs=inputs)
+    assert np.array_equal(told.arrays["final_state"], right_states(FULL, lengths))
+
+
+def repeated(lengths: np.ndarray) -> np.ndarray:
+    """Outputs that repeat the last real one over the padding, as Keras leaves them."""
+    steps = np.minimum(np.arange(7), np.maximum(lengths[:, None] - 1, 0))
+    return np.where((lengths > 0)[:, None, None], np.take_along_axis(FULL, steps[..., None], 1), 0)
+
+
+@pytest.mark.parametrize("stated", [[1, 7, 3, 6, 4], [3, 2, 6, 2, 5], [5, 2, 7, 4, 7], [7, 6, 4, 3, 1]], ids=str)
+def test_lengths_that_the_outputs_contradict(stated: list[int]) -> None:
+    """The outputs stop at other steps than the lengths say: nothing is gathered or left as if it were right."""
+    ran = np.array([4, 1, 7, 3, 6])
+    outputs = repeated(ran)
+    dump = {"outputs": outputs, "state_h": outputs[:, -1], "lengths": np.array(stated)}
+    with pytest.raises(UserError):
+        rnninspect.fix(dump, convention="keras", cell="gru")
+    right = rnninspect.fix({**dump, "lengths": ran}, convention="keras", cell="gru")
+    assert (right.changes, right.report.verdict) == ((), "clean")
+
+
+@pytest.mark.parametrize("given", ["lengths", "mask"])
+def test_padding_is_put_as_the_framework_leaves_it(given: str) -> None:
+    """Computed padding of a Keras layer becomes repeats, holes of a mask too; with zeros stated, zeros."""
+    lengths = np.array([4, 1, 7, 3, 6])
+    real = np.arange(7)[None] < lengths[:, None]
+    told = {"lengths": lengths} if given == "lengths" else {"mask": real}
+    dump = {"outputs": FULL, "state_h": right_states(FULL, lengths), **told}
+    fixed = rnninspect.fix(dump, convention="keras", cell="gru")
+    assert [change.rule for change in fixed.changes] == ["padding-computed"]
+    assert np.array_equal(fixed.arrays["outputs"], repeated(lengths))
+    zeroed = rnninspect.fix(dump, convention="keras", cell="gru", padding="zero")
+    assert np.array_equal(zeroed.arrays["outputs"], np.where(real[..., None], FULL, 0))
+
+
+def test_an_empty_row_that_was_mended_is_clean() -> None:
+    """What its state held is put right; that the row is empty is a fact of the data, and stays as a note."""
+    lengths = np.array([4, 0, 7, 3, 6])
+    outputs = np.where(np.arange(7)[None, :, None] < lengths[:, None, None], FULL, 0)
+    states = np.where((lengths > 0)[:, None], right_states(outputs, np.maximum(lengths, 1)), 0.0)
+    unwritten = states.copy()
+    unwritten[1] = 0.25
+    for given, count in ((states, 0), (unwritten, 1)):
+        fixed = rnninspect.fix({"outputs": outputs, "final_state": given, "lengths": lengths}, convention="tf1")
+        assert len(fixed.changes) == count
+        assert np.array_equal(fixed.arrays["final_state"], states)
+        assert (fixed.report.ok, fixed.report.verdict) == (True, "clean")
+        assert [f.severity for f in fixed.report.findings if f.rule == "zero-length-row"] == ["note"]

@@ -126,3 +126,18 @@ def test_words_that_do_not_fit(dump: dict[str, np.ndarray], tmp_path: Path) -> N
     check_refused(rnninspect("fix", wrong, right, "-o", tmp_path / "x.npz", "-q"), "one dump is mended at a time")
     check_refused(rnninspect("fix", wrong, "-o", tmp_path / "x.xyz", "-q"), ".xyz")
     check_refused(rnninspect("fix", tmp_path / "none.npz", "-o", tmp_path / "x.npz", "-q"), "no such file")
+
+
+def test_a_cause_is_chosen(tmp_path: Path) -> None:
+    """Two causes that are mended in two ways: one line with both options, exit 2, no file; the chosen one is mended."""
+    outputs = np.random.default_rng(4).normal(size=(3, 5, 4))
+    np.savez(tmp_path / "d.npz", outputs=outputs, h=outputs[:, -1])
+    command = ("fix", tmp_path / "d.npz", "--bidirectional", "--lengths", "full", "-o", tmp_path / "fixed.npz", "-q")
+    done = rnninspect(*command)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "--cause backward-final-at-last-step or --cause backward-not-flipped" in done.err
+    assert not (tmp_path / "fixed.npz").exists()
+    assert rnninspect(*command, "--cause", "backward-final-at-last-step").code == 0
+    with np.load(tmp_path / "fixed.npz") as fixed:
+        assert np.array_equal(fixed["h"], np.concatenate([outputs[:, -1, :2], outputs[:, 0, 2:]], -1))

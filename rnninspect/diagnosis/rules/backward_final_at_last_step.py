@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.fix_code import backward_gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
@@ -58,7 +59,7 @@ class BackwardFinalAtLastStep(Rule):
             "{rows}: the backward half of final_state.h equals the backward outputs at the last step, after one input; "
             "the backward pass ends at step 0",
             strength=3,
-            alternatives=("backward-not-flipped",),
+            alternatives=() if _as_the_weights_give(case) else ("backward-not-flipped",),
             evidence={"would_decide": "inputs and weights: which end of the backward outputs has read the whole row"},
         )
 
@@ -73,6 +74,21 @@ class BackwardFinalAtLastStep(Rule):
             return replace(track, final=track.outputs[rows, ends], cell=None)
 
         return case.with_tracks(misread)
+
+
+def _as_the_weights_give(case: Case) -> bool:
+    """Whether a run of the weights gives the backward outputs as they lie: none of them was left unflipped."""
+    if not (case.has("inputs") and case.has("weights")):
+        return False
+    limit = tolerance(case)
+    for facts in case.facts:
+        track = case.reference.track(facts.track.layer, facts.track.direction)
+        if facts.track.direction != "backward" or track is None or track.outputs is None:
+            continue
+        apart = np.abs(facts.outputs.astype(np.float64) - track.outputs.astype(np.float64))[facts.mask]
+        if not (apart <= limit).all():
+            return False
+    return True
 
 
 RULE = BackwardFinalAtLastStep()

@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.run_ends import shows_lengths
 
 
 class OffByOneLength(Rule):
@@ -45,6 +47,15 @@ class OffByOneLength(Rule):
     def mends(self, case: Case) -> bool:
         """Unless the run itself ended there, as its padding shows: then the lengths are wrong, or the run is."""
         return _lengths_are_off(case) is not None or not _run_ended_there(case)
+
+    def undecided(self, case: Case) -> str:
+        """Whether the states are one step off, or the lengths."""
+        if _lengths_are_off(case) is not None or _lengths_stand(case):
+            return ""
+        return (
+            "the states may be off, or the lengths, and nothing tells which: give inputs that are zero past the rows' "
+            f"ends, or the right {argument('lengths')}"
+        )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
@@ -115,6 +126,14 @@ def _lengths_are_off(case: Case) -> int | None:
     filled = (batch.inputs != 0).any(-1)
     agrees = (ends > 0).all() and (ends <= case.trace.steps).all() and np.array_equal(filled, real)
     return next(iter(offsets)) if agrees else None
+
+
+def _lengths_stand(case: Case) -> bool:
+    """Whether outputs or inputs end where the lengths say, or no row is shorter than the time axis."""
+    stands = case.trace.mask.all() or any(shows_lengths(facts) for facts in case.facts)
+    if stands or case.batch is None or case.batch.inputs.shape[:2] != case.trace.mask.shape:
+        return bool(stands)
+    return np.array_equal((case.batch.inputs != 0).any(-1), case.trace.mask)
 
 
 def _ends(case: Case, facts: TrackFacts) -> Ints:

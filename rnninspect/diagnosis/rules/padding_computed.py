@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import zeroed
+from rnninspect.diagnosis.fix_code import padded
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -53,7 +53,7 @@ class PaddingComputed(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return zeroed(case, self.fix) if self.mends(case) or is_usual(case, "computed") else RUN_AGAIN
+        return padded(case, self.fix) if self.mends(case) or is_usual(case, "computed") else RUN_AGAIN
 
     def mends(self, case: Case) -> bool:
         """Where no pass began in the padding: a backward one carries it into the real steps, which a run would tell."""

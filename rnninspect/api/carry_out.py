@@ -1,0 +1,163 @@
+"""Carries out a rule's fix on the arrays of a dump, and sees to it that what it leaves behind is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnninspect.api.fix_names import Mended, run
+from rnninspect.api.fix_write import Arrays, written
+from rnninspect.core.finding import Finding
+from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import Rule, describe_rows
+from rnninspect.errors import UserError
+from rnninspect.measure.run_ends import contradicts_lengths, run_ends
+
+ENOUGH = 8  # numbers by which c is known to belong to h
+SLACK = 1 + 1e-6  # times which rounding may carry |h| over its bound
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was changed and why: the mistake, the arrays by name, the rows (empty: all), the code carried out."""
+
+    rule: str
+    arrays: tuple[str, ...]
+    rows: tuple[int, ...]
+    why: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.arrays)}: {self.rule}: {self.why}"
+
+
+def first_line(finding: Finding) -> str:
+    """What to do about it, in one line."""
+    return finding.fix.partition("\n")[0]
+
+
+def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Change:
+    """The rule's code, run on the case's arrays and written into those of the dump."""
+    case = rule.seen_as(case)
+    code = rule.code(case)
+    mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))
+    if not mended:
+        raise UserError(f"{finding.rule}: its fix changes nothing here; run again: {first_line(finding)}")
+    names = [name for item in mended for name in written(item, finding, case, arrays)]
+    others = " or ".join(finding.alternatives)
+    why = f"{finding.message} (or it is {others}, which these numbers cannot tell)" if others else finding.message
+    return Change(rule.name, tuple(dict.fromkeys(names)), tuple(finding.rows), why, code)
+
+
+def _gathered(code: str, finding: Finding, case: Case) -> Iterator[Mended]:
+    """What the code makes of every layer whose outputs are there; of h, the rows that were off alone."""
+    with_outputs = {t.layer for t in case.trace.tracks if t.outputs is not None}
+    if not re.search(r"\b(lengths|mask) =", code):
+        _check_lengths(finding, case)
+    rows = np.isin(np.arange(case.trace.batch_size), finding.rows)
+    moved = False
+    for layer in sorted(with_outputs):
+        for item in run(case, code, layer):
+            off = _off(item.track, case) & rows
+            if item.field == "final" and item.track is not None and item.track.final is not None:
+                if not off.any():
+                    continue
+                _check_not_zero(item, off, finding)
+                _check_cell(item.array, item.track.cell, off, finding, case)
+                item = Mended("final", np.where(off[:, None], item.array, item.track.final), item.track)
+            moved |= item.field == "final"
+            yield item
+    below = [t for t in case.trace.tracks if t.layer not in with_outputs and t.final is not None]
+    if moved and below:
+        raise UserError(
+            f"{finding.rule}: the states of layers without outputs ({', '.join(t.name for t in below[:4])}) may be "
+            f"wrong too, and nothing here tells: run again: {first_line(finding)}"
+        )
+
+
+def _check_lengths(finding: Finding, case: Case) -> None:
+    """Raises UserError where the outputs show that the run itself had other lengths than those stated."""
+    for facts in case.facts:
+        rows = np.flatnonzero(contradicts_lengths(facts)).tolist()
+        if rows:
+            end, stated = run_ends(facts)[rows[0]], facts.ends[rows[0]]
+            raise UserError(
+                f"{finding.rule}: the outputs of {describe_rows(rows, case.trace.batch_size)} end at other steps than "
+                f"the lengths say (row {rows[0]} at step {end - 1}, its length is {stated}): the run had others, or "
+                "these are wrong; state the right ones, or run again"
+            )
+
+
+def _off(track: Track | None, case: Case) -> Bools:
+    """`[B]`: rows of the track whose state is not where it ought to be."""
+    facts = next((f for f in case.facts if f.track is track), None)
+    return np.ones(case.trace.batch_size, dtype=np.bool_) if facts is None else facts.mismatched
+
+
+def _check_not_zero(item: Mended, rows: Bools, finding: Finding) -> None:
+    """The outputs of masked steps are zero: a length that counts such a step is wrong, or the run left it out."""
+    zero = rows & ~item.array.any(-1)
+    if zero.any():
+        which = describe_rows(np.flatnonzero(zero).tolist(), zero.size)
+        raise UserError(
+            f"{finding.rule}: the outputs at the last real step of {which} are zero, as those of padding: the lengths "
+            "are wrong, or the run left that step out; state other lengths, or run again"
+        )
+
+
+def _check_cell(h: Array, cell: Array | None, rows: Bools, finding: Finding, case: Case) -> None:
+    """Raises UserError unless c is seen to be of the states taken anew."""
+    if cell is None or _belongs(h[rows], cell[rows], case):
+        return
+    which = describe_rows(np.flatnonzero(rows).tolist(), rows.size)
+    raise UserError(
+        f"{finding.rule}: h of {which} is in the outputs, but c is not in these arrays, and the one given is not known "
+        "to be of that step: run the layer again with its lengths, or leave c out"
+    )
+
+
+def _belongs(h: Array, cell: Array, case: Case) -> bool:
+    """Whether |h| <= |tanh(c)| everywhere, which hardly holds by chance: h = o * tanh(c) with 0 < o < 1."""
+    if h.shape != cell.shape or h.size < ENOUGH or {"activation", "activations"} & set(case.config.attributes):
+        return False
+    bound = np.abs(np.tanh(cell.astype(np.float64))) * SLACK + 1e-7
+    return bool((np.abs(h.astype(np.float64)) <= bound).all())
+
+
+def _moved(rule: Rule, code: str, finding: Finding, case: Case) -> Iterator[Mended]:
+    """What the code makes of whole states: of c what it makes of h, unless c stands right as it is."""
+    for layer in _layers_of(rule, code, case):
+        mended = run(case, code, layer)
+        yield from mended
+        if any(item.field == "cell" for item in mended) or not any(item.field == "final" for item in mended):
+            continue
+        cells = run(case, code, layer, of_cell=True) if any(t.cell is not None for t in case.trace.tracks) else []
+        yield from _cells_of(rule, mended, cells, finding, case)
+
+
+def _layers_of(rule: Rule, code: str, case: Case) -> list[int]:
+    """The layers that the code is to be run on: of rows all, of outputs those that are off, else the top."""
+    layers = range(case.trace.layers)
+    if rule.moves == "rows":
+        return [k for k in layers if all(t.final is not None for t in case.trace.tracks if t.layer == k)]
+    if "outputs" in code.partition("#")[0]:
+        return sorted({f.track.layer for f in case.facts if f.mismatched.any()})
+    return [case.trace.layers - 1]
+
+
+def _cells_of(rule: Rule, mended: list[Mended], cells: list[Mended], finding: Finding, case: Case) -> Iterator[Mended]:
+    """The cell states that go with states that were moved: moved alike, or as they were where those alone fit."""
+    states = {id(item.track): item.array for item in mended if item.field == "final"}
+    moved = {id(item.track): item.array for item in cells if item.field == "cell"}
+    pairs = [(states[id(t)], moved.get(id(t), t.cell), t.cell) for t in case.trace.tracks if id(t) in states]
+    alike = all(_belongs(h, c, case) for h, c, _ in pairs if c is not None)
+    if rule.moves == "rows" or alike:
+        yield from (item for item in cells if item.field == "cell")
+    elif not all(_belongs(h, c, case) for h, _, c in pairs if c is not None):
+        raise UserError(
+            f"{finding.rule}: c fits the mended h neither as it is nor moved alike; run again: {first_line(finding)}"
+        )

@@ -1,0 +1,43 @@
+"""Where the outputs themselves show that a run ended, whatever lengths were stated: zeros or repeats from there on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Bools, Ints
+from rnninspect.measure.facts import TrackFacts
+
+MOVED = 1e-3  # of the largest unit: a step that moved by more did not creep into a fixed point
+
+
+def run_ends(facts: TrackFacts) -> Ints:
+    """`[B]`: the step at which a row's outputs stop at once, zero or repeated up to the last column; -1 where they do
+    not, or creep to a stop, as those of a layer do that reads on over its padding."""
+    if facts.track.order == "reversed":
+        return np.full(facts.ends.size, -1, dtype=np.int64)
+    zero = facts.zero[:, -1]
+    ends = facts.steps - np.where(zero, _trailing(facts.zero), _trailing(facts.repeats))
+    ends[(ends == facts.steps) | (ends == 0)] = -1
+    for row in np.flatnonzero(~zero & (ends > 0)):
+        last = facts.outputs[row, ends[row] - 1].astype(np.float64)
+        before = facts.outputs[row, ends[row] - 2].astype(np.float64) if ends[row] > 1 else np.zeros_like(last)
+        if not np.abs(last - before).max() > MOVED * np.abs(last).max():
+            ends[row] = -1
+    return np.asarray(ends, dtype=np.int64)
+
+
+def contradicts_lengths(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose outputs show another end than was stated."""
+    ends = run_ends(facts)
+    return np.asarray((ends > 0) & (facts.ends > 0) & (ends != facts.ends))
+
+
+def shows_lengths(facts: TrackFacts) -> bool:
+    """Whether outputs end where the lengths say, in a row at least that has padding, and nowhere else."""
+    ends = run_ends(facts)
+    return bool((ends == facts.ends).any()) and not contradicts_lengths(facts).any()
+
+
+def _trailing(marks: Bools) -> Ints:
+    """`[B]`: how many steps up to the last column are marked without a gap."""
+    return np.asarray(np.cumprod(marks[:, ::-1], axis=1).sum(1), dtype=np.int64)
