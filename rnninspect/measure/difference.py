@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -59,6 +60,37 @@ class TrackDifference:
         assert self.other.outputs is not None
         gap = _gap(self.track.outputs[row, step], self.other.outputs[row, step])
         return int(row), int(step), int(gap.argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class StateDifference:
+    """The final h or c of one track in both dumps. `difference` `[B]`: the largest absolute difference of each row,
+    infinite where only one of the two is finite."""
+
+    track: Track
+    state: Literal["h", "c"]
+    difference: Array
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that differ."""
+        return [int(row) for row in np.flatnonzero(self.difference)]
+
+
+def state_differences(trace: Trace, other: Trace) -> list[StateDifference]:
+    """The final states that both dumps hold, in one shape, and that differ in some row."""
+    compared: list[StateDifference] = []
+    for track in trace.tracks:
+        match = other.track(track.layer, track.direction)
+        pairs = [] if match is None else [("h", track.final, match.final), ("c", track.cell, match.cell)]
+        for state, a, b in pairs:
+            if a is None or b is None or a.shape != b.shape:
+                continue
+            gap = _gap(a, b)
+            gap[np.isfinite(a) != np.isfinite(b)] = np.inf
+            if gap.any():
+                compared.append(StateDifference(track, state, gap.max(-1)))  # type: ignore[arg-type]
+    return compared
 
 
 def differences(trace: Trace, other: Trace) -> list[TrackDifference]:

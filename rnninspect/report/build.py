@@ -17,7 +17,7 @@ from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.verdict import untested, verdict
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.measure.difference import TrackDifference
+from rnninspect.measure.difference import TrackDifference, state_differences
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.report.excerpts import EXCERPT, excerpts, levels
 from rnninspect.report.record import ReportRecord, TrackReport
@@ -117,11 +117,22 @@ def _comparison(case: Case) -> dict[str, Any] | None:
     if case.other is None:
         return None
     tracks = [_difference(d) for d in case.differences]
+    states = state_differences(case.trace, case.other)
     return {
-        "cause": explain(case.differences),
+        "cause": explain(case.differences, states),
         "largest": max((d.largest for d in case.differences), default=None),
         "smallest_passing_atol": max((d.largest for d in case.differences), default=None),
         "tracks": tracks,
+        "states": [
+            {
+                "layer": d.track.layer,
+                "direction": d.track.direction,
+                "state": d.state,
+                "rows": d.rows,
+                "largest": _finite(d.difference.max()),
+            }
+            for d in states
+        ],
     }
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnninspect.core.trace import Ints
-from rnninspect.measure.difference import TrackDifference, is_drift
+from rnninspect.measure.difference import StateDifference, TrackDifference, is_drift
 
 
-def explain(differences: list[TrackDifference]) -> str:
-    """What the first differing steps point to: the table that people debug recurrent ports by."""
+def explain(differences: list[TrackDifference], states: Sequence[StateDifference] = ()) -> str:
+    """What the first differing steps point to: the table that people debug recurrent ports by.
+
+    `states`: the final states that differ. They are a fault of their own only where all real outputs agree.
+    """
     differing = [d for d in differences if d.largest > 0]
+    if not differing and states:
+        return "the outputs agree and final states do not: each was taken at another step, or from another row"
     if not differing:
         padded = any(d.largest_padded > 0 for d in differences)
         return "only padded steps differ: another convention for the padding" if padded else "no difference"

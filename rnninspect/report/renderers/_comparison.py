@@ -30,6 +30,10 @@ def comparison(report: ReportRecord, view: View) -> list[Text]:
     for track in tracks if isinstance(tracks, list) else []:
         if isinstance(track, Mapping):
             lines += _track_differences(track, view)
+    states = compared.get("states")
+    for state in states if isinstance(states, list) else []:
+        if isinstance(state, Mapping):
+            lines += _text.hanging(Text("  "), Text(_text.clean(_state(state), view.ascii)), view.width)
     passing = compared.get("smallest_passing_atol")
     if _is_number(passing) and passing:
         lines += _text.hanging(
@@ -49,6 +53,14 @@ def _track_differences(track: Mapping[str, Any], view: View) -> list[Text]:
     for text in filter(None, parts):
         lines += _text.hanging(Text("    "), Text(text), view.width)
     return lines
+
+
+def _state(state: Mapping[str, Any]) -> str:
+    """`layer 0 forward: final_state.h differs in rows 1, 2 by up to 0.1`."""
+    rows = [row for row in state.get("rows") or [] if isinstance(row, int)]
+    by = f" by up to {state['largest']:.3g}" if _is_number(state.get("largest")) else ""
+    where = f"layer {state.get('layer')} {state.get('direction')}"
+    return f"{where}: final_state.{state.get('state')} differs in {_elide.name_rows(rows)}{by}"
 
 
 def _worst(worst: Any) -> str:
