@@ -51,6 +51,8 @@ _STATES = (
     ("state.h  #", "state  #"),
     ("h, c = states[-1]", "h = states[-1]"),
     ("outputs, h, c =", "outputs, h ="),
+    ("Y, Y_h, Y_c =", "Y, Y_h ="),
+    ("(_, fw_h), (_, bw_h)", "fw_h, bw_h"),
     ("state_h, state_c", "state_h"),
     ("fw_h, fw_c, bw_h, bw_c", "fw_h, bw_h"),
     ("h_0 and c_0", "h_0"),

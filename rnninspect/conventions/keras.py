@@ -90,7 +90,7 @@ class Keras(ScopedConvention):
             "outputs, h, c = LSTM(units, return_sequences=True, return_state=True)(inputs, mask=mask)"
         ),
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
-        "left-padded": "inputs = keras.utils.pad_sequences(rows, padding='post')  # the default is 'pre'",
+        "left-padded": "inputs = keras.utils.pad_sequences(rows, dtype='float32', padding='post')  # not 'pre'",
         "lengths-misaligned": (
             "inputs, mask = inputs[order], mask[order]  # one order for both: batch and shuffle them together"
         ),
@@ -101,7 +101,7 @@ class Keras(ScopedConvention):
         "nonfinite-values": "assert np.isfinite(inputs).all()  # padding too: masked steps are computed, then dropped",
         "cell-hidden-swapped": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
         "cell-overwritten-by-hidden": "outputs, state_h, state_c = layer(inputs)  # h comes first here",
-        "backward-final-at-last-step": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs)",
+        "backward-final-at-last-step": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs, mask=mask)",
         "state-read-batch-first": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
         "state-reshaped-not-transposed": (
             "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack"
@@ -133,7 +133,7 @@ class Keras(ScopedConvention):
         ),
         "precision-drift": "keras.config.set_dtype_policy('float32')  # in both runs",
         "truncated-time-axis": (
-            "inputs = keras.utils.pad_sequences(rows, maxlen=T, padding='post')  # one T for all batches"
+            "inputs = keras.utils.pad_sequences(rows, maxlen=T, dtype='float32', padding='post')  # one T for all"
         ),
         "mask-hole": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
     }

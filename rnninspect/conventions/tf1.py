@@ -74,7 +74,7 @@ class TensorFlow1(ScopedConvention):
         "last-column-as-final-state": "final = state.h  # not outputs[:, -1]; a GRU's state is h itself",
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = tf.minimum(lengths, tf.shape(inputs)[1])",
-        "left-padded": "inputs = tf.keras.preprocessing.sequence.pad_sequences(rows, padding='post')  # on the right",
+        "left-padded": "inputs = tf.keras.preprocessing.sequence.pad_sequences(rows, dtype='float32', padding='post')",
         "lengths-misaligned": (
             "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
         ),
