@@ -208,8 +208,11 @@ def _rule(tracing: Tracing, suspect: _Suspect) -> Any:
             return None
         layer = before
     lengths = _lengths(tracing, layer)
-    model = tracing.trial.model
-    return model.live.rule(layer.name, model.arguments(tracing.trial.batch), lengths, final)
+    model, rules = tracing.trial.model, tracing.trial.rules
+    asked = (layer.name, lengths.tobytes(), None if final is None else final.tobytes())
+    if asked not in rules:
+        rules[asked] = model.live.rule(layer.name, model.arguments(tracing.trial.batch), lengths, final)
+    return rules[asked]
 
 
 def _layer_before(tracing: Tracing, call: LayerCall) -> LayerCall | None:

@@ -16,7 +16,9 @@ from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
 
-LENGTHS_NAME = re.compile(r"(^|_)(lens?|lengths?|sizes?|n_?steps|num_?steps|seq_?lens?|n_?words)(_|$)|lens?$|lengths?$")
+LENGTHS_NAME = re.compile(
+    r"(^|_)(lens?|lengths?|sizes?|widths?|(n|num)_?steps|seq_?lens?|(n|num)_?(words|frames|tokens))(_|$)|lens?$|lengths?$"
+)
 MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
 FAR_BELOW = -1e3  # of a mask that is added to scores
 _PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")

@@ -57,7 +57,8 @@ class Trial:
 
     `base`: its results. `shapes`: their axes. `steady`: the results that are the same whatever the random numbers.
     `blind`: why no run with fewer steps could be made, or empty. `alone`: for each row, the results of that row cut to
-    its own length, or why there are none.
+    its own length, or why there are none. `rules`: what recordings of layers were judged to be, so that none is made
+    twice.
     """
 
     model: Model
@@ -71,6 +72,7 @@ class Trial:
     blind: str = ""
     unsorted: str = ""
     repeatable: frozenset[str] = frozenset()
+    rules: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     _wide: dict[int, Run | str] = field(default_factory=dict)
     _reversed: list[tuple[Run, tuple[int, ...]] | str] = field(default_factory=list)
 

@@ -222,3 +222,30 @@ def test_rows_without_a_real_step_are_not_judged() -> None:
     assert report.verdict == "clean"
     assert any("not judged: rows 1" in note for note in report.notes)
     assert check_padding(Last(), X, empty).findings[0].rows == [2]
+
+
+@pytest.mark.parametrize("name", ["widths", "num_frames", "n_tokens", "image_width"])
+def test_lengths_are_known_by_other_names(name: str) -> None:
+    """How wide images are, how many frames or tokens there are: these are lengths too."""
+    report = check_padding(lambda x, **more: x.mean(1), X, kwargs={name: N})
+    assert (report.lengths, report.findings[0].rule) == ([5, 2, 3], "reads-padding")
+
+
+def test_a_layer_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two probes that lead to one layer share what its recording says, and no search for other weights is made."""
+    from rnninspect.diagnosis.evidence import weight_search
+    from rnninspect.invariance.torch_modules import rule
+
+    class State(Last):
+        def forward(self, x: Tensor, lengths: Tensor | None = None) -> Any:
+            return self.rnn(x)[1][0][0]
+
+    recordings, searches = [], []
+    record, search = rule.record, weight_search.fixed_by_two
+    monkeypatch.setattr(rule, "record", lambda *args, **options: recordings.append(1) or record(*args, **options))
+    monkeypatch.setattr(
+        "rnninspect.diagnosis.weights_rule.fixed_by_two", lambda case: searches.append(1) or search(case)
+    )
+    report = check_padding(State(), X, N)
+    assert report.findings[0].evidence["rule"] == "lengths-ignored"
+    assert (len(recordings), len(searches)) == (1, 0)

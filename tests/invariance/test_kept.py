@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,60 @@ def test_nothing_is_changed_by_a_failure(restless: Restless) -> None:
     with pytest.raises(UserError, match="does not run on this batch: RuntimeError"):
         check_padding(restless, narrow, BATCH[1])
     assert same(before, state_of(restless))
+
+
+class Breaking(nn.Module):
+    """It changes itself, in a layer's mode, weights and flags, and then breaks off in the pass that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        passes.append(1)
+        _, h = self.rnn(x)
+        if len(passes) == breaks["at"]:
+            self.out.train(not self.out.training)
+            self.out.weight.requires_grad_(False)
+            self.register_forward_hook(lambda *_: None)
+            with torch.no_grad():
+                self.rnn.bias_hh_l0.add_(1)
+            torch.rand(1), np.random.rand(), random.random()
+            raise breaks["kind"]
+        return self.out(h[0])
+
+
+passes: list[int] = []
+breaks: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_nothing_is_changed_by_a_model_that_breaks_off_in_any_pass(kind: type[BaseException]) -> None:
+    """The same at every pass of a whole check, those that watch or record layers among them."""
+    for at in range(1, 100):
+        torch.manual_seed(0)
+        model = Breaking()
+        passes.clear()
+        breaks.update(at=at, kind=kind)
+        before = everything(model)
+        with suppress(UserError, kind):
+            check_padding(model, *BATCH)
+        assert same(before, everything(model)), at
+        if len(passes) < at:
+            return
+    raise AssertionError("the check came to no end")
+
+
+def everything(model: nn.Module) -> dict[str, Any]:
+    """What of a model, and of the random numbers, a broken check could leave changed."""
+    return {
+        "weights": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        "asked": [p.requires_grad for p in model.parameters()],
+        "modes": [module.training for module in model.modules()],
+        "hooks": [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()],
+        "attributes": [sorted(m.__dict__) for m in model.modules()],
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state()[1],
+        "python": random.getstate(),
+        "grad mode": torch.is_grad_enabled(),
+    }

@@ -47,6 +47,7 @@ class Kept:
         self._versions: list[tuple[Tensor, int]] = []
         self._trusted = False  # whether a run was seen to leave the weights alone, behind autograd's back too
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
+        self._asks: list[tuple[Tensor, bool]] = []  # whether gradients are asked for
         for inner in module.modules():
             attributes = dict(inner.__dict__)
             self._attributes.append((inner, attributes))
@@ -56,6 +57,7 @@ class Kept:
             self._weights[id(weight)] = (weight, weight.detach().clone())
             self._versions.append((weight, weight._version))
             self._tensors.pop(id(weight), None)
+            self._asks.append((weight, weight.requires_grad))
             grad = weight.grad
             self._gradients.append((weight, grad, None if grad is None else grad.detach().clone()))
 
@@ -90,6 +92,9 @@ class Kept:
             content.restore()
         for setter, state in self._generators:
             setter(state)
+        for weight, asked in self._asks:
+            if weight.requires_grad != asked:
+                weight.requires_grad_(asked)
         if not weights and not self._trusted:
             self._trusted = all(_same(weight.detach(), was) for weight, was in self._weights.values())
         changed = any(weight._version != version for weight, version in self._versions)

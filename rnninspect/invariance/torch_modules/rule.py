@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 
 from rnninspect.core.trace import Array
+from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import RunFailed
 from rnninspect.recording import record
@@ -16,12 +18,15 @@ from rnninspect.recording import record
 def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
     """The worst finding of that layer's first call; None where nothing was found, or it could not be judged.
 
-    `final`: the vector that the model goes on with in the state's place.
+    `final`: the vector that the model goes on with in the state's place. Rules of wrongly converted weights are left
+    out: a layer that is recorded as it runs has computed with its own, and to search for others takes many runs.
     """
+    ignore = [name for name, rule in rules().items() if isinstance(rule, WeightsRule)]
     try:
         with record(module, lengths=lengths, limit=1) as recording:
             run()
-        findings = recording.inspect(name or type(module).__name__, call=0, final_state=final).findings
+        layer = name or type(module).__name__
+        findings = recording.inspect(layer, call=0, final_state=final, ignore=ignore).findings
     except (UserError, RunFailed):
         return None
     worst = [
