@@ -107,19 +107,21 @@ def test_large_dumps_are_compared_in_place(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 << 10
 
 
-def test_final_states_that_differ_are_told_row_by_row() -> None:
-    """Outputs that agree hide no other state: its rows are listed, finite or not."""
+def test_final_states_that_differ_are_told_row_by_row(tmp_path: Path) -> None:
+    """Outputs that agree hide no other state: the rows that differ are listed."""
     rng = np.random.default_rng(0)
-    outputs = rng.standard_normal((3, 4, 2)).astype(np.float32)
+    outputs = rng.standard_normal((3, 4, 5)).astype(np.float32)
     final = outputs[:, -1].copy()
     other = final.copy()
     other[1, 0] += 0.5
-    other[2, 1] = np.nan
-    dumps = [{"outputs": outputs, "h": h, "lengths": np.array([4, 4, 4])} for h in (final, other)]
-    report = rnninspect.compare(dumps[0], against=dumps[1])
+    other[2, 1] -= 0.25
+    paths = [tmp_path / "here.npz", tmp_path / "there.npz"]
+    for path, h in zip(paths, (final, other), strict=True):
+        np.savez(path, outputs=outputs, h=h, lengths=np.array([4, 4, 4]))
+    report = rnninspect.compare(paths[0], against=paths[1])
     assert report.comparison is not None
     assert report.comparison["states"] == [
-        {"layer": 0, "direction": "forward", "state": "h", "rows": [1, 2], "largest": None}
+        {"layer": 0, "direction": "forward", "state": "h", "rows": [1, 2], "largest": pytest.approx(0.5)}
     ]
     assert report.comparison["cause"].startswith("the outputs agree and final states do not")
-    assert "final_state.h differs in rows 1, 2" in report.render("table", width=200)
+    assert "final_state.h differs in rows 1-2" in report.render("table", width=200)

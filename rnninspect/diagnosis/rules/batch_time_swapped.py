@@ -45,16 +45,19 @@ class BatchTimeSwapped(Rule):
         if _outputs_alone(case):
             yield self._of_outputs_alone(case, frozenset(matched))
             return
-        axes_stated = "time-major" if case.config.time_major else "batch-major"
+        expected = "time-major" if case.config.time_major else "batch-major"
         used = "time-major" if not case.config.time_major else "batch-major"
+        by_user = case.config.time_major or case.config.axes_stated
+        opening = f"stated {expected}" if by_user else f"{expected} is the default of {case.convention.name}"
         kept = case.trace.knows_padding
-        lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the stated axes"
+        lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the other axes"
+        right = kept and not any(f.mismatched.any() for f in case.facts)
         yield Proposal(
             self.name,
-            f"stated {axes_stated}, but only read {used} does the final state equal output steps, in "
+            f"{opening}, but only read {used} does the final state equal output steps, in "
             f"{describe_rows(rows_of(matched), case.trace.batch_size)}; {lengths}",
             frozenset(matched),
-            severity="warning" if kept and not any(f.mismatched.any() for f in case.facts) else "error",
+            severity="error" if not right else "warning" if by_user else "note",  # a layer may have been told otherwise
             kind="fact",
             alternatives=("row-taken-for-step",) if _one_row(case) else (),
             evidence={"reading": case.reading.text},

@@ -56,7 +56,7 @@ def _track_differences(track: Mapping[str, Any], view: View) -> list[Text]:
 
 
 def _state(state: Mapping[str, Any]) -> str:
-    """`layer 0 forward: final_state.h differs in rows 1, 2 by up to 0.1`."""
+    """`layer 0 forward: final_state.h differs in rows 1-2 by up to 0.1`."""
     rows = [row for row in state.get("rows") or [] if isinstance(row, int)]
     by = f" by up to {state['largest']:.3g}" if _is_number(state.get("largest")) else ""
     where = f"layer {state.get('layer')} {state.get('direction')}"
