@@ -64,6 +64,10 @@ def mend(
         if finding is None:
             raise UserError(_refusal(wrong[0], case))
         finding = _decided(finding, case, make, arrays, causes)
+        if changes and (finding.rule, tuple(finding.rows)) == (changes[-1].rule, changes[-1].rows):
+            raise UserError(
+                f"{finding.rule}: {first_line(finding)}: that was done, and it is still there; run the layer again"
+            )
         changes.append(carried_out(every_rule()[finding.rule], finding, case, arrays))
     raise UserError(f"{wrong[0].rule}: it is still there after {MOST} changes; run the layer again")
 

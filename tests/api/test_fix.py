@@ -124,10 +124,7 @@ def test_what_only_a_run_can_mend_is_refused(name: str) -> None:
 @pytest.mark.parametrize("convention", sorted(conventions.conventions()))
 @pytest.mark.parametrize("name", MENDABLE)
 def test_every_framework_and_shape(name: str, convention: str) -> None:
-    """As above, in every framework's names and layout; where something repeats in the padding, zeros are right too."""
-    layout = conventions.get(convention)
-    if layout.padding != "zero":
-        pytest.skip("what it leaves in masked outputs is not zero, which fixes write")
+    """As above, in every framework's names and layout, padding as that framework leaves it."""
     for shape in ALL:
         for time_major in (False, True):
             check(name, shape, convention, time_major)
@@ -317,6 +314,17 @@ def test_a_run_that_ended_elsewhere_is_not_mended() -> None:
         short = np.where(np.arange(7)[None, :, None] < run_to[:, None, None], FULL[rows], 0)
         with pytest.raises(UserError, match="off-by-one-length"):
             rnninspect.fix(short, right_states(short, run_to), lengths=lengths[rows])
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_backward_outputs_turned_round_over_the_whole_axis(time_major: bool) -> None:
+    """Where the padding has come in front, the whole axis is turned back, not each row within its length."""
+    case = correct(("gru", 1, 2), "tf1", time_major)
+    right, axis = build_case.dump(case), 0 if time_major else 1
+    wrong = {**right, "outputs.bw": np.flip(right["outputs.bw"], axis).copy()}
+    fixed = rnninspect.fix(wrong, **about(("gru", 1, 2), "tf1", time_major))
+    assert [change.rule for change in fixed.changes] == ["backward-not-flipped"]
+    assert all(np.array_equal(fixed.arrays[name], array) for name, array in right.items())
 
 
 # --- what the arrays do not tell is not guessed

@@ -61,6 +61,8 @@ class BackwardNotFlipped(Rule):
         return [] if "two directions" not in shown and any(s.rows.any() for s in _padding_first(case)) else shown
 
     def code(self, case: Case) -> str:
+        if any(s.rows.any() for s in _padding_first(case)):
+            return _whole_axis(case)
         if time_axis(case):
             return self.fix
         return TIME_MAJOR
@@ -72,6 +74,7 @@ class BackwardNotFlipped(Rule):
             "{rows}: the backward outputs begin with the padding, which lies at the rows' ends, and final_state.h "
             "equals the last of them: they are in reversed time",
             strength=5,
+            fix=_whole_axis(case),
         )
         if not (case.has("inputs") and case.has("weights")):
             return
@@ -100,6 +103,11 @@ class BackwardNotFlipped(Rule):
         if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
             raise CannotInject("needs two directions and a row of two or more steps")
         return _with_backward_turned(case)
+
+
+def _whole_axis(case: Case) -> str:
+    """The code for outputs whose whole time axis is in the order read."""
+    return f"outputs_bw = np.flip(outputs_bw, axis={time_axis(case)})  # the whole time axis: the padding lay in front"
 
 
 def _with_backward_turned(case: Case) -> Case:
