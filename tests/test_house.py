@@ -35,7 +35,7 @@ conventions/weights/joins conventions/weights/checks conventions/weights/express
 conventions/weights/stack
 conventions/weights/cudnn conventions/weights/config conventions/weights/keras_names conventions/*
 conventions/__init__
-conventions/live conventions/live_weights conventions/returned
+conventions/live_state conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh

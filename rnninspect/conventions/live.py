@@ -17,15 +17,13 @@ from typing import Any
 import numpy as np
 
 from rnninspect.conventions.base import DIRECTION_WORDS
-from rnninspect.conventions.dumps.positions import is_cell_first, place_lists
 from rnninspect.conventions.dumps.unpacking import unpack
+from rnninspect.conventions.live_state import LiveState, nests
 from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
-from rnninspect.errors import ShapeError
 
-_CELLS = (("h", "c"), ("hidden", "cell"))  # the fields of TensorFlow's and of Haiku's states
 _OF_PACKAGE: Mapping[str, tuple[str, ...]] = {  # whose arrays these are; of several the names decide, then the first
     "torch": ("torch",),
     "tensorflow": ("keras", "tf1"),
@@ -72,7 +70,7 @@ def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
         yield type(value).__name__, framework(value) if is_array(value) else "torch" if is_packed(value) else ""
         if isinstance(value, Mapping):
             yield from _types(value.values())
-        elif isinstance(value, (tuple, list)) and (holds_arrays(value) or _nests(value)):
+        elif isinstance(value, (tuple, list)) and (holds_arrays(value) or nests(value)):
             yield from _types(value)
 
 
@@ -139,7 +137,7 @@ def read_state(state: Any, outputs: Sequence[Slot], config: LayerConfig, cell_fi
     direction. Which of the two is told by the widths of the outputs, else by what is stated. Raises ShapeError on what
     holds no arrays.
     """
-    return tuple(_State(tuple(outputs), config, cell_first).slots(state, "final_state"))
+    return tuple(LiveState(tuple(outputs), config, cell_first).slots(state, "final_state"))
 
 
 def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:
@@ -200,100 +198,3 @@ def _unpacked(packed: Any) -> tuple[Array, Array]:
     order = packed.sorted_indices
     data, sizes = to_array(packed.data, "outputs.data"), to_array(packed.batch_sizes, "outputs.batch_sizes")
     return unpack(data, sizes, None if order is None else to_array(order, "outputs.sorted_indices"))
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Reads one final state beside its outputs."""
-
-    outputs: tuple[Slot, ...]
-    config: LayerConfig
-    cell_first: bool | None
-
-    def slots(
-        self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
-    ) -> Iterator[Slot]:
-        """Depth first: fields, then directions, then layers."""
-        cells = _fields(node)
-        if is_array(node):
-            yield Slot("h", name, to_array(node, name), layer, direction)
-        elif cells is not None:
-            yield Slot("h", f"{name}.h", to_array(cells[0], f"{name}.h"), layer, direction)
-            yield Slot("c", f"{name}.c", to_array(cells[1], f"{name}.c"), layer, direction)
-        elif isinstance(node, Mapping) and node and set(node) <= set(DIRECTION_WORDS):
-            for word, child in node.items():
-                yield from self.slots(child, f"{name}.{word}", layer, DIRECTION_WORDS[word])
-        elif not isinstance(node, (tuple, list)):
-            yield Slot("h", name, to_array(node, name), layer, direction)
-        elif all(is_array(child) for child in node) or not _nests(node):
-            yield from self._slots_of_list(node, name, layer, direction)
-        elif direction is None and self._two_directions(node):
-            for child, way in zip(node, DIRECTIONS, strict=True):
-                yield from self.slots(child, f"{name}.{way}", layer, way)
-        elif layer is None and direction is None and self._interleaved(node):
-            for k, child in enumerate(node):
-                yield from self.slots(child, f"{name}.{k}", k // 2, DIRECTIONS[k % 2])
-        elif layer is None:
-            for k, child in enumerate(node):
-                yield from self.slots(child, f"{name}.{k}", k, direction)
-        else:
-            raise ShapeError(f"{name} nests deeper than layers and directions; give the h and c of one call")
-
-    def _slots_of_list(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
-        """Arrays in a list: a pair, or states by their place; lists of plain numbers are one array, tuples a pair."""
-        if not holds_arrays(node) and not (isinstance(node, tuple) and len(node) == 2 and rank(node[0]) >= 2):
-            yield Slot("h", name, to_array(node, name), layer, direction)
-            return
-        arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
-        axes = 2 if {s.array.ndim for s in self.outputs} == {2} and len(arrays[0]) > 1 else 3
-        if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
-            first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
-            h, c = reversed(arrays) if first else arrays
-            yield Slot("h", f"{name}.h", h, layer, direction)
-            yield Slot("c", f"{name}.c", c, layer, direction)
-            return
-        listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
-        config = self.config if layer is None else replace(self.config, layers=1)
-        config = config if direction is None else replace(config, direction="forward")
-        for slot in place_lists((*listed, *self.outputs), config, self.cell_first):
-            if slot.role in ("h", "c"):
-                yield slot if direction is None else replace(slot, direction=direction)
-
-    def _two_directions(self, node: Any) -> bool:
-        """Whether two nested states are two directions: by the widths, as stated, or as the outputs come."""
-        if len(node) != 2:
-            return False
-        if any(slot.direction is not None for slot in self.outputs):
-            return True
-        width, whole = self._widths(node)
-        if width and whole in (width, 2 * width):
-            return whole == 2 * width
-        return self.config.directions is not None and len(self.config.directions) == 2
-
-    def _interleaved(self, node: Any) -> bool:
-        """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
-        width, whole = self._widths(node)
-        layers = self.config.layers
-        return len(node) % 2 == 0 and bool(width) and whole == 2 * width and layers in (None, len(node) // 2)
-
-    def _widths(self, node: Any) -> tuple[int, int]:
-        """The width of the last state, and of outputs that may hold both directions; 0 where it is not known."""
-        state_widths = [s.array.shape[-1] for s in self.slots(node[-1], "", 0, "forward") if s.role == "h"]
-        output_widths = [s.array.shape[-1] for s in self.outputs if s.direction is None]
-        return (state_widths[-1] if state_widths else 0), (output_widths[-1] if output_widths else 0)
-
-
-def _nests(node: Any) -> bool:
-    """Whether a tuple or list holds whole states, not numbers."""
-    return holds_arrays(node) or any(_fields(child) is not None or isinstance(child, Mapping) for child in node)
-
-
-def _fields(node: Any) -> tuple[Any, Any] | None:
-    """(h, c) of a state with named fields."""
-    for h, c in _CELLS:
-        if isinstance(node, Mapping):
-            if set(node) == {h, c}:
-                return node[h], node[c]
-        elif not is_array(node) and hasattr(node, h) and hasattr(node, c):
-            return getattr(node, h), getattr(node, c)
-    return None

@@ -13,6 +13,9 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array
 from rnninspect.engine import cells
 
+FEW = 16  # rows that are looked at to tell whose final state an array is
+SLACK = 1 + 1e-6  # times which rounding may carry |h| over |c|
+
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
 
@@ -30,7 +33,8 @@ def place_lists(
         for layer in dict.fromkeys(slot.layer for slot in listed):
             one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
             first = is_cell_first([s.array for s in one]) if cell_first is None else cell_first
-            placed += _placed(one, (c, h) if first else (h, c), layer, config, slots, by_direction)
+            order = (c, h) if first else (h, c)
+            placed += _placed(one, order, layer, config, slots, by_direction, may_be_layers=cell_first is not True)
     return tuple(placed)
 
 
@@ -54,9 +58,13 @@ def _placed(
     config: LayerConfig,
     slots: tuple[Slot, ...],
     by_direction: bool,
+    *,
+    may_be_layers: bool,
 ) -> list[Slot]:
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
-    roles = pair if _has_c(listed, directions, config, slots) else (listed[0].role,)
+    arrays = [slot.array for slot in listed]
+    layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots)
+    roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
     if by_direction:
@@ -89,6 +97,46 @@ def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
     return all(_bounded(np.asarray(a, dtype=np.float64), np.asarray(b)) for a, b in zip(h, c, strict=True))
 
 
+def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:
+    """Whether a list holds the h of every layer, and no c (a GRU's).
+
+    No two neighbours can be an LSTM's h and c then, for |h| <= |c| holds neither way, and the last entries are steps of
+    the outputs.
+    """
+    if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
+        return False
+    if any(_may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
+        return False
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    if len(outputs) == 1 and directions > 1:
+        outputs = np.split(outputs[0], directions, axis=-1) if outputs[0].shape[-1] % directions == 0 else []
+    tops = arrays[-directions:]
+    return len(outputs) == directions and all(are_own_steps(o, state) for o, state in zip(outputs, tops, strict=True))
+
+
+def _may_be_h_and_c(a: Array, b: Array) -> bool:
+    """Whether one of the two never exceeds the other."""
+    one, other = np.abs(np.asarray(a, dtype=np.float64)), np.abs(np.asarray(b, dtype=np.float64))
+    return bool((one <= other * SLACK).all() or (other <= one * SLACK).all())
+
+
+def are_own_steps(outputs: Array, states: Array) -> bool:
+    """Whether most rows of `[B, H]` are a step of their own row of outputs `[B, T, H]`, or `[T, B, H]`.
+
+    A few are looked at, and zeros tell nothing.
+    """
+    if outputs.ndim != 3 or states.ndim != 2 or outputs.shape[-1] != states.shape[-1]:
+        return False
+    rows = np.flatnonzero(np.asarray(states[:FEW]).any(-1))
+    for axis in (0, 1):
+        if outputs.shape[axis] == len(states) and rows.size:
+            own_steps = np.take(outputs[:, : rows[-1] + 1] if axis else outputs, rows, axis=axis)
+            equal = (own_steps == np.expand_dims(states[rows], 1 - axis)).all(-1).any(1 - axis)
+            if equal.mean() > 0.5:
+                return True
+    return False
+
+
 def _bounded(h: Array, c: Array) -> bool:
     """|h| <= |tanh(c)|, but for the rounding of c's own type."""
     kind = c.dtype if c.dtype.kind == "f" else np.dtype(np.float64)
@@ -115,8 +163,10 @@ def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> in
 def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
     if config.cell is not None:
         return cells.get(config.cell).has_c
-    if any(slot.role == "c" for slot in slots) or len(listed) == 2 * directions * (config.layers or 1):
+    if any(slot.role == "c" for slot in slots):
         return True
     arrays = [slot.array for slot in listed]
+    if len(listed) == 2 * directions * (config.layers or 1):
+        return True
     whole = config.layers is None and len(listed) % (2 * directions) == 0
     return whole and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))

@@ -1,0 +1,169 @@
+"""A final state as a program holds it -> slots: tuples and lists that nest layers, directions, h and c."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.conventions.dumps.layer_names import natural_order
+from rnninspect.conventions.dumps.positions import are_layers, are_own_steps, are_pairs, is_cell_first, place_lists
+from rnninspect.core.arrays import holds_arrays, is_array, rank, to_array
+from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import DIRECTIONS, Array, Direction
+from rnninspect.errors import ShapeError
+
+_CELLS = (("h", "c"), ("hidden", "cell"))  # the fields of TensorFlow's and of Haiku's states
+
+
+@dataclass(frozen=True, eq=False)
+class LiveState:
+    """Reads one final state beside its outputs."""
+
+    outputs: tuple[Slot, ...]
+    config: LayerConfig
+    cell_first: bool | None
+
+    def slots(
+        self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
+    ) -> Iterator[Slot]:
+        """Depth first: fields, then directions, then layers."""
+        cells = fields_of(node)
+        if is_array(node):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+        elif cells is not None:
+            yield Slot("h", f"{name}.h", to_array(cells[0], f"{name}.h"), layer, direction)
+            yield Slot("c", f"{name}.c", to_array(cells[1], f"{name}.c"), layer, direction)
+        elif isinstance(node, Mapping) and node and set(node) <= set(DIRECTION_WORDS):
+            for word, child in node.items():
+                yield from self.slots(child, f"{name}.{word}", layer, DIRECTION_WORDS[word])
+        elif isinstance(node, Mapping) and node and all(fields_of(child) is not None for child in node.values()):
+            words = natural_order(map(str, node))
+            by_word = {str(word): child for word, child in node.items()}
+            yield from self.slots([by_word[word] for word in words], name, layer, direction)
+        elif not isinstance(node, (tuple, list)):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+        elif all(is_array(child) for child in node) or not nests(node):
+            yield from self._slots_of_list(node, name, layer, direction)
+        elif layer is None and direction is None and _is_h_list_and_c_list(node):
+            in_turn = [array for pair in zip(*node, strict=True) for array in pair]
+            yield from self._slots_of_list(in_turn, name, None, None)
+        elif layer is None and direction is None and (in_turn := self._h_of_layers(node)):
+            yield from self._slots_of_list(in_turn, name, None, None)
+        elif direction is None and self._two_directions(node):
+            for child, way in zip(node, DIRECTIONS, strict=True):
+                yield from self.slots(child, f"{name}.{way}", layer, way)
+        elif layer is None and direction is None and self._interleaved(node):
+            for k, child in enumerate(node):
+                yield from self.slots(child, f"{name}.{k}", k // 2, DIRECTIONS[k % 2])
+        elif layer is None:
+            for k, child in enumerate(node):
+                yield from self.slots(child, f"{name}.{k}", k, direction)
+        else:
+            raise ShapeError(f"{name} nests deeper than layers and directions; give the h and c of one call")
+
+    def _slots_of_list(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
+        """Arrays in a list: a pair, or states by their place; lists of plain numbers are one array, tuples a pair."""
+        if not holds_arrays(node) and not (isinstance(node, tuple) and len(node) == 2 and rank(node[0]) >= 2):
+            yield Slot("h", name, to_array(node, name), layer, direction)
+            return
+        arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
+        axes = 2 if {s.array.ndim for s in self.outputs} == {2} and len(arrays[0]) > 1 else 3
+        if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
+            first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
+            h, c = reversed(arrays) if first else arrays
+            yield Slot("h", f"{name}.h", h, layer, direction)
+            yield Slot("c", f"{name}.c", c, layer, direction)
+            return
+        listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
+        config = self.config if layer is None else replace(self.config, layers=1)
+        config = config if direction is None else replace(config, direction="forward")
+        for slot in place_lists((*listed, *self.outputs), config, self.cell_first):
+            if slot.role in ("h", "c"):
+                yield slot if direction is None else replace(slot, direction=direction)
+
+    def _h_of_layers(self, node: Any) -> list[Array]:
+        """The states of a GRU's layers and directions, nested either way, in the order of a flat list; else nothing."""
+        if self.cell_first or not all(isinstance(child, (tuple, list)) and holds_arrays(child) for child in node):
+            return []
+        nested = [[to_array(array, "final_state") for array in child] for child in node]
+        if len({len(child) for child in nested}) > 1:
+            return []
+        turned = [list(states) for states in zip(*nested, strict=True)]
+        flat = ([a for states in way for a in states] for way in (nested, turned) if len(way[0]) == 2)
+        return next((arrays for arrays in flat if are_layers(arrays, 2, self.outputs)), [])
+
+    def _two_directions(self, node: Any) -> bool:
+        """Whether two nested states are two directions: by the widths, as stated, or as the outputs come."""
+        if len(node) != 2:
+            return False
+        if any(slot.direction is not None for slot in self.outputs):
+            return True
+        width, whole = self._widths(node)
+        if width and whole in (width, 2 * width):
+            return whole == 2 * width and not self._layers_of_directions(node)
+        return self.config.directions is not None and len(self.config.directions) == 2
+
+    def _layers_of_directions(self, node: Any) -> bool:
+        """Whether two layers hold two directions each, and not two directions two layers: the forward half of the
+        outputs ends in the last one's first state, and not in the first one's last."""
+        if not all(_pairs_up(child) for child in node) or len(self.outputs) != 1:
+            return False
+        top, other = (self._first_h(state) for state in (node[1][0], node[0][1]))
+        forward = self.outputs[0].array[..., : top.shape[-1]]
+        return are_own_steps(forward, top) and not are_own_steps(forward, other)
+
+    def _first_h(self, node: Any) -> Array:
+        return next(slot.array for slot in self.slots(node, "", 0, "forward") if slot.role == "h")
+
+    def _interleaved(self, node: Any) -> bool:
+        """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
+        if _pairs_up(node[0]):
+            return False  # each holds two states of its own
+        width, whole = self._widths(node)
+        layers = self.config.layers
+        return len(node) % 2 == 0 and bool(width) and whole == 2 * width and layers in (None, len(node) // 2)
+
+    def _widths(self, node: Any) -> tuple[int, int]:
+        """The width of the last state, and of outputs that may hold both directions; 0 where it is not known."""
+        last = node[-1]
+        while _pairs_up(last):  # layers of directions, or the other way round
+            last = last[-1]
+        state_widths = [s.array.shape[-1] for s in self.slots(last, "", 0, "forward") if s.role == "h"]
+        output_widths = [s.array.shape[-1] for s in self.outputs if s.direction is None]
+        return (state_widths[-1] if state_widths else 0), (output_widths[-1] if output_widths else 0)
+
+
+def nests(node: Any) -> bool:
+    """Whether a tuple or list holds whole states, not numbers."""
+    return holds_arrays(node) or any(fields_of(child) is not None or isinstance(child, Mapping) for child in node)
+
+
+def _is_h_list_and_c_list(node: Any) -> bool:
+    """Whether it is ([h, h, …], [c, c, …]), or the other way round, of layers: the values fit so, and pairs do not."""
+    if len(node) != 2 or not all(isinstance(child, (tuple, list)) and holds_arrays(child) for child in node):
+        return False
+    if len(node[0]) != len(node[1]) or len(node[0]) < 2:
+        return False
+    lists = [[to_array(array, "final_state") for array in child] for child in node]
+    beside = [are_pairs(*lists), are_pairs(*lists[::-1])]
+    neighbours = [are_pairs(child[::2], child[1::2]) or are_pairs(child[1::2], child[::2]) for child in lists]
+    return any(beside) and not all(neighbours)
+
+
+def _pairs_up(node: Any) -> bool:
+    """Whether it holds two whole states, each with parts of its own."""
+    return isinstance(node, (tuple, list)) and len(node) == 2 and not any(is_array(c) for c in node) and nests(node)
+
+
+def fields_of(node: Any) -> tuple[Any, Any] | None:
+    """(h, c) of a state with named fields."""
+    for h, c in _CELLS:
+        if isinstance(node, Mapping):
+            if set(node) == {h, c}:
+                return node[h], node[c]
+        elif not is_array(node) and hasattr(node, h) and hasattr(node, c):
+            return getattr(node, h), getattr(node, c)
+    return None
