@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.measure.run_ends import contradicts_lengths
 
 RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
 
@@ -54,6 +55,7 @@ class LengthsIgnored(Rule):
         for facts in case.facts:
             last = facts.equal[:, -1]
             computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
+            computed &= ~contradicts_lengths(facts)  # such a run had lengths, others than these
             if (facts.mismatched & facts.short & last & computed).any():
                 seen.append(Seen(facts, facts.mismatched & last & computed))
         steps = case.trace.steps
