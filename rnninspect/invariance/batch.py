@@ -203,15 +203,21 @@ class Batch:
 def joined(rows: Sequence[Batch]) -> Batch:
     """Batches of the same widths as one."""
     first = rows[0]
-    inputs = [
-        one if one.row is None else replace(one, array=np.concatenate([row.inputs[i].array for row in rows], one.row))
-        for i, one in enumerate(first.inputs)
-    ]
+    inputs = [_stacked([row.inputs[i] for row in rows]) for i in range(len(first.inputs))]
     groups = [
         replace(group, real=np.concatenate([row.groups[i].real for row in rows]))
         for i, group in enumerate(first.groups)
     ]
     return Batch(tuple(inputs), tuple(groups), sum(row.batch_size for row in rows))
+
+
+def _stacked(parts: Sequence[Input]) -> Input:
+    """One input of several batches, row behind row; as it is where it has none."""
+    one = parts[0]
+    if one.row is None:
+        return one
+    inner = None if one.inner is None else np.concatenate([part.inner for part in parts if part.inner is not None])
+    return replace(one, array=np.concatenate([part.array for part in parts], one.row), inner=inner)
 
 
 def _lengths(one: Input, before: Group, after: Group) -> Array:

@@ -29,7 +29,7 @@ def judged(
         if outcome.held is not False:
             continue
         probe = get(outcome.probe)
-        place = None if probe.probe == "reach" else place_of(trial, outcome)
+        place = None if probe.probe == "reach" else place_of(outcome.trial or trial, outcome)
         places[outcome.probe] = place
         cause = SYMPTOM.get(outcome.probe)
         if cause in places and _same(places[cause], place):

@@ -31,7 +31,8 @@ class Outcome:
     """What a probe gave. `held`: None where it could not be made, and `reason` says why.
 
     `differences`: those beyond the tolerance, the worst first; `largest`: of all that was compared, `allowed`: there.
-    `what`: what was done, in words; `remark`: what a reader should know although it held.
+    `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
+    which it differed, where that is not the batch that was given.
     """
 
     probe: str
@@ -44,6 +45,7 @@ class Outcome:
     disturbed: Disturbed | None = None
     what: str = ""
     remark: str = ""
+    trial: Trial | None = None
 
 
 class Probe(Rule):

@@ -249,3 +249,57 @@ def test_a_layer_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     report = check_padding(State(), X, N)
     assert report.findings[0].evidence["rule"] == "lengths-ignored"
     assert (len(recordings), len(searches)) == (1, 0)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_padding_that_long_rows_forget_again_is_seen(right: bool) -> None:
+    """A backward direction that begins in padding is named although no digit of a long row's result tells of it."""
+
+    class Backward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn = nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True)
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Any:
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            return self.rnn(packed if right else x)[1][0][-1]
+
+    lengths = torch.tensor([120, 70, 90])
+    x = torch.randn(3, 120, 3, generator=torch.Generator().manual_seed(0))
+    model = Backward()
+    noise = torch.where((torch.arange(120) < lengths[:, None])[..., None], x, 9.0)
+    with torch.no_grad():
+        assert torch.equal(model(x, lengths), model(noise, lengths))  # that is all that the result tells
+    report = check_padding(model, x, lengths)
+    if right:  # and its first steps are read, although a row's last step tells nothing of them
+        assert report.verdict == "clean"
+        return
+    (finding,) = report.findings
+    assert (finding.rule, finding.evidence["where"]) == ("reads-padding", "rnn")
+    assert "all rows cut by 62 steps: in longer ones it is forgotten again" in finding.message
+
+
+def test_rows_whose_steps_have_lengths_of_their_own_are_cut_with_them() -> None:
+    """Sentences of words in long documents: which words are real is cut and stacked as the rows are."""
+    lengths, words = torch.tensor([30, 18]), torch.randint(1, 4, (2, 30), generator=torch.Generator().manual_seed(0))
+    words = words * (torch.arange(30) < lengths[:, None])
+    documents = torch.randn(2, 30, 4) * (torch.arange(4) < words[..., None])
+
+    def mean(docs: Tensor, doc_lengths: Tensor, word_lengths: Tensor) -> Tensor:
+        real = torch.arange(4) < word_lengths[..., None]
+        return (docs * real).sum((1, 2)) / doc_lengths
+
+    assert check_padding(mean, documents, lengths, words, lengths="doc_lengths").verdict == "clean"
+
+
+def test_a_maximum_over_long_rows_hides_no_padding() -> None:
+    """One padded step that wins over few real ones is seen, although it seldom wins over many."""
+
+    def greatest(x: Tensor, lengths: Tensor) -> Tensor:
+        real = torch.arange(x.size(1)) < lengths[:, None]
+        return (x * real[..., None]).max(1)[0]
+
+    x = torch.randn(3, 60, 5, generator=torch.Generator().manual_seed(0)) - 1.5
+    report = check_padding(greatest, x, torch.tensor([60, 30, 40]))
+    assert report.findings[0].rule == "depends-on-padded-width"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.near import made_near
 from rnninspect.invariance.probe import Outcome, Probe, amount, not_made, outcome
 from rnninspect.invariance.trial import Trial
 from rnninspect.invariance.width import cut, widened
@@ -37,6 +38,9 @@ class More(Probe):
     )
 
     def make(self, trial: Trial) -> Outcome:
+        return made_near(trial, self._made_on, self._made_on(trial))
+
+    def _made_on(self, trial: Trial) -> Outcome:
         wider, narrower = widened(trial), cut(trial)
         if isinstance(wider, str):
             return outcome(self.probe, narrower) if narrower else not_made(self.probe, f"a wider batch fails: {wider}")
@@ -48,7 +52,8 @@ class More(Probe):
         return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
-        return f"{{rows}}: more or fewer steps of padding change the real results, {amount(outcome)}"
+        where = f" ({outcome.what})" if outcome.what else ""
+        return f"{{rows}}: more or fewer steps of padding change the real results{where}, {amount(outcome)}"
 
 
 PROBE = More()

@@ -11,6 +11,7 @@ from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.compare import Difference, Run
 from rnninspect.invariance.model import Manner, RunFailed
+from rnninspect.invariance.near import made_near
 from rnninspect.invariance.nested import flat
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, not_made, outcome
 from rnninspect.invariance.roles import constant_padding
@@ -51,15 +52,14 @@ class Noise(Probe):
     def make(self, trial: Trial) -> Outcome:
         if not trial.batch.padded:
             return not_made(self.probe, "no row holds padding")
+        return made_near(trial, self._made_on, self._made_on(trial))
+
+    def _made_on(self, trial: Trial) -> Outcome:
         listed = []
         for number, size in enumerate(SIZES):
-            disturbed = Disturbed(
-                trial.batch.with_noise(np.random.default_rng(number), size),
-                trial.base.rows,
-                same_shapes=True,
-                exact=True,
-            )
-            listed += [(one, disturbed) for one in _differences(trial, trial.run(disturbed.batch))]
+            noise = trial.batch.with_noise(np.random.default_rng(number), size)
+            disturbed = Disturbed(noise, trial.base.rows, same_shapes=True, exact=True)
+            listed += [(one, disturbed) for one in _differences(trial, trial.run(noise))]
         made = outcome(self.probe, listed)
         if made.held is False and constant_padding(trial.batch) and _told_by_value(trial):
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
@@ -72,7 +72,7 @@ class Noise(Probe):
         return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
-        where = " in training, where batch normalisation counts it" if outcome.what else ""
+        where = f" ({outcome.what})" if outcome.what else ""
         return f"{{rows}}: other values in the padding change the real results{where}, {amount(outcome)}"
 
 
@@ -163,7 +163,7 @@ def _in_training(trial: Trial, probe: str, made: Outcome) -> Outcome:
             listed += [(one, disturbed) for one in _differences(trial, run, base)]
     except RunFailed:
         return made
-    trained = outcome(probe, listed, what="batch normalisation as in training")
+    trained = outcome(probe, listed, what="in training, where batch normalisation counts it")
     return trained if trained.held is False else made
 
 

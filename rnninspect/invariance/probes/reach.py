@@ -13,6 +13,7 @@ from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference
 from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.near import near
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, not_made
 from rnninspect.invariance.trial import Trial
 
@@ -47,6 +48,7 @@ class Reach(Probe):
         if not (trial.batch.groups[0].lengths > 1).any():
             return not_made(self.probe, "no row has two real steps")
         unread = [last for last in (False, True) if not _read(trial, trial.batch, paths, last)]
+        unread = [last for last in unread if not _read_near(trial, paths, last)]
         unread = [last for last in unread if not (last and (_ends_early(trial, paths) or _strides(trial, paths)))]
         if not unread:
             return Outcome(self.probe, True, compared=len(paths))
@@ -79,6 +81,12 @@ def _read(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
     except (RunFailed, KeyError):
         return True  # it cannot be said that it is not
     return False
+
+
+def _read_near(trial: Trial, paths: list[str], last: bool) -> bool:
+    """Whether rows cut to few steps have that step read: then longer ones have forgotten it again."""
+    batch = near(trial.batch)
+    return batch is not None and _read(trial, batch, paths, last)
 
 
 def _equal(first: Array, second: Array) -> bool:
