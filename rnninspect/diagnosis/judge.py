@@ -27,6 +27,7 @@ from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, 
 from rnninspect.diagnosis.fixes import fix_in
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
+from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.diagnosis.weights_beneath import weights_beneath
 from rnninspect.errors import UserError
 from rnninspect.measure.difference import TrackDifference
@@ -196,6 +197,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
 def _unlike_its_weights(case: Case) -> Iterator[Finding]:
     """A dump that no run of its weights gives, though every state is where it ought to be."""
     if disagreement(case) == 0:
+        yield from states_unlike_the_run(case, UNEXPLAINED)
         return
     lower = lower_precision(case)
     if lower is not None:
