@@ -49,6 +49,10 @@ _STATES = (
     ("(c, h)", "h"),
     ("state.hidden", "state"),
     ("state.h  #", "state  #"),
+    ("state_fw.hidden, state_bw.hidden", "state_fw, state_bw"),
+    ("state_fw[-1].hidden, state_bw[-1].hidden", "state_fw[-1], state_bw[-1]"),
+    ("state_fw.h, state_bw.h", "state_fw, state_bw"),
+    ("state_fw[-1].h, state_bw[-1].h", "state_fw[-1], state_bw[-1]"),
     ("h, c = states[-1]", "h = states[-1]"),
     ("outputs, h, c =", "outputs, h ="),
     ("Y, Y_h, Y_c =", "Y, Y_h ="),
@@ -58,6 +62,14 @@ _STATES = (
     ("h_0 and c_0", "h_0"),
     ("[h, c]", "[h]"),
 )
+# What is said against a mistake in a layer of two directions, unless its framework has a fix of its own for those: the
+# one array, index or state that a single direction ends in is half of theirs.
+_OF_BOTH_DIRECTIONS = {
+    "last-column-as-final-state": "backward-final-at-last-step",
+    "flat-gather-wrong-stride": "direction-missing",
+    "wrong-layer": "direction-missing",
+}
+_OF_TOP_LAYER = re.compile(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counted from its end
 # Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
 _GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
@@ -140,10 +152,38 @@ class Convention:
     fixes: Mapping[str, str] = {}
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
-    def fix(self, rule: str, time_major: bool = False, cell: Cell | None = None) -> str | None:
-        """This framework's own code against a mistake, for the axes and the cell that the layer has; None where it has
-        none. Fixes are written for an LSTM."""
-        snippet = self.fixes.get(rule)
+    two_directions: Mapping[str, str] = {}
+
+    def fix(
+        self,
+        rule: str,
+        time_major: bool = False,
+        cell: Cell | None = None,
+        directions: int = 1,
+        layer: int | None = None,
+    ) -> str | None:
+        """This framework's own code against a mistake; None where it has none. They are written for an LSTM.
+
+        `time_major`, `cell`, `directions`: of the layer that is there; of two directions the final state is both
+        halves, and `two_directions` holds the code that differs. `layer`: the one at fault, where it is not the top
+        one, so that its place in a stack of states is named.
+        """
+        return self._of_cell(self._of_layer(self._of_directions(rule, directions), rule, directions, layer), cell)
+
+    def _of_directions(self, rule: str, directions: int) -> str | None:
+        if directions == 1:
+            return self.fixes.get(rule)
+        both = self.fixes.get(_OF_BOTH_DIRECTIONS.get(rule, rule), self.fixes.get(rule))
+        return self.two_directions.get(rule, both)
+
+    def _of_layer(self, snippet: str | None, rule: str, directions: int, layer: int | None) -> str | None:
+        if snippet is None or layer is None or rule == "wrong-layer":  # that one's right state is the top layer's
+            return snippet
+        above = directions * (layer + 1)
+        counted = _OF_TOP_LAYER.sub(lambda m: f"{m[1]}[{above - int(m[2])}]", snippet)
+        return counted.replace("of the top layer", f"of layer {layer}")
+
+    def _of_cell(self, snippet: str | None, cell: Cell | None) -> str | None:
         if snippet is None or cell in (None, "lstm"):
             return snippet
         for pair, alone in _STATES:

@@ -74,6 +74,12 @@ class Flax(ScopedConvention):
         "lengths": (r"seq_lengths", r"lengths"),
     }
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "Simple"}
+    two_directions: Mapping[str, str] = {
+        "lengths-ignored": (
+            "layer = nn.Bidirectional(nn.RNN(cell), nn.RNN(cell_bw), return_carry=True)\n"
+            "carry, outputs = layer(x, seq_lengths=lengths)"
+        ),
+    }
     fixes: Mapping[str, str] = {
         "lengths-ignored": "carry, outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)",
         "last-column-as-final-state": (

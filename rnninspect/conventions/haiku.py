@@ -61,6 +61,13 @@ class Haiku(ScopedConvention):
         "initial_c": (rf"initial_state{_LAYER}\.cell",),
     }
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "VanillaRNN"}
+    two_directions: Mapping[str, str] = {
+        "last-column-as-final-state": (
+            "final = jnp.concatenate([s.hidden[lengths - 1, jnp.arange(B)] for s in (states_fw, states_bw)], axis=-1)"
+            "  # each in the order it read"
+        ),
+        "wrong-layer": "final = jnp.concatenate([state_fw[-1].hidden, state_bw[-1].hidden], axis=-1)  # DeepRNN",
+    }
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs, states = hk.dynamic_unroll(core, x, state, return_all_states=True)",
         "last-column-as-final-state": (

@@ -118,6 +118,12 @@ class Paddle(RowConvention):
         "truncated-time-axis": "x = nn.functional.pad(x, [0, 0, 0, T - x.shape[1], 0, 0])  # one T for all batches",
         "mask-hole": "outputs *= mask.unsqueeze(-1)  # sequence_length cannot express holes",
     }
+    two_directions: Mapping[str, str] = {
+        "last-column-as-final-state": (
+            "outputs, (h, c) = lstm(x, sequence_length=lengths)\n"
+            "final = paddle.concat([h[-2], h[-1]], axis=1)  # not outputs[:, -1]: both directions"
+        ),
+    }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)

@@ -67,6 +67,14 @@ class TensorFlow1(ScopedConvention):
         "lengths": (r"sequence_length", r"lengths"),
     }
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "BasicRNN"}
+    two_directions: Mapping[str, str] = {
+        "lengths-ignored": (
+            "outputs, (state_fw, state_bw) = tf.nn.bidirectional_dynamic_rnn("
+            "cell_fw, cell_bw, inputs, sequence_length=lengths, dtype=tf.float32)"
+        ),
+        "wrong-layer": "final = tf.concat([state_fw[-1].h, state_bw[-1].h], axis=1)  # MultiRNNCell: the top layer",
+        "output-residual": "final = tf.concat([state_fw.h, state_bw.h], axis=1)  # ResidualWrapper: the outputs alone",
+    }
     fixes: Mapping[str, str] = {
         "lengths-ignored": (
             "outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)"

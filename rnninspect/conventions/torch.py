@@ -32,6 +32,8 @@ _IN_TIME_MAJOR = {
     "(torch.arange(T) < lengths[:, None])": "(torch.arange(T)[:, None] < lengths)",
 }
 
+_PACK = "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)"
+
 
 class Torch(RowConvention):
     name = "torch"
@@ -67,8 +69,11 @@ class Torch(RowConvention):
         "initial_c": (r"c_?0",),
     }
     fixes: Mapping[str, str] = {
-        "lengths-ignored": "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)",
-        "last-column-as-final-state": "output, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]",
+        "lengths-ignored": _PACK,
+        "last-column-as-final-state": (
+            f"{_PACK}\noutput, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]"
+            "; pad_packed_sequence unpacks output"
+        ),
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = lengths.clamp(max=x.size(1))",
         "left-padded": "x = pad_sequence(rows, batch_first=True)  # padding_side='right', the default",
@@ -90,17 +95,14 @@ class Torch(RowConvention):
         "wrong-layer": "final = h_n[-1]  # h_n[0] is the bottom layer; two directions: h_n[-2], h_n[-1]",
         "layer-order-reversed": "h_n.view(L, D, B, H)  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = output_bw[b, :n].flip(0)  # each row within its own length n",
-        "backward-read-padding": (
-            "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)"
-            "  # no padding is read"
-        ),
+        "backward-read-padding": f"{_PACK}  # no padding is read",
         "direction-duplicated": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "output_fw, output_bw = output.view(B, T, 2, H).unbind(2)  # forward comes first",
         "output-dropout": "output = F.dropout(output, p, self.training)  # after the state; model.eval() to check",
         "output-residual": "summed = output + x  # beside the outputs; h_n never holds the sum",
         "outputs-aliased": "steps.append(h.clone())  # a copy of each step, not one buffer",
-        "state-from-another-run": "output, (h_n, c_n) = lstm(packed)  # both from one call",
+        "state-from-another-run": "output, (h_n, c_n) = lstm(x)  # both from one call, whether x is packed or not",
         "stale-initial-state": (
             "output, state = lstm(x)  # without a state: zeros; or save the state passed as h_0 and c_0"
         ),
@@ -125,8 +127,22 @@ class Torch(RowConvention):
         ),
     }
 
-    def fix(self, rule: str, time_major: bool = False, cell: Cell | None = None) -> str | None:
-        snippet = super().fix(rule, time_major, cell)
+    two_directions: Mapping[str, str] = {
+        "last-column-as-final-state": (
+            f"{_PACK}\noutput, (h_n, c_n) = lstm(packed); final = torch.cat([h_n[-2], h_n[-1]], dim=1)"
+            "  # not output[:, -1]; pad_packed_sequence unpacks output"
+        ),
+    }
+
+    def fix(
+        self,
+        rule: str,
+        time_major: bool = False,
+        cell: Cell | None = None,
+        directions: int = 1,
+        layer: int | None = None,
+    ) -> str | None:
+        snippet = super().fix(rule, time_major, cell, directions, layer)
         if snippet is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
             return snippet
         for batch_major, theirs in _IN_TIME_MAJOR.items():

@@ -15,15 +15,18 @@ def fix_for(
     time_major: bool = False,
     code: str | None = None,
     cell: Cell | None = None,
+    directions: int = 1,
+    layer: int | None = None,
 ) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
     Where `convention` is only the likeliest, not `decided`, its fix stands below the rule's own as a labelled comment.
     `time_major`: the layer's arrays are `[T, B, H]`, so that a framework's code must not state the batch first. `code`:
-    the rule's own fix as it fits a case; None: as it stands in the rule. `cell`: the layer's, where it is known.
+    the rule's own fix as it fits a case; None: as it stands in the rule. `cell`, `directions`: the layer's, where
+    they are known. `layer`: the one at fault, where it is not the top one.
     """
     plain = rule.fix if code is None else code
-    theirs = None if convention is None else convention.fix(rule.name, time_major, cell)
+    theirs = None if convention is None else convention.fix(rule.name, time_major, cell, directions, layer)
     if convention is None or theirs is None:
         return plain
     if decided:
@@ -40,7 +43,18 @@ def cell_of(case: Case) -> Cell | None:
     return "lstm" if any(t.cell is not None for t in case.trace.tracks) else None
 
 
-def fix_in(rule: Rule, case: Case) -> str:
-    """What to do about `rule` in this case: in the framework believed, fitted to its axes, cell and directions."""
-    evidence, reading = case.reading.evidence, case.reading
-    return fix_for(rule, case.convention, evidence.decided, reading.time_major, rule.code(case), cell_of(case))
+def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
+    """What to do about `rule` in this case: in the framework believed, fitted to its axes, cell and directions, and to
+    the one layer that is at fault."""
+    reading, trace = case.reading, case.trace
+    below = layer if layer is not None and layer < trace.layers - 1 else None
+    return fix_for(
+        rule,
+        case.convention,
+        reading.evidence.decided,
+        reading.time_major,
+        rule.code(case),
+        cell_of(case),
+        trace.directions,
+        below,
+    )

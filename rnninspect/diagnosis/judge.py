@@ -174,6 +174,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
     which_rows = describe_rows(rows, case.trace.batch_size)
     if len(case.facts) > 1 and tracks:
         which_rows += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
+    layer = tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None
     unexplained = rows_of(left) if p.kind == "state" else []
     rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""
     return Finding(
@@ -181,7 +182,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         severity=p.severity,
         certainty=p.certainty,
         message=p.message.replace("{rows}", which_rows) + rest,
-        layer=tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None,
+        layer=layer,
         direction=tracks[0][1] if len({direction for _, direction in tracks}) == 1 else None,
         rows=rows,
         steps=list(p.steps),
@@ -189,7 +190,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=p.fix or fix_in(rule, case),
+        fix=p.fix or fix_in(rule, case, layer),
         why=rule.why,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fixes import fix_for
@@ -216,7 +217,7 @@ def test_findings_speak_of_the_cell_that_is_there() -> None:
     rule = rules()["cell-hidden-swapped"]
     assert "(h_n, c_n) = lstm" in fix_for(rule, torch, cell="lstm")
     code = fix_for(rules()["state-from-another-run"], torch, cell="gru")
-    assert code.startswith("output, h_n = gru(packed)")
+    assert code.startswith("output, h_n = gru(x)")
 
 
 @pytest.mark.parametrize("time_major", [False, True])
@@ -241,7 +242,7 @@ def test_torchs_code_does_what_it_says(cell: str, time_major: bool) -> None:
 
     x = run("left-padded", rows=rows)["x"]
     packed = run("lengths-ignored", x=x)["packed"]
-    assert torch.allclose(run("last-column-as-final-state", packed=packed)["final"], right, atol=1e-6)
+    assert torch.allclose(run("last-column-as-final-state", x=x)["final"], right, atol=1e-6)
     output, state = layer(packed)
     whole = run("truncated-time-axis", packed=output)["output"]
     assert whole.shape[0 if time_major else 1] == 7
@@ -252,6 +253,79 @@ def test_torchs_code_does_what_it_says(cell: str, time_major: bool) -> None:
     h_n = state[0] if cell == "lstm" else state
     assert torch.equal(run("rows-permuted", h_n=h_n[:, order], order=order)["h_n"], h_n)
     assert run("length-exceeds-time", x=x, lengths=lengths + 2)["lengths"].max() == 5
+
+
+# What code may take for granted: the user's own arrays, sizes and layer. Everything else it makes itself.
+STATE_RULES = sorted(
+    name
+    for name, code in conventions()["torch"].fixes.items()
+    if re.search(r"^final = |final = |torch.cat", code) or name in ("flat-gather-wrong-stride", "lengths-ignored")
+)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_torchs_final_state_is_both_halves_of_the_layer_at_fault(
+    cell: str, time_major: bool, layers: int, directions: int
+) -> None:
+    """Run on a real layer, whatever its depth and directions, every fix that takes a final state takes the right one:
+    that of each row alone, forward half then backward half, of the layer that the finding names or of the top one."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.utils import rnn
+
+    torch.manual_seed(3)
+    bidirectional = directions == 2
+    module = getattr(torch.nn, cell.upper())(3, 4, layers, batch_first=not time_major, bidirectional=bidirectional)
+    rows = [torch.randn(n, 3) for n in (3, 5, 1, 4)]
+    lengths, x = torch.tensor([len(row) for row in rows]), rnn.pad_sequence(rows, batch_first=not time_major)
+    states = [module(row[:, None] if time_major else row[None])[1] for row in rows]
+    alone = torch.cat([s[0] if cell == "lstm" else s for s in states], 1)  # [L*D, B, H]
+    packed = rnn.pack_padded_sequence(x, lengths, batch_first=not time_major, enforce_sorted=False)
+    h_n = module(packed)[1][0] if cell == "lstm" else module(packed)[1]
+    two_halves = {"backward-final-at-last-step", "direction-missing", "direction-duplicated"}
+    tested = 0
+    for rule in STATE_RULES:
+        for layer in [None, *range(layers - 1)]:
+            code = conventions()["torch"].fix(rule, time_major, cell, directions, layer)
+            if (rule in two_halves and not bidirectional) or "final = " not in code:
+                continue
+            names = {"torch": torch, "B": 4, "T": 5, cell: module, "lengths": lengths, "x": x, "h_n": h_n, **vars(rnn)}
+            exec(code, names)
+            if "transpose" in code:  # all layers and directions side by side
+                right = alone.transpose(0, 1).reshape(4, -1)
+            else:
+                at = layers - 1 if layer is None or rule == "wrong-layer" else layer
+                right = torch.cat(list(alone[at * directions : (at + 1) * directions]), 1)
+            assert torch.allclose(names["final"], right, atol=1e-6), (rule, layer, code)
+            tested += 1
+    assert tested >= layers * (4 + 4 * (bidirectional)) - 2
+
+
+@pytest.mark.parametrize("convention", conventions().values(), ids=list(conventions()))
+def test_no_framework_takes_one_half_for_a_bidirectional_layers_state(convention: Any) -> None:
+    """Code for two directions parses, and a final state in it names both halves."""
+    for name in {*convention.fixes, *convention.two_directions}:
+        for cell in CELLS:
+            code = convention.fix(name, False, cell, 2)
+            assert ast.parse(code).body
+            taken = re.findall(r"final = [^\n#;]*", code)
+            if taken and name not in ("rows-permuted",):
+                both = re.search(r"-2.*-1|_fw.*_bw|fw_h.*bw_h|\[0\].*\[1\]|transpose|for s in", taken[-1])
+                assert both, (name, code)
+
+
+def test_the_finding_of_a_bidirectional_layer_shows_both_halves() -> None:
+    """The report of a real layer's last column names the pack line and both halves, never the backward one alone."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+    output, _ = layer(torch.randn(3, 6, 3))
+    report = rnninspect.inspect(output, output[:, -1], lengths=[6, 2, 4], bidirectional=True)
+    fixes = [finding.fix for finding in report.findings]
+    assert fixes
+    assert not any(re.search(r"final = h_n\[-1\]", fix) for fix in fixes)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

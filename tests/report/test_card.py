@@ -162,6 +162,15 @@ def test_what_is_cut_of_a_fix_is_said() -> None:
     assert f"       {20 - shown} more lines: table='full'" in lines
 
 
+def test_one_line_of_a_fix_is_never_cut() -> None:
+    """Whatever room there is, what is cut is two lines or more: one line takes no more room than the remark on it."""
+    for count in range(1, 20):
+        fix = "\n".join(f"step_{i}()" for i in range(count))
+        lines = card(replace(lengths_ignored(), findings=[a_finding(fix=fix)]))
+        assert not any("1 more line:" in line for line in lines)
+        assert len(lines) <= 10
+
+
 def test_code_that_is_shown_stays_code() -> None:
     """A comment that does not fit beside its code stands below it as a comment of its own."""
     fix = f"final = outputs[rows, lengths - 1]  # {'not the last column ' * 8}".rstrip()

@@ -29,7 +29,10 @@ class Reach(Probe):
         "An index one too small, lengths one too short, a slice that drops a step that is real: what stands there is "
         "never learned from. A model that drops it on purpose is right: leave the probe out for it."
     )
-    fix = "final = outputs[np.arange(B), lengths - 1]  # the last real step of n steps is n - 1"
+    fix = (
+        "final = outputs[np.arange(B), lengths - 1]  # the last real step of n steps is n - 1; one direction only:\n"
+        "# of a bidirectional layer take both final states that it returns, as h_n[-2] and h_n[-1] of torch"
+    )
     place = 4
     probe = "reach"
     holds = "the first and the last real step of a row are read"

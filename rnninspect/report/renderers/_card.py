@@ -97,6 +97,8 @@ def _fix(finding: Finding, room: int, view: View) -> list[Text]:
     kept = len(drawn)
     while kept > 1 and sum(map(len, drawn[:kept])) + (kept < len(drawn)) > room:
         kept -= 1
+    if kept == len(drawn) - 1 and len(drawn[-1]) == 1:  # it takes no more room than the remark that it is missing
+        kept = len(drawn)
     lines = [line for parts in drawn[:kept] for line in parts]
     if kept < len(drawn):
         rest = _words.counted(len(drawn) - kept, "more line")
