@@ -142,7 +142,7 @@ def compare(
 def origin_of(read: NamedArrays) -> Origin:
     """Where the arrays of a file come from, as far as it speaks for a framework."""
     name = read.source.rpartition("#")[0] or read.source
-    return Origin(os.path.splitext(name)[1].lower())
+    return Origin(os.path.splitext(name)[1].lower(), marks=read.marks)
 
 
 def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFile:

@@ -106,6 +106,7 @@ def inspect(
         read, handed = of_text(text, handed) if outputs is None else _both(outputs)
         outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
     origin = origin_of_weights(weights, weights_convention)
+    origin = origin if text is None else replace(origin, marks=read.marks)
     early = None if weights is None else weights_by_name(weights, config, weights_convention or convention)
     case = case_of(outputs, handed, config, convention, tolerance, origin, early)
     if not is_of_a_run(case):

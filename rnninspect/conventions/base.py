@@ -124,7 +124,8 @@ class Convention:
     `classes`: what its layers are called, by cell; a cell class is called `…Cell`.
     `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule.
 
-    Of its dumps: `files`: suffixes of files that speak for it, and how much. `time_major`: its layers' own default.
+    Of its dumps: `files`: suffixes of files that speak for it, and how much. `prints`: what its arrays have around them
+    where they are printed, and how much that speaks for it. `time_major`: its layers' own default.
     `stacks_states`, `keeps_states_apart`: states come as `[L*D, B, H]`, as `[B, H]` each. `four_axes`: the letters of
     outputs with four axes, batch-major and time-major. `prior`: how likely it is where nothing tells.
     """
@@ -143,6 +144,7 @@ class Convention:
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
     borrows_names: bool = False
     files: Mapping[str, float] = {}
+    prints: Mapping[str, float] = {}
     time_major: bool = False
     stacks_states: bool = False
     keeps_states_apart: bool = True

@@ -43,6 +43,7 @@ class Flax(ScopedConvention):
     variables = "…/cell/ii/kernel, …/cell/hi/kernel, …/cell/hi/bias"
     variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
     files: Mapping[str, float] = {".msgpack": 1.5}
+    prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     cell_first = True
     prior = 0.1
     takes = frozenset({"activation", "recurrent_activation"})

@@ -40,6 +40,7 @@ class Haiku(ScopedConvention):
     variable = re.compile(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
     time_major = True
     padding: PaddingPolicy = "computed"
+    prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     facts = Facts(
         framework="Haiku `dynamic_unroll`",
         outputs="T B H",

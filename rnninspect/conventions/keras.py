@@ -41,6 +41,7 @@ class Keras(ScopedConvention):
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
     variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
     files: Mapping[str, float] = {".keras": 3.0, ".h5": 0.8, ".hdf5": 0.8}
+    prints: Mapping[str, float] = {"tf.Tensor": 2.0}
     also_leaves = frozenset({"zero"})  # zero_output_for_mask, cuDNN
     prior = 0.2
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})

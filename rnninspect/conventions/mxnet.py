@@ -36,6 +36,7 @@ class MXNet(RowConvention):
     rows = RowNames("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias", "h2r_weight")
     biases_may_lack = False
     files: Mapping[str, float] = {".params": 3.0}
+    prints: Mapping[str, float] = {"<NDArray": 3.0}
     time_major = True
     stacks_states = True
     takes = frozenset({"activation", "recurrent_activation"})

@@ -35,6 +35,7 @@ class Paddle(RowConvention):
     rows = RowNames(projection="weight_ho", projection_by_unit=True)
     borrows_names = True  # PyTorch's
     files: Mapping[str, float] = {".pdparams": 3.0}
+    prints: Mapping[str, float] = {"Tensor(": 3.0}
     stacks_states = True
     also_leaves = frozenset({"computed"})  # nn.RNN around a cell
     prior = 0.05

@@ -45,6 +45,7 @@ class TensorFlow1(ScopedConvention):
     cell_first = True
     prior = 0.25
     takes = frozenset({"forget_bias", "cell_clip", "proj_clip", "activation", "use_peepholes", "num_proj"})
+    prints: Mapping[str, float] = {"tf.Tensor": 1.0}
     facts = Facts(
         framework="TensorFlow 1 `dynamic_rnn`",
         outputs="B T H; time_major: T B H",

@@ -42,6 +42,7 @@ class Torch(RowConvention):
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
     files: Mapping[str, float] = {".pt": 3.0, ".pth": 3.0, ".ckpt": 1.0, ".safetensors": 0.5, ".bin": 1.0}
+    prints: Mapping[str, float] = {"tensor(": 3.0, "grad_fn=": 3.0, "Variable containing:": 3.0}
     time_major = True
     stacks_states = True
     prior = 0.3
@@ -71,8 +72,8 @@ class Torch(RowConvention):
     fixes: Mapping[str, str] = {
         "lengths-ignored": _PACK,
         "last-column-as-final-state": (
-            f"{_PACK}\noutput, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]"
-            "; pad_packed_sequence unpacks output"
+            f"{_PACK}  # pad_packed_sequence unpacks output\n"
+            "output, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]"
         ),
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = lengths.clamp(max=x.size(1))",
@@ -129,8 +130,9 @@ class Torch(RowConvention):
 
     two_directions: Mapping[str, str] = {
         "last-column-as-final-state": (
-            f"{_PACK}\noutput, (h_n, c_n) = lstm(packed); final = torch.cat([h_n[-2], h_n[-1]], dim=1)"
-            "  # not output[:, -1]; pad_packed_sequence unpacks output"
+            f"{_PACK}  # pad_packed_sequence unpacks output\n"
+            "output, (h_n, c_n) = lstm(packed); final = torch.cat([h_n[-2], h_n[-1]], dim=1)"
+            "  # not output[:, -1]"
         ),
     }
 

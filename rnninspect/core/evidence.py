@@ -46,12 +46,13 @@ class Origin:
     """Where arrays come from, as far as it speaks for a framework.
 
     `suffix`: of the file (`.pt`). `packages`: the conventions that live arrays or states are of. `weights`: those whose
-    names the weights beside them have, the likelier first.
+    names the weights beside them have, the likelier first. `marks`: what stands around printed arrays (`tensor(`).
     """
 
     suffix: str = ""
     packages: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 UNKNOWN = Origin()

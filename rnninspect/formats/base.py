@@ -28,6 +28,7 @@ class NamedArrays:
     go by their index. bfloat16 arrives as float32 (exactly) and is named in `dtypes`.
     `attributes`: plain values that the file states (an ONNX node's attributes, a Keras config), by the same naming.
     `notes`: what was done on the way in that a user should know ("lengths derived from the ragged rows").
+    `marks`: what a text has around its arrays beside names and numbers (`tensor(`, `grad_fn=`), each once.
     `feeds`: what each recurrent layer reads, where the file says, by the layer's name.
     `precisions`: how the numbers of each array were rounded, where the format knows (print-outs).
     `elided`: by name, the axes of which a print-out shows the first and last entries alone, and how many come first.
@@ -42,6 +43,7 @@ class NamedArrays:
     precisions: Mapping[str, Precision] = field(default_factory=dict)
     elided: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
 
 
 def need(package: str, what: str, extra: str) -> Any:

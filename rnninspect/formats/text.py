@@ -31,6 +31,10 @@ SUFFIXES = (".txt", ".log", ".out", ".md", ".html", ".htm", ".eml")
 EXTRA: str | None = None
 SUMMARY = "what was printed or pasted: numpy, torch, TensorFlow, JAX, pages, mails, transcripts"
 MOST_ALIKE = 16  # arrays of one name among which the same one is looked for
+_MARK = re.compile(
+    r"\btensor\((?=\s*\[)|\bgrad_fn=|\bVariable containing:|\btf\.Tensor\b|\bTensor\((?=shape=)"
+    r"|\b(?:Device)?Array\((?=\s*\[)|<NDArray\b"
+)
 LAST = True  # what another format claims is that format's
 
 PRINT_ALL = (
@@ -92,6 +96,7 @@ class _Reading:
             notes=tuple(self._notes(arrays, twice, left)),
             precisions={name: self._precision(one.literal) for name, one in arrays.items()},
             elided=elided,
+            marks=tuple(dict.fromkeys(_MARK.findall(self.text))),
         )
 
     def _line(self, at: int) -> int:

@@ -65,3 +65,15 @@ def test_elided_steps_refuse_lengths() -> None:
     """Where steps are missing, lengths cannot be counted on them: that is said, with how to print all."""
     with pytest.raises(UserError, match=r"elided.*set_printoptions"):
         rnninspect.inspect(text=text("torch-elided"), lengths=[9, 9, 9, 9, 9, 9])
+
+
+def test_a_print_out_of_torch_gets_torchs_fix() -> None:
+    """Arrays under anybody's names, printed as torch prints, are read as torch's, in a file and in `inspect`."""
+    text = (
+        "outputs = tensor([[[0.5, 0.1], [0.2, 0.3]], [[0.4, 0.6], [0.0, 0.0]]], grad_fn=<TransposeBackward0>)\n"
+        "state = tensor([[0.2, 0.3], [0.0, 0.0]], grad_fn=<SelectBackward0>)\n"
+    )
+    report = rnninspect.inspect(text=text, lengths=[2, 1], batch_first=True)
+    assert report.convention == "torch"
+    assert "h_n[-1]" in report.findings[0].fix
+    assert "# if these are" not in report.findings[0].fix

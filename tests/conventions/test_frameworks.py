@@ -137,6 +137,25 @@ def test_live_arrays_tell_whose_they_are(framework: str) -> None:
     assert belief.because[0] == f"{framework}'s own arrays"
 
 
+@pytest.mark.parametrize(
+    ("marks", "frameworks"),
+    [
+        (("tensor(",), {"torch"}),
+        (("tensor(", "grad_fn="), {"torch"}),
+        (("Variable containing:",), {"torch"}),
+        (("Tensor(",), {"paddle"}),
+        (("<NDArray",), {"mxnet"}),
+        (("tf.Tensor",), {"keras", "tf1"}),
+        (("Array(",), {"flax", "haiku"}),
+    ],
+)
+def test_what_stands_around_printed_numbers_speaks(marks: tuple[str, ...], frameworks: set[str]) -> None:
+    """Under names that anybody uses, the print style decides, or leaves those alone that print so."""
+    beliefs = believed(Hints(("outputs", "state"), Origin(marks=marks)))
+    assert {belief.name for belief in beliefs} == frameworks
+    assert any("printed as" in reason for reason in beliefs[0].because)
+
+
 @pytest.mark.parametrize("framework", ["torch", "paddle", "mxnet", "flax"])
 def test_weights_speak_for_their_framework(framework: str) -> None:
     """The framework whose names the weights have is believed where the arrays themselves say nothing."""

@@ -173,3 +173,22 @@ def test_other_formats_come_first(tmp_path: Path) -> None:
     (tmp_path / "f.npz").write_text("h = [[1, 2]]")
     with pytest.raises(UnreadableError, match="damaged"):
         read_arrays(tmp_path / "f.npz")
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("h = tensor([[0.5, 1.5]], grad_fn=<StackBackward0>)", ("tensor(", "grad_fn=")),
+        ("h = torch.tensor([0.5, 1.5])", ("tensor(",)),
+        ("tf.Tensor([[0.5 1.5]], shape=(1, 2), dtype=float32)", ("tf.Tensor",)),
+        ("<tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[0.5, 1.5]], dtype=float32)>", ("tf.Tensor",)),
+        ("h = Array([[0.5, 1.5]], dtype=float32)", ("Array(",)),
+        ("Tensor(shape=[1, 2], dtype=float32, place=Place(cpu), stop_gradient=True,\n [[0.5, 1.5]])", ("Tensor(",)),
+        ("[[0.5 1.5]]\n<NDArray 1x2 @cpu(0)>", ("<NDArray",)),
+        ("h = array([[0.5, 1.5]])", ()),
+        ("the tensor (a long one) was [[0.5, 1.5]]", ()),
+    ],
+)
+def test_what_stands_around_the_numbers_is_kept(text: str, marks: tuple[str, ...]) -> None:
+    """The marks that some printers leave are named, each once; numpy's, which everybody prints, leave none."""
+    assert from_text(text, "x").marks == marks

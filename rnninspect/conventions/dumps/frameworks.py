@@ -1,8 +1,8 @@
 """Whose arrays these are: what speaks for each framework, weighed.
 
-Names, files, types, the axes of states and what the padding holds are each worth something; none is proof by itself.
-`lengths` is nobody's word. One framework is decided where it is far likelier than any other; else the two likeliest
-are named.
+Names, files, types, what stands around printed numbers, the axes of states and what the padding holds are each worth
+something; none is proof by itself. `lengths` is nobody's word. One is decided where it is far likelier than
+any other; else the two likeliest are named.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def _weights(
         yield 4.0 - 0.5 * hints.origin.packages.index(convention.name), f"{convention.name}'s own arrays"
     if hints.origin.suffix in convention.files:
         yield convention.files[hints.origin.suffix], hints.origin.suffix
+    marks = [mark for mark in hints.origin.marks if mark in convention.prints]
+    if marks:
+        yield max(convention.prints[mark] for mark in marks), f"printed as {', '.join(marks)}"
     names = [(w, n) for n in hints.names if (w := _name_weight(n, convention, all_conventions))]
     if names:
         shown = ", ".join(name for weight, name in names if weight > 0.1) or names[0][1]
