@@ -31,4 +31,6 @@ def command_line(name: str, value: Any) -> str:
     """
     if name == "output":
         return "-o"
+    if name == "final_state_of":  # a live state, which no command can be given
+        return "run `rnninspect check` on the model, which needs no state"
     return as_options({name: True if value is None else value})

@@ -44,6 +44,8 @@ def in_python(name: str, value: Any) -> str:
         return f"{name}="
     if (name, value) == ("excerpt", "all"):
         return "excerpt=None"
+    if name == "final_state_of":
+        return f"give it, recording.inspect({value!r}, final_state=…)"
     formatted = isinstance(value, str) and _NUMBER.fullmatch(value)
     return f"{name}={value}" if formatted else f"{name}={value!r}"
 

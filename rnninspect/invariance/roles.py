@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.errors import ShapeError
 from rnninspect.invariance.batch import Batch, Group, Input, Side
 from rnninspect.invariance.nested import last_name
-from rnninspect.invariance.statements import LENGTHS_NAME, MASK_NAME, Sequences, is_additive
+from rnninspect.invariance.statements import Sequences, is_additive
 
 _TARGET = re.compile(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
 

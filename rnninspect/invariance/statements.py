@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,17 +10,13 @@ import numpy as np
 
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
-from rnninspect.core.trace import Array, Bools
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
 
-LENGTHS_NAME = re.compile(
-    r"(^|_)(lens?|lengths?|sizes?|widths?|(n|num)_?steps|seq_?lens?|(n|num)_?(words|frames|tokens))(_|$)|lens?$|lengths?$"
-)
-MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
 FAR_BELOW = -1e3  # of a mask that is added to scores
-_PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +138,6 @@ def turned(sequences: Sequence[Sequences]) -> list[Sequences]:
     return masks if any(one.is_mask for one in sequences) else []
 
 
-def _runs_on(mask: Bools) -> bool:
-    """Whether the real steps of every row begin at its first step or end at its last, and do so in one piece."""
-    changes = np.diff(mask.astype(np.int8), axis=1)
-    return bool(((np.abs(changes).sum(1) <= 1) & (mask[:, 0] | mask[:, -1] | ~mask.any(1))).all())
-
-
 def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     name = find_input(inputs, value, "mask").path if isinstance(value, str) else None
     array = find_input(inputs, value, "mask").array if isinstance(value, str) else to_array(value, "mask")
@@ -161,21 +150,12 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     if is_additive(array):
         return [Sequences(array == 0, True, name)]
     truth = array.astype(bool)
-    if not _runs_on(truth) and not _runs_on(~truth) and (_runs_on(truth.T) or _runs_on(~truth.T)):
+    if not runs_on(truth) and not runs_on(~truth) and (runs_on(truth.T) or runs_on(~truth.T)):
         truth = truth.T  # [T, B]
-    if name is not None and _says_padding(truth, last_name(name)):
+    if name is not None and says_padding(truth, last_name(name)):
         truth = ~truth
     if not truth[:, 0].any() and not truth[:, -1].all() and truth.any():
         raise ShapeError(
             "mask: no row begins, and not every row ends, with a real step; it must be True where a step is real"
         )
     return [Sequences(truth, True, name)]
-
-
-def _says_padding(mask: Bools, name: str) -> bool:
-    """Whether True stands for padding: every row begins, or every row ends, with a real step."""
-    ends = [mask[:, 0], mask[:, -1]]
-    if all(end.all() or not end.any() for end in ends) and (ends[0][0] == ends[1][0]):
-        return bool(_PAD_IS_TRUE.search(name)) if mask.all() or not mask.any() else not ends[0][0]
-    side = next((end for end in ends if end.all() or not end.any()), None)
-    return bool(_PAD_IS_TRUE.search(name)) if side is None else not side[0]

@@ -16,6 +16,8 @@ from itertools import pairwise
 from types import CodeType
 from typing import Literal
 
+from rnninspect.core.wording import argument, worded
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 # `perhaps`: it is read under a condition alone; `unknown`: the program cannot be read.
 Use = Literal["dropped", "perhaps", "used", "unknown"]
@@ -49,6 +51,15 @@ def caller(*packages: str) -> Site | None:
             return None
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def why_unseen(use: Use, packed: bool, name: str) -> str:
+    """Why a call of the layer of that name is open whose state the program does not use, or not always."""
+    layer, what = "the layer read the padding", "which of its outputs your code takes"
+    if packed:
+        layer, what = "the layer itself is right", "what your code takes from its outputs"
+    used = "not used" if use == "dropped" else "used in some case"
+    return f"{layer}, and its h_n is {used}: {what} cannot be seen; {worded(argument('final_state_of', name))}"
 
 
 @cache

@@ -44,6 +44,7 @@ def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tu
     except UserError as error:
         return unjudged(source, str(error), notes, asked.convention), error
     report = _as_open(report, judged) if judged.open else report
+    report = _without_lengths(report, judged)
     return replace(report, notes=[*report.notes, *judged.notes, *notes]), None
 
 
@@ -86,6 +87,20 @@ def same_state(calls: Sequence[RecordedCall]) -> dict[tuple[str, int], tuple[str
             notes[call.where.name, call.where.number] = (f"it begins in the state that call {before[0]} returned",)
         last[call.where.name] = (call.where.number, ended)
     return notes
+
+
+def _without_lengths(report: Report, judged: Judged) -> Report:
+    """The report of a call whose rows may hold padding that nobody spoke of: what would be `clean` is unjudged."""
+    trace = judged.case.trace
+    if report.verdict != "clean" or trace.knows_padding or trace.batch_size < 2 or trace.steps < 2:
+        return report
+    return replace(
+        report,
+        verdict="unjudged",
+        untested=f"no lengths are known: the layer reads all {trace.steps} steps of every row as real, and whether "
+        "rows hold padding cannot be seen",
+        would_decide=f"lengths (full, where no row is shorter than {trace.steps} steps), or a mask",
+    )
 
 
 def _as_open(report: Report, judged: Judged) -> Report:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.names_of_lengths import rows_by_name
 from rnninspect.core.trace import Array, Ints
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 
@@ -25,6 +26,7 @@ class Stated:
     `value`: lengths `[B]`, a mask `[B, T]`, `full`, or None. `exact`: it speaks of this very layer, not of whatever the
     model reads. `name`: the argument that held it. `missing`: why there is none, though some were asked for.
     `times`: the sizes of the first two axes of the tensors beside that argument, by which it may be another's.
+    `beside`: where nothing was stated, arguments with names of lengths and masks.
     """
 
     value: Any = None
@@ -32,6 +34,7 @@ class Stated:
     name: str = ""
     missing: str = ""
     times: tuple[tuple[int, int], ...] = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,19 @@ class Settled:
     hint: str = ""
 
 
+def _by_names(stated_lengths: Stated, rows: int, steps: int) -> Settled:
+    """What the arguments' names say where nothing was stated; nothing where they are another sequence's."""
+    read = rows_by_name(stated_lengths.beside, rows, steps) if rows > 1 else None
+    if read is None:
+        return Settled()
+    name, array = read
+    if array.ndim == 2:
+        return Settled(mask=array, notes=(f"the mask is read from the argument {name}",))
+    if not _belongs(array, rows, steps, stated_lengths.times):
+        return Settled()
+    return Settled(lengths=array, notes=(f"the lengths are read from the argument {name}",))
+
+
 def by_name(value: Any, name: str) -> Any:
     """A mask that an argument of this name holds, True where a step is real: torch's `key_padding_mask` is inverted."""
     array = to_array(value, name)
@@ -66,7 +82,7 @@ def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settle
         return Settled(open=stated_lengths.missing)
     value = stated_lengths.value
     if value is None:
-        return Settled()
+        return _by_names(stated_lengths, rows, steps)
     if isinstance(value, str) and value == FULL:
         return Settled(lengths=np.full(rows, steps))
     _refuse_name(value)
@@ -263,4 +279,6 @@ def stated_for(
         if value not in values:
             return Stated(missing=f"the call was given no {value}, by which its lengths are stated")
         return Stated(values[value], by_layer, value)
+    if value is None and values:
+        return Stated(beside=values)
     return Stated(copy.copy(value), by_layer or (isinstance(value, str) and value == FULL))

@@ -16,6 +16,7 @@ from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace, Track, prefix_mask
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.build_case import dump, read_weights, rerun
 from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.errors import ShapeError, UserError
@@ -76,7 +77,7 @@ class TrackCall:
             )
             opened.append(
                 "the layer read the padding, and its final state is not used: which of its outputs your code takes "
-                f"cannot be seen; give it: recording.inspect({self.where.name!r}, final_state=…)"
+                f"cannot be seen; {worded(argument('final_state_of', self.where.name))}"
             )
             notes.append("the final state shown is the output of each row's last real step (of the way back: first)")
         if not trace.knows_padding and rows > 1:

@@ -291,7 +291,7 @@ def test_subclasses_with_a_forward_of_their_own() -> None:
         if model is None:
             continue  # its class is met within its first call
         assert [(r.source["name"], r.lengths, r.verdict) for r in recording.inspect()] == [
-            ("OwnPacking", LENGTHS.tolist(), "clean")
+            ("OwnPacking", LENGTHS.tolist(), "unjudged")  # its outputs alone are used
         ]
     with rnninspect.record(cell) as recording:
         cell(batch()[:, 0])
@@ -349,7 +349,7 @@ def test_memory_is_bounded() -> None:
             with torch.no_grad():
                 layers.bias_ih_l1 += 1
     assert [call.where.number for call in recording.calls] == [0, 10, 20]
-    assert recording.inspect(call=20).ok
+    assert recording.inspect(call=20, lengths="full").ok
     with pytest.raises(UserError, match="numbers 0, 10, 20; there is no call 1"):
         recording.inspect(call=1)
     first, second, _ = recording.calls

@@ -10,10 +10,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
 from rnninspect.errors import UnknownNameError
 from rnninspect.recording.torch_modules.tensors import copied
 
 Asked = str | Callable[..., Any]  # an argument's name, or what makes lengths of the arguments of the model's forward
+
+USUAL = ""  # no argument's name: asks for all that have the usual names of lengths and masks
 
 
 @dataclass(eq=False)
@@ -30,6 +33,8 @@ class Forward:
 
 def asked_for(lengths: Any) -> set[Asked]:
     """What is to be looked for among the arguments of forwards."""
+    if lengths is None:
+        return {USUAL}
     values = lengths.values() if isinstance(lengths, Mapping) else (lengths,)
     return {value for value in values if is_asked(value)}
 
@@ -58,7 +63,7 @@ def check_lengths(lengths: Any, model: nn.Module, layers: list[str]) -> None:
                 raise UnknownNameError("recurrent layer for lengths", str(name), layers)
     signatures = [parameters(module) for module in model.modules()]
     there = {name for signature in signatures for name in signature}
-    for name in sorted(name for name in asked_for(lengths) if isinstance(name, str)):
+    for name in sorted(name for name in asked_for(lengths) if isinstance(name, str) and name != USUAL):
         argument = name.partition(".")[0]
         if argument not in there and not _takes_whole(parameters(model)):
             raise UnknownNameError("argument of forward for lengths", name, list(parameters(model)))
@@ -78,6 +83,9 @@ def look_up(
     """
     bound = _bound(module, args, kwargs)
     values: dict[Asked, Any] = {}
+    if USUAL in asked:
+        named = named_ones(bound)
+        return ({USUAL: named} if named else {}), tuple(_times(bound))
     for one in asked:
         if outermost or not callable(one):
             value = _asked(one, bound, args, kwargs)
@@ -101,6 +109,14 @@ def _asked(one: Asked, bound: Mapping[str, Any], args: tuple[Any, ...], kwargs: 
         return one(*args, **kwargs) if callable(one) else _member(one, bound)
     except Exception as error:  # the user's own code: the model must run as it does
         return Failure(f"lengths={getattr(one, '__name__', one)} raised {type(error).__name__}: {error}")
+
+
+def named_ones(bound: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, and keys of what a forward takes whole, whose names are those of lengths or masks; copied."""
+    parts = [bound, *(value for value in bound.values() if isinstance(value, Mapping))]
+    named = {str(name): value for part in reversed(parts) for name, value in part.items()}
+    names = [name for name in named if LENGTHS_NAME.search(name) or MASK_NAME.search(name)]
+    return {name: copied(named[name]) for name in names if isinstance(named[name], (Tensor, list, tuple))}
 
 
 class Failure(str):

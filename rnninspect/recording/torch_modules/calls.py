@@ -19,13 +19,14 @@ from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Ints, Trace, Track
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.case import Layer as CaseLayer
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
-from rnninspect.recording.call_site import Site, Use
+from rnninspect.recording.call_site import Site, Use, why_unseen
 from rnninspect.recording.stated import Settled, Stated, fitted_order, in_proportion, settle, settle_own
 from rnninspect.recording.torch_modules.tensors import autocast
 
@@ -93,17 +94,15 @@ class Call:
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
         """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""
         arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
-        use = self._use_of_padded_state(settled) if final_state is None else "used"
-        drops = use in ("dropped", "perhaps")
+        use = self._use_of_uneven_state(settled) if final_state is None else "used"
+        unseen = use in ("dropped", "perhaps")
+        drops = unseen and not is_packed(self.inputs)
         notes, opened = [*settled.notes], [settled.open] if settled.open else []
         own_state = final_state is None
         if drops:
             final_state = self._picked(arrays["output"], settled)
-            used = "not used" if use == "dropped" else "used in some case"
-            opened.append(
-                f"the layer read the padding, and its h_n is {used}: which of its outputs your code takes cannot be "
-                f"seen; give it: recording.inspect({self.where.name!r}, final_state=…)"
-            )
+        if unseen:
+            opened.append(why_unseen(use, is_packed(self.inputs), self.where.name))
         if final_state is None:
             case = self._as_returned(arrays, settled, tolerance)
         else:
@@ -182,10 +181,13 @@ class Call:
         tail = by_user[:, -last.shape[1] :]
         return fitted_order(settled.order, settled.lengths, lambda row, place: bool((tail[row] == last[place]).all()))
 
-    def _use_of_padded_state(self, settled: Settled) -> Use:
-        """What the program does with the state, where it comes of reading the padding."""
-        if is_packed(self.inputs) or self.site is None:
+    def _use_of_uneven_state(self, settled: Settled) -> Use:
+        """What the program does with the state, where rows end at different steps, so that one step is not all ends."""
+        if self.site is None:
             return "used"
+        if is_packed(self.inputs):
+            sizes = self.inputs.batch_sizes
+            return self.site.state_is if bool((sizes != sizes[0]).any()) else "used"
         steps = self.inputs.shape[0 if self.inputs.dim() == 2 or not self.layer.batch_first else 1]
         padded = (settled.mask is not None and not settled.mask.all()) or (
             settled.lengths is not None and bool((settled.lengths < steps).any())
@@ -233,8 +235,8 @@ class Call:
             notes.append("no lengths are known: every step is taken as real")
         elif not is_packed(self.inputs) and not case.trace.mask.all() and own_state and not drops:
             notes.append(
-                "the final state is the one that the layer returned; where your code takes another, give it: "
-                f"recording.inspect({self.where.name!r}, final_state=…)"
+                "the final state is the one that the layer returned; where your code takes another, "
+                f"{worded(argument('final_state_of', self.where.name))}"
             )
         if drops:
             notes.append("the final state shown is the output of each row's last real step (of the way back: first)")

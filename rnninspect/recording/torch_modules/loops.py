@@ -24,6 +24,7 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Trace, Track, prefix_mask
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.build_case import read_weights, rerun
 from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.engine import cells
@@ -214,8 +215,8 @@ class Loop:
             )
         elif case.trace.tracks[0].final is None and not self.cut:
             reasons.append(
-                "the loop runs on over the padding, and which state your code takes as final cannot be seen: give it, "
-                f"recording.inspect({self.where.name!r}, final_state=h)"
+                "the loop runs on over the padding, and which state your code takes as final cannot be seen: "
+                f"{worded(argument('final_state_of', self.where.name))}"
             )
         return reasons
 

@@ -15,7 +15,7 @@ from rnninspect.core.full_lengths import FULL
 from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
-from rnninspect.recording.torch_modules.arguments import Asked, Failure, is_asked
+from rnninspect.recording.torch_modules.arguments import USUAL, Asked, Failure, is_asked
 from rnninspect.recording.torch_modules.calls import Call, Layer
 from rnninspect.recording.torch_modules.loops import Loop
 from rnninspect.recording.torch_modules.steps import kind
@@ -186,6 +186,8 @@ def _stated(kept: Kept, name: str) -> Stated:
     """What was stated for a call of that name: for this layer, or for whatever the model reads."""
     by_layer = isinstance(kept.lengths, Mapping)
     value = kept.lengths.get(name) if by_layer else kept.lengths
+    if value is None and not by_layer:
+        return Stated(beside=kept.arguments.get(USUAL, {}), times=kept.times.get(USUAL, ()))
     if not is_asked(value):
         return Stated(value, exact=by_layer or (isinstance(value, str) and value == FULL))
     called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")

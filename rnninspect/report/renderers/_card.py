@@ -124,7 +124,7 @@ def next_step(report: ReportRecord) -> str:
 
 def _to_judge(report: ReportRecord) -> str:
     """What would let a report be judged."""
-    if report.what_if and len(report.what_if[0].lengths) <= LENGTHS:
+    if report.command != "record" and report.what_if and len(report.what_if[0].lengths) <= LENGTHS:
         lengths = ",".join(map(str, report.what_if[0].lengths))
         return f"again with {worded(argument('lengths', lengths))}, if those are the lengths"
     return f"again with {worded(argument('lengths'))}" if report.would_decide.startswith("lengths") else ""

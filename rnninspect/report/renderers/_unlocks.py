@@ -17,7 +17,11 @@ _ARGUMENTS = {
     "second dump": "against",
     "outputs": "outputs",
 }
-_OF_A_RUN = ("lengths", "weights")  # a run makes all else by itself
+_OF_COMMAND = {  # what a command has an option for; the others have all
+    "run": ("lengths", "weights"),  # a run makes all else by itself
+    "record": ("lengths",),  # the calls bring the rest
+    "check": ("lengths",),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,11 @@ def best_unlock(report: ReportRecord) -> Unlock | None:
     if report.command == "demo":
         return None
     missing = Counter(frozenset(_missing(rule.reason)) for rule in report.not_checked)
+    possible = _OF_COMMAND.get(report.command, tuple(_ARGUMENTS.values()))
     unlocks = []
     for needs in missing:
         names = [_ARGUMENTS.get(need, "") for need in needs]
-        if needs and all(name and (report.command != "run" or name in _OF_A_RUN) for name in names):
+        if needs and all(name in possible for name in names):
             gain = sum(count for others, count in missing.items() if others <= needs)
             unlocks.append(Unlock(tuple(sorted(names)), gain))
     return max(unlocks, key=lambda u: (u.rules / len(u.arguments), u.rules, u.arguments), default=None)
