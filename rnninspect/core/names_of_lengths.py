@@ -67,6 +67,6 @@ def _real_steps(mask: Bools, name: str) -> Bools | None:
         return None
     real = ~mask if says_padding(mask, name) else mask
     full = bool(real.all(1).any())
-    lower = np.tri(*real.shape, dtype=bool)
+    lower = np.tril(np.ones(real.shape)) == 1
     causal = real.shape[0] == real.shape[1] > 1 and any((real == m).all() for m in (lower, lower.T))
     return real if (full or name.endswith("mask")) and real.any(1).all() and not causal else None

@@ -39,8 +39,9 @@ def record(
     the arguments of the model's `forward` that gives either; a mapping from layers' names in the model to any of these;
     or `"full"`: no row is shorter than T. A call that brings its own (a PackedSequence) needs none; what is stated is
     compared with them. None: an argument with a usual name (`lengths`, `attention_mask`, …) is read where its values
-    fit the call, which a note says; where there is none, several rows without lengths are never `clean`. `recording.lengths` may be set anew between calls. A call that they were asked for, and that
-    they do not fit, is never `clean`: its report says so.
+    fit the call, which a note says; where there is none, several rows without lengths are never `clean`.
+    `recording.lengths` may be set anew between calls. A call that they were asked for, and that they do not fit,
+    is never `clean`: its report says so.
     `limit`: how many calls of each layer are kept, the first ones; None: all. `every`: each k-th call alone.
     `max_bytes`: of all copies together (512 MiB), past which further calls are counted only; None: no bound.
 
