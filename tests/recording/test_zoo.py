@@ -13,7 +13,7 @@ import rnninspect
 from tests.support.zoo import Animal, awkward, pairs
 
 # Wrong in what they make of a layer's outputs, or in what they give it: the layer's own call is right.
-BESIDE_THE_LAYER = {"mean-pool", "crnn", "deepspeech", "bridge-view", "actor-critic", "zero-in-maximum"}
+BESIDE_THE_LAYER = {"mean-pool", "deepspeech", "bridge-view", "actor-critic", "zero-in-maximum"}
 
 
 def tensors(results: Any) -> Iterator[torch.Tensor]:
