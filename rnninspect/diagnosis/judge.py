@@ -117,9 +117,8 @@ def _failed(name: str, bug: Exception) -> NotChecked:
 def _lacking(missing: Iterable[str], case: Case) -> str:
     """Why a rule was not checked: what it needs and nobody gave, or what such a cell has not."""
     cell = cell_of(case)
-    if "cell state" in missing and cell is not None and not cells.get(cell).has_c:
-        return f"{cell} has no cell state"
-    return f"needs {' and '.join(missing)}"
+    never = "cell state" in missing and cell is not None and not cells.get(cell).has_c
+    return f"{cell} has no cell state" if never else f"needs {' and '.join(missing)}"
 
 
 def _united(proposals: list[Proposal]) -> list[Proposal]:
