@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rnninspect.conventions.base import Convention
 from rnninspect.core.cell import Cell
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
+from rnninspect.engine import cells
 
 
 def fix_for(
@@ -41,6 +44,13 @@ def cell_of(case: Case) -> Cell | None:
     if case.config.cell is not None:
         return case.config.cell
     return "lstm" if any(t.cell is not None for t in case.trace.tracks) else None
+
+
+def lacking(missing: Iterable[str], case: Case) -> str:
+    """Why a rule was not checked: what it needs and nobody gave, or what such a cell has not."""
+    cell = cell_of(case)
+    never = "cell state" in missing and cell is not None and not cells.get(cell).has_c
+    return f"{cell} has no cell state" if never else f"needs {' and '.join(missing)}"
 
 
 def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:

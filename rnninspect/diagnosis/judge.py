@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,12 +24,11 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
-from rnninspect.diagnosis.fixes import cell_of, fix_in
+from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
 from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.diagnosis.weights_beneath import weights_beneath
-from rnninspect.engine import cells
 from rnninspect.errors import UserError
 from rnninspect.measure.difference import TrackDifference
 
@@ -56,7 +55,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     for rule in rules.values():
         missing = rule.missing(case)
         if missing:
-            skipped.append(NotChecked(rule.name, _lacking(missing, case)))
+            skipped.append(NotChecked(rule.name, lacking(missing, case)))
             continue
         with _survived(rule.name, skipped):
             proposals.extend(list(rule.check(case)))
@@ -112,13 +111,6 @@ def _failed(name: str, bug: Exception) -> NotChecked:
     logging.getLogger("rnninspect").debug("rule %s failed", name, exc_info=bug)
     shown = (str(bug).splitlines() or [""])[0][:200]
     return NotChecked(name, f"{FAILED}{type(bug).__name__}{': ' if shown else ''}{shown} (please report this)")
-
-
-def _lacking(missing: Iterable[str], case: Case) -> str:
-    """Why a rule was not checked: what it needs and nobody gave, or what such a cell has not."""
-    cell = cell_of(case)
-    never = "cell state" in missing and cell is not None and not cells.get(cell).has_c
-    return f"{cell} has no cell state" if never else f"needs {' and '.join(missing)}"
 
 
 def _united(proposals: list[Proposal]) -> list[Proposal]:
