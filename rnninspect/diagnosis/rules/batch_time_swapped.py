@@ -50,8 +50,10 @@ class BatchTimeSwapped(Rule):
         by_user = case.config.time_major or case.config.axes_stated
         opening = f"stated {expected}" if by_user else f"{expected} is the default of {case.convention.name}"
         kept = case.trace.knows_padding
+        counted = any(slot.role in ("lengths", "mask") for slot in case.dump.slots)
         lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the other axes"
-        right = kept and not any(f.mismatched.any() for f in case.facts)
+        lengths = lengths if kept or counted else "no lengths are known"
+        right = (kept or not (counted or by_user)) and not any(f.mismatched.any() for f in case.facts)
         yield Proposal(
             self.name,
             f"{opening}, but only read {used} does the final state equal output steps, in "
