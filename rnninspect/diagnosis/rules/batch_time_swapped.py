@@ -91,7 +91,8 @@ class BatchTimeSwapped(Rule):
         ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))
         trace = replace(ran, lengths=None, padding=case.trace.padding)
         swapped = case.with_reading(replace(case.reading, trace=trace, time_swapped=True, as_stated=False))
-        return replace(swapped, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
+        stating = replace(case.layer, config=replace(case.config, axes_stated=True))  # the user is sure of them
+        return replace(swapped, layer=stating, batch=replace(batch, inputs=inputs, mask=mask, lengths=None))
 
 
 def _outputs_alone(case: Case) -> bool:
