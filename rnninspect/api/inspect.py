@@ -30,7 +30,7 @@ from rnninspect.diagnosis.judge import UNEXPLAINED, UNEXPLAINED_DIFFERENCE, judg
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
-from rnninspect.errors import UnknownNameError, UserError
+from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
 from rnninspect.report.excerpts import EXCERPT
@@ -151,7 +151,20 @@ def prepared(case: Case) -> Case:
         from rnninspect.api.merged_outputs import with_merged_outputs
 
         case = with_merged_outputs(case)
+        _refuse_other_widths(case)
     return with_defaults(with_mask_by_run(with_proven_lengths(case)))
+
+
+def _refuse_other_widths(case: Case) -> None:
+    """Raises ShapeError where a run of the weights would have other units than the outputs: another layer's weights."""
+    widths = {(w.layer, w.direction): w.units for w in case.weights.layers} if case.weights else {}
+    for track in case.trace.tracks if case.has("inputs") else ():
+        units = widths.get((track.layer, track.direction))
+        if track.outputs is not None and units is not None and units != track.outputs.shape[2]:
+            raise ShapeError(
+                f"the weights of {track.name} have {units} units, and its outputs in this dump "
+                f"{track.outputs.shape[2]}: give the weights of the layer that ran, or state how its outputs lie"
+            )
 
 
 def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:

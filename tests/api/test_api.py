@@ -594,3 +594,12 @@ def test_a_trace_shows_its_sizes_and_not_its_numbers() -> None:
     trace = rnninspect.run(np.ones((2, 300, 3)), hidden_size=5, bidirectional=True)
     assert repr(trace) == "<Trace: 2 rows, 300 steps, 1 layer, 2 directions, convention tf1>"
     assert repr(trace.tracks[1]) == "<Track: layer 0 backward, outputs [2, 300, 5], final [2, 5], cell [2, 5]>"
+
+
+def test_weights_of_another_width_are_refused() -> None:
+    """Weights of a layer with other units are named with both numbers, and no rule falls over them."""
+    torch.manual_seed(0)
+    layer, other = (torch.nn.LSTM(3, units, batch_first=True, bidirectional=True) for units in (2, 5))
+    inputs = torch.randn(3, 4, 3)
+    with pytest.raises(ShapeError, match="weights of layer 0 forward have 5 units, and its outputs in this dump 2"):
+        rnninspect.inspect(*layer(inputs), inputs=inputs, weights=other.state_dict(), lengths="full")

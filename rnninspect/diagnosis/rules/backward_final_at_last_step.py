@@ -85,6 +85,8 @@ def _as_the_weights_give(case: Case) -> bool:
         track = case.reference.track(facts.track.layer, facts.track.direction)
         if facts.track.direction != "backward" or track is None or track.outputs is None:
             continue
+        if track.outputs.shape != facts.outputs.shape:
+            return False
         apart = np.abs(facts.outputs.astype(np.float64) - track.outputs.astype(np.float64))[facts.mask]
         if not (apart <= limit).all():
             return False
