@@ -84,10 +84,10 @@ def _check_lengths(finding: Finding, case: Case) -> None:
     for facts in case.facts:
         rows = np.flatnonzero(contradicts_lengths(facts)).tolist()
         if rows:
-            end, stated = run_ends(facts)[rows[0]], facts.ends[rows[0]]
+            end, length = run_ends(facts)[rows[0]], facts.ends[rows[0]]
             raise UserError(
                 f"{finding.rule}: the outputs of {describe_rows(rows, case.trace.batch_size)} end at other steps than "
-                f"the lengths say (row {rows[0]} at step {end - 1}, its length is {stated}): the run had others, or "
+                f"the lengths say (row {rows[0]} at step {end - 1}, its length is {length}): the run had others, or "
                 "these are wrong; state the right ones, or run again"
             )
 

@@ -132,8 +132,8 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
     if len(possible) == 1:
         return finding
     outcomes = [_outcome(every_rule()[name], finding, make, arrays) for name in possible]
-    own = outcomes[0]
-    if own is None or all(other is not None and _are_equal(own, other) for other in outcomes[1:]):
+    likeliest = outcomes[0]
+    if likeliest is None or all(other is not None and _are_equal(likeliest, other) for other in outcomes[1:]):
         return finding
     decides = finding.evidence.get("would_decide", "inputs and weights, to run the layer again")
     choices = " or ".join(argument("cause", name) for name in possible)

@@ -40,9 +40,9 @@ class LiveState:
             for word, child in node.items():
                 yield from self.slots(child, f"{name}.{word}", layer, DIRECTION_WORDS[word])
         elif isinstance(node, Mapping) and node and all(fields_of(child) is not None for child in node.values()):
-            words = natural_order(map(str, node))
+            layer_names = natural_order(map(str, node))
             by_word = {str(word): child for word, child in node.items()}
-            yield from self.slots([by_word[word] for word in words], name, layer, direction)
+            yield from self.slots([by_word[word] for word in layer_names], name, layer, direction)
         elif not isinstance(node, (tuple, list)):
             yield Slot("h", name, to_array(node, name), layer, direction)
         elif all(is_array(child) for child in node) or not nests(node):

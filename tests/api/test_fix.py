@@ -394,24 +394,24 @@ def repeated(lengths: np.ndarray) -> np.ndarray:
     return np.where((lengths > 0)[:, None, None], np.take_along_axis(FULL, steps[..., None], 1), 0)
 
 
-@pytest.mark.parametrize("stated", [[1, 7, 3, 6, 4], [3, 2, 6, 2, 5], [5, 2, 7, 4, 7], [7, 6, 4, 3, 1]], ids=str)
-def test_lengths_that_the_outputs_contradict(stated: list[int]) -> None:
+@pytest.mark.parametrize("wrong_lengths", [[1, 7, 3, 6, 4], [3, 2, 6, 2, 5], [5, 2, 7, 4, 7], [7, 6, 4, 3, 1]], ids=str)
+def test_lengths_that_the_outputs_contradict(wrong_lengths: list[int]) -> None:
     """The outputs stop at other steps than the lengths say: nothing is gathered or left as if it were right."""
     ran = np.array([4, 1, 7, 3, 6])
     outputs = repeated(ran)
-    dump = {"outputs": outputs, "state_h": outputs[:, -1], "lengths": np.array(stated)}
+    dump = {"outputs": outputs, "state_h": outputs[:, -1], "lengths": np.array(wrong_lengths)}
     with pytest.raises(UserError):
         rnninspect.fix(dump, convention="keras", cell="gru")
     right = rnninspect.fix({**dump, "lengths": ran}, convention="keras", cell="gru")
     assert (right.changes, right.report.verdict) == ((), "clean")
 
 
-@pytest.mark.parametrize("given", ["lengths", "mask"])
-def test_padding_is_put_as_the_framework_leaves_it(given: str) -> None:
+@pytest.mark.parametrize("told_by", ["lengths", "mask"])
+def test_padding_is_put_as_the_framework_leaves_it(told_by: str) -> None:
     """Computed padding of a Keras layer becomes repeats, holes of a mask too; with zeros stated, zeros."""
     lengths = np.array([4, 1, 7, 3, 6])
     real = np.arange(7)[None] < lengths[:, None]
-    told = {"lengths": lengths} if given == "lengths" else {"mask": real}
+    told = {"lengths": lengths} if told_by == "lengths" else {"mask": real}
     dump = {"outputs": FULL, "state_h": right_states(FULL, lengths), **told}
     fixed = rnninspect.fix(dump, convention="keras", cell="gru")
     assert [change.rule for change in fixed.changes] == ["padding-computed"]
@@ -427,8 +427,8 @@ def test_an_empty_row_that_was_mended_is_clean() -> None:
     states = np.where((lengths > 0)[:, None], right_states(outputs, np.maximum(lengths, 1)), 0.0)
     unwritten = states.copy()
     unwritten[1] = 0.25
-    for given, count in ((states, 0), (unwritten, 1)):
-        fixed = rnninspect.fix({"outputs": outputs, "final_state": given, "lengths": lengths}, convention="tf1")
+    for state, count in ((states, 0), (unwritten, 1)):
+        fixed = rnninspect.fix({"outputs": outputs, "final_state": state, "lengths": lengths}, convention="tf1")
         assert len(fixed.changes) == count
         assert np.array_equal(fixed.arrays["final_state"], states)
         assert (fixed.report.ok, fixed.report.verdict) == (True, "clean")

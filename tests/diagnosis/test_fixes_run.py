@@ -63,12 +63,12 @@ def session(cell: str, directions: int) -> Any:
     way = "bidirectional" if directions == 2 else "forward"
     names = ["X", "W", "R", "B", "sequence_lens"]
     node = made.make_node(cell.upper(), names, outputs, hidden_size=H, direction=way)
-    given = [
+    graph_inputs = [
         made.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["T", "B", F]),
         made.make_tensor_value_info("sequence_lens", onnx.TensorProto.INT32, ["B"]),
     ]
     results = [made.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
-    graph = made.make_graph([node], "g", given, results, weights)
+    graph = made.make_graph([node], "g", graph_inputs, results, weights)
     model = made.make_model(graph, opset_imports=[made.make_opsetid("", 14)], ir_version=8)
     return runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
@@ -277,15 +277,15 @@ def h_of(carry: Any) -> np.ndarray:
     "cell", ["lstm", pytest.param("gru", marks=pytest.mark.long), pytest.param("rnn", marks=pytest.mark.long)]
 )
 def test_flax_states(cell: str) -> None:
-    """Lengths that are given, the carry that is returned, zeroed padding, and the rows in their order again."""
+    """Lengths that are fed, the carry that is returned, zeroed padding, and the rows in their order again."""
     right = np.concatenate([h_of(flax_run(cell, 1, INPUTS[b : b + 1, :n])[0]) for b, n in enumerate(LENGTHS)])
     assert not np.allclose(h_of(flax_run(cell, 1, INPUTS)[0]), right)
-    given = flax_ran(cell, "lengths-ignored", x=INPUTS)
-    close(h_of(given["carry"]), right)
+    fed = flax_ran(cell, "lengths-ignored", x=INPUTS)
+    close(h_of(fed["carry"]), right)
     close(flax_ran(cell, "last-column-as-final-state", x=INPUTS)["h"], right)
     carry, _ = flax_run(cell, 1, INPUTS[ORDER], LENGTHS[ORDER])
     close(h_of(flax_ran(cell, "rows-permuted", carry=carry, order=ORDER)["carry"]), right)
-    outputs = np.asarray(given["outputs"])
+    outputs = np.asarray(fed["outputs"])
     close(flax_ran(cell, "padding-computed", outputs=outputs)["outputs"], zeroed(outputs))
     close(flax_ran(cell, "mask-hole", outputs=outputs)["outputs"], zeroed(outputs))
     for b, n in enumerate(LENGTHS):

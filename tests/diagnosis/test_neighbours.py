@@ -254,13 +254,13 @@ def test_a_pool_over_another_rows_length(kind: str) -> None:
             assert [pools[0].evidence["lengths_used"][b] for b in rows] == used[rows].tolist()
 
 
-@pytest.mark.parametrize("stated", [[1, 7, 3, 6, 4], [7, 6, 4, 3, 1]], ids=str)
-def test_lengths_of_other_rows_are_not_lengths_ignored(stated: list[int]) -> None:
+@pytest.mark.parametrize("other_lengths", [[1, 7, 3, 6, 4], [7, 6, 4, 3, 1]], ids=str)
+def test_lengths_of_other_rows_are_not_lengths_ignored(other_lengths: list[int]) -> None:
     """Outputs that stop at other rows' lengths and repeat show a run that had lengths, in another order; those that go
     on to the last column show one that had none."""
     computed = np.random.default_rng(8).normal(size=(5, 7, 6))
     ends = np.minimum(np.arange(7), np.array([4, 1, 7, 3, 6])[:, None] - 1)
     repeated = np.take_along_axis(computed, ends[..., None], 1)
     for outputs, rule in ((repeated, "lengths-misaligned"), (computed, "lengths-ignored")):
-        report = rnninspect.inspect(outputs, outputs[:, -1], lengths=stated, convention="keras", cell="gru")
+        report = rnninspect.inspect(outputs, outputs[:, -1], lengths=other_lengths, convention="keras", cell="gru")
         assert [f.rule for f in report.findings if f.severity == "error"] == [rule]

@@ -281,16 +281,19 @@ def test_padding_that_long_rows_forget_again_is_seen(right: bool) -> None:
 
 
 def test_rows_whose_steps_have_lengths_of_their_own_are_cut_with_them() -> None:
-    """Sentences of words in long documents: which words are real is cut and stacked as the rows are."""
-    lengths, words = torch.tensor([30, 18]), torch.randint(1, 4, (2, 30), generator=torch.Generator().manual_seed(0))
-    words = words * (torch.arange(30) < lengths[:, None])
-    documents = torch.randn(2, 30, 4) * (torch.arange(4) < words[..., None])
+    """Sentences of word_counts in long documents: which word_counts are real is cut and stacked as the rows are."""
+    lengths, word_counts = (
+        torch.tensor([30, 18]),
+        torch.randint(1, 4, (2, 30), generator=torch.Generator().manual_seed(0)),
+    )
+    word_counts = word_counts * (torch.arange(30) < lengths[:, None])
+    documents = torch.randn(2, 30, 4) * (torch.arange(4) < word_counts[..., None])
 
     def mean(docs: Tensor, doc_lengths: Tensor, word_lengths: Tensor) -> Tensor:
         real = torch.arange(4) < word_lengths[..., None]
         return (docs * real).sum((1, 2)) / doc_lengths
 
-    assert check_padding(mean, documents, lengths, words, lengths="doc_lengths").verdict == "clean"
+    assert check_padding(mean, documents, lengths, word_counts, lengths="doc_lengths").verdict == "clean"
 
 
 def test_a_maximum_over_long_rows_hides_no_padding() -> None:
