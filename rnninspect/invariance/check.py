@@ -26,6 +26,7 @@ from rnninspect.report.report import Report
 
 MAX_ROWS = 8
 LAYOUTS = 6  # that are tried at most
+OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 
 
 def check_padding(
@@ -82,7 +83,13 @@ def check_padding(
     with live.kept():
         trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
         outcomes = [_made(name, trial, bool(sequences), lengths) for name in names]
-        return judged(trial, outcomes, _notes(trial, sequences, lengths, mask, leaves), dict(source or {}), names)
+        missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
+        untested = (
+            ""
+            if sequences or _is_full(lengths) or not missed
+            else f"whether padding is read cannot be told: {missed[0]}"
+        )
+        return judged(trial, outcomes, _notes(trial, sequences, lengths, mask, leaves), dict(source or {}), untested)
 
 
 def _ticker(progress: Callable[[int], None] | None) -> Callable[[], None]:
@@ -224,11 +231,14 @@ def _fewer_rows(batch: Batch, most: int) -> Batch:
     return batch.take(sorted(order[picks].tolist()))
 
 
+def _is_full(lengths: Any) -> bool:
+    return isinstance(lengths, str) and lengths == FULL
+
+
 def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
     """The outcome of one probe; a model that fails on what the probe asks has not been checked by it."""
-    if name in ("noise", "more") and not padded:
-        full = isinstance(lengths, str) and lengths == FULL
-        reason = "lengths='full': no row holds padding" if full else "the rows' lengths are not known"
+    if name in OF_PADDING and not padded:
+        reason = "lengths='full': no row holds padding" if _is_full(lengths) else "the rows' lengths are not known"
         return not_made(name, reason)
     try:
         return get(name).make(trial)

@@ -20,9 +20,9 @@ SYMPTOM = {"more": "noise", "alone": "permute"}  # what differs by the same caus
 
 
 def judged(
-    trial: Trial, outcomes: Sequence[Outcome], notes: list[str], source: dict[str, Any], names: Sequence[str]
+    trial: Trial, outcomes: Sequence[Outcome], notes: list[str], source: dict[str, Any], untested: str
 ) -> Report:
-    """The report of all probes."""
+    """The report of all probes. `untested`: what none of them could tell, where `clean` would say too much."""
     findings: list[Finding] = []
     places: dict[str, Place | None] = {}
     for outcome in outcomes:
@@ -48,9 +48,9 @@ def judged(
         tracks=[],
         findings=findings,
         not_checked=[NotChecked(f"{get(o.probe).name} ({o.probe})", o.reason) for o in outcomes if o.held is None],
-        verdict=_verdict(findings, outcomes),
+        verdict=_verdict(findings, outcomes, untested),
         notes=[*notes, *(o.remark for o in outcomes if o.remark)],
-        untested="" if any(o.held is not None for o in outcomes) else "no probe could be made",
+        untested=untested if any(o.held is not None for o in outcomes) else "no probe could be made",
         probes=[_probe_report(outcome) for outcome in outcomes],
     )
 
@@ -59,10 +59,10 @@ def _same(first: Place | None, second: Place | None) -> bool:
     return first is None or second is None or not second.seen or set(second.names) <= set(first.names)
 
 
-def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome]) -> Verdict:
+def _verdict(findings: Sequence[Finding], outcomes: Sequence[Outcome], untested: str) -> Verdict:
     if any(finding.severity != "note" for finding in findings):
         return "findings"
-    return "clean" if any(outcome.held for outcome in outcomes) else "unjudged"
+    return "clean" if any(outcome.held for outcome in outcomes) and not untested else "unjudged"
 
 
 def _finding(trial: Trial, outcome: Outcome, place: Place | None) -> Finding:

@@ -306,3 +306,18 @@ def test_a_maximum_over_long_rows_hides_no_padding() -> None:
     x = torch.randn(3, 60, 5, generator=torch.Generator().manual_seed(0)) - 1.5
     report = check_padding(greatest, x, torch.tensor([60, 30, 40]))
     assert report.findings[0].rule == "depends-on-padded-width"
+
+
+def test_without_lengths_padding_is_not_judged() -> None:
+    """Where nothing says which steps are padding the verdict is open; said to be full, or not asked, it is clean."""
+    torch.manual_seed(0)
+    layer, inputs = nn.GRU(4, 6, batch_first=True).eval(), torch.randn(4, 5, 4)
+
+    def last(x: Tensor) -> Tensor:
+        return layer(x)[1][-1]  # type: ignore[no-any-return]
+
+    report = rnninspect.check_padding(last, inputs)
+    assert (report.verdict, report.ok) == ("unjudged", False)
+    assert "lengths are not known" in report.untested
+    assert rnninspect.check_padding(last, inputs, lengths="full").verdict == "clean"
+    assert rnninspect.check_padding(last, inputs, probes="permute").verdict == "clean"
