@@ -65,11 +65,11 @@ def _telling(facts: TrackFacts) -> Bools:
 
 
 def _starts_at_zero(facts: TrackFacts) -> bool:
-    """Whether every row's state is its step 0 and, in one row at least, not the last one: forwards, a layer leaves no
-    such state."""
+    """Whether every row's state is its step 0 and, in two rows at least or the only one, not the last step."""
     rows = _telling(facts)
     ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
-    return bool(facts.equal[rows, 0].all() and (rows & ~ends).any() and facts.mask[rows, 0].all())
+    enough = min(2, rows.size)
+    return bool(facts.equal[rows, 0].all() and (rows & ~ends).sum() >= enough and facts.mask[rows, 0].all())
 
 
 def _padding_first(facts: TrackFacts) -> bool:
