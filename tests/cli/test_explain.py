@@ -83,9 +83,10 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
         assert "".join(part.split()) in flat, part
     for convention in conventions().values():
         assert convention.name in text
-        body, _, comment = fix_for(rule, convention).partition("  # ")
-        assert "".join(body.split()) in flat
-        assert "".join(comment.split()).replace("#", "") in flat.replace("#", "")
+        for line in fix_for(rule, convention).splitlines():
+            body, _, comment = line.partition("# ")
+            assert "".join(body.split()) in flat
+            assert "".join(comment.split()).replace("#", "") in flat.replace("#", "")
 
 
 def test_one_framework_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,8 +30,7 @@ class Noise(Probe):
         "that began in it, a mean or an attention without a mask, a convolution or a batch statistic that counts it."
     )
     fix = (
-        "final = outputs[np.arange(B), lengths - 1]  # not outputs[:, -1]; one direction only:\n"
-        "# of a bidirectional layer take both final states that it returns, as h_n[-2] and h_n[-1] of torch\n"
+        "final = outputs[np.arange(B), lengths - 1]  # one direction only; of two, take both h_n\n"
         "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]\n"
         "scores = np.where(mask, scores, -np.inf)  # before the softmax"
     )
