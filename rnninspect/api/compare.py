@@ -41,7 +41,7 @@ Reader = Callable[[str], NamedArrays]
 class Request:
     """What to compare, and how: all that the command's options or the keywords of `compare` come to.
 
-    `read`: the dump; `stated`: arrays that were named for a role. `weights`: a file's layer, Weights, or arrays under
+    `read`: the dump; `named`: arrays that were named for a role. `weights`: a file's layer, Weights, or arrays under
     the names of `weights_convention` (None: the dump's own). `previous`, `against`: files; `reader` opens the weights'
     and the chunk before. `measurer`: what measures the tracks; this process, by default.
     """

@@ -170,7 +170,12 @@ class Convention:
         halves, and `two_directions` holds the code that differs. `layer`: the one at fault, where it is not the top
         one, so that its place in a stack of states is named.
         """
-        return self._of_cell(self._of_layer(self._of_directions(rule, directions), rule, directions, layer), cell)
+        snippet = self._of_layer(self._of_directions(rule, directions), rule, directions, layer)
+        return self._of_axes(self._of_cell(snippet, cell), rule, time_major)
+
+    def _of_axes(self, snippet: str | None, rule: str, time_major: bool) -> str | None:
+        """The code for a layer of these axes; the same, but in a framework whose code names them."""
+        return snippet
 
     def _of_directions(self, rule: str, directions: int) -> str | None:
         if directions == 1:

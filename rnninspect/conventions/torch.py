@@ -136,15 +136,7 @@ class Torch(RowConvention):
         ),
     }
 
-    def fix(
-        self,
-        rule: str,
-        time_major: bool = False,
-        cell: Cell | None = None,
-        directions: int = 1,
-        layer: int | None = None,
-    ) -> str | None:
-        snippet = super().fix(rule, time_major, cell, directions, layer)
+    def _of_axes(self, snippet: str | None, rule: str, time_major: bool) -> str | None:
         if snippet is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
             return snippet
         for batch_major, theirs in _IN_TIME_MAJOR.items():

@@ -31,8 +31,8 @@ class Wanted:
 @dataclass(frozen=True, eq=False)
 class Where:
     """Which call it is. `name`: the module's path in the model; `number`: which of its calls, from 0; `layer`: the
-    module as its framework prints it; `attributes`: what it computes besides the defaults; `stated`: what was stated
-    about its rows.
+    module as its framework prints it; `attributes`: what it computes besides the defaults; `stated_lengths`: what
+    was stated about its rows.
     """
 
     name: str

@@ -20,7 +20,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, TimeOrder, Track
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Recorder, Wanted, Where
-from rnninspect.recording.shelf import Shelf
+from rnninspect.recording.shelf import ShelfSession
 from rnninspect.recording.stated import stated_for
 from rnninspect.recording.track_call import ROUNDING, TrackCall, copied, in_two_directions
 from rnninspect.recording.wrapping import wrap
@@ -29,16 +29,14 @@ _CELLS: dict[str, Cell] = {"LSTMCell": "lstm", "OptimizedLSTMCell": "lstm", "GRU
 _FUNCTIONS = {"gate_fn": "sigmoid", "activation_fn": "tanh"}  # what the cells compute where nothing is said
 
 
-class Session:
+class Session(ShelfSession[TrackCall]):
     """One recording of Flax models."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._shelf: Shelf[TrackCall] = Shelf(wanted)
-        self._lengths = wanted.lengths
+        super().__init__(wanted)
         self._names: dict[int, str] | None = None  # of nnx's modules, which have no path of their own
         self._held: Any = None
         self._local = threading.local()
-        self._open = False
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """Sees every call of an RNN; UserError where an nnx model holds none."""
@@ -63,18 +61,6 @@ class Session:
         names = None if self._names is None else [name or "RNN" for name in self._names.values()]
         stated_for(lengths, "", names)
         self._lengths = lengths
-
-    def close(self) -> None:
-        self._open = False
-
-    def calls(self) -> tuple[TrackCall, ...]:
-        return tuple(self._shelf.calls)
-
-    def skipped(self) -> dict[str, int]:
-        return dict(self._shelf.skipped)
-
-    def unseen(self) -> dict[str, str]:
-        return dict(self._shelf.unseen)
 
     def _intercept(self, call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         """linen: a method of some module is called."""

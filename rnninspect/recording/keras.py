@@ -19,7 +19,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.recording.base import Recorder, Wanted, Where
-from rnninspect.recording.shelf import Shelf
+from rnninspect.recording.shelf import ShelfSession
 from rnninspect.recording.stated import stated_for
 from rnninspect.recording.track_call import ROUNDING, TrackCall, in_two_directions
 from rnninspect.recording.wrapping import wrap
@@ -27,16 +27,14 @@ from rnninspect.recording.wrapping import wrap
 _CELLS: dict[str, Cell] = {"LSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn"}
 
 
-class Session:
+class Session(ShelfSession[TrackCall]):
     """One recording of Keras models."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._shelf: Shelf[TrackCall] = Shelf(wanted)
-        self._lengths = wanted.lengths
+        super().__init__(wanted)
         self._names: dict[int, str] = {}
         self._layers: list[Any] = []  # holds them, so that no other layer gets their id
         self._local = threading.local()
-        self._open = False
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """Wraps what recurrent layers run; UserError where the model holds none."""
@@ -54,18 +52,6 @@ class Session:
         """States the lengths of the calls to come; UserError where they name what is not there."""
         stated_for(lengths, "", [*dict.fromkeys(self._names.values())])
         self._lengths = lengths
-
-    def close(self) -> None:
-        self._open = False
-
-    def calls(self) -> tuple[TrackCall, ...]:
-        return tuple(self._shelf.calls)
-
-    def skipped(self) -> dict[str, int]:
-        return dict(self._shelf.skipped)
-
-    def unseen(self) -> dict[str, str]:
-        return dict(self._shelf.unseen)
 
     def _know(self, model: Any, layers: Any) -> None:
         """Learns the names of the recurrent layers; the two within a Bidirectional have its name."""

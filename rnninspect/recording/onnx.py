@@ -23,7 +23,7 @@ from rnninspect.core.trace import Array, Direction, Track
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 from rnninspect.formats.base import need
 from rnninspect.recording.base import Recorder, Wanted, Where
-from rnninspect.recording.shelf import Shelf
+from rnninspect.recording.shelf import ShelfSession
 from rnninspect.recording.stated import stated_for
 from rnninspect.recording.track_call import TrackCall
 from rnninspect.recording.wrapping import wrap
@@ -53,18 +53,16 @@ class Node:
     state_used: bool
 
 
-class Session:
+class Session(ShelfSession[TrackCall]):
     """One recording of an `onnxruntime.InferenceSession`."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._shelf: Shelf[TrackCall] = Shelf(wanted)
-        self._lengths = wanted.lengths
+        super().__init__(wanted)
         self._nodes: list[Node] = []
         self._stored: dict[str, Array] = {}
         self._inputs: list[str] = []
         self._session: Any = None
         self._beside: Any = None
-        self._open = False
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """Builds the second session; UserError where the model's graph holds no recurrent node."""
@@ -94,18 +92,6 @@ class Session:
                 if isinstance(value, str) and value not in ("full", *self._inputs):
                     raise UnknownNameError("input of the graph for lengths", value, self._inputs)
         self._lengths = lengths
-
-    def close(self) -> None:
-        self._open = False
-
-    def calls(self) -> tuple[TrackCall, ...]:
-        return tuple(self._shelf.calls)
-
-    def skipped(self) -> dict[str, int]:
-        return dict(self._shelf.skipped)
-
-    def unseen(self) -> dict[str, str]:
-        return dict(self._shelf.unseen)
 
     def _run(self, run: Any, session: Any, output_names: Any, input_feed: Any, *args: Any, **kwargs: Any) -> Any:
         result = run(output_names, input_feed, *args, **kwargs)

@@ -57,5 +57,30 @@ class Shelf(Generic[Call]):
         return new
 
 
+class ShelfSession(Generic[Call]):
+    """What every session that keeps its calls on a shelf has in common."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._shelf: Shelf[Call] = Shelf(wanted)
+        self._lengths = wanted.lengths
+        self._open = False
+
+    def close(self) -> None:
+        """Takes nothing in any more."""
+        self._open = False
+
+    def calls(self) -> tuple[Call, ...]:
+        """Every call that was kept, in order."""
+        return tuple(self._shelf.calls)
+
+    def skipped(self) -> dict[str, int]:
+        """How many further calls were not kept, by the layer's name."""
+        return dict(self._shelf.skipped)
+
+    def unseen(self) -> dict[str, str]:
+        """Layers that could not be recorded, by name, and why."""
+        return dict(self._shelf.unseen)
+
+
 def _same(array: Array, kept: Array | None) -> bool:
     return kept is not None and array.dtype == kept.dtype and np.array_equal(array, kept)

@@ -31,10 +31,11 @@ ROUNDING = 1e-6  # of XLA, which fuses what leads to an output in another way th
 class TrackCall:
     """One call of a layer, of one or two directions. Arrays are copies, batch-major.
 
-    `inputs`: `[B, T, F]`. `own`: what the layer itself was told of the padding, lengths `[B]` or a mask `[B, T]`; None:
-    nothing. `weights`: under the convention's names. `state_used`: whether anything reads the final state that the call
-    returned. `not_rerun`: why no second run of its weights gives its numbers; empty where one does. `rounding`: by how
-    much an output and the state that is the same value may differ, where the framework's compiler computes them apart.
+    `inputs`: `[B, T, F]`. `own_lengths`: what the layer itself was told of the padding, lengths `[B]` or a mask
+    `[B, T]`; None: nothing. `weights`: under the convention's names. `state_used`: whether anything reads the final
+    state that the call returned. `not_rerun`: why no second run of its weights gives its numbers; empty where one does.
+    `rounding`: by how much an output and the state that is the same value may differ, where the framework's compiler
+    computes them apart.
     """
 
     where: Where
