@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import sys
 from pathlib import Path
 
@@ -94,6 +93,8 @@ def test_the_lowest_precision_that_holds_all(
 @pytest.mark.skipif(sys.platform != "linux", reason="counts a process's pages as Linux does")
 def test_large_dumps_are_compared_in_place(tmp_path: Path) -> None:
     """Two mapped files of 128 MiB each take a fraction of that in memory, and nothing twice over."""
+    import resource
+
     paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
     for path in paths:
         np.save(path, np.ones((128, 256, 1024), dtype=np.float32))
