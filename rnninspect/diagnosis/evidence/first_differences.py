@@ -32,6 +32,8 @@ def explain(differences: list[TrackDifference], states: Sequence[StateDifference
         return f"every differing row differs from its first step on: {causes}"
     if min(steps) == 1:
         return "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
+    if min(steps) == 0:
+        return "some rows differ from their first step on and others later: the inputs themselves, lengths or masks"
     return f"rows first differ after {min(steps)} or more steps: lengths, masks, or the inputs themselves"
 
 
