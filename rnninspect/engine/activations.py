@@ -105,6 +105,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh_shrink": Activation("x - tanh(x)", _tanh_shrink),
     "sparse_plus": Activation("max(x - 1, 0) + (clip(x, -1, 1) + 1)^2 / 4", _sparse_plus),
     "sparse_sigmoid": Activation("clip((x + 1) / 2, 0, 1)", lambda x, a, b: x.add_(1).div_(2).clamp_(0, 1)),
+    "softmax": Activation("exp(x) / sum of exp over the units", lambda x, a, b: x.copy_(x.softmax(dim=-1))),
+    "log_softmax": Activation("x - log(sum of exp over the units)", lambda x, a, b: x.copy_(x.log_softmax(dim=-1))),
     "softsign": Activation("x / (1 + |x|)", lambda x, a, b: x.div_(x.abs().add_(1))),
     "softplus": Activation("log(1 + exp(x))", _softplus),
     "exponential": Activation("exp(x)", lambda x, a, b: x.exp_()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
@@ -85,18 +86,24 @@ def _member(source: Path | BinaryIO, archive: zipfile.ZipFile, info: zipfile.Zip
 def _mapped(path: Path, info: zipfile.ZipInfo, called: str) -> Array:
     """A stored member as a memory map of the archive itself."""
     with path.open("rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(LOCAL_HEADER)
-        name_length, extra_length = struct.unpack("<HH", header[26:30])
-        start = info.header_offset + LOCAL_HEADER + name_length + extra_length
-        end = start + info.file_size
-        if info.compress_size != info.file_size or info.flag_bits & ENCRYPTED or end > path.stat().st_size:
-            raise UnreadableError(f"{called}: it is damaged or truncated; save it again")
+        start = stored_at(file, info, called)
         file.seek(start)
         of_array = read_header(file, info.file_size, called)
         if info.file_size <= limits().checked and _crc(file, start, info.file_size) != info.CRC:
             raise UnreadableError(f"{called}: {BAD_CRC}")
     return mapped(path, of_array, start, called) if of_array.size else np.zeros(of_array.shape, of_array.dtype)
+
+
+def stored_at(file: BinaryIO, info: zipfile.ZipInfo, called: str) -> int:
+    """Where the bytes of a member that is not packed begin; UnreadableError where they are not all there."""
+    file.seek(info.header_offset)
+    header = file.read(LOCAL_HEADER)
+    name_length, extra_length = struct.unpack("<HH", header[26:30])
+    start = info.header_offset + LOCAL_HEADER + int(name_length) + int(extra_length)
+    end = start + info.file_size
+    if info.compress_size != info.file_size or info.flag_bits & ENCRYPTED or end > file.seek(0, os.SEEK_END):
+        raise UnreadableError(f"{called}: it is damaged or truncated; save it again")
+    return start
 
 
 def _crc(file: BinaryIO, start: int, size: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import pickletools
 import re
@@ -19,6 +20,7 @@ from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
 from rnninspect.formats.limits import check_size
 from rnninspect.formats.npz import check_members, first_member
+from rnninspect.formats.torch_pickle import LaidOut, NotPlainError, read_legacy, read_zip
 from rnninspect.formats.torchscript import is_script, script_values
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little
 
@@ -53,11 +55,42 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
             return gather(script_values(source, name, narrow), name, NAME, dtypes=narrow)
     if not members:
         _refuse_other_pickles(source, name)
+    read = _read_plain(source, name, bool(members))
+    if read is not None:
+        return read
+    if not isinstance(source, Path):
+        source.seek(0)
     return _read_saved(source, name, bool(members))
 
 
+def _read_plain(source: Path | BinaryIO, name: str, zipped: bool) -> NamedArrays | None:
+    """What torch.save wrote, read without torch; None where that is more than tensors in plain containers."""
+    dtypes: dict[str, str] = {}
+    named_values: list[tuple[str, Any]] = []
+    with guarded(name):
+        try:
+            tree = _plain_tree(source, name, zipped)
+        except (NotPlainError, pickle.UnpicklingError):
+            return None
+        for key, value in leaves(tree, "."):
+            if isinstance(value, LaidOut) and value.narrow:
+                dtypes[key] = "bfloat16"
+            named_values.append((key, value.array(name, key) if isinstance(value, LaidOut) else value))
+    return gather(named_values, name, NAME, dtypes=dtypes)
+
+
+def _plain_tree(source: Path | BinaryIO, name: str, zipped: bool) -> Any:
+    if zipped:
+        with zipfile.ZipFile(source) as archive:
+            return read_zip(source, archive, name)
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return read_legacy(file, size)
+
+
 def _read_saved(source: Path | BinaryIO, name: str, zipped: bool) -> NamedArrays:
-    """What torch.save wrote, `zipped` or as before 1.6."""
+    """What torch.save wrote, `zipped` or as before 1.6, where torch itself must make it of its pickle."""
     import torch
 
     with guarded(name):

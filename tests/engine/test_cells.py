@@ -27,7 +27,7 @@ from rnninspect.engine.cells import make_cell
 from rnninspect.engine.initialise import glorot
 from rnninspect.engine.run import run
 from rnninspect.errors import UnknownNameError
-from tests.support.oracles import activate, random_layer, step
+from tests.support.oracles import activated, random_layer, step
 
 INPUTS = np.random.default_rng(0).normal(size=(2, 2, 3))
 TORCH = conventions.get("torch").write_weights(glorot("rnn", 3, 4))
@@ -200,7 +200,7 @@ def test_activations_are_their_formulas(name: str, parameters: tuple[float | Non
     alpha, beta = parameters if takes else (None, None)
     x = torch.from_numpy(VALUES.copy())
     got = kind.apply(x, kind.alpha if alpha is None else alpha, kind.beta if beta is None else beta)
-    want = [activate(name, v, alpha, beta) for v in VALUES.tolist()]
+    want = activated(name, VALUES, alpha, beta)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-14, atol=1e-15)
     assert got.data_ptr() == x.data_ptr(), "the cells count on it being done in place"
 

@@ -76,9 +76,18 @@ def activate(name: str, x: float, alpha: float | None = None, beta: float | None
     return float(simple[name](x))
 
 
+def activated(name: str, x: Array, alpha: float | None = None, beta: float | None = None) -> Array:
+    """One activation of the units of one row."""
+    if name in ("softmax", "log_softmax"):
+        shares = [1 / math.fsum(math.exp(min(other - v, 700.0)) for other in x.tolist()) for v in x.tolist()]
+        logs = [v - x.max() - math.log(math.fsum(math.exp(other - x.max()) for other in x)) for v in x.tolist()]
+        return np.array(shares if name == "softmax" else logs)
+    return np.array([activate(name, float(v), alpha, beta) for v in x])
+
+
 def _each(spec: CellSpec, role: str, name: str, x: Array) -> Array:
     alpha, beta = dict(spec.activation_alpha).get(role), dict(spec.activation_beta).get(role)
-    return np.array([activate(name, float(v), alpha, beta) for v in x])
+    return activated(name, x, alpha, beta)
 
 
 def _clip(x: Array, bound: float | None) -> Array:
