@@ -43,6 +43,7 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     failed = False
     reached = any(outcome.reaches(options["fail_on"]) for outcome in done)
     with (
+        _counted_at_interruption(tally, len(paths), options),
         engine_of(options) as engine,
         _target(options) as write,
         progress.over_dumps(len(paths), len(done), options["quiet"]) as advance,
@@ -61,6 +62,18 @@ def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
     if options["exit_zero"]:
         return 0
     return 1 if reached else 2 if tally.verdicts["unjudged"] else 0
+
+
+@contextmanager
+def _counted_at_interruption(tally: Tally, total: int, options: dict[str, Any]) -> Iterator[None]:
+    """Say, where Ctrl-C ends the block, how many dumps were judged, and how to have the others."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = options["output"] not in (None, "-") and options["format_"] == "ndjson"
+        rest = f"; the same command with {argument('resume')} judges the others" if kept else ""
+        note(f"interrupted: {tally.dumps} of {total} dumps were judged{rest}", options["quiet"])
+        raise
 
 
 def engine_of(options: dict[str, Any]) -> Engine:

@@ -27,6 +27,12 @@ PICKLED = (
     "trust: np.savez('arrays.npz', **np.load('FILE.npy', allow_pickle=True).item())"
 )
 
+# Version 3 differs in the encoding of field names alone, and what has fields is no array of numbers.
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    **dict.fromkeys(((2, 0), (3, 0)), np.lib.format.read_array_header_2_0),
+}
+
 
 def sniff(head: bytes) -> bool:
     """numpy's magic bytes (NEP 1)."""
@@ -70,15 +76,15 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on headers of Python 2
-            version = np.lib.format.read_magic(file)
-            of_version = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = of_version(file)
+            shape, fortran, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+    except KeyError:
+        raise UnreadableError(f"{name}: it is of a version of .npy that numpy has not, or damaged; {AGAIN}") from None
     except ValueError as error:
         raise UnreadableError(f"{name}: {why(error)}") from None
     if dtype.hasobject:
         raise UnreadableError(f"{name}: {PICKLED}")
+    if dtype.subdtype is not None:
+        raise UnreadableError(f"{name}: its dtype is arrays of their own ({dtype}), not numbers; {AGAIN}")
     if any(isinstance(n, bool) or n < 0 for n in shape):
         raise UnreadableError(f"{name}: its shape is {shape}, and no axis is shorter than 0; {AGAIN}")
     header = Header(tuple(shape), fortran, dtype, file.tell() - at)

@@ -50,6 +50,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     here: where it lies, and how long it is, are.
     """
     arrays: dict[str, Array] = {}
+    if not _begins_as_zip(source):  # zipfile would look for one behind other bytes, which numpy does not
+        raise UnreadableError(f"{name}: it does not begin as a zip, and is damaged; save it again")
     with guarded(name), zipfile.ZipFile(source) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         check_members(archive, members, name)
@@ -58,6 +60,15 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     if not arrays:
         raise UnreadableError(f"{name}: it holds no arrays")
     return NamedArrays(arrays, name, NAME)
+
+
+def _begins_as_zip(source: Path | BinaryIO) -> bool:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _begins_as_zip(file)
+    begins = source.read(4)
+    source.seek(0)
+    return begins in (b"PK\x03\x04", b"PK\x05\x06")  # the latter holds nothing, which is said below
 
 
 def check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> None:

@@ -78,12 +78,17 @@ def test_streams_may_be_both(two: Path) -> None:
     assert rnninspect("compare", "a.npz", "b.npz", "-o", "/dev/null").code == 0
 
 
+def interrupted(*_: object) -> None:
+    """Ctrl-C, before anything is judged."""
+    raise KeyboardInterrupt
+
+
 def test_old_results_stay_until_the_first_is_there(two: Path) -> None:
     """`-o` of many dumps empties nothing before a dump was judged; what cannot be written is said before any is."""
     old = two / "old.ndjson"
     old.write_text("old\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnninspect.cli.fleet.judge_one", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("rnninspect.cli.fleet.judge_one", interrupted)
         assert rnninspect("compare", "a.npz", "b.npz", "--format", "ndjson", "-o", old).code == 130
     assert old.read_text() == "old\n"
     assert rnninspect("compare", "a.npz", "b.npz", "--format", "ndjson", "-o", old).code == 0

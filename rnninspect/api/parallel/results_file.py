@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rnninspect.core.finding import SEVERITIES
+from rnninspect.core.finding import SEVERITIES, NotChecked
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.formats import storage
@@ -92,8 +92,9 @@ def is_results(file: str) -> bool:
 def resume_results(target: str, paths: Collection[str]) -> list[Outcome]:
     """The outcomes of these dumps that a results file holds and that still stand; their others are cut out of it.
 
-    Cut are: a torn end; dumps that have changed since; errors, whose cause may be mended by now; all but the last block
-    of a dump. Other dumps' blocks stay. UserError where the file is no results file: nothing is cut from it.
+    Cut are: a torn end; dumps that have changed since; errors and failed rules, whose cause may be mended by now; all
+    but the last block of a dump. Other dumps' blocks stay. UserError where the file is no results file: nothing is cut
+    from it.
     """
     if not os.path.exists(target):
         return []
@@ -132,8 +133,8 @@ def _blocks(file: Path) -> Iterator[_Block]:
                 findings.append(_finding(line, file))
             if not line.startswith(ENDS) or not line.endswith(b"\n"):
                 continue
-            source, verdict = _last(line, file)
-            stands = verdict != "error" and _is_as_it_was(source)
+            source, verdict, failed = _last(line, file)
+            stands = verdict != "error" and not failed and _is_as_it_was(source)
             yield _Block(start, end, Outcome(source["path"], verdict, tuple(findings)), stands)
             start, findings = end, []
 
@@ -148,14 +149,15 @@ def _finding(line: bytes, file: Path) -> tuple[str, str]:
         return rule, severity
 
 
-def _last(line: bytes, file: Path) -> tuple[Mapping[str, Any], str]:
-    """The source and the verdict of a block's last line."""
+def _last(line: bytes, file: Path) -> tuple[Mapping[str, Any], str, bool]:
+    """The source and the verdict of a block's last line, and whether a rule failed."""
     with _as_written(file):
         last = json.loads(line)
         source, verdict = last["source"], last.get("verdict", "error")
         if not isinstance(source["path"], str) or verdict not in VERDICTS:
             raise ValueError(last)
-        return source, verdict
+        failed = any(NotChecked(**rule).failed for rule in last.get("not_checked", ()))
+        return source, verdict, failed
 
 
 @contextmanager

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from logging import CRITICAL
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
 from rnninspect._version import __version__
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.formats.base import need
+from rnninspect.formats.limits import Limits, limited, limits
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, or the file became shorter meanwhile)"
@@ -59,7 +62,8 @@ class Engine(Protocol):
 
 
 class Processes:
-    """This machine's own processes; with one job, this very process."""
+    """This machine's own processes. With one job a fork of this one, so that an item which ends it ends no other; this
+    very process where a fork might hang (see `_can_fork`), or where there is one item alone."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
@@ -71,16 +75,35 @@ class Processes:
         """Nothing is left to end: each call of `outcomes` ends its own processes."""
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
-        if self.jobs == 1:
+        if self.jobs == 1 and (len(items) < 2 or not _can_fork()):
             yield from map(task, items)
             return
+        confined = _Confined(task, limits())
         waiting = deque(items)
         while waiting:
             begun: deque[tuple[Item, Any]] = deque()
             with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
-                yield from _in_order(partial(_submitted, pool), task, waiting, begun, AHEAD * self.jobs)
+                yield from _in_order(partial(_submitted, pool), confined, waiting, begun, AHEAD * self.jobs)
             for item, future in begun:
-                yield _alone(task, item, future)
+                yield _alone(confined, item, future)
+
+
+@dataclass(frozen=True)
+class _Confined:
+    """A task in another process, under the limits of this one; no library warns there, since stderr is the user's."""
+
+    task: Callable[[Any], Any]
+    limits: Limits
+
+    def __call__(self, item: Any) -> Any:
+        with warnings.catch_warnings(), limited(**vars(self.limits)):
+            warnings.simplefilter("ignore")
+            return self.task(item)
+
+
+def _can_fork() -> bool:
+    """Whether a fork of this process may go on with any work: on Linux, unless torch's threads may be at work in it."""
+    return sys.platform == "linux" and "torch" not in sys.modules
 
 
 def _in_order(
@@ -112,13 +135,22 @@ def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -
 
 
 def _submitted(pool: ProcessPoolExecutor, task: Callable[[Item], Result], item: Item) -> Future[Result]:
-    """The task, under way. The process that this may start inherits a mask for Ctrl-C, until its own `_follow` ran: a
-    worker that is interrupted while it imports would say so on stderr."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """The task, under way. The process that this may start keeps Ctrl-C away until its own `_follow` ran."""
+    with _interrupts_held():
         return pool.submit(task, item)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C away from this thread until the block's end, and for ever from the threads and processes that are
+    begun within it: a worker that is interrupted, even while it imports, would say so on stderr."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # else it is begun within the block, and lets Ctrl-C in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(task, item)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -127,8 +159,9 @@ class _pool:
     """A pool of processes that is left at once, whatever is still under way in it."""
 
     def __init__(self, jobs: int) -> None:
-        # Spawned, not forked: a fork of a process whose libraries have threads may hang.
-        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_follow)
+        # Several are spawned, not forked: a fork of a process whose libraries have threads may hang.
+        begun = "fork" if jobs == 1 and _can_fork() else "spawn"
+        self.pool = ProcessPoolExecutor(jobs, mp_context=get_context(begun), initializer=_follow)
 
     def __enter__(self) -> ProcessPoolExecutor:
         return self.pool
@@ -143,7 +176,8 @@ class _pool:
 def _follow() -> None:
     """Ctrl-C is for the process that waits, which ends the others; and where it was killed itself, they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore")  # stderr is the user's
+    if hasattr(signal, "SIGBUS"):
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)  # a fork would say so on stderr, which is the user's
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -177,10 +211,15 @@ class Cluster:
         dask = need("distributed", argument("scheduler"), "cluster")
         where: Any = self.address
         if where == "local":
+            scratch = self.stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
             workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-            where = self.stack.enter_context(dask.LocalCluster(**workers, silence_logs=CRITICAL))
+            config = need("dask.config", argument("scheduler"), "cluster")
+            with _interrupts_held(), config.set({"temporary-directory": scratch}):
+                local = dask.LocalCluster(**workers, silence_logs=CRITICAL)
+            where = self.stack.enter_context(local)
         try:
-            client = self.stack.enter_context(dask.Client(where, timeout=SECONDS))
+            with _interrupts_held():
+                client = self.stack.enter_context(dask.Client(where, timeout=SECONDS))
         except (OSError, ValueError) as error:
             raise UserError(f"{argument('scheduler', self.address)}: no scheduler answers there ({error})") from None
         self._meet(dask, client)
@@ -213,7 +252,8 @@ class Cluster:
         def submit(task: Callable[[Item], Result], item: Item) -> _OnCluster:
             return _OnCluster(item, client.submit(task, item, pure=False))
 
-        yield from _in_order(submit, task, deque(items), deque(), AHEAD * threads)
+        confined = _Confined(task, limits())
+        yield from _in_order(submit, confined, deque(items), deque(), AHEAD * threads)
 
 
 def _version() -> str:
