@@ -41,7 +41,8 @@ def first_line(finding: Finding) -> str:
 
 
 def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Change:
-    """The rule's code, run on the case's arrays and written into those of the dump."""
+    """The rule's code, run on the case's arrays and written into those of the dump. Raises UserError where it changes
+    nothing."""
     case = rule.seen_as(case)
     code = rule.code(case)
     mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))

@@ -33,7 +33,10 @@ class Mended:
 
 
 def run(case: Case, code: str, layer: int, of_cell: bool = False) -> list[Mended]:
-    """What the code makes of a layer's arrays: those that it changed. `of_cell`: c stands where it says h."""
+    """What the code makes of a layer's arrays: those that it changed. `of_cell`: c stands where it says h.
+
+    Raises UserError where it needs an array that there is not.
+    """
     names = names_of(case, layer, of_cell)
     before = {name: np.array(value) for name, value in names.items() if isinstance(value, np.ndarray)}
     try:

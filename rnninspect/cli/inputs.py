@@ -122,7 +122,10 @@ def example_run(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def read(source: str, quiet: bool) -> NamedArrays:
-    """The arrays of a file or of stdin; what was done on the way in is said on stderr."""
+    """The arrays of a file or of stdin; what was done on the way in is said on stderr.
+
+    Raises UnreadableError where there is nothing to read, or it holds no arrays.
+    """
     from rnninspect.cli.output import note
 
     if source == "-" and (sys.stdin is None or sys.stdin.closed):
@@ -137,7 +140,7 @@ def read(source: str, quiet: bool) -> NamedArrays:
 
 
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
-    """h, or (h, c), from a member of the dump or a file that holds one or both."""
+    """h, or (h, c), from a member of the dump or a file that holds one or both; UserError where it is neither."""
     if value is None:
         return None
     if value in arrays:
@@ -172,7 +175,10 @@ def drawn_weights(case: Case, seed: int) -> dict[str, Any]:
 
 
 def judging(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Which rules to judge by, and how much to quote: what was asked for must be there to show."""
+    """Which rules to judge by, and how much to quote: what was asked for must be there to show.
+
+    Raises UserError where it is not.
+    """
     excerpt = options.get("excerpt")
     if excerpt is None:
         excerpt = "all" if options.get("rows") or options.get("steps") else renderers.excerpt(options["format_"])

@@ -93,6 +93,7 @@ class Passes:
         self.shown, self.last = bar.add_task("reading", total=total), 0.0
 
     def advance(self, size: int) -> None:
+        """So many more bytes were read: a bar that is full begins anew, as the next pass."""
         before, self.count = self.count, self.count + size
         done = max(0, self.count - 1) // self.total  # passes; one that is full is not yet the next
         if done > max(0, before - 1) // self.total:

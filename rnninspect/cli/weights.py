@@ -44,7 +44,7 @@ def note_layer(layer: LayerFile, config: LayerConfig, path: str, convention: str
 
 
 def start(options: Mapping[str, Any], arrays: Mapping[str, Array], config: LayerConfig, convention: str) -> Any:
-    """The state that --initial-state or --previous names, or None."""
+    """The state that --initial-state or --previous names, or None; UserError where both are given."""
     from rnninspect.api.chunks import final_states
 
     value = options["previous"]

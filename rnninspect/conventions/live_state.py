@@ -29,7 +29,7 @@ class LiveState:
     def slots(
         self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
     ) -> Iterator[Slot]:
-        """Depth first: fields, then directions, then layers."""
+        """Depth first: fields, then directions, then layers. Raises ShapeError on what nests deeper."""
         cells = fields_of(node)
         if is_array(node):
             yield Slot("h", name, to_array(node, name), layer, direction)

@@ -46,7 +46,7 @@ def rank(value: Any) -> int:
 
 
 def to_array(value: Any, what: str = "the array") -> Array:
-    """The numbers as numpy has them: views where the framework allows, bfloat16 as float32, value for value.
+    """The numbers `[…]` as numpy has them: views where the framework allows, bfloat16 as float32, value for value.
 
     `value`: an array of any framework, on any device, with or without gradient; nested lists of numbers; a list of
     arrays of one shape, which is stacked. `what` names it in messages. Raises ShapeError on what holds no numbers (a

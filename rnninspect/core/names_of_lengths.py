@@ -19,13 +19,13 @@ _PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")
 
 
 def runs_on(mask: Bools) -> bool:
-    """Whether the real steps of every row begin at its first step or end at its last, and do so in one piece."""
+    """Whether the real steps of every row of `[B, T]` begin at its first step or end at its last, in one piece."""
     changes = np.diff(mask.astype(np.int8), axis=1)
     return bool(((np.abs(changes).sum(1) <= 1) & (mask[:, 0] | mask[:, -1] | ~mask.any(1))).all())
 
 
 def says_padding(mask: Bools, name: str) -> bool:
-    """Whether True stands for padding: every row begins, or every row ends, with a real step."""
+    """Whether True stands for padding in `[B, T]`: every row begins, or every row ends, with a real step."""
     ends = [mask[:, 0], mask[:, -1]]
     if all(end.all() or not end.any() for end in ends) and (ends[0][0] == ends[1][0]):
         return bool(_PAD_IS_TRUE.search(name)) if mask.all() or not mask.any() else not ends[0][0]

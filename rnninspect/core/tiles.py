@@ -85,7 +85,7 @@ def _release_tile(outputs: Array, rows: slice, steps: slice) -> None:
 
 
 def release(array: Array) -> None:
-    """Lets go of the pages under a mapped array; other arrays are left alone. The values stay as they are.
+    """Lets go of the pages under a mapped array `[…]`; other arrays are left alone. The values stay as they are.
 
     Only maps of a file's own pages are touched: in a copy-on-write map what was changed would be lost.
     """
@@ -102,7 +102,7 @@ def release(array: Array) -> None:
 
 
 def address(array: Array) -> int:
-    """Where in memory the first element of an array lies."""
+    """Where in memory the first element of an array `[…]` lies."""
     return int(array.__array_interface__["data"][0])
 
 

@@ -104,7 +104,10 @@ def simulate(
     dtype: str | None = None,
     device: str = "cpu",
 ) -> Trace:
-    """One run of the engine as this convention's layer would have run; a Trace that also says its policies."""
+    """One run of the engine as this convention's layer would have run; a Trace that also says its policies.
+
+    Raises UserError where there is not enough memory.
+    """
     from rnninspect.engine import run
 
     both = replace(config, direction="bidirectional") if len(weights.directions) == 2 else config
@@ -128,7 +131,10 @@ def simulate(
 
 
 def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> Weights:
-    """TensorFlow's initialisers for the layer that was stated: 4 units unless `hidden_size` says otherwise."""
+    """TensorFlow's initialisers for the layer that was stated: 4 units unless `hidden_size` says otherwise.
+
+    Raises UserError on a seed, units or a cell that they cannot be made with.
+    """
     from rnninspect.engine.initialise import glorot
 
     for name in ("num_proj", "use_peepholes"):

@@ -126,24 +126,24 @@ class Case:
         return [] if self.other is None else differences(self.trace, self.other)
 
     def elsewhere(self, facts: TrackFacts, rows: Bools) -> dict[int, list[tuple[int, int]]]:
-        """For each of these rows: the (row, step) of the whole track's outputs that equal its final state."""
+        """By each row where `rows` `[B]` is True: the (row, step) of the track's outputs that equal its final state."""
         return _elsewhere(self, facts, rows.tobytes())
 
     def raw(self, role: Role) -> Array | None:
-        """The array of that role as it came, where one unlabelled array holds all layers and directions."""
+        """The array `[…]` of that role as it came, where one unlabelled array holds all layers and directions."""
         slots = [s for s in self.dump.slots if s.role == role]
         alone = len(slots) == 1 and slots[0].layer is None and slots[0].direction is None
         return slots[0].array if alone else None
 
     def run(self, batch: Batch) -> Trace:
-        """The engine's run of `batch` with this case's weights (imports torch)."""
+        """The engine's run of `batch` with this case's weights (imports torch); RuntimeError without an engine."""
         if self.layer.runner is None:
             raise RuntimeError("this case has no engine to run: it was made without `runner`")
         return self.layer.runner(self, batch)
 
     @cached_property
     def reference(self) -> Trace:
-        """What the right run of these inputs and weights gives; made only when a rule asks."""
+        """What the right run of these inputs and weights gives; made when a rule asks. RuntimeError without them."""
         if self.batch is None or self.weights is None:
             raise RuntimeError("a reference run needs inputs and weights")
         return self.run(self.batch)

@@ -214,7 +214,7 @@ def convincing(case: Case, seen: list[Seen]) -> bool:
 
 
 def places(facts: TrackFacts, rows: Bools) -> frozenset[Place]:
-    """The (layer, direction, row) of these rows of one track."""
+    """The (layer, direction, row) of the rows of one track where `rows` `[B]` is True."""
     return frozenset((facts.track.layer, facts.track.direction, int(b)) for b in np.flatnonzero(rows))
 
 

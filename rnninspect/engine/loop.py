@@ -45,6 +45,7 @@ class LoopReader:
         self.few = WORTH_A_THREAD // work
 
     def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
+        """Reads packed steps `[N, F]` from `h` and `c` `[B, H]` on, writes h of each into `out` `[N, H]`; gives c."""
         self.cell.begin(c)
         position, rows = 0, 0
         for start, stop in self._blocks(pack.sizes):

@@ -17,7 +17,7 @@ BLOCK = 1 << 17  # numbers read at a time: few enough to stay in memory that was
 
 
 def widened(bits: Array) -> Array:
-    """bfloat16 given as uint16, as float32 of the same shape.
+    """bfloat16 `[…]` given as uint16, as float32 of the same shape.
 
     >>> widened(np.array([0x3F80, 0xC000], dtype=np.uint16))
     array([ 1., -2.], dtype=float32)
@@ -27,7 +27,7 @@ def widened(bits: Array) -> Array:
 
 
 def widened_on_disk(blocks: Iterable[Array], shape: tuple[int, ...], name: str) -> Array:
-    """Blocks of uint16, of at most BLOCK numbers, as one float32 array.
+    """Blocks of uint16, of at most BLOCK numbers, as one float32 array `[…]`.
 
     It is mapped from a temporary file that vanishes with it, and takes 4 bytes a number where TMPDIR points to;
     UnreadableError where there is no such room.

@@ -73,7 +73,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 
 def from_text(text: str, name: str) -> NamedArrays:
-    """The arrays of one JSON text."""
+    """The arrays of one JSON text; UnreadableError on what is none, or holds none."""
     with shallow(name):
         try:
             data = json.loads(text, object_pairs_hook=only_once(name))

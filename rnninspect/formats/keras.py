@@ -28,7 +28,10 @@ def sniff(head: bytes) -> bool:
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
-    """The weights by their paths, with the config of every layer as attributes (`layers/lstm.activation`)."""
+    """The weights by their paths, with the config of every layer as attributes (`layers/lstm.activation`).
+
+    Raises UnreadableError where it is no such archive.
+    """
     with guarded(name), zipfile.ZipFile(source) as archive:
         lacking = {CONFIG, WEIGHTS} - set(archive.namelist())
         if lacking:

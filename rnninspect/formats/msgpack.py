@@ -84,7 +84,10 @@ def _joined(tree: Any) -> Any:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes the tree that `flax.serialization.msgpack_restore` reads; slashes in names make its levels."""
+    """Writes the tree that `flax.serialization.msgpack_restore` reads; slashes in names make its levels.
+
+    Raises UnreadableError where an array is too large for the format, or the library is missing.
+    """
     library = need("msgpack", "writing .msgpack", "msgpack")
     check_dtypes(arrays, ".msgpack")
     large = [name for name, array in arrays.items() if array.nbytes > CHUNK_BYTES]

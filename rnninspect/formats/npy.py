@@ -97,7 +97,7 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
 
 
 def from_bytes(raw: bytes, length: int, name: str) -> Array:
-    """An array from the bytes of a whole `.npy`."""
+    """An array `[…]` from the bytes of a whole `.npy`."""
     with guarded(name):
         header = read_header(io.BytesIO(raw), length, name)
         count = math.prod(header.shape)
@@ -105,14 +105,14 @@ def from_bytes(raw: bytes, length: int, name: str) -> Array:
 
 
 def mapped(path: Path, header: Header, start: int, name: str) -> Array:
-    """The array whose header begins at byte `start` of a file, mapped from there."""
+    """The array `[…]` whose header begins at byte `start` of a file, mapped from there."""
     order: Literal["C", "F"] = "F" if header.fortran else "C"
     with guarded(name):
         return np.memmap(path, header.dtype, mode="r", offset=start + header.start, shape=header.shape, order=order)
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes a single array."""
+    """Writes a single array; UnreadableError on more."""
     if len(arrays) != 1:
         raise UnreadableError(f".npy holds one array, not {len(arrays)}: write .npz instead")
     np.save(target, next(iter(arrays.values())), allow_pickle=False)

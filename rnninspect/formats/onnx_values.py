@@ -53,7 +53,7 @@ class Values:
         return owner.makers[name], owner
 
     def array(self, name: str, depth: int = _DEEP) -> Array | None:
-        """The stored array of that name, laid out as the graph lays it out; None where it is given or computed.
+        """The stored array `[…]` of that name, laid out as the graph lays it out; None where it is given or computed.
 
         Raises UnheldError where its shape is none, or where it lies in a file that cannot be read.
         """

@@ -116,7 +116,7 @@ def local_copy(url: str) -> Iterator[Path]:
 
 
 def fetched(url: str, start: int, stop: int) -> Array:
-    """These bytes of a file, mapped as uint8 from a temporary file that vanishes with them."""
+    """These bytes `[N]` of a file, mapped as uint8 from a temporary file that vanishes with them."""
     with _copied(url, _ranges(url, start, stop)) as file:
         return np.memmap(file.name if file.closed else file, np.uint8, mode="r")
 
@@ -147,7 +147,7 @@ def temporary() -> Iterator[BinaryIO]:
 
 
 def map_of(array: Array) -> np.memmap[Any, Any] | None:
-    """The map that an array is a view of, or None: numpy's own, which knows its `filename` and `offset`."""
+    """The map that an array `[…]` is a view of, or None: numpy's own, which knows its `filename` and `offset`."""
     root: Any = array
     while isinstance(root.base, np.ndarray):
         root = root.base

@@ -221,7 +221,10 @@ def _kind(value: Any) -> str:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes a dict of tensors, which `torch.load` and `load_state_dict` take."""
+    """Writes a dict of tensors, which `torch.load` and `load_state_dict` take.
+
+    Raises ShapeError on numbers that torch has no type for.
+    """
     import torch
 
     check_dtypes(arrays, ".pt")

@@ -128,5 +128,5 @@ def check_dtypes(arrays: Mapping[str, Array], format: str) -> None:
 
 
 def little(array: Array) -> Array:
-    """The array in C order and little-endian, as files hold it; 0-d stays 0-d."""
+    """The array `[…]` in C order and little-endian, as files hold it; 0-d stays 0-d."""
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")

@@ -76,7 +76,7 @@ class Axes:
         return tuple(split)
 
     def canonical(self, array: Array, sizes: Sizes) -> Array | None:
-        """The array with every axis counting one thing: a view of it, or None where it does not fit.
+        """The array `[…]` with every axis counting one thing: a view of it, or None where it does not fit.
 
         A result that lost its row axis, as a squeezed one of one row does, gets it back.
         """
@@ -157,6 +157,6 @@ def _axis(counts: Sequence[int | None], sizes: Sequence[Sizes], steps_first: boo
 
 
 def real_steps(size: int, count: int, left: bool) -> Array:
-    """The steps of an axis that are real, of which there are `count`."""
+    """The steps `[N]` of an axis that are real, of which there are `count`."""
     count = min(count, size)
     return np.arange(size - count, size) if left else np.arange(count)

@@ -60,7 +60,7 @@ class Difference:
 
 
 def part(array: Array, axes: Axes, position: int, index: list[Any]) -> Array:
-    """The real part of one row of a result in its canonical form, any number of axes."""
+    """The real part of one row of a result in its canonical form, any number of axes `[…]`."""
     rows = axes.row_axes
     picked = np.take(array, position, axis=rows[0]) if rows else array
     for axis, chosen in enumerate(index):

@@ -11,7 +11,7 @@ from rnninspect.core.trace import Array
 
 
 def like(array: Array, original: Any) -> Any:
-    """A new array of the original's framework, dtype and device; a list or tuple of numbers where that stood.
+    """A new array `[…]` of the original's framework, dtype and device; a list or tuple of numbers where that stood.
 
     >>> like(np.array([2.0, 1.0]), [3, 1]), like(np.array([2]), np.array([1.5], np.float32)).dtype.name
     ([2, 1], 'float32')

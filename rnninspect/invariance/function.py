@@ -29,7 +29,10 @@ class FunctionModel:
         self.name = str(getattr(function, "__name__", type(function).__name__))
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by their names; by their places where the function does not name them."""
+        """The arguments by their names; by their places where the function does not name them.
+
+        Raises UserError on inputs that it does not take.
+        """
         try:
             bound = inspect.signature(self._function).bind_partial(*inputs, **options)
         except ValueError:  # built in: it has no signature
@@ -56,7 +59,7 @@ class FunctionModel:
             np.random.set_state(numpy)
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """What it returns, arrays of numpy."""
+        """What it returns, arrays of numpy; RunFailed where it raises."""
         random.seed(manner.seed)
         np.random.seed(manner.seed)
         try:
@@ -92,9 +95,9 @@ class FunctionModel:
         return Traced(self.run(arguments, manner))
 
     def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
-        """None: layers are not seen."""
+        """None: layers are not seen (`lengths` `[B]`, `final` `[B, H]`)."""
         return None
 
     def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
-        """None: layers are not seen."""
+        """None: layers are not seen (`lengths` `[B]`, `final` `[B, H]`)."""
         return None

@@ -37,7 +37,10 @@ class KerasModel:
         self.input_names = [str(tensor.name) for tensor in inputs or ()]
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs by their names: those of a functional model's tensors, or the arguments of `call`."""
+        """The inputs by their names: those of a functional model's tensors, or the arguments of `call`.
+
+        Raises UserError on inputs that it does not take.
+        """
         if not self.input_names:
             try:
                 return dict(inspect.signature(self._model.call).bind_partial(*inputs, **options).arguments)
@@ -79,7 +82,7 @@ class KerasModel:
                 variable.assign(was)
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """The results, arrays of numpy."""
+        """The results, arrays of numpy; RunFailed where the model raises."""
         import keras  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         keras.utils.set_random_seed(manner.seed)
@@ -134,7 +137,7 @@ class KerasModel:
         return results if changed else None
 
     def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
-        """None: of Keras the place is named by its layer alone."""
+        """None: of Keras the place is named by its layer alone (`lengths` `[B]`, `final` `[B, H]`)."""
         return None
 
 
@@ -249,7 +252,10 @@ def _backend_random_kept() -> Iterator[None]:
 
 
 def load(path: str) -> Any:
-    """The model of a `.keras` file, in safe mode: no code that it holds is run."""
+    """The model of a `.keras` file, in safe mode: no code that it holds is run.
+
+    Raises MissingExtraError without Keras, UnreadableError where it cannot be loaded so.
+    """
     os.environ.setdefault("KERAS_BACKEND", "torch")  # torch is installed beside this; another may be named
     try:
         import keras

@@ -51,7 +51,10 @@ class OnnxModel:
         self._outputs = [value.name for value in self._session.get_outputs()]
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs of the graph by their names; a mapping of them may be given alone."""
+        """The inputs of the graph by their names; a mapping of them may be given alone.
+
+        Raises UserError on inputs that it does not have.
+        """
         if len(inputs) == 1 and isinstance(inputs[0], Mapping) and not options:
             options, inputs = inputs[0], []
         if len(inputs) > len(self.input_names):
@@ -75,7 +78,7 @@ class OnnxModel:
         yield
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """The graph's outputs by their names."""
+        """The graph's outputs by their names; RunFailed where the runtime raises."""
         assert self._session is not None
         feed = {name: self._typed(name, array) for name, array in arguments.items()}
         try:
@@ -132,7 +135,7 @@ class OnnxModel:
         return {name: values[name] for name in self._outputs}
 
     def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
-        """What is found of a recurrent node's results, by the rules that need no weights."""
+        """What is found of a recurrent node's results without weights (`lengths` `[B]`, `final` `[B, H]`)."""
         from rnninspect.api.inspect import inspect
 
         assert self._graph is not None

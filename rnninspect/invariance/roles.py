@@ -28,7 +28,7 @@ class Layout:
 
 
 def layouts(array: Array, rows: int, longest: int) -> Iterator[Layout]:
-    """Every pair of axes that may be rows and steps, the likeliest first."""
+    """Every pair of axes of `[…]` that may be rows and steps, the likeliest first."""
     pairs = [
         (row, time)
         for row in range(min(array.ndim, 2))

@@ -128,7 +128,7 @@ def _is_mask(array: Array) -> bool:
 
 
 def is_additive(array: Array) -> bool:
-    """Whether it is a mask that is added to scores: zero where a step is real, and far below where it is not."""
+    """Whether it is a mask `[…]` that is added to scores: zero where a step is real, and far below where it is not."""
     return array.dtype.kind == "f" and bool(((array == 0) | (array <= FAR_BELOW)).all()) and bool((array != 0).any())
 
 

@@ -181,6 +181,7 @@ class Trial:
 
 
 def sizes_of(batch: Batch) -> Sizes:
+    """How many rows, steps and real steps a batch has."""
     real = int(batch.groups[0].real.sum())
     return Sizes(batch.batch_size, tuple(batch.widths), real)
 

@@ -29,7 +29,7 @@ CHANCE = -10  # power of ten: that so many full-precision numbers are round by a
 
 
 def decimals(array: Array) -> int | None:
-    """The decimals that the array was rounded to, told from a sample; None for full precision or too few numbers.
+    """The decimals that the array `[…]` was rounded to, told from a sample; None for full precision or too few numbers.
 
     >>> decimals(np.round(np.linspace(0, 1, 50) ** 2, 3)), decimals(np.linspace(0, 1, 50) ** 2)
     (3, None)
@@ -52,7 +52,7 @@ def decimals(array: Array) -> int | None:
 
 
 def alike_below(array: Array) -> float:
-    """How little the steps of a print-out may differ for two to be equal by rounding alone; 0 for full precision.
+    """How little the steps of a print-out `[…]` may differ for two to be equal by rounding alone; 0 for full precision.
 
     >>> alike_below(np.round(np.linspace(0, 1, 50) ** 2, 3)), alike_below(np.linspace(0, 1, 50) ** 2)
     (0.05, 0.0)
@@ -112,7 +112,7 @@ def evened(
 
 
 def rounded(array: Array, to: Precision) -> Array:
-    """The array as float64, rounded to that precision."""
+    """The array `[…]` as float64, rounded to that precision."""
     values = array.astype(np.float64)
     if to.digits is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -129,7 +129,7 @@ def _are_whole(array: Array) -> bool:
 
 
 def moved(array: Array, evened: Array) -> bool:
-    """Whether rounding changed any number of the array; where it did not, no room is needed for numbers rounded twice.
+    """Whether rounding changed any number of the array `[…]`; if not, no room is needed for numbers rounded twice.
 
     >>> moved(np.array([2.0, 0.25]), np.array([2.0, 0.25])), moved(np.array([2.0, 0.251]), np.array([2.0, 0.25]))
     (False, True)

@@ -153,7 +153,7 @@ def _gap(a: Array, b: Array) -> Array:
 
 
 def precision(values: Array) -> str:
-    """The lowest precision that holds every value: a float32 array may carry bfloat16 or float16 numbers.
+    """The lowest precision that holds every value of `[…]`: a float32 array may carry bfloat16 or float16 numbers.
 
     >>> precision(np.array([0.5, 0.25], dtype=np.float32)), precision(np.array([0.1], dtype=np.float32))
     ('bfloat16', 'float32')

@@ -179,7 +179,7 @@ def as_merged(reading: Reading) -> Reading:
 
 
 def merged_reading(candidates: Sequence[Reading], outputs: Array) -> Reading | None:
-    """Of readings that take the outputs as two directions merged, the first whose states say so; None else."""
+    """Of readings that take the outputs `[B, T, H]` as two directions merged, the first whose states say so."""
     for reading in candidates:
         trace = reading.trace
         top = [t.final for t in trace.tracks if t.layer == trace.layers - 1 and t.final is not None]

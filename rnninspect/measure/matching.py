@@ -12,7 +12,7 @@ HEAD = 8  # units of which one is looked at first: most steps differ there, and 
 
 
 def same(a: Array, b: Array) -> Bools:
-    """Elementwise: equal, or both NaN.
+    """Elementwise over `[…]`: equal, or both NaN.
 
     >>> same(np.array([0.0, np.nan, 1.0]), np.array([-0.0, np.nan, 2.0]))
     array([ True,  True, False])

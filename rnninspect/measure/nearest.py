@@ -2,6 +2,14 @@
 
 The difference in a few units is a lower bound of it, and mostly tells which steps cannot be the nearest: the others
 alone are read in full.
+
+    |              x
+    |              .     o     o
+    |--x-----------.--------------  the second least x: a step whose o lies above it is not measured
+    |  .     x     .
+    |  o     .     o                o: the difference in a few units, x: in all; the FIRST steps by o have their x
+    |        o                      measured, here 0, 1 and 2
+    +--0-----1-----2-----3-----4--  step
 """
 
 from __future__ import annotations

@@ -3,6 +3,14 @@
 Steps are told apart by their first unit where they can be, and only what is left is read in full. A run of steps that
 repeat is judged once, by its first step, and a run of zeros by the bits of all of it at once: so every number is read
 once, at the speed of memory, whatever the padding holds.
+
+    step        0    1    2    3    4    5         of one row of [B, T, H]; h is [b e f g]
+    unit 0      a    b    b    c    0    0         all of it is read: where it differs, steps differ
+    units 1-    .    .    e    .    0    0         read where unit 0 leaves a question
+                     |    |         |    |
+    equal            -    x         -    -         h[0] is b: steps 1 and 2 are in question, step 2 is h
+    repeats          -    -    -    -    x         steps 4 and 5 are one run: judged by step 4
+    zero        -    -    -    -    x    x
 """
 
 from __future__ import annotations

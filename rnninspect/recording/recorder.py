@@ -124,6 +124,7 @@ class Recording:
 
     @lengths.setter
     def lengths(self, lengths: Any) -> None:
+        """States the lengths of the calls to come, as the setting of that name does."""
         lengths = _by_text(lengths)
         for session in self._sessions:
             session.state_lengths(lengths)

@@ -221,7 +221,7 @@ def _sorted_rows(lengths: Array) -> Ints:
 
 
 def fitted_order(order: Ints, lengths: Ints, fits: Callable[[int, int], bool]) -> Ints:
-    """The order with rows of equal lengths exchanged so that `fits(row, recorded row)` holds for as many as can be."""
+    """The order `[B]`, rows of equal lengths exchanged so that `fits(row, recorded row)` holds for as many as can."""
     best = order.copy()
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)

@@ -50,7 +50,7 @@ class TrackCall:
     rounding: float = 0.0
 
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
-        """The case of this call; see `RecordedCall`."""
+        """The case of this call; see `RecordedCall`. Raises ShapeError where it has no rows or steps."""
         rows, steps = self.inputs.shape[:2]
         if not rows or not steps:
             raise ShapeError(f"{self.where.called} has {rows} rows and {steps} steps: there is nothing to compare")
@@ -96,6 +96,7 @@ class TrackCall:
         return dump(self.judged(Tolerance()).case) | dict(self.weights)
 
     def states(self) -> tuple[Array | None, Array | None]:
+        """The state that the call began with and the one that it ended in."""
         track = self.tracks[0]
         return track.initial, track.final
 
@@ -175,7 +176,7 @@ def in_two_directions(where: Where, forward: TrackCall, backward: TrackCall, sta
 
 
 def copied(value: Any, what: str) -> Array:
-    """A copy of the numbers, whatever becomes of the array."""
+    """A copy of the numbers `[…]`, whatever becomes of the array."""
     return np.array(to_array(value, what))
 
 

@@ -67,6 +67,7 @@ def _names(names: Sequence[str], view: View) -> str:
 
 
 def plain(lines: Sequence[Text]) -> str:
+    """The lines without styles."""
     return "\n".join(line.plain.rstrip() for line in lines) + "\n"
 
 

@@ -27,7 +27,7 @@ def unmeasured_rows(mask: Bools, lengths: Ints | None, absent: bool) -> list[Row
 def measured_rows(
     facts: TrackFacts, lengths: Ints | None, elsewhere: Places, spoiled: Mapping[int, str] | None = None
 ) -> list[Row]:
-    """Every row's facts; its steps are those that it equals or, where it equals none, is near.
+    """Every row's facts, of lengths `[B]`; its steps are those that it equals or, where it equals none, is near.
 
     `elsewhere`: where in the whole track the states lie that equal no step of their own row; `spoiled`: by row, the
     rule whose cause makes it wrong though its state is where it ought to be.

@@ -39,7 +39,7 @@ class Described:
         return replace(self, offset=self.offset + start * self.strides[0], shape=(stop - start, *self.shape[1:]))
 
     def opened(self) -> Array:
-        """The array, mapped from its file; of a remote one the bytes of this view alone are fetched.
+        """The array `[…]`, mapped from its file; of a remote one the bytes of this view alone are fetched.
 
         Raises UnreadableError where this process does not see that file, or not as it was when it was described.
         """
@@ -57,7 +57,7 @@ class Described:
 
 
 def described(array: Array) -> Described | None:
-    """Where the bytes of an array lie, or None where no other process could read them as well as this one.
+    """Where the bytes of an array `[…]` lie, or None where no other process could read them as well as this one.
 
     That is so for an array that is not mapped from a file as it is, for what lies in `memory://`, and for a remote one
     whose rows lie in pieces all over the file (time-major), which would be fetched anew for each of its parts.

@@ -85,7 +85,10 @@ def measure_over(
 
 
 def measure_part(part: RowChunk) -> ChunkFacts | None:
-    """The task: `measure` of these rows, the search for their nearest steps included. None where `measure` gives it."""
+    """The task: `measure` of these rows, the search for their nearest steps included. None where `measure` gives it.
+
+    Raises UserError where the rows cannot be read.
+    """
     bare = part.trace.tracks[0]
     try:
         track = replace(bare, outputs=part.outputs.opened())

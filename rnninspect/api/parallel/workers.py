@@ -75,6 +75,7 @@ class Processes:
         """Nothing is left to end: each call of `outcomes` ends its own processes."""
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
+        """See `Engine.outcomes`; a process that dies costs the item that it had, and no other."""
         if self.jobs == 1 and (len(items) < 2 or not _can_fork()):
             yield from map(task, items)
             return
@@ -246,6 +247,7 @@ class Cluster:
             )
 
     def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
+        """See `Engine.outcomes`; what a lost worker had is tried on others, as Dask allows."""
         client = self.client
         threads = max(1, sum(client.nthreads().values()))
 

@@ -65,7 +65,7 @@ def outputs_layout(
 
 
 def rows_of(array: Array, time_major: bool, four_axes: tuple[str, str] | None) -> int:
-    """How many rows outputs have if read so; 0 where they cannot be."""
+    """How many rows outputs `[B, T, H]` have if read so; 0 where they cannot be."""
     if array.ndim == 4:
         return array.shape[four_axes[time_major].split().index("B")] if four_axes else 0
     if array.ndim == 2:

@@ -36,6 +36,7 @@ def shapes(
     config: LayerConfig,
     whose_known: bool,
 ) -> Iterator[Shape]:
+    """Every number of layers, directions and order of axes that the dump may have, the likeliest first."""
     named = tuple(d for d in BOTH if any(s.direction == d for s in (*by_role["outputs"], *by_role["h"])))
     if config.directions is None and config.merge_mode not in ("concat", "none"):
         named = BOTH
@@ -64,6 +65,7 @@ def _layers_of_one_direction(
 
 
 def axes_stated(config: LayerConfig) -> bool:
+    """Whether somebody said which axis is time."""
     return config.axes_stated or config.time_major
 
 

@@ -14,7 +14,7 @@ _SMALL = 1 << 20  # numbers that are looked at to tell lengths and masks by thei
 
 
 def suits(role: Role, array: Array) -> bool:
-    """Whether an array of these axes and this type can have the role at all."""
+    """Whether an array `[…]` of these axes and this type can have the role at all."""
     if role == "lengths":
         return array.dtype.kind in "iuf" and array.ndim in (1, 2) and array.size == max(array.shape, default=0)
     if role == "mask":
@@ -25,7 +25,7 @@ def suits(role: Role, array: Array) -> bool:
 
 
 def are_lengths(array: Array, steps: int) -> bool:
-    """Whether these are whole numbers from 0 to T."""
+    """Whether these `[B]` are whole numbers from 0 to T."""
     return bool(array.dtype.kind in "iu" and array.size and array.min() >= 0 and array.max() <= steps)
 
 
@@ -35,7 +35,7 @@ def are_full_lengths(array: Array, rows: int, steps: int) -> bool:
 
 
 def is_mask(array: Array) -> bool:
-    """Whether these are all 0 or 1."""
+    """Whether these `[B, T]` are all 0 or 1."""
     return bool(array.dtype.kind in "biuf" and array.size <= _SMALL and ((array == 0) | (array == 1)).all())
 
 
@@ -60,7 +60,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def is_taken(name: str, array: Array, slots: tuple[Slot, ...]) -> bool:
-    """Whether an array has a role already."""
+    """Whether an array `[…]` has a role already."""
     return any(slot.name == name or slot.array is array for slot in slots)
 
 

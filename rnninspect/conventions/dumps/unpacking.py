@@ -15,6 +15,9 @@ from rnninspect.errors import ShapeError
 def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
     """A PackedSequence's `data` `[N, H]` as `[B, T, H]` with zeros past the lengths, and the lengths `[B]`.
 
+    Raises ShapeError where the parts do not fit together.
+
+
     `batch_sizes[t]` rows are `t + 1` steps long or longer; packed row i is row `sorted_indices[i]` of the batch.
 
     >>> outputs, lengths = unpack(np.array([[1], [2], [3]]), np.array([2, 1]), np.array([1, 0]))
@@ -91,7 +94,7 @@ def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tu
 
 
 def are_shares(lengths: Array) -> bool:
-    """Whether these are shares of the longest row: from 0 to 1, 1 among them, and not all whole.
+    """Whether these `[B]` are shares of the longest row: from 0 to 1, 1 among them, and not all whole.
 
     >>> are_shares(np.array([1.0, 0.5])), are_shares(np.array([1.0, 1.0])), are_shares(np.array([4, 2]))
     (True, False, False)

@@ -22,6 +22,8 @@ ATTRIBUTES = tuple(sorted({"state_is_tuple"}.union(*(cell.varied_by for cell in 
 def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
     """`[F, G*H]` with gate blocks side by side in `order` -> `[G, F, H]` in canonical order.
 
+    Raises ShapeError where they are not so.
+
     >>> split_columns(np.array([[10, 11, 20, 21, 30, 31]]), "zrn", "gru", "kernel")[:, 0].tolist()
     [[20, 21], [10, 11], [30, 31]]
     """
@@ -35,7 +37,7 @@ def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
 
 
 def split_rows(kernel: Array, order: str, cell: Cell, name: str) -> Array:
-    """`[G*H, F]` with gate blocks stacked in `order` -> `[G, F, H]` in canonical order."""
+    """`[G*H, F]` with gate blocks stacked in `order` -> `[G, F, H]` in canonical order; ShapeError else."""
     if kernel.ndim != 2 or kernel.shape[0] % len(order):
         raise ShapeError(
             f"{name} is {kernel.shape}; {cell} needs two axes, first {len(order)} gate blocks ({', '.join(order)})"
@@ -44,7 +46,7 @@ def split_rows(kernel: Array, order: str, cell: Cell, name: str) -> Array:
 
 
 def split_bias(bias: Array, order: str, cell: Cell, name: str) -> Array:
-    """`[G*H]` -> `[G, H]` in canonical order."""
+    """`[G*H]` -> `[G, H]` in canonical order; ShapeError on more axes than one."""
     if bias.ndim != 1:
         raise ShapeError(f"{name} is {bias.shape}; a bias has one axis here, of {len(order)} gate blocks")
     return split_columns(bias[None], order, cell, name)[:, 0]

@@ -40,7 +40,7 @@ class Scope:
     surplus: tuple[str, ...] = ()
 
     def need(self, part: str, shape: tuple[int | None, ...], why: str) -> Array:
-        """The array of that part; ShapeError unless its shape is `shape` (None: any size), `why` being the reason."""
+        """The array `[…]` of that part; ShapeError unless its shape is `shape` (None: any size), with `why`."""
         array = np.asarray(self.arrays[part])
         if len(array.shape) != len(shape) or any(s not in (None, n) for n, s in zip(array.shape, shape, strict=True)):
             wanted = ", ".join("any" if s is None else str(s) for s in shape)

@@ -32,7 +32,7 @@ def given_by_all(case: Case, trace: Trace) -> Bools:
 
 
 def only_rows(case: Case, rows: Ints) -> Case:
-    """The case of these rows alone, all of their steps."""
+    """The case of these rows `[N]` alone, all of their steps."""
     assert case.batch is not None
 
     def cut(array: Array | None) -> Array | None:

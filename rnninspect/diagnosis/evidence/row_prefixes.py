@@ -16,12 +16,12 @@ STEPS = 16
 
 
 def longest(facts: TrackFacts, most: int) -> Ints:
-    """The rows with the most real steps, at most `most` of them."""
+    """The rows `[N]` with the most real steps, at most `most` of them."""
     return np.argsort(-facts.mask.sum(1), kind="stable")[:most].astype(np.int64)
 
 
 def opening(case: Case, facts: TrackFacts, rows: Ints) -> tuple[Case, TrackFacts]:
-    """A case of one track of one layer: the first STEPS real steps, in the order read, of these rows.
+    """A case of one track of one layer: the first STEPS real steps, in the order read, of these rows `[N]`.
 
     What a pass carries over masked steps it carries from one real step to the next, so they may be left out.
     """

@@ -154,7 +154,7 @@ def begun_elsewhere(states: States, whose: Ints) -> States:
 
 
 def describe_starts(rows: Ints, whose: Ints, most: int = 4) -> str:
-    """Which row started from which.
+    """Which row started from which: `rows` and `whose` are `[N]` each.
 
     >>> describe_starts(np.array([1, 2]), np.array([0, 1]))
     "row 1 from row 0's, row 2 from row 1's"

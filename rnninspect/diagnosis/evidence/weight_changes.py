@@ -133,6 +133,7 @@ def _kernel_changes(weights: Weights) -> Iterator[Change]:
 
 
 def each(weights: Weights, change: Callable[[LayerWeights], LayerWeights]) -> Weights:
+    """The weights with every layer's changed."""
     return replace(weights, layers=tuple(change(w) for w in weights.layers))
 
 
@@ -149,6 +150,7 @@ def _activated(name: str) -> Callable[[Weights], Weights]:
 
 
 def ordered(order: tuple[int, ...], kernels: bool = True) -> Callable[[Weights], Weights]:
+    """A change that puts the gates of `[G, …]` in that order; without `kernels` those of the biases alone."""
     picked = list(order)
 
     def turn(g: LayerWeights) -> LayerWeights:
@@ -184,6 +186,7 @@ def flip_update(weights: Weights) -> Weights:
 
 
 def turn_recurrent(g: LayerWeights) -> LayerWeights:
+    """The layer with its recurrent kernels `[G, H, H]` transposed."""
     return replace(g, recurrent_kernel=g.recurrent_kernel.swapaxes(1, 2))
 
 

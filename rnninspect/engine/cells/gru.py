@@ -57,9 +57,11 @@ class GRUCell:
         self.inner_bias = self.recurrent.row(inner)
 
     def begin(self, c: Tensor | None) -> None:
+        """See `Cell.begin`; a GRU has no c."""
         self.room: tuple[Tensor, Tensor, Tensor] | None = None
 
     def rows(self, n: int) -> None:
+        """Makes room for steps of `n` rows: sums `[3, n, H]`, inner product and reset gate `[n, H]`."""
         if self.room is None:
             sums = self.bias.new_empty(n * 3 * self.units)
             self.room = sums, self.bias.new_empty(n, self.units), self.bias.new_empty(n, self.units)
@@ -69,10 +71,12 @@ class GRUCell:
         self.r_and_z, self.r, self.z, self.n = gates[:2], gates[0], gates[1], gates[-1]
 
     def project(self, x: Tensor) -> Parts:
+        """The inputs' part of every gate, for steps `[N, F]` at once: r and z `[2, N, H]`, the candidate `[N, H]`."""
         gates = self.inputs.gates(self.inputs.add(self.bias, x))
         return gates[:2], gates[2]
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
+        """One step of rows `[n, H]` from `h` into `out`; Cho et al. 2014, or cuDNN's variant of the candidate."""
         self.recurrent.add(self.inner_bias, h, self.sums)
         self.sigma(self._clip(self.r_and_z.add_(x[0])))
         self.addcmul(x[1], self.r, self.n, out=self.inner)

@@ -57,12 +57,14 @@ class LSTMCell:
         self.c: Tensor | None = None
 
     def begin(self, c: Tensor | None) -> None:
+        """Takes the initial c `[B, H]`, which `step` writes over, and makes room for the sums of every gate."""
         assert c is not None
         self.c = c
         self.all_sums = c.new_empty(c.shape[0] * 4 * self.units)
         self.all_shown = c.new_empty(c.shape)
 
     def rows(self, n: int) -> None:
+        """From here on steps are of the first `n` rows."""
         assert self.c is not None
         self.now = self.c[:n]
         self.shown = self.all_shown[:n]
@@ -72,9 +74,11 @@ class LSTMCell:
         self.i_and_f, self.sigmas = gates[:2], gates[: 3 if self.peepholes is None else 2]
 
     def project(self, x: Tensor) -> Parts:
+        """The inputs' part of every gate, for steps `[N, F]` at once: `[4, N, H]`."""
         return (self.inputs.add(self.bias, x),)
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
+        """One step of rows `[n, H]` from `h` into `out`, c in place; Hochreiter, Schmidhuber 1997, Gers et al. 2000."""
         spec, c = self.spec, self.now
         self.recurrent.add(x[0], h, self.sums)
         if self.peepholes is not None:

@@ -38,9 +38,11 @@ class MGUCell:
         """Nothing to cut."""
 
     def project(self, x: Tensor) -> Parts:
+        """The inputs' part of both gates, for steps `[N, F]` at once: `[N, H]` each."""
         return x @ self.kernels[0] + self.bias[0], x @ self.kernels[1] + self.bias[1]
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
+        """One step of rows `[n, H]` from `h` into `out`; Zhou et al. 2016."""
         forget = self.sigma(x[0] + h @ self.recurrent[0])
         inner = h @ self.recurrent[1] + self.inner_bias
         candidate = self.act(x[1] + (forget * inner if self.resets else inner))

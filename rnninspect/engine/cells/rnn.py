@@ -38,9 +38,11 @@ class RNNCell:
         """Nothing to cut."""
 
     def project(self, x: Tensor) -> Parts:
+        """The inputs' part, for steps `[N, F]` at once: `[N, H]`."""
         return (self.addmm(self.bias, x, self.kernel),)
 
     def step(self, x: Parts, h: Tensor, out: Tensor) -> None:
+        """One step of rows `[n, H]` from `h` into `out`; Elman 1990."""
         self.addmm(x[0], h, self.recurrent, out=out)
         if self.clip is not None:
             out.clamp_(-self.clip, self.clip)

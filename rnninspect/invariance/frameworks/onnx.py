@@ -18,7 +18,7 @@ def recognises(model: Any, inputs: Sequence[Any]) -> bool:
 
 
 def wrap(model: Any) -> LiveModel:
-    """The model as the check runs it."""
+    """The model as the check runs it; UnreadableError where there is no such file."""
     from rnninspect.invariance.onnx_live import OnnxModel
 
     if isinstance(model, (str, os.PathLike)) and not os.path.isfile(model):

@@ -53,7 +53,7 @@ class TorchModel:
         return inspect.signature(called)
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of `forward` by their names."""
+        """The arguments of `forward` by their names; UserError on inputs that it does not take."""
         if any(isinstance(value, PackedSequence) for value in (*inputs, *options.values())):
             raise UserError(f"{self.name} is given a PackedSequence, which holds no padding: check what packs it")
         try:
@@ -81,7 +81,7 @@ class TorchModel:
             yield
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """The results, arrays of numpy."""
+        """The results, arrays of numpy; RunFailed where the module raises."""
         assert self._kept is not None
         try:
             for module in self._module.modules():
@@ -176,7 +176,7 @@ class TorchModel:
         return results if changed else None
 
     def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
-        """What the recording of that layer's call on this batch is judged to be."""
+        """What the recording of that layer's call on this batch is judged to be (`lengths` `[B]`, `final` `[B, H]`)."""
         from rnninspect.invariance.torch_modules.rule import recorded_rule
 
         return recorded_rule(self._module, name, lambda: self.run(arguments, Manner()), lengths, final)

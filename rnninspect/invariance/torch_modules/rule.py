@@ -18,8 +18,9 @@ from rnninspect.recording import record
 def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
     """The worst finding of that layer's first call; None where nothing was found, or it could not be judged.
 
-    `final`: the vector that the model goes on with in the state's place. Rules of wrongly converted weights are left
-    out: a layer that is recorded as it runs has computed with its own, and to search for others takes many runs.
+    `lengths` `[B]`; `final` `[B, H]`: what the model goes on with in the state's place. Rules of wrongly converted
+    weights are left out: a layer that is recorded as it runs has computed with its own, and to search for others
+    takes many runs.
     """
     ignore = [name for name, rule in rules().items() if isinstance(rule, WeightsRule)]
     try:

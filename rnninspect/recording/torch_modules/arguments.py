@@ -40,6 +40,7 @@ def asked_for(lengths: Any) -> set[Asked]:
 
 
 def is_asked(value: Any) -> bool:
+    """Whether lengths are to be looked for: by an argument's name, or by a function of the arguments."""
     return (isinstance(value, str) and value != FULL) or (callable(value) and not hasattr(value, "shape"))
 
 

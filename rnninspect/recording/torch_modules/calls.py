@@ -48,6 +48,7 @@ class Layer:
 
     @classmethod
     def of(cls, module: Any, device: str) -> Layer:
+        """What the module says of itself, on that device."""
         return cls(
             cell=CELLS[module.mode],
             layers=module.num_layers,
@@ -76,6 +77,7 @@ class Call:
 
     @property
     def batch_size(self) -> int:
+        """How many rows the inputs have, packed, without a batch axis, or along the axis that the layer says."""
         if is_packed(self.inputs):
             return int(self.inputs.batch_sizes[0])
         if self.inputs.dim() == 2:
@@ -121,6 +123,7 @@ class Call:
         return self._settled(None, None)[0] | {name: to_array(w, name) for name, w in self.weights.items()}
 
     def states(self) -> tuple[Array | None, Array | None]:
+        """The state that the call began with, None where it was given none, and the one that it returned."""
         first, last = (state[0] if isinstance(state, tuple) else state for state in (self.initial, self.final))
         return None if first is None else to_array(first, "h_0"), to_array(last, "h_n")
 

@@ -65,16 +65,20 @@ class Session:
         self._store.lengths = lengths
 
     def close(self) -> None:
+        """Ends the session: calls from here on are not kept."""
         self._open = False
         self._store.close()
 
     def calls(self) -> tuple[Recorded, ...]:
+        """What was kept so far."""
         return self._store.calls()
 
     def skipped(self) -> dict[str, int]:
+        """By layer, how many calls were not kept."""
         return self._store.skipped()
 
     def unseen(self) -> dict[str, str]:
+        """By layer, why none of its calls was kept."""
         return {self._store.names.get(key, "?"): why for key, why in self._store.unseen.items()}
 
     def _know(self, model: nn.Module) -> None:

@@ -157,6 +157,7 @@ class Loop:
         return {n: a for n, a in arrays.items() if a is not None} | {n: to_array(w, n) for n, w in self.weights.items()}
 
     def states(self) -> tuple[Array | None, Array | None]:
+        """The state that the first step read, None where it was given none, and the one that the last returned."""
         first = self.steps[0].read
         return None if first is None else to_array(first[0], "h_0"), to_array(self.steps[-1].returned[0], "h")
 

@@ -42,10 +42,12 @@ def kind(module: nn.RNNCellBase) -> Cell | None:
 
 
 def state_of(state: Any) -> State | None:
+    """The state as a tuple of tensors; None stays None."""
     return state if state is None or isinstance(state, tuple) else (state,)
 
 
 def rows_of(state: State) -> State:
+    """A copy of every tensor of a state, with a row axis."""
     return tuple(row_of(copied(tensor)) for tensor in state)
 
 
@@ -55,4 +57,5 @@ def row_of(tensor: Tensor) -> Tensor:
 
 
 def second(state: State, order: Any) -> Array | None:
+    """c `[B, H]` of a state with rows in that order; None where it is h alone."""
     return to_array(state[1], "c_0")[order] if len(state) > 1 else None

@@ -87,6 +87,7 @@ class Store:
         return tuple(calls)
 
     def skipped(self) -> dict[str, int]:
+        """By layer, how many calls were left out because it had as many as are kept."""
         more: Counter[str] = Counter()
         for key, count in self._more.items():
             more[self.names.get(key, "?")] += count

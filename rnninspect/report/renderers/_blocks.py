@@ -47,6 +47,7 @@ class RowNumbers:
     view: View
 
     def blocks(self, track: TrackReport, wanted: list[int] | None, most: int) -> list[Block]:
+        """The numbers of a row in blocks of columns that have room: outputs by step, final state, c."""
         b, excerpt, names = self.row.row, self.excerpt, _numbers.nonfinite(self.excerpt)
         precision, cell_units = self.view.digits, _numbers.cell_units(self.excerpt, track.cell_units)
         lines = self._steps(wanted, most, names)

@@ -36,6 +36,7 @@ def distance_text(distance: float | None) -> str:
 
 
 def is_padding(row: Row, step: int) -> bool:
+    """Whether a step lies in none of the row's real ranges."""
     return not any(start <= step < stop for start, stop in row.real)
 
 

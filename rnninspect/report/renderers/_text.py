@@ -54,6 +54,7 @@ ASCII = Marks(
 
 
 def marks(ascii: bool) -> Marks:
+    """The signs of a table, in ASCII or not."""
     return ASCII if ascii else UNICODE
 
 
@@ -107,4 +108,5 @@ def wrapped(text: Text, width: int) -> list[Text]:
 
 
 def joined(parts: list[Text], between: str = "  ") -> Text:
+    """Parts in one line, those that are empty left out."""
     return Text(between).join(part for part in parts if part.plain)
