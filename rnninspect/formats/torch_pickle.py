@@ -75,7 +75,7 @@ class LaidOut:
         return self.storage.kind == "BFloat16Storage"
 
     def array(self, source: str, name: str) -> Array:
-        """Its numbers `[…]`, bfloat16 as float32; UnreadableError where they are not in the file, or repeated too often."""
+        """Its numbers `[…]`, bfloat16 as float32; UnreadableError where it lacks them or they repeat too often."""
         numbers, shape, strides = self.storage.numbers, self.shape, self.strides
         last = self.offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True) if all(shape))
         reach = max(1, numbers.size) + (not all(shape))
