@@ -78,7 +78,8 @@ invariance/probe invariance/near invariance/width invariance/rows_mixed invarian
 invariance/torch_modules/expand invariance/torch_modules/rule invariance/torch_modules/live invariance/function
 invariance/onnx_graph invariance/onnx_live invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
-invariance/traces invariance/place invariance/judge invariance/check invariance/lessons invariance/loading
+invariance/traces invariance/spot invariance/place invariance/judge invariance/arguments invariance/check
+invariance/lessons invariance/loading
 invariance/__init__
 testing
 pytest_plugin

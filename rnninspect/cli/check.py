@@ -26,6 +26,7 @@ from rnninspect.formats.base import ANONYMOUS
 @click.option("--weights", type=options.TEXT, metavar="FILE", help="A torch model's state dict, to load before.")
 @click.option("--side", type=click.Choice(["right", "left"]), help="Where the padding is; right where it is not seen.")
 @click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Rows to take of a larger batch (8).")
+@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="How long it may take (60).")
 @click.option("--rtol", type=options.Number(0), metavar="X", help="What may differ, of a result's largest value.")
 @click.option("--atol", type=options.Number(0), metavar="X", help="What may differ besides.")
 @options.fail_options
@@ -68,7 +69,7 @@ def command(model: str, batch: str, **params: Any) -> int:
             skip=_split(params["skip"]),
             source={"path" if os.path.isfile(model) else "name": model, "inputs": batch},
             progress=progress,
-            **{name: params[name] for name in ("rtol", "atol", "max_rows", "side")},
+            **{name: params[name] for name in ("rtol", "atol", "max_rows", "seconds", "side")},
         )
     output.show(report, params)
     return output.exit_code(report, params)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import ShapeError, UserError
+from rnninspect.invariance.arguments import arguments_of, inputs_of
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.frameworks import wrapped
-from rnninspect.invariance.judge import judged
-from rnninspect.invariance.model import LiveModel, RunFailed
-from rnninspect.invariance.nested import mapped
+from rnninspect.invariance.judge import judged, located
+from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.observe import observed
+from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.roles import constant_padding, understood
@@ -25,6 +25,7 @@ from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
 MAX_ROWS = 8
+SECONDS = 60.0
 LAYOUTS = 6  # that are tried at most
 OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 
@@ -40,6 +41,7 @@ def check_padding(
     rtol: float | None = None,
     atol: float | None = None,
     max_rows: int = MAX_ROWS,
+    seconds: float | None = SECONDS,
     side: Side | None = None,
     source: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
@@ -55,12 +57,15 @@ def check_padding(
 
     `probes`: these alone (`noise`, `more`, `permute`, `alone`, `reach`); `skip`: all but these. `rtol`, `atol`: what
     may differ, relative to the largest value of a result; by default what rounding may do in its dtype. `max_rows`: of
-    a larger batch so many rows are taken, the shortest and the longest among them. `side`: where the padding is, if
-    not behind. `source`, `progress`: for whoever shows it: what the report is to name, and a call for every run.
+    a larger batch so many rows are taken, the shortest and the longest among them. `seconds`: how long it may take;
+    what was not probed by then is listed as not checked, and nothing is then called clean (None: no limit). `side`:
+    where the padding is, if not behind. `source`, `progress`: for whoever shows it: what the report is to name, and a
+    call for every run.
 
-    The model runs without gradients and without dropout, about 20 + 2 * B times, some more on rows cut to few steps
-    where all are long, and as often again where a place is looked for; it is given back as it was: weights, buffers,
-    modes, hooks, gradients and all random numbers. Raises UserError where it does not run on this batch.
+    The model runs without gradients and without dropout, about 10 + 3 * B times, as often on rows cut to few steps
+    where all are long, and 10 + B times where a place is looked for (a few for a further one); with one thread, where
+    that is faster. It is given back as it was: weights, buffers, modes, hooks, gradients and all random numbers. Raises
+    UserError where it does not run on this batch, or there is no time for anything.
 
     >>> import torch
     >>> from torch import nn
@@ -76,20 +81,22 @@ def check_padding(
     """
     names = _chosen(probes, skip)
     live = wrapped(model, [*inputs, *(kwargs or {}).values()])
-    arguments = _arguments(live, inputs, kwargs or {}, lengths, mask)
-    leaves = _inputs(arguments)
+    arguments = arguments_of(live, inputs, kwargs or {}, lengths, mask)
+    leaves = inputs_of(arguments)
     sequences = statements(leaves, lengths, mask)
-    runner = Model(live, arguments, _ticker(progress))
+    runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept():
         trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
-        outcomes = [_made(name, trial, bool(sequences), lengths) for name in names]
+        outcomes, places = _probed(names, trial, bool(sequences), lengths)
         missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
         untested = (
             ""
             if sequences or _is_full(lengths) or not missed
             else f"whether padding is read cannot be told: {missed[0]}"
         )
-        return judged(trial, outcomes, _notes(trial, sequences, lengths, mask, leaves), dict(source or {}), untested)
+        late = [one.reason for one in outcomes if one.late]
+        notes = _notes(trial, sequences, lengths, mask, leaves)
+        return judged(trial, outcomes, places, notes, dict(source or {}), late[0] if late else untested)
 
 
 def _ticker(progress: Callable[[int], None] | None) -> Callable[[], None]:
@@ -113,55 +120,6 @@ def _chosen(names: Sequence[str] | str | None, skip: Sequence[str] | str) -> lis
     return [name for name in probes() if name in wanted and name not in left_out]
 
 
-def _arguments(
-    live: LiveModel, inputs: Sequence[Any], options: Mapping[str, Any], lengths: Any, mask: Any
-) -> dict[str, Any]:
-    """The arguments by name; lengths and masks that were stated as arrays are passed on where there is a place."""
-    arguments = live.bind(inputs, options)
-    free = [name for name in live.free() if name not in arguments]
-    for value, names in ((lengths, ("lengths", "length", "lens")), (mask, ("mask",))):
-        if value is None or isinstance(value, (str, Mapping)) or _has(arguments, value):
-            continue
-        if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
-            continue
-        exact = [name for name in free if name in names]
-        alike = [name for name in free if any(word[:3] in name for word in names)]
-        for name in (exact or alike)[:1]:
-            arguments |= live.bind((), {**arguments, name: value}) if False else {name: _as_given(value, inputs)}
-    return arguments
-
-
-def _has(arguments: Mapping[str, Any], value: Any) -> bool:
-    """Whether the very numbers are among the arguments already."""
-    array = to_array(value, "lengths")
-    return any(one.array.shape == array.shape and (one.array == array).all() for one in _inputs(arguments))
-
-
-def _as_given(value: Any, inputs: Sequence[Any]) -> Any:
-    """Lengths as a tensor beside tensors, else as they are."""
-    beside = next((one for one in inputs if hasattr(one, "detach")), None)
-    if beside is None or hasattr(value, "detach"):
-        return value
-    import torch
-
-    return torch.as_tensor(np.asarray(value))
-
-
-def _inputs(arguments: Mapping[str, Any]) -> list[Input]:
-    """Every array among the arguments."""
-    leaves: list[Input] = []
-
-    def visit(path: str, leaf: Any) -> Any:
-        leaves.append(Input(path, np.array(to_array(leaf, path)), leaf))
-        return leaf
-
-    for name, value in arguments.items():
-        mapped(value, visit, name)
-    if not leaves:
-        raise UserError("no arrays were given: call it with what the model is called with")
-    return leaves
-
-
 def _trial(
     model: Model,
     leaves: Sequence[Input],
@@ -172,6 +130,7 @@ def _trial(
 ) -> Trial:
     """The first layout of the batch under which the model's results follow its rows."""
     best: Trial | None = None
+    late = ""
     best_fit = (False, False, 0, False, False)
     failed = ""
     for choice in range(2 * LAYOUTS):
@@ -181,14 +140,22 @@ def _trial(
         batch = _fewer_rows(batch, max_rows)
         try:
             trial = observed(model, batch, tolerance)
+            fit = _fit(trial)
         except RunFailed as error:
             failed = failed or str(error)
             continue
-        fit = _fit(trial)
+        except OutOfTime as error:
+            late = str(error)
+            break
         if best is None or fit > best_fit:
             best, best_fit = trial, fit
         if fit == (True, True, len(leaves), True, True):
             break
+    if best is None and late:
+        what = (
+            f"after {model.passes} runs on {batch.batch_size if batch else 0} rows, before anything could be compared"
+        )
+        raise UserError(f"{model.live.name}: {late} {what}; allow it more (seconds=), fewer rows (max_rows=) or steps")
     if best is None:
         raise UserError(f"{model.live.name} does not run on this batch: {failed}")
     return best
@@ -235,6 +202,24 @@ def _is_full(lengths: Any) -> bool:
     return isinstance(lengths, str) and lengths == FULL
 
 
+def _probed(
+    names: Sequence[str], trial: Trial, padded: bool, lengths: Any
+) -> tuple[list[Outcome], dict[str, Place | None]]:
+    """The outcome of every probe, and where what differs arises, which is looked for before the next probe is made."""
+    outcomes: list[Outcome] = []
+    places: dict[str, Place | None] = {}
+    for name in names:
+        outcome = _made(name, trial, padded, lengths)
+        if outcome.held is False:
+            try:
+                places[name] = located(trial, outcome)
+            except OutOfTime as error:
+                places[name] = None
+                outcome = replace(outcome, remark=f"where the difference arises ({name}) was not looked for, {error}")
+        outcomes.append(outcome)
+    return outcomes, places
+
+
 def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
     """The outcome of one probe; a model that fails on what the probe asks has not been checked by it."""
     if name in OF_PADDING and not padded:
@@ -244,6 +229,8 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
         return get(name).make(trial)
     except RunFailed as error:
         return not_made(name, f"the model fails: {error}")
+    except OutOfTime as error:
+        return replace(not_made(name, str(error)), late=True)
 
 
 def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any, leaves: Sequence[Input]) -> list[str]:

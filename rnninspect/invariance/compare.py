@@ -100,10 +100,10 @@ def _difference(
     elif len(axes.row_axes) > 1:
         return _crossed(base, run, axes, tolerance, path)
     else:
-        aligned = _pairs(base, run, shapes, path)
-        if aligned is None:
+        by_row = aligned(base, run, shapes, path)
+        if by_row is None:
             return None
-        pairs = aligned
+        pairs = by_row
     scale = max((_largest(a) for _, a, _ in pairs), default=0.0)
     allowed = tolerance[1] + tolerance[0] * scale
     gaps = [(row, _gap(a, b)) for row, a, b in pairs]
@@ -114,7 +114,8 @@ def _difference(
     return Difference(path, largest, scale, allowed, rows)
 
 
-def _pairs(base: Run, run: Run, shapes: Shapes, path: str) -> list[tuple[int | None, Array, Array]] | None:
+def aligned(base: Run, run: Run, shapes: Shapes, path: str) -> list[tuple[int | None, Array, Array]] | None:
+    """(row of the base, its real part there, its real part here) of one result; None where they do not fit."""
     axes = shapes.axes[path]
     here, there = axes.canonical(base.results[path], base.sizes), axes.canonical(run.results[path], run.sizes)
     if here is None or there is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnninspect._version import __version__
@@ -19,19 +19,30 @@ from rnninspect.report.report import Report
 SYMPTOM = {"more": "noise", "alone": "permute"}  # what differs by the same cause is not found twice
 
 
+def located(trial: Trial, outcome: Outcome) -> Place | None:
+    """Where what a probe found arises; None where that cannot be seen."""
+    return None if outcome.probe == "reach" else place_of(outcome.trial or trial, outcome)
+
+
 def judged(
-    trial: Trial, outcomes: Sequence[Outcome], notes: list[str], source: dict[str, Any], untested: str
+    trial: Trial,
+    outcomes: Sequence[Outcome],
+    places: Mapping[str, Place | None],
+    notes: list[str],
+    source: dict[str, Any],
+    untested: str,
 ) -> Report:
-    """The report of all probes. `untested`: what none of them could tell, where `clean` would say too much."""
+    """The report of all probes.
+
+    `places`: where what they found arises, by probe. `untested`: what none of them could tell, or there was no time
+    for, where `clean` would say too much.
+    """
     findings: list[Finding] = []
-    places: dict[str, Place | None] = {}
     for outcome in outcomes:
         if outcome.held is not False:
             continue
-        probe = get(outcome.probe)
-        place = None if probe.probe == "reach" else place_of(outcome.trial or trial, outcome)
-        places[outcome.probe] = place
-        cause = SYMPTOM.get(outcome.probe)
+        place = places.get(outcome.probe)
+        cause = SYMPTOM.get(outcome.probe, "")
         if cause in places and _same(places[cause], place):
             continue
         findings.append(_finding(trial, outcome, place))
@@ -50,7 +61,7 @@ def judged(
         not_checked=[NotChecked(f"{get(o.probe).name} ({o.probe})", o.reason) for o in outcomes if o.held is None],
         verdict=_verdict(findings, outcomes, untested),
         notes=[*notes, *(o.remark for o in outcomes if o.remark)],
-        untested=untested if any(o.held is not None for o in outcomes) else "no probe could be made",
+        untested=untested if any(o.held is not None or o.late for o in outcomes) else "no probe could be made",
         probes=[_probe_report(outcome) for outcome in outcomes],
     )
 

@@ -17,6 +17,10 @@ class RunFailed(Exception):
     """A run that the model itself ended with an error; its text is that error in one line."""
 
 
+class OutOfTime(Exception):
+    """The time that a check may take is over; its text says how much that was."""
+
+
 @dataclass(frozen=True, eq=False)
 class LayerCall:
     """One call of a layer: what it read and returned, by path. `parent`: the call that it was made in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from rnninspect.invariance.batch import Batch, joined
@@ -36,11 +37,10 @@ def cut_by(batch: Batch) -> int:
 
 def made_near(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome) -> Outcome:
     """What a probe that held gives on rows cut to few steps, where it does not hold there; else as it was."""
-    batch = near(trial.batch) if made.held else None
-    if batch is None or not batch.padded:
+    there = _nearby(trial) if made.held else None
+    if there is None:
         return made
     try:
-        there = observed(trial.model, batch, trial.tolerance)
         again = make(there)
     except RunFailed:
         return made
@@ -49,3 +49,16 @@ def made_near(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome) -> 
     before = f"{again.what}, " if again.what else ""
     where = f"{before}with all rows cut by {cut_by(trial.batch)} steps: in longer ones it is forgotten again"
     return replace(again, what=where, trial=there)
+
+
+def _nearby(trial: Trial) -> Trial | None:
+    """What is observed on rows cut to few steps, once for all probes; None where that cannot be."""
+    if not trial.nearby:
+        batch = near(trial.batch)
+        there: Trial | None = None
+        if batch is not None and batch.padded:
+            with suppress(RunFailed):
+                there = observed(trial.model, batch, trial.tolerance)
+        trial.nearby.append(there)
+    nearby: Trial | None = trial.nearby[0]
+    return nearby

@@ -14,10 +14,11 @@ import numpy as np
 from rnninspect.invariance.compare import Run
 from rnninspect.invariance.model import Key, LayerCall, Patch, RunFailed
 from rnninspect.invariance.probe import Outcome
+from rnninspect.invariance.spot import Spot, spot_of
 from rnninspect.invariance.traces import RESULT, Tracing, place_in, traced
 from rnninspect.invariance.trial import Trial
 
-ROUNDS = 16  # layers that are tried at most
+ROUNDS = 8  # layers that are tried at most; all calls of one that are seen at once count as one
 NAMED = 3  # places that are put into words
 
 
@@ -42,6 +43,8 @@ class _Suspect:
     after: LayerCall | None = None
     before: LayerCall | None = None
     seen: bool = True  # False: some layer within it, which is not seen
+    spot: Spot | None = None
+    calls: int = 1  # of this layer in the whole run
 
 
 def place_of(trial: Trial, outcome: Outcome) -> Place | None:
@@ -63,22 +66,24 @@ def place_of(trial: Trial, outcome: Outcome) -> Place | None:
 
 def _suspects(tracing: Tracing, paths: Sequence[str]) -> list[_Suspect]:
     """The calls that must be put right for the results to agree, in the order in which they began."""
-    suspects: dict[Key, _Suspect] = {}
+    suspects: dict[str, _Suspect] = {}
     patches: dict[Key, Patch] = {}
     for _ in range(ROUNDS):
         run, calls = tracing.run(patches)
         if not tracing.differs(run, paths):
             break
-        suspect = _innermost(tracing, run, calls, patches) or _outermost(calls, patches)
-        if suspect is None:
+        guilty = _innermost(tracing, run, calls, patches) or _outermost(tracing, run, calls, patches)
+        if not guilty:
             break
-        suspects[suspect.call.key] = suspect
-        patches[suspect.call.key] = tracing.patch(suspect.call, run)
-    return [suspects[key] for key in suspects if _counts(tracing, key, suspects, patches, paths)]
+        suspects.setdefault(guilty[0].call.name, guilty[0])
+        patches |= {one.call.key: tracing.patch(one.call, run) for one in guilty}
+    return [suspects[name] for name in suspects if _counts(tracing, name, suspects, patches, paths)]
 
 
-def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> _Suspect | None:
-    """The first call that has none within it whose inputs agree and whose results do not."""
+def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> list[_Suspect]:
+    """The first call that has none within it whose inputs agree and whose results do not, and the same layer's others
+    of which that is seen: a cell is called at every step.
+    """
     guilty: dict[Key, tuple[LayerCall, tuple[str, ...]]] = {}
     for call in calls:
         if call.key in patches:
@@ -89,17 +94,27 @@ def _innermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: 
         if differing:
             guilty[call.key] = call, tuple(one.path.partition(">")[2] for one in differing)
     parents = {call.key: call.parent for call in calls}
-    for key, (call, results) in guilty.items():
-        if not any(key in _above(other, parents) for other in guilty if other != key):
-            within = [one for one in calls if key in _above(one.key, parents)]
-            return _Suspect(call, results, bool(within), *_between(tracing, run, call, within))
-    return None
+    outer = {above for key in guilty for above in _above(key, parents)}
+    inner = [key for key in guilty if key not in outer]
+    suspects = []
+    for call, results in (guilty[key] for key in inner if key[0] == inner[0][0]):
+        within = [one for one in calls if call.key in _above(one.key, parents)]
+        between = _between(tracing, run, call, within)
+        reader = between[1]
+        where = [place_in(call.key, ">", path) for path in results]
+        where = where if reader is None else [place_in(reader.key, "<", path) for path in reader.inputs]
+        count = sum(one.name == call.name for one in calls)
+        suspects.append(_Suspect(call, results, bool(within), *between, spot=spot_of(tracing, run, where), calls=count))
+    return suspects
 
 
-def _outermost(calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> _Suspect | None:
+def _outermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: Mapping[Key, Patch]) -> list[_Suspect]:
     """The model itself, where no layer within is seen to make the difference."""
     root = calls[0] if calls and calls[0].parent is None and calls[0].key not in patches else None
-    return None if root is None else _Suspect(root, tuple(root.results), len(calls) > 1, seen=False)
+    if root is None:
+        return []
+    spot = spot_of(tracing, run, [place_in(root.key, ">", path) for path in root.results])
+    return [_Suspect(root, tuple(root.results), len(calls) > 1, seen=False, spot=spot)]
 
 
 def _above(key: Key, parents: Mapping[Key, Key | None]) -> list[Key]:
@@ -125,17 +140,17 @@ def _between(
 
 def _counts(
     tracing: Tracing,
-    key: Key,
-    suspects: Mapping[Key, _Suspect],
+    name: str,
+    suspects: Mapping[str, _Suspect],
     patches: Mapping[Key, Patch],
     paths: Sequence[str],
 ) -> bool:
     """Whether a suspect's difference reaches the results: whether they change as it alone is no longer put right."""
     if len(suspects) == 1:
         return True
-    outer = {k for k, one in suspects.items() if one.inner and k != key}
-    without = {k: patch for k, patch in patches.items() if k not in outer and k != key}
-    with_it = {**without, key: patches[key]}
+    outer = {other for other, one in suspects.items() if one.inner and other != name}
+    with_it = {key: patch for key, patch in patches.items() if key[0] not in outer}
+    without = {key: patch for key, patch in with_it.items() if key[0] != name}
     first, second = tracing.run(without)[0], tracing.run(with_it)[0]
     return any(
         first.results[path].shape != second.results[path].shape
@@ -159,6 +174,9 @@ def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:
         evidence["after"] = first.after.name
     if first.inner and first.before is not None:
         evidence["before"] = first.before.name
+    if first.calls > 1:
+        evidence["call"] = first.call.number
+    evidence |= {} if first.spot is None else first.spot.evidence
     if len(names) > 1:
         evidence["also"] = names[1:]
     rest = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -175,6 +193,12 @@ def _name(tracing: Tracing, call: LayerCall) -> str:
 
 
 def _sentence(tracing: Tracing, suspect: _Suspect) -> str:
+    """The layer, or the code between two, and the first row and step that differ there."""
+    call = f"call {suspect.call.number} of {suspect.calls}" if suspect.calls > 1 else ""
+    return ", ".join(filter(None, [_layer(tracing, suspect), call, str(suspect.spot or "")]))
+
+
+def _layer(tracing: Tracing, suspect: _Suspect) -> str:
     name, kind = _name(tracing, suspect.call), suspect.call.kind
     if not suspect.inner:
         noun = "node" if tracing.trial.model.live.framework == "onnx" else "layer"
@@ -211,7 +235,7 @@ def _rule(tracing: Tracing, suspect: _Suspect) -> Any:
     model, rules = tracing.trial.model, tracing.trial.rules
     asked = (layer.name, lengths.tobytes(), None if final is None else final.tobytes())
     if asked not in rules:
-        rules[asked] = model.live.rule(layer.name, model.arguments(tracing.trial.batch), lengths, final)
+        rules[asked] = model.rule(layer.name, tracing.trial.batch, lengths, final)
     return rules[asked]
 
 

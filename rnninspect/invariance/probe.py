@@ -32,7 +32,7 @@ class Outcome:
 
     `differences`: those beyond the tolerance, the worst first; `largest`: of all that was compared, `allowed`: there.
     `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
-    which it differed, where that is not the batch that was given.
+    which it differed, where that is not the batch that was given. `late`: whether there was no time left for it.
     """
 
     probe: str
@@ -46,6 +46,7 @@ class Outcome:
     what: str = ""
     remark: str = ""
     trial: Trial | None = None
+    late: bool = False
 
 
 class Probe(Rule):

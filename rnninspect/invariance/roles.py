@@ -62,7 +62,21 @@ def primary(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str
         ]
         if alike:
             return alike[0]
-    return fits[0] if fits else None
+    if sequences is None or len(fits) < 2:
+        return fits[0] if fits else None
+    return max(fits, key=lambda one: _suits(one, sequences))  # the first of those that suit as well
+
+
+def _suits(one: Input, sequences: Sequences) -> tuple[bool, bool, bool]:
+    """How well lengths suit an array: what they leave out holds one value, it is no table of fractions, and its widest
+    row is as wide as it is.
+    """
+    layout = next(layouts(one.array, sequences.rows, sequences.longest))
+    steps = np.moveaxis(one.array, (layout.row, layout.time), (0, 1))
+    real = _real(sequences, steps.shape[1]) if not sequences.is_mask else np.ones(steps.shape[:2], bool)
+    constant = _constant([steps[~real]]) is not None and _constant([steps[real]]) is None
+    sequence = one.array.ndim > 2 or one.array.dtype.kind in "iu"
+    return constant, sequence, steps.shape[1] == sequences.longest
 
 
 def understood(

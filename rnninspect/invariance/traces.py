@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -108,6 +108,14 @@ class Tracing:
 
 def traced(trial: Trial, disturbed: Disturbed) -> Tracing | None:
     """The model's layers on the base batch; None where the model shows none, or fails as they are watched."""
+    manner = disturbed.manner
+    if manner not in trial.tracings:
+        trial.tracings[manner] = _undisturbed(trial, disturbed)
+    tracing: Tracing | None = trial.tracings[manner]
+    return None if tracing is None else replace(tracing, disturbed=disturbed)
+
+
+def _undisturbed(trial: Trial, disturbed: Disturbed) -> Tracing | None:
     batch, manner = trial.batch, disturbed.manner
     if not trial.model.live.traceable:
         return None

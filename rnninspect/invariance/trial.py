@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,7 @@ from rnninspect.invariance.axes import Sizes
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference, Run, Shapes, differences
 from rnninspect.invariance.convert import like
-from rnninspect.invariance.model import Key, LiveModel, Manner, Patch, RunFailed, Traced
+from rnninspect.invariance.model import Key, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
 from rnninspect.invariance.nested import flat, mapped
 
 NOISE_RTOL, RTOL = 2e-6, 2e-5  # runs of the same shapes, and of others, in float32
@@ -21,13 +22,31 @@ _DTYPES = {2: 4096.0, 8: 1e-4}  # times as much in half precision, and in float6
 
 
 class Model:
-    """A live model with the arguments that it is called with; it counts its runs."""
+    """A live model with the arguments that it is called with; it counts its runs.
 
-    def __init__(self, live: LiveModel, arguments: Mapping[str, Any], tick: Callable[[], None] = lambda: None) -> None:
+    `seconds`: how long it may run; then a further run raises OutOfTime.
+    """
+
+    def __init__(
+        self,
+        live: LiveModel,
+        arguments: Mapping[str, Any],
+        tick: Callable[[], None] = lambda: None,
+        seconds: float | None = None,
+    ) -> None:
         self.live = live
         self._arguments = arguments
         self._tick = tick
+        self._began = time.monotonic()
+        self.seconds = seconds
         self.passes = 0
+
+    def _passed(self) -> None:
+        """Counts one run more, where there is time for it."""
+        if self.seconds is not None and self.passes and time.monotonic() - self._began > self.seconds:
+            raise OutOfTime(f"time: the {self.seconds:g} seconds that it may take were over")
+        self.passes += 1
+        self._tick()
 
     def arguments(self, batch: Batch) -> dict[str, Any]:
         """The arguments with the batch's arrays in them, new ones."""
@@ -39,16 +58,24 @@ class Model:
         return {name: mapped(value, visit, name) for name, value in self._arguments.items()}
 
     def run(self, batch: Batch, manner: Manner = Manner()) -> Any:  # noqa: B008 - it is frozen
-        """The model's results on this batch. Raises RunFailed."""
-        self.passes += 1
-        self._tick()
+        """The model's results on this batch. Raises RunFailed, and OutOfTime as all runs do."""
+        self._passed()
         return self.live.run(self.arguments(batch), manner)
 
     def trace(self, batch: Batch, manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
         """The same, with every call of a layer. Raises RunFailed."""
-        self.passes += 1
-        self._tick()
+        self._passed()
         return self.live.trace(self.arguments(batch), manner, patches)
+
+    def embeddings(self, batch: Batch, change: Callable[[Array], Array | None]) -> Any:
+        """The same, with `change` made to what embedding layers return; None where there are none."""
+        self._passed()
+        return self.live.embeddings(self.arguments(batch), Manner(), change)
+
+    def rule(self, name: str, batch: Batch, lengths: Array, final: Array | None) -> Any:
+        """What that layer's recorded call is judged to be, or None."""
+        self._passed()
+        return self.live.rule(name, self.arguments(batch), lengths, final)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +85,8 @@ class Trial:
     `base`: its results. `shapes`: their axes. `steady`: the results that are the same whatever the random numbers.
     `blind`: why no run with fewer steps could be made, or empty. `alone`: for each row, the results of that row cut to
     its own length, or why there are none. `rules`: what recordings of layers were judged to be, so that none is made
-    twice.
+    twice. `nearby`: the same of its rows cut to few steps, once that was tried; None in it where they cannot be.
+    `tracings`: its layers undisturbed, by the manner of the run, once they were watched.
     """
 
     model: Model
@@ -73,6 +101,8 @@ class Trial:
     unsorted: str = ""
     repeatable: frozenset[str] = frozenset()
     rules: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    nearby: list[Any] = field(default_factory=list)
+    tracings: dict[Manner, Any] = field(default_factory=dict)
     _wide: dict[int, Run | str] = field(default_factory=dict)
     _reversed: list[tuple[Run, tuple[int, ...]] | str] = field(default_factory=list)
 

@@ -118,7 +118,7 @@ def _embedded_padding_matters(trial: Trial) -> bool | None:
                 return changed
         return None
 
-    results = trial.model.live.embeddings(trial.model.arguments(trial.batch), Manner(), change)
+    results = trial.model.embeddings(trial.batch, change)
     if results is None:
         return None
     run = Run(flat(results, trial.row_lists), trial.base.rows, sizes_of(trial.batch))

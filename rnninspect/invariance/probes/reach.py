@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Batch
-from rnninspect.invariance.compare import Difference
+from rnninspect.invariance.compare import Difference, differences
 from rnninspect.invariance.model import RunFailed
 from rnninspect.invariance.near import near
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, not_made
 from rnninspect.invariance.trial import Trial
 
 SIZES = (1.0, 6.0, 40.0, -40.0)  # of the other values, in spreads of the real ones
+FEW = (1.0, 40.0)  # where it is only asked whether a step is read at all
+INWARD = 3  # steps beside the first or last one, one of which is read where that one alone was left out
 SHIFTS = range(1, 8)  # steps by which rows are cut, to see whether a stride passes the last one over
 
 
@@ -55,6 +58,9 @@ class Reach(Probe):
         unread = [last for last in unread if not (last and (_ends_early(trial, paths) or _strides(trial, paths)))]
         if not unread:
             return Outcome(self.probe, True, compared=len(paths))
+        unread = [last for last in unread if _read_beside(trial, paths, last)]
+        if not unread:
+            return not_made(self.probe, "steps beside the first or the last one are not read either: it looks less far")
         which = " and ".join("last" if last else "first" for last in unread)
         rows = tuple(range(trial.batch.batch_size))
         batch = trial.batch.with_step(np.random.default_rng(0), 1.0, unread[0])
@@ -73,11 +79,11 @@ class Reach(Probe):
         )
 
 
-def _read(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
+def _read(trial: Trial, batch: Batch, paths: list[str], last: bool, sizes: Sequence[float] = SIZES) -> bool:
     """Whether any value at that step changes a result."""
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
-        for number, size in enumerate(SIZES):
+        for number, size in enumerate(sizes):
             run = trial.run(batch.with_step(np.random.default_rng(number), size, last))
             if any(not _equal(base.results[p], run.results[p]) for p in paths if p in run.results):
                 return True
@@ -90,6 +96,30 @@ def _read_near(trial: Trial, paths: list[str], last: bool) -> bool:
     """Whether rows cut to few steps have that step read: then longer ones have forgotten it again."""
     batch = near(trial.batch)
     return batch is not None and _read(trial, batch, paths, last)
+
+
+def _read_beside(trial: Trial, paths: list[str], last: bool) -> bool:
+    """Whether a step beside that one is read in every row: where none is, that one alone was not left out.
+
+    A few convolutions, say, look at the last steps alone, at however many there are of each row.
+    """
+    batches = [batch for batch in (trial.batch, near(trial.batch)) if batch is not None]
+    return any(_read_in_all(trial, batch, paths, last, n) for batch in batches for n in range(1, INWARD + 1))
+
+
+def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool, inward: int) -> bool:
+    """Whether other values at the step so many inward change a result of every row that has so many."""
+    rows = {int(row) for row in np.flatnonzero(batch.groups[0].lengths > inward)}
+    read: set[int] = set()
+    try:
+        base = trial.base if batch is trial.batch else trial.run(batch)
+        for number, size in enumerate(FEW):
+            run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
+            listed = differences(base, run, trial.shapes, (0.0, 0.0), paths)
+            read |= {row for one in listed for row in one.rows}
+    except RunFailed:
+        return True  # it cannot be said that it is not
+    return bool(rows) and rows <= read
 
 
 def _equal(first: Array, second: Array) -> bool:
@@ -115,7 +145,7 @@ def _strides(trial: Trial, paths: list[str]) -> bool:
         if shift >= shortest - 1:
             return False
         batch = trial.batch.shortened(shift)
-        if _read(trial, batch, paths, True):
+        if _read(trial, batch, paths, True, FEW):
             return True
     return False
 

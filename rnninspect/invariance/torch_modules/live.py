@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.torch_modules.expand import expanded
 from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything
 
+SLOW = 0.05  # seconds of a first run from which on it is tried with one thread
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
@@ -33,8 +35,8 @@ class TorchModel:
         self._called = unwrapped(model)
         self._module = self._called if isinstance(self._called, nn.Module) else nn.Module()
         self.name = type(self._called).__name__ if isinstance(self._called, nn.Module) else _name(model)
-        scripted = any(isinstance(m, torch.jit.ScriptModule) for m in self._module.modules())
-        self.traceable = isinstance(self._called, nn.Module) and not scripted
+        self._watched = [m for m in self._module.modules() if not isinstance(m, torch.jit.ScriptModule)]
+        self.traceable = isinstance(self._called, nn.Module) and self._module in self._watched
         self._names = {id(m): name for name, m in self._module.named_modules()}
         norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
@@ -45,6 +47,7 @@ class TorchModel:
             raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
         self.coarsest = 4  # bytes of the narrowest floats that were seen to be computed with
         self._seen = False
+        self._settled = False  # whether it is known with how many threads it runs best
         if any(t.is_meta for t in [*self._module.parameters(), *self._module.buffers()]):
             raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
 
@@ -74,6 +77,7 @@ class TorchModel:
         self._kept = Kept(self._module)
         with ExitStack() as stack:
             stack.callback(self._kept.restore)
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
             stack.enter_context(random_numbers_kept())
             stance = getattr(torch.compiler, "set_stance", None)
             if stance is not None and any(getattr(m, "_compiled_call_impl", None) for m in self._module.modules()):
@@ -81,7 +85,27 @@ class TorchModel:
             yield
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """The results, arrays of numpy; RunFailed where the module raises."""
+        """The results, arrays of numpy; RunFailed where the module raises.
+
+        The first run, where it takes long, is made again with one thread, which stays if it is much faster: on a busy
+        machine threads wait for each other, up to a hundred times as long.
+        """
+        began, threads = time.perf_counter(), torch.get_num_threads()
+        results = self._run(arguments, manner)
+        took = time.perf_counter() - began
+        if self._settled or threads == 1 or took < SLOW:
+            self._settled = True
+            return results
+        self._settled = True
+        torch.set_num_threads(1)
+        began = time.perf_counter()
+        again = self._run(arguments, manner)
+        if time.perf_counter() - began < 0.7 * took:
+            return again
+        torch.set_num_threads(threads)
+        return results
+
+    def _run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         assert self._kept is not None
         try:
             for module in self._module.modules():
@@ -112,7 +136,7 @@ class TorchModel:
                     self.coarsest = min(self.coarsest, 2 if tensor.dtype == torch.float16 else 1)
 
         with ExitStack() as stack:
-            for module in self._module.modules():
+            for module in self._watched:
                 stack.callback(module.register_forward_hook(look).remove)
             yield
         self._seen = True
@@ -137,7 +161,7 @@ class TorchModel:
         """The results with every call of a module within."""
         watch = _Watch(self._names, patches)
         with ExitStack() as stack:
-            for module in self._module.modules():
+            for module in self._watched:
                 stack.callback(module.register_forward_pre_hook(watch.enter, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(watch.leave, with_kwargs=True).remove)
             keeping = self._kept

@@ -1,0 +1,189 @@
+"""What a check may cost, and how near it comes: its time, its runs, its threads, and the spot of a difference."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnninspect import UserError, check_padding
+from rnninspect.invariance.torch_modules import live
+from rnninspect.invariance.trial import Model
+
+LENGTHS = torch.tensor([7, 3, 5])
+X = torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Reader(nn.Module):
+    """A layer in two directions; without packing the backward one begins in the padding."""
+
+    def __init__(self, packed: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+        self.rnn = nn.GRU(4, 5, batch_first=True, bidirectional=True)
+        self.packed = packed
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        encoded = self.encoder(x)
+        if not self.packed:
+            return self.rnn(encoded)[0]  # type: ignore[no-any-return]
+        packed = nn.utils.rnn.pack_padded_sequence(encoded, lengths, batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]
+
+
+def slow_from(monkeypatch: pytest.MonkeyPatch, run: int) -> None:
+    """The clock stands still until that run, and an hour has passed then."""
+    monkeypatch.setattr("rnninspect.invariance.trial.time.monotonic", lambda: clock[0])
+    clock, passed = [0.0], Model._passed
+
+    def tick(self: Model) -> None:
+        clock[0] = 3600.0 if self.passes >= run else 0.0
+        passed(self)
+
+    monkeypatch.setattr(Model, "_passed", tick)
+
+
+def standing(report: Any) -> dict[str, str]:
+    return {probe.probe: probe.standing for probe in report.probes}
+
+
+def test_what_there_is_no_time_for_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes after the time are listed with it, and a right model is not called clean; without a limit it is."""
+    whole = check_padding(Reader(True), X, LENGTHS)
+    assert whole.verdict == "clean"
+    slow_from(monkeypatch, 12)
+    report = check_padding(Reader(True), X, LENGTHS, seconds=5)
+    assert standing(report)["noise"] == "held"
+    assert standing(report)["reach"] == "not made"
+    assert report.verdict == "unjudged"
+    assert {n.reason for n in report.not_checked} == {"time: the 5 seconds that it may take were over"}
+    assert check_padding(Reader(True), X, LENGTHS, seconds=None).verdict == "clean"
+
+
+def test_a_difference_without_time_for_its_place_is_still_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen stands, and a note says that its place was not looked for."""
+    slow_from(monkeypatch, 12)
+    report = check_padding(Reader(), X, LENGTHS)
+    assert [finding.rule for finding in report.findings] == ["reads-padding"]
+    assert "where" not in report.findings[0].evidence
+    assert any("was not looked for, time: the 60 seconds" in note for note in report.notes)
+
+
+def test_too_little_time_for_anything_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing could be compared yet, the refusal says what to change."""
+    slow_from(monkeypatch, 3)
+    with pytest.raises(UserError, match=r"after 3 runs on 3 rows.*seconds=.*max_rows="):
+        check_padding(Reader(), X, LENGTHS)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_runs_are_as_many_as_is_promised(packed: bool) -> None:
+    """About 10 + 3 * B runs, as often where rows are long, 10 + B for a place and a few for a further one."""
+    for steps, twice in ((7, 1), (40, 2)):
+        x, lengths = torch.randn(4, steps, 4), torch.tensor([steps, steps - 2, steps - 1, steps // 2])
+        runs = check_padding(Reader(packed), x, lengths).source["runs"]
+        assert runs <= twice * (10 + 3 * 4) + (0 if packed else 10 + 4 + 5)
+
+
+def test_threads_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first run that is slow is tried with one thread; afterwards there are as many as before."""
+    monkeypatch.setattr(live, "SLOW", 0.0)
+    before, seen = torch.get_num_threads(), []
+
+    class Slow(Reader):
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            seen.append(torch.get_num_threads())
+            time.sleep(0.1 if torch.get_num_threads() > 1 else 0)
+            return super().forward(x, lengths)
+
+    torch.set_num_threads(2)
+    try:
+        check_padding(Slow(True), X, LENGTHS, probes="permute")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert (seen[:2], set(seen[2:])) == ([2, 1], {1})
+
+
+def test_the_row_and_the_step_are_named() -> None:
+    """The first row whose results differ in the layer, its first step, and what the padding changed there."""
+    model = Reader()
+    finding = check_padding(model, X, LENGTHS).findings[0]
+    kept = finding.evidence
+    assert (kept["where"], kept["first_row"], kept["first_step"]) == ("rnn", 1, 0)
+    assert "outputs and final state do not, first in row 1, step 0" in finding.message
+    with torch.no_grad():
+        outputs = model(X, LENGTHS)[1, 0]
+    assert any(abs(float(unit) - kept["undisturbed"]) < 1e-6 for unit in outputs)
+    assert kept["disturbed"] != kept["undisturbed"]
+
+
+def test_the_call_of_a_layer_is_named() -> None:
+    """Of a layer that reads two sequences, and is wrong about the second alone, the second call is named."""
+
+    class Pair(Reader):
+        def forward(self, x: Tensor, lengths: Tensor, other: Tensor, other_lengths: Tensor) -> Any:  # type: ignore[override]
+            self.packed = True
+            first = super().forward(x, lengths)
+            self.packed = False
+            return first, super().forward(other, other_lengths)
+
+    lengths = {"x": "lengths", "other": "other_lengths"}
+    finding = check_padding(Pair(), X, LENGTHS, X[:, :6], LENGTHS.clamp(max=6), lengths=lengths).findings[0]
+    assert (finding.evidence["where"], finding.evidence["call"]) == ("rnn", 1)
+    assert "call 1 of 2, first in row 1, step 0" in finding.message
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_model_that_looks_less_far_has_dropped_no_step(dropped: bool) -> None:
+    """Two causal convolutions read the last five steps alone; one that leaves the last step out is named as ever."""
+
+    class Causal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second = nn.Conv1d(4, 6, 3), nn.Conv1d(6, 6, 3)
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            past = nn.functional.pad(x.transpose(1, 2), (4, 0))
+            y = self.second(self.first(past)).transpose(1, 2)
+            return y[torch.arange(len(x)), lengths - (2 if dropped else 1)]
+
+    x, lengths = torch.randn(4, 60, 4), torch.tensor([60, 31, 24, 9])
+    report = check_padding(Causal(), x, lengths)
+    assert [finding.rule for finding in report.findings] == (["step-unread"] if dropped else [])
+    if dropped:
+        assert report.findings[0].evidence["step"] == "last"
+
+
+def test_lengths_are_those_of_the_sequence_and_not_of_a_table() -> None:
+    """A vector a row that is as wide as the captions are long is no sequence."""
+    captions = torch.randint(1, 9, (4, 8), generator=torch.Generator().manual_seed(0))
+
+    def logits(image: Tensor, captions: Tensor, lens: Tensor) -> Tensor:
+        real = torch.arange(8) < lens[:, None]
+        return (captions[:, :8] * real[:, : captions.size(1)]).cumsum(1) + image.sum(1, keepdim=True)
+
+    report = check_padding(logits, torch.randn(4, 10), captions, torch.tensor([8, 3, 5, 6]))
+    assert report.reading["used"].startswith("image B F, captions B T")
+
+
+def test_a_scripted_part_is_run_and_passed_over() -> None:
+    """Hooks do not run within it; the layers around it are watched."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn = nn.GRU(4, 5, batch_first=True)
+            self.out = torch.jit.script(nn.Linear(5, 2))
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Any:
+            return self.out(self.rnn(x)[1][0])
+
+    finding = check_padding(Mixed(), X, LENGTHS).findings[0]
+    assert (finding.rule, finding.evidence["where"]) == ("reads-padding", "rnn")
