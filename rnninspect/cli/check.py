@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rnninspect.cli import options, output
+from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.core.full_lengths import FULL
 from rnninspect.formats.base import ANONYMOUS
 
@@ -48,6 +49,7 @@ def command(model: str, batch: str, **params: Any) -> int:
     from rnninspect.invariance import check_padding
     from rnninspect.invariance.loading import arguments_of, load_model
 
+    refuse_overwriting([model, batch, *_sources(model)], params)
     live = load_model(model, params["weights"])
     arrays = _arrays(batch, params["quiet"])
     lengths, mask = _named(params["lengths"]), _named(params["mask"])
@@ -73,6 +75,12 @@ def command(model: str, batch: str, **params: Any) -> int:
         )
     output.show(report, params)
     return output.exit_code(report, params)
+
+
+def _sources(model: str) -> list[str]:
+    """The files in which a model of one's own code may stand, by the name of its module."""
+    module = model.partition(":")[0].replace(".", os.sep)
+    return [f"{module}.py", os.path.join(module, "__init__.py")]
 
 
 def _arrays(batch: str, quiet: bool) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def refuse_overwriting(sources: Iterable[str | None], options: Mapping[str, Any]
 
 
 def _is_same(target: str, name: str) -> bool:
-    """Whether both are one file, by whatever names; of FILE#member the file counts."""
-    files = {name, name.rpartition("#")[0] or name}
+    """Whether both are one file, by whatever names; of FILE#member the file counts, and of @LIST the list."""
+    files = {name, name.rpartition("#")[0] or name, name.removeprefix("@")}
     return any(_real(target) == _real(file) or _is_linked(target, file) for file in files)
 
 

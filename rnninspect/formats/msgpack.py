@@ -77,7 +77,7 @@ def _joined(tree: Any) -> Any:
         return tree
     if CHUNKED not in tree:
         return {key: _joined(value) for key, value in tree.items()}
-    chunks, shape = (list(tree[key].values()) for key in ("chunks", "shape"))
+    chunks, shape = ([tree[key][str(i)] for i in range(len(tree[key]))] for key in ("chunks", "shape"))
     if all(isinstance(chunk, _Bits) for chunk in chunks):
         return _Bits(_shaped(np.concatenate([chunk.bits for chunk in chunks]), shape))
     return _shaped(np.concatenate(chunks), shape)

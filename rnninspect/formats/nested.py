@@ -54,7 +54,10 @@ def is_ragged(data: Any) -> bool:
 def _array(data: Any, source: str, name: str) -> tuple[Array, Array | None]:
     """The array, and the lengths of its rows where they are ragged."""
     place = f"{source}: {name}" if name else source
-    largest = _only_numbers(data, place, "")
+    kinds: set[type] = set()
+    largest = _only_numbers(data, place, "", kinds)
+    if bool in kinds and len(kinds) > 1:
+        raise ShapeError(f"{place} holds true or false among numbers; give numbers alone, or true and false alone")
     if not is_ragged(data):
         try:
             return _exact(np.asarray(data), largest, place), None
@@ -85,10 +88,11 @@ def _exact(array: Array, largest: int, place: str) -> Array:
     return array
 
 
-def _only_numbers(data: Any, place: str, path: str) -> int:
-    """The largest whole number, by size; ShapeError where there is anything but numbers."""
+def _only_numbers(data: Any, place: str, path: str, kinds: set[type]) -> int:
+    """The largest whole number, by size; ShapeError where there is anything but numbers. `kinds` gets their types."""
     if isinstance(data, list):
-        return max((_only_numbers(item, place, f"{path}[{i}]") for i, item in enumerate(data)), default=0)
+        return max((_only_numbers(item, place, f"{path}[{i}]", kinds) for i, item in enumerate(data)), default=0)
+    kinds.add(type(data))
     if isinstance(data, int):
         return abs(data)
     if isinstance(data, float):

@@ -25,7 +25,8 @@ SUMMARY = "named numpy arrays; uncompressed members memory-mapped"
 
 SMALL = 1 << 16  # bytes up to which a map costs more than it saves
 LOCAL_HEADER = 30  # bytes before a member's name (APPNOTE 4.3.7)
-ENCRYPTED = 1  # a flag of a member (APPNOTE 4.4.4)
+LOCAL = b"PK\x03\x04"  # what a member begins with
+ENCRYPTED, UTF_8 = 1, 0x800  # flags of a member (APPNOTE 4.4.4)
 BLOCK = 1 << 20
 BAD_CRC = "its bytes are not those that were saved (bad CRC-32): it is damaged; save it again"
 
@@ -37,7 +38,7 @@ def sniff(head: bytes) -> bool:
 
 def first_member(head: bytes) -> str:
     """The name of a zip's first member; empty where the bytes are no zip."""
-    if not head.startswith(b"PK\x03\x04") or len(head) < LOCAL_HEADER:
+    if not head.startswith(LOCAL) or len(head) < LOCAL_HEADER:
         return ""
     length = struct.unpack("<H", head[26:28])[0]
     return head[LOCAL_HEADER : LOCAL_HEADER + length].decode(errors="replace")
@@ -68,7 +69,7 @@ def _begins_as_zip(source: Path | BinaryIO) -> bool:
             return _begins_as_zip(file)
     begins = source.read(4)
     source.seek(0)
-    return begins in (b"PK\x03\x04", b"PK\x05\x06")  # the latter holds nothing, which is said below
+    return begins in (LOCAL, b"PK\x05\x06")  # the latter holds nothing, which is said below
 
 
 def check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str) -> None:
@@ -106,15 +107,23 @@ def _mapped(path: Path, info: zipfile.ZipInfo, called: str) -> Array:
 
 
 def stored_at(file: BinaryIO, info: zipfile.ZipInfo, called: str) -> int:
-    """Where the bytes of a member that is not packed begin; UnreadableError where they are not all there."""
+    """Where the bytes of a member that is not packed begin; UnreadableError where they are not all there, or where
+    another member is in its place."""
     file.seek(info.header_offset)
     header = file.read(LOCAL_HEADER)
     name_length, extra_length = struct.unpack("<HH", header[26:30])
+    if not header.startswith(LOCAL) or file.read(name_length) != _raw_name(info):
+        raise UnreadableError(f"{called}: its place in the zip is another member's: it is damaged; save it again")
     start = info.header_offset + LOCAL_HEADER + int(name_length) + int(extra_length)
     end = start + info.file_size
     if info.compress_size != info.file_size or info.flag_bits & ENCRYPTED or end > file.seek(0, os.SEEK_END):
         raise UnreadableError(f"{called}: it is damaged or truncated; save it again")
     return start
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    """A member's name as it stands in the file (APPNOTE 4.4.4, bit 11)."""
+    return info.orig_filename.encode("utf-8" if info.flag_bits & UTF_8 else "cp437")
 
 
 def _crc(file: BinaryIO, start: int, size: int) -> int:
