@@ -87,13 +87,13 @@ def test_what_runs_on_import_is_no_matter_of_functions(line: int, tmp_path: Path
     assert module.small(2)
 
 
-def test_the_mirrored_room_is_asked_first_and_quick_tests_before_slow_ones() -> None:
-    """In the first round a few of each test's parameters, in turn from each file; the rest in the second."""
-    seconds = {f"tests/measure/test_a.py::a[{k}]": 0.1 + k / 100 for k in range(5)}
+def test_the_mirrored_room_is_asked_first_and_each_test_in_turn() -> None:
+    """A case of each function, the quickest first, as far as the seconds go; the rest in the second round."""
+    seconds = {f"tests/measure/test_a.py::a[{k}]": 2.0 + k for k in range(3)}
     seconds |= {"tests/measure/test_b.py::b": 3.0, "tests/api/test_c.py::c": 0.01, "tests/api/test_c.py::slow": 99.0}
     coverage = CoverageMap(seconds, {"rnninspect/measure/scan.py": {7: list(seconds)}})
     first, second = rounds(Mutant("rnninspect/measure/scan.py", 0, 7, "", ""), coverage, 60)
-    assert first[:2] == ["tests/measure/test_a.py::a[0]", "tests/measure/test_b.py::b"]
-    assert first[2:] == ["tests/measure/test_a.py::a[1]", "tests/measure/test_a.py::a[2]", "tests/api/test_c.py::c"]
-    assert second == ["tests/measure/test_a.py::a[3]", "tests/measure/test_a.py::a[4]"]
+    assert first[:3] == ["tests/measure/test_a.py::a[0]", "tests/measure/test_b.py::b", "tests/measure/test_a.py::a[1]"]
+    assert first[3:] == ["tests/api/test_c.py::c"]
+    assert second == ["tests/measure/test_a.py::a[2]"]
     assert list(rounds(Mutant("rnninspect/measure/facts.py", 0, 7, "", ""), coverage, 60)) == [[], []]

@@ -66,3 +66,16 @@ def test_a_rival_that_fits_nothing_costs_no_pass(many: int, passes: int, monkeyp
     choice = choose_reading(two_readings(lambda b: False), Tolerance(), counted(measured))
     assert choice.reading.outputs_axes == "stated"
     assert measured == ["none fits"] * passes
+
+
+@pytest.mark.parametrize("right", [0, 10, 20, 40])
+def test_a_rival_ends_as_often_where_it_should(right: int) -> None:
+    """Of two readings in which some rows end where they should, the other is a rival where it does so as often, and
+    not where one row less does."""
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(size=(ROWS, STEPS, UNITS))
+    final = np.where(np.arange(ROWS)[:, None] < right, outputs[:, -1], outputs[:, 3])
+    worse = np.where(np.arange(ROWS)[:, None] < right - 1, outputs[:, -1], outputs[:, 3])
+    first = reading(outputs, final, "first")
+    assert len(choose_reading([first, reading(outputs, final, "as often")], Tolerance()).rivals) == 1
+    assert len(choose_reading([first, reading(outputs, worse, "less often")], Tolerance()).rivals) == (right == 0)

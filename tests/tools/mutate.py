@@ -2,8 +2,8 @@
 
 `python -m tests.tools.mutate --sample 200 --seed 1` takes so many of all mutants of `measure`, `diagnosis`,
 `conventions` and `engine` (`--rooms`), and prints those that no test killed and a line of counts. The tests of a mutant
-are those that execute its line, the mirrored room's first, the quick ones first, until one fails, in two rounds: some
-of each file, then the rest as far as `--limit` seconds go. Which test executes what is measured once (`--map` names the
+are those that execute its line, the mirrored room's first, a case of each in turn, until one fails: 10 seconds of them,
+then the rest as far as `--limit` seconds go. Which test executes what is measured once (`--map` names the
 file; delete it to measure anew), which takes twice as long as those tests do and needs coverage.py.
 
 It all happens in a copy of the tree under `build/mutation`, by forked processes: on POSIX alone. `--log` names the file
