@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rnninspect
 from rnninspect import conventions
+from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.live_weights import as_named
+from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
 from tests.support.logical import directions_of, layer_config, logical_trace
@@ -79,3 +82,60 @@ def test_a_lone_array_is_refused_in_one_line() -> None:
     """One array of three axes is outputs or states, and not both: what is missing is said."""
     with pytest.raises(ShapeError, match=r"no final state h .* found outputs a \(2, 5, 3\)"):
         rnninspect.inspect({"a": np.random.default_rng(0).normal(size=(2, 5, 3))})
+
+
+@pytest.mark.parametrize(("name", "slope"), [("keras", 0.2), ("tf1", 0.2), ("torch", None)])
+def test_the_slope_of_leaky_relu_is_the_frameworks(name: str, slope: float | None) -> None:
+    """TensorFlow and Keras take 0.2 below zero where nothing is said; the others leave it to the cell's default."""
+    convention = conventions.get(name)
+    attribute = {"keras": "activation", "tf1": "activation"}.get(name)
+    spec = convention.spec("rnn", {attribute: "leaky_relu"} if attribute else {})
+    assert spec.activation_alpha == (() if slope is None else (("candidate", slope),))
+
+
+@pytest.mark.parametrize(("count", "ending"), [(12, "w11;"), (13, "w11 and 1 more"), (15, "w11 and 3 more")])
+def test_names_that_are_no_weights_are_listed(count: int, ending: str) -> None:
+    """Twelve of the names are shown, and how many more there are."""
+    arrays = {f"w{k}": np.ones(2) for k in range(count)}
+    with pytest.raises(ShapeError) as raised:
+        conventions.get("keras").read_weights(arrays, LayerConfig(cell="lstm"))
+    assert f"among w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, {ending}".rstrip(";") in str(raised.value)
+    assert ("more" in str(raised.value)) is (count > 12)
+
+
+def slots_of(state: np.ndarray, gaps: dict[int, int]) -> tuple[tuple[Slot, ...], dict[str, dict[int, int]]]:
+    """Outputs `[6, 6, 6]` that were elided along some axes, and their state, printed whole."""
+    outputs = np.random.default_rng(0).normal(size=(6, 6, 6))
+    return (Slot("outputs", "o", outputs), Slot("h", "h", state)), {"o": gaps}
+
+
+@pytest.mark.parametrize(
+    ("shape", "gaps", "layer", "shown"),
+    [
+        ((2, 9, 6), {0: 3}, {}, (2, 6, 6)),  # along rows alone: nothing to ask
+        ((2, 6, 9), {2: 3}, {"layers": 2}, (2, 6, 6)),
+        ((2, 6, 9), {2: 3}, {"direction": "bidirectional"}, (2, 6, 6)),
+        ((1, 6, 9), {2: 3}, {}, (1, 6, 6)),  # an odd number of states is no two directions
+        ((9, 9), {0: 3, 2: 3}, {}, (6, 6)),
+        ((2, 6, 9), {2: 3}, {}, None),
+    ],
+)
+def test_states_are_cut_as_elided_outputs_are(
+    shape: tuple[int, ...], gaps: dict[int, int], layer: dict[str, Any], shown: tuple[int, ...] | None
+) -> None:
+    """The rows and units that the outputs show; refused where two layers and two directions cannot be told apart."""
+    state = np.arange(float(np.prod(shape))).reshape(shape)
+    slots, elided = slots_of(state, gaps)
+    if shown is None:
+        with pytest.raises(ShapeError, match="may hold 2 layers or 2 directions"):
+            show_alike(slots, elided, LayerConfig(**layer))
+        return
+    cut = show_alike(slots, elided, LayerConfig(**layer))[1].array
+    assert cut.shape == shown
+    kept = np.r_[0:3, 6:9]
+    whole = state
+    if 0 in gaps:
+        whole = np.take(whole, kept, axis=whole.ndim - 2)
+    if 2 in gaps:
+        whole = np.take(whole, kept, axis=whole.ndim - 1)
+    assert np.array_equal(cut, whole)

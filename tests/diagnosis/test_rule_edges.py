@@ -8,10 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import rnninspect
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track
+from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Proposal
 from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.rules.state_reshaped_not_transposed import TOP_ALONE
 from tests.support.made import correct_case
 
 
@@ -71,3 +75,32 @@ def test_whole_orders_know_what_an_empty_row_ends_in(convention: str) -> None:
     right = case.trace.tracks[0].final
     assert undone
     assert any(np.array_equal(u.case.trace.tracks[0].final, right) for u in undone)
+
+
+@pytest.mark.parametrize(
+    ("steps", "lengths", "untested"),
+    [(1, None, ""), (4, None, "the lengths are not known"), (4, [4, 2, 3], ""), (4, "full", "")],
+)
+def test_what_unknown_lengths_leave_untested(steps: int, lengths: list[int] | str | None, untested: str) -> None:
+    """Of one step it is known which is the last; of more it is not, unless somebody says."""
+    outputs = np.random.default_rng(0).normal(size=(3, steps, 5))
+    ends = [n - 1 for n in lengths] if isinstance(lengths, list) else [steps - 1] * 3
+    report = rnninspect.inspect(outputs, outputs[np.arange(3), ends], lengths=lengths)
+    assert report.untested.startswith(untested)
+    assert bool(report.untested) is bool(untested)
+    assert report.verdict == ("unjudged" if untested else "clean")
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_view_of_the_top_layer_alone_has_code_of_its_own(layers: int) -> None:
+    """The code says whose states the array holds: every layer's, or the top's two halves."""
+    case = correct_case("gru", layers, 2, lengths=np.array([4, 6, 7]))
+    top = case.trace.tracks[-2:]
+    outputs = np.concatenate([t.outputs for t in top if t.outputs is not None], axis=-1)
+    halves = np.stack([t.final for t in top if t.final is not None])  # [D, B, H]
+    dump = {"outputs": outputs, "h": halves.reshape(3, -1), "lengths": np.array([4, 6, 7])}
+    config = LayerConfig(cell="gru", layers=layers, direction="bidirectional")
+    viewed = build_case.read_case(dump, config, "mxnet", named_roles={})
+    rule = rules()["state-reshaped-not-transposed"]
+    assert list(rule.check(viewed))
+    assert rule.code(viewed) == (rule.fix if layers == 1 else TOP_ALONE)
