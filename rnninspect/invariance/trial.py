@@ -73,7 +73,7 @@ class Model:
         return self.live.embeddings(self.arguments(batch), Manner(), change)
 
     def rule(self, name: str, batch: Batch, lengths: Array, final: Array | None) -> Any:
-        """What that layer's recorded call is judged to be, or None."""
+        """What that layer's recorded call is judged to be (`lengths` `[B]`, `final` `[B, H]`), or None."""
         self._passed()
         return self.live.rule(name, self.arguments(batch), lengths, final)
 
