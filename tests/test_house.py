@@ -73,10 +73,10 @@ recording/torch_modules/own_forward recording/torch_modules/hooks
 recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 invariance/nested invariance/model invariance/batch invariance/statements invariance/roles invariance/axes
-invariance/compare invariance/convert invariance/trial invariance/observe invariance/torch_modules/example
-invariance/probe invariance/near invariance/width invariance/rows_mixed invariance/torch_modules/keep
-invariance/torch_modules/expand invariance/torch_modules/rule invariance/torch_modules/live invariance/function
-invariance/onnx_graph invariance/onnx_live invariance/keras_live
+invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
+invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/rows_mixed
+invariance/torch_modules/keep invariance/torch_modules/expand invariance/torch_modules/rule
+invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
 invariance/traces invariance/spot invariance/place invariance/judge invariance/arguments invariance/check
 invariance/lessons invariance/loading

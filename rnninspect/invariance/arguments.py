@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,12 +53,15 @@ def _beside(value: Any, inputs: Sequence[Any]) -> Any:
     return torch.as_tensor(np.asarray(value))
 
 
-def inputs_of(arguments: Mapping[str, Any]) -> list[Input]:
-    """Every array among the arguments. Raises UserError where there is none."""
+def inputs_of(arguments: Mapping[str, Any], bare: Collection[str] = ()) -> list[Input]:
+    """Every array among the arguments; `bare`: the paths of those that the model gets without their padding.
+
+    Raises UserError where there is none.
+    """
     leaves: list[Input] = []
 
     def visit(path: str, leaf: Any) -> Any:
-        leaves.append(Input(path, np.array(to_array(leaf, path)), leaf))
+        leaves.append(Input(path, np.array(to_array(leaf, path)), leaf, bare=path in bare))
         return leaf
 
     for name, value in arguments.items():

@@ -22,7 +22,8 @@ class Input:
     """One array of the call. `row`, `time`: its axes, where it has them; `group`: whose sequences it belongs to.
 
     `noised`: what stands in its padding may be replaced. `padding`: what its padded steps hold, in its own dtype, a
-    scalar or one step's values. `relative`: lengths as parts of T. `twice`: its second time axis, of `[B, T, T]`.
+    scalar or one step's values. `bare`: the model is given its real steps alone. `relative`: lengths as parts of T.
+    `twice`: its second time axis, of `[B, T, T]`.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Input:
     padding: Any = 0
     relative: bool = False
     twice: int | None = None
+    bare: bool = False
     inner: Bools | None = None  # `[B, T, W]`: real words, where the steps of a row have lengths of their own
 
     @property
@@ -99,6 +101,12 @@ class Batch:
     def padded(self) -> bool:
         """Whether any step is padding."""
         return any(not group.real.all() for group in self.groups)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the model is given none of the padding that could be changed."""
+        noised = [one for one in self.inputs if one.noised]
+        return bool(noised) and all(one.bare for one in noised)
 
     def take(self, rows: Sequence[int]) -> Batch:
         """These rows, in this order; a row may be taken twice."""

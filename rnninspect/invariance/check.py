@@ -19,6 +19,7 @@ from rnninspect.invariance.observe import observed
 from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
+from rnninspect.invariance.ragged import padded_arguments
 from rnninspect.invariance.roles import constant_padding, understood
 from rnninspect.invariance.statements import Sequences, statements, turned
 from rnninspect.invariance.trial import Model, Trial
@@ -26,6 +27,7 @@ from rnninspect.report.report import Report
 
 MAX_ROWS = 8
 SECONDS = 60.0
+LISTS_ARE_ROWS = ("torch", "function")  # elsewhere a list is several inputs
 LAYOUTS = 6  # that are tried at most
 OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 
@@ -82,7 +84,8 @@ def check_padding(
     names = _chosen(probes, skip)
     live = wrapped(model, [*inputs, *(kwargs or {}).values()])
     arguments = arguments_of(live, inputs, kwargs or {}, lengths, mask)
-    leaves = inputs_of(arguments)
+    arguments, bare = padded_arguments(arguments, lists=live.framework in LISTS_ARE_ROWS)
+    leaves = inputs_of(arguments, bare)
     sequences = statements(leaves, lengths, mask)
     runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept():
@@ -225,6 +228,8 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
     if name in OF_PADDING and not padded:
         reason = "lengths='full': no row holds padding" if _is_full(lengths) else "the rows' lengths are not known"
         return not_made(name, reason)
+    if name == "noise" and trial.batch.bare:
+        return not_made(name, "the sequences are given without padding")
     try:
         return get(name).make(trial)
     except RunFailed as error:
@@ -236,7 +241,10 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
 def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any, leaves: Sequence[Input]) -> list[str]:
     """What was taken without being stated, and what could not be judged."""
     notes = []
-    if lengths is None and mask is None and sequences:
+    bare = [one.path.removesuffix(".padded") for one in leaves if one.bare]
+    if bare:
+        notes.append(f"given without padding, so that every row is as long as it is: {', '.join(bare)}")
+    elif lengths is None and mask is None and sequences:
         names = ", ".join(one.name or "" for one in sequences)
         notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
     if trial.batch.groups[0].side == "left":

@@ -155,6 +155,8 @@ class _Watch:
         """What goes around the `call` of that layer."""
 
         def around(call: Any, *args: Any, **kwargs: Any) -> Any:
+            if _in_loop(args, kwargs):
+                return call(*args, **kwargs)
             key = (name, self._counts.get(name, 0))
             self._counts[name] = key[1] + 1
             place, parent = len(self.calls), self._stack[-1] if self._stack else None
@@ -200,6 +202,13 @@ def _wrapped(layer: Any, around: Callable[..., Any]) -> Iterator[None]:
             object.__delattr__(layer, "call")
         else:
             object.__setattr__(layer, "call", before)
+
+
+def _in_loop(args: Any, kwargs: Any) -> bool:
+    """Whether a call stands within a loop that jax traces: a cell's, which is given no numbers there."""
+    items = [*args, *kwargs.values()]
+    nested = [part for item in items if isinstance(item, (list, tuple)) for part in item]
+    return any(type(item).__name__.endswith("Tracer") for item in (*items, *nested))
 
 
 def _in_training(call: Any, *args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.trace import Array
 from rnninspect.invariance.compare import Run
 from rnninspect.invariance.model import Key, LayerCall, Patch, RunFailed
 from rnninspect.invariance.probe import Outcome
@@ -153,11 +154,19 @@ def _counts(
     without = {key: patch for key, patch in with_it.items() if key[0] != name}
     first, second = tracing.run(without)[0], tracing.run(with_it)[0]
     return any(
-        first.results[path].shape != second.results[path].shape
-        or not np.allclose(first.results[path], second.results[path], rtol=1e-6, atol=1e-9, equal_nan=True)
+        _changes(tracing, first.results[path], second.results[path])
         for path in paths
         if path in first.results and path in second.results
     )
+
+
+def _changes(tracing: Tracing, first: Array, second: Array) -> bool:
+    """Whether two results differ by more than rounding."""
+    if first.shape != second.shape:
+        return True
+    rtol, atol = tracing.trial.within(first.dtype, tracing.disturbed.same_shapes)
+    allowed = atol + rtol * float(np.abs(first[np.isfinite(first)]).max(initial=0.0))
+    return not np.allclose(first, second, rtol=0.0, atol=allowed, equal_nan=True)
 
 
 def _described(tracing: Tracing, suspects: Sequence[_Suspect]) -> Place:

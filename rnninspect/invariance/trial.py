@@ -14,8 +14,9 @@ from rnninspect.invariance.axes import Sizes
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference, Run, Shapes, differences
 from rnninspect.invariance.convert import like
-from rnninspect.invariance.model import Key, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
+from rnninspect.invariance.model import Key, LayerCall, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
 from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.ragged import rebuilt_arguments, spread
 
 NOISE_RTOL, RTOL = 2e-6, 2e-5  # runs of the same shapes, and of others, in float32
 _DTYPES = {2: 4096.0, 8: 1e-4}  # times as much in half precision, and in float64
@@ -55,17 +56,22 @@ class Model:
         def visit(path: str, leaf: Any) -> Any:
             return arrays[path]
 
-        return {name: mapped(value, visit, name) for name, value in self._arguments.items()}
+        return rebuilt_arguments({name: mapped(value, visit, name) for name, value in self._arguments.items()})
 
     def run(self, batch: Batch, manner: Manner = Manner()) -> Any:  # noqa: B008 - it is frozen
         """The model's results on this batch. Raises RunFailed, and OutOfTime as all runs do."""
         self._passed()
-        return self.live.run(self.arguments(batch), manner)
+        results = self.live.run(self.arguments(batch), manner)
+        return mapped(results, lambda path, leaf: _spread(leaf, batch)) if batch.bare else results
 
     def trace(self, batch: Batch, manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
         """The same, with every call of a layer. Raises RunFailed."""
         self._passed()
-        return self.live.trace(self.arguments(batch), manner, patches)
+        whole = self.live.trace(self.arguments(batch), manner, patches)
+        if not batch.bare:
+            return whole
+        results = mapped(whole.results, lambda path, leaf: _spread(leaf, batch))
+        return Traced(results, [_spread_call(call, batch) for call in whole.calls])
 
     def embeddings(self, batch: Batch, change: Callable[[Array], Array | None]) -> Any:
         """The same, with `change` made to what embedding layers return; None where there are none."""
@@ -76,6 +82,17 @@ class Model:
         """What that layer's recorded call is judged to be (`lengths` `[B]`, `final` `[B, H]`), or None."""
         self._passed()
         return self.live.rule(name, self.arguments(batch), lengths, final)
+
+
+def _spread(leaf: Any, batch: Batch) -> Any:
+    """What holds the real steps of all rows, one behind the other, with its rows apart; else as it is."""
+    array = isinstance(leaf, np.ndarray) and batch.groups[0].side == "right"
+    return spread(leaf, batch.groups[0].real) if array else leaf
+
+
+def _spread_call(call: LayerCall, batch: Batch) -> LayerCall:
+    inputs, results = ({path: _spread(a, batch) for path, a in side.items()} for side in (call.inputs, call.results))
+    return replace(call, inputs=inputs, results=results)
 
 
 @dataclass(frozen=True, eq=False)

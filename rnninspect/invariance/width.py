@@ -13,6 +13,8 @@ MORE = 3  # steps of padding that are added
 
 def widened(trial: Trial) -> list[tuple[Difference, Disturbed]] | str:
     """How the results of a wider batch differ, or why it cannot be run."""
+    if trial.batch.bare:
+        return "the sequences are given without padding"
     wide = trial.batch.resized([width + MORE for width in trial.batch.widths])
     disturbed = Disturbed(wide, trial.base.rows, exact=True)
     try:

@@ -36,7 +36,6 @@ class Gathered(Last):
         return self.out(self.rnn(x)[0][torch.arange(len(x)), lengths - 1])
 
 
-PACKED = nn.utils.rnn.pack_padded_sequence(torch.zeros(2, 3, 3), torch.tensor([3, 2]), batch_first=True)
 X, N = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([5, 2, 3])
 
 
@@ -137,7 +136,6 @@ def test_a_large_batch_is_cut() -> None:
         ((X, N, N, N), {}, UserError, "does not take these inputs: TypeError"),
         ((), {}, UserError, "no arrays were given"),
         ((X,), {"mask": torch.ones(3)}, ShapeError, r"one value a row and step is needed: \[B, T\]"),
-        ((PACKED,), {}, UserError, "PackedSequence, which holds no"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(inputs: Any, options: Any, kind: type[Exception], phrase: str) -> None:

@@ -20,7 +20,7 @@ def checked(make: Callable[[], Any], animal: Animal, seed: int) -> Report:
     """The report on a model, on its batch of that seed and size."""
     torch.manual_seed(seed)
     inputs, options = animal.batch(seed, seed)
-    return check_padding(make(), *inputs, **options)
+    return check_padding(make(), *inputs, seconds=None, **options)
 
 
 def judge_pair(animal: Animal, seed: int) -> None:

@@ -57,8 +57,6 @@ class TorchModel:
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of `forward` by their names; UserError on inputs that it does not take."""
-        if any(isinstance(value, PackedSequence) for value in (*inputs, *options.values())):
-            raise UserError(f"{self.name} is given a PackedSequence, which holds no padding: check what packs it")
         try:
             signature = self._signature()
             return dict(signature.bind_partial(*inputs, **options).arguments)
