@@ -15,7 +15,7 @@ from rnninspect.conventions import live
 from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.conventions.dumps.batch import with_what_weights_say
 from rnninspect.conventions.dumps.elided import Gaps
-from rnninspect.core.arrays import holds_arrays, is_array, padded, rank, to_array
+from rnninspect.core.arrays import holds_arrays, is_array, padded, rank, refuse_deep, to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import UNKNOWN, Origin, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -24,7 +24,7 @@ from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_case, rerun
 from rnninspect.diagnosis.case import Case, Layer
-from rnninspect.errors import ShapeError, UnknownNameError, UserError
+from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.measure.choose_reading import Choice, Tolerance
 
@@ -62,6 +62,8 @@ def case_of(
     """
     if isinstance(outputs, Trace):
         return _of_trace(outputs, handed, config, convention, tolerance)
+    refuse_deep(outputs, "outputs")
+    refuse_deep(handed.final_state, "final_state")
     if isinstance(outputs, str) and ("\n" in outputs or "[" in outputs):
         raise UserError("outputs are a text: give a print-out as inspect(text=…), or the arrays themselves")
     if isinstance(outputs, (str, os.PathLike)):
@@ -238,6 +240,8 @@ def of_text(text: str, handed: Handed) -> tuple[NamedArrays, Handed]:
     from rnninspect.formats import member_of
     from rnninspect.formats.text import from_text
 
+    if not isinstance(text, str):
+        raise UnreadableError(f"text is what was printed, as a str; it is {type(text).__name__}")
     read = from_text(text, "text")
     printed = dict(read.precisions)
     named: dict[str, Any] = {

@@ -51,7 +51,11 @@ def _table(file: Path, raw: bytes) -> dict[str, Any]:
         settings = tomllib.loads(raw.decode())
     except ValueError as error:
         raise UnreadableError(f"{file}: not TOML ({error})") from None
-    table: dict[str, Any] = settings.get("tool", {}).get("rnninspect", {})
+    table: Any = settings
+    for part in TABLE.split("."):
+        table = table.get(part, {}) if isinstance(table, dict) else table
+    if not isinstance(table, dict):
+        raise UserError(f"{file}: {TABLE} is no table; write [{TABLE}], and below it a setting a line")
     return table
 
 

@@ -6,7 +6,7 @@ them; torch's tensors are first detached and brought to the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 
+DEEPEST = 64  # levels of lists and mappings: numpy has no more axes
 _NARROW = ("bfloat16", "float8", "float4")  # dtypes that numpy lacks; float32 holds their values exactly
 
 
@@ -23,12 +24,25 @@ def is_array(value: Any) -> bool:
     >>> is_array(np.zeros(3)), is_array([0.0, 0.0])
     (True, False)
     """
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    try:
+        return hasattr(value, "shape") and hasattr(value, "dtype")
+    except Exception:  # a nested tensor has no shape to tell, and says so in an error of its own
+        return False
 
 
 def holds_arrays(value: Any) -> bool:
     """Whether a list or tuple has an array in it, at any depth."""
     return isinstance(value, (list, tuple)) and any(is_array(v) or holds_arrays(v) for v in value)
+
+
+def refuse_deep(value: Any, what: str, levels: int = DEEPEST) -> None:
+    """Raise ShapeError where lists and mappings nest deeper than arrays can, as one does that holds itself."""
+    if not levels:
+        raise ShapeError(f"{what} is nested too deeply for arrays, or holds itself; give arrays, or lists of them")
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        if isinstance(part, (list, tuple, Mapping)):
+            refuse_deep(part, what, levels - 1)
 
 
 def framework(value: Any) -> str:
@@ -41,8 +55,11 @@ def framework(value: Any) -> str:
 
 
 def rank(value: Any) -> int:
-    """How many axes it has, read off the shape where it is an array: nothing is copied."""
-    return len(value.shape) if is_array(value) else np.ndim(value)
+    """How many axes it has, read off the shape where it is an array: nothing is copied. 0 for what is none."""
+    try:
+        return len(value.shape) if is_array(value) else np.ndim(value)
+    except Exception:  # `to_array` says what is wrong with it
+        return 0
 
 
 def to_array(value: Any, what: str = "the array") -> Array:

@@ -33,6 +33,8 @@ def check_lengths(lengths: npt.ArrayLike, rows: int, what: str = "lengths") -> I
     values = np.asarray(lengths)
     if values.dtype.kind not in "iufb" or values.dtype.kind == "b":
         raise ShapeError(f"{what} must be whole numbers, one a row; got dtype {values.dtype}")
+    if values.ndim > 1 and max(values.shape) != values.size:  # more than a column or a line of them
+        raise ShapeError(f"{what} has the shape {list(values.shape)}; give one length a row, [B]")
     values = values.reshape(-1)
     if values.size != rows:
         raise ShapeError(f"{what} has {values.size} values, but the batch has {rows} rows; give one length a row")

@@ -68,7 +68,7 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: streams.Readable | Non
     Raises UnreadableError (missing, empty, truncated, pickled, unknown), ShapeError (arrays that hold no numbers) and
     UnknownNameError (a member or a scheme that is not there).
     """
-    path, member = _split(os.fspath(source))
+    path, member = _split(_name_of(source))
     if path == "-":
         read = _read_stream(stdin or sys.stdin.buffer, "stdin", "")
     elif storage.is_remote(path):
@@ -84,6 +84,16 @@ def read_arrays(source: str | os.PathLike[str], *, stdin: streams.Readable | Non
     if bad:
         raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
     return read if member is None else _member(read, member)
+
+
+def _name_of(source: Any) -> str:
+    """A path as text; UnreadableError for what names no file."""
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise UnreadableError(f"a file's path is needed, not {type(source).__name__}")
+    name = os.fsdecode(source)
+    if "\0" in name:
+        raise UnreadableError(f"{name!r}: no file has such a name")
+    return name
 
 
 def _split(source: str) -> tuple[str, str | None]:

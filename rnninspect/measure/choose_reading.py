@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
 from rnninspect.core.evidence import Reading
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Trace
+from rnninspect.core.wording import argument
+from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
 FEW = 16  # rows that are looked at before all are
@@ -26,10 +29,16 @@ MANY_STEPS = 1 << 16  # rows x steps from which on it is
 
 @dataclass(frozen=True)
 class Tolerance:
-    """A step matches within `atol + rtol * |final|`; both default to 0: bit for bit."""
+    """A step matches within `atol + rtol * |final|`; both default to 0: bit for bit. UserError where one is no number
+    from 0."""
 
     rtol: float = 0.0
     atol: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("rtol", "atol"):
+            if not (isinstance(bound := getattr(self, name), Real) and float(bound) >= 0):  # which NaN is not
+                raise UserError(f"{argument(name, bound)}: needed is a number from 0")
 
 
 # What measures every track of a trace: `measure_all`, or something that gives the same with more hands.

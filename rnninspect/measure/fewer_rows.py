@@ -51,7 +51,8 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
 
 
 def _lengths_fit(slots: tuple[Slot, ...], size: int) -> bool:
-    return all(slot.array.size == size for slot in slots if slot.role == "lengths")
+    lengths = [slot.array for slot in slots if slot.role == "lengths"]
+    return all(array.size == size == max(array.shape, default=0) for array in lengths)  # not a table of them
 
 
 def _rows_of(states: list[Slot], outputs: list[Array], size: int) -> Ints | None:

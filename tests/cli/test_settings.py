@@ -96,6 +96,18 @@ def test_bad_settings_are_refused(line: str, phrase: str, project: Path) -> None
     assert rnninspect("--help").code == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[[tool.rnninspect]]\nrtol = 1", "tool = 1\n#[tool.rnninspect]", "[tool]\nrnninspect = 'x [tool.rnninspect]'"],
+)
+def test_a_table_that_is_none_is_refused(text: str, project: Path) -> None:
+    """What is named as the table, and is none, is one line."""
+    (project / "pyproject.toml").write_text(text)
+    done = rnninspect("compare", DUMP, "-q")
+    assert (done.code, done.raw, len(done.err.splitlines())) == (2, b"", 1)
+    assert "tool.rnninspect is no table" in done.err
+
+
 def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that the command line does not show says where it comes from."""
     monkeypatch.setenv("RNNINSPECT_PRECISION", "many")

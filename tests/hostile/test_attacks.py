@@ -6,13 +6,16 @@ import json
 import shutil
 import struct
 import zipfile
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rnninspect.errors import ShapeError, UnreadableError
+from rnninspect import compare, inspect
+from rnninspect.errors import ShapeError, UnreadableError, UserError
 from rnninspect.formats import read_arrays
 from tests.support.commandline import rnninspect
 from tests.support.hostile import OUTPUTS, msgpack_array, npy_bytes, npz
@@ -75,6 +78,64 @@ def test_truth_among_numbers(tmp_path: Path, array: Any) -> None:
         read_arrays(tmp_path / "x.json")
     (tmp_path / "y.json").write_text(json.dumps({"mask": [[True, False], [True, True]]}))
     assert read_arrays(tmp_path / "y.json").arrays["mask"].dtype == bool
+
+
+def nested_tensor() -> Any:
+    torch = pytest.importorskip("torch")
+    return torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)])
+
+
+def deep_list() -> Any:
+    return reduce(lambda inner, _: [inner], range(2000), 1.0)
+
+
+def list_of_itself() -> Any:
+    itself: list[Any] = []
+    itself += [itself, itself]
+    return itself
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("make", [nested_tensor, deep_list, list_of_itself])
+def test_what_is_no_array_is_refused(make: Callable[[], Any]) -> None:
+    """Tensors without a shape, lists deeper than any array, and a list that holds itself are refused by name."""
+    refused = "cannot be read as numbers|nested too deeply for arrays"
+    with pytest.raises(ShapeError, match=refused):
+        inspect(make(), OUTPUTS[:, 2])
+    with pytest.raises(UserError, match=refused):
+        inspect(OUTPUTS, make())
+
+
+@pytest.mark.parametrize("bound", ["x", -1, float("nan"), None, [0.1]])
+@pytest.mark.parametrize("name", ["rtol", "atol"])
+def test_tolerances_are_numbers_from_0(name: str, bound: Any) -> None:
+    """A tolerance that no number can be held against is refused, and not taken for one."""
+    with pytest.raises(UserError, match=f"{name}=.*: needed is a number from 0"):
+        inspect(OUTPUTS, OUTPUTS[:, 2], lengths=[3, 3], **{name: bound})
+    assert inspect(OUTPUTS, OUTPUTS[:, 2], lengths=[3, 3], **{name: np.float32(0.1)}).ok
+
+
+@pytest.mark.parametrize("path", [3, 2.5, ["a"], b"none\0", "a\0b"])
+def test_what_names_no_file_is_refused(path: Any) -> None:
+    """A path that is none is one line, and no error of Python's."""
+    with pytest.raises(UserError, match=r"path is needed|no file has such a name"):
+        compare(path)
+    with pytest.raises(UserError, match="is what was printed"):
+        inspect(text=5)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 2, 2), (4, 1), (1, 4)])
+def test_lengths_are_one_a_row(shape: tuple[int, ...]) -> None:
+    """A table of lengths is refused whatever number of them there are; a column or a line of them is not."""
+    outputs = np.random.default_rng(0).normal(size=(4, 4, 3))
+    lengths = np.array([4, 3, 1, 2])
+    states = outputs[np.arange(4), lengths - 1]
+    if 4 in shape:
+        assert inspect(outputs, states, lengths=lengths.reshape(shape)).ok
+        return
+    for batch, rows in ((outputs, states), (outputs[:3], states[:3])):
+        with pytest.raises(ShapeError, match="one length a row"):
+            inspect(batch, rows, lengths=lengths.reshape(shape))
 
 
 def test_lists_models_and_batches_are_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

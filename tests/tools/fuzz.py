@@ -102,13 +102,14 @@ def _where(error: BaseException) -> str:
 def fuzz(target: Target, executions: int, seed: int, engine: str, memory: int, seconds: float) -> Tally:
     """Run so many mutants, in as many processes as it takes."""
     tally = Tally()
+    files = seeds(target.reader)  # here, so that no worker is taken for stalled while it imports what makes them
     log = target.path.with_suffix(".finds")
     while tally.executions < executions:
         log.write_text("")
         state = mmap(-1, STATE.size)
         worker = os.fork()
         if not worker:
-            _work(target, engine, (tally.executions, executions, seed), state, log, memory)
+            _work(target, engine, files, (tally.executions, executions, seed), state, log, memory)
         why = _watched(worker, state, seconds)
         begun, read, refused = STATE.unpack(state[:])
         tally.executions += begun
@@ -154,8 +155,14 @@ def _judge_ended(target: Target, tally: Tally, why: str) -> None:
         place.unlink()
 
 
-def _work(target: Target, engine: str, numbers: tuple[int, int, int], state: mmap, log: Path, memory: int) -> None:
-    """A worker's whole life; `numbers`: executions done, executions to do, and the run's seed."""
+def _work(
+    target: Target, engine: str, files: list[bytes], numbers: tuple[int, int, int], state: mmap, log: Path, memory: int
+) -> None:
+    """A worker's whole life.
+
+    Args: `files` from which mutants are made; `numbers`: executions done, executions to do, and the run's seed;
+    `state` and `log`: where it says how far it is, and what it finds; `memory` in bytes.
+    """
     import resource
 
     code = 1
@@ -179,7 +186,7 @@ def _work(target: Target, engine: str, numbers: tuple[int, int, int], state: mma
             with log.open("a") as file:
                 print(re.sub(r"\d+", "N", " ".join(outcome.split())), file=file)
 
-        ENGINES[engine](target, attempt, *numbers)
+        ENGINES[engine](files, target.path.parent, attempt, *numbers)
         code = 0
     finally:
         os._exit(code)
@@ -198,21 +205,24 @@ def _read_here(target: Target) -> None:
     hdf5.supervised = unsupervised
 
 
-def _by_mutator(target: Target, attempt: Callable[[bytes], None], done: int, executions: int, seed: int) -> None:
-    mutator = Mutator(seeds(target.reader), seed)
+def _by_mutator(
+    files: list[bytes], _: Path, attempt: Callable[[bytes], None], done: int, executions: int, seed: int
+) -> None:
+    mutator = Mutator(files, seed)
     for number in range(done, executions):
         attempt(mutator.mutant(number))
 
 
-def _by_atheris(target: Target, attempt: Callable[[bytes], None], done: int, executions: int, seed: int) -> None:
+def _by_atheris(
+    files: list[bytes], place: Path, attempt: Callable[[bytes], None], done: int, executions: int, seed: int
+) -> None:
     from random import Random
 
     import atheris
 
-    begun = seeds(target.reader)
-    folder = target.path.parent / "corpus"
+    folder = place / "corpus"
     folder.mkdir(exist_ok=True)
-    for number, raw in enumerate(begun):
+    for number, raw in enumerate(files):
         (folder / str(number)).write_bytes(raw)
 
     def mutated(raw: bytes, most: int, chosen: int) -> bytes:
@@ -220,7 +230,7 @@ def _by_atheris(target: Target, attempt: Callable[[bytes], None], done: int, exe
         if rng.random() < 0.5:
             return bytes(atheris.Mutate(raw, most))
         try:
-            return within(raw or rng.choice(begun), rng, begun)[:most]
+            return within(raw or rng.choice(files), rng, files)[:most]
         except Exception:  # no whole zip any more
             return bytes(atheris.Mutate(raw, most))
 
