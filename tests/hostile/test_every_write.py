@@ -27,7 +27,7 @@ COMMANDS = {
     "report": ("new.json", "compare a.npz --format json -o new.json", True),
     "page": ("new.html", "compare a.npz -o new.html", False),
     "fix": ("new.npz", "fix wrong.npz -o new.npz", True),
-    "convert": ("new.npz", "convert w.npz --from tf1 --to keras -o new.npz", True),
+    "convert": ("new.npz", "convert w.npz --from tf1 --to keras -o new.npz", False),
     "convert to torch": ("new.pt", "convert w.npz --from tf1 --to torch -o new.pt", False),
     "convert to hdf5": ("new.h5", "convert w.npz --from tf1 --to keras -o new.h5", False),
     "convert to safetensors": ("new.safetensors", "convert w.npz --from tf1 --to keras -o new.safetensors", False),
