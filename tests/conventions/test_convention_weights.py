@@ -18,7 +18,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.engine import cells as known_cells
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from tests.support.logical import assert_same_weights, directions_of, logical_weights
 
 NAMES = list(conventions.conventions())
@@ -248,3 +248,11 @@ def test_each_activation_takes_its_own_parameters() -> None:
         **options,
         "activations": ["Sigmoid", "LeakyRelu", "ScaledTanh"],
     }
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"tf1", "onnx"}))
+def test_peepholes_are_refused_where_there_are_none(name: str) -> None:
+    """What a framework's cell does not have is not left out in silence."""
+    convention = conventions.get(name)
+    with pytest.raises(UserError, match=f"{name} has no peepholes"):
+        convention.write_weights(own_weights(name, "lstm", 1, 1, peepholes=True))

@@ -11,7 +11,7 @@ from rnninspect.core import tiles
 from rnninspect.core.evidence import Reading
 from rnninspect.core.trace import Array, Trace, Track, prefix_mask
 from rnninspect.measure import choose_reading as choosing
-from rnninspect.measure import matching
+from rnninspect.measure import matching, nearest
 from rnninspect.measure.choose_reading import Tolerance, choose_reading
 from rnninspect.measure.decimals import MOST, decimals
 from rnninspect.measure.facts import TrackFacts, measure
@@ -76,6 +76,29 @@ def test_rows_that_can_tell_of_lengths() -> None:
     assert facts.short.tolist() == [True, False, False, False]
 
 
+@pytest.mark.parametrize("cache", [1, 500, nearest.CACHE_BYTES])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_nearest_step_is_exact_whatever_the_cache_holds(
+    seed: int, cache: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wide rows whose first units tell nothing, repeats and NaN among them: taken a few steps at a time, or all."""
+    monkeypatch.setattr(nearest, "CACHE_BYTES", cache)
+    rng = np.random.default_rng(seed)
+    outputs = rng.normal(size=(4, 50, 40)).astype(np.float32)
+    outputs[:, :, :16] = 0.5
+    for row, step in zip(rng.integers(0, 4, 30), rng.integers(1, 50, 30), strict=True):
+        outputs[row, step] = outputs[row, step - 1]
+    outputs[1, rng.integers(0, 50, 5), 30] = np.nan
+    final = rng.normal(size=(4, 40)).astype(np.float32)
+    final[:, :16] = 0.5
+    closest = nearest_steps(outputs, final, np.arange(4), scan(outputs, final).repeats)
+    exact = np.abs(outputs.astype(np.float64) - final[:, None].astype(np.float64)).max(-1)
+    exact[np.isnan(exact)] = np.inf
+    assert closest.step.tolist() == exact.argmin(1).tolist()
+    assert closest.distance.tolist() == exact.min(1).tolist()
+    assert closest.margin.tolist() == (np.sort(exact, 1)[:, 1] - exact.min(1)).tolist()
+
+
 @pytest.mark.parametrize(("units", "telling"), [(1, 0), (12, 5), (40, 0), (40, 39), (400, 399)])
 def test_the_nearest_step_is_exact_where_float32_is_not(units: int, telling: int) -> None:
     """Steps whose distances are one number in float32 are told apart in full: by those that were taken roughly, by the
@@ -88,11 +111,11 @@ def test_the_nearest_step_is_exact_where_float32_is_not(units: int, telling: int
         outputs[0, :, telling] = rng.uniform(1e-3, 2e-3) + rng.uniform(0, 1e-8, 60)  # final less that: 3e-8 apart there
         exact = np.abs(outputs.astype(np.float64) - final[:, None].astype(np.float64)).max(-1)[0]
         assert np.unique(np.abs(outputs - final[:, None]).max(-1)).size <= 2  # this data can tell
-        nearest = nearest_steps(outputs, final, np.array([0]), scan(outputs, final).repeats)
+        closest = nearest_steps(outputs, final, np.array([0]), scan(outputs, final).repeats)
         first, second = np.sort(exact)[:2]
-        assert nearest.distance[0] == first
-        assert nearest.step[0] == exact.argmin()
-        assert nearest.margin[0] == second - first
+        assert closest.distance[0] == first
+        assert closest.step[0] == exact.argmin()
+        assert closest.margin[0] == second - first
 
 
 @pytest.mark.parametrize(("dtype", "most"), list(MOST.items()))
