@@ -58,7 +58,7 @@ class Behind:
     padded: Any
 
     def rebuilt(self, lengths: Array) -> Any:
-        """One behind the other again."""
+        """One behind the other again, of `lengths` `[B]`."""
         steps = to_array(self.padded, "the rows")
         return like(steps[np.arange(steps.shape[1]) < lengths[:, None]], self.padded)
 
