@@ -146,6 +146,8 @@ class TrackCall:
             h, c = (_part(parts, role, track, k, len(tops)) for role in ("h", "c"))
             if h is None:
                 raise ShapeError(f"final_state has no h for {track.name}: give one a direction, (forward, backward)")
+            h = _one_a_row(h, "h", _outputs(track))
+            c = None if c is None else _one_a_row(c, "c", _outputs(track))
             tracks.append(replace(track, final=h, cell=c))
         return tuple(tracks)
 
@@ -196,6 +198,18 @@ def _picked(trace: Trace, track: Track) -> Track:
     outputs = _outputs(track)
     steps = trace.expected_steps(track)
     return replace(track, final=outputs[np.arange(outputs.shape[0]), np.maximum(steps, 0)], cell=None)
+
+
+def _one_a_row(state: Array, name: str, outputs: Array) -> Array:
+    """The state as `[B, H]`. Raises ShapeError where it is not one vector for each of the batch's rows."""
+    rows, units = outputs.shape[0], outputs.shape[2]
+    alone = state[0] if state.ndim == 3 and state.shape[0] == 1 else state
+    if alone.ndim != 2 or alone.shape[0] != rows or (name == "h" and alone.shape[1] != units):
+        raise ShapeError(
+            f"final_state's {name} is {list(state.shape)}; of {rows} rows with {units} units it is [{rows}, {units}]: "
+            "give the whole batch's, in its order"
+        )
+    return alone
 
 
 def _part(parts: Mapping[Any, Array], role: str, track: Track, k: int, count: int) -> Array | None:

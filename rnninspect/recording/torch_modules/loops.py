@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from rnninspect import conventions
-from rnninspect.conventions.live import read_state
+from rnninspect.api.live import Handed, case_of
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell
-from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Trace, Track, prefix_mask
 from rnninspect.core.wording import argument, worded
@@ -126,27 +126,34 @@ class Loop:
         settled, order = self._settled(lengths)
         if final_state is not None and settled.order is not None:
             settled = replace(settled, open="")
+        case = self._case_of(settled, order, final_state, tolerance)
+        if case.trace.tracks[0].final is not None and not self.not_rerun:  # without h nothing is judged
+            case = case.with_weights(read_weights(self.weights, case.config, "torch"))
+        reasons = [*([settled.open] if settled.open else []), *self._reasons(case)]
+        return Judged(case, "; ".join(reasons), (*settled.notes, *self._notes(case)), settled.hint)
+
+    def _case_of(self, settled: Settled, order: Any, final_state: Any, tolerance: Tolerance) -> Case:
+        """The case of these rows; a state that was given is read as that of any other dump, all else as it was seen.
+
+        Raises ShapeError where a state that was given fits no reading of the loop's outputs.
+        """
         mask, real = resolve_mask(self.batch_size, len(self.steps), settled.lengths, settled.mask)
         config = LayerConfig(cell=self.cell, attributes=dict(self.where.attributes))
         outputs, inputs = self.outputs[order], self.inputs[order]
-        if self.changed or self.cut:
-            h, c = None, None
-        elif final_state is None:
-            h, c = self._final(mask, order)
-        else:
-            h, c = _state_given(final_state, outputs, config)
         first = self.steps[0].read
         initial = (None, None) if first is None else (to_array(first[0], "h_0")[order], second(first, order))
+        if final_state is not None and not self.changed and not self.cut:
+            arrays = {"inputs": inputs, "output": outputs, "h_0": initial[0], "c_0": initial[1]}
+            arrays |= {"mask": mask} if settled.mask is not None else {"lengths": real}
+            config = replace(config, layers=1, direction="forward", padding="any", axes_stated=True)
+            here = {name: array for name, array in arrays.items() if array is not None}
+            return case_of(here, Handed(final_state), config, "torch", tolerance)
+        h, c = (None, None) if self.changed or self.cut else self._final(mask, order)
         track = Track(0, "forward", outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, settled.mask is not None, "any", "initial", "torch")
-        rerun_it = h is not None and not self.not_rerun  # without h nothing is judged
-        weights = read_weights(self.weights, config, "torch") if rerun_it else None
-        torch_convention = conventions.get("torch")
-        layer = Layer(torch_convention, config, weights, rerun)
+        layer = Layer(conventions.get("torch"), config, None, rerun)
         batch = Batch(inputs, mask, real, settled.mask is not None)
-        case = Case(Choice(Reading(trace, "B T H", "B H")), layer, batch, tolerance=tolerance)
-        reasons = [*([settled.open] if settled.open else []), *self._reasons(case)]
-        return Judged(case, "; ".join(reasons), (*settled.notes, *self._notes(case)), settled.hint)
+        return Case(Choice(Reading(trace, "B T H", "B H")), layer, batch, tolerance=tolerance)
 
     def dump(self) -> dict[str, Array]:
         """The loop's arrays, batch-major, and the weights under torch's names; the final state where it is known."""
@@ -267,9 +274,3 @@ class Loop:
         """`[B, H]`: h as step t > 0 read it."""
         read = self.steps[t].read
         return self.steps[t - 1].returned[0] if read is None else read[0]
-
-
-def _state_given(final_state: Any, outputs: Array, config: LayerConfig) -> tuple[Array | None, Array | None]:
-    slots = read_state(final_state, (Slot("outputs", "output", outputs),), config, False)
-    by_role = {s.role: s.array for s in slots}
-    return by_role.get("h"), by_role.get("c")
