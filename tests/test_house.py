@@ -27,7 +27,8 @@ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/torch_kernels engine/loop engine/run
-conventions/dumps/layer_names conventions/weights/gates conventions/base conventions/dumps/names
+conventions/dumps/layer_names conventions/weights/gates conventions/fitting conventions/tf1_fixes conventions/base
+conventions/dumps/names
 conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread conventions/dumps/roles
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings

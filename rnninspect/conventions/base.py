@@ -6,11 +6,11 @@ states, gates and biases, its defaults, what it leaves in the padding, and the c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rnninspect.conventions.fitting import OF_BOTH_DIRECTIONS, of_cell, of_layer, of_stack, replaced
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.feed import NO_FEEDS, Feed
@@ -40,38 +40,6 @@ DIRECTION_WORDS: dict[str, Direction] = {
     "fwd": "forward",
     "bwd": "backward",
 }
-
-
-# States of an LSTM as fixes write them, and those of a cell without c.
-_STATES = (
-    ("(h_n, c_n)", "h_n"),
-    ("(h, c)", "h"),
-    ("(c, h)", "h"),
-    ("state.hidden", "state"),
-    ("state.h  #", "state  #"),
-    ("state_fw.hidden, state_bw.hidden", "state_fw, state_bw"),
-    ("state_fw[-1].hidden, state_bw[-1].hidden", "state_fw[-1], state_bw[-1]"),
-    ("state_fw.h, state_bw.h", "state_fw, state_bw"),
-    ("state_fw[-1].h, state_bw[-1].h", "state_fw[-1], state_bw[-1]"),
-    ("h, c = states[-1]", "h = states[-1]"),
-    ("outputs, h, c =", "outputs, h ="),
-    ("Y, Y_h, Y_c =", "Y, Y_h ="),
-    ("(_, fw_h), (_, bw_h)", "fw_h, bw_h"),
-    ("state_h, state_c", "state_h"),
-    ("fw_h, fw_c, bw_h, bw_c", "fw_h, bw_h"),
-    ("h_0 and c_0", "h_0"),
-    ("[h, c]", "[h]"),
-)
-# What is said against a mistake in a layer of two directions, unless its framework has a fix of its own for those: the
-# one array, index or state that a single direction ends in is half of theirs.
-_OF_BOTH_DIRECTIONS = {
-    "last-column-as-final-state": "backward-final-at-last-step",
-    "flat-gather-wrong-stride": "direction-missing",
-    "wrong-layer": "direction-missing",
-}
-_OF_TOP_LAYER = re.compile(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counted from its end
-# Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
-_GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
 
 @dataclass(frozen=True)
@@ -155,51 +123,39 @@ class Convention:
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
     two_directions: Mapping[str, str] = {}
+    # What the fixes, written for `[B, T, H]` (or `[T, B, H]`: `fixes_time_major`), say of arrays with the other axes.
+    other_axes: Mapping[str, str] = {}
+    fixes_time_major: bool = False
+    nests_layers: bool = False  # the state of a stack is a tuple of states, one a layer
 
     def fix(
         self,
         rule: str,
-        time_major: bool = False,
+        time_major: bool | None = None,
         cell: Cell | None = None,
         directions: int = 1,
         layer: int | None = None,
+        layers: int = 1,
     ) -> str | None:
         """This framework's own code against a mistake; None where it has none. They are written for an LSTM.
 
-        `time_major`, `cell`, `directions`: of the layer that is there; of two directions the final state is both
-        halves, and `two_directions` holds the code that differs. `layer`: the one at fault, where it is not the top
-        one, so that its place in a stack of states is named.
+        `time_major`, `cell`, `directions`, `layers`: of the layer that is there; of two directions the final state is
+        both halves, and `two_directions` holds the code that differs. `time_major` None: as the code is written.
+        `layer`: the one at fault, where it is not the top one, so that its place in a stack of states is named.
         """
-        snippet = self._of_layer(self._of_directions(rule, directions), rule, directions, layer)
-        return self._of_axes(self._of_cell(snippet, cell), rule, time_major)
-
-    def _of_axes(self, snippet: str | None, rule: str, time_major: bool) -> str | None:
-        """The code for a layer of these axes; the same, but in a framework whose code names them."""
-        return snippet
-
-    def _of_directions(self, rule: str, directions: int) -> str | None:
-        if directions == 1:
-            return self.fixes.get(rule)
-        both = self.fixes.get(_OF_BOTH_DIRECTIONS.get(rule, rule), self.fixes.get(rule))
-        return self.two_directions.get(rule, both)
-
-    def _of_layer(self, snippet: str | None, rule: str, directions: int, layer: int | None) -> str | None:
-        if snippet is None or layer is None or rule == "wrong-layer":  # that one's right state is the top layer's
+        theirs = rule if directions == 1 else OF_BOTH_DIRECTIONS.get(rule, rule)
+        snippet = self.fixes.get(theirs, self.fixes.get(rule))
+        snippet = self.two_directions.get(rule, snippet) if directions == 2 else snippet
+        if snippet is None:
+            return None
+        lower = None if rule == "wrong-layer" else layer  # that one's right state is the top layer's
+        if layers > 1 and self.nests_layers:
+            snippet = of_stack(snippet, -1 if lower is None else lower)
+        snippet = of_cell(of_layer(snippet, directions, lower), cell, self.classes)
+        written = time_major is None or time_major == self.fixes_time_major
+        if written or rule == "batch-time-swapped":  # there the axes themselves are at issue
             return snippet
-        above = directions * (layer + 1)
-        counted = _OF_TOP_LAYER.sub(lambda m: f"{m[1]}[{above - int(m[2])}]", snippet)
-        return counted.replace("of the top layer", f"of layer {layer}")
-
-    def _of_cell(self, snippet: str | None, cell: Cell | None) -> str | None:
-        if snippet is None or cell in (None, "lstm"):
-            return snippet
-        for pair, alone in _STATES:
-            snippet = snippet.replace(pair, alone)
-        gates = _GATES.fullmatch(snippet)
-        if gates is not None and cell == "gru":
-            snippet = f"{gates[4]} = {gates[1]}3{gates[2]}  # {gates[3]}"
-        own_class = self.classes.get(cell, cell.upper())
-        return re.sub(r"\blstm\b", cell, re.sub(r"(?<![A-Za-z])LSTM", own_class, snippet))
+        return replaced(snippet, self.other_axes)
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         """The cell that this framework builds where the user states only `attributes`."""

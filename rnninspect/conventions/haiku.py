@@ -62,7 +62,30 @@ class Haiku(ScopedConvention):
         "initial_c": (rf"initial_state{_LAYER}\.cell",),
     }
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "VanillaRNN"}
+    nests_layers = True
+    fixes_time_major = True
+    other_axes: Mapping[str, str] = {
+        "return_all_states=True)": "time_major=False, return_all_states=True)",
+        "initial_state)": "initial_state, time_major=False)",
+        "core.initial_state(B))": "core.initial_state(B), time_major=False)",
+        "[lengths - 1, jnp.arange(B)]": "[jnp.arange(B), lengths - 1]",
+        "x.shape[0]": "x.shape[1]",
+        "inputs[:, order]": "inputs[order]",
+        "(jnp.arange(T)[:, None] < lengths)": "(jnp.arange(T) < lengths[:, None])",
+        "mask.T[": "mask[",
+        "outputs_bw[:n, b]": "outputs_bw[b, :n]",
+        "(lengths - 1 - jnp.arange(T)[:, None]) % T; x_bw = x[steps, jnp.arange(B)]": (
+            "(lengths[:, None] - 1 - jnp.arange(T)) % T; x_bw = x[jnp.arange(B)[:, None], steps]"
+        ),
+        "jnp.pad(x, ((0, T - x.shape[1]), (0, 0), (0, 0)))": "jnp.pad(x, ((0, 0), (0, T - x.shape[1]), (0, 0)))",
+        "(lengths - 1) * B + jnp.arange(B)  # into outputs reshaped to [T * B, H]": "jnp.arange(B) * T + lengths - 1",
+    }
     two_directions: Mapping[str, str] = {
+        "lengths-ignored": (
+            "_, states_bw = hk.dynamic_unroll(core_bw, x_bw, state_bw, return_all_states=True)"
+            "  # x_bw: x reversed within lengths\n"
+            "final = jnp.concatenate([s.hidden[lengths - 1, jnp.arange(B)] for s in (states_fw, states_bw)], axis=-1)"
+        ),
         "last-column-as-final-state": (
             "final = jnp.concatenate([s.hidden[lengths - 1, jnp.arange(B)] for s in (states_fw, states_bw)], axis=-1)"
             "  # each in the order it read"
@@ -70,7 +93,10 @@ class Haiku(ScopedConvention):
         "wrong-layer": "final = jnp.concatenate([state_fw[-1].hidden, state_bw[-1].hidden], axis=-1)  # DeepRNN",
     }
     fixes: Mapping[str, str] = {
-        "lengths-ignored": "outputs, states = hk.dynamic_unroll(core, x, state, return_all_states=True)",
+        "lengths-ignored": (
+            "outputs, states = hk.dynamic_unroll(core, x, state, return_all_states=True)\n"
+            "final = states.hidden[lengths - 1, jnp.arange(B)]"
+        ),
         "last-column-as-final-state": (
             "final = states.hidden[lengths - 1, jnp.arange(B)]  # with return_all_states=True"
         ),
@@ -78,7 +104,7 @@ class Haiku(ScopedConvention):
         "length-exceeds-time": "lengths = jnp.minimum(lengths, x.shape[0])",
         "left-padded": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
         "lengths-misaligned": (
-            "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
+            "inputs, lengths = inputs[:, order], lengths[order]  # one order for both: batch and shuffle them together"
         ),
         "rows-permuted": "state = jax.tree.map(lambda a: a[jnp.argsort(order)], state)  # after x[:, order]",
         "zero-length-row": "keep = lengths > 0  # index -1 wraps to step T-1",
@@ -94,7 +120,7 @@ class Haiku(ScopedConvention):
         "state-reshaped-not-transposed": (
             "final = jnp.concatenate([s.hidden for s in state], axis=-1)  # not a reshape of a stack"
         ),
-        "batch-time-swapped": "hk.dynamic_unroll(core, x, state, time_major=False)  # for [B, T, F]",
+        "batch-time-swapped": "outputs, state = hk.dynamic_unroll(core, x, state, time_major=False)  # for [B, T, F]",
         "flat-gather-wrong-stride": "index = (lengths - 1) * B + jnp.arange(B)  # into outputs reshaped to [T * B, H]",
         "wrong-layer": "final = state[-1].hidden  # DeepRNN: one state a core, the bottom first",
         "layer-order-reversed": "bottom, top = state[0], state[-1]  # DeepRNN: the bottom core first",
@@ -107,7 +133,10 @@ class Haiku(ScopedConvention):
         "output-residual": "summed = outputs + x  # beside the outputs; the state never holds the sum",
         "outputs-aliased": "steps.append(np.array(output))  # a copy of each step, not one numpy buffer",
         "state-from-another-run": "outputs, state = hk.dynamic_unroll(core, x, initial_state)  # both from one call",
-        "stale-initial-state": "initial_state = core.initial_state(B)  # zeros; or save the one used with the dump",
+        "stale-initial-state": (
+            "outputs, state = hk.dynamic_unroll(core, x, core.initial_state(B))"
+            "  # zeros; or save the one used with the dump"
+        ),
         "gate-order": "i, g, f, o = jnp.split(w, 4, axis=1)  # Haiku's order; a GRU's is z, r, a",
         "forget-bias": "b = b.at[2 * H:3 * H].add(-1)  # Haiku adds 1 at run time: take it from baked-in biases",
         "bias-dropped": "b = bias_ih + bias_hh  # one bias here: the sum of the two",

@@ -61,11 +61,32 @@ class MXNet(RowConvention):
         "initial_c": (r"initial_c",),
         "lengths": (r"valid_length", r"lengths"),
     }
+    other_axes: Mapping[str, str] = {
+        "layout='NTC'": "layout='TNC'",
+        "use_sequence_length=True, axis=1": "use_sequence_length=True, axis=0",
+        "SequenceReverse(outputs_bw.swapaxes(0, 1)": "SequenceReverse(outputs_bw",
+        "SequenceReverse(x.swapaxes(0, 1)": "SequenceReverse(x",
+        "use_sequence_length=True).swapaxes(0, 1)": "use_sequence_length=True)",
+        "mask.expand_dims": "mask.T.expand_dims",
+        "inputs[order]": "inputs[:, order]",
+        "mx.nd.arange(B) * T + lengths - 1  # TNC: (lengths - 1) * B + row": "(lengths - 1) * B + mx.nd.arange(B)",
+    }
+    two_directions: Mapping[str, str] = {
+        "last-column-as-final-state": (
+            "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)\n"
+            "fw_h, fw_c, bw_h, bw_c = states[-4:]; final = mx.nd.concat(fw_h, bw_h, dim=1)"
+        ),
+        "cell-hidden-swapped": "fw_h, fw_c, bw_h, bw_c = states[-4:]  # of the top layer; h comes first here",
+        "cell-overwritten-by-hidden": "fw_h, fw_c, bw_h, bw_c = states[-4:]  # of the top layer; h comes first here",
+    }
     fixes: Mapping[str, str] = {
         "lengths-ignored": (
             "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"
         ),
-        "last-column-as-final-state": "outputs, states = cell.unroll(T, x, valid_length=lengths); final = states[0]",
+        "last-column-as-final-state": (
+            "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)\n"
+            "final = states[-2]  # the top layer's h, before its c"
+        ),
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = mx.nd.minimum(lengths, T)",
         "left-padded": "batchify = gluonnlp.data.batchify.Pad(axis=0, pad_val=0)  # pads on the right",
@@ -79,9 +100,9 @@ class MXNet(RowConvention):
             "outputs = mx.nd.SequenceMask(outputs, lengths, use_sequence_length=True, axis=1)"
         ),
         "nonfinite-values": "assert np.isfinite(x.asnumpy()).all()  # padding too",
-        "cell-hidden-swapped": "h, c = states  # h comes first here",
-        "cell-overwritten-by-hidden": "h, c = states  # h comes first here",
-        "backward-final-at-last-step": "fw_h, fw_c, bw_h, bw_c = states; final = mx.nd.concat(fw_h, bw_h, dim=1)",
+        "cell-hidden-swapped": "h, c = states[-2:]  # of the top layer; h comes first here",
+        "cell-overwritten-by-hidden": "h, c = states[-2:]  # of the top layer; h comes first here",
+        "backward-final-at-last-step": "fw_h, fw_c, bw_h, bw_c = states[-4:]; final = mx.nd.concat(fw_h, bw_h, dim=1)",
         "state-read-batch-first": "final = h.transpose((1, 0, 2)).reshape((B, -1))  # not h.reshape((B, -1))",
         "state-reshaped-not-transposed": "final = h.transpose((1, 0, 2)).reshape((B, -1))  # not h.reshape((B, -1))",
         "batch-time-swapped": "rnn.LSTM(H, layout='NTC')  # for [B, T, F]; the default TNC reads [T, B, F]",
@@ -89,17 +110,26 @@ class MXNet(RowConvention):
         "wrong-layer": "final = h[-1]  # h[0] is the bottom layer; two directions: h[-2], h[-1]",
         "layer-order-reversed": "h.reshape((L, D, B, H))  # the bottom layer first, forward before backward",
         "backward-not-flipped": (
-            "outputs_bw = mx.nd.SequenceReverse(outputs_bw, lengths, use_sequence_length=True)  # TNC"
+            "outputs_bw = mx.nd.SequenceReverse(outputs_bw.swapaxes(0, 1), lengths, use_sequence_length=True)"
+            ".swapaxes(0, 1)"
         ),
-        "backward-read-padding": "x_bw = mx.nd.SequenceReverse(x, lengths, use_sequence_length=True)  # TNC",
+        "backward-read-padding": (
+            "x_bw = mx.nd.SequenceReverse(x.swapaxes(0, 1), lengths, use_sequence_length=True).swapaxes(0, 1)"
+        ),
         "direction-duplicated": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "outputs_fw, outputs_bw = mx.nd.split(outputs, num_outputs=2, axis=2)",
         "output-dropout": "outputs = gluon.nn.Dropout(rate)(outputs)  # after the state; it drops while training alone",
         "output-residual": "summed = outputs + x  # beside the outputs; rnn.ResidualCell changes the outputs alone",
         "outputs-aliased": "steps.append(output.copy())  # a copy of each step, not one buffer",
-        "state-from-another-run": "outputs, states = cell.unroll(T, x, valid_length=lengths)  # both from one call",
-        "stale-initial-state": "cell.unroll(T, x, begin_state=cell.begin_state(batch_size=B))  # zeros",
+        "state-from-another-run": (
+            "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"
+            "  # both from one call"
+        ),
+        "stale-initial-state": (
+            "outputs, states = cell.unroll(T, x, cell.begin_state(batch_size=B), layout='NTC', merge_outputs=True,"
+            " valid_length=lengths)"
+        ),
         "gate-order": "i, f, g, o = mx.nd.split(weight, 4, axis=0)  # MXNet's order; a GRU's is r, z, n",
         "forget-bias": "i2h_bias[H:2 * H] += 1  # where the other framework adds it at run time",
         "bias-dropped": "bias = i2h_bias + h2h_bias  # both count; a GRU's n parts stay apart",
@@ -113,7 +143,10 @@ class MXNet(RowConvention):
         "clip-or-peephole-ignored": "rnn.LSTM(H, projection_size=P, state_clip_min=-3, state_clip_max=3)",
         "precision-drift": "x, net = x.astype('float32'), net.cast('float32')  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + 2 * pad - kernel) // stride + 1  # after a convolution",
-        "truncated-time-axis": "cell.unroll(T, x, valid_length=lengths)  # T of the padded batch, not lengths.max()",
+        "truncated-time-axis": (
+            "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"
+            "  # T of the padded batch"
+        ),
         "mask-hole": "outputs = outputs * mask.expand_dims(2)  # valid_length cannot express holes",
     }
 

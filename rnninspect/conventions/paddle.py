@@ -81,8 +81,8 @@ class Paddle(RowConvention):
             "outputs *= paddle.nn.functional.sequence_mask(lengths, T, dtype='float32').unsqueeze(-1)"
         ),
         "nonfinite-values": "assert paddle.isfinite(x).all()  # padding too",
-        "cell-hidden-swapped": "outputs, (h, c) = lstm(x)  # h comes first here",
-        "cell-overwritten-by-hidden": "outputs, (h, c) = lstm(x)  # h comes first here",
+        "cell-hidden-swapped": "outputs, (h, c) = lstm(x, sequence_length=lengths)  # h comes first here",
+        "cell-overwritten-by-hidden": "outputs, (h, c) = lstm(x, sequence_length=lengths)  # h comes first here",
         "backward-final-at-last-step": "final = paddle.concat([h[-2], h[-1]], axis=1)  # not outputs[:, -1]",
         "state-read-batch-first": "final = h.transpose([1, 0, 2]).reshape([B, -1])  # not h.reshape([B, -1])",
         "state-reshaped-not-transposed": "final = h.transpose([1, 0, 2]).reshape([B, -1])  # not h.reshape([B, -1])",
@@ -91,7 +91,7 @@ class Paddle(RowConvention):
         "wrong-layer": "final = h[-1]  # h[0] is the bottom layer; two directions: h[-2], h[-1]",
         "layer-order-reversed": "h.reshape([L, D, B, H])  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = outputs_bw[b, :n].flip(0)  # each row within its own length n",
-        "backward-read-padding": "nn.LSTM(F, H, direction='bidirect')(x, sequence_length=lengths)",
+        "backward-read-padding": "outputs, (h, c) = nn.LSTM(F, H, direction='bidirect')(x, sequence_length=lengths)",
         "direction-duplicated": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward, backward of the top layer",
         "direction-missing": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward, backward of the top layer",
         "directions-interleaved": "outputs_fw, outputs_bw = paddle.split(outputs, 2, axis=-1)",
@@ -99,7 +99,10 @@ class Paddle(RowConvention):
         "output-residual": "summed = outputs + x  # beside the outputs; h never holds the sum",
         "outputs-aliased": "steps.append(h.clone())  # a copy of each step, not one buffer",
         "state-from-another-run": "outputs, (h, c) = lstm(x, sequence_length=lengths)  # both from one call",
-        "stale-initial-state": "lstm(x)  # without initial_states: zeros; or save those passed as initial_h, initial_c",
+        "stale-initial-state": (
+            "outputs, (h, c) = lstm(x, sequence_length=lengths)"
+            "  # without initial_states: zeros; or save those passed as initial_h, initial_c"
+        ),
         "gate-order": "i, f, g, o = paddle.split(weight, 4)  # Paddle's order; a GRU's is r, z, c",
         "forget-bias": "bias_ih[H:2 * H] += 1  # where the other framework adds it at run time",
         "bias-dropped": "bias = bias_ih + bias_hh  # both count; a GRU's c parts stay apart",
@@ -118,6 +121,19 @@ class Paddle(RowConvention):
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "x = nn.functional.pad(x, [0, 0, 0, T - x.shape[1], 0, 0])  # one T for all batches",
         "mask-hole": "outputs *= mask.unsqueeze(-1)  # sequence_length cannot express holes",
+    }
+    other_axes: Mapping[str, str] = {
+        "outputs[:, -1]": "outputs[-1]",
+        "x.shape[1]": "x.shape[0]",
+        "x[order]": "x[:, order]",
+        "sequence_mask(lengths, T, dtype='float32')": "sequence_mask(lengths, T, dtype='float32').transpose([1, 0])",
+        "mask.unsqueeze": "mask.transpose([1, 0]).unsqueeze",
+        "outputs_bw[b, :n]": "outputs_bw[:n, b]",
+        "[0, 0, 0, T - x.shape[0], 0, 0]": "[0, T - x.shape[0], 0, 0, 0, 0]",
+        "paddle.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row": (
+            "(lengths - 1) * B + paddle.arange(B)"
+        ),
+        "direction='bidirect')": "direction='bidirect', time_major=True)",
     }
     two_directions: Mapping[str, str] = {
         "last-column-as-final-state": (

@@ -24,15 +24,11 @@ from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
 
-# What its fixes, which are written for `[B, T, H]`, say of `[T, B, H]`.
-_IN_TIME_MAJOR = {
-    ", batch_first=True": "",
-    "output[:, -1]": "output[-1]",
-    "x.size(1)": "x.size(0)",
-    "(torch.arange(T) < lengths[:, None])": "(torch.arange(T)[:, None] < lengths)",
-}
-
 _PACK = "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)"
+_RUN_PACKED = (
+    "output, (h_n, c_n) = lstm(packed)"
+    "; output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.size(1))"
+)
 
 
 class Torch(RowConvention):
@@ -70,7 +66,7 @@ class Torch(RowConvention):
         "initial_c": (r"c_?0",),
     }
     fixes: Mapping[str, str] = {
-        "lengths-ignored": _PACK,
+        "lengths-ignored": f"{_PACK}\n{_RUN_PACKED}",
         "last-column-as-final-state": (
             f"{_PACK}  # pad_packed_sequence unpacks output\n"
             "output, (h_n, c_n) = lstm(packed); final = h_n[-1]  # not output[:, -1]"
@@ -96,7 +92,7 @@ class Torch(RowConvention):
         "wrong-layer": "final = h_n[-1]  # h_n[0] is the bottom layer; two directions: h_n[-2], h_n[-1]",
         "layer-order-reversed": "h_n.view(L, D, B, H)  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = output_bw[b, :n].flip(0)  # each row within its own length n",
-        "backward-read-padding": f"{_PACK}  # no padding is read",
+        "backward-read-padding": f"{_PACK}  # no padding is read\n{_RUN_PACKED}",
         "direction-duplicated": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "output_fw, output_bw = output.view(B, T, 2, H).unbind(2)  # forward comes first",
@@ -136,12 +132,19 @@ class Torch(RowConvention):
         ),
     }
 
-    def _of_axes(self, snippet: str | None, rule: str, time_major: bool) -> str | None:
-        if snippet is None or not time_major or rule == "batch-time-swapped":  # there the axes themselves are at issue
-            return snippet
-        for batch_major, theirs in _IN_TIME_MAJOR.items():
-            snippet = snippet.replace(batch_major, theirs)
-        return snippet
+    other_axes: Mapping[str, str] = {
+        ", batch_first=True": "",
+        "output[:, -1]": "output[-1]",
+        "x.size(1)": "x.size(0)",
+        "x[order]": "x[:, order]",
+        "output_bw[b, :n]": "output_bw[:n, b]",
+        "output.view(B, T, 2, H).unbind(2)": "output.view(T, B, 2, H).unbind(2)",
+        "mask.unsqueeze": "mask.T.unsqueeze",
+        "torch.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row": (
+            "(lengths - 1) * B + torch.arange(B)"
+        ),
+        "(torch.arange(T) < lengths[:, None])": "(torch.arange(T)[:, None] < lengths)",
+    }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
         return gates.spec(cell, attributes)

@@ -14,7 +14,7 @@ def gathered(case: Case, plain: str) -> str:
     """The rule's `plain` fix, which takes h from the outputs at each row's last step, or the same for other cases."""
     tracks = top_tracks(case)
     simple = len(tracks) == 1 and _reads_on(tracks[0]) and case.trace.lengths is not None
-    comment = _comment(plain)
+    comment = _comment(plain).replace("outputs[:, -1]", "outputs[-1]" if case.reading.time_major else "outputs[:, -1]")
     if simple and not case.reading.time_major and not case.trace.mask_given and not _empty_rows(case):
         return plain
     lines = list(_prelude(case, tracks))

@@ -15,21 +15,22 @@ def fix_for(
     rule: Rule,
     convention: Convention | None,
     decided: bool = True,
-    time_major: bool = False,
+    time_major: bool | None = None,
     code: str | None = None,
     cell: Cell | None = None,
     directions: int = 1,
     layer: int | None = None,
+    layers: int = 1,
 ) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
     Where `convention` is only the likeliest, not `decided`, its fix stands below the rule's own as a labelled comment.
-    `time_major`: the layer's arrays are `[T, B, H]`, so that a framework's code must not state the batch first. `code`:
-    the rule's own fix as it fits a case; None: as it stands in the rule. `cell`, `directions`: the layer's, where
-    they are known. `layer`: the one at fault, where it is not the top one.
+    `time_major`: the layer's arrays are `[T, B, H]`; None: not known, the code is as the framework writes it. `code`:
+    the rule's own fix as it fits a case; None: as it stands in the rule. `cell`, `directions`, `layers`: the layer's,
+    where they are known. `layer`: the one at fault, where it is not the top one.
     """
     plain = rule.fix if code is None else code
-    theirs = None if convention is None else convention.fix(rule.name, time_major, cell, directions, layer)
+    theirs = None if convention is None else convention.fix(rule.name, time_major, cell, directions, layer, layers)
     if convention is None or theirs is None:
         return plain
     if decided:
@@ -67,4 +68,5 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
         cell_of(case),
         trace.directions,
         below,
+        trace.layers,
     )

@@ -71,7 +71,19 @@ def judged(model: nn.Module, take: Take, lengths: Any) -> Any:
         lambda h: torch.cat([h, h], 1),
         lambda h: torch.stack([h, h]),
     ],
-    ids=["whole", "first 3", "first", "two picked", "three axes", "list", "a vector", "none", "7", "wide", "two layers"],
+    ids=[
+        "whole",
+        "first 3",
+        "first",
+        "two picked",
+        "three axes",
+        "list",
+        "a vector",
+        "none",
+        "7",
+        "wide",
+        "two layers",
+    ],
 )
 def test_a_state_is_read_as_a_layers(kind: str, take: Take, lengths: Any) -> None:
     """Fewer rows are told by their numbers, what fits no reading is refused in a sentence: never a traceback."""

@@ -12,7 +12,11 @@ from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
 from rnninspect.measure.run_ends import contradicts_lengths
 
-RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
+RUN_AGAIN = "outputs, h = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
+RUN_BOTH_AGAIN = (
+    "outputs, (h_fw, h_bw) = layer(inputs, lengths)  # the backward pass has read the padding first: run again\n"
+    "h = np.concatenate([h_fw, h_bw], axis=-1)  # the forward half, then the backward one"
+)
 
 
 class LengthsIgnored(Rule):
@@ -44,7 +48,9 @@ class LengthsIgnored(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(case, self.fix) if self.mends(case) else RUN_AGAIN
+        if self.mends(case):
+            return gathered(case, self.fix)
+        return RUN_BOTH_AGAIN if case.trace.directions == 2 else RUN_AGAIN
 
     def mends(self, case: Case) -> bool:
         """Where nothing read the rows from their end: such a pass has read the padding first."""

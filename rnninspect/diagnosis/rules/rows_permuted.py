@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -48,15 +48,26 @@ class RowsPermuted(Rule):
     )
 
     def code(self, case: Case) -> str:
-        orders = _whole_orders(case)
-        if len(orders) != 1 or _is_sorted(case.trace.mask.sum(1), orders[0]):
+        orders = _by_direction(case)
+        if not orders:
             return self.fix
-        order = listed(orders[0].tolist(), orders[0].size)
-        return f"order = [{order}]  # the rows that these states are of\nh = h[np.argsort(order)]  # c likewise"
+        if len({order.tobytes() for order in orders.values()}) == 1 and len(orders) == len(_directions(case)):
+            return self._put_back(case, "h", next(iter(orders.values())))
+        halves = {"forward": "h_fw", "backward": "h_bw"}
+        return "\n".join(self._put_back(case, halves[direction], order) for direction, order in orders.items())
+
+    def _put_back(self, case: Case, name: str, order: Ints) -> str:
+        """The code that puts the states of that name back from this order."""
+        if np.array_equal(order, np.argsort(-case.trace.mask.sum(1), kind="stable")):  # rows of one length in turn
+            return self.fix.replace("h = h[", f"{name} = {name}[")
+        return (
+            f"order = [{listed(order.tolist(), order.size)}]  # the rows that these states are of\n"
+            f"{name} = {name}[np.argsort(order)]  # c likewise"
+        )
 
     def mends(self, case: Case) -> bool:
-        """Where every state has a row of its own, the same in all tracks."""
-        return len(_whole_orders(case)) == 1
+        """Where every state has a row of its own, the same in all tracks of a direction."""
+        return bool(_by_direction(case))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for permutation in (True, False):
@@ -74,10 +85,16 @@ class RowsPermuted(Rule):
                 seen,
                 f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
                 f"[{listed(order, 12)}]{how if permutation else ', not each once'}" + (copies.how if copies else ""),
-                fix=copies.fix if copies else "",
+                fix=copies.fix if copies else self._fix_of_one_direction(case),
                 evidence={"rows_of_states": order[:64]},
                 strength=3 if permutation else 0,
             )
+
+    def _fix_of_one_direction(self, case: Case) -> str:
+        """The code where the other direction's states stand right or in another order; else empty."""
+        orders = _by_direction(case)
+        apart = len(orders) < len(_directions(case)) or len({order.tobytes() for order in orders.values()}) > 1
+        return self.code(case) if orders and apart else ""
 
     def undo(self, case: Case) -> Iterable[Undone]:
         for source, how in _orders(case):
@@ -183,15 +200,24 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
     return source.astype(np.int64), elsewhere if _is_permutation(source, elsewhere) else elsewhere & ~facts.final_zero
 
 
-def _whole_orders(case: Case) -> list[Ints]:
-    """The orders `[B]` in which the rows' states stand, each once; none where a track's are in no such order."""
-    orders: dict[bytes, Ints] = {}
-    for facts in (f for f in case.facts if f.mismatched.any()):
+def _by_direction(case: Case) -> dict[Direction, Ints]:
+    """The order `[B]` in which the rows' states stand, of each direction in which they are off; empty where a track's
+    are in no such order, or two tracks of one direction in two."""
+    orders: dict[Direction, dict[bytes, Ints]] = {}
+    for facts in (f for f in case.facts if f.mismatched.any() or f.at_expected[~f.uninformative].any()):
         source, _ = _sources(facts, case.trace.zero_length == "wrap")
         if np.unique(source).size < source.size or source.min(initial=0) < 0:
-            return []
-        orders[source.tobytes()] = source
-    return list(orders.values())
+            return {}
+        orders.setdefault(facts.track.direction, {})[source.tobytes()] = source
+    if any(len(of_direction) > 1 for of_direction in orders.values()):
+        return {}
+    alone = {direction: next(iter(of_direction.values())) for direction, of_direction in orders.items()}
+    return {direction: order for direction, order in alone.items() if (np.diff(order) != 1).any()}
+
+
+def _directions(case: Case) -> set[Direction]:
+    """The directions of the tracks whose states can be judged."""
+    return {facts.track.direction for facts in case.facts if not facts.uninformative.all()}
 
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:

@@ -1,0 +1,86 @@
+"""Fits a framework's code against a mistake, written for an LSTM of one layer, to the layer that is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rnninspect.core.cell import Cell
+
+# States of an LSTM as fixes write them, and those of a cell without c.
+_STATES: Mapping[str, str] = {
+    "(h_n, c_n)": "h_n",
+    "(h, c)": "h",
+    "(c, h)": "h",
+    "h, c = states[-2:]": "h = states[-1]",
+    "h, c = states[-1]": "h = states[-1]",
+    "states[-2]": "states[-1]",
+    "states[-4:]": "states[-2:]",
+    "outputs, h, c =": "outputs, h =",
+    "Y, Y_h, Y_c =": "Y, Y_h =",
+    "(_, fw_h), (_, bw_h)": "fw_h, bw_h",
+    "state_h, state_c": "state_h",
+    "fw_h, fw_c, bw_h, bw_c": "fw_h, bw_h",
+    "h_0 and c_0": "h_0",
+    "[h, c]": "[h]",
+}
+# What is said against a mistake in a layer of two directions, unless its framework has a fix of its own for those: the
+# one array, index or state that a single direction ends in is half of theirs.
+OF_BOTH_DIRECTIONS: Mapping[str, str] = {
+    "last-column-as-final-state": "backward-final-at-last-step",
+    "flat-gather-wrong-stride": "direction-missing",
+    "wrong-layer": "direction-missing",
+}
+_OF_TOP_LAYER = re.compile(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counted from its end
+# One state, of a cell with c a tuple with fields: `state_fw.hidden`, `state[-1].h`, `s.h for s in state`.
+_FIELD = re.compile(r"\b((?:states?(?:_fw|_bw)?|s)(?:\[-?\d+\])?)\.(h|hidden|cell)\b")
+# All of it: `c, h = state`, `(c_fw, h_fw), (c_bw, h_bw) = state_fw, state_bw`.
+_WHOLE_STATE = re.compile(r"(?<![.\w])(state(?:_fw|_bw)?)(?=  # LSTMState|, state_bw  # LSTMState)")
+# Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
+_GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
+
+
+def replaced(code: str, pairs: Mapping[str, str]) -> str:
+    """Code with each of these pieces exchanged, in this order."""
+    for before, after in pairs.items():
+        code = code.replace(before, after)
+    return code
+
+
+def of_layer(code: str, directions: int, layer: int | None) -> str:
+    """Code for the top layer's part of a stack of states as that for another one's; None: as it is."""
+    if layer is None:
+        return code
+    above = directions * (layer + 1)
+    counted = _OF_TOP_LAYER.sub(lambda m: f"{m[1]}[{above - int(m[2])}]", code)
+    return counted.replace("of the top layer", f"of layer {layer}")
+
+
+def of_stack(code: str, layer: int) -> str:
+    """Code for one layer's state as that for a tuple of states, one a layer.
+
+    >>> of_stack("final = tf.concat([state_fw.h, state_bw.h], 1)", -1)
+    'final = tf.concat([state_fw[-1].h, state_bw[-1].h], 1)'
+    """
+
+    def picked(match: re.Match[str]) -> str:
+        one = match[1]
+        return match[0] if one == "s" or "[" in one else f"{one}[{layer}].{match[2]}"
+
+    return _WHOLE_STATE.sub(rf"\1[{layer}]", _FIELD.sub(picked, code))
+
+
+def of_cell(code: str, cell: Cell | None, classes: Mapping[Cell, str]) -> str:
+    """Code for an LSTM as that for another cell: no second state, the other class, the gates that there are.
+
+    >>> of_cell("final = state[-1].h; LSTMCell(H)", "gru", {"gru": "GRU"})
+    'final = state[-1]; GRUCell(H)'
+    """
+    if cell in (None, "lstm"):
+        return code
+    code = _FIELD.sub(r"\1", replaced(code, _STATES))
+    gates = _GATES.fullmatch(code)
+    if gates is not None and cell == "gru":
+        code = f"{gates[4]} = {gates[1]}3{gates[2]}  # {gates[3]}"
+    own_class = classes.get(cell, cell.upper())
+    return re.sub(r"\blstm\b", cell, re.sub(r"(?<![A-Za-z])LSTM", own_class, code))

@@ -1,0 +1,51 @@
+"""Rows in another order are put back in the direction in which they are off, and in no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import rnninspect
+from rnninspect.core.trace import Track
+from rnninspect.diagnosis import build_case
+from tests.support.made import correct_case
+
+# Sorted from long to short, rows of one length in turn and not, and an order that no length gives.
+ORDERS = [(1, 3, 0, 4, 2), (1, 3, 4, 0, 2), (2, 0, 1, 4, 3)]
+LENGTHS = np.array([4, 7, 2, 5, 4])
+UNMOVED = (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("convention", ["torch", "keras"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("forward", [*ORDERS, UNMOVED], ids=str)
+@pytest.mark.parametrize("backward", [*ORDERS, UNMOVED], ids=str)
+def test_each_direction_is_put_back_alone(
+    cell: str, layers: int, convention: str, forward: tuple[int, ...], backward: tuple[int, ...]
+) -> None:
+    """One direction in another order, both in one, or each in its own: the dump is the right run's, c included, and
+    the report of the wrong one shows code that moves no direction which stands right."""
+    case = correct_case(cell, layers, 2, convention=convention, lengths=LENGTHS)
+    orders = {"forward": list(forward), "backward": list(backward)}
+
+    def moved(track: Track) -> Track:
+        assert track.final is not None
+        order = orders[track.direction]
+        return replace(track, final=track.final[order], cell=None if track.cell is None else track.cell[order])
+
+    right, wrong = build_case.dump(case), build_case.dump(case.with_tracks(moved))
+    about = {"cell": cell, "layers": layers, "bidirectional": True, "convention": convention, "batch_first": True}
+    mended = rnninspect.fix({name: np.array(array) for name, array in wrong.items()}, **about)
+    assert mended.report.verdict == "clean"
+    assert {name: array.tolist() for name, array in mended.arrays.items()} == {
+        name: array.tolist() for name, array in right.items()
+    }
+    changes = [change.rule for change in mended.changes]
+    assert set(changes) <= {"rows-permuted"}
+    assert bool(changes) == (forward != UNMOVED or backward != UNMOVED)
+    for direction, half in (("forward", "h_fw"), ("backward", "h_bw")):
+        if orders[direction] == list(UNMOVED):
+            assert all(f"{half} =" not in change.code and "\nh =" not in change.code for change in mended.changes)
