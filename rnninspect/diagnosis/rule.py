@@ -88,6 +88,7 @@ class Rule:
     fix for one framework stands in its convention, under the name of the rule.
     `moves`: what such a fix moves; of all but `h`, code that says `h` (`states`, `final`) holds for c as well.
     `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
+    `reads_c`: what it reconstructs is the final state as c holds it, whatever h is.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
@@ -105,6 +106,7 @@ class Rule:
     place: int = 100
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
+    reads_c: bool = False
     example: Example = "single"
     print_out: str | None = None
     compares: bool = False

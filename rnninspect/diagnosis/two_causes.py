@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -70,6 +71,7 @@ def _pairs_with(case: Case, rule: Rule, rules: Mapping[str, Rule]) -> Iterator[T
         if _is_unchanged(case, undone.case):
             continue
         others = [other for other in rules.values() if other is not rule and not other.missing(undone.case)]
+        others = [other for other in others if not other.reads_c or not _is_unchanged(case, undone.case, "cell")]
         for second in _whole_causes(undone, others):
             yield TwoCauses(_first(rule, undone, second, mismatched), _second(rule, undone, second))
 
@@ -95,12 +97,12 @@ def _can_tell(case: Case) -> bool:
     return sum(int(np.count_nonzero(f.final[f.mismatched & ~f.uniform & ~f.final_zero])) for f in case.facts) >= TELLING
 
 
-def _is_unchanged(case: Case, undone: Case) -> bool:
-    """Whether undoing changed no state, no output and no length."""
+def _is_unchanged(case: Case, undone: Case, state: Literal["final", "cell"] = "final") -> bool:
+    """Whether undoing changed no such state, no output and no length: what is then explained is so without it."""
     if not np.array_equal(case.trace.mask, undone.trace.mask):
         return False
     for old, new in zip(case.trace.tracks, undone.trace.tracks, strict=True):
-        for a, b in ((old.final, new.final), (old.outputs, new.outputs)):
+        for a, b in ((getattr(old, state), getattr(new, state)), (old.outputs, new.outputs)):
             if a is not b and (a is None or b is None or a.shape != b.shape or not same(a, b).all()):
                 return False
     return True

@@ -26,6 +26,7 @@ class CellHiddenSwapped(Rule):
     moves = "state"
     group = "What the state holds"
     place = 1
+    reads_c = True
     needs = ("outputs", "cell state")
     threads = (
         Thread(

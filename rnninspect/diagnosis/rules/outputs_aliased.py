@@ -46,7 +46,8 @@ class OutputsAliased(Rule):
         for facts in case.facts:
             long = facts.mask.sum(1) > 1
             alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies & ~_saturated(facts)
-            if long.any() and alike[long].all():
+            zero = facts.uniform & facts.final_zero  # of such rows nothing tells a kept buffer from an empty one
+            if (long & alike).any() and (alike | zero)[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
         yield from proposal(
