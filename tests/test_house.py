@@ -42,8 +42,8 @@ measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding
 measure/run_ends measure/choose_reading measure/difference
 measure/decimals measure/directions measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
-diagnosis/fixes diagnosis/evidence/cell_in_outputs
-diagnosis/evidence/pooling diagnosis/evidence/row_prefixes
+diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state
+diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

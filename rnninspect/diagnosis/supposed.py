@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.padded_inputs import ends_of_inputs
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Rule, listed
 from rnninspect.measure.facts import TrackFacts
@@ -59,8 +60,16 @@ def _suggested(case: Case) -> Iterator[tuple[Ints, str]]:
 def _candidates(case: Case) -> Iterator[tuple[Ints | None, str]]:
     yield _listed_apart(case)
     if case.batch is not None:
-        yield _zero_inputs(case.batch.inputs[:, : case.trace.steps]), "the inputs are zero after them"
+        yield _ends_of(case.batch.inputs[:, : case.trace.steps])
     yield _zeroed_from(case.facts), "the outputs are zero after them"
+
+
+def _ends_of(inputs: Array) -> tuple[Ints | None, str]:
+    """Where the rows of `[B, T, F]` go over into one vector, and which that is."""
+    zero = inputs.ndim == 3 and bool((inputs[:, -1] == 0).all(-1).any())
+    return ends_of_inputs(
+        inputs
+    ), "the inputs are zero after them" if zero else "the inputs repeat one vector after them"
 
 
 def _listed_apart(case: Case) -> tuple[Ints | None, str]:
@@ -78,13 +87,6 @@ def _may_be_lengths(array: Array, case: Case) -> bool:
         return False
     values = array.reshape(-1)
     return bool(((values >= 1) & (values <= case.trace.steps) & (values == np.floor(values))).all())
-
-
-def _zero_inputs(inputs: Array) -> Ints | None:
-    """`[B]`: the steps before the zeros that each row of `[B, T, F]` ends in; None where no row ends in zeros."""
-    if (inputs[:, -1] != 0).any(-1).all():
-        return None
-    return _before(np.asarray((inputs == 0).all(-1)))
 
 
 def _zeroed_from(facts: tuple[TrackFacts, ...]) -> Ints | None:

@@ -87,14 +87,15 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
     """The choice, said to be undecided where its one direction may be two side by side, taken at the same step.
 
     That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
-    layer), the first half of the units begins small at the first real step, and the second half at the last one.
+    layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
+    second half at the last one.
     """
     trace = choice.reading.trace
-    states = [slot for slot in slots if slot.role in ("h", "c")]
-    if not choice.measured or len(choice.measured) != 1 or len(states) != 1 or states[0].array.ndim != 2:
+    states = [slot for slot in slots if slot.role == "h"]
+    if not choice.measured or len(choice.measured) != 1 or len(states) != 1:
         return choice
     facts = choice.measured[0]
-    if len(trace.tracks) > 1 or facts.track.direction != "forward" or facts.track.initial is not None:
+    if trace.directions > 1 or facts.track.direction != "forward" or facts.track.initial is not None:
         return choice
     units = facts.final.shape[1]
     if units % 2 or not _ends_where_one_begins(facts):

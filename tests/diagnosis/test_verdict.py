@@ -53,14 +53,18 @@ def test_a_single_step_is_the_last() -> None:
     assert rnninspect.inspect(o, o[[1, 2, 0], 0]).verdict == "findings"
 
 
-def test_backward_tracks_are_judged_without_lengths() -> None:
-    """A backward half ends at step 0 whatever the lengths; the forward half stays untested, and that is said."""
+def test_a_forward_half_is_unjudged_without_lengths() -> None:
+    """A backward half ends at step 0 whatever the lengths, and a wrong one is named; the forward half beside it stays
+    untested, so the whole is unjudged, and says so."""
     fw, bw = outputs(1), outputs(2)
     both = np.concatenate([fw, bw], 2)
     right = rnninspect.inspect(both, np.concatenate([fw[:, -1], bw[:, 0]], 1), bidirectional=True)
-    assert right.verdict == "clean"
+    assert right.verdict == "unjudged"
     assert "forward half" in right.untested
     assert rnninspect.inspect(both, both[:, -1], bidirectional=True).verdict == "findings"
+    assert rnninspect.inspect(bw, bw[:, 0], direction="reverse").verdict == "clean"
+    full = rnninspect.inspect(both, np.concatenate([fw[:, -1], bw[:, 0]], 1), bidirectional=True, lengths="full")
+    assert full.verdict == "clean"
 
 
 def test_zeroed_padding_proves_lengths() -> None:

@@ -118,7 +118,9 @@ def _with_states(
     first = config.state_batch_first
     if first is None:
         first = convention.state_batch_first(shape.time_major)
-    ways = _states(by_role["h"], shape, rows, units, first)
+    ways = [
+        way for way in _states(by_role["h"], shape, rows, units, first) if not _lacks_layers(way, shape, convention)
+    ]
     tried.append(
         f"outputs {outputs.axes} with {rows} rows, {steps} steps, {shape.layers} layer(s), "
         f"{len(shape.directions)} direction(s), {next(iter(units.values()), 'merged')} units"
@@ -171,6 +173,12 @@ def _with_states(
             shape.time_major,
             Evidence(tuple(because), notes=notes),
         )
+
+
+def _lacks_layers(way: Layout, shape: Shape, convention: Convention) -> bool:
+    """Whether a stack of layers' states holds one layer alone of several, one direction each; ONNX's `[D, B, H]` is of
+    one layer always."""
+    return way.axes in ("D B H", "B D H") and len(shape.directions) == 1 < shape.layers and not convention.four_axes
 
 
 def _with_directions(config: LayerConfig, shape: Shape) -> LayerConfig:

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from rnninspect.core.batch import Batch
-from rnninspect.core.trace import Array, Trace
+from rnninspect.core.trace import Array, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, each, pairs
@@ -56,6 +56,16 @@ def disagreement(case: Case) -> float:
     """The largest difference between the dump and a run of its weights over real steps; 0 where they agree."""
     gap = largest(case, case.reference)
     return gap if gap > tolerance(case) else 0.0
+
+
+def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
+    """Whether it is known whose outputs these are, that framework leaves `padding` in masked steps, and a run of the
+    weights gives these very outputs there too: nothing is left to say of them."""
+    usual = case.config.padding is None and case.reading.evidence.decided and case.trace.padding == padding
+    if not (usual and case.has("inputs") and case.has("weights")) or disagreement(case) > 0:
+        return False
+    per_track = compared(case, case.reference)
+    return bool(per_track) and max(d.largest_padded for d in per_track) <= tolerance(case)
 
 
 def tolerance(case: Case) -> float:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import padding_follows
 from rnninspect.diagnosis.fix_code import padded
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -66,6 +67,8 @@ class PaddingComputed(Rule):
             Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
             for f in case.facts
         ]
+        if any(s.rows.any() for s in seen) and padding_follows(case, "computed"):
+            return
         usual, habit = is_usual(case, "computed"), whose_habit(case, "computed")
         yield from proposal(
             self,

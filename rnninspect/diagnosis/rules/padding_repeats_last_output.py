@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import padding_follows
 from rnninspect.diagnosis.fix_code import zeroed
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -71,6 +72,8 @@ class PaddingRepeats(Rule):
         seen = [Seen(s.facts, s.rows & ~_may_be_rounding(s.facts)) if s.rows.any() else s for s in seen]
         if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
             seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
+        if any(s.rows.any() for s in seen) and padding_follows(case, "repeat"):
+            return
         usual, habit = is_usual(case, "repeat"), whose_habit(case, "repeat")
         yield from proposal(
             self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, same, step_keys
@@ -88,6 +89,25 @@ class RowsPermuted(Rule):
                 fix=copies.fix if copies else self._fix_of_one_direction(case),
                 evidence={"rows_of_states": order[:64]},
                 strength=3 if permutation else 0,
+            )
+        yield from self._of_cells_alone(case)
+
+    def _of_cells_alone(self, case: Case) -> Iterable[Proposal]:
+        """Where every h is its own row's, and c is behind another row's h."""
+        for facts in (f for f in case.facts if not f.mismatched.any()):
+            off, order = cannot_be_of(case, facts.track), rows_of_cells(case, facts.track)
+            if off is None or order is None:
+                continue
+            yield from proposal(
+                self,
+                [Seen(facts, off)],
+                "{rows}: final_state.c cannot be the cell state behind final_state.h, which has other signs or is "
+                f"larger than tanh(c); in order, the rows of c go with h of rows [{listed(order.tolist(), 12)}]",
+                kind="fact",
+                certainty="suspected",
+                fix=f"order = [{listed(order.tolist(), order.size)}]  # the rows that these c are of\n"
+                "c = c[np.argsort(order)]",
+                evidence={"rows_of_cells": order[:64].tolist()},
             )
 
     def _fix_of_one_direction(self, case: Case) -> str:

@@ -1,0 +1,64 @@
+"""Whether c can be the cell state behind h, told by the two alone: in an LSTM h = o * tanh(c), and 0 < o < 1.
+
+(Hochreiter & Schmidhuber 1997.) So h has c's sign, and |h| is at most |tanh(c)|, unit by unit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Array, Bools, Ints, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.measure.decimals import decimals
+
+SLACK = 0.02  # share by which |h| may exceed |tanh(c)|: a cast to bfloat16 moves either by less
+FEW_UNITS = 3  # with fewer, another row's c goes with h too often
+MOST_ROWS = 256  # rows that are set beside every other
+
+
+def cannot_be_of(case: Case, track: Track) -> Bools | None:
+    """`[B]`: rows with a real step whose c cannot be the one behind their h; None where the two do not tell.
+
+    They do not where c has other units (a projection), where another activation than tanh is stated, or where h leaves
+    [-1, 1], as no plain LSTM's does.
+    """
+    final, cell = track.final, track.cell
+    usual = case.config.attributes.get("activation") in (None, "tanh") and "activations" not in case.config.attributes
+    if final is None or cell is None or final.shape != cell.shape or not usual:
+        return None
+    real = case.trace.mask.any(1)
+    if not (np.abs(final[real]) <= 1).all():
+        return None
+    return np.asarray(~_go_together(final, cell, _room(final, cell)) & real)
+
+
+def rows_of_cells(case: Case, track: Track) -> Ints | None:
+    """`[B]`: the row behind whose h each c can be, where no c is out of place by these alone and in one way only; None
+    where c's rows are in no such order, or stand where they should."""
+    off = cannot_be_of(case, track)
+    if off is None or not off.any() or off.size > MOST_ROWS or track.final is None or track.cell is None:
+        return None
+    final, cell = track.final, track.cell
+    if final.shape[1] < FEW_UNITS:
+        return None
+    room, real = _room(final, cell), case.trace.mask.any(1)
+    fits = np.stack([_go_together(final, np.broadcast_to(c, final.shape), room) & real for c in cell])  # [c's, h's]
+    fits[~real, :] = False
+    fits[~real, ~real] = True
+    if (fits.sum(0) != 1).any() or (fits.sum(1) != 1).any():
+        return None
+    return np.asarray(fits.argmax(1), dtype=np.int64)
+
+
+def _go_together(final: Array, cell: Array, room: float) -> Bools:
+    """`[B]`: whether every unit of h has the sign of c and does not exceed tanh(c), but for rounding."""
+    h, c = final.astype(np.float64), cell.astype(np.float64)
+    another_sign = (h * c < 0) & (np.minimum(np.abs(h), np.abs(c)) > room)
+    too_large = np.abs(h) > np.abs(np.tanh(c)) * (1 + SLACK) + room
+    return np.asarray(~(another_sign | too_large).any(-1) | ~np.isfinite(h + c).all(-1))
+
+
+def _room(final: Array, cell: Array) -> float:
+    """How far apart the two may be by their own rounding: a unit of the last printed digit; little else."""
+    digits = [d for d in (decimals(final), decimals(cell)) if d is not None]
+    return 10.0 ** -min(digits) if digits else 1e-3 * float(np.abs(final).max(initial=0.0))
