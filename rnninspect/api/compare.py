@@ -134,8 +134,15 @@ def compare(
 
             request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
         case = case_of(request)
+        options = {**config.attributes, "weights_convention": weights_convention, "weights_prefix": weights_prefix}
         return inspect.inspect_case(
-            case, "compare", source=source_of(read), select=select, ignore=ignore, excerpt=excerpt
+            case,
+            "compare",
+            source=source_of(read),
+            select=select,
+            ignore=ignore,
+            excerpt=excerpt,
+            options=options,
         )
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from rnninspect import conventions
 from rnninspect.api.config import layer_config, with_full
+from rnninspect.api.idle_options import with_idle_options
 from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.evidence import UNKNOWN, Origin
@@ -25,7 +26,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import as_merged, with_defaults
+from rnninspect.diagnosis.defaults import as_merged, with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.judge import UNEXPLAINED, UNEXPLAINED_DIFFERENCE, judge
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from rnninspect.diagnosis.rule import Rule
@@ -98,6 +99,7 @@ def inspect(
     from rnninspect.api.weights_given import weights_given
 
     config, lengths = with_full(layer_config(**options), lengths)
+    attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
     weights, config = weights_given(weights, config, weights_convention or whose, whose)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
@@ -114,7 +116,8 @@ def inspect(
     if against is not None:
         handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
-    return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt)
+    options = {**attributes, "weights_convention": weights_convention}
+    return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt, options=options)
 
 
 def _both(outputs: Any) -> NoReturn:
@@ -130,11 +133,12 @@ def inspect_case(
     select: Names = (),
     ignore: Names = (),
     excerpt: int | None = EXCERPT,
+    options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Judges a case by the chosen rules and reports it."""
+    """Judges a case by the chosen rules and reports it. `options`: those of `with_idle_options`."""
     names, unwanted = as_names(select), as_names(ignore)
     rules = chosen_rules(names, unwanted)
-    case = prepared(case)
+    case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
     merged = as_merged(case, judgement)
     if merged is not None:
@@ -152,7 +156,7 @@ def prepared(case: Case) -> Case:
 
         case = with_merged_outputs(case)
         _refuse_other_widths(case)
-    return with_defaults(with_mask_by_run(with_proven_lengths(case)))
+    return with_defaults(with_mask_by_run(with_proven_lengths(with_direction_of_weights(case))))
 
 
 def _refuse_other_widths(case: Case) -> None:

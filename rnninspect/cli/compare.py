@@ -143,5 +143,5 @@ def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Me
     with progress.over_bytes(arrays, quiet):
         case = case_of(request)
         inputs.note_reading(case, request.convention, quiet)
-        inputs.note_idle(case, params, quiet)
-        return inspect.inspect_case(case, "compare", source=source_of(read), **inputs.judging(params))
+        options = {**config.attributes, **{name: params[name] for name in ("weights_convention", "weights_prefix")}}
+        return inspect.inspect_case(case, "compare", source=source_of(read), options=options, **inputs.judging(params))

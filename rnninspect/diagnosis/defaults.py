@@ -23,6 +23,19 @@ def with_defaults(case: Case) -> Case:
     return _with_relu(case)
 
 
+def with_direction_of_weights(case: Case) -> Case:
+    """The case read forward, where it was taken for a backward layer's because that fits, and its weights are of a
+    forward one."""
+    tracks, weights = case.trace.tracks, case.weights
+    if weights is None or "direction" not in case.trace.source or len(tracks) != 1:
+        return case
+    if tracks[0].direction != "backward" or weights.directions != ("forward",):
+        return case
+    source = {about: text for about, text in case.trace.source.items() if about != "direction"}
+    forward = replace(tracks[0], direction="forward", order="time")
+    return case.with_trace(replace(case.trace, tracks=(forward,), source=source))
+
+
 def as_merged(case: Case, judgement: Judgement) -> Case | None:
     """The case with its outputs taken for two directions' sum, mean or product; None where another cause was found.
 

@@ -26,7 +26,7 @@ def with_proven_lengths(case: Case) -> Case:
     if ends is None or np.unique(ends).size < 2 or not ends.all():
         return case
     supposed = case.with_lengths(ends)
-    if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts):
+    if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts) or _listed_otherwise(case, ends):
         return case
     sentence = (
         f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final state is the "
@@ -34,6 +34,16 @@ def with_proven_lengths(case: Case) -> Case:
     )
     trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)
+
+
+def _listed_otherwise(case: Case, ends: Ints) -> bool:
+    """Whether an array without a role holds these lengths `[B]`, moved by one number (and cut to T) or for other rows:
+    it speaks against them."""
+    listed_apart, _ = _listed_apart(case)
+    if listed_apart is None or np.array_equal(listed_apart, ends):
+        return False
+    moved = (listed_apart - ends)[listed_apart < case.trace.steps]
+    return np.unique(moved).size == 1 or np.array_equal(np.sort(listed_apart), np.sort(ends))
 
 
 def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:

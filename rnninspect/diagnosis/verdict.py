@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnninspect.core.finding import Finding, Verdict
+from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.evidence.padded_inputs import begins_in_zeros, ends_of_inputs
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.run_ends import run_ends
 
 RUN = "inputs and weights, to run the layer again"
 
@@ -37,7 +39,7 @@ def untested(case: Case) -> Untested | None:
     if (padded := _padding_that_inputs_show(case)) is not None:
         return padded
     if _runs(case):
-        return None
+        return _steps_that_lengths_would_tell(case)
     if "direction" in case.trace.source:
         needed = "the direction that the layer reads in" if case.facts else "each direction's own outputs"
         return Untested(f"the direction: {case.trace.source['direction']}", f"{needed}, or {RUN}")
@@ -58,7 +60,71 @@ def untested(case: Case) -> Untested | None:
             "no row can tell its steps apart: it has no real step, its steps are all equal, or its state is all zero",
             f"rows whose steps differ, or {RUN}",
         )
-    return _cells_of_other_states(case)
+    return _began_in_padding(case) or _run_that_stopped_before(case) or _cells_of_other_states(case)
+
+
+def _began_in_padding(case: Case) -> Untested | None:
+    """A track read backwards that was computed over the padding, where it is not known that its framework does so after
+    the real steps: read before them, every step of the row carries it."""
+    after = case.config.padding is None and case.reading.evidence.decided and case.trace.padding == "computed"
+    for facts in case.facts if not after else ():
+        if facts.track.direction == "forward" or facts.track.order != "time":
+            continue
+        rows = np.flatnonzero([p == "computed" for p in facts.padding] & (facts.ends > 0) & ~facts.mask[:, -1])
+        if rows.size:
+            return Untested(
+                f"{_in_words(case, rows)} of {facts.track.name}: the outputs past the end were computed, and nothing "
+                "says whether this pass read the padding before the real steps, and its final state with it",
+                RUN,
+            )
+    return None
+
+
+def _steps_that_lengths_would_tell(case: Case) -> Untested | None:
+    """A run of the weights gives the outputs, and states are of steps before the last, which may be where rows end."""
+    if case.trace.knows_padding:
+        return None
+    for facts in (f for f in case.facts if not f.expected_known):
+        at_last = facts.equal[:, -1] | facts.near[:, -1]
+        rows = np.flatnonzero(~at_last & ~facts.uniform)
+        if rows.size:
+            return Untested(
+                f"the lengths are not known, and the final state of {_in_words(case, rows)} is of a step before the "
+                "last: nothing says whether the rows end there",
+                _lengths_or_mask(case),
+            )
+    return None
+
+
+def _run_that_stopped_before(case: Case) -> Untested | None:
+    """Rows whose outputs are zero, or repeat, from before their stated end on: the state is the same either way."""
+    for facts in case.facts if not case.trace.mask_given else ():
+        rows = np.flatnonzero(_stops_early(facts) & ~facts.mismatched)
+        if rows.size:
+            return Untested(
+                f"{_in_words(case, rows)}: the outputs stop before the stated end, zero or repeated from there on, so "
+                "that nothing says whether the row goes on to that end",
+                f"the lengths or the mask that the run had, or {RUN}",
+            )
+    return None
+
+
+def _stops_early(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose outputs are of one step from before their stated end on; zero there, or where a track is read
+    from the end on and its padding comes first, zero at its first real step."""
+    rows = np.arange(facts.ends.size)
+    if facts.track.order == "reversed":
+        first = facts.zero[rows, facts.mask.argmax(1)]
+        return np.asarray(first & facts.mask.any(1) & ~facts.zero.all(1))
+    zeros = facts.zero[rows, np.maximum(facts.ends - 1, 0)] & ~facts.zero.all(1) & ~facts.final_zero
+    if facts.track.direction == "backward" and facts.track.order == "time":
+        return np.asarray(zeros & (facts.ends > 0))
+    stops = run_ends(facts)
+    return np.asarray((stops > 0) & (stops < facts.ends) & ~facts.final_zero | (zeros & (facts.ends > 0)))
+
+
+def _in_words(case: Case, rows: Ints) -> str:
+    return describe_rows(rows.tolist(), case.trace.batch_size)
 
 
 def _padding_that_inputs_show(case: Case) -> Untested | None:
@@ -69,9 +135,9 @@ def _padding_that_inputs_show(case: Case) -> Untested | None:
     inputs = case.batch.inputs[:, : case.trace.steps]
     ends = ends_of_inputs(inputs)
     if ends is not None:
-        rows = np.flatnonzero(ends < case.trace.steps).tolist()
-        where = "ends" if len(rows) == 1 else "end"
-        how = f"{describe_rows(rows, case.trace.batch_size)} {where} in one vector over and over, as padding does"
+        rows = np.flatnonzero(ends < case.trace.steps)
+        verb = "ends" if rows.size == 1 else "end"
+        how = f"{_in_words(case, rows)} {verb} in one vector over and over, as padding does"
     elif begins_in_zeros(inputs):
         how = "some rows begin in zeros, as padding on the left does"
     else:
@@ -91,10 +157,9 @@ def _cells_of_other_states(case: Case) -> Untested | None:
     for track in case.trace.tracks:
         off = cannot_be_of(case, track)
         if off is not None and off.any():
-            rows = describe_rows(np.flatnonzero(off).tolist(), case.trace.batch_size)
             return Untested(
-                f"{rows} of {track.name}: c cannot be the cell state behind this h, which has other signs or is larger "
-                "than tanh(c), unless the cell is no plain LSTM",
+                f"{_in_words(case, np.flatnonzero(off))} of {track.name}: c cannot be the cell state behind this h, "
+                "which has other signs or is larger than tanh(c), unless the cell is no plain LSTM",
                 RUN,
             )
     return None
@@ -102,8 +167,13 @@ def _cells_of_other_states(case: Case) -> Untested | None:
 
 def _runs(case: Case) -> bool:
     """Whether a run of the weights, or a second dump, could have contradicted the numbers."""
-    compared = any(t.outputs is not None or t.final is not None for t in case.trace.tracks)
-    return (compared and case.has("inputs") and case.has("weights")) or any(d.real.any() for d in case.differences)
+    if any(d.real.any() for d in case.differences):
+        return True
+    if case.batch is None or case.weights is None:
+        return False
+    ran = {(weights.layer, weights.direction) for weights in case.weights.layers}
+    held = (t for t in case.trace.tracks if t.outputs is not None or t.final is not None)
+    return any((track.layer, track.direction) in ran for track in held)
 
 
 def _could_fail(facts: TrackFacts) -> bool:

@@ -95,6 +95,11 @@ def _notes(case: Case) -> list[str]:
         for lengths in own_lengths
         if case.config.full_lengths == "stated" and (lengths != case.trace.steps).any()
     ]
+    notes += [
+        f"the lengths are stated as full, so the mask {s.name} was not used"
+        for s in case.dump.slots
+        if s.role == "mask" and case.config.full_lengths == "stated" and (s.array == 0).any()
+    ]
     notes += [f"{about}: {text}" for about, text in case.trace.source.items()]
     digits = case.choice.rounded_to
     if digits is None:

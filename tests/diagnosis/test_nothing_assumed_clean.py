@@ -98,8 +98,8 @@ def test_a_cell_state_of_other_rows_is_seen_by_its_signs() -> None:
 def test_a_cell_state_of_another_activation_is_not_held_against_tanh() -> None:
     """Keras' activation="relu": h = o * relu(c) may exceed tanh(c)."""
     outputs, (h, c) = packed(lstm())
-    stated = {"lengths": LENGTHS, "convention": "keras", "activation": "relu"}
-    assert rnninspect.inspect(outputs, h[0], cell_state=c[0] / 4, **stated).verdict == "clean"
+    relu = {"lengths": LENGTHS, "convention": "keras", "activation": "relu"}
+    assert rnninspect.inspect(outputs, h[0], cell_state=c[0] / 4, **relu).verdict == "clean"
 
 
 def test_two_directions_in_a_stack_of_states_may_be_taken_at_one_step() -> None:
@@ -111,8 +111,8 @@ def test_two_directions_in_a_stack_of_states_may_be_taken_at_one_step() -> None:
     report = rnninspect.inspect(outputs, sides, lengths=LENGTHS)
     assert report.verdict == "unjudged"
     assert "two of 5 side by side" in report.untested
-    stated = rnninspect.inspect(outputs, sides, lengths=LENGTHS, bidirectional=True)
-    assert [f.rule for f in stated.findings] == ["backward-final-at-last-step"]
+    two = rnninspect.inspect(outputs, sides, lengths=LENGTHS, bidirectional=True)
+    assert [f.rule for f in two.findings] == ["backward-final-at-last-step"]
 
 
 @pytest.mark.parametrize("convention", ["torch", "auto"])
@@ -122,3 +122,93 @@ def test_fewer_layers_states_than_stated_are_refused(convention: str) -> None:
     with pytest.raises(ShapeError, match=r"\(1, 4, 5\).*3 layer"):
         rnninspect.inspect(outputs, h, lengths=LENGTHS, layers=3, convention=convention)
     assert rnninspect.inspect(outputs, h[0], lengths=LENGTHS, layers=3, convention=convention).verdict == "clean"
+
+
+def repeating(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs `[4, 8, 5]` that repeat each row's last real step, as Keras' do, and the final state."""
+    o = np.random.default_rng(3).uniform(-0.9, 0.9, (ROWS, 8, UNITS)).astype(np.float32)
+    o = np.take_along_axis(o, np.minimum(np.arange(8)[None], lengths[:, None] - 1)[..., None], 1)
+    return o, o[:, -1]
+
+
+@pytest.mark.parametrize(("longer", "cut"), [(1, 8), (2, 8), (1, 7), (3, 7)])
+def test_lengths_past_where_repeated_outputs_stop(longer: int, cut: int) -> None:
+    """One number of steps too many in every length is named, those cut to T among them: the state equals the step at
+    the stated end too, because the row repeats there."""
+    lengths = np.array([7, 3, 4, 2])
+    o, h = repeating(lengths)
+    longer_lengths = np.minimum(lengths + longer, cut)
+    report = rnninspect.inspect(o[:, :cut], h, lengths=longer_lengths, convention="keras")
+    by_rule = {f.rule: f for f in report.findings}
+    assert by_rule["off-by-one-length"].evidence["offset"] == -longer
+    assert report.verdict == "findings"
+    assert rnninspect.inspect(o[:, :cut], h, lengths=lengths, convention="keras").verdict == "clean"
+
+
+def test_lengths_of_which_some_go_past_the_stop_are_unjudged() -> None:
+    """No one number explains them, and the state equals the stated step all the same."""
+    lengths = np.array([7, 3, 4, 2])
+    o, h = repeating(lengths)
+    report = rnninspect.inspect(o, h, lengths=lengths + np.array([0, 2, 1, 0]), convention="keras")
+    assert report.verdict == "unjudged"
+    assert "repeat" in report.untested
+
+
+def test_a_forward_layers_weights_refute_a_backward_reading() -> None:
+    """States at step 0 fit a backward layer; beside weights of a forward one they are at the wrong step."""
+    layer, x = lstm(), batch(None)
+    outputs, _ = layer(x)
+    alone = rnninspect.inspect(outputs, outputs[:, 0], lengths="full")
+    assert (alone.verdict, alone.tracks[0].direction) == ("unjudged", "backward")
+    report = rnninspect.inspect(outputs, outputs[:, 0], lengths="full", inputs=x, weights=layer)
+    assert (report.verdict, report.tracks[0].direction) == ("findings", "forward")
+
+
+def test_weights_do_not_tell_where_rows_end() -> None:
+    """Outputs that follow from the weights, and states of steps before the last: right only where rows end there."""
+    layer, x = lstm(), batch(None)
+    outputs, _ = layer(x)
+    states = outputs[torch.arange(ROWS), LENGTHS - 1]
+    report = rnninspect.inspect(outputs, states, inputs=x, weights=layer)
+    assert report.verdict == "unjudged"
+    assert "before the last" in report.untested
+    assert rnninspect.inspect(outputs, states, inputs=x, weights=layer, lengths=LENGTHS).verdict == "clean"
+
+
+def test_a_backward_half_that_may_have_read_the_padding() -> None:
+    """Both halves gathered rightly from an unpacked run: nothing tells whether the backward one began in the padding;
+    the weights do, and a framework that computes its padding afterwards is known to."""
+    layer, x = lstm(bidirectional=True), batch(1.0)
+    outputs, _ = layer(x)
+    states = torch.cat([outputs[torch.arange(ROWS), LENGTHS - 1, :UNITS], outputs[:, 0, UNITS:]], -1)
+    about: dict[str, Any] = {"lengths": LENGTHS, "bidirectional": True, "batch_first": True}
+    report = rnninspect.inspect(outputs, states, convention="torch", **about)
+    assert report.verdict == "unjudged"
+    assert "read the padding" in report.untested
+    ran = rnninspect.inspect(outputs, states, convention="torch", inputs=x, weights=layer, **about)
+    assert [f.rule for f in ran.findings if f.severity == "error"] == ["backward-read-padding"]
+    assert rnninspect.inspect(outputs, states, convention="flax", **about).verdict == "clean"
+
+
+def test_zeros_before_the_stated_end_of_a_backward_track() -> None:
+    """Its state is at step 0 whatever the lengths, which the zeros contradict."""
+    outputs, (h, _) = packed(lstm(bidirectional=True))
+    backward = outputs[..., UNITS:], h[1]
+    report = rnninspect.inspect(*backward, lengths=LENGTHS, direction="reverse")
+    assert report.verdict == "clean"
+    longer = rnninspect.inspect(*backward, lengths=torch.clip(LENGTHS + 1, max=STEPS), direction="reverse")
+    assert longer.verdict == "unjudged"
+    assert "stop before the stated end" in longer.untested
+
+
+@pytest.mark.parametrize("listed", [[7, 4, 5, 3], [3, 6, 4, 2]], ids=["one more", "other rows"])
+def test_lengths_that_nobody_named_speak_against_those_that_zeros_prove(listed: list[int]) -> None:
+    """An array without a role that holds the same lengths moved, or for other rows: both are tried, neither taken."""
+    outputs, (h, _) = packed(lstm())
+    outputs = torch.nn.functional.pad(outputs, (0, 0, 0, 2))  # no row is of T steps: nothing is taken for lengths
+    arrays = {"output": outputs, "h_n": h, "q": np.array(listed)}
+    report = rnninspect.inspect(arrays, convention="torch", batch_first=True)
+    assert report.verdict == "unjudged"
+    assert [w.lengths for w in report.what_if] == [listed, LENGTHS.tolist()]
+    labels = rnninspect.inspect({**arrays, "q": np.array([1, 1, 4, 2])}, convention="torch", batch_first=True)
+    assert labels.verdict == "clean"

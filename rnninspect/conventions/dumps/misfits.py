@@ -7,6 +7,8 @@ from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
+from rnninspect.engine import cells
+from rnninspect.errors import ShapeError
 
 
 def shown(slots: tuple[Slot, ...]) -> str:
@@ -39,6 +41,26 @@ def _why(slots: tuple[Slot, ...], config: LayerConfig) -> str:
     if state.ndim in (2, 3) and units in (state.shape[-1], 2 * state.shape[-1]) and state.shape[-2] < rows:
         return f"; the state has {state.shape[-2]} rows, and the batch {rows}: the other rows were dropped"
     return ""
+
+
+def check_cell(slots: tuple[Slot, ...], config: LayerConfig) -> None:
+    """Raises ShapeError where the cell that is stated has no such states: a c beside h, or other units than its
+    projection's."""
+    states, cell_states, outputs = ([s for s in slots if s.role == role] for role in ("h", "c", "outputs"))
+    pairs = [(h, c) for h in states for c in cell_states if h.array.shape == c.array.shape]
+    if config.cell is not None and pairs and not cells.get(config.cell).has_c:
+        h, c = pairs[0]
+        raise ShapeError(
+            f"{argument('cell', config.cell)} is stated, which has no cell state, and {c.name} {tuple(c.array.shape)} "
+            f"beside {h.name} is one: state {argument('cell', 'lstm')}, or leave {c.name} out"
+        )
+    width = config.attributes.get("num_proj")
+    units = outputs[0].array.shape[-1] if len(outputs) == 1 and outputs[0].array.ndim else width
+    if width is not None and units not in (width, 2 * width):
+        raise ShapeError(
+            f"{argument('num_proj', width)} is stated, and the outputs {tuple(outputs[0].array.shape)} have {units} "
+            "units: state their width, or leave it out"
+        )
 
 
 def misfit(slot: Slot, reading: Reading) -> str | None:

@@ -12,7 +12,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
-from rnninspect.conventions.dumps.misfits import for_each, no_reading, shown
+from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown
 from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
@@ -38,6 +38,7 @@ def readings(
     ):
         if not any(slot.role == role for slot in slots):
             raise ShapeError(f"found no {missing}; found {shown(slots) or 'no array with a known role'}")
+    check_cell(slots, config)
     fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []

@@ -19,11 +19,13 @@ MOST_ROWS = 256  # rows that are set beside every other
 def cannot_be_of(case: Case, track: Track) -> Bools | None:
     """`[B]`: rows with a real step whose c cannot be the one behind their h; None where the two do not tell.
 
-    They do not where c has other units (a projection), where another activation than tanh is stated, or where h leaves
-    [-1, 1], as no plain LSTM's does.
+    They do not where c has other units (a projection), where another cell or activation than tanh is stated, or where h
+    leaves [-1, 1], as no plain LSTM's does.
     """
     final, cell = track.final, track.cell
-    usual = case.config.attributes.get("activation") in (None, "tanh") and "activations" not in case.config.attributes
+    attributes = case.config.attributes
+    usual = attributes.get("activation") in (None, "tanh") and "activations" not in attributes
+    usual = usual and case.config.cell in (None, "lstm")
     if final is None or cell is None or final.shape != cell.shape or not usual:
         return None
     real = case.trace.mask.any(1)

@@ -11,10 +11,11 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import shows_lengths
+from rnninspect.measure.run_ends import run_ends, shows_lengths
 
 
 class OffByOneLength(Rule):
@@ -74,6 +75,29 @@ class OffByOneLength(Rule):
                     strength=1 if every else 0,
                 )
 
+            yield from self._of_longer_lengths(case, facts)
+
+    def _of_longer_lengths(self, case: Case, facts: TrackFacts) -> Iterable[Proposal]:
+        """States that are right, of a run that stopped by one number of steps before every length: its outputs repeat
+        the last step from there on, so that the step at the length equals it too."""
+        if facts.track.direction == "backward" or case.trace.mask_given or facts.mismatched.any():
+            return
+        past, told = _past_the_stop(facts)
+        if past < 1 or _follows(case):
+            return
+        plural = "s" if past != 1 else ""
+        yield from proposal(
+            self,
+            [Seen(facts, told)],
+            f"{{rows}}: the outputs repeat from {past} step{plural} before the stated length on: the run ended there, "
+            "and the lengths are too large, or the last steps were masked",
+            kind="fact",
+            certainty="suspected",
+            alternatives=("mask-hole",),
+            fix=f"lengths = lengths - {past}  # the outputs repeat from there on",
+            evidence={"offset": -past},
+        )
+
     def undo(self, case: Case) -> Iterable[Undone]:
         lengths = case.trace.lengths
         if lengths is None or case.trace.mask_given or not (lengths > 0).all():
@@ -95,6 +119,27 @@ class OffByOneLength(Rule):
                 else t
             )
         )
+
+
+def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
+    """By how many steps every length goes past the step from which on its row repeats, and the rows `[B]` that show it;
+    0 where no one number does. Lengths may have been cut to T, and a row that is shorter than that repeats throughout.
+    """
+    stops = run_ends(facts)
+    told = (stops > 0) & (facts.ends > 0) & ~facts.zero[:, -1]
+    whole = facts.ends == facts.steps
+    past = np.unique((facts.ends - stops)[told & ~whole])
+    if past.size != 1 or past[0] < 1:
+        return 0, told
+    clipped = whole & (np.where(told, facts.ends - stops, 0) <= past[0])
+    explained = (told & ~whole) | clipped | (facts.ends <= past[0]) | facts.uniform
+    enough = (told & ~whole).sum() > 1 or told.all()
+    return int(past[0]) if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
+
+
+def _follows(case: Case) -> bool:
+    """Whether a run of the weights over the stated steps gives these outputs: then a gate held the state."""
+    return case.has("inputs") and case.has("weights") and disagreement(case) == 0
 
 
 def _way(offset: int) -> str:

@@ -1,0 +1,68 @@
+"""Options and keywords that were stated and had no effect: each is named among what was not used, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rnninspect.conventions.weights.gates import ATTRIBUTES
+from rnninspect.core.wording import argument
+from rnninspect.diagnosis.case import Case
+from rnninspect.engine import cells
+
+_POLICIES = {"zero", "repeat", "computed"}  # what masked outputs hold, and is stated of them
+
+
+def with_idle_options(case: Case, options: Mapping[str, Any] | None) -> Case:
+    """The case whose evidence also lists the options that meant nothing to it.
+
+    `options`: attributes of the cell, and what says how weights are read, as the user stated them, by their Python
+    names; None where one was not stated. The case's own config holds what a file of weights says, too.
+    """
+    if options is None:
+        return case
+    idle = (*_of_weights(case, options), *_of_the_cell(case, options), *_of_the_layer(case))
+    if not idle:
+        return case
+    evidence = case.reading.evidence
+    unused = tuple(dict.fromkeys((*evidence.unused, *idle)))
+    return case.with_reading(replace(case.reading, evidence=replace(evidence, unused=unused)), case.facts)
+
+
+def _of_weights(case: Case, options: Mapping[str, Any]) -> Iterator[str]:
+    if case.weights is not None and not case.has("inputs"):
+        yield f"{argument('weights')} was not used: a run of them needs the inputs"
+    for name in ("weights_convention", "weights_prefix"):
+        if case.weights is None and options.get(name) is not None:
+            yield f"{argument(name, options[name])} was not used: no weights were given"
+
+
+def _of_the_cell(case: Case, options: Mapping[str, Any]) -> Iterator[str]:
+    """Attributes that this cell has not, or that only a run of the weights reads, where there are none."""
+    kind = case.weights.spec.cell if case.weights is not None else case.config.cell
+    bounds_c = case.has("cell state")  # an activation other than tanh says what c may be
+    for name in ATTRIBUTES:
+        attribute = options.get(name)
+        if attribute is None or name == "state_is_tuple" or (bounds_c and name in ("activation", "activations")):
+            continue
+        option = argument(name, attribute if isinstance(attribute, (bool, int, float, str)) else None)
+        if kind is not None and name not in cells.get(kind).varied_by:
+            yield f"{option} was not used: it means nothing to a cell of kind {kind}"
+        elif case.weights is None:
+            yield f"{option} was not used: it is for a run of the weights, which needs inputs and weights"
+
+
+def _of_the_layer(case: Case) -> Iterator[str]:
+    """What was stated of directions, padding and axes, and concerns nothing in these arrays."""
+    config = case.config
+    if config.keep_order is not None and all(t.direction == "forward" for t in case.trace.tracks):
+        yield f"{argument('keep_order', config.keep_order)} was not used: nothing here reads backwards"
+    seen = {str(p) for facts in case.facts for p, end in zip(facts.padding, facts.ends, strict=True) if end}
+    seen &= _POLICIES
+    if config.padding in _POLICIES and seen and config.padding not in seen:
+        held = " or ".join(sorted(seen))
+        yield f"{argument('padding', config.padding)} holds for no row: the padded outputs are {held}"
+    states = [s.array for s in case.dump.slots if s.role == "h"]
+    if config.state_batch_first is not None and states and all(a.ndim < 3 for a in states):
+        yield f"{argument('state_batch_first', config.state_batch_first)} was not used: the state has no axis of layers"
