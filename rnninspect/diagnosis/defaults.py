@@ -24,16 +24,17 @@ def with_defaults(case: Case) -> Case:
 
 
 def with_direction_of_weights(case: Case) -> Case:
-    """The case read forward, where it was taken for a backward layer's because that fits, and its weights are of a
-    forward one."""
+    """The case read forward, where it was taken for a backward layer's because that fits, and a run of its weights
+    forward gives these outputs. Weights alone do not say in which direction their layer reads."""
     tracks, weights = case.trace.tracks, case.weights
-    if weights is None or "direction" not in case.trace.source or len(tracks) != 1:
+    if weights is None or case.batch is None or "direction" not in case.trace.source or len(tracks) != 1:
         return case
     if tracks[0].direction != "backward" or weights.directions != ("forward",):
         return case
     source = {about: text for about, text in case.trace.source.items() if about != "direction"}
-    forward = replace(tracks[0], direction="forward", order="time")
-    return case.with_trace(replace(case.trace, tracks=(forward,), source=source))
+    track = replace(tracks[0], direction="forward", order="time")
+    forward = case.with_trace(replace(case.trace, tracks=(track,), source=source))
+    return case if disagreement(forward) else forward
 
 
 def as_merged(case: Case, judgement: Judgement) -> Case | None:
