@@ -28,10 +28,17 @@ def states_unlike_the_run(case: Case, rule: str) -> Iterator[Finding]:
     if any("computed" in facts.padding for facts in case.facts):  # a run into the padding, which the outputs tell
         everywhere = np.ones(case.batch.mask.shape, dtype=np.bool_)
         off_unpacked = _far_off(case, case.run(replace(case.batch, mask=everywhere, lengths=None)))
+    unknown = _may_end_before(case)
     for place, (difference, rows) in off.items():
-        left = [row for row in rows if place in off_unpacked and row in off_unpacked[place][1]]
+        left = [r for r in rows if place in off_unpacked and r in off_unpacked[place][1] and r not in unknown]
         if left:
             yield _finding(case, rule, difference, left)
+
+
+def _may_end_before(case: Case) -> set[int]:
+    """Rows of no known length whose h equals a step before the last: the run may have gone on over their padding."""
+    blind = [facts for facts in case.facts if not facts.expected_known]
+    return {int(row) for f in blind for row in np.flatnonzero(f.somewhere & ~(f.equal[:, -1] | f.near[:, -1]))}
 
 
 _Place = tuple[int, str, str]

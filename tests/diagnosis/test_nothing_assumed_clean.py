@@ -212,3 +212,14 @@ def test_lengths_that_nobody_named_speak_against_those_that_zeros_prove(listed: 
     assert [w.lengths for w in report.what_if] == [listed, LENGTHS.tolist()]
     labels = rnninspect.inspect({**arrays, "q": np.array([1, 1, 4, 2])}, convention="torch", batch_first=True)
     assert labels.verdict == "clean"
+
+
+def test_c_of_rows_that_may_end_earlier_is_not_held_against_the_last_step() -> None:
+    """h gathered at lengths that nobody stated, c of the same steps: unjudged, and no accusation of c."""
+    layer, x = lstm(), batch(None)
+    outputs, _ = layer(x)
+    ended = [layer(x[b : b + 1, :n])[1] for b, n in enumerate(LENGTHS.tolist())]
+    h, c = (torch.cat([states[k] for states in ended], 1) for k in (0, 1))
+    h = outputs[torch.arange(ROWS), LENGTHS - 1][None]
+    report = rnninspect.inspect(outputs, (h, c), inputs=x, weights=layer, convention="torch", batch_first=True)
+    assert (report.verdict, report.findings) == ("unjudged", [])
