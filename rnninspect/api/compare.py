@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # weights' files are read where one is given: start-up is for
     from rnninspect.api.weights_file import LayerFile
 
 Path = str | os.PathLike[str]
-Reader = Callable[[str], NamedArrays]
+Reader = Callable[..., NamedArrays]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,9 @@ def layer_of(request: Request, path: str, prefix: str | None = None) -> LayerFil
     whose = request.weights_convention or request.convention
     with about_argument("weights", path):
         named = None if whose == "auto" else whose
-        return read_layer(request.reader(path), request.config, named, prefix=prefix, likely=request.likely)
+        return read_layer(
+            request.reader(path, feed=request.read.arrays), request.config, named, prefix=prefix, likely=request.likely
+        )
 
 
 @np.errstate(all="ignore")  # what a user should know of NaN and infinity is in the report

@@ -15,9 +15,9 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.weights.gates import onnx_attributes
+from rnninspect.conventions.weights import gates
 from rnninspect.core.batch import Batch
-from rnninspect.core.cell import Cell
+from rnninspect.core.cell import ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.core.weights import LayerWeights, Weights
@@ -100,7 +100,8 @@ def write(moved: Moved, path: str) -> Written:
     Raises UserError where the file cannot be written, or what it holds is not the layer.
     """
     arrays = moved.convention.arrays_for(path, moved.weights)
-    write_layer(path, arrays, moved.convention.name, {**moved.options, "direction": moved.config.direction})
+    described = {"direction": moved.config.direction, "merge_mode": moved.config.merge_mode}
+    write_layer(path, arrays, moved.convention.name, {**moved.options, **described})
     back = replace(moved, arrays=read_arrays(path).arrays)
     before = _ran(moved.before)
     largest = max((float(np.abs(a).max(initial=0.0)) for a in before), default=0.0)
@@ -167,12 +168,21 @@ def attributes(weights: Weights, to: str) -> dict[str, Any]:
 
 
 def _of_both(options: dict[str, Any], weights: Weights, target: Convention) -> dict[str, Any]:
-    """With the activations of the backward direction behind those of the forward one, where they differ (ONNX)."""
+    """With the activations of the backward direction behind those of the forward one, where they differ."""
     if weights.backward is None:
         return options
-    listed = [onnx_attributes(spec, always=True) for spec in (weights.spec, weights.backward)]
+    specs = (weights.spec, weights.backward)
+    if "activations" not in target.takes:
+        return options | gates.pairs(*({**_stated(spec), **target.attributes(spec)} for spec in specs))
+    listed = [gates.onnx_attributes(spec, always=True) for spec in specs]
     names = dict.fromkeys(name for each in listed for name in each)
     return {**options, **{name: [v for each in listed for v in each.get(name, ())] for name in names}}
+
+
+def _stated(spec: CellSpec) -> dict[str, Any]:
+    """The activations that a direction has, also where they are a framework's defaults."""
+    roles = cells.get(spec.cell).roles
+    return {name: getattr(spec, name) for name in gates.ONE_EACH if name in {ROLE_FIELDS[role] for role in roles}}
 
 
 def adapted(weights: Weights, target: Convention) -> Weights:

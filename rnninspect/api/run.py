@@ -54,7 +54,7 @@ def run(
 
     config, lengths = with_full(layer_config(**options), lengths)
     by_user = config
-    weights, config = weights_given(weights, config, weights_convention or convention, convention)
+    weights, config = weights_given(weights, config, weights_convention or convention, convention, batch)
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)
     case = run_case(

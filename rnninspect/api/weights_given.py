@@ -17,12 +17,13 @@ from rnninspect.formats import read_arrays
 
 
 def weights_given(
-    weights: Any, config: LayerConfig, convention: str | None, dump: str | None = None
+    weights: Any, config: LayerConfig, convention: str | None, dump: str | None = None, batch: Any = None
 ) -> tuple[Weights | Mapping[str, Array] | None, LayerConfig]:
     """The weights, read as far as they can be, and what is stated once a file of them has spoken.
 
     `weights`: a path, Weights, or whatever `as_named` takes. `convention`: whose names the weights have, `dump`: whose
-    the arrays beside them are; None where that is not stated. Raises UserError where it is nothing that can be read.
+    the arrays beside them are; None where that is not stated. `batch`: named arrays, among which may be weights that an
+    ONNX model is fed. Raises UserError where it is nothing that can be read.
     """
     if weights is None or isinstance(weights, Weights):
         return weights, config
@@ -30,5 +31,6 @@ def weights_given(
         return as_named(weights, config), config
     path = os.fspath(weights)
     with about_argument("weights", path):
-        file = read_layer(read_arrays(path), config, convention, likely=[dump] if dump else [])
+        feed = batch if isinstance(batch, Mapping) else None
+        file = read_layer(read_arrays(path, feed=feed), config, convention, likely=[dump] if dump else [])
     return file.annotated, file.config_for(config, conventions.get(dump) if dump else file.convention)

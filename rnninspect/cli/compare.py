@@ -138,7 +138,7 @@ def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Me
         measurer=measurer,
     )
     if params["weights"]:
-        request = replace(request, weights=weights.layer_file(params, config, request.likely))
+        request = replace(request, weights=weights.layer_file(params, config, read.arrays, request.likely))
     arrays = [*read.arrays.values(), *(slot.array for slot in request.named.values())]
     with progress.over_bytes(arrays, quiet):
         case = case_of(request)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="The framework they are from.",
 )
 @click.option("-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="What to write: .npz, .pt, …")
+@options.feed_option
 @click.option("--weights-prefix", type=options.TEXT, metavar="NAME", help="Which layer of a model.")
 @click.option("--cell", type=options.CELL, help="The cell.")
 @click.option("--layers", type=options.Count(1), metavar="N", help="Layers in the stack.")
@@ -62,7 +63,7 @@ def command(weights: str, **params: Any) -> int:
 
     refuse_overwriting([weights], params)
     with about("WEIGHTS", weights):
-        read = inputs.read(weights, params["quiet"])
+        read = inputs.read_fed(weights, params["feed"], params["quiet"])
         if params["to"] is None:
             return _save(read, params["output"])
         layer = read_layer(read, inputs.stated_config(params), params["source"], prefix=params["weights_prefix"])

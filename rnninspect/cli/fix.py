@@ -105,7 +105,7 @@ def _request(dump: str | None, params: dict[str, Any]) -> tuple[Request, Callabl
         reader=partial(inputs.read, quiet=quiet),
     )
     if params["weights"]:
-        request = replace(request, weights=weights.layer_file(params, config, request.likely))
+        request = replace(request, weights=weights.layer_file(params, config, read.arrays, request.likely))
     return request, lambda case: inputs.note_reading(case, request.convention, quiet)
 
 

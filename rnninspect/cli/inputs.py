@@ -121,8 +121,8 @@ def example_run(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return source, {**options, **{k: v for k, v in defaults.items() if options[k] is None}}
 
 
-def read(source: str, quiet: bool) -> NamedArrays:
-    """The arrays of a file or of stdin; what was done on the way in is said on stderr.
+def read(source: str, quiet: bool, feed: Mapping[str, Array] | None = None) -> NamedArrays:
+    """The arrays of a file or of stdin; what was done on the way in is said on stderr. `feed`: for `read_arrays`.
 
     Raises UnreadableError where there is nothing to read, or it holds no arrays.
     """
@@ -131,12 +131,21 @@ def read(source: str, quiet: bool) -> NamedArrays:
     if source == "-" and (sys.stdin is None or sys.stdin.closed):
         raise UnreadableError("stdin is closed: there is nothing to read from '-'; name a file")
     with naming("stdin" if source == "-" else source):
-        named = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None)
+        named = read_arrays(source, stdin=sys.stdin.buffer if source == "-" else None, feed=feed)
     for text in named.notes:
         note(f"{named.source}: {text}", quiet)
     if not named.arrays:
         raise UnreadableError(f"{named.source}: it holds no arrays")
     return named
+
+
+def read_fed(source: str, feed: str | None, quiet: bool) -> NamedArrays:
+    """`read`, a model of weights, with the file that --feed names."""
+    if feed is None:
+        return read(source, quiet)
+    with about_argument("feed", feed):
+        arrays = read(feed, quiet).arrays
+    return read(source, quiet, arrays)
 
 
 def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 import click
 
+from rnninspect.cli import options
 from rnninspect.cli.param_types import TEXT, one_of
 from rnninspect.errors import UserError, about
 
@@ -33,10 +34,11 @@ LEAST = 16  # letters of a column of words
 @click.command("list")
 @click.argument("what", metavar="[WHAT]", required=False, type=one_of(*WHAT))
 @click.argument("file", required=False, type=TEXT)
+@options.feed_option
 @click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 @click.pass_context
-def command(ctx: click.Context, what: str | None, file: str | None, format_: str, quiet: bool) -> int:
+def command(ctx: click.Context, what: str | None, file: str | None, feed: str | None, format_: str, quiet: bool) -> int:
     """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, probes,
     models that are checked, packaged samples, settings, the measured speed; or the recurrent layers in FILE.
 
@@ -53,10 +55,12 @@ def command(ctx: click.Context, what: str | None, file: str | None, format_: str
     if what == "speed":
         click.echo(catalogue.written_page(what), nl=False)
         return 0
+    if feed is not None and file is None:
+        raise UserError("--feed goes with `list layers FILE`")
     if file is not None and what != "layers":
         raise UserError(f"list {what} takes no file; `list layers {file}` lists the layers in one")
     if what == "layers":
-        rows = _layers(file, quiet)
+        rows = _layers(file, feed, quiet)
     else:
         rows = settings.rows(ctx.find_root()) if what == "settings" else catalogue.LISTS[what]()
     head, *body = rows
@@ -72,7 +76,7 @@ def command(ctx: click.Context, what: str | None, file: str | None, format_: str
     return 0
 
 
-def _layers(file: str | None, quiet: bool) -> list[tuple[str, ...]]:
+def _layers(file: str | None, feed: str | None, quiet: bool) -> list[tuple[str, ...]]:
     """Every recurrent layer of a file of weights, as `--weights-prefix` picks it."""
     from rnninspect.api.weights_file import layers_of
     from rnninspect.cli import inputs
@@ -80,7 +84,7 @@ def _layers(file: str | None, quiet: bool) -> list[tuple[str, ...]]:
 
     path = inputs.example("weights.npz", quiet) if file is None else file
     with about("FILE", path):
-        convention, layers = layers_of(inputs.read(path, quiet))
+        convention, layers = layers_of(inputs.read_fed(path, feed, quiet))
     note(f"{path}: read as {convention.name}'s", quiet)
     head = ("layer", "cell", "layers", "directions", "features", "units", "reads")
     counts = [("", "", "", "") if x.problem else (x.layers, x.directions, x.features, x.units) for x in layers]

@@ -109,6 +109,10 @@ weights_options = _stack(
     ),
 )
 
+feed_option = click.option(
+    "--feed", type=TEXT, metavar="FILE", help="What an ONNX model's inputs are given, where weights are among them."
+)
+
 previous_option = click.option(
     "--previous", type=TEXT, metavar="DUMP", help="The chunk before: this run goes on from the state it ended in."
 )

@@ -76,7 +76,7 @@ def _run(read: NamedArrays, params: dict[str, Any]) -> int:
 
     quiet = params["quiet"]
     config = inputs.stated_config(params)
-    layer = weights.layer_file(params, config) if params["weights"] else None
+    layer = weights.layer_file(params, config, read.arrays) if params["weights"] else None
     convention = params["convention"] or (layer.convention.name if layer else "tf1")
     by_user = config
     if layer is not None:

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from rnninspect.api.weights_file import LayerFile
 
 
-def layer_file(options: Mapping[str, Any], config: LayerConfig, likely: Iterable[str] = ()) -> LayerFile:
-    """The layer that --weights names. Whose weights they were taken for is noted, where nobody stated it."""
+def layer_file(
+    options: Mapping[str, Any], config: LayerConfig, batch: Mapping[str, Array], likely: Iterable[str] = ()
+) -> LayerFile:
+    """The layer that --weights names; `batch` may hold those that an ONNX model is fed as inputs.
+
+    Whose weights they were taken for is noted, where nobody stated it.
+    """
     from rnninspect.api.weights_file import read_layer
 
     path, convention = options["weights"], options["weights_convention"] or options["convention"]
     with about_argument("weights", path):
         layer = read_layer(
-            read(path, options["quiet"]),
+            read(path, options["quiet"], batch),
             config,
             None if convention == "auto" else convention,
             prefix=options["weights_prefix"],

@@ -86,7 +86,8 @@ class Convention:
     `variables`: what names of weights look like here, for people. `cell_first`: a state is (c, h)
     here. `takes`: the cell attributes that its layers have.
     `also_leaves`: what masked outputs may hold, besides `padding`, after a right call.
-    `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any.
+    `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any. `apart`: each
+    direction may have activations of its own.
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
     `classes`: what its layers are called, by cell; a cell class is called `…Cell`.
@@ -109,6 +110,7 @@ class Convention:
     cell_first: bool = False
     takes: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
+    apart: bool = False
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
     borrows_names: bool = False
     files: Mapping[str, float] = {}

@@ -251,6 +251,11 @@ class Flax(ScopedConvention):
                 arrays[f"{prefix}cell/hn/bias"] = second[-1]
         return arrays
 
+    def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:
+        """`flax.serialization` keeps a tree of all variables, in which weights are the `params`."""
+        arrays = self.write_weights(weights)
+        return {f"params/{name}": array for name, array in arrays.items()} if path.endswith(".msgpack") else arrays
+
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)
         scopes = weights.names if weights is not None and weights.convention == self.name else ()

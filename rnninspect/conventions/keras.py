@@ -45,6 +45,7 @@ class Keras(ScopedConvention):
     also_leaves = frozenset({"zero"})  # zero_output_for_mask, cuDNN
     prior = 0.2
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})
+    apart = True
     padding: PaddingPolicy = "repeat"
     bidirectional_padding: PaddingPolicy | None = "zero"
     facts = Facts(
@@ -140,7 +141,13 @@ class Keras(ScopedConvention):
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
-        return gates.with_slope(gates.spec(cell, attributes), 0.2)
+        return gates.with_slope(gates.spec(cell, gates.apart(attributes)[0]), 0.2)
+
+    def backward_spec(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec | None:
+        """`Bidirectional(layer, backward_layer=…)` may have another activation in each."""
+        backward = gates.apart(config.attributes)[-1]
+        both = [self.spec_of(scopes, cell, replace(config, attributes=a)) for a in (config.attributes, backward)]
+        return both[1] if both[0] != both[1] else None
 
     def options_from_config(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """A layer's config; where Keras 3 wrote it (`keras_version`), its `hard_sigmoid` is x / 6 + 0.5."""
@@ -166,7 +173,7 @@ class Keras(ScopedConvention):
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Variables of recurrent cells alone; a dense layer has a kernel and a bias too."""
-        return tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope))
+        return keras_names.halved(tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope)))
 
     def normalise_name(self, name: str) -> str:
         return keras_names.by_part(name)
@@ -207,9 +214,9 @@ class Keras(ScopedConvention):
         return between
 
     def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:
-        """`model.load_weights` reads `.weights.h5` by the paths of a Sequential model."""
+        """`.weights.h5` and `.keras` hold the paths of a Sequential model."""
         arrays = self.write_weights(weights)
-        return keras_names.numbered(weights, arrays) if path.endswith(".weights.h5") else arrays
+        return keras_names.numbered(weights, arrays) if path.endswith((".weights.h5", ".keras")) else arrays
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
         order = ORDER[spec.cell]

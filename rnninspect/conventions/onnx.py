@@ -47,6 +47,7 @@ class Onnx(ScopedConvention):
     keeps_states_apart = False
     four_axes = ("B T D H", "T D B H")
     takes = frozenset({"linear_before_reset", "clip", "input_forget", "use_peepholes"}) | _ACTIVATIONS
+    apart = True
     zero_length: ZeroLength = "zero"
     facts = Facts(
         framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",

@@ -61,25 +61,28 @@ def _format(file: str) -> Format | None:
     return Format(module.NAME, module.SUFFIXES, module.EXTRA, module.SUMMARY, module)
 
 
-def read_arrays(source: str | os.PathLike[str], *, stdin: streams.Readable | None = None) -> NamedArrays:
+def read_arrays(
+    source: str | os.PathLike[str], *, stdin: streams.Readable | None = None, feed: Mapping[str, Array] | None = None
+) -> NamedArrays:
     """The arrays of a file, of `FILE#member`, or of `-` (stdin). Content decides the format, then the suffix.
 
     A file is also whatever fsspec opens: `s3://…`, `gs://…`, `memory://…`. It is copied into a temporary file.
+    `feed`: what a model is given beside its file, by its inputs' names; only formats of models have a use for it.
     Raises UnreadableError (missing, empty, truncated, pickled, unknown), ShapeError (arrays that hold no numbers) and
     UnknownNameError (a member or a scheme that is not there).
     """
     path, member = _split(_name_of(source))
     if path == "-":
-        read = _read_stream(stdin or sys.stdin.buffer, "stdin", "")
+        read = _read_stream(stdin or sys.stdin.buffer, "stdin", "", feed)
     elif storage.is_remote(path):
-        read = _read_remote(path)
+        read = _read_remote(path, feed)
     elif streams.is_stream(path):
         with streams.opened(path) as stream:
-            read = _read_stream(stream, path, os.path.basename(path))
+            read = _read_stream(stream, path, os.path.basename(path), feed)
     else:
         file = Path(path)
         witness(path)
-        read = _format_for(_head(file), path, file.name).module.read(file, path)
+        read = _read_as(_format_for(_head(file), path, file.name), file, path, feed)
     bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
     if bad:
         raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
@@ -104,12 +107,16 @@ def _split(source: str) -> tuple[str, str | None]:
     return path, member
 
 
-def _read_remote(url: str) -> NamedArrays:
+def _read_as(chosen: Format, source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None) -> NamedArrays:
+    takes_feed = bool(feed) and getattr(chosen.module, "TAKES_FEED", False)
+    read: NamedArrays = chosen.module.read(source, name, feed) if takes_feed else chosen.module.read(source, name)
+    return read
+
+
+def _read_remote(url: str, feed: Mapping[str, Array] | None) -> NamedArrays:
     """The arrays behind a URL, whose maps go by it though they are of a copy."""
     with storage.local_copy(url) as file:
-        read: NamedArrays = _format_for(_head(file), url, url.rpartition("/")[2].partition("?")[0]).module.read(
-            file, url
-        )
+        read = _read_as(_format_for(_head(file), url, url.rpartition("/")[2].partition("?")[0]), file, url, feed)
     storage.name_maps(read.arrays, url)
     return read
 
@@ -126,12 +133,11 @@ def _head(path: Path) -> bytes:
         raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _read_stream(stream: streams.Readable, name: str, suffixed: str) -> NamedArrays:
+def _read_stream(stream: streams.Readable, name: str, suffixed: str, feed: Mapping[str, Array] | None) -> NamedArrays:
     """The arrays of what can be read once: the format is told by its first bytes, before the rest is waited for."""
     head = streams.first_bytes(stream, HEAD)
     chosen = _format_for(head, name, suffixed)
-    read: NamedArrays = chosen.module.read(io.BytesIO(streams.rest_of(stream, head, name)), name)
-    return read
+    return _read_as(chosen, io.BytesIO(streams.rest_of(stream, head, name)), name, feed)
 
 
 def _format_for(head: bytes, name: str, suffixed: str) -> Format:

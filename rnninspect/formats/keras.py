@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
+from rnninspect.formats import hdf5
 from rnninspect.formats.base import NamedArrays, guarded
 from rnninspect.formats.hdf5 import described_by, read_as
+from rnninspect.formats.keras_model import CONFIG, METADATA, WEIGHTS, weights_file, write_model
 from rnninspect.formats.npz import check_members, first_member
 from rnninspect.formats.tree import shorten
 
@@ -19,7 +23,7 @@ SUFFIXES = (".keras",)
 EXTRA: str | None = "hdf5"
 SUMMARY = "a Keras 3 model: its weights, and what its config says of every layer"
 
-CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+LAYERS_OF = "keras"  # the framework whose layers `write_layer` takes
 
 
 def sniff(head: bytes) -> bool:
@@ -43,6 +47,11 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
         described = described_by(archive.read(CONFIG), version=_version(archive), by_name=False)
         weights = io.BytesIO(archive.read(WEIGHTS))
     return read_as(weights, name, NAME, described)
+
+
+def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
+    """Writes the layers, by their paths in `.weights.h5`, as a Sequential model that Keras 3 loads."""
+    write_model(arrays, weights_file(arrays, hdf5.write), options, target)
 
 
 def _version(archive: zipfile.ZipFile) -> str:

@@ -30,6 +30,7 @@ _COMMON = ("X", "W", "R", "B", "sequence_lens", "initial_h")
 INPUTS = {"LSTM": (*_COMMON, "initial_c", "P"), "GRU": _COMMON, "RNN": _COMMON}
 NEEDED = ("W", "R", "B", "P")
 STATES = ("initial_h", "initial_c")
+TAKES_FEED = True  # `read` takes what the inputs of the graph are given
 LAYERS_OF = "onnx"  # the framework whose layers `write_layer` takes
 QUANTISED = ("DynamicQuantizeLSTM", "QLinearLSTM")  # of com.microsoft: their weights are whole numbers of 8 bits
 
@@ -58,11 +59,12 @@ def sniff(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 0x08 and head[1] < 0x20 and head[2] in b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 
 
-def read(source: Path | BinaryIO, name: str) -> NamedArrays:
+def read(source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None = None) -> NamedArrays:
     """`NODE.W`, `.R`, `.B`, `.P` (and what else is stored) of every node, its attributes as `NODE.direction`, ….
 
-    A node without a name is called by its operator and number. Raises UnreadableError where the graph has no such
-    node, or where no node's weights are stored, or they lie in a file that is not there.
+    A node without a name is called by its operator and number. `feed`: the values of the graph's inputs, which
+    win over its own defaults. Raises UnreadableError where the graph has no such node, or where no node's weights are
+    stored, or they lie in a file that is not there.
     """
     onnx = need("onnx", name, "onnx")
     folder = source.parent if isinstance(source, Path) else None
@@ -73,7 +75,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
         model = onnx.load_model_from_string(whole(source, name))
         counts = Counter(tensor.name for tensor in model.graph.initializer)
         refuse_duplicates(name, [shown(tensor) for tensor, count in counts.items() if count > 1])
-        values = Values(model.graph, None, folder, model.opset_import)
+        values = Values(model.graph, None, folder, model.opset_import, feed)
         nodes = list(_give_names(list(_nodes(model.graph, values, ""))))
         names = {id(node.proto): node.name for node in nodes}
         feeds = {node.name: feed_of(node.proto, node.values, names, node.branch) for node in nodes}
@@ -186,8 +188,8 @@ def _array(node: _Node, role: str, value: str, source: str) -> Array | None:
     owner = node.values.owner(value)
     if owner is None or value in owner.inputs:
         raise _ComputedError(
-            f"{where} ({shown(value)}) is an input of the graph: the file does not hold it. Save what it is fed, "
-            f"np.savez('weights.npz', W=…, R=…, B=…), and give that file as {worded(argument('weights'))}"
+            f"{where} ({shown(value)}) is an input of the graph, and the file does not hold it: save what the model is "
+            f"fed, np.savez('feed.npz', **feed), and give that file as the batch or {worded(argument('feed'))}"
         )
     raise _ComputedError(
         f"{where} ({shown(value)}) is computed in the graph, not stored in it; export with constant folding, or fold "

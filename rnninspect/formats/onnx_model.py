@@ -15,6 +15,7 @@ from rnninspect.formats.tree import little
 OPSET, IR = 17, 8  # what ONNX Runtime has read since 1.12
 _OPERATORS = {4: "LSTM", 3: "GRU", 1: "RNN"}
 _ACTIVATIONS = {"LSTM": 3, "GRU": 2, "RNN": 1}  # a direction's
+_NO_ATTRIBUTES = ("direction", "use_peepholes", "layers", "merge_mode")
 _BY_DIRECTION = ("activations", "activation_alpha", "activation_beta")
 _INPUTS = {"LSTM": ("W", "R", "B", "", "", "", "P"), "GRU": ("W", "R", "B"), "RNN": ("W", "R", "B")}
 
@@ -63,7 +64,7 @@ def _node(
         inputs.pop()
     outputs = [f"{stem}{value}" for value in ("Y", "Y_h", "Y_c")[: 3 if operator == "LSTM" else 2]]
     direction = "bidirectional" if len(kernel) == 2 else options.get("direction", "forward")
-    taken = {key: value for key, value in options.items() if key not in ("direction", "use_peepholes", "layers")}
+    taken = {key: value for key, value in options.items() if key not in _NO_ATTRIBUTES}
     if len(kernel) == 2 and len(taken.get("activations", ())) == _ACTIVATIONS[operator]:  # one set for both
         taken |= {key: [*taken[key], *taken[key]] for key in _BY_DIRECTION if key in taken}
     node = onnx.helper.make_node(

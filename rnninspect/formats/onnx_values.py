@@ -27,13 +27,22 @@ class UnheldError(Exception):
 class Values:
     """The values of one graph; what it does not make itself is looked up in the graph around it."""
 
-    def __init__(self, graph: Any, outer: Values | None, folder: Path | None, imports: Sequence[Any]) -> None:
-        """`folder`: of the model, beside which external data lie; `imports`: the operator sets of the model."""
+    def __init__(
+        self,
+        graph: Any,
+        outer: Values | None,
+        folder: Path | None,
+        imports: Sequence[Any],
+        feed: Mapping[str, Array] | None = None,
+    ) -> None:
+        """`folder`: of the model, beside which external data lie; `imports`: the operator sets of the model; `feed`:
+        what its inputs are given, by name."""
         self.outer, self.folder, self.imports = outer, folder, imports
         self.inputs = {value.name for value in graph.input}
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.makers = {name: node for node in graph.node for name in node.output if name}
         self.folded: dict[str, Array | None] = {}
+        self.feed = {name: array for name, array in (feed or {}).items() if name in self.inputs}
 
     def within(self, graph: Any) -> Values:
         """The values of a graph within one of this graph's nodes."""
@@ -65,6 +74,8 @@ class Values:
         return owner.folded[name]
 
     def _resolved(self, name: str, depth: int) -> Array | None:
+        if name in self.feed:
+            return np.asarray(self.feed[name])
         if name in self.stored:
             return _tensor(self.stored[name], self.folder)
         node = self.makers.get(name)

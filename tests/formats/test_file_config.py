@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rnninspect import conventions
 from rnninspect.conventions.weights.config import of_file, unmatched
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import UserError
 
 
@@ -82,3 +84,32 @@ def test_a_config_without_weights_is_said() -> None:
     attributes = {"gru.class_name": "GRU", "gru.activation": "relu", "lstm.class_name": "LSTM", "d.class_name": "Dense"}
     assert unmatched(keras, attributes, ["layers/lstm/cell"]) == ["gru (activation relu)"]
     assert not unmatched(keras, attributes, ["lstm", "gru/gru_1"])
+
+
+@pytest.mark.parametrize("halves", [("forward_layer", "backward_layer"), ("forward_gru", "backward_gru_1")])
+def test_each_half_has_its_own_activation(halves: tuple[str, str]) -> None:
+    """The two layers of a Bidirectional may differ in activations, and in nothing else that one statement says."""
+    keras = conventions.get("keras")
+    forward, backward = (f"layers/bidirectional/{half}" for half in halves)
+    attributes = {f"{forward}.activation": "relu", f"{backward}.activation": "tanh"}
+    attributes |= {f"{layer}.recurrent_activation": "sigmoid" for layer in (forward, backward)}
+    scopes = [f"{forward}/cell", f"{backward}/cell"]
+    assert of_file(keras, attributes, scopes) == {"activation": "relu,tanh", "recurrent_activation": "sigmoid"}
+    attributes |= {f"{forward}.reset_after": True, f"{backward}.reset_after": False}
+    with pytest.raises(UserError, match="the layers differ in reset_after"):
+        of_file(keras, attributes, scopes)
+
+
+def test_a_backward_layer_that_keeps_its_own_name() -> None:
+    """A legacy file calls the `backward_layer` that was given as its author did; two layers are no such pair."""
+    keras = conventions.get("keras")
+    names = ("w/bi/forward_gru/gru_cell", "w/bi/reader/gru_cell")
+    shapes = {"kernel": (3, 12), "recurrent_kernel": (4, 12), "bias": (2, 12)}
+    arrays = {f"{name}/{part}": np.ones(shape) for name in names for part, shape in shapes.items()}
+    scopes = keras.scopes(arrays, LayerConfig())  # type: ignore[attr-defined]
+    assert [(scope.name, scope.direction) for scope in scopes] == [
+        ("w/bi/forward_gru/gru_cell", "forward"),
+        ("w/bi/backward_reader/gru_cell", "backward"),
+    ]
+    apart = {name.replace("forward_", "").replace("bi/reader", "reader"): array for name, array in arrays.items()}
+    assert {scope.direction for scope in keras.scopes(apart, LayerConfig())} == {None}  # type: ignore[attr-defined]

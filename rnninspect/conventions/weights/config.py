@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.weights.gates import pairs
 from rnninspect.core.cell import ROLE_FIELDS, CellSpec
 from rnninspect.core.feed import owners
 from rnninspect.core.wording import argument
@@ -22,17 +24,42 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
     """
     layers = by_layer(attributes)
     applied = dict.fromkeys(layer for name in names for layer in owners(name, layers))
+    by_way: dict[str, dict[str, Any]] = {}
+    for way in dict.fromkeys(map(_way, applied)):
+        by_way[way] = _agreed(convention, {layer: layers[layer] for layer in applied if _way(layer) == way})
+    forward, backward = by_way.get("forward", {}), by_way.get("backward", {})
+    together = pairs(forward, backward) if convention.apart else {}
+    options: dict[str, Any] = {}
+    for way, stated_there in by_way.items():
+        for option, value in stated_there.items():
+            if option not in together and options.setdefault(option, value) != value:
+                raise _differ(option, ("the others", options[option]), (f"the {way} ones" if way else "one", value))
+    return options | together
+
+
+def _way(layer: str) -> str:
+    """The direction that a layer's own name says it has within a Bidirectional; empty where it says none."""
+    match = re.match(r"(forward|backward)_", layer.rpartition(".")[2])
+    return match[1] if match else ""
+
+
+def _agreed(convention: Convention, layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The options of layers that are one statement; UserError where they differ."""
     options: dict[str, Any] = {}
     source: dict[str, str] = {}
-    for layer in applied:
-        for option, value in convention.options_from_config(layers[layer]).items():
+    for layer, described in layers.items():
+        for option, value in convention.options_from_config(described).items():
             if option in options and options[option] != value:
-                raise UserError(
-                    f"the layers differ in {option}: {source[option] or 'one'} {options[option]}, {layer} {value}; "
-                    f"pick one layer with {argument('weights_prefix')}"
-                )
+                raise _differ(option, (source[option] or "one", options[option]), (layer, value))
             options[option], source[option] = value, layer
     return options
+
+
+def _differ(option: str, one: tuple[str, Any], other: tuple[str, Any]) -> UserError:
+    return UserError(
+        f"the layers differ in {option}: {one[0]} {one[1]}, {other[0]} {other[1]}; "
+        f"pick one layer with {argument('weights_prefix')}"
+    )
 
 
 def by_layer(attributes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

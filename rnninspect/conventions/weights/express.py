@@ -88,7 +88,7 @@ def refuse(convention: Convention, weights: Weights, *, peepholes: bool = False,
         lacking.append("projection")
     if weights.depth > 1 and len(weights.directions) > 1 and weights.between not in convention.joins:
         lacking.append(_JOINS[weights.between])
-    if weights.backward is not None and "activations" not in convention.takes:
+    if weights.backward is not None and not convention.apart:
         lacking.append("activations of its own for each direction")
     if lacking:
         raise refusal(convention, lacking)

@@ -19,6 +19,10 @@ from rnninspect.errors import ShapeError, UserError
 ATTRIBUTES = tuple(sorted({"state_is_tuple"}.union(*(cell.varied_by for cell in cells.cells().values()))))
 
 
+# Attributes that name one activation; where each direction has one of its own they name both.
+ONE_EACH = ("activation", "recurrent_activation")
+
+
 def split_columns(kernel: Array, order: str, cell: Cell, name: str) -> Array:
     """`[F, G*H]` with gate blocks side by side in `order` -> `[G, F, H]` in canonical order.
 
@@ -120,6 +124,30 @@ def halved(cell: Cell, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
             if values:
                 half[which] = part
     return halves
+
+
+def apart(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The attributes of each direction, where an activation is stated for both, `FORWARD,BACKWARD`; else once.
+
+    >>> apart({"activation": "relu,tanh", "reset_after": True})[1]
+    {'activation': 'tanh', 'reset_after': True}
+    """
+    pairs = {name: _listed(attributes[name]) for name in ONE_EACH if "," in str(attributes.get(name))}
+    for name, pair in pairs.items():
+        if len(pair) != 2:
+            raise UserError(f"{argument(name, attributes[name])}: one activation, or two, FORWARD,BACKWARD")
+    halves = [{**attributes, **{name: pair[i] for name, pair in pairs.items()}} for i in range(2)]
+    return halves if pairs else halves[:1]
+
+
+def pairs(forward: Mapping[str, Any], backward: Mapping[str, Any]) -> dict[str, str]:
+    """The activations that differ between two directions, as `FORWARD,BACKWARD`.
+
+    >>> pairs({"activation": "relu", "recurrent_activation": "sigmoid"}, {"activation": "tanh"})
+    {'activation': 'relu,tanh'}
+    """
+    both = [name for name in ONE_EACH if name in forward and name in backward]
+    return {name: f"{forward[name]},{backward[name]}" for name in both if forward[name] != backward[name]}
 
 
 def _listed(values: Any) -> list[Any]:
