@@ -17,7 +17,7 @@ import numpy as np
 from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
-from rnninspect.conventions.weights import gates, keras_names
+from rnninspect.conventions.weights import gates, keras_cells, keras_names
 from rnninspect.conventions.weights.express import merge_biases, refuse
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
@@ -30,7 +30,6 @@ from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 
 ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "zrn", "rnn": "n"}
-_CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
 
 
@@ -173,16 +172,13 @@ class Keras(ScopedConvention):
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Variables of recurrent cells alone; a dense layer has a kernel and a bias too."""
-        return keras_names.halved(tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope)))
+        return keras_cells.halved(tuple(scope for scope in super().scopes(arrays, config) if _is_cell(scope)))
 
     def normalise_name(self, name: str) -> str:
         return keras_names.by_part(name)
 
     def cell_of(self, scope: Scope) -> Cell | None:
-        kernel = scope.arrays.get("recurrent_kernel")
-        if kernel is None or kernel.ndim != 2 or not kernel.shape[0] or kernel.shape[1] % kernel.shape[0]:
-            return None
-        return _CELLS.get(kernel.shape[1] // kernel.shape[0])
+        return keras_cells.cell_of(scope)
 
     def is_recurrent(self, attributes: Mapping[str, Any]) -> bool:
         return re.fullmatch(r"(CuDNN)?(LSTM|GRU)|SimpleRNN", str(attributes.get("class_name"))) is not None
@@ -198,7 +194,7 @@ class Keras(ScopedConvention):
         spec = self.spec(cell, config.attributes)
         bias = scopes[0].arrays.get("bias")
         if cell == "gru" and bias is not None and "reset_after" not in config.attributes:
-            return replace(spec, reset_after=bias.ndim == 2)
+            return replace(spec, reset_after=bias.ndim == 2 or keras_cells.is_cudnn(scopes[0]))
         return spec
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:
@@ -219,19 +215,14 @@ class Keras(ScopedConvention):
         return keras_names.numbered(weights, arrays) if path.endswith((".weights.h5", ".keras")) else arrays
 
     def read_layer(self, scope: Scope, spec: CellSpec, layer: int, direction: Direction) -> LayerWeights:
-        order = ORDER[spec.cell]
+        scope, order = keras_cells.from_cudnn(scope), ORDER[spec.cell]
         recurrent = scope.need("recurrent_kernel", (None, None), "a recurrent kernel has two axes")
         units = recurrent.shape[0]
         why = blocks(order.replace("n", "h"), units, scope.shown("recurrent_kernel"))
         total = len(order) * units
         scope.need("recurrent_kernel", (units, total), f"a {spec.cell} has {why}")
         kernel = scope.need("kernel", (None, total), why)
-        two = spec.cell == "gru" and spec.reset_after
-        biases = np.zeros((2, total) if two else (total,), dtype=kernel.dtype)
-        if "bias" in scope.arrays:
-            reset = f"; a GRU that resets {'after' if two else 'before'} the product" if spec.cell == "gru" else ""
-            biases = scope.need("bias", biases.shape, why + reset)
-        bias, second = (biases[0], biases[1]) if two else (biases, None)
+        bias, second = keras_cells.biases_of(scope, spec, total, why)
         path = scope.path_of("bias")
         return LayerWeights(
             layer,

@@ -20,7 +20,7 @@ from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
 from rnninspect.formats.limits import check_size
 from rnninspect.formats.npz import check_members, first_member
-from rnninspect.formats.torch_pickle import LaidOut, NotPlainError, read_legacy, read_zip
+from rnninspect.formats.torch_pickle import LaidOut, NotPlainError, holds_tensors, read_legacy, read_zip
 from rnninspect.formats.torchscript import is_script, script_values
 from rnninspect.formats.tree import check_dtypes, gather, leaves, little
 
@@ -72,10 +72,14 @@ def _read_plain(source: Path | BinaryIO, name: str, zipped: bool) -> NamedArrays
             tree = _plain_tree(source, name, zipped)
         except (NotPlainError, pickle.UnpicklingError):
             return None
+        if holds_tensors(tree):
+            return None
         for key, value in leaves(tree, "."):
             if isinstance(value, LaidOut) and value.narrow:
                 dtypes[key] = "bfloat16"
             named_values.append((key, value.array(name, key) if isinstance(value, LaidOut) else value))
+    if not any(isinstance(value, np.ndarray) for _, value in named_values):
+        return None
     return gather(named_values, name, NAME, dtypes=dtypes)
 
 

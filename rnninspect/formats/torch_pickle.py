@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 import zipfile
+from _compat_pickle import IMPORT_MAPPING
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -41,8 +43,38 @@ PackedSequence = namedtuple(  # a mirror of torch's own, made of whatever the fi
 )
 
 
+# Modules of whose names none is passed over: what they make is asked of torch, or acts as it is made.
+_MADE_BY_CODE = sys.stdlib_module_names | {"numpy", "torch"}
+_OPAQUE = frozenset({"typing.Any", "argparse.Namespace", "torch.torch_version.TorchVersion"})
+
+
 class NotPlainError(Exception):
     """The pickle holds what is more than tensors in plain containers; the text names it."""
+
+
+class Opaque:
+    """An object of a class that is not known here: what it was made of, and none of what its class does with it."""
+
+    def __new__(cls, *parts: Any, **more: Any) -> Opaque:
+        return object.__new__(cls)
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        self._hold(parts, more)
+
+    def __setstate__(self, state: Any) -> None:
+        self._hold(state)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._hold(key, value)
+
+    def append(self, item: Any) -> None:
+        self._hold(item)
+
+    def extend(self, items: Any) -> None:
+        self._hold(items)
+
+    def _hold(self, *parts: Any) -> None:
+        self.parts = (*getattr(self, "parts", ()), *parts)
 
 
 class Ordered(dict[Any, Any]):
@@ -115,9 +147,15 @@ class Reader(pickle._Unpickler):
         }
         if module == "torch" and name in STORAGES:
             return name
-        if f"{module}.{name}" not in built:
-            raise NotPlainError(f"{module}.{name}")
-        return built[f"{module}.{name}"]
+        built |= {"builtins.list": list, "builtins.int": int, "builtins.long": int}
+        built |= {"builtins.dict": _mapping, "collections.defaultdict": _mapping}
+        module = IMPORT_MAPPING.get(module, module)  # a pickle of protocol 2 has the names of Python 2
+        called = f"{module}.{name}"
+        if called in built:
+            return built[called]
+        if called in _OPAQUE or (name[:1].isupper() and module.partition(".")[0] not in _MADE_BY_CODE):
+            return type(name, (Opaque,), {"__module__": module})
+        raise NotPlainError(called)
 
     def persistent_load(self, pid: Any) -> Storage:
         called, kind, key, _, count, *view = pid
@@ -141,6 +179,36 @@ def _rebuilt(storage: Storage, offset: int, shape: Any, strides: Any, *more: Any
     if len(more) > 2 and more[2]:
         raise NotPlainError("a tensor that is computed on the way")
     return LaidOut(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+
+
+def _mapping(*parts: Any) -> Ordered:
+    """A dict; a defaultdict's first part says what it makes of keys that are not there."""
+    return Ordered(next((part for part in parts if isinstance(part, dict)), {}))
+
+
+def holds_tensors(tree: Any) -> bool:
+    """Whether an object of an unknown class has tensors within: a whole model, which only its own code can read."""
+    opaque = [node for node in _nodes([tree]) if isinstance(node, Opaque)]
+    return any(isinstance(node, LaidOut) for node in _nodes(opaque))
+
+
+def _nodes(tops: list[Any]) -> Iterator[Any]:
+    """Every object in and below these, once; objects may hold one another."""
+    left, seen = list(tops), set[int]()
+    while left:
+        node = left.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            left.extend(_parts(node))
+
+
+def _parts(tree: Any) -> Iterable[Any]:
+    if isinstance(tree, Opaque):
+        return getattr(tree, "parts", ())
+    if isinstance(tree, dict):
+        return [*tree, *tree.values()]
+    return tree if isinstance(tree, (list, tuple, set, frozenset)) else ()
 
 
 def _parameter(tensor: LaidOut, *_: Any) -> LaidOut:

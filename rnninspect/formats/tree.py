@@ -16,6 +16,7 @@ from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.bfloat16 import note_widened
 
 SHOWN = 12  # names in a message
+LONG = 60  # letters of a name of what is left out
 NUMBERS = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 NUMBERS += ("float16", "float32", "float64")  # numpy's names of what every format here can hold
 
@@ -70,7 +71,7 @@ def gather(
             arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
         elif value is not None:
             what = value.what if isinstance(value, LeftOut) else type(value).__name__
-            others.append(f"{name or 'the whole'} ({what})")
+            others.append(f"{name[:LONG] + '…' if len(name) > LONG else name or 'the whole'} ({what})")
     left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")

@@ -113,3 +113,23 @@ def test_a_backward_layer_that_keeps_its_own_name() -> None:
     ]
     apart = {name.replace("forward_", "").replace("bi/reader", "reader"): array for name, array in arrays.items()}
     assert {scope.direction for scope in keras.scopes(apart, LayerConfig())} == {None}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3)])
+def test_layers_that_ran_on_cudnn(cell: str, gates: int) -> None:
+    """Keras 2's CuDNNLSTM and CuDNNGRU: each gate's block holds the numbers of its transpose, and biases are two."""
+    keras, draw, features, units = conventions.get("keras"), np.random.default_rng(0), 3, 4
+    kernel, recurrent = draw.normal(size=(features, gates * units)), draw.normal(size=(units, gates * units))
+    biases = draw.normal(size=(2, gates * units))
+    usual = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": biases.sum(0) if gates == 4 else biases}
+
+    def in_rows(whole: np.ndarray) -> np.ndarray:
+        blocks = [whole[:, units * g : units * (g + 1)] for g in range(gates)]
+        return np.hstack([np.ravel(block, order="F").reshape(block.shape) for block in blocks])
+
+    cudnn = {"kernel": in_rows(kernel), "recurrent_kernel": in_rows(recurrent), "bias": biases.reshape(-1)}
+    config = LayerConfig(cell=cell)
+    want, got = (keras.read_weights({f"r/{k}:0": a for k, a in w.items()}, config) for w in (usual, cudnn))
+    assert want.spec == got.spec
+    for part in ("input_kernel", "recurrent_kernel", "bias"):
+        np.testing.assert_allclose(getattr(want.layers[0], part), getattr(got.layers[0], part), rtol=1e-15)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import pickle
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -96,3 +98,45 @@ def test_tensors_beyond_their_numbers(shape: tuple[int, ...], tmp_path: Path) ->
             new.writestr(member, content)
     with pytest.raises(UnreadableError, match=r"w, of shape|damaged"):
         read_arrays(changed)
+
+
+class Settings:
+    """What a trainer keeps beside the weights; it refers to itself."""
+
+    def __init__(self, held: Any = None) -> None:
+        self.held, self.itself = held, self
+
+
+def saved_beside(module: str, held: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint with an object of a class of `module` in it."""
+    library = types.ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, library)
+    monkeypatch.setattr(Settings, "__module__", module)
+    library.Settings = Settings  # type: ignore[attr-defined]
+    weights = torch.nn.GRU(3, 4).state_dict()
+    many = collections.defaultdict(list, {"a": [1]})
+    torch.save({"state_dict": weights, "settings": Settings(held), "many": many}, path)
+    return path
+
+
+def test_objects_beside_weights_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a trainer saves with a state dict does not hide it, and is named; its class is never looked for."""
+    path = saved_beside("omegaconf", {"units": 4}, tmp_path / "x.ckpt.pt", monkeypatch)
+    monkeypatch.delitem(sys.modules, "omegaconf")
+    file = read_arrays(path)
+    assert [name for name in file.arrays if "state_dict" in name] == [
+        f"state_dict.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    ]
+    assert file.notes == ("left out, being no arrays of numbers: settings (Settings)",)
+
+
+@pytest.mark.parametrize(
+    ("module", "held"), [("omegaconf", torch.ones(2)), ("omegaconf", [{"a": torch.ones(2)}]), ("subprocess", None)]
+)
+def test_models_and_what_acts_are_refused(
+    module: str, held: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that holds tensors is a model, whose own code names them; a name of Python's own library may act."""
+    path = saved_beside(module, held, tmp_path / "x.pt", monkeypatch)
+    with pytest.raises(UnreadableError, match=r"it holds a Settings .*never run"):
+        read_arrays(path)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from rnninspect.conventions.dumps.writer import DumpNames
-from rnninspect.conventions.weights.scopes import Scope
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import LayerWeights, Weights
 
@@ -41,25 +39,6 @@ def module_of(name: str) -> str | None:
     """The RNN layer that stacks the cell of that name with others, or None."""
     match = re.match(r"(.*?(?:stacked_rnn_cells|(?:^|/)cells))/", name)
     return match[1] if match else None
-
-
-def halved(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
-    """The cells, each with its direction: the `backward_layer` that a Bidirectional was given keeps its own name."""
-    return tuple(_backward_of(scope, scopes) or scope for scope in scopes)
-
-
-def _backward_of(scope: Scope, scopes: Sequence[Scope]) -> Scope | None:
-    """That cell as a backward one, where the only other cell beside it is called a forward one."""
-    parts = scope.name.split("/")
-    for at in range(len(parts) - 1, 0, -1):
-        beside = [other.name.split("/")[at:] for other in scopes if other.name.split("/")[:at] == parts[:at]]
-        if len(beside) > 2:
-            return None
-        if scope.direction is None and len(beside) == 2 and any(p[0].startswith("forward_") for p in beside if p):
-            return replace(
-                scope, name="/".join([*parts[:at], f"backward_{parts[at]}", *parts[at + 1 :]]), direction="backward"
-            )
-    return None
 
 
 def layer_names(scopes: Sequence[str], layers: int, names: DumpNames) -> list[str]:
