@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnninspect.core.feed import Feed
+from rnninspect.formats.onnx_axes import Moved, arrives
 from rnninspect.formats.onnx_values import Values
 
 # Operators between two layers that move values and change none; Dropout does nothing where nothing is trained.
@@ -18,24 +19,28 @@ _DEEP, _WIDE = 3, 2  # operators told one within another, and beside one another
 
 def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) -> Feed:
     """What a recurrent node reads. `names`: of the recurrent nodes, by `id`; `branch`: where it lies, in words."""
-    value, seen, unchanged = node.input[0] if node.input else "", values, []
-    below = None
+    value, seen, moved = node.input[0] if node.input else "", values, list[Moved]()
+    below, turned = None, False
     for _ in range(len(names) + 64):  # a graph has no circles, but a damaged file may
         made = seen.maker(value)
         if made is None:
             break
         maker, seen = made
         if id(maker) in names:
-            below = names[id(maker)] if value == maker.output[0] else None
+            as_it_is = value == maker.output[0] and arrives(maker, moved[::-1], node)
+            below = names[id(maker)] if as_it_is else None
+            turned = value == maker.output[0] and not as_it_is
             break
         if maker.op_type not in _UNCHANGED or not maker.input:
             break
-        unchanged.append(maker.op_type)
+        moved.append((maker, seen))
         value = maker.input[0]
+    unchanged = dict.fromkeys(maker.op_type for maker, _ in moved)
     parts = [_words(node.input[0] if node.input else "", values, names, _DEEP)]
+    parts += [f"with other axes, through {', '.join(unchanged)}"] if turned else []
     states = [_state_of(name, values, names) for name in node.input[5:7] if name]
     parts += [f"starts from {state}" for state in states[:1] if state]
-    return Feed("; ".join([*parts, branch] if branch else parts), below, tuple(dict.fromkeys(unchanged)))
+    return Feed("; ".join([*parts, branch] if branch else parts), below, tuple(unchanged))
 
 
 def _words(value: str, values: Values, names: Mapping[int, str], depth: int) -> str:

@@ -60,6 +60,8 @@ def _neighbours(placed: Placed) -> list[tuple[Scope, Scope]]:
 
 
 def _one_module(lower: Scope, upper: Scope, module_of: ModuleOf) -> bool:
+    if lower.layer is not None and upper.layer is not None and upper.layer != lower.layer + 1:
+        return False  # a layer between the two is missing
     module = module_of(lower)
     return module is not None and module == module_of(upper)
 
