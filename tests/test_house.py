@@ -14,6 +14,7 @@ from tests.support.places import PACKAGE, ROOT
 # The one list of rooms: every file and folder of the package, in the order in which one may import another, never
 # upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
 ORDER = """
+core/frozen
 core/wording errors
 _version
 core/trace core/feed core/precision core/cell core/weights core/full_lengths core/axis_words core/layer_config
@@ -249,6 +250,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "core/wording",
         "formats",
         "core/feed",
+        "core/frozen",
         "core/trace",
         "core/precision",
     }
@@ -260,6 +262,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "report/glossary",
         "core/axis_words",
         "core/finding",
+        "core/frozen",
         "report",
     }
     texts = [text for file, text in package().items() if file.startswith("report/renderers/")]

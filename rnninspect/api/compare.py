@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import OPTION_ROLES
 from rnninspect.core.evidence import Origin, Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
@@ -37,7 +38,7 @@ Path = str | os.PathLike[str]
 Reader = Callable[..., NamedArrays]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Request:
     """What to compare, and how: all that the command's options or the keywords of `compare` come to.
 

@@ -100,7 +100,7 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: every way out has its exit code, and only bugs have a traceback."""
-    gc.set_threshold(50_000)  # imports make many objects and drop few: collecting among them is a tenth of a short run
+    gc.set_threshold(200_000)  # imports make many objects and drop few: collecting among them is a tenth of a short run
     codes: list[int] = []
     atexit.register(_leave, codes)  # the first to be registered is the last to be called
     signals.note_interrupts()

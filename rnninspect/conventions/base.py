@@ -7,13 +7,13 @@ states, gates and biases, its defaults, what it leaves in the padding, and the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rnninspect.conventions.fitting import OF_BOTH_DIRECTIONS, of_cell, of_layer, of_stack, replaced
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.feed import NO_FEEDS, Feed
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.core.weights import Between, Weights
@@ -42,7 +42,7 @@ DIRECTION_WORDS: dict[str, Direction] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Gates:
     """The gates of a cell in the order of a framework's kernels, by its own letters; `remark`: what tables say more.
 
@@ -63,7 +63,7 @@ class Gates:
         return self.in_order + joint + self.remark
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """A convention's row in the tables of `rnninspect list conventions` and of its page: read by people alone."""
 

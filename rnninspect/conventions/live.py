@@ -11,7 +11,7 @@ onnx      Y, Y_h, Y_c                                      paddle, mxnet: output
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from rnninspect.conventions.dumps.unpacking import unpack
 from rnninspect.conventions.live_state import LiveState, nests
 from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
 
@@ -37,7 +38,7 @@ _OF_STATE = {"LSTMStateTuple": "tf1", "LSTMState": "haiku"}
 _INITIAL: Mapping[Role, Role] = {"h": "initial_h", "c": "initial_c"}
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Outputs:
     """The outputs' slots, and the lengths `[B]` that a PackedSequence or ragged rows bring along."""
 

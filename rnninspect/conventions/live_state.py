@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rnninspect.conventions.base import DIRECTION_WORDS
@@ -11,6 +11,7 @@ from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.positions import are_layers, are_own_steps, are_pairs, is_cell_first, place_lists
 from rnninspect.core.arrays import holds_arrays, is_array, rank, to_array
 from rnninspect.core.evidence import Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
 from rnninspect.errors import ShapeError
@@ -18,7 +19,7 @@ from rnninspect.errors import ShapeError
 _CELLS = (("h", "c"), ("hidden", "cell"))  # the fields of TensorFlow's and of Haiku's states
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class LiveState:
     """Reads one final state beside its outputs."""
 

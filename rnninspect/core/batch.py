@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.errors import ShapeError
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Batch:
     """`inputs`: `[B, T, F]`; `mask`: `[B, T]`, True = real; `lengths`: `[B]` as stated, or None.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from rnninspect.core.frozen import frozen
 
 Cell = str  # a cell's name; the files of `engine/cells` are the ones there are
 
 
-@dataclass(frozen=True)
+@frozen
 class CellSpec:
     """What a cell computes besides its weights.
 
@@ -63,7 +64,7 @@ def no_kernel(spec: CellSpec, parts: frozenset[str]) -> str | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class CellDescription:
     """All that the rest of the program knows of a kind of cell. Each file of `engine/cells` holds one.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Direction, Ints, Trace
 
 Role = Literal["outputs", "h", "c", "initial_h", "initial_c", "inputs", "lengths", "mask"]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Slot:
     """One array in its role. `layer`, `direction`: as its name says, None where the name says nothing.
 
@@ -33,7 +34,7 @@ class Slot:
         return self.name.rpartition("#")[2].rpartition("/")[2]
 
 
-@dataclass(frozen=True)
+@frozen
 class Belief:
     """That a framework made these arrays, and what speaks for it, the strongest first (`.pt`, `output, h_n`, …)."""
 
@@ -41,7 +42,7 @@ class Belief:
     because: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """Where arrays come from, as far as it speaks for a framework.
 
@@ -58,7 +59,7 @@ class Origin:
 UNKNOWN = Origin()
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """Why arrays were read as they were.
 
@@ -78,7 +79,7 @@ class Evidence:
         return len(self.conventions) < 2
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class StateRows:
     """The rows of the batch that a final state with fewer rows is of.
 
@@ -91,7 +92,7 @@ class StateRows:
     lengths: Ints | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Reading:
     """One way of understanding the named arrays, with the Trace that it gives.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from rnninspect.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Feed:
     """What a recurrent layer reads. `reads`: in words (`the outputs of lstm, through dropout`).
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, get_args
+
+from rnninspect.core.frozen import frozen
 
 Severity = Literal["error", "warning", "note"]
 
@@ -23,7 +25,7 @@ Status = Literal["match", "ambiguous", "near", "elsewhere", "none", "no-evidence
 PaddingClass = Literal["none", "zero", "repeat", "constant", "computed", "nonfinite", "absent"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """One named cause. `rows` it concerns (rows of the batch), `explains` how many, `unexplained` those it does not.
 
@@ -51,7 +53,7 @@ class Finding:
 FAILED = "failed: "  # what the reason begins with where the rule itself is at fault
 
 
-@dataclass(frozen=True)
+@frozen
 class NotChecked:
     """A rule whose evidence is missing, and which; or one that failed, by a fault of its own."""
 
@@ -63,7 +65,7 @@ class NotChecked:
         return self.reason.startswith(FAILED)
 
 
-@dataclass(frozen=True)
+@frozen
 class WhatIf:
     """What would follow if the rows had these lengths, which nobody stated. `because`: what implies them.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, Literal
 
 from rnninspect.core.cell import Cell
+from rnninspect.core.frozen import frozen
 from rnninspect.core.full_lengths import FullLengths
 from rnninspect.core.trace import Direction, PaddingPolicy
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerConfig:
     """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rnninspect.core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Precision:
     """To `decimals` (fixed notation), or to `digits` behind the first one that counts (scientific notation).
 

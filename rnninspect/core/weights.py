@@ -5,10 +5,10 @@ Gate blocks lie on an axis of their own, in one order whatever the framework: th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from rnninspect.core.cell import CellSpec
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 
 # What a layer reads of the two directions below it: both, side by side or merged (Keras `merge_mode`), or its own alone
@@ -16,7 +16,7 @@ from rnninspect.core.trace import Array, Direction
 Between = Literal["concat", "sum", "mul", "ave", "apart"]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class LayerWeights:
     """The gates of one layer in one direction; `G` gates in canonical order, `P` = H, or the projection's width.
 
@@ -55,7 +55,7 @@ class LayerWeights:
         return int(self.recurrent_kernel.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 

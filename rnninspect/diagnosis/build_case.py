@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Origin, Reading, Role, Slot
 from rnninspect.core.feed import NO_FEEDS, Feed
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
@@ -38,7 +39,7 @@ from rnninspect.measure.weigh import DumpArrays, weigh
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 
 
-@dataclass(frozen=True)
+@frozen
 class RunOptions:
     """How to run, besides what is stated about the layer. `hidden_size`, `seed`: of weights made here.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Reading, Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, Trace, Track, prefix_mask
 from rnninspect.core.weights import Weights
@@ -28,7 +29,7 @@ Runner = Callable[["Case", Batch], Trace]
 States = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Layer:
     """The layer: whose it is, what the user states about it, its weights where given, and what runs them."""
 
@@ -38,7 +39,7 @@ class Layer:
     runner: Runner | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Dump:
     """The recorded arrays. `arrays`: every one under its own name; `slots`: those that have a role."""
 
@@ -46,7 +47,7 @@ class Dump:
     slots: tuple[Slot, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Chunk:
     """The run as the next chunk of a longer one.
 
@@ -58,7 +59,7 @@ class Chunk:
     named_initial: Mapping[tuple[int, Direction], Array] | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Case:
     """All that a rule may look at.
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
 from rnninspect.core.finding import FAILED, SEVERITIES, Finding, NotChecked
+from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
@@ -36,7 +37,7 @@ UNEXPLAINED = "unexplained-state"
 UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 
-@dataclass(frozen=True)
+@frozen
 class Judgement:
     """The findings, worst first, and the rules that could not be checked.
 

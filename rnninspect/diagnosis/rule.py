@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
 
 from rnninspect.core.finding import Certainty, Severity
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, PaddingPolicy, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.measure.facts import TrackFacts, measure
@@ -37,7 +38,7 @@ Group = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class Proposal:
     """A cause that reconstructs numbers that were seen, in the words of the report.
 
@@ -62,7 +63,7 @@ class Proposal:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Thread:
     """A public thread in which people met the mistake: its address, and in one sentence what it is about."""
 
@@ -70,7 +71,7 @@ class Thread:
     about: str
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Undone:
     """A case as it would be without a mistake. `how`: what was done to it, in words that go on after "with"."""
 
@@ -152,7 +153,7 @@ class CannotInject(Exception):
     """This case cannot show the mistake (one direction, no cell state, every row full, …)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """Rows of one track on which a rule saw its mistake."""
 

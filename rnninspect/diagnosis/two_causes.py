@@ -7,11 +7,12 @@ that is off, and rows that can tell: a pair that leaves a row is none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone, places
 from rnninspect.measure.matching import same
@@ -20,7 +21,7 @@ MOST = 1 << 23  # numbers of outputs that the search reads again and again at mo
 TELLING = 8  # numbers that must agree at least: two rows of four units, say
 
 
-@dataclass(frozen=True)
+@frozen
 class TwoCauses:
     """The mistake that was undone, and the one that explains what was left then."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from rnninspect.core.finding import Finding, Verdict
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
@@ -19,7 +19,7 @@ from rnninspect.measure.run_ends import run_ends
 RUN = "inputs and weights, to run the layer again"
 
 
-@dataclass(frozen=True)
+@frozen
 class Untested:
     """What nothing that was given could test, in words, and what would decide it."""
 

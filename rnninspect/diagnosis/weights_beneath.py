@@ -8,10 +8,11 @@ states that rows began with) is undone in turn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import only_rows
@@ -23,7 +24,7 @@ from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 FEW = 6  # rows on which each way is tried first
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class _Way:
     """A mistake undone, and its rule; None where states alone were put right."""
 

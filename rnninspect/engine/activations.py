@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rnninspect.core.frozen import frozen
 from rnninspect.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, appendix
 
 
-@dataclass(frozen=True)
+@frozen
 class Activation:
     """`apply(x, alpha, beta)` overwrites x with the formula and returns it; alpha and beta are the defaults."""
 

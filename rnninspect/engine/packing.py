@@ -7,10 +7,9 @@ which carries the state over it unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Ints, PaddingPolicy, TimeOrder, prefix_mask
 
 
@@ -48,7 +47,7 @@ def ranks_of(order: Ints) -> Ints:
     return ranks
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Pack:
     """The steps that one pass reads: step-major, in each step the rows that still go on, longest rows first.
 

@@ -9,12 +9,13 @@ import pkgutil
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats import storage, streams
@@ -25,7 +26,7 @@ from rnninspect.formats.witness import witness
 HEAD = 4096  # bytes that tell a format
 
 
-@dataclass(frozen=True)
+@frozen
 class Format:
     """One format: its suffixes, the extra that it needs, and the module that reads and perhaps writes it."""
 

@@ -6,11 +6,12 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.core.feed import Feed
+from rnninspect.core.frozen import frozen
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
@@ -19,7 +20,7 @@ from rnninspect.formats.limits import check_size
 ANONYMOUS = ""  # the name of the one array of a file that has no names (.npy, a nested list)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class NamedArrays:
     """The content of one file.
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.wording import argument
 from rnninspect.errors import UnreadableError, UserError
 
@@ -19,7 +20,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 FREE = 64 << 20  # bytes that may unpack from however few
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """`bytes`: what one file may take in memory, mapped arrays aside. `ratio`: of its unpacked to its packed bytes,
     beyond FREE. `seconds`: without a sign of life, of an HDF5 file that is read, and of a pipe that nobody has opened

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
@@ -39,7 +39,7 @@ def sniff(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """What an array says of itself: `start` is where its numbers begin, in bytes from where the header does."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
 
 from rnninspect.core.evidence import Reading
+from rnninspect.core.frozen import frozen
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
@@ -27,7 +28,7 @@ SAMPLE = 32  # rows by which a rival reading of a large dump is judged first
 MANY_STEPS = 1 << 16  # rows x steps from which on it is
 
 
-@dataclass(frozen=True)
+@frozen
 class Tolerance:
     """A step matches within `atol + rtol * |final|`; both default to 0: bit for bit. UserError where one is no number
     from 0."""
@@ -45,7 +46,7 @@ class Tolerance:
 Measurer = Callable[[Trace, Tolerance], tuple[TrackFacts, ...]]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Choice:
     """The reading to use and the others that fit the numbers as well.
 
@@ -117,7 +118,7 @@ def _fits_anywhere(reading: Reading, tolerance: Tolerance) -> bool:
     return _fit(measure_all(few, tolerance)).anywhere > 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """Shares of rows, the mean over tracks: whose state equals some step of their own row; the expected step."""
 

@@ -6,12 +6,12 @@ Real steps are compared; padded ones are counted apart, and so are NaN and infin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import release, tiles
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
 from rnninspect.measure.matching import parts
@@ -22,7 +22,7 @@ HALF_RANGE = 2.0**40  # between the smallest and the largest float16
 GROWTH = 256.0  # roundings that a drift may add up to before it is something else
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class TrackDifference:
     """One track of both dumps. `difference` `[B, T]`: the largest absolute difference of each step (0 where both are
     non-finite alike). `real` `[B, T]`. `nonfinite` `[B, T]`: one of the two is not finite there. `first` `[B]`: the
@@ -62,7 +62,7 @@ class TrackDifference:
         return int(row), int(step), int(gap.argmax())
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class StateDifference:
     """The final h or c of one track in both dumps. `difference` `[B]`: the largest absolute difference of each row,
     infinite where only one of the two is finite."""

@@ -6,12 +6,13 @@ the nearest step, only where it is asked for, and over the rows whose final stat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from rnninspect.core.finding import PaddingClass, Status
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
 from rnninspect.errors import ShapeError
 from rnninspect.measure.matching import gather, same
@@ -20,7 +21,7 @@ from rnninspect.measure.padding import padding_classes
 from rnninspect.measure.scan import Scan, scan
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class TrackFacts:
     """What was measured of one track; steps along its stored time axis.
 

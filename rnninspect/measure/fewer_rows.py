@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from rnninspect.core.evidence import Role, Slot, StateRows
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints
 from rnninspect.measure.matching import locate
 
@@ -15,7 +16,7 @@ BY_ROW: tuple[Role, ...] = ("outputs", "inputs", "lengths", "mask", "initial_h",
 ENOUGH = 0.5  # share of the state's rows that must equal a step of the batch's row of the same number
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Fewer:
     """The arrays cut to the rows of the batch that the state has rows for, and which these are."""
 

@@ -14,10 +14,9 @@ alone are read in full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.measure.matching import parts, same
@@ -29,7 +28,7 @@ MANY = 40  # to measure a step exactly costs as much as to measure so many rough
 SLACK = 1 + 2.0**-20  # a difference taken in float32 is right within 2**-24
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Nearest:
     """`step`, `distance`, `margin`: `[N]`; the nearest step, its largest absolute difference, and by how much the
     second nearest is farther (NaN where there is no second)."""

@@ -16,10 +16,10 @@ once, at the speed of memory, whatever the padding holds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.measure.matching import parts, same
@@ -30,7 +30,7 @@ LINE_BYTES = 1 << 15  # a row's part of a tile that is worth a call of its own
 LANE = 4096  # numbers that a product sums at a time: few calls, and too short to be split over BLAS's own threads
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Scan:
     """`[B, T]` each: the step equals the final state; is all zero; equals the step before it (False at step 0); holds
     a NaN or an infinity."""

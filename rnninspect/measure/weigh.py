@@ -7,7 +7,7 @@ are kept in the reading's `evidence`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
@@ -19,6 +19,7 @@ from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import unread
 from rnninspect.core.evidence import UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, PaddingPolicy
@@ -40,7 +41,7 @@ from rnninspect.measure.fewer_rows import with_fewer_rows
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class DumpArrays:
     """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
     returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
@@ -58,7 +59,7 @@ class DumpArrays:
     elided: Mapping[str, Gaps] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Weighed:
     """The choice, with whose arrays they are, the layer as it was read, and the arrays that have a role."""
 
@@ -69,12 +70,7 @@ class Weighed:
     tolerance: Tolerance
 
 
-def weigh(
-    dump: DumpArrays,
-    config: LayerConfig,
-    tolerance: Tolerance,
-    measurer: Measurer = measure_all,
-) -> Weighed:
+def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer = measure_all) -> Weighed:
     """The reading of the arrays that explains most, with the evidence for it.
 
     Outputs and states that were printed with different numbers of decimals are rounded to the fewest, unless not

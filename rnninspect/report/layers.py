@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from rnninspect.core.finding import SEVERITIES, Finding, Verdict
+from rnninspect.core.frozen import frozen
 from rnninspect.report.record import ReportRecord
 
 
-@dataclass(frozen=True)
+@frozen
 class CallFinding(Finding):
     """A finding, and the call that it was found in: the layer's `name` in the model, and the call's number."""
 
@@ -19,7 +20,7 @@ class CallFinding(Finding):
     call: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class RuleInCalls:
     """A rule that fired, the worst severity with which it did, and the numbers of the calls."""
 
@@ -28,7 +29,7 @@ class RuleInCalls:
     calls: list[int]
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerOfCalls:
     """All calls of one layer. `verdicts`: how many have which; `rules`: the worst first, notes too; `unjudged`: why
     calls could not be judged, with their numbers.

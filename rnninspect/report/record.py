@@ -6,15 +6,16 @@ A non-finite number is None, beside a field that says so (`distance_nonfinite`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnninspect.core.finding import SEVERITIES, Finding, NotChecked, PaddingClass, Status, Verdict, WhatIf
+from rnninspect.core.frozen import frozen
 
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """What was measured of one row of one track. Steps count along the stored time axis.
 
@@ -42,7 +43,7 @@ class Row:
     spoiled_by: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Excerpt:
     """The numbers of one row that the tables show: `outputs[i]` is step `steps[i]`; `units` are the columns kept.
 
@@ -58,7 +59,7 @@ class Excerpt:
     nonfinite: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@frozen
 class Levels:
     """How large every step is: `rows[b][t]` is a hexadecimal digit, the largest absolute output of the step in
     fifteenths of `largest`, rounded up (0: all zero), or ! where an output is not finite.
@@ -68,7 +69,7 @@ class Levels:
     rows: list[str]
 
 
-@dataclass(frozen=True)
+@frozen
 class TrackReport:
     """One layer read in one direction. `units`, `cell_units`: the whole width, of which an excerpt may show less.
 
@@ -85,7 +86,7 @@ class TrackReport:
     levels: Levels | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class ProbeReport:
     """One change that was made to a live model's batch. `holds`: what must hold; `standing`: held, differs, not made.
 
@@ -101,7 +102,7 @@ class ProbeReport:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReportRecord:
     """What `run` and `compare` found. `to_dict()` is the JSON; `ok` is True where something could have failed and no
     finding is an error. `untested`: what nothing given could test, in words, and `would_decide` what would; `what_if`:

@@ -7,7 +7,7 @@ to the last bit. What travels is where the rows lie in the file; the numbers the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from rnninspect.api.parallel.file_view import Described, described
 from rnninspect.api.parallel.workers import Engine, WorkerCrashed
+from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import count_read
 from rnninspect.core.trace import Trace, Track
 from rnninspect.errors import UserError
@@ -27,7 +28,7 @@ LEAST_BYTES = 64 << 20  # of outputs; what is smaller is measured before a worke
 PART_BYTES = 32 << 20  # that one task reads, and that a worker which dies has read in vain
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class RowChunk:
     """Some rows of one track: `trace` holds their mask and that track alone, without its outputs, which `outputs`
     describes; `start` is the first of these rows in the whole."""
@@ -42,7 +43,7 @@ class RowChunk:
         return f"{self.outputs.file}: rows {self.start} to {end} of {self.trace.tracks[0].name}"
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class ChunkFacts:
     """What a part gave: the facts of its rows, their track still without outputs, and their nearest steps."""
 
@@ -50,7 +51,7 @@ class ChunkFacts:
     closest: Nearest
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class MergedFacts(TrackFacts):
     """Facts whose nearest steps came with them: nobody reads the outputs again."""
 

@@ -6,15 +6,15 @@ The stated or usual way comes first. Nothing here looks at values: which way fit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 
 Key = tuple[int, Direction]
 Placed = Mapping[Key, Array]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Layout:
     """Arrays placed by layer and direction, and the axes that were assumed, in letters.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.roles import matches
 from rnninspect.core.evidence import UNKNOWN, Belief, Origin
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import PaddingPolicy
 
 ENOUGH, MARGIN = 1.5, 1.0  # what decides: this much, and that much more than any other
@@ -22,7 +22,7 @@ _ANYBODYS = re.compile(r"outputs?|h|c|states?|final|inputs?|x|mask|0|1|seq_lengt
 _NOBODYS = re.compile(r"lengths?|inputs?|mask")
 
 
-@dataclass(frozen=True)
+@frozen
 class Hints:
     """What is known of a dump before, and after, it is read.
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import rows_of
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Direction
 
 BOTH: tuple[Direction, ...] = ("forward", "backward")
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Shape:
     """One hypothesis about the layer: which axis is time, how many layers, which directions.
 

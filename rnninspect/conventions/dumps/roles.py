@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice, product
 
 from rnninspect.conventions.base import DIRECTION_WORDS, Convention
@@ -17,6 +17,7 @@ from rnninspect.conventions.dumps.positions import are_pairs, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.unread import WORDS
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.formats.base import ANONYMOUS
@@ -25,7 +26,7 @@ _PAIRS = {("h", "c"), ("initial_h", "initial_c")}
 MOST_GUESSES = 24
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Guess:
     """One way of giving arrays their roles; `notes` say what no name told.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace, Track
 from rnninspect.errors import UserError
@@ -14,7 +14,7 @@ from rnninspect.errors import UserError
 StateField = Literal["final", "cell", "initial", "initial_cell"]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class DumpNames:
     """Lays a trace's arrays out as a framework's users would have saved them."""
 

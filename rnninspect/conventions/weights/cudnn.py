@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.engine import cells
@@ -20,7 +20,7 @@ ORDER: dict[Cell, str] = {"lstm": "ifgo", "gru": "rzn", "rnn": "n"}
 _CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 
 
-@dataclass(frozen=True)
+@frozen
 class RowNames:
     """What a framework calls the parts; `projection` is `[P, H]` (`[H, P]` where `projection_by_unit`)."""
 

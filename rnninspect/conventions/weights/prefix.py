@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.errors import UnknownNameError
@@ -79,7 +79,7 @@ def _parts(name: str) -> list[str]:
     return [part for part in re.split(r"[/.]", name) if part]
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerOverview:
     """One layer of a file, or one stack under one name: as it is listed, to be picked by its name.
 

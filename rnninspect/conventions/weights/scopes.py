@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.errors import ShapeError
 
@@ -24,7 +25,7 @@ _NAMED = re.compile(r"(?:^|[/._])(fw|bw|forward|backward)(?=[/._]|$)")
 _LOOKS_LIKE_A_WEIGHT = re.compile(r".*(weight|bias|kernel|diag).*|[WRBPbw]|w_.*")
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Scope:
     """One cell's variables, by the framework's short name of each part.
 
@@ -60,7 +61,7 @@ class Scope:
         return f"{self.paths[part]} {self.arrays[part].shape}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Parts:
     """The parts that a cell must have and those that it may have."""
 

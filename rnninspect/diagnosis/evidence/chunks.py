@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
@@ -19,7 +19,7 @@ NOT_IT = "the state in which the chunk before ended"
 _NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Break:
     """Rows that did not start where the chunk before ended, and in words where they did; `other_rows`: in another
     row's state."""

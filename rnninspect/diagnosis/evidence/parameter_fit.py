@@ -7,10 +7,11 @@ side by side. A fit counts only if an ordinary run with the fitted values then g
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
@@ -26,7 +27,7 @@ EVIDENCE = 3  # numbers of evidence that every fitted number must have
 FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
 
 
-@dataclass(frozen=True)
+@frozen
 class Fitted:
     """What the fit mends: the difference before and after, the size of what was missing, and what it is."""
 

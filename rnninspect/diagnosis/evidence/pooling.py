@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import parts, same
@@ -17,7 +17,7 @@ Kind = Literal["maximum", "mean", "sum"]
 KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
 
 
-@dataclass(frozen=True)
+@frozen
 class Pool:
     """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone. `other_length`:
     that many are another row's."""

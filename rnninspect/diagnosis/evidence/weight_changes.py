@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Change:
     """One conversion undone: the rule that names it, what it does in words, and the change itself.
 

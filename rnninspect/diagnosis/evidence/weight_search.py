@@ -6,12 +6,13 @@ Each change is tried on a few rows and steps, alone and then in pairs, and confi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
 
 from rnninspect.core.batch import Batch
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
@@ -29,7 +30,7 @@ MUCH = 4  # a change that mends leaves at most one in so many
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class WeightFix:
     """The changes that bring the dump and a run of its weights together: the difference before and after."""
 

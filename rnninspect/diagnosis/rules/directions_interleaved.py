@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
@@ -102,7 +103,7 @@ def _apart(case: Case, pair: tuple[Track, Track]) -> Trace:
     return _with_halves(case.trace, pair, np.concatenate([state[:, 0::2], state[:, 1::2]], 1))
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class _Mend:
     """Another reading that may be the right one: the state's features sorted out, or (`whole`) the outputs' rows."""
 

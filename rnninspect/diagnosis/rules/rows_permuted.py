@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
@@ -172,7 +173,7 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
     return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
 
 
-@dataclass(frozen=True)
+@frozen
 class _Copies:
     """How rows and states were copied apart, in words, and what mends it."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import Excerpt, Row, TrackReport
 from rnninspect.report.renderers import _elide, _numbers, _steps, _text, _words
@@ -12,7 +13,7 @@ from rnninspect.report.renderers._steps import Look
 from rnninspect.report.renderers.view import View
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """One line of numbers by unit, or, without numbers, a note on the steps left out."""
 
@@ -23,7 +24,7 @@ class Line:
     note: tuple[str, ...] = ()  # from the fullest to the briefest wording
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Lines under one heading. `units`: those whose numbers the report holds, of `whole`."""
 
@@ -36,7 +37,7 @@ class Block:
     wanted: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@frozen
 class RowNumbers:
     """One row with its numbers, ready to become blocks."""
 

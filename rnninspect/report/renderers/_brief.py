@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich.text import Text
 
+from rnninspect.core.frozen import frozen
 from rnninspect.report.record import ReportRecord, Row, TrackReport
 from rnninspect.report.renderers import _elide, _findings, _grid, _header, _text, _verdicts, _words
 from rnninspect.report.renderers._card import card
@@ -21,7 +22,7 @@ VERDICTS = 12  # rows that have a line, over all tracks
 FEWEST = 3  # of one track
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     """One track that has something to show: the rows that have a line, and those whose numbers are shown."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.text import Text
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import Row, TrackReport
 from rnninspect.report.renderers import _elide, _text
@@ -23,7 +23,7 @@ ENOUGH = (8, 3, 3, 0)  # units that must be left beside full words, brief ones, 
 BETWEEN = "  "
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """What all blocks of a track share, so that they stand in line."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from rnninspect.core.frozen import frozen
 from rnninspect.report.record import Excerpt, Row
 from rnninspect.report.renderers import _text
 from rnninspect.report.renderers._text import Marks
@@ -16,7 +15,7 @@ _PADDED = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Look:
     """`words` where there is room, `brief` where there is less, `mark` always."""
 

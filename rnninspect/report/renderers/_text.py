@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 
 from rich.console import Console
 from rich.text import Text
+
+from rnninspect.core.frozen import frozen
 
 # Legible on dark and on light backgrounds: no white, yellow, black or blue.
 OK, BAD, HINT, FACT, WARN, QUIET, TITLE = "bold green", "bold red", "red", "cyan", "bold magenta", "dim", "bold"
@@ -18,7 +19,7 @@ OK, BAD, HINT, FACT, WARN, QUIET, TITLE = "bold green", "bold red", "red", "cyan
 _HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Marks:
     """One character each, `more` aside; only such as the usual terminal fonts have."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
+from rnninspect.core.frozen import frozen
 from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import ReportRecord
 
@@ -24,7 +24,7 @@ _OF_COMMAND = {  # what a command has an option for; the others have all
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Unlock:
     """Arguments, by their Python names, that would let `rules` more rules be checked."""
 

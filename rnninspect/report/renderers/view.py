@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from rnninspect.core.frozen import frozen
 from rnninspect.errors import UnknownNameError, UserError
 
 # `3`, `"0,2-5,60-"` (both ends belong to a range; an open one runs to the end), or any collection of whole numbers
@@ -16,7 +16,7 @@ TABLES = ("brief", "full")
 MOST_DIGITS = 17  # a float64 has no more
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """`width`: columns of the terminal. `color`: escape codes may be used; marks carry the meaning without them.
 
