@@ -65,7 +65,8 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
     causes = _cover(mismatched, zero, [p for p in proposals if p.kind == "state"])
     together = None
-    sound = {name: rule for name, rule in rules.items() if name not in {s.rule for s in skipped if s.failed}}
+    failed = {s.rule for s in skipped if s.failed}
+    sound = {name: rule for name, rule in rules.items() if name not in failed}
     if seek_two and _are_too_few(causes, mismatched):
         with _survived(UNEXPLAINED, skipped):
             together = two_causes(case, sound)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -14,7 +13,7 @@ from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
-from rnninspect.measure.facts import TrackFacts, may_end_right, measure
+from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure
 
 FEW = 16  # rows that are looked at before all are
 
@@ -110,12 +109,7 @@ def _fits_anywhere(reading: Reading, tolerance: Tolerance) -> bool:
     if trace.mask.size < MANY_STEPS:
         return True
     some = slice(None, None, max(1, trace.batch_size // SAMPLE))
-    tracks = tuple(
-        replace(t, **{k: v[some] for k in ("outputs", "final") if (v := getattr(t, k)) is not None})
-        for t in trace.tracks
-    )
-    few = replace(trace, mask=trace.mask[some], lengths=None, mask_given=True, tracks=tracks)
-    return _fit(measure_all(few, tolerance)).anywhere > 0
+    return any(fits_anywhere(track, tolerance.rtol, tolerance.atol, some) for track in trace.tracks)
 
 
 @frozen

@@ -70,11 +70,11 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
     values = np.unique(vectors[:, unit])
     wanted, first, group = np.unique(step_keys(vectors), return_index=True, return_inverse=True)
     hits: list[list[tuple[int, int]]] = [[] for _ in wanted]
-    places: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
+    hit_places: list[tuple[Ints, Ints, Ints]] = []  # which vector, row, step
 
     for rows, steps in tiles(outputs):
         tile = outputs[rows, steps]
-        b, t = np.nonzero(_is_one_of(np.ascontiguousarray(tile[:, :, unit]), values))
+        b, t = places(_is_one_of(np.ascontiguousarray(tile[:, :, unit]), values))
         for part in parts(b.size, tile.shape[2]):
             candidates = tile[b[part], t[part]]
             keys = step_keys(candidates)
@@ -82,9 +82,9 @@ def locate(outputs: Array, vectors: Array, most: int = 64) -> list[list[tuple[in
             real = np.flatnonzero(wanted[at] == keys)
             real = real[same(candidates[real], vectors[first[at[real]]]).all(-1)]
             if real.size:
-                places.append(_first((at[real], b[part][real] + rows.start, t[part][real] + steps.start), most))
-    if places:
-        which, b, t = (np.concatenate(column) for column in zip(*places, strict=True))
+                hit_places.append(_first((at[real], b[part][real] + rows.start, t[part][real] + steps.start), most))
+    if hit_places:
+        which, b, t = (np.concatenate(column) for column in zip(*hit_places, strict=True))
         for n, row, step in zip(*(column.tolist() for column in _first((which, b, t), most)), strict=True):
             hits[n].append((row, step))
     return [hits[n] for n in group.reshape(-1).tolist()]
@@ -121,6 +121,11 @@ def _rank_in_run(values: Ints) -> Ints:
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     runs = np.diff(starts, append=values.size)
     return np.asarray(np.arange(values.size) - np.repeat(starts, runs))
+
+
+def places(marks: Bools) -> tuple[Ints, ...]:
+    """The indices of every True, as np.nonzero gives them: several times faster where there are few."""
+    return tuple(np.unravel_index(np.flatnonzero(marks), marks.shape))
 
 
 def parts(count: int, width: int, numbers: int = 1 << 20) -> list[slice]:

@@ -19,7 +19,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Array, Bools, Ints
-from rnninspect.measure.matching import parts, same
+from rnninspect.measure.matching import parts, places, same
 
 HEAD_BYTES = 64  # of a step that are looked at first: they come from memory together
 FIRST = 4  # steps a row that are measured in full first: their distances bound those of the nearest two
@@ -46,12 +46,14 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
     """
     step = np.zeros(rows.size, dtype=np.int64)
     best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
+    few_tell = True  # until a tile shows that its steps are to be read in full
     for block, steps in tiles(outputs):
         where = _of(rows, block)
         if where.stop == where.start:
             continue
         block_rows = rows[where]
-        distance = _distances(outputs[:, steps], block_rows, final[block_rows], ~repeats[block_rows, steps])
+        fresh = ~repeats[block_rows, steps]
+        distance, few_tell = _distances(outputs[:, steps], block_rows, final[block_rows], fresh, few_tell)
         at, here = distance.argmin(1), distance.min(1)
         distance[np.arange(at.size), at] = np.inf
         nearer = here < best[where]
@@ -80,7 +82,7 @@ def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: floa
         where = _of(rows, block)
         block_rows = rows[where]
         near_here = close(outputs[block_rows, steps, :head], final[block_rows, None, :head])
-        b, t = np.nonzero(near_here)
+        b, t = places(near_here)
         for part in parts(b.size, outputs.shape[2]):
             near_here[b[part], t[part]] = close(
                 outputs[block_rows[b[part]], t[part] + steps.start], final[block_rows[b[part]]]
@@ -94,28 +96,30 @@ def _of(rows: Ints, block: slice) -> slice:
     return slice(*np.searchsorted(rows, [block.start, block.stop]).tolist())
 
 
-def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools) -> Array:
+def _distances(outputs: Array, rows: Ints, target: Array, fresh: Bools, few_tell: bool) -> tuple[Array, bool]:
     """`[n, t]`: the largest absolute difference of each step of `outputs[rows]` to the row's target `[n, H]`, exact for
-    the two nearest steps of each row; infinite for steps that are seen to be farther. `fresh` `[n, t]`: no repeats."""
+    the two nearest steps of each row; infinite for steps that are seen to be farther. `fresh` `[n, t]`: no repeats.
+    `few_tell`: whether a few units are looked at first; and whether they told which steps are farther."""
     fresh[:, 0] = True
     distance = np.full(fresh.shape, np.inf)
 
     def measure(steps: Bools) -> None:
-        b, t = np.nonzero(steps)
+        b, t = places(steps)
         for part in parts(b.size, outputs.shape[2]):
             distance[b[part], t[part]] = _exact(outputs[rows[b[part]], t[part]], target[b[part]])
 
-    least = np.where(fresh, _at_least(outputs, rows, target), np.inf)
-    first = _least(least, FIRST)
-    measure(first)
-    rest = ~first & fresh & (least <= _second(distance)[:, None] * SLACK)
-    if MANY * np.count_nonzero(rest) > rest.size:  # those few units tell too little
-        rest = _rough(_taken(outputs, rows), target, rest)
-    measure(rest)
+    rest = fresh
+    if few_tell:
+        least = np.where(fresh, _at_least(outputs, rows, target), np.inf)
+        first = _least(least, FIRST)
+        measure(first)
+        rest = ~first & fresh & (least <= _second(distance)[:, None] * SLACK)
+        few_tell = bool(MANY * np.count_nonzero(rest) <= rest.size)
+    measure(rest if few_tell else _rough(_taken(outputs, rows), target, rest))
     if fresh.all():
-        return distance
+        return distance, few_tell
     source = np.maximum.accumulate(np.where(fresh, np.arange(fresh.shape[1]), 0), axis=1)
-    return np.take_along_axis(distance, source, 1)
+    return np.take_along_axis(distance, source, 1), few_tell
 
 
 def _taken(outputs: Array, rows: Ints) -> Array:

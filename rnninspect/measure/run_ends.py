@@ -40,4 +40,5 @@ def shows_lengths(facts: TrackFacts) -> bool:
 
 def _trailing(marks: Bools) -> Ints:
     """`[B]`: how many steps up to the last column are marked without a gap."""
-    return np.asarray(np.cumprod(marks[:, ::-1], axis=1).sum(1), dtype=np.int64)
+    steps = marks.shape[1]
+    return np.asarray(np.where(marks.all(1), steps, np.argmin(marks[:, ::-1], axis=1)), dtype=np.int64)

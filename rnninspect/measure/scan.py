@@ -22,7 +22,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Array, Bools, Ints
-from rnninspect.measure.matching import parts, same
+from rnninspect.measure.matching import parts, places, same
 
 HEAD = 4  # units looked at, one after the other, before whole steps are
 FEW = 32  # where fewer than one step in this many is in question, the steps themselves are looked at
@@ -151,9 +151,9 @@ def _settle_zeros(values: Array, blank: Bools) -> None:
     if 4 * np.count_nonzero(blank) >= blank.size:  # most of it: no copies
         blank &= _is_zero(values)
         return
-    places = np.nonzero(blank)
-    for part in parts(places[0].size, values.shape[-1]):
-        here = tuple(axis[part] for axis in places)
+    everywhere = places(blank)
+    for part in parts(everywhere[0].size, values.shape[-1]):
+        here = tuple(axis[part] for axis in everywhere)
         blank[here] = _is_zero(values[here])
 
 
@@ -218,9 +218,9 @@ def _settle(before: Array, after: Array, hits: Bools, finite: bool) -> None:
         if not equal.all():
             hits &= equal.all(-1)
         return
-    places = np.nonzero(hits)
-    for part in parts(places[0].size, after.shape[-1]):
-        here = tuple(axis[part] for axis in places)
+    everywhere = places(hits)
+    for part in parts(everywhere[0].size, after.shape[-1]):
+        here = tuple(axis[part] for axis in everywhere)
         hits[here] = _same(before[here], after[here], finite).all(-1)
 
 
@@ -232,7 +232,7 @@ def _equals(head: _Head, target: Array, where: Bools, finite: bool) -> Bools:
             break
         hits &= _same(head[unit], target[:, unit, None], finite)
     if not head.whole:
-        rows, steps = np.nonzero(hits)
+        rows, steps = places(hits)
         for part in parts(rows.size, target.shape[1]):
             b, t = rows[part], steps[part]
             hits[b, t] = _same(head.tile[b, t], target[b], finite).all(-1)

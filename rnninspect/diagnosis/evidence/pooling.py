@@ -13,6 +13,7 @@ from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import parts, same
 
 ROUNDINGS = 16  # of a mean's terms that another order of summation may leave
+UNITS = 16  # that running pools are looked at in: enough to tell which lengths are worth a pool of their own
 Kind = Literal["maximum", "mean", "sum"]
 KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
 
@@ -47,13 +48,35 @@ def pool_of_other_lengths(
     """The pool of these rows `[N]` over the first steps as other rows' lengths count them; None where no row is one."""
     lengths = np.unique(facts.ends[facts.ends > 0])
     steps = facts.ends.copy()
-    for length in lengths[::-1]:
-        tried = Pool(kind, "", np.full(facts.ends.size, length), False, False)
-        steps[rows[(steps[rows] == facts.ends[rows]) & is_pool(facts, tried, rows, atol, units)]] = length
+    may_be = _may_be_pools(facts, kind, rows, lengths, atol)
+    for i in np.flatnonzero(may_be.any(0))[::-1]:
+        asked = rows[may_be[:, i] & (steps[rows] == facts.ends[rows])]
+        tried = Pool(kind, "", np.full(facts.ends.size, lengths[i]), False, False)
+        steps[asked[is_pool(facts, tried, asked, atol, units)]] = lengths[i]
     if (steps[rows] == facts.ends[rows]).all():
         return None
     padded = bool((steps > facts.ends).any())
     return Pool(kind, "as many steps as another row's length counts", steps, False, padded, True)
+
+
+def _may_be_pools(facts: TrackFacts, kind: Kind, rows: Ints, lengths: Ints, atol: float) -> Bools:
+    """`[N, L]`: whether the states of these rows `[N]` may be the pools of their first `lengths` `[L]` steps, as a few
+    units and running pools tell, whose sums are rounded at every step."""
+    may_be = np.zeros((rows.size, lengths.size), dtype=np.bool_)
+    for part in parts(rows.size, facts.steps * UNITS):
+        outputs = np.asarray(facts.outputs[rows[part], :, :UNITS])
+        target = np.asarray(facts.final[rows[part], None, :UNITS])
+        terms = outputs.astype(np.float64)
+        room: Array | float = atol
+        if kind == "maximum":
+            value = np.maximum.accumulate(terms, axis=1)[:, lengths - 1]
+        else:
+            count = lengths[:, None] if kind == "mean" else 1
+            value, sizes = (np.cumsum(a, axis=1)[:, lengths - 1] / count for a in (terms, np.abs(terms)))
+            room = atol + (ROUNDINGS + facts.steps) * _rounding_unit(outputs) * sizes
+        gap = np.abs(value - target.astype(np.float64))
+        may_be[part] = (same(value.astype(target.dtype), target) | (gap <= room)).all(-1)
+    return may_be
 
 
 def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int | None = None) -> Bools:
@@ -82,6 +105,9 @@ def _pooled(outputs: Array, counted: Bools, kind: Kind) -> tuple[Array, Array]:
         value = np.where(chosen, outputs, -np.inf).max(1)
         return value.astype(np.float64), np.zeros_like(value, dtype=np.float64)
     terms = np.where(chosen, outputs, 0).astype(np.float64)
-    unit = np.finfo(outputs.dtype if outputs.dtype.kind == "f" else np.float64).eps
     count = np.maximum(counted.sum(1), 1)[:, None] if kind == "mean" else 1
-    return terms.sum(1) / count, ROUNDINGS * unit * np.abs(terms).sum(1) / count
+    return terms.sum(1) / count, ROUNDINGS * _rounding_unit(outputs) * np.abs(terms).sum(1) / count
+
+
+def _rounding_unit(values: Array) -> float:
+    return float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
