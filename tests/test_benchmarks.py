@@ -12,7 +12,14 @@ from tests.support.places import ROOT
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("compare", "float32, time-major"), ("memory", "MiB"), ("jobs", "dumps/s"), ("startup", "compare-json")],
+    [
+        ("compare", "float32, 8 units a step"),
+        ("memory", "MiB"),
+        ("against", "--against"),
+        ("jobs", "dumps/s"),
+        ("planted", "gate-order"),
+        ("startup", "compare-json"),
+    ],
 )
 def test_a_benchmark_runs(name: str, shown: str) -> None:
     """One command prints each table, with numbers in it."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.benchmarks import compare, processes, startup
 
-NAMES = ("startup", "compare", "memory", "jobs", "forward")
+NAMES = ("startup", "compare", "memory", "against", "jobs", "planted", "forward")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,8 +40,14 @@ def main(arguments: list[str] | None = None) -> None:
             compare.table(folder, options.tiny, rounds)
         if "memory" in chosen:
             processes.memory(folder, options.tiny, options.largest)
+        if "against" in chosen:
+            processes.against(folder, options.tiny)
         if "jobs" in chosen:
             processes.jobs(folder, options.tiny)
+    if "planted" in chosen:
+        from tests.benchmarks import planted  # imports torch
+
+        planted.table(options.tiny)
     if "forward" in chosen:
         from tests.benchmarks import forward  # imports torch
 

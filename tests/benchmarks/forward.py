@@ -257,13 +257,13 @@ def timed(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
 def table(cell: str, shapes: list[tuple[int, int, int, int]], rounds: int, threads: int) -> None:
     """Prints one cell's table: milliseconds, and ours as a share of packed torch and as a multiple of the loop."""
     print(f"\n{cell} (ms)")
-    print(f"{'B x T x F x H':<18}" + "".join(f"{way:>13}" for way in WAYS) + f"{'ours/packed':>13}{'loop/ours':>11}")
+    print(f"{'B x T x F x H':<24}" + "".join(f"{way:>13}" for way in WAYS) + f"{'ours/packed':>13}{'loop/ours':>11}")
     for shape in shapes:
         with torch.inference_mode():
             taken = timed(ways(problem(shape, *CELLS[cell]), threads), rounds)
         row = "".join(f"{taken[way]:13.2f}" if way in taken else f"{'-':>13}" for way in WAYS)
         share = f"{taken['ours'] / taken['packed']:13.2f}" if "packed" in taken else f"{'-':>13}"
-        print(f"{' x '.join(map(str, shape)):<18}{row}{share}{taken['masked loop'] / taken['ours']:11.2f}")
+        print(f"{' x '.join(map(str, shape)):<24}{row}{share}{taken['masked loop'] / taken['ours']:11.2f}")
 
 
 def growth(shape: tuple[int, int, int, int], rounds: int) -> None:

@@ -69,6 +69,21 @@ def memory(folder: Path, tiny: bool, largest: float) -> None:
         dump.outputs.unlink()
 
 
+def against(folder: Path, tiny: bool) -> None:
+    """Prints time and peak memory of a dump beside a second one of the same numbers, as `--against` compares them."""
+    arrays = made((4, 8, 16) if tiny else (256, 1024, 512))
+    pair = [folder / "one.npz", folder / "other.npz"]
+    for path in pair:
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+    size = pair[0].stat().st_size / 1e9
+    arguments = ["-c", PROBE, str(EXAMPLE), str(pair[0]), "--against", str(pair[1]), "--convention", "tf1"]
+    seconds, peak = map(float, ran(arguments)[1].split())
+    print(f"\ntwo dumps of {size:.2f} GB with --against: seconds, and peak resident memory above start-up")
+    print(f"{'s':>8}{'MiB':>8}\n{seconds:8.2f}{peak:8.0f}", flush=True)
+    for path in pair:
+        path.unlink()
+
+
 def jobs(folder: Path, tiny: bool) -> None:
     """Prints how long many dumps take by the number of processes, start-up included: many small ones, a few large."""
     count, large = (2, 2) if tiny else (2000, 32)
