@@ -61,15 +61,13 @@ def _init(self: Any, /, *values: Any, **more: Any) -> None:
     filling, kept = _filling(kind), self.__dict__
     kept.update(zip(filling.by_position, values, strict=False))
     kept.update(more)
-    if len(kept) != len(values) + len(more) or not kept.keys() <= filling.names:
+    if len(kept) != len(values) + len(more) or not filling.names.issuperset(more):
         inspect.signature(kind).bind(*values, **more)  # raises what Python would
-    for name, default in filling.defaults.items():
-        kept.setdefault(name, default)
-    for name, make in filling.makers.items():
-        if name not in kept:
-            kept[name] = make()
     if len(kept) != len(filling.names):
-        inspect.signature(kind).bind(*values, **more)
+        kept.update({name: default for name, default in filling.defaults.items() if name not in kept})
+        kept.update({name: make() for name, make in filling.makers.items() if name not in kept})
+        if len(kept) != len(filling.names):
+            inspect.signature(kind).bind(*values, **more)
     if filling.last is not None:
         filling.last(self)
 
