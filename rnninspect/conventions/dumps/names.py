@@ -12,6 +12,7 @@ from rnninspect.core.evidence import Role
 
 _WORD = r"(?:[A-Za-z]\w*?_)?"  # what the array belongs to: enc_, lstm_, decoder_
 _WAY = r"[._]?(?P<direction>fw|bw|fwd|bwd|forward|backward)"
+_FINAL = r"(?!(?:init|initial|prev|previous|begin|start)_)"  # and not what a layer starts from
 _STATE = r"(?:(?:output|final|last|encoder|enc|decoder|dec|rnn|lstm|gru)_)?states?"
 
 # Exact names, which say it plainly. A convention's own patterns come first.
@@ -46,7 +47,7 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         r"h_?[nt]|hx|hxs|hidden|h_(?:final|last|out)|(?:final|last)_(?:h|hidden)(?:_state)?|last|final[._]h|last[._]h",
         r"hidden_?(?:n|t|state)|hstate|(?:final|last)_?(?:output|memory|encoding)",
         _STATE,
-        _WORD + r"(?:h_?n|hx|hxs|hidden|state_h|h_t)",
+        _FINAL + _WORD + r"(?:h_?n|hx|hxs|hidden|state_h|h_t)",
         r"(?:h_?n?|hidden|state)\.h",
     ),
     "c": (
@@ -56,12 +57,12 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         _STATE + r"(?:[._](?P<layer>\d+))?[._]c(?:ell)?",
         r"(?:c|cell|c_?n|c_?t)[._](?P<direction>fw|bw|fwd|bwd|forward|backward)",
         r"c_?[nt]|cx|cxs|cell(?:_state|_memory)?s?|c_(?:final|last|out)|(?:final|last)_(?:c|cell)(?:_state)?|final[._]c|last[._]c",
-        _WORD + r"(?:c_?n|cx|cell_state|state_c|c_t)",
+        _FINAL + _WORD + r"(?:c_?n|cx|cells?|cell_state|state_c|c_t)",
         r"(?:h_?n?|hidden|state)\.c",
     ),
     "initial_h": (
         r"(?:init|prev|previous|begin|start)_(?:state|hidden|h)(\.h)?",
-        r"h_(?:init|initial|prev)|hx0|hidden_?0",
+        r"h_(?:init|initial|prev)|hx0|hidden_?0|start",
     ),
     "initial_c": (r"(?:init|prev|previous|begin|start)_(?:state\.c|cell|c)", r"c_(?:init|initial|prev)|cx0|cell_?0"),
     "inputs": (

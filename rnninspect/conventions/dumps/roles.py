@@ -15,6 +15,7 @@ from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.positions import are_pairs, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
+from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.unread import WORDS
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.frozen import frozen
@@ -141,11 +142,12 @@ def _by_names(
     free = {name: a for name, a in arrays.items() if not any(a is s.array for s in named.values())}
     for role in PLAIN_NAMES:
         if role not in taken_roles:
-            slots.extend(_by_name(role, free, convention.names.get(role, ()), order) or _first(role, free))
+            by_name = _by_name(role, free, convention.names.get(role, ()), order)
+            slots.extend(by_name or _siblings(role, free, PLAIN_NAMES[role], slots) or _first(role, free))
     for role in USUAL_NAMES:
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
-            slots.extend(_usual(role, left))
+            slots.extend(_siblings(role, left, USUAL_NAMES[role], slots) or _usual(role, left))
     slots = [slot for slot in slots if slot.role in taken_roles or not _of_another_layer(slot, slots)]
     if ANONYMOUS in arrays and anonymous not in {slot.role for slot in slots}:
         slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
@@ -157,6 +159,21 @@ def _placed(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig
     if any(slot.position is not None for slot in placed):
         placed = place_lists(placed, config, convention.cell_first)
     return placed
+
+
+def _siblings(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...], slots: list[Slot]) -> list[Slot]:
+    """Arrays of the role by layer and direction; outputs by layer only where states are by the same layers.
+
+    `slots`: those that have a role already; outputs by layer among them say that a list of states is by layer too.
+    """
+    family = siblings(role, arrays, patterns)
+    if role == "outputs" and any(slot.layer is not None for slot in family):
+        states = siblings("h", arrays, (*PLAIN_NAMES["h"], *USUAL_NAMES["h"]))
+        return family if layers_of(family) == layers_of(states) else []
+    layers_of_outputs = {slot.layer for slot in slots if slot.role == "outputs"}
+    if family and layers_of_outputs == layers_of(family):
+        return [s if s.position is None else replace(s, layer=s.position[0], position=None) for s in family]
+    return family
 
 
 def _usual(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:
