@@ -84,7 +84,7 @@ class Convention:
     """One framework. Subclasses fill in the attributes and the four verbs of weights; dumps are mostly declared.
 
     `variables`: what names of weights look like here, for people. `cell_first`: a state is (c, h)
-    here. `takes`: the cell attributes that its layers have.
+    here. `takes`: the cell attributes that its layers have. `own_options`: of a layer, what no other framework's has.
     `also_leaves`: what masked outputs may hold, besides `padding`, after a right call.
     `activations`: by cell, the ones that may stand for tanh there; a cell that is not listed takes any. `apart`: each
     direction may have activations of its own.
@@ -109,6 +109,7 @@ class Convention:
     zero_length: ZeroLength = "initial"
     cell_first: bool = False
     takes: frozenset[str] = frozenset()
+    own_options: frozenset[str] = frozenset()
     activations: Mapping[str, tuple[str, ...]] = {}
     apart: bool = False
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")

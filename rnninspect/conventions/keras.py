@@ -43,6 +43,7 @@ class Keras(ScopedConvention):
     prints: Mapping[str, float] = {"tf.Tensor": 2.0}
     also_leaves = frozenset({"zero"})  # zero_output_for_mask, cuDNN
     prior = 0.2
+    own_options = frozenset({"go_backwards"})
     takes = frozenset({"reset_after", "activation", "recurrent_activation"})
     apart = True
     padding: PaddingPolicy = "repeat"

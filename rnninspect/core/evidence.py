@@ -110,6 +110,7 @@ class Reading:
     time_major: bool = False
     evidence: Evidence = field(default_factory=Evidence)
     state_rows: StateRows | None = None
+    left_open: bool = False
 
     @property
     def text(self) -> str:

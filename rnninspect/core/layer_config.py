@@ -49,6 +49,12 @@ class LayerConfig:
         return replace(self, **config, attributes={**more, **self.attributes})
 
     @property
+    def options(self) -> frozenset[str]:
+        """The names of what was stated of a layer that only some frameworks' layers have."""
+        stated_options = {"go_backwards": self.go_backwards, "keep_order": self.keep_order is not None}
+        return frozenset(name for name, is_there in stated_options.items() if is_there)
+
+    @property
     def directions(self) -> tuple[Direction, ...] | None:
         """The directions stated, forward first, or None."""
         if self.go_backwards and self.direction is None:

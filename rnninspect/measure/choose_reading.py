@@ -70,6 +70,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
 
     The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
     rows whose final state equals some step of their own, and a few do so by chance (units of relu that are all zero).
+    One that keeps to all that was stated wins too where all of its states are right, and not all of the first one's.
     Others fit as well only where they end as often where they should; the expected steps alone tell most of those that
     do not. `measurer` measures, `measure_all` in this process.
     """
@@ -80,8 +81,15 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
             measured[i] = measurer(readings[i].trace, tolerance)
         return _fit(measured[i])
 
-    used = 0
-    if fit(0).anywhere < 0.5:
+    def is_right(i: int) -> bool:
+        if not _ends_right(readings[i], tolerance, 1.0):
+            return False
+        return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
+
+    right = [i for i in sorted(range(len(readings)), key=lambda i: not readings[i].left_open) if is_right(i)]
+    right = [i for i in right if i == 0 or readings[i].left_open]
+    used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
+    if not right and fit(0).anywhere < 0.5:
         likely = [i for i in range(1, len(readings)) if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
         used = best if fit(best).anywhere > max(fit(0).anywhere, LITTLE) else 0
@@ -114,10 +122,14 @@ def _fits_anywhere(reading: Reading, tolerance: Tolerance) -> bool:
 
 @frozen
 class Fit:
-    """Shares of rows, the mean over tracks: whose state equals some step of their own row; the expected step."""
+    """Shares of rows, the mean over tracks: whose state equals some step of their own row; the expected step.
+
+    `numbers`: of the states, how many were compared.
+    """
 
     anywhere: float
     expected: float
+    numbers: int = 0
 
 
 def _fit(facts: tuple[TrackFacts, ...]) -> Fit:
@@ -125,7 +137,14 @@ def _fit(facts: tuple[TrackFacts, ...]) -> Fit:
     if not facts:
         return Fit(0.0, 0.0)
     anywhere = np.mean([f.somewhere.mean() for f in facts])
-    return Fit(float(anywhere), float(np.mean([(~f.mismatched).mean() for f in facts])))
+    numbers = sum(f.final.size for f in facts)
+    return Fit(float(anywhere), float(np.mean([(~f.mismatched).mean() for f in facts])), numbers)
+
+
+def _pads_as_usual(reading: Reading, facts: tuple[TrackFacts, ...]) -> bool:
+    """Whether padded outputs hold what this framework leaves there; True where none are known."""
+    classes = {c for f in facts for c, short in zip(f.padding, f.short, strict=True) if short}
+    return reading.trace.padding == "any" or classes <= {"absent", reading.trace.padding}
 
 
 def _ends_right(reading: Reading, tolerance: Tolerance, enough: float) -> bool:

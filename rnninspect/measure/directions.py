@@ -28,16 +28,15 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
     and the masked steps come first (Keras `go_backwards`).
     """
     trace = choice.reading.trace
-    if not choice.measured or len(choice.measured) != 1 or trace.layers > 1 or trace.directions > 1:
+    if not choice.measured or trace.directions > 1:
         return choice
-    facts = choice.measured[0]
-    if facts.track.direction == "backward" or facts.steps < 2:
+    if any(facts.track.direction == "backward" or facts.steps < 2 for facts in choice.measured):
         return choice
     for order, told, because in (
-        ("time", _starts_at_zero(facts), "every state equals step 0: it reads backwards"),
+        ("time", _start_at_zero(choice.measured), "every state equals step 0: it reads backwards"),
         (
             "reversed",
-            trace.by_mask and _padding_first(facts),
+            trace.by_mask and all(map(_padding_first, choice.measured)),
             "masked steps come first, every state is the last: it reads backwards",
         ),
     ):
@@ -64,12 +63,16 @@ def _telling(facts: TrackFacts) -> Bools:
     return np.asarray((facts.expected >= 0) & ~facts.uniform & ~facts.final_zero)
 
 
-def _starts_at_zero(facts: TrackFacts) -> bool:
-    """Whether every row's state is its step 0 and, in two rows at least or the only one, not the last step."""
-    rows = _telling(facts)
-    ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
-    enough = min(2, rows.size)
-    return bool(facts.equal[rows, 0].all() and (rows & ~ends).sum() >= enough and facts.mask[rows, 0].all())
+def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
+    """Whether every row's state is its step 0 and, in two states at least or the only one, not the last step."""
+    apart = total = 0
+    for facts in measured:
+        rows = _telling(facts)
+        if not (facts.equal[rows, 0].all() and facts.mask[rows, 0].all()):
+            return False
+        ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
+        apart, total = apart + int((rows & ~ends).sum()), total + rows.size
+    return apart >= min(2, total)
 
 
 def _padding_first(facts: TrackFacts) -> bool:

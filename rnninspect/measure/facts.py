@@ -28,6 +28,7 @@ class TrackFacts:
     `mask` `[B, T]`, `expected` `[B]` (-1: no real step), `expected_known`: whether what was stated tells the step.
     `equal`, `near`, `zero`, `nonfinite`, `repeats` (equals the step before it): `[B, T]`. `padding`: a class a row.
     `uniform` `[B]`: every step of the row is equal, so it cannot tell steps apart (False where T is 1).
+    `lengths_known`: lengths or a mask say which steps are real.
     """
 
     track: Track
@@ -41,6 +42,7 @@ class TrackFacts:
     nonfinite: Bools
     padding: tuple[PaddingClass, ...]
     uniform: Bools
+    lengths_known: bool = True
 
     @property
     def outputs(self) -> Array:
@@ -111,16 +113,22 @@ class TrackFacts:
         return np.asarray((self.equal[rows, steps] | self.near[rows, steps]) & (self.expected >= 0))
 
     @cached_property
+    def maybe_empty(self) -> Bools:
+        """`[B]`: rows that may have no real step, where nothing says which are real: all of their outputs are zero, and
+        not all of every row's. Such a row ends in a state that no output is."""
+        empty = np.asarray(self.zero.all(1))
+        return empty if not self.lengths_known and (empty.size == 1 or not empty.all()) else np.zeros_like(empty)
+
+    @cached_property
     def uninformative(self) -> Bools:
         """`[B]`: rows that say nothing: no real step, all steps equal, or all zero at the expected step too."""
-        return np.asarray(
-            (self.expected < 0) | (self.uniform & self.at_expected) | (self.at_expected & self.final_zero)
-        )
+        silent = self.uniform | self.final_zero
+        return np.asarray((self.expected < 0) | self.maybe_empty | (self.at_expected & silent))
 
     @cached_property
     def mismatched(self) -> Bools:
         """`[B]`: rows with a real step whose final state is not the expected output. What rules must explain."""
-        return np.asarray((self.expected >= 0) & ~self.at_expected)
+        return np.asarray((self.expected >= 0) & ~self.at_expected & ~self.maybe_empty)
 
     @cached_property
     def short(self) -> Bools:
@@ -184,6 +192,7 @@ def measure(trace: Trace, track: Track, rtol: float = 0.0, atol: float = 0.0) ->
         nonfinite=seen.nonfinite,
         padding=padding_classes(outputs, mask, seen),
         uniform=seen.repeats[:, 1:].all(1) & (mask.shape[1] > 1),
+        lengths_known=trace.knows_padding,
     )
 
 
@@ -208,6 +217,7 @@ def under(facts: TrackFacts, trace: Trace) -> TrackFacts:
         expected=trace.expected_steps(facts.track),
         expected_known=_knows_end(trace, facts.track),
         padding=padding_classes(facts.outputs, mask, seen),
+        lengths_known=trace.knows_padding,
     )
 
 
@@ -225,7 +235,10 @@ def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: In
     if rtol or atol:
         gap, room = np.abs(ends.astype(np.float64) - target), atol + rtol * np.abs(target.astype(np.float64))
         close = close | (gap <= room)
-    return np.asarray((expected < 0) | close.all(-1))
+    right = np.asarray((expected < 0) | close.all(-1))
+    if not trace.knows_padding:  # a row of zeros may have no real step
+        right[~right] = [not np.any(outputs[row]) for row in rows[~right]]
+    return right
 
 
 def fits_anywhere(track: Track, rtol: float, atol: float, rows: slice) -> bool:

@@ -80,7 +80,7 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     convention, beliefs = _framework(dump, config)
     weighed = _weigh(convention, dump, config, tolerance, measurer)
     if dump.convention == "auto":
-        beliefs = _believed(dump, _hints(dump, weighed.slots, weighed))
+        beliefs = _believed(dump, _hints(dump, config, weighed.slots, weighed))
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
@@ -91,9 +91,9 @@ def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple
     """The framework that was stated, or the likeliest before anything is measured."""
     if dump.convention != "auto":
         return conventions.get(dump.convention), (Belief(dump.convention, ("stated",)),)
-    first = _believed(dump, Hints(tuple(dump.arrays), dump.origin))
+    first = _believed(dump, Hints(tuple(dump.arrays), dump.origin, options=config.options))
     slots = _guesses(conventions.get(first[0].name), dump, config)[0].slots
-    beliefs = _believed(dump, _hints(dump, slots))
+    beliefs = _believed(dump, _hints(dump, config, slots))
     return conventions.get(beliefs[0].name), beliefs
 
 
@@ -107,7 +107,7 @@ def _believed(dump: DumpArrays, hints: Hints) -> tuple[Belief, ...]:
     return likeliest(conventions.conventions(), hints)
 
 
-def _hints(dump: DumpArrays, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
+def _hints(dump: DumpArrays, config: LayerConfig, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
     """What arrays, and what was measured of them, say of the framework."""
     outputs = [s for s in slots if s.role == "outputs"]
     states = [s for s in slots if s.role == "h"]
@@ -119,6 +119,7 @@ def _hints(dump: DumpArrays, slots: tuple[Slot, ...], weighed: Weighed | None = 
         stacked=stacked,
         state=f"{states[0].short or 'state'} {'(L D) B H' if stacked else 'B H'}" if states else "",
         four_axes=any(s.array.ndim == 4 for s in outputs),
+        options=config.options,
     )
     if weighed is None:
         return hints

@@ -176,3 +176,10 @@ def test_many_layers_say_no_more_than_one() -> None:
     few = tuple(f"state_h.{i}" for i in range(2))
     names = tuple(f"lstm_{i}.state_h" for i in range(100))
     assert "torch" in named(Hints((*few, *names), Origin(".pt", packages=("torch",))))
+
+
+@pytest.mark.parametrize(("option", "framework"), [("go_backwards", "keras"), ("keep_order", "flax")])
+def test_an_option_of_one_framework_decides(option: str, framework: str) -> None:
+    """What is stated of the layer, and only one framework's layers have, says whose it is."""
+    (belief,) = believed(Hints(("arr_0", "arr_1"), options=frozenset({option})))
+    assert (belief.name, belief.because[0]) == (framework, f"{option} was stated")

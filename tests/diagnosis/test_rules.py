@@ -196,3 +196,11 @@ def test_a_saturated_layer_shares_no_buffer() -> None:
         outputs = np.full((2, 3, 4), value, np.float32)
         reported = inspect(outputs, outputs[:, -1], lengths=[3, 3], inputs=np.arange(6.0).reshape(2, 3, 1)).findings
         assert ("outputs-aliased" in {f.rule for f in reported}) == named
+
+
+def test_one_row_without_lengths_may_repeat_its_only_step() -> None:
+    """One row whose steps are all equal may be a single real step and its padding; two rows share a buffer."""
+    for rows, named in ((1, False), (2, True)):
+        outputs = np.repeat(np.random.default_rng(0).uniform(-1, 1, (rows, 1, 4)), 3, axis=1)
+        reported = inspect(outputs, outputs[:, -1], convention="tf1").findings
+        assert ("outputs-aliased" in {f.rule for f in reported}) == named

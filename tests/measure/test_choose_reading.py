@@ -4,6 +4,7 @@ a large dump is asked by a few rows first."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,29 @@ def test_a_rival_that_fits_is_used(many: int, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(choosing, "MANY_STEPS", many)
     choice = choose_reading(two_readings(lambda b: b % 2 == 0), Tolerance())
     assert choice.reading.outputs_axes == "rival"
+
+
+@pytest.mark.parametrize("left_open", [True, False])
+def test_a_rival_that_is_right_is_used_where_it_was_left_open(left_open: bool) -> None:
+    """Most states fit the first reading and all the other one: that is used where nothing that was stated speaks
+    against it, and else the first, whose few rows are then the mistake."""
+    mostly = two_readings(lambda b: b % 8 != 0)[1]
+    right = replace(two_readings(lambda _: True)[1], left_open=left_open)
+    choice = choose_reading([replace(mostly, outputs_axes="stated"), right], Tolerance())
+    assert choice.reading.outputs_axes == ("rival" if left_open else "stated")
+
+
+def test_of_two_that_are_right_the_usual_padding_tells() -> None:
+    """Rows and steps of one number: the axes along which the padding is this framework's are used."""
+    outputs = np.array([[[1.0], [5.0]], [[0.0], [7.0]]])  # time-major: row 0 ends after one step
+    both = []
+    for axes, array, final in (("B T H", outputs, [[1.0], [7.0]]), ("T B H", outputs.swapaxes(0, 1), [[1.0], [7.0]])):
+        mask = prefix_mask([1, 2], 2)
+        track = Track(0, "forward", array, np.array(final))
+        trace = Trace(mask, (track,), np.array([1, 2]), padding="zero")
+        both.append(Reading(trace, axes, "B H", left_open=True))
+    assert choose_reading(both, Tolerance()).reading.outputs_axes == "T B H"
+    assert choose_reading(both[::-1], Tolerance()).reading.outputs_axes == "T B H"
 
 
 def test_a_rival_that_fits_by_chance_is_not_used() -> None:

@@ -86,3 +86,16 @@ def test_a_call_without_a_batch_axis(layers: int) -> None:
     assert (right.verdict, right.to_dict()["shape"]["batch"]) == ("clean", 1)
     swapped = rnninspect.inspect(outputs, state.flip(0), lengths="full")
     assert accused(swapped)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "RNN"])
+def test_layers_that_read_backwards_are_told_together(kind: str) -> None:
+    """Every layer's state is its step 0, in one long row a layer: together they say that the stack reads backwards; one
+    layer that ends at its last step speaks against it."""
+    rng = np.random.default_rng(0)
+    outputs = [rng.uniform(-1, 1, (2, 5, 3)) for _ in range(3)]
+    arrays = {f"out_{k}": o for k, o in enumerate(outputs)} | {f"hidden_{k}": o[:, 0] for k, o in enumerate(outputs)}
+    report = rnninspect.inspect(arrays, lengths=[1, 5], cell=kind.lower())
+    assert (report.verdict, accused(report)) == ("unjudged", [])
+    arrays["hidden_2"] = outputs[2][np.arange(2), [0, 4]]
+    assert accused(rnninspect.inspect(arrays, lengths=[1, 5], cell=kind.lower()))

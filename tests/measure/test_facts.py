@@ -115,6 +115,23 @@ def test_without_lengths_nothing_is_expected() -> None:
     assert facts.mismatched.tolist() == [False, True, False, False, False]
 
 
+def test_a_row_of_zeros_may_have_no_real_step() -> None:
+    """Where nothing says which steps are real, a state beside outputs that are all zero may be what the row began with;
+    beside a batch of nothing but zeros, or with lengths, it is off."""
+    trace = right_trace()
+    final = trace.tracks[0].final
+    assert final is not None
+    state = final.copy()
+    state[4] = 0.5
+    unknown = replace(with_final(trace, state), mask=np.ones((5, STEPS), dtype=np.bool_), lengths=None)
+    assert not facts_of(unknown).mismatched.any()
+    assert facts_of(unknown).uninformative.tolist() == [False, False, False, False, True]
+    full = replace(unknown, lengths=np.full(5, STEPS))
+    assert facts_of(full).mismatched[4]
+    nothing = replace(unknown.tracks[0], outputs=np.zeros_like(unknown.tracks[0].outputs))
+    assert facts_of(replace(unknown, tracks=(nothing,))).mismatched.sum() == 5
+
+
 @pytest.mark.parametrize(
     ("outputs", "real", "expected"),
     [

@@ -41,6 +41,7 @@ class Hints:
     padding: PaddingPolicy | None = None
     bidirectional: bool = False
     cell_first: bool | None = None
+    options: frozenset[str] = frozenset()
 
 
 def likeliest(all_conventions: Mapping[str, Convention], hints: Hints) -> tuple[Belief, ...]:
@@ -64,6 +65,9 @@ def _weights(
         yield 4.0 - 0.5 * hints.origin.packages.index(convention.name), f"{convention.name}'s own arrays"
     if hints.origin.suffix in convention.files:
         yield convention.files[hints.origin.suffix], hints.origin.suffix
+    own_options = sorted(convention.own_options & hints.options)
+    if own_options:
+        yield 3.0, f"{own_options[0]} was stated"
     marks = [mark for mark in hints.origin.marks if mark in convention.prints]
     if marks:
         yield max(convention.prints[mark] for mark in marks), f"printed as {', '.join(marks)}"

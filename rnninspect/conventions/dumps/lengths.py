@@ -59,10 +59,12 @@ def _counts_other_rows(mask: Array) -> bool:
     return is_of_lengths(real) and not is_of_lengths(real.T)
 
 
-def inputs_fit(by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool) -> bool:
-    """Whether the inputs, where given, have these rows and steps along the same axes."""
+def inputs_fit(
+    by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool, exactly: bool = False
+) -> bool:
+    """Whether the inputs, where given, have these rows and steps along the same axes; `exactly`: and no more steps."""
     shapes = [s.array.shape[:2][:: -1 if time_major else 1] for s in by_role["inputs"] if s.array.ndim > 1]
-    return all(shape[0] == rows and shape[1] >= steps for shape in shapes)
+    return all(shape[0] == rows and (shape[1] == steps or (shape[1] > steps and not exactly)) for shape in shapes)
 
 
 def share_note(by_role: Mapping[Role, tuple[Slot, ...]]) -> str:

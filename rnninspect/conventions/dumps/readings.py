@@ -130,7 +130,10 @@ def _with_states(
         return
     strict = not swapped and (axes_stated(config) or shape.time_major == config.time_major)
     mask, lengths, fits = read_mask(by_role, rows, steps, shape.time_major, strict, config.full_lengths)
-    if not strict and not swapped and not (fits and inputs_fit(by_role, rows, steps, shape.time_major)):
+    together = fits and inputs_fit(by_role, rows, steps, shape.time_major)
+    whole = inputs_fit(by_role, rows, steps, shape.time_major, exactly=True)
+    left_open = fits and whole and not (swapped and axes_stated(config))
+    if not strict and not swapped and not together:
         swapped = True  # the framework's default, but something was counted for the other axes
     notes = tuple(filter(None, (note, share_note(by_role))))
     for way in ways:
@@ -173,6 +176,7 @@ def _with_states(
             swapped,
             shape.time_major,
             Evidence(tuple(because), notes=notes),
+            left_open=left_open and way.usual,
         )
 
 
