@@ -30,7 +30,8 @@ engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init_
 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fitting conventions/tf1_fixes conventions/base
 conventions/dumps/names
-conventions/dumps/positions conventions/dumps/shapes conventions/dumps/unread conventions/dumps/roles
+conventions/dumps/positions conventions/dumps/shapes conventions/dumps/siblings conventions/dumps/unread
+conventions/dumps/roles
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
@@ -51,7 +52,8 @@ diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
-diagnosis/two_causes diagnosis/unseen_states diagnosis/weights_beneath diagnosis/judge diagnosis/mask_by_run
+diagnosis/two_causes diagnosis/unseen_states diagnosis/weights_beneath diagnosis/judge
+diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run
 diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view

@@ -16,7 +16,7 @@ LONG = int(os.environ.get("RNNINSPECT_LONG", "10000"))
 SHORT = 150
 
 # Of the answers to SHORT runs that are no refusals, the share that accuses: it may only fall.
-ACCUSED = 0.08
+ACCUSED = 0.002
 
 
 def test_some_right_runs_of_which_less_and_less_is_known() -> None:
@@ -27,6 +27,28 @@ def test_some_right_runs_of_which_less_and_less_is_known() -> None:
     accused = {rule: seeds for (label, rule), seeds in counts.accused.items() if label == "all stated"}
     assert not accused, counts.table()
     assert counts.share <= ACCUSED, counts.table()
+
+
+# Seeds of right runs that were accused before: what was not known is in the comment.
+MENDED = (
+    27626, 27764, 27699, 40361, 40833, 40090, 40158, 41888,  # axes, of as many rows as steps
+    27613, 27702, 24561, 27342, 28036, 28063, 20070, 40815,  # names, of states by layer and direction
+    27624, 27680, 27766, 40046,  # lengths, of layers without outputs, and of a layer that reads backwards
+    27852, 40112, 40413, 40448, 40513,  # lengths, a row having no real step
+    27659, 27687, 40067, 40087, 40360, 40747, 41401,  # the direction, or whose layer it is that reads backwards
+    40160, 40724,  # the direction of several layers
+    40277, 41391, 41499,  # the mask of two directions
+    40268,  # the mask of one row
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", MENDED)
+def test_a_run_that_was_accused_is_not_any_more(seed: int) -> None:
+    """Neither the step at which it was accused nor another one accuses it, and nothing crashes."""
+    counts = tally(range(seed, seed + 1))
+    assert counts.runs == 1
+    assert not counts.accused, counts.table()
+    assert not counts.crashed
 
 
 def test_every_kind_of_knowledge_is_taken_away() -> None:

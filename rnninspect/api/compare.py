@@ -176,7 +176,9 @@ def case_of(request: Request) -> Case:
         config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
     case = _of_state_alone(request, config, weights)
     if case is None:
-        case = _read(request, request.read, config, request.convention, request.named)
+        early = None if weights is None else inspect.weights_by_name(weights, config, _whose_weights(request))
+        config_read = inspect.with_cell_of(early, config)
+        case = _read(request, request.read, config_read, request.convention, request.named)
         whose = request.weights_convention or case.convention.name
         case = case.with_weights(inspect.weights_of(weights, config, whose))
     if request.previous is not None:
@@ -184,6 +186,11 @@ def case_of(request: Request) -> Case:
             before = request.reader(request.previous)
             case = chain_to(case, final_states(before, config, case.convention.name))
     return case if request.against is None else _with_other(case, request, config, request.against)
+
+
+def _whose_weights(request: Request) -> str:
+    """Whose names the weights have: as stated, or as the dump's."""
+    return request.weights_convention or request.convention
 
 
 def _of_state_alone(request: Request, config: LayerConfig, weights: Weights | Mapping[str, Any] | None) -> Case | None:
@@ -196,7 +203,7 @@ def _of_state_alone(request: Request, config: LayerConfig, weights: Weights | Ma
         request.read.arrays,
         config,
         request.convention,
-        inspect.weights_by_name(weights, config, request.weights_convention or request.convention),
+        inspect.weights_by_name(weights, config, _whose_weights(request)),
         named_roles=request.named,
         origin=request.origin,
         tolerance=request.tolerance,

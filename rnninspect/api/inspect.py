@@ -28,9 +28,10 @@ from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.defaults import as_merged, with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.judge import UNEXPLAINED, UNEXPLAINED_DIFFERENCE, judge
-from rnninspect.diagnosis.mask_by_run import with_mask_by_run
+from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
+from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
-from rnninspect.diagnosis.supposed import what_if, with_proven_lengths
+from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
@@ -110,7 +111,7 @@ def inspect(
     origin = origin_of_weights(weights, weights_convention)
     origin = origin if text is None else replace(origin, marks=read.marks)
     early = None if weights is None else weights_by_name(weights, config, weights_convention or convention)
-    case = case_of(outputs, handed, config, convention, tolerance, origin, early)
+    case = case_of(outputs, handed, with_cell_of(early, config), convention, tolerance, origin, early)
     if not is_of_a_run(case):
         case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
@@ -156,7 +157,13 @@ def prepared(case: Case) -> Case:
 
         case = with_merged_outputs(case)
         _refuse_other_widths(case)
-    return with_defaults(with_mask_by_run(with_proven_lengths(with_direction_of_weights(case))))
+    case = with_direction_of_weights(case)
+    proven = with_proven_lengths(with_proven_mask(case))
+    settled = with_reading_by_run(proven)
+    if proven is not case and not is_of_its_run(settled):  # the run may tell of steps that repeat others
+        by_run = with_reading_by_run(case)
+        settled = by_run if is_right(by_run) else settled
+    return with_defaults(settled)
 
 
 def _refuse_other_widths(case: Case) -> None:
@@ -215,6 +222,11 @@ def weights_by_name(weights: Weights | Mapping[str, Any], config: LayerConfig, w
         return weights
     alike = [whose] if whose != "auto" else [convention.name for convention in conventions.of_weights(weights)]
     return read_weights(weights, config, alike[0]) if alike else None
+
+
+def with_cell_of(weights: Weights | None, config: LayerConfig) -> LayerConfig:
+    """The statement with the weights' cell where it names none: it says whether the states hold a c."""
+    return config if weights is None else replace(config, cell=config.cell or weights.spec.cell)
 
 
 def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | None) -> Origin:

@@ -46,8 +46,7 @@ class Flax(ScopedConvention):
     prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     cell_first = True
     prior = 0.1
-    own_options = frozenset({"keep_order"})
-    takes = frozenset({"activation", "recurrent_activation"})
+    takes, own_options = frozenset({"activation", "recurrent_activation"}), frozenset({"keep_order"})
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn", "mgu")
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"

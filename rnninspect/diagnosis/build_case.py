@@ -227,7 +227,7 @@ def read_case(
     return Case(
         weighed.choice,
         Layer(weighed.convention, weighed.config, weights, rerun),
-        _batch_of(weighed.slots, weighed.choice.reading),
+        batch_of(weighed.slots, weighed.choice.reading),
         Dump(arrays, weighed.slots),
         tolerance=weighed.tolerance,
     )
@@ -252,7 +252,7 @@ def _truncated(batch: Batch) -> Batch:
     return replace(batch, inputs=batch.inputs[:, :longest], mask=batch.mask[:, :longest])
 
 
-def _batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
+def batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
     """The inputs of a dump beside its trace, or None; their time axis may be longer than the outputs'."""
     inputs = next((s.array for s in slots if s.role == "inputs"), None)
     array = None if inputs is None else by_row(inputs, used)

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Ints, Trace, last_true, prefix_mask
+from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.judge import UNEXPLAINED
+from rnninspect.diagnosis.lengths_by_run import lengths_by_run
 from rnninspect.diagnosis.rule import listed
+from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.measure.facts import TrackFacts, under
 
 
@@ -22,30 +25,57 @@ def with_mask_by_run(case: Case) -> Case:
     """
     if case.trace.knows_padding or not (case.facts and case.has("inputs") and case.has("weights")):
         return case
-    if not disagreement(case):
+    if is_of_its_run(case):
         return case
     tried: list[Bools] = []
     for mask in _suggested(case.facts):
         if mask.all() or not mask.any() or any(np.array_equal(mask, other) for other in tried):
             continue
-        if not (_is_prefix(mask) or case.convention.padding == "repeat"):
+        if not (_is_prefix(mask) or may_mask(case)):
             continue  # a layer that takes lengths cannot have left out steps before the end
         tried.append(mask)
-        supposed = _with_mask(case, mask)
-        if not disagreement(supposed) and not any(f.mismatched.any() for f in supposed.facts):
+        supposed = _confirmed(case, mask)
+        if is_right(supposed):
             return supposed
-    return case
+    lengths = lengths_by_run(case)
+    supposed = case if lengths is None else _confirmed(case, prefix_mask(lengths, case.trace.steps))
+    return supposed if is_right(supposed) else case
+
+
+def may_mask(case: Case) -> bool:
+    """Whether the layer may have left out steps before a row's end: Keras, or nobody knows whose."""
+    return case.convention.padding == "repeat" or not case.reading.evidence.decided
+
+
+def is_right(case: Case) -> bool:
+    """Whether a run of the weights gives these numbers, and every state is of the last real step."""
+    return is_of_its_run(case) and not any(f.mismatched.any() for f in case.facts)
+
+
+def is_of_its_run(case: Case) -> bool:
+    """Whether a run of the weights gives every output of a real step, and every state that no output tells; True
+    without inputs or weights."""
+    if not (case.has("inputs") and case.has("weights")):
+        return True
+    return not disagreement(case) and next(states_unlike_the_run(case, UNEXPLAINED), None) is None
 
 
 def _suggested(facts: tuple[TrackFacts, ...]) -> Iterator[Bools]:
-    """`[B, T]` masks, along the inputs' time: steps that no track leaves zero, or as the step before; steps up to the
-    one that every state read forward equals."""
+    """`[B, T]` masks, along the inputs' time: steps that no track leaves zero, or as the step read before; steps up to
+    the one that every state read forward equals."""
     yield ~np.logical_and.reduce([_in_time(f, f.zero) for f in facts])
-    yield ~np.logical_and.reduce([_in_time(f, f.zero | f.repeats) for f in facts])
+    yield ~np.logical_and.reduce([_in_time(f, f.zero | as_before(f)) for f in facts])
     forward = [f.equal for f in facts if f.track.direction == "forward" or f.track.order == "within"]
     if forward:
         hit = np.logical_and.reduce(forward)
         yield prefix_mask(np.where(hit.any(1), hit.argmax(1) + 1, hit.shape[1]), hit.shape[1])
+
+
+def as_before(facts: TrackFacts) -> Bools:
+    """`[B, T]`: steps that equal the one read before them."""
+    if facts.track.direction == "forward" or facts.track.order != "time":
+        return facts.repeats
+    return np.concatenate([facts.repeats[:, 1:], np.zeros_like(facts.repeats[:, :1])], 1)
 
 
 def _in_time(facts: TrackFacts, steps: Bools) -> Bools:
@@ -63,22 +93,25 @@ def _is_prefix(mask: Bools) -> bool:
     return bool(np.array_equal(mask, prefix_mask(_ends(mask), mask.shape[1])))
 
 
-def _with_mask(case: Case, mask: Bools) -> Case:
-    """The case as it would be were these the real steps; what was measured is not measured again."""
-    ends, whole = _ends(mask), _is_prefix(mask)
-    what = f"{listed(ends.tolist())} real steps" if whole else "a mask with holes or padding on the left"
-    sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
-    trace: Trace = replace(
-        case.trace,
-        mask=mask,
-        lengths=ends if whole else None,
-        mask_given=not whole,
-        source={**case.trace.source, "lengths": sentence},
+def _confirmed(case: Case, mask: Bools) -> Case:
+    """The case as it would be were these the real steps, which a run gives."""
+    what = (
+        f"{listed(_ends(mask).tolist())} real steps" if _is_prefix(mask) else "a mask with holes or padding on the left"
     )
-    batch = case.batch
-    assert batch is not None
-    steps = np.zeros(batch.mask.shape, dtype=np.bool_)
-    steps[:, : mask.shape[1]] = mask
+    sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
+    return with_mask(case, mask, sentence)
+
+
+def with_mask(case: Case, mask: Bools, sentence: str) -> Case:
+    """The case as it would be were these the real steps `[B, T]`, which `sentence` says why; what was measured is not
+    measured again."""
+    lengths = _ends(mask) if _is_prefix(mask) else None
+    source = {**case.trace.source, "lengths": sentence}
+    trace = replace(case.trace, mask=mask, lengths=lengths, mask_given=lengths is None, source=source)
     measured = tuple(under(facts, trace) for facts in case.facts)
-    batch = replace(batch, mask=steps, lengths=trace.lengths, mask_given=trace.mask_given)
+    batch = case.batch
+    if batch is not None:
+        steps = np.zeros(batch.mask.shape, dtype=np.bool_)
+        steps[:, : mask.shape[1]] = mask
+        batch = replace(batch, mask=steps, lengths=trace.lengths, mask_given=trace.mask_given)
     return replace(case.with_trace(trace, measured), batch=batch)

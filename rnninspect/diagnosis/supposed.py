@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import WhatIf
-from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padded_inputs import ends_of_inputs
 from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.mask_by_run import as_before, may_mask, with_mask
 from rnninspect.diagnosis.rule import Rule, listed
 from rnninspect.measure.facts import TrackFacts
 
@@ -44,6 +45,28 @@ def _listed_otherwise(case: Case, ends: Ints) -> bool:
         return False
     moved = (listed_apart - ends)[listed_apart < case.trace.steps]
     return np.unique(moved).size == 1 or np.array_equal(np.sort(listed_apart), np.sort(ends))
+
+
+def with_proven_mask(case: Case) -> Case:
+    """The case with the mask that its zeroed steps prove, where a layer may mask steps before a row's end.
+
+    Proven: the steps that are zero, or as the one read before, in every track leave every final state at the last step
+    that its direction reads, and some row begins with such steps, or has them before its last.
+    """
+    if case.trace.knows_padding or not case.facts or not may_mask(case):
+        return case
+    if any(facts.track.order != "time" for facts in case.facts):
+        return case
+    mask = ~np.logical_and.reduce([facts.zero | as_before(facts) for facts in case.facts])
+    if np.array_equal(mask, prefix_mask(mask.sum(1), mask.shape[1])):
+        return case
+    sentence = (
+        "none were stated; some steps are zero, or as the one before, ahead of others that are not, and every final "
+        "state is where the others end, so these are taken"
+    )
+    supposed = with_mask(case, mask, sentence)
+    real = mask.any(1)
+    return supposed if all((f.at_expected & ~f.uninformative)[real].all() for f in supposed.facts) else case
 
 
 def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:

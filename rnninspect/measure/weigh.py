@@ -92,8 +92,7 @@ def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple
     if dump.convention != "auto":
         return conventions.get(dump.convention), (Belief(dump.convention, ("stated",)),)
     first = _believed(dump, Hints(tuple(dump.arrays), dump.origin, options=config.options))
-    slots = _guesses(conventions.get(first[0].name), dump, config)[0].slots
-    beliefs = _believed(dump, _hints(dump, config, slots))
+    beliefs = _believed(dump, _hints(dump, config, _guesses(conventions.get(first[0].name), dump, config)[0].slots))
     return conventions.get(beliefs[0].name), beliefs
 
 

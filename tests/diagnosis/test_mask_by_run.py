@@ -57,6 +57,44 @@ def test_the_mask_that_a_run_confirms_is_taken(run: tuple[str, np.ndarray, Weigh
     assert case.trace.mask_given == (not np.array_equal(mask, np.sort(mask)[:, ::-1]))
 
 
+EMPTY = np.arange(6) < np.array([[4], [0], [2], [3]])
+UNSEEN = {
+    "a stack that went on over its padding": ("torch", MASK, random_weights("lstm", 3, 4, 3), {"padding": "computed"}),
+    "read backwards, in the inputs' order": (
+        "flax", MASK, backward(random_weights("gru", 3, 4, 2)), {"direction": "reverse", "keep_order": True},
+    ),
+    "a row of no steps": ("onnx", EMPTY, random_weights("rnn", 3, 4), {}),
+    "holes, two directions": ("keras", HOLES, random_weights("rnn", 3, 4, 2, 2), {"direction": "bidirectional"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("run", UNSEEN.values(), ids=UNSEEN)
+def test_lengths_that_nothing_suggests_are_sought(run: tuple[str, np.ndarray, Weights, dict[str, Any]]) -> None:
+    """Where outputs hide which steps are real, every length is run: layers without outputs, c, and the padding of a
+    layer that reads backwards tell it."""
+    convention, mask, weights, config = run
+    case = with_mask_by_run(unsaid(convention, mask, weights, **config))
+    assert np.array_equal(case.trace.mask, mask)
+
+
+def test_a_state_of_another_row_is_of_no_length() -> None:
+    """A c of another row, where the outputs tell nothing of it, is not explained by any length."""
+    case = unsaid("torch", MASK, random_weights("lstm", 3, 4), padding="computed")
+    (track,) = case.trace.tracks
+    assert track.cell is not None
+    wrong = case.with_trace(replace(case.trace, tracks=(replace(track, cell=track.cell[[1, 0, 2, 3]]),)))
+    assert with_mask_by_run(wrong) is wrong
+
+
+def test_a_large_batch_is_not_run_over_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More numbers than a moment's runs can give are left as they are."""
+    from rnninspect.diagnosis import lengths_by_run
+
+    monkeypatch.setattr(lengths_by_run, "MOST_NUMBERS", 100)
+    case = unsaid("flax", MASK, backward(random_weights("gru", 3, 4)), direction="reverse", keep_order=True)
+    assert with_mask_by_run(case) is case
+
+
 def test_a_hole_is_a_mistake_where_layers_take_lengths() -> None:
     """PyTorch has no masks: zeros inside a row are not taken for one, though a masked run would give them."""
     case = unsaid("torch", HOLES, random_weights("gru", 3, 4))

@@ -1,0 +1,98 @@
+"""A reading of what nobody stated, axes or direction, that a run of the weights confirms where the first one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rnninspect import conventions
+from rnninspect.conventions.base import Convention
+from rnninspect.core.evidence import Reading
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import TimeOrder
+from rnninspect.diagnosis.build_case import batch_of
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right, with_mask_by_run
+
+BACKWARDS = "none was stated; a run of the weights that reads backwards gives these outputs and states"
+
+
+def with_reading_by_run(case: Case) -> Case:
+    """The case as a run of its weights confirms it: its mask where none is known, its axes and direction where nobody
+    stated them.
+
+    Another reading than the chosen one is taken only where a run gives every number of it and not of the chosen one.
+    """
+    case = _turned_as_read(case)
+    settled = with_mask_by_run(case)
+    if case.other is not None or not (case.facts and case.has("inputs") and case.has("weights")):
+        return settled
+    if is_of_its_run(settled):
+        return settled
+    return next(filter(is_right, map(with_mask_by_run, _others(case))), settled)
+
+
+def _others(case: Case) -> Iterator[Case]:
+    """The case with other axes, with the other direction, and with both."""
+    fitting = [rival for rival in case.choice.rivals if rival.left_open and _fits_weights(case, rival)]
+    rivals = [_along(case, rival) for rival in fitting]
+    yield from rivals
+    for other in (case, *rivals):
+        yield from _backwards(other)
+
+
+def _fits_weights(case: Case, rival: Reading) -> bool:
+    """Whether a reading has the layers, directions and units of the weights, so that a run can be held against it."""
+    assert case.weights is not None
+    units = {(w.layer, w.direction): w.units for w in case.weights.layers}
+    recorded = [(t.outputs, units.get((t.layer, t.direction))) for t in rival.trace.tracks]
+    return all(n is not None and (outputs is None or outputs.shape[2] == n) for outputs, n in recorded)
+
+
+def _along(case: Case, rival: Reading) -> Case:
+    """The case in a rival's reading, its inputs along the same axes."""
+    told = "a run of the weights gives its numbers"
+    evidence = replace(rival.evidence, because=(*rival.evidence.because, told))
+    other = case.with_reading(replace(rival, evidence=evidence))
+    config = replace(case.config, time_major=rival.time_major)
+    return replace(other, layer=replace(other.layer, config=config), batch=batch_of(case.dump.slots, rival))
+
+
+def _backwards(case: Case) -> Iterator[Case]:
+    """The case with its one direction read backwards, in every order of its outputs that its framework has, or, where
+    that is undecided, one of the likeliest."""
+    trace, weights = case.trace, case.weights
+    if case.config.directions is not None or trace.directions > 1 or weights is None or len(weights.directions) > 1:
+        return
+    reverse = replace(case.config, direction="reverse")
+    configs = [reverse, replace(reverse, keep_order=True), replace(case.config, go_backwards=True)]
+    likely = () if case.reading.evidence.decided else case.reading.evidence.conventions
+    ways: dict[TimeOrder, tuple[Convention, LayerConfig]] = {}
+    for convention in (case.convention, *(conventions.get(belief.name) for belief in likely)):
+        for config in configs:
+            ways.setdefault(convention.order(config), (convention, config))
+    for order, (convention, config) in ways.items():
+        tracks = tuple(replace(track, direction="backward", order=order) for track in trace.tracks)
+        source = {**trace.source, "direction": BACKWARDS}
+        turned = _turned(replace(case, layer=replace(case.layer, convention=convention)), config)
+        yield turned.with_trace(replace(trace, tracks=tracks, source=source, padding=convention.padding_for(config)))
+
+
+def _turned_as_read(case: Case) -> Case:
+    """The case with weights that nobody gave a direction in the one that its numbers show."""
+    read = {track.direction for track in case.trace.tracks}
+    if case.config.directions is not None or case.weights is None or read != {"backward"}:
+        return case
+    if case.weights.directions != ("forward",):
+        return case
+    kept = replace(case.config, direction="reverse", keep_order=True)
+    order = case.trace.tracks[0].order
+    turned_round = replace(case.config, go_backwards=True)
+    return _turned(case, kept if case.convention.order(kept) == order else turned_round)
+
+
+def _turned(case: Case, config: LayerConfig) -> Case:
+    """The case with the weights of a layer that reads backwards."""
+    assert case.weights is not None
+    layers = tuple(replace(layer, direction="backward") for layer in case.weights.layers)
+    return case.with_weights(replace(case.weights, layers=layers), config)

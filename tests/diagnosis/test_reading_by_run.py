@@ -1,0 +1,93 @@
+"""Axes and directions that nobody stated are as a run of the weights confirms them; no run confirms a mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis import build_case
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.reading_by_run import with_reading_by_run
+from rnninspect.diagnosis.rules import rules
+from tests.support.made import random_weights
+
+LENGTHS = np.array([4, 6, 2, 3])
+FORWARD = random_weights("lstm", 3, 4)
+BACKWARD = replace(FORWARD, layers=tuple(replace(w, direction="backward") for w in FORWARD.layers))
+REVERSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "Keras go_backwards": ("keras", {"go_backwards": True}),
+    "Flax reverse": ("flax", {"direction": "reverse", "keep_order": False}),
+    "Flax reverse, keep_order": ("flax", {"direction": "reverse", "keep_order": True}),
+    "ONNX reverse": ("onnx", {"direction": "reverse"}),
+}
+
+
+def dumped(convention: str, config: LayerConfig, weights: Weights, rows: int = 4) -> dict[str, Array]:
+    inputs = np.random.default_rng(3).normal(size=(rows, 6, 3)).astype(np.float32)
+    batch = {"inputs": inputs.swapaxes(0, 1) if config.time_major else inputs, "lengths": np.resize(LENGTHS, rows)}
+    return build_case.dump(build_case.run_case(batch, config, convention, weights=weights))
+
+
+def read(convention: str, arrays: dict[str, Array], weights: Weights) -> Case:
+    """The case of a dump of which cell and lengths alone are stated."""
+    return build_case.read_case(arrays, LayerConfig(cell="lstm"), convention).with_weights(weights)
+
+
+def accused(case: Case) -> list[str]:
+    return [f.rule for f in judge(with_reading_by_run(case), rules()).findings if f.severity != "note"]
+
+
+@pytest.mark.parametrize(("convention", "config"), REVERSED.values(), ids=REVERSED)
+def test_a_layer_that_reads_backwards_is_told_by_a_run(convention: str, config: dict[str, Any]) -> None:
+    """The weights are read as a forward layer's, for no name of theirs says more, and the run tells the direction."""
+    arrays = dumped(convention, LayerConfig(cell="lstm", layers=1, **config), BACKWARD)
+    case = with_reading_by_run(read(convention, arrays, FORWARD))
+    assert {track.direction for track in case.trace.tracks} == {"backward"}
+    assert case.weights is not None
+    assert case.weights.directions == ("backward",)
+    assert accused(case) == []
+
+
+def test_no_direction_is_taken_where_the_weights_are_others() -> None:
+    """Of other weights no run gives the numbers, forward or backward: the difference is said."""
+    arrays = dumped("keras", LayerConfig(cell="lstm", layers=1, go_backwards=True), BACKWARD)
+    case = read("keras", arrays, random_weights("lstm", 3, 4, seed=9))
+    assert accused(case)
+
+
+def test_a_stated_direction_is_kept() -> None:
+    """Who says that the layer reads forward is told that the numbers differ."""
+    arrays = dumped("onnx", LayerConfig(cell="lstm", layers=1, direction="reverse"), BACKWARD)
+    declared = build_case.read_case(arrays, LayerConfig(cell="lstm", direction="forward"), "onnx").with_weights(FORWARD)
+    assert with_reading_by_run(declared).trace.tracks[0].direction == "forward"
+    assert accused(declared)
+
+
+def test_a_left_padded_run_is_no_layer_that_reads_backwards() -> None:
+    """Data behind its padding, run forward: both directions leave blanks first, and the run tells which it was."""
+    inputs = np.random.default_rng(3).normal(size=(4, 6, 3)).astype(np.float32)
+    mask = (np.arange(6) < LENGTHS[:, None])[:, ::-1]
+    ran = build_case.run_case(
+        {"inputs": inputs, "mask": mask}, LayerConfig(cell="lstm", layers=1), "keras", weights=FORWARD
+    )
+    arrays = {**build_case.dump(ran), "lengths": LENGTHS}
+    del arrays["mask"]
+    assert "left-padded" in accused(read("keras", arrays, FORWARD))
+
+
+def test_a_rival_of_other_units_than_the_weights_is_no_reading() -> None:
+    """Outputs that all equal the state fit as two directions of half the units too, which no run of these weights has:
+    the buffer that was kept is the mistake."""
+    arrays = dumped("torch", LayerConfig(cell="lstm", layers=1), FORWARD)
+    name = next(name for name in ("output", "outputs") if name in arrays)
+    state = arrays["h_n"][0]
+    arrays[name] = np.repeat(state[:, None], arrays[name].shape[1], axis=1)
+    arrays["h_n"] = state
+    assert "outputs-aliased" in accused(read("torch", arrays, FORWARD))
