@@ -124,7 +124,7 @@ def _rank_in_run(values: Ints) -> Ints:
 
 
 def places(marks: Bools) -> tuple[Ints, ...]:
-    """The indices of every True, as np.nonzero gives them: several times faster where there are few."""
+    """The indices `[N]` of every True of `[…]`, as np.nonzero gives them: several times faster where there are few."""
     return tuple(np.unravel_index(np.flatnonzero(marks), marks.shape))
 
 

@@ -129,6 +129,8 @@ def halved(cell: Cell, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
 def apart(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The attributes of each direction, where an activation is stated for both, `FORWARD,BACKWARD`; else once.
 
+    Raises UserError where more than two are stated.
+
     >>> apart({"activation": "relu,tanh", "reset_after": True})[1]
     {'activation': 'tanh', 'reset_after': True}
     """
