@@ -31,12 +31,16 @@ States = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
 
 @frozen(eq=False)
 class Layer:
-    """The layer: whose it is, what the user states about it, its weights where given, and what runs them."""
+    """The layer: whose it is, what the user states about it, its weights where given, and what runs them.
+
+    `weights_as_run`: the outputs were computed with these very weights, those of a live layer: no other are looked for.
+    """
 
     convention: Convention
     config: LayerConfig = field(default_factory=LayerConfig)
     weights: Weights | None = None
     runner: Runner | None = None
+    weights_as_run: bool = False
 
 
 @frozen(eq=False)

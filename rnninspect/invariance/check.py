@@ -22,7 +22,7 @@ from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.ragged import padded_arguments
 from rnninspect.invariance.roles import constant_padding, understood
 from rnninspect.invariance.statements import Sequences, statements, turned
-from rnninspect.invariance.trial import Model, Trial
+from rnninspect.invariance.trial import ROUNDING, Model, Trial
 from rnninspect.report.report import Report
 
 MAX_ROWS = 8
@@ -264,6 +264,9 @@ def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any
     sampled = [path for path in trial.base.results if path not in trial.steady]
     if sampled:
         notes.append(f"differs with the random numbers, and was judged by 'noise' alone: {_listed(sampled)}")
+    if trial.precision in ("float16", "bfloat16"):
+        share = ROUNDING[trial.precision][1]
+        notes.append(f"computed in {trial.precision}: a leak below {share:.1%} of a result may be taken for rounding")
     loose = [path for path in trial.base.results if not trial.shapes.axes[path].row_axes and path in trial.steady]
     if loose:
         notes.append(f"does not follow the rows, and was not judged row by row: {_listed(loose)}")

@@ -39,6 +39,14 @@ class OnnxModel:
             self.name = os.path.basename(os.fspath(model))
         else:
             self.name = type(model).__name__
+        quantised = (
+            next((n for n in self._graph.nodes if n.kind.startswith("DynamicQuantize")), None) if self._graph else None
+        )
+        if quantised is not None:
+            raise UserError(
+                f"{self.name}: its node {quantised.name} ({quantised.kind}) rounds by the largest value of the whole "
+                "batch: check the model before it is quantised"
+            )
         self._session = model if hasattr(model, "get_inputs") else None
         if self._session is None:
             assert self._graph is not None

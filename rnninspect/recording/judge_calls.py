@@ -36,8 +36,10 @@ def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tu
     source = {"name": call.where.name, "call": call.where.number, "layer": call.where.layer}
     try:
         judged = call.judged(asked.tolerance, asked.final_state, asked.lengths)
+        layer = replace(judged.case.layer, weights_as_run=True)
+        case = replace(judged.case, layer=layer)
         report = inspect_case(
-            judged.case, "record", source=source, select=asked.select, ignore=asked.ignore, excerpt=asked.excerpt
+            case, "record", source=source, select=asked.select, ignore=asked.ignore, excerpt=asked.excerpt
         )
     except UnknownNameError:
         raise  # a rule's name: it is wrong for every call

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -184,3 +186,107 @@ def everything(model: nn.Module) -> dict[str, Any]:
         "python": random.getstate(),
         "grad mode": torch.is_grad_enabled(),
     }
+
+
+class Setting(nn.Module):
+    """It sets what is set for the whole process, and changes an object of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.memory = nn.GRU(3, 4, batch_first=True), Memory()
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = True
+        np.seterr(all="ignore")
+        self.memory.last.add_(1)
+        self.memory.calls += 1
+        return self.rnn(x)[0][:, -1]
+
+
+class Memory:
+    """What a model may remember of its calls outside its buffers."""
+
+    def __init__(self) -> None:
+        self.last, self.calls = torch.zeros(2), 0
+
+
+def settings() -> tuple[Any, ...]:
+    """What a process has set."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.get_default_dtype(), deterministic, torch.backends.cudnn.benchmark, np.geterr()
+
+
+def test_settings_and_plain_objects_are_given_back() -> None:
+    """What a forward sets for the process, and the attributes of an object that it holds, are as they were."""
+    model, before = Setting(), settings()
+    assert check_padding(model, *BATCH).verdict == "findings"
+    assert settings() == before
+    assert model.memory.calls == 0
+    assert not model.memory.last.any()
+
+
+class Last(nn.Module):
+    """It takes the last column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.drop, self.out = nn.GRU(3, 4, batch_first=True), nn.Dropout(0.5), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return self.out(self.drop(self.rnn(x)[0][:, -1])) + 0 * lengths[:, None]
+
+
+def test_scripted_models_keep_their_modes() -> None:
+    """Scripted, traced and frozen models are run by their arguments' names, and train afterwards as they did."""
+    scripted = torch.jit.script(Last())
+    assert check_padding(scripted, *BATCH).verdict == "findings"
+    assert scripted.training
+    assert scripted.drop.training
+    part = Last()
+    part.drop = torch.jit.script(part.drop)
+    assert check_padding(part, *BATCH).verdict == "findings"
+    assert part.drop.training
+    for fixed in (torch.jit.trace(Last().eval(), BATCH), torch.jit.freeze(torch.jit.script(Last().eval()))):
+        assert check_padding(fixed, *BATCH).verdict == "findings"
+
+
+def test_inference_tensors_are_checked() -> None:
+    """A model whose weights were made in inference mode is checked, within that mode too, and keeps its weights."""
+    with torch.inference_mode():
+        model = Last()
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        assert check_padding(model, *BATCH).verdict == "findings"
+    assert check_padding(model, *BATCH).verdict == "findings"
+    assert same(before, dict(model.state_dict()))
+
+
+def test_dynamically_quantised_models_are_refused() -> None:
+    """A model that rounds by its batch's largest value depends on all of it by design: one line says so."""
+    quantised = torch.ao.quantization.quantize_dynamic(Last().eval(), {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises(UserError, match="before it is quantised"):
+        check_padding(quantised, *BATCH)
+
+
+def test_a_place_is_looked_for_without_the_compiler_and_without_other_weights() -> None:
+    """Nothing imports torch's compiler, and no other weights are tried on a layer that ran with its own."""
+    code = (
+        "import sys, torch, rnninspect\n"
+        "from torch import nn\n"
+        "class Tagger(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.rnn = nn.LSTM(3, 4, batch_first=True, bidirectional=True)\n"
+        "    def forward(self, x, lengths):\n"
+        "        return self.rnn(x)[0]\n"
+        "from rnninspect.diagnosis.evidence import weight_search\n"
+        "def refuse(*_):\n"
+        "    raise AssertionError('other weights')\n"
+        "weight_search._tried = refuse\n"
+        "report = rnninspect.check_padding(Tagger(), torch.randn(3, 5, 3), torch.tensor([5, 2, 3]))\n"
+        "assert report.findings[0].evidence['rule'] == 'backward-read-padding', report\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -101,3 +101,17 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         check_padding(graph(False, "final"), kwargs={"Y": X})
     with pytest.raises(UserError, match="does not run on this batch"):
         check_padding(graph(False, "final"), X[..., :2], lengths=LENGTHS)
+
+
+def test_dynamically_quantised_graphs_are_refused() -> None:
+    """A graph that rounds by its batch's largest value depends on all of it by design: one line names the node."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["X"], ["q", "scale", "zero"], name="narrow"),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["Y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, kind, ["B", "T", 3]) for name in "XY"]
+    made = helper.make_graph(nodes, "graph", ends[:1], ends[1:])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(UserError, match=r"its node narrow .*before it is quantised"):
+        check_padding(model, X, lengths=LENGTHS)

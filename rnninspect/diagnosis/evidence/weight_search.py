@@ -43,13 +43,18 @@ class WeightFix:
 @once
 def fixed(case: Case) -> WeightFix | None:
     """The single change that mends the weights; None where they agree as they are, or no single one does."""
-    return _search(case, lambda changes: ((c,) for c in changes)) if disagreement(case) > 0 else None
+    return _search(case, lambda changes: ((c,) for c in changes)) if _may_differ(case) else None
 
 
 @once
 def fixed_by_two(case: Case) -> WeightFix | None:
     """The two changes that mend the weights together; for where nothing simpler does."""
-    return _search(case, pairs) if disagreement(case) > 0 else None
+    return _search(case, pairs) if _may_differ(case) else None
+
+
+def _may_differ(case: Case) -> bool:
+    """Whether other weights may have made the dump: never of a live layer, whose run was made with these."""
+    return not case.layer.weights_as_run and disagreement(case) > 0
 
 
 @once
@@ -168,6 +173,8 @@ def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, .
 
 def may_mend(case: Case) -> bool:
     """Whether a single change brings the first few steps together: a quick look before `fixed` is asked."""
+    if case.layer.weights_as_run:
+        return False
     few = small(case, GLANCE)
     limit = tolerance(case)
     return any(_tried(few, (change,)) <= limit for change in _changes(case))

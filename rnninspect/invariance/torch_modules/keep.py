@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 _CONTAINERS = (list, dict, set, deque)
+_ROOMS = ("builtins", "torch", "numpy", "threading", "logging", "weakref")  # whose objects are no model's memory
 
 
 @dataclass(eq=False)
@@ -48,14 +50,19 @@ class Kept:
         self._trusted = False  # whether a run was seen to leave the weights alone, behind autograd's back too
         self._gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         self._asks: list[tuple[Tensor, bool]] = []  # whether gradients are asked for
+        self._modes: list[tuple[nn.Module, bool]] = []  # of scripted modules, which keep theirs elsewhere
+        self._seen: set[int] = set()
+        self._inference = any(t.is_inference() for t in (*module.parameters(), *module.buffers()))
         for inner in module.modules():
+            if isinstance(inner, torch.jit.ScriptModule) and hasattr(inner, "training"):
+                self._modes.append((inner, inner.training))
             attributes = dict(inner.__dict__)
             self._attributes.append((inner, attributes))
             for value in attributes.values():
                 self._keep(value)
         for weight in module.parameters():
             self._weights[id(weight)] = (weight, weight.detach().clone())
-            self._versions.append((weight, weight._version))
+            self._versions.append((weight, _version(weight)))
             self._tensors.pop(id(weight), None)
             self._asks.append((weight, weight.requires_grad))
             grad = weight.grad
@@ -82,12 +89,17 @@ class Kept:
             for item in value.values() if isinstance(value, dict) else value:
                 if not isinstance(item, nn.Module):
                     self._keep(item, depth + 1)
+        elif _is_plain(value) and depth < 3 and id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._keep(value.__dict__, depth)
 
     def restore(self, weights: bool = True) -> None:
         """Puts everything back; `weights`: also weights and gradients that no one is known to have changed."""
         for module, attributes in self._attributes:
             module.__dict__.clear()
             module.__dict__.update(attributes)
+        for scripted, mode in self._modes:
+            scripted.training = mode
         for content in self._contents:
             content.restore()
         for setter, state in self._generators:
@@ -97,10 +109,10 @@ class Kept:
                 weight.requires_grad_(asked)
         if not weights and not self._trusted:
             self._trusted = all(_same(weight.detach(), was) for weight, was in self._weights.values())
-        changed = any(weight._version != version for weight, version in self._versions)
+        changed = any(_version(weight) != version for weight, version in self._versions)
         weights = weights or changed or not self._trusted
         tensors = {**self._tensors, **(self._weights if weights else {})}
-        with torch.no_grad():
+        with torch.inference_mode(self._inference), torch.no_grad():
             for tensor, was in tensors.values():
                 if tensor.shape != was.shape:
                     tensor.data = was.clone()
@@ -121,6 +133,18 @@ class _Array:
         self.array[...] = self.was
 
 
+def _version(weight: Tensor) -> int:
+    """How often it was changed; of inference tensors that is not counted, and values tell."""
+    return -1 if weight.is_inference() else weight._version
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an object of the user's own, whose attributes a forward may change."""
+    room = type(value).__module__.partition(".")[0]
+    theirs = room in _ROOMS or callable(value) or isinstance(value, (ModuleType, nn.Module))
+    return hasattr(value, "__dict__") and not theirs
+
+
 def _same(first: Tensor, second: Tensor) -> bool:
     """Whether every bit that counts is the same; NaN equals NaN."""
     try:
@@ -139,6 +163,30 @@ def random_numbers_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Gives back what a forward may set for the whole process: types, threads, kernels, numpy's warnings."""
+    flags = [(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")]
+    was = [getattr(room, name) for room, name in flags]
+    dtype, threads, errors = torch.get_default_dtype(), torch.get_num_threads(), np.geterr()
+    deterministic = _deterministic()
+    try:
+        yield
+    finally:
+        np.seterr(**errors)
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        if _deterministic() != deterministic:  # to set it imports the compiler, which takes seconds
+            torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
+        for (room, name), setting in zip(flags, was, strict=True):
+            setattr(room, name, setting)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Whether only deterministic kernels may run, and whether others only warn."""
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 def seed_everything(seed: int) -> None:

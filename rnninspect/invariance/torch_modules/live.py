@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from rnninspect.errors import UserError
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.torch_modules.expand import expanded
-from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything
+from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything, settings_kept
 
 SLOW = 0.05  # seconds of a first run from which on it is tried with one thread
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -48,12 +49,19 @@ class TorchModel:
         self.coarsest = 4  # bytes of the narrowest floats that were seen to be computed with
         self._seen = False
         self._settled = False  # whether it is known with how many threads it runs best
+        quantised = [m for m in self._module.modules() if ".quantized.dynamic" in type(m).__module__]
+        if quantised:
+            raise UserError(
+                f"{self.name} has a dynamically quantised {type(quantised[0]).__name__}, which rounds by the largest "
+                "value of the whole batch: check the model before it is quantised"
+            )
         if any(t.is_meta for t in [*self._module.parameters(), *self._module.buffers()]):
             raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
 
     def _signature(self) -> inspect.Signature:
         called = self._called.forward if isinstance(self._called, nn.Module) else self._called
-        return inspect.signature(called)
+        schema = getattr(called, "schema", None)  # of traced and scripted modules
+        return inspect.signature(called) if schema is None else _of_schema(schema)
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of `forward` by their names; UserError on inputs that it does not take."""
@@ -75,10 +83,10 @@ class TorchModel:
         self._kept = Kept(self._module)
         with ExitStack() as stack:
             stack.callback(self._kept.restore)
-            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            stack.enter_context(settings_kept())
             stack.enter_context(random_numbers_kept())
             stance = getattr(torch.compiler, "set_stance", None)
-            if stance is not None and any(getattr(m, "_compiled_call_impl", None) for m in self._module.modules()):
+            if stance is not None and "torch._dynamo" in sys.modules:  # else nothing was compiled
                 stack.enter_context(stance("force_eager"))
             yield
 
@@ -259,6 +267,21 @@ def _looks_up_zeros(module: nn.Module) -> bool:
     """Whether an embedding's padding is a row of zeros, which training leaves as it is."""
     index, weight = getattr(module, "padding_idx", None), getattr(module, "weight", None)
     return index is not None and isinstance(weight, Tensor) and not bool(weight[index].any())
+
+
+def _of_schema(schema: Any) -> inspect.Signature:
+    """The arguments of a scripted method, but itself."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                one.name,
+                kinds[one.kwarg_only],
+                default=one.default_value if one.has_default_value() else inspect._empty,
+            )
+            for one in schema.arguments[1:]
+        ]
+    )
 
 
 def _name(called: Any) -> str:

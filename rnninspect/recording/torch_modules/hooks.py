@@ -51,7 +51,8 @@ class Session:
             check_lengths(self._store.lengths, self._model, list(self._store.names.values()))
         self._open = True
         hooks.callback(self._hooks.close)
-        _uncompiled(hooks, model is not None and any(map(_is_compiled, model.modules())))
+        if model is None or compiling():
+            _uncompiled(hooks, model is not None and any(map(_is_compiled, model.modules())))
         kinds = {torchs_class(m) for m in self._layers.values() if has_own_forward(m)}
         listen({k for k in kinds if k is not None}, self._inner, hooks)
         hooks.callback(register_module_forward_pre_hook(self._enter).remove)
@@ -232,6 +233,11 @@ def _refuse_scripted(model: nn.Module, has_layers: bool) -> None:
 
 def _is_compiled(module: nn.Module) -> bool:
     return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+
+
+def compiling() -> bool:
+    """Whether anything was compiled yet in this process; to import the compiler takes seconds."""
+    return "torch._dynamo" in sys.modules
 
 
 def _uncompiled(hooks: ExitStack, needed: bool) -> None:
