@@ -135,7 +135,8 @@ def compare(
 
             request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
         case = case_of(request)
-        options = {**config.attributes, "weights_convention": weights_convention, "weights_prefix": weights_prefix}
+        whose = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
+        options = {**config.attributes, **whose, "merge_mode": options.get("merge_mode")}
         return inspect.inspect_case(
             case,
             "compare",

@@ -22,7 +22,8 @@ def with_idle_options(case: Case, options: Mapping[str, Any] | None) -> Case:
     """
     if options is None:
         return case
-    idle = (*_of_weights(case, options), *_of_the_cell(case, options), *_of_the_layer(case))
+    layer = (*_of_the_layer(case), *_of_the_initial_state(case), *_of_the_merge(case, options))
+    idle = (*_of_weights(case, options), *_of_the_cell(case, options), *layer)
     if not idle:
         return case
     evidence = case.reading.evidence
@@ -66,3 +67,21 @@ def _of_the_layer(case: Case) -> Iterator[str]:
     states = [s.array for s in case.dump.slots if s.role == "h"]
     if config.state_batch_first is not None and states and all(a.ndim < 3 for a in states):
         yield f"{argument('state_batch_first', config.state_batch_first)} was not used: the state has no axis of layers"
+
+
+def _of_the_initial_state(case: Case) -> Iterator[str]:
+    """An initial state where nothing starts from it: no run of the weights, no row without a step, no chunk before."""
+    runs = case.weights is not None and case.has("inputs")
+    empty = any((facts.ends == 0).any() for facts in case.facts)
+    if runs or empty or case.chunk is not None or case.other is not None:
+        return
+    for slot in case.dump.slots:
+        if slot.role in ("initial_h", "initial_c"):
+            shape = list(slot.array.shape)
+            yield f"{slot.name} {shape} was not used: it is for a run of the weights, which needs inputs and weights"
+
+
+def _of_the_merge(case: Case, options: Mapping[str, Any]) -> Iterator[str]:
+    if options.get("merge_mode") is not None and case.trace.directions == 1:
+        option = argument("merge_mode", options["merge_mode"])
+        yield f"{option} was not used: one direction has nothing to be merged with"

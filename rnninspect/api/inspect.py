@@ -117,7 +117,7 @@ def inspect(
     if against is not None:
         handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
-    options = {**attributes, "weights_convention": weights_convention}
+    options = {**attributes, "weights_convention": weights_convention, "merge_mode": options.get("merge_mode")}
     return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt, options=options)
 
 

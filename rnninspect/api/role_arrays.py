@@ -104,4 +104,5 @@ def slots(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[Rol
 def source_of(read: NamedArrays) -> dict[str, Any]:
     """What a report says about where its arrays come from."""
     shapes = {name or "(unnamed)": list(array.shape) for name, array in read.arrays.items()}
-    return {"path": read.source, "format": read.format, "arrays": shapes}
+    unused = [f"{left} was not read; it is no array of numbers" for left in read.left_out]
+    return {"path": read.source, "format": read.format, "arrays": shapes, "unused": unused}

@@ -143,5 +143,6 @@ def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Me
     with progress.over_bytes(arrays, quiet):
         case = case_of(request)
         inputs.note_reading(case, request.convention, quiet)
-        options = {**config.attributes, **{name: params[name] for name in ("weights_convention", "weights_prefix")}}
+        kept = ("weights_convention", "weights_prefix", "merge_mode")
+        options = {**config.attributes, **{name: params[name] for name in kept}}
         return inspect.inspect_case(case, "compare", source=source_of(read), options=options, **inputs.judging(params))

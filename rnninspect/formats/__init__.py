@@ -21,9 +21,11 @@ from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats import storage, streams
 from rnninspect.formats.atomic_write import write_whole
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
+from rnninspect.formats.tree import left_out, note_left_out, shown
 from rnninspect.formats.witness import witness
 
 HEAD = 4096  # bytes that tell a format
+NUMERIC = "fiub"  # kinds of dtype: floats, whole numbers, true and false
 
 
 @frozen
@@ -84,10 +86,22 @@ def read_arrays(
         file = Path(path)
         witness(path)
         read = _read_as(_format_for(_head(file), path, file.name), file, path, feed)
-    bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in "fiub"]
+    read = _without_text(read, member)
+    bad = [f"{n or 'the array'} has dtype {a.dtype}" for n, a in read.arrays.items() if a.dtype.kind not in NUMERIC]
     if bad:
         raise ShapeError(f"{path}: {', '.join(bad)}; only numbers can be read")
     return read if member is None else _member(read, member)
+
+
+def _without_text(read: NamedArrays, member: str | None) -> NamedArrays:
+    """The arrays less those of text, which are left out and named, unless there are no numbers or one is asked for."""
+    text = [name for name, array in read.arrays.items() if array.dtype.kind in "US" and name != member]
+    if not text or not any(array.dtype.kind in NUMERIC for array in read.arrays.values()):
+        return read
+    kept = {name: array for name, array in read.arrays.items() if name not in text}
+    others = [left_out(name, "text") for name in text]
+    notes = (*read.notes, note_left_out(others))
+    return replace(read, arrays=kept, notes=notes, left_out=(*read.left_out, *map(shown, others)))
 
 
 def _name_of(source: Any) -> str:

@@ -32,6 +32,7 @@ class NamedArrays:
     `marks`: what a text has around its arrays beside names and numbers (`tensor(`, `grad_fn=`), each once.
     `feeds`: what each recurrent layer reads, where the file says, by the layer's name.
     `precisions`: how the numbers of each array were rounded, where the format knows (print-outs).
+    `left_out`: what the file holds beside arrays of numbers, each with what it is (`comment (text)`).
     `elided`: by name, the axes of which a print-out shows the first and last entries alone, and how many come first.
     """
 
@@ -45,6 +46,7 @@ class NamedArrays:
     elided: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def need(package: str, what: str, extra: str) -> Any:

@@ -16,7 +16,8 @@ EXACT_INTEGERS = 1 << 53  # up to which a float64 holds every whole number
 def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Array]:
     """Named arrays from lists and objects; names of nested objects are joined by dots.
 
-    Ragged sequences are padded with zeros and their `lengths` derived, unless the object states them.
+    Ragged sequences are padded with zeros and their `lengths` derived, unless the object states them. Text in an object
+    becomes an array of text, which whoever reads a file leaves out; null is nothing.
 
     >>> from_nested([[1, 2, 3], [4]], "x")["lengths"]
     array([3, 1])
@@ -30,6 +31,11 @@ def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Arra
         path = f"{name}.{key}" if name else str(key)
         if path in arrays:
             refuse_duplicates(source, [path])
+        if value is None:
+            continue
+        if _is_text(value):
+            arrays[path] = np.asarray(value)
+            continue
         if isinstance(value, dict):
             inner = from_nested(value, source, path)
             refuse_duplicates(source, [*arrays.keys() & inner.keys()])
@@ -49,6 +55,11 @@ def is_ragged(data: Any) -> bool:
     if not isinstance(data, list) or not data or not all(isinstance(row, list) for row in data):
         return False
     return len({len(row) for row in data}) > 1
+
+
+def _is_text(data: Any) -> bool:
+    """Whether this is a text, or a list of texts alone."""
+    return isinstance(data, str) or (isinstance(data, list) and bool(data) and all(isinstance(x, str) for x in data))
 
 
 def _array(data: Any, source: str, name: str) -> tuple[Array, Array | None]:

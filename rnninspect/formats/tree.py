@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
@@ -71,12 +71,23 @@ def gather(
             arrays[name] = value if isinstance(value, np.ndarray) else np.asarray(value)  # a memmap stays one
         elif value is not None:
             what = value.what if isinstance(value, LeftOut) else type(value).__name__
-            others.append(f"{name[:LONG] + '…' if len(name) > LONG else name or 'the whole'} ({what})")
-    left = f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
+            others.append(left_out(name, what))
+    left = note_left_out(others)
     if not arrays:
         raise UnreadableError(f"{source}: it holds no arrays{'; ' + left if left else ''}")
     notes_of_reading = tuple(note for note in (note_widened(dtypes or {}), left, *notes) if note)
-    return NamedArrays(arrays, source, format, attributes or {}, notes_of_reading, dtypes or {}, feeds=feeds or {})
+    read = NamedArrays(arrays, source, format, attributes or {}, notes_of_reading, dtypes or {}, feeds=feeds or {})
+    return replace(read, left_out=tuple(map(shown, others)))
+
+
+def left_out(name: str, what: str) -> str:
+    """A name of what is no array of numbers, cut where it is long, and what it is instead."""
+    return f"{name[:LONG] + '…' if len(name) > LONG else name or 'the whole'} ({what})"
+
+
+def note_left_out(others: Sequence[str]) -> str:
+    """A note on what is no array of numbers; empty where all are."""
+    return f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
 
 
 def shown(name: object) -> str:

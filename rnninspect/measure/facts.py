@@ -120,9 +120,15 @@ class TrackFacts:
         return empty if not self.lengths_known and (empty.size == 1 or not empty.all()) else np.zeros_like(empty)
 
     @cached_property
+    def all_near(self) -> Bools:
+        """`[B]`: the tolerance takes every step of the row for its final state, and so cannot tell the steps apart."""
+        return np.asarray((self.equal | self.near).all(1) & self.near.any(1) & (self.steps > 1))
+
+    @cached_property
     def uninformative(self) -> Bools:
-        """`[B]`: rows that say nothing: no real step, all steps equal, or all zero at the expected step too."""
-        silent = self.uniform | self.final_zero
+        """`[B]`: rows that say nothing: no real step, all steps equal, all within the tolerance, or all zero at the
+        expected step too."""
+        silent = self.uniform | self.final_zero | self.all_near
         return np.asarray((self.expected < 0) | self.maybe_empty | (self.at_expected & silent))
 
     @cached_property

@@ -55,7 +55,7 @@ def compose(
     return ReportRecord(
         tool={"name": "rnninspect", "version": __version__},
         command=command,
-        source={**source, "unused": [worded(text) for text in evidence.unused]} if told else source,
+        source={**source, "unused": [*map(worded, evidence.unused), *source.get("unused", ())]} if told else source,
         convention=case.convention.name,
         reading={
             "used": case.reading.text,

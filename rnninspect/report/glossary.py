@@ -120,7 +120,8 @@ WORDS = (
     ),
     Word(
         "no evidence",
-        "A row that can tell nothing: it has no real step, all its steps are equal, or its state is all zero.",
+        "A row that can tell nothing: it has no real step, all its steps are equal or within the tolerance, or its "
+        "state is all zero.",
         ("no-evidence",),
     ),
     Word(

@@ -40,6 +40,8 @@ def unused(**options: Any) -> list[str]:
         ({"padding": "repeat"}, "padding='repeat' holds for no row: the padded outputs are zero"),
         ({"state_batch_first": True}, "state_batch_first=True was not used: the state has no axis of layers"),
         ({"weights_convention": "keras"}, "weights_convention='keras' was not used: no weights were given"),
+        ({"merge_mode": "concat"}, "merge_mode='concat' was not used: one direction has nothing to be merged with"),
+        ({"initial_state": np.zeros((3, 4))}, "initial_state [3, 4] was not used: it is for a run of the weights"),
     ],
 )
 def test_an_option_without_effect_is_named(options: dict[str, Any], sentence: str) -> None:

@@ -171,3 +171,19 @@ def test_full_lengths_are_no_option() -> None:
     o = outputs()
     with pytest.raises(UserError, match=r"no_such_option.\. Those that state the layer: (?!.*full_lengths)"):
         rnninspect.inspect(o, o[:, -1], no_such_option=1)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_tolerance_that_takes_every_step_is_unjudged(wrong: bool) -> None:
+    """A right state and a wrong one look alike under it; one that tells steps apart judges both."""
+    rng = np.random.default_rng(3)
+    outputs = rng.uniform(-0.5, 0.5, (3, 5, 4)).astype(np.float32)
+    lengths = np.array([5, 2, 4])
+    state = outputs[np.arange(3), lengths - 1 - wrong] + np.float32(1e-7)
+    wide = rnninspect.inspect(outputs, state, lengths=lengths, atol=2.0)
+    shown = " ".join(wide.render("table").split())
+    assert wide.verdict == "unjudged"
+    assert "tolerance is so wide" in shown
+    assert "every step is within the tolerance" in shown
+    narrow = rnninspect.inspect(outputs, state, lengths=lengths, atol=1e-6)
+    assert narrow.verdict == ("findings" if wrong else "clean")

@@ -45,7 +45,7 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         _STATE + r"(?P<position>(?:\.\d+)+)",
         r"hidden(?P<position>(?:\.\d+)+)",
         r"h_?[nt]|hx|hxs|hidden|h_(?:final|last|out)|(?:final|last)_(?:h|hidden)(?:_state)?|last|final[._]h|last[._]h",
-        r"hidden_?(?:n|t|state)|hstate|(?:final|last)_?(?:output|memory|encoding)",
+        r"hidden_?(?:n|t|state)|hstate|(?:final|last)_?(?:output|memory|encoding)|(?:(?:final|last)_)?memory_state",
         _STATE,
         _FINAL + _WORD + r"(?:h_?n|hx|hxs|hidden|state_h|h_t)",
         r"(?:h_?n?|hidden|state)\.h",
@@ -58,6 +58,7 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         r"(?:c|cell|c_?n|c_?t)[._](?P<direction>fw|bw|fwd|bwd|forward|backward)",
         r"c_?[nt]|cx|cxs|cell(?:_state|_memory)?s?|c_(?:final|last|out)|(?:final|last)_(?:c|cell)(?:_state)?|final[._]c|last[._]c",
         _FINAL + _WORD + r"(?:c_?n|cx|cells?|cell_state|state_c|c_t)",
+        r"(?:(?:final|last)_)?carry_state",
         r"(?:h_?n?|hidden|state)\.c",
     ),
     "initial_h": (

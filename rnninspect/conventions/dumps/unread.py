@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.shapes import are_lengths, is_mask, is_taken, match_name, suits
 from rnninspect.core.evidence import Role, Slot
@@ -31,6 +33,11 @@ OPTIONS: dict[Role, str] = {
 }
 
 
+# What frameworks call an attribute of a layer, and the option that states it.
+FLAGS = {"batch_first", "bidirectional", "time_major", "go_backwards", "keep_order", "state_batch_first"}
+STATED = {"num_layers": "layers", "n_layers": "layers", "layers": "layers", **{name: name for name in FLAGS}}
+
+
 def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, steps: int, units: int) -> Iterator[str]:
     """A sentence for every array that has no role: what it looks like, and the option that would name it so."""
     name_of_role = {slot.role: slot.name for slot in slots}
@@ -39,13 +46,26 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
             continue
         role = _looks_like(name, array, rows, steps, units)
         shown = f"{name or 'the unnamed array'} {list(array.shape)} was not read"
-        if role is None:
+        if role is None and (option := _option(name, array)):
+            yield f"{shown}; to state it: {option}"
+        elif role is None:
             yield f"{shown}; neither name nor shape says what it is"
         elif name_of_role.get(role):
             instead = f"{argument(OPTIONS[role], name)} would take it instead"
             yield f"{shown}; {name_of_role[role]} is the {WORDS[role]} ({instead})"
         else:
             yield f"{shown}; it looks like {WORDS[role]}: {argument(OPTIONS[role], name)}"
+
+
+def _option(name: str, array: Array) -> str:
+    """How to state what a number of this name says of a layer; empty where it is none such."""
+    option = STATED.get(name.rpartition("/")[2].rpartition(".")[2])
+    if option is None or array.ndim or not np.isfinite(array):
+        return ""
+    number = array.item()
+    if number != int(number):
+        return ""
+    return argument(option, bool(number) if option in FLAGS else int(number))
 
 
 def _looks_like(name: str, array: Array, rows: int, steps: int, units: int) -> Role | None:

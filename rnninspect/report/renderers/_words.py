@@ -85,7 +85,7 @@ def _silence(row: Row) -> str:
         return "no real step"
     if row.step_count and row.zero_count and row.zero_count >= row.step_count:
         return "the state is all zero"
-    return "all steps are equal"
+    return "every step is within the tolerance" if row.distance else "all steps are equal"
 
 
 def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) -> list[str]:
