@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, last_true
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, fit_of
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -42,6 +42,22 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
     ):
         if told:
             return _backwards(choice, order, because, tolerance, measurer)  # type: ignore[arg-type]
+    return choice
+
+
+def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Tolerance, measurer: Measurer) -> Choice:
+    """The reading of two directions whose states are all right once they are taken for a view of `[D, B, H]` that was
+    never transposed, where the choice has no state that equals a step; else the choice itself."""
+    for reading in readings if fit_of(choice) == 0 and choice.reading.trace.directions == 1 else ():
+        trace = reading.trace
+        finals = [t.final for t in trace.tracks if t.final is not None]
+        if trace.directions < 2 or len(finals) < len(trace.tracks) or len({f.shape for f in finals}) > 1:
+            continue
+        states = np.stack(finals, 1).reshape(len(finals), trace.batch_size, -1)
+        tracks = tuple(replace(t, final=states[i]) for i, t in enumerate(trace.tracks))
+        seen = measurer(replace(trace, tracks=tracks), tolerance)
+        if seen and all(not f.mismatched.any() and (~f.uninformative).any() for f in seen):
+            return replace(choice, reading=reading, measured=measurer(trace, tolerance), rivals=())
     return choice
 
 

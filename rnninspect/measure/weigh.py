@@ -34,6 +34,7 @@ from rnninspect.measure.directions import (
     merged_reading,
     merging,
     read_backwards,
+    with_states_viewed,
     without_exchanged,
 )
 from rnninspect.measure.fewer_rows import with_fewer_rows
@@ -195,6 +196,7 @@ def _read(
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     if config.directions is None:
+        chosen = with_states_viewed(chosen, fitting, tolerance, measurer)
         chosen = read_backwards(chosen, tolerance, measurer)
         chosen = maybe_two(chosen, slots)
         merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None

@@ -13,12 +13,13 @@ from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, output
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown
-from rnninspect.conventions.dumps.unpacking import with_rows_unpacked
+from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace, Track
 from rnninspect.core.wording import argument
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 
 
@@ -42,14 +43,14 @@ def readings(
     fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []
-    for slots_tried, note in (*with_rows_unpacked(slots, config.time_major), (slots, "")):
+    for slots_tried, config_tried, note in _forms(slots, config):
         by_role = {role: tuple(s for s in slots_tried if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
-        if fitting and not note:
-            break  # unpacked rows were read
-        for shape in shapes(convention, by_role, config, whose_known):
-            for outputs in _outputs(convention, by_role["outputs"], shape, config):
+        if fitting:
+            break  # a likelier form was read
+        for shape in shapes(convention, by_role, config_tried, whose_known):
+            for outputs in _outputs(convention, by_role["outputs"], shape, config_tried):
                 try:
-                    fitting.extend(_with_states(convention, by_role, config, shape, outputs, tried, note))
+                    fitting.extend(_with_states(convention, by_role, config_tried, shape, outputs, tried, note))
                 except ShapeError as error:
                     if axes_stated(config) or (whose_known and not convention.time_major):
                         raise
@@ -59,6 +60,28 @@ def readings(
     if not fitting:
         raise ShapeError(no_reading(slots, config, tried))
     return sorted(fitting, key=lambda r: (not r.as_stated, r.time_swapped))
+
+
+def _forms(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
+    """The slots in each form that they may have, with the layer that goes with it and a note on what was done to them:
+    packed rows, as they are, and where nothing fits so, a state `[B, N*H]` as c beside h, and as layers side by side.
+    """
+    for unpacked, note in with_rows_unpacked(slots, config.time_major):
+        yield unpacked, config, note
+    yield slots, config, ""
+    outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or len(states) != 1 or outputs[0].ndim != 3 or states[0].ndim != 2:
+        return
+    units, width = outputs[0].shape[2], states[0].shape[1]
+    if not units or width == units or width % units or not holds_steps(states[0], outputs[0]):
+        return
+    if config.cell is None or cells.get(config.cell).has_c:
+        for apart, note in with_cells_apart(slots, units):
+            yield apart, config, note
+    if config.layers is None:
+        layers = width // units
+        note = f"the state {list(states[0].shape)} is read as {layers} layers side by side"
+        yield slots, replace(config, layers=layers), note
 
 
 def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: Shape, config: LayerConfig) -> Iterator[Layout]:
@@ -137,8 +160,8 @@ def _with_states(
         swapped = True  # the framework's default, but something was counted for the other axes
     notes = tuple(filter(None, (note, share_note(by_role))))
     for way in ways:
-        cells = _states(by_role["c"], shape, rows, {}, first)
-        cell = next((c for c in cells if c.axes == way.axes), cells[0] if cells else None)
+        cell_ways = _states(by_role["c"], shape, rows, {}, first)
+        cell = next((c for c in cell_ways if c.axes == way.axes), cell_ways[0] if cell_ways else None)
         initial = _initial(by_role, "initial_h", shape, rows, units, first)
         initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)
         tracks = tuple(
@@ -235,10 +258,10 @@ def initial_states(
         widths = ", ".join(f"layer {k} {d}: h {a}, c {b}" for (k, d), (a, b) in units.items())
         each = for_each(slots, layers * len(directions), rows)
         raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths}){each}")
-    cells = c[0].placed if c else {}
+    cell_states = c[0].placed if c else {}
     states: dict[Key, tuple[Array, Array | None]] = {}
     for key, state in h[0].placed.items():
-        cell = cells.get(key)
+        cell = cell_states.get(key)
         if has_cell and cell is None:
             cell = np.zeros((rows, units[key][1]), dtype=state.dtype)
         states[key] = (state, cell)

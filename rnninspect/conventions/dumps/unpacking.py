@@ -11,6 +11,8 @@ from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 
+MOST_ROWS = 16  # of a flat state, that are looked at
+
 
 def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
     """A PackedSequence's `data` `[N, H]` as `[B, T, H]` with zeros past the lengths, and the lengths `[B]`.
@@ -91,6 +93,55 @@ def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tu
     ):
         array = padded.swapaxes(0, 1) if time_major else padded
         yield tuple(replace(s, array=array) if s is outputs[0] else s for s in slots), f"{shown} is read as {what}"
+
+
+def with_cells_apart(slots: tuple[Slot, ...], units: int) -> Iterator[tuple[tuple[Slot, ...], str]]:
+    """The slots with a lone state `[B, 2H]` taken apart into c and h, in the order that its numbers allow, with a note.
+
+    `units`: H of the outputs. Nothing where it is no such array, or where neither half can be the c behind the other.
+    """
+    states = [s for s in slots if s.role == "h"]
+    if len(states) != 1 or any(s.role == "c" for s in slots) or states[0].array.ndim != 2:
+        return
+    whole = states[0].array
+    if whole.shape[1] != 2 * units or whole.dtype.kind != "f":
+        return
+    first, second = whole[:, :units], whole[:, units:]
+    for cell, h, order in ((first, second, "c and h"), (second, first, "h and c")):
+        if may_be_cells(cell, h):
+            apart = (replace(states[0], array=h), replace(states[0], role="c", array=cell))
+            others = tuple(s for s in slots if s is not states[0])
+            yield (
+                (*others, *apart),
+                f"{states[0].name or 'the state'} {list(whole.shape)} is read as {order} side by side",
+            )
+
+
+def holds_steps(state: Array, outputs: Array) -> bool:
+    """Whether some part of a flat state `[B, N*H]`, as wide as one direction of the outputs `[B, T, H]`, equals a step.
+
+    The batch may be either of the first two axes, and H one direction or two side by side. A few rows are looked at.
+    """
+    units = outputs.shape[2]
+    for width in (units, units // 2) if units % 2 == 0 else (units,):
+        parts = np.asarray(state[:MOST_ROWS]).reshape(-1, width)
+        for steps in (outputs[..., i : i + width] for i in range(0, units, width)):
+            if any(part.any() and (steps == part).all(-1).any() for part in parts):
+                return True
+    return False
+
+
+def may_be_cells(cell: Array, h: Array) -> bool:
+    """Whether `[B, H]` can be the c behind this h, unit by unit: of one sign, and no smaller than h takes.
+
+    >>> may_be_cells(np.array([[2.0, -0.5]]), np.array([[0.5, -0.1]]))
+    True
+    >>> may_be_cells(np.array([[0.5]]), np.array([[-0.1]]))
+    False
+    """
+    with np.errstate(all="ignore"):
+        c, reached = np.asarray(cell, dtype=np.float64), np.asarray(h, dtype=np.float64)
+        return bool((reached * c >= 0).all() and (np.abs(reached) <= np.abs(np.tanh(c)) + 1e-3).all() and c.any())
 
 
 def are_shares(lengths: Array) -> bool:

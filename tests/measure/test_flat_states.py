@@ -1,0 +1,72 @@
+"""States that lie side by side in one array `[B, N*H]`, or that were viewed so: told by their numbers, and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+from rnninspect.errors import ShapeError
+
+LENGTHS = [6, 2, 4, 3]
+
+
+def layer_run(cell: str, layers: int = 1, bidirectional: bool = False) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Outputs `[B, T, D*H]`, h and c `[L*D, B, H]` (c None but for an LSTM) of a packed run."""
+    torch.manual_seed(7)
+    module = getattr(torch.nn, cell)(3, 5, layers, batch_first=True, bidirectional=bidirectional)
+    packed = pack_padded_sequence(torch.randn(4, 6, 3), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
+    with torch.no_grad():
+        outputs, state = module(packed)
+    h, c = state if cell == "LSTM" else (state, None)
+    return pad_packed_sequence(outputs, batch_first=True)[0].numpy(), h.numpy(), None if c is None else c.numpy()
+
+
+@pytest.mark.parametrize("cell_first", [True, False])
+def test_c_and_h_side_by_side_are_told_apart(cell_first: bool) -> None:
+    """Either order, since c is never smaller than h takes; a wrong h is named as in two arrays."""
+    outputs, h, c = layer_run("LSTM")
+    for state, rule in ((h[0], None), (outputs[:, -1], "last-column-as-final-state")):
+        flat = np.concatenate([c[0], state] if cell_first else [state, c[0]], 1)
+        report = rnninspect.inspect(outputs, flat, lengths=LENGTHS)
+        assert [f.rule for f in report.findings] == ([rule] if rule else [])
+        assert any(f"read as {'c and h' if cell_first else 'h and c'} side by side" in note for note in report.notes)
+    fixed = rnninspect.fix(outputs, flat, lengths=LENGTHS).arrays["final_state"]
+    assert np.array_equal(fixed, np.concatenate([c[0], h[0]] if cell_first else [h[0], c[0]], 1))
+
+
+@pytest.mark.parametrize(("layers", "bidirectional"), [(2, False), (3, False), (2, True)])
+def test_layers_side_by_side_are_counted(layers: int, bidirectional: bool) -> None:
+    """A transposed state is right, a viewed one is named, and layers that were stated otherwise are refused."""
+    outputs, h, _ = layer_run("GRU", layers, bidirectional)
+    right, viewed = h.transpose(1, 0, 2).reshape(4, -1), h.reshape(4, -1)
+    report = rnninspect.inspect(outputs, right, lengths=LENGTHS)
+    assert report.verdict == "clean"
+    assert any(f"read as {layers} layers side by side" in note for note in report.notes)
+    wrong = rnninspect.inspect(outputs, viewed, lengths=LENGTHS)
+    assert [f.rule for f in wrong.findings] == ["state-reshaped-not-transposed"]
+    with pytest.raises(ShapeError, match="fits no reading"):
+        rnninspect.inspect(outputs, right, lengths=LENGTHS, layers=1)
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM", "RNN"])
+@pytest.mark.parametrize("options", [{"lengths": LENGTHS}, {"lengths": LENGTHS, "bidirectional": True}])
+def test_a_view_of_two_directions_is_seen_though_nobody_stated_two(cell: str, options: dict[str, Any]) -> None:
+    """`h_n.view(B, -1)` of a bidirectional layer; transposed first, it is right; a stranger stays unexplained."""
+    outputs, h, _ = layer_run(cell, bidirectional=True)
+    wrong = rnninspect.inspect(outputs, h.reshape(4, -1), **options)
+    assert [f.rule for f in wrong.findings] == ["state-reshaped-not-transposed"]
+    assert rnninspect.inspect(outputs, h.transpose(1, 0, 2).reshape(4, -1), **options).verdict == "clean"
+    stranger = np.random.default_rng(0).uniform(-1, 1, (4, 10)).astype(np.float32)
+    assert [f.rule for f in rnninspect.inspect(outputs, stranger, **options).findings] == ["unexplained-state"]
+
+
+def test_a_flat_state_of_other_numbers_is_refused() -> None:
+    """Both directions' states beside the sum of their outputs equal no step: no layers are made of them."""
+    outputs, h, _ = layer_run("GRU", bidirectional=True)
+    with pytest.raises(ShapeError, match="fits no reading"):
+        rnninspect.inspect(outputs[..., :5] + outputs[..., 5:], h.transpose(1, 0, 2).reshape(4, -1), lengths=LENGTHS)
