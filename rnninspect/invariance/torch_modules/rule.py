@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import RunFailed
 from rnninspect.recording import record
+
+_PACKED = "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)  # the rows' own"
 
 
 def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
@@ -27,12 +31,35 @@ def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths:
         with record(module, lengths=lengths, limit=1) as recording:
             run()
         layer = name or type(module).__name__
-        findings = recording.inspect(layer, call=0, final_state=final, ignore=ignore).findings
+        reports = list(recording.inspect(layer, call=0, final_state=final, ignore=ignore))
     except (UserError, RunFailed):
         return None
     worst = [
         finding
-        for finding in findings
+        for report in reports
+        for finding in report.findings
         if finding.severity in ("error", "warning") and not finding.rule.startswith("unexplained")
     ]
-    return worst[0] if worst else None
+    if worst:
+        return worst[0]
+    return _of_lengths_read(reports[0].lengths, lengths) if reports and final is None else None
+
+
+def _of_lengths_read(read: Sequence[int] | None, lengths: Array) -> Finding | None:
+    """What is wrong with lengths that a call brings itself, as packed rows do; None where no one mistake explains them.
+
+    It is known that the layer reads padding: that it agrees with its own lengths does not make these right.
+    """
+    if read is None or len(read) != len(lengths) or np.array_equal(read, lengths):
+        return None
+    longest, brought = int(lengths.max()), np.asarray(read)
+    if (brought == longest).all():
+        rule = "lengths-ignored"
+    elif any(np.array_equal(brought, np.clip(lengths + by, 1, longest)) for by in (1, -1)):
+        rule = "off-by-one-length"
+    elif np.array_equal(np.sort(brought), np.sort(lengths)):
+        rule = "lengths-misaligned"
+    else:
+        return None
+    message = f"the layer is given lengths {brought.tolist()[:12]}, the rows have {lengths.tolist()[:12]}"
+    return Finding(rule, "error", "proven", message, evidence={}, fix=_PACKED)
