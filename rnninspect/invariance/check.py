@@ -86,6 +86,7 @@ def check_padding(
     arguments = arguments_of(live, inputs, kwargs or {}, lengths, mask)
     arguments, bare = padded_arguments(arguments, lists=live.framework in LISTS_ARE_ROWS)
     leaves = inputs_of(arguments, bare)
+    _refuse_nothing(leaves)
     sequences = statements(leaves, lengths, mask)
     runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept():
@@ -100,6 +101,16 @@ def check_padding(
         late = [one.reason for one in outcomes if one.late]
         notes = _notes(trial, sequences, lengths, mask, leaves)
         return judged(trial, outcomes, places, notes, dict(source or {}), late[0] if late else untested)
+
+
+def _refuse_nothing(leaves: Sequence[Input]) -> None:
+    """Raises ShapeError on a batch without numbers: a model may do anything with it, ONNX Runtime ends the process."""
+    arrays = [one for one in leaves if one.array.ndim > 1]
+    if arrays and not any(one.array.size for one in arrays):
+        raise ShapeError(
+            f"{arrays[0].path} is of shape {list(arrays[0].array.shape)}, without any numbers: "
+            "a batch with a row and a step or more is needed"
+        )
 
 
 def _ticker(progress: Callable[[int], None] | None) -> Callable[[], None]:

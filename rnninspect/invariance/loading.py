@@ -31,6 +31,8 @@ def load_model(name: str, weights: str | None = None) -> Any:
         if suffix in framework.suffixes and framework.load is not None:
             if not os.path.isfile(name):
                 raise UnreadableError(f"{name}: no such file")
+            if weights is not None:
+                raise UserError(f"{name} brings its own weights: leave out the file of weights, {weights}")
             return framework.load(name)
     if suffix in _TORCH_FILES:
         raise UnreadableError(

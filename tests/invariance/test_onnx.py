@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnninspect import check_padding
 from rnninspect.errors import UnreadableError, UserError
+from rnninspect.invariance.loading import load_model
 
 F, H = 3, 4
 LENGTHS = np.array([6, 2, 4, 5], np.int32)
@@ -115,3 +116,17 @@ def test_dynamically_quantised_graphs_are_refused() -> None:
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     with pytest.raises(UserError, match=r"its node narrow .*before it is quantised"):
         check_padding(model, X, lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("shape", [(0, 7), (4, 0)], ids=str)
+def test_a_batch_of_nothing_is_refused(shape: tuple[int, int]) -> None:
+    """A batch without rows or without steps is one line, and does not end the process."""
+    with pytest.raises(UserError, match="without any numbers"):
+        check_padding(graph(False, "final"), np.zeros((*shape, 3), np.float32), lengths=np.zeros(shape[0], np.int64))
+
+
+def test_weights_beside_a_model_file_are_refused(tmp_path: Path) -> None:
+    """A model file holds its weights: others beside it are not passed over in silence."""
+    onnx.save(graph(False, "final"), tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="brings its own weights"):
+        load_model(str(tmp_path / "model.onnx"), "weights.npz")
