@@ -42,7 +42,9 @@ def layer_config(**options: Any) -> LayerConfig:
     unknown = sorted(set(options) - stated_fields)
     if unknown:
         listed = sorted({*stated_fields, *ATTRIBUTES, "bidirectional", "batch_first"} - {"full_lengths", "axes_stated"})
-        hints = [f"{name!r}{did_you_mean(name, [*_OTHERS, *listed])}".rstrip(".") for name in unknown]
+        hints = [
+            f"{name!r}{did_you_mean(name, sorted({*_OTHERS, *listed} - set(unknown)))}".rstrip(".") for name in unknown
+        ]
         end = "" if hints[-1].endswith("?") else "."
         raise UserError(f"unknown keyword {', '.join(hints)}{end} Those that state the layer: {', '.join(listed)}")
     not_none = {k: v for k, v in options.items() if v is not None}

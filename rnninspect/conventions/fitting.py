@@ -24,6 +24,42 @@ _STATES: Mapping[str, str] = {
     "h_0 and c_0": "h_0",
     "[h, c]": "[h]",
 }
+# Weights of an LSTM as fixes write them, where those of another cell have other names, and not fewer blocks alone.
+_WEIGHTS: Mapping[Cell, Mapping[str, str]] = {
+    "gru": {
+        "i, j, f, o = np.split(kernel, 4, axis=1)  # TensorFlow's order; j is the candidate g": (
+            "r, u = np.split(gates_kernel, 2, axis=1)  # TensorFlow's order, u is z; the candidate is apart"
+        ),
+        "kernel = np.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first": (
+            "gates, candidate = np.split(np.concatenate([w_ih.T, w_hh.T]), [2 * H], axis=1)  # the inputs' rows first"
+        ),
+        "w = jnp.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first": (
+            "w_i, w_h = w_ih.T, w_hh.T  # [F, 3H] and [H, 3H]"
+        ),
+        "params['ii'], params['if'], params['ig'], params['io']  # one Dense a gate: i, f, g, o": (
+            "params['ir'], params['iz'], params['in']  # one Dense a gate: r, z, n"
+        ),
+        "params['ii']": "params['ir']",
+        "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart": (
+            "params['ir']['bias'] = (bias_ih + bias_hh)[:H]  # likewise iz; in and hn keep their own"
+        ),
+    },
+    "rnn": {
+        "w = jnp.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first": (
+            "w, w_1 = w_ih.T, w_hh.T  # of linear and linear_1: [F, H] and [H, H]"
+        ),
+        "b = bias_ih + bias_hh  # one bias here: the sum of the two": (
+            "b, b_1 = bias_ih, bias_hh  # of linear and linear_1: two biases here"
+        ),
+        "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel a gate": (
+            "params['i']['kernel'] = weight_ih.T  # [F, H] here"
+        ),
+        "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart": (
+            "params['i']['bias'] = bias_ih + bias_hh  # one bias here, on the inputs' side"
+        ),
+    },
+}
+_BLOCKS: Mapping[Cell, int] = {"gru": 3, "rnn": 1}
 # What is said against a mistake in a layer of two directions, unless its framework has a fix of its own for those: the
 # one array, index or state that a single direction ends in is half of theirs.
 OF_BOTH_DIRECTIONS: Mapping[str, str] = {
@@ -36,6 +72,7 @@ _OF_TOP_LAYER = re.compile(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counte
 _FIELD = re.compile(r"\b((?:states?(?:_fw|_bw)?|s)(?:\[-?\d+\])?)\.(h|hidden|cell)\b")
 # All of it: `c, h = state`, `(c_fw, h_fw), (c_bw, h_bw) = state_fw, state_bw`.
 _WHOLE_STATE = re.compile(r"(?<![.\w])(state(?:_fw|_bw)?)(?=  # LSTMState|, state_bw  # LSTMState)")
+_WIDTH = re.compile(r"\b([48])H\b")  # the gates side by side, in one bias or two
 # Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
 _GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
@@ -45,6 +82,11 @@ def replaced(code: str, pairs: Mapping[str, str]) -> str:
     for before, after in pairs.items():
         code = code.replace(before, after)
     return code
+
+
+def _wide(blocks: int) -> str:
+    """So many blocks of H units side by side, as a shape writes it."""
+    return "H" if blocks == 1 else f"{blocks}H"
 
 
 def of_layer(code: str, directions: int, layer: int | None) -> str:
@@ -78,7 +120,8 @@ def of_cell(code: str, cell: Cell | None, classes: Mapping[Cell, str]) -> str:
     """
     if cell in (None, "lstm"):
         return code
-    code = _FIELD.sub(r"\1", replaced(code, _STATES))
+    code = _FIELD.sub(r"\1", replaced(code, {**_STATES, **_WEIGHTS.get(cell, {})}))
+    code = _WIDTH.sub(lambda m: _wide(int(m[1]) // 4 * _BLOCKS.get(cell, 4)), code)
     gates = _GATES.fullmatch(code)
     if gates is not None and cell == "gru":
         code = f"{gates[4]} = {gates[1]}3{gates[2]}  # {gates[3]}"

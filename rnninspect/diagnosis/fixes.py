@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rnninspect.conventions.base import Convention
 from rnninspect.core.cell import Cell
@@ -21,18 +21,21 @@ def fix_for(
     directions: int = 1,
     layer: int | None = None,
     layers: int = 1,
+    fitted: Callable[[str], str] = str,
 ) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
     Where `convention` is only the likeliest, not `decided`, its fix stands below the rule's own as a labelled comment.
     `time_major`: the layer's arrays are `[T, B, H]`; None: not known, the code is as the framework writes it. `code`:
     the rule's own fix as it fits a case; None: as it stands in the rule. `cell`, `directions`, `layers`: the layer's,
-    where they are known. `layer`: the one at fault, where it is not the top one.
+    where they are known. `layer`: the one at fault, where it is not the top one. `fitted`: makes a framework's code
+    that of a case, by what its numbers say of the mistake.
     """
     plain = rule.fix if code is None else code
     theirs = None if convention is None else convention.fix(rule.name, time_major, cell, directions, layer, layers)
     if convention is None or theirs is None:
         return plain
+    theirs = fitted(theirs)
     if decided:
         return theirs
     return "\n".join([plain, *(f"# if these are {convention.name}'s: {line}" for line in theirs.splitlines())])
@@ -69,4 +72,5 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
         trace.directions,
         below,
         trace.layers,
+        lambda theirs: rule.fitted(case, theirs),
     )

@@ -25,6 +25,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
+from rnninspect.diagnosis.facts_beneath import facts_beneath
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, places, rows_of
 from rnninspect.diagnosis.two_causes import is_too_large, two_causes
@@ -75,6 +76,10 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     kept = causes + [p for p in proposals if p.kind != "state"]
     kept = _without_symptoms(kept, rules, causes if together is not None else [])
     left = mismatched - frozenset().union(*(p.places for p in causes))
+    if seek_two and not left and len(causes) == 1:
+        with _survived(causes[0].rule, skipped):
+            named = frozenset(p.rule for p in proposals)
+            kept = kept + list(facts_beneath(case, rules[causes[0].rule], sound, named))
     if seek_two and not left and _may_lack_weights(case, [rules[p.rule] for p in kept]):
         with _survived(UNEXPLAINED_DIFFERENCE, skipped):
             beneath = weights_beneath(case, sound, frozenset(p.rule for p in kept))

@@ -132,6 +132,10 @@ class Rule:
         """The fix as it fits this case: its axes, its directions, and what the numbers say of the mistake."""
         return self.fix
 
+    def fitted(self, case: Case, theirs: str) -> str:
+        """A framework's own fix, `theirs`, as it fits what the numbers of this case say of the mistake."""
+        return theirs
+
     def seen_as(self, case: Case) -> Case:
         """The case as the rule takes it to be, where that is another reading than the one that fits its mistake."""
         return case

@@ -73,14 +73,14 @@ def _pairs_with(case: Case, rule: Rule, rules: Mapping[str, Rule]) -> Iterator[T
             continue
         others = [other for other in rules.values() if other is not rule and not other.missing(undone.case)]
         others = [other for other in others if not other.reads_c or not _is_unchanged(case, undone.case, "cell")]
-        for second in _whole_causes(undone, others):
+        for second in _whole_causes(undone, mismatched, others):
             yield TwoCauses(_first(rule, undone, second, mismatched), _second(rule, undone, second))
 
 
-def _whole_causes(undone: Undone, rules: list[Rule]) -> Iterator[Proposal]:
-    """The rules that alone explain every state that is off once the first mistake is undone."""
+def _whole_causes(undone: Undone, mismatched: frozenset[Place], rules: list[Rule]) -> Iterator[Proposal]:
+    """The rules that alone explain every state that is off once the first mistake is undone; `mismatched`: before."""
     left = _mismatched(undone.case)
-    if not left or not _can_tell(undone.case):
+    if not left or not _can_tell(undone.case, mismatched):
         return
     for rule in rules:
         proposals = [p for p in rule.check(undone.case) if p.kind == "state" and p.certainty == "proven"]
@@ -93,9 +93,18 @@ def _mismatched(case: Case) -> frozenset[Place]:
     return frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
 
 
-def _can_tell(case: Case) -> bool:
-    """Whether the states that are off hold numbers enough that are not zero, in rows whose steps differ."""
-    return sum(int(np.count_nonzero(f.final[f.mismatched & ~f.uniform & ~f.final_zero])) for f in case.facts) >= TELLING
+def _can_tell(case: Case, mismatched: frozenset[Place]) -> bool:
+    """Whether the states that were off, or are, hold numbers enough that are not zero, in rows whose steps differ.
+
+    A state that undoing the first put right tells as much as one that the second explains.
+    """
+    telling = 0
+    for facts in case.facts:
+        track = facts.track
+        off = [(track.layer, track.direction, b) in mismatched for b in range(facts.mismatched.size)]
+        rows = (facts.mismatched | np.array(off, dtype=np.bool_)) & ~facts.uniform & ~facts.final_zero
+        telling += int(np.count_nonzero(facts.final[rows]))
+    return telling >= TELLING
 
 
 def _is_unchanged(case: Case, undone: Case, state: Literal["final", "cell"] = "final") -> bool:

@@ -1,7 +1,8 @@
 """Two mistakes at once: which rules can be injected together, and what a report then names of them.
 
-`python -m tests.support.pairs EVERY with|without` prints, of one pair in EVERY, with weights or without, the share of
-which both, one or neither is named, by kind.
+`python -m tests.support.pairs EVERY with|without [FIRST]` prints, of one pair in EVERY (from number FIRST on),
+with weights or without, the share of which both, one or neither is named, by kind. Interrupted, it prints the table so
+far. Two mistakes of which the second overwrites the first are no pair; it says how many of those there are.
 """
 
 from __future__ import annotations
@@ -47,11 +48,14 @@ def correct(shape: tuple[str, int, int]) -> Case:
     return correct_case(cell, layers, directions, lengths=rows)
 
 
-def pairs_in(case: Case) -> Iterator[Pair]:
+def pairs_in(case: Case, overwritten: Counter[tuple[str, str]] | None = None) -> Iterator[Pair]:
     """Every two mistakes that this case has room for together: each changes what the other leaves.
 
-    Wrong weights come last, since an injection that runs the layer again would run them.
+    Wrong weights come last, since an injection that runs the layer again would run them. `overwritten` counts the two
+    that are no pair: with both, the arrays are those of the second alone, or of the second in a right run of what the
+    first left in inputs and lengths.
     """
+    overwritten = Counter() if overwritten is None else overwritten
     alone = {name: injected for name, rule in rules().items() if (injected := _injected(rule, case)) is not None}
     for first, one in alone.items():
         if isinstance(rules()[first], WeightsRule):
@@ -60,8 +64,13 @@ def pairs_in(case: Case) -> Iterator[Pair]:
             if second == first:
                 continue
             both = _injected(rules()[second], one)
-            if both is not None and _can_be_read(both) and not _alike(both, one) and not _alike(both, other):
-                yield Pair(rules()[first], rules()[second], both)
+            if both is None or not _can_be_read(both) or _alike(both, one):
+                continue
+            again = _injected(rules()[second], _run_rightly(one)) if _changes_what_is_stated(case, one) else other
+            if _alike(both, other) or (again is not None and _alike(both, again)):
+                overwritten[first, second] += 1
+                continue
+            yield Pair(rules()[first], rules()[second], both)
 
 
 def _injected(rule: Rule, case: Case) -> Case | None:
@@ -69,6 +78,20 @@ def _injected(rule: Rule, case: Case) -> Case | None:
         return rule.inject(case)
     except (CannotInject, UserError, AssertionError, ValueError, IndexError):
         return None  # the last four: what another mistake left is no case that this one is made in
+
+
+def _changes_what_is_stated(case: Case, one: Case) -> bool:
+    """Whether a mistake is made in inputs or lengths, of which a right run would give other states."""
+    return one.batch is not None and not (_same(case.batch, one.batch) and _same(case.trace.mask, one.trace.mask))
+
+
+def _run_rightly(case: Case) -> Case:
+    """The case as a right run of its inputs, lengths and weights."""
+    assert case.batch is not None
+    try:
+        return case.with_trace(replace(case.trace, tracks=case.run(case.batch).tracks))
+    except (UserError, ValueError):
+        return case
 
 
 def _can_be_read(case: Case) -> bool:
@@ -137,23 +160,37 @@ class Tally:
         return "\n".join(lines)
 
 
-def main(every: int, picked: str) -> None:
-    """Prints the table of one pair in `every`, and those of which not both were named; `picked`: with weights, or
-    without."""
-    tally = Tally()
-    for shape in SHAPES:
-        for k, pair in enumerate(pairs_in(correct(shape))):
-            if k % every:
-                continue
-            if picked == "without":
-                if "weights" in (*pair.first.needs, *pair.second.needs):
-                    continue
-                pair = replace(pair, case=pair.case.with_weights(None))
+def main(every: int, picked: str, first: int = 0) -> None:
+    """Prints the table of one pair in `every`, and those of which not both were named.
+
+    picked: `with` weights, or `without`.
+    first: the number of the first pair that is judged.
+    """
+    tally, overwritten = Tally(), Counter[tuple[str, str]]()
+    try:
+        for pair, shape in _sample(every, first, picked == "with", overwritten):
             if tally.add(pair) < 2:
                 _, findings = tally.missed[-1]
                 print(*pair.names, shape, [(f.rule, f.certainty, *f.alternatives) for f in findings], flush=True)
+    except KeyboardInterrupt:
+        print("interrupted; so far:")
     print(tally.table())
+    print(f"{overwritten.total()} are no pair: the second overwrites the first")
+
+
+def _sample(
+    every: int, first: int, weighed: bool, overwritten: Counter[tuple[str, str]]
+) -> Iterator[tuple[Pair, tuple[str, int, int]]]:
+    """One pair in `every` from that number on, of all shapes; bare, where not `weighed`, if none are needed."""
+    for shape in SHAPES:
+        for k, pair in enumerate(pairs_in(correct(shape), overwritten)):
+            if k % every != first % every:
+                continue
+            if weighed:
+                yield pair, shape
+            elif "weights" not in (*pair.first.needs, *pair.second.needs):
+                yield replace(pair, case=pair.case.with_weights(None)), shape
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

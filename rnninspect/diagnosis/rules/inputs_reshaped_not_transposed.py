@@ -29,6 +29,8 @@ class InputsReshapedNotTransposed(Rule):
     place = 10
     needs = ("outputs", "inputs", "weights")
     compares = True
+    # Where a view leaves a row some of its steps, those follow from the ones before: the others look like new starts.
+    implies = ("stale-initial-state", "restarted-within-row", "rows-chunked", "initial-state-unused")
     threads = (
         Thread(
             "https://github.com/jessicayung/blog-code-snippets/issues/6",

@@ -43,7 +43,17 @@ class OffByOneLength(Rule):
         offset = _lengths_are_off(case)
         if offset is None:
             return gathered(case, self.fix)
-        return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
+        return _moved(offset)
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip."""
+        offset = _lengths_are_off(case)
+        if offset is not None:
+            return _moved(offset)
+        offsets = {o for facts in case.facts for o, every in _offsets(facts, _ends(case, facts)) if every}
+        if len(offsets) != 1 or offsets == {-1}:
+            return theirs
+        return f"last_index = lengths - 1  # not {_step(offsets.pop())}: lengths count the real steps of a row"
 
     def mends(self, case: Case) -> bool:
         """Unless the run itself ended there, as its padding shows: then the lengths are wrong, or the run is."""
@@ -119,6 +129,11 @@ class OffByOneLength(Rule):
                 else t
             )
         )
+
+
+def _moved(offset: int) -> str:
+    """Lengths that were counted wrong, put right."""
+    return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
 
 
 def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:

@@ -10,9 +10,11 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
+TELLING = 8  # units that were kept at least, for one factor to be more than chance
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
 
 
@@ -59,6 +61,18 @@ class OutputDropout(Rule):
                 strength=2,
             )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep."""
+        if not (case.has("inputs") and case.has("weights")) or disagreement(case) == 0:
+            return
+        before = [_undropped(case, track) for track in case.trace.tracks]
+        if any(outputs is not None for outputs in before):
+            tracks = tuple(
+                track if outputs is None else replace(track, outputs=outputs)
+                for track, outputs in zip(case.trace.tracks, before, strict=True)
+            )
+            yield Undone("the outputs as they were before dropout", case.with_trace(replace(case.trace, tracks=tracks)))
+
     def inject(self, case: Case) -> Case:
         top = case.trace.tracks[-1].outputs
         if top is None or case.trace.batch_size * top.shape[2] < 16:
@@ -74,6 +88,24 @@ class OutputDropout(Rule):
             )
 
         return case.with_tracks(dropped)
+
+
+def _undropped(case: Case, track: Track) -> Array | None:
+    """The outputs `[B, T, H]` of a run at real steps, where this track's are those times one factor > 1, or zero."""
+    ran = case.reference.track(track.layer, track.direction)
+    if track.outputs is None or ran is None or ran.outputs is None or ran.outputs.shape != track.outputs.shape:
+        return None
+    real = case.trace.stored_mask(track)
+    outputs, run = track.outputs[real].astype(np.float64), ran.outputs[real].astype(np.float64)
+    limit = tolerance(case)
+    kept = (outputs != 0) & (np.abs(run) > limit)
+    lost = (outputs == 0) & (np.abs(run) > limit)
+    if np.count_nonzero(kept) < TELLING or not lost.any():
+        return None
+    scale = float(np.median(outputs[kept] / run[kept]))
+    if not (scale > 1 + CLOSE and (np.abs(outputs - scale * run) <= limit * scale)[~lost].all()):
+        return None
+    return np.asarray(np.where(real[..., None], ran.outputs, track.outputs))
 
 
 def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
