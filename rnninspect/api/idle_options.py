@@ -65,6 +65,11 @@ def _of_the_layer(case: Case) -> Iterator[str]:
         held = " or ".join(sorted(seen))
         yield f"{argument('padding', config.padding)} holds for no row: the padded outputs are {held}"
     states = [s.array for s in case.dump.slots if s.role == "h"]
+    widths = {t.final.shape[1] for t in case.trace.tracks if t.final is not None}
+    names = {role: {s.name for s in case.dump.slots if s.role == role} for role in ("h", "c")}
+    apart = bool(states) and all(a.ndim and a.shape[-1] in widths for a in states) and not names["h"] & names["c"]
+    if config.attributes.get("state_is_tuple") is False and apart:
+        yield f"{argument('state_is_tuple', False)} was not used: no array here holds c and h side by side"
     if config.state_batch_first is not None and states and all(a.ndim < 3 for a in states):
         yield f"{argument('state_batch_first', config.state_batch_first)} was not used: the state has no axis of layers"
 

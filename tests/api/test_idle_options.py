@@ -92,3 +92,14 @@ def test_the_command_accounts_for_its_options(tmp_path: Path) -> None:
     assert "--weights-prefix enc was not used" in shown.out
     full = command("compare", tmp_path / "dump.npz", "--lengths", "full", "--format", "json").json
     assert any("the mask mask was not used" in note for note in full["notes"])
+
+
+def test_a_flat_state_that_was_stated_is_no_idle_option() -> None:
+    """TensorFlow 1's `[c, h]` in one array, its framework stated or not; of c and h apart it says nothing."""
+    (text,) = rnninspect.inspect(OUT, (STATE[None], CELL[None]), lengths=LENGTHS, state_is_tuple=False).source["unused"]
+    assert text == "state_is_tuple=False was not used: no array here holds c and h side by side"
+    flat = np.concatenate([CELL, STATE], 1)
+    for options in ({}, {"convention": "tf1"}):
+        report = rnninspect.inspect(OUT, flat, lengths=LENGTHS, state_is_tuple=False, **options)
+        assert report.verdict == "clean"
+        assert not report.source.get("unused")
