@@ -160,5 +160,6 @@ def _cells_of(rule: Rule, mended: list[Mended], cells: list[Mended], finding: Fi
         yield from (item for item in cells if item.field == "cell")
     elif not all(_belongs(h, c, case) for h, _, c in pairs if c is not None):
         raise UserError(
-            f"{finding.rule}: c fits the mended h neither as it is nor moved alike; run again: {first_line(finding)}"
+            f"{finding.rule}: c fits the corrected h neither as it is nor moved in the same way; run again: "
+            f"{first_line(finding)}"
         )

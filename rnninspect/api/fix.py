@@ -155,7 +155,7 @@ def _read(dump: Any, named: dict[str, Any]) -> tuple[NamedArrays, dict[str, Any]
     if dump is None:
         dump, named = named["outputs"], {**named, "outputs": None}
         if not isinstance(dump, (str, os.PathLike)):
-            raise UserError(f"no dump to mend: give its path, or {argument('outputs')} a file")
+            raise UserError(f"no dump to fix: give its path, or {argument('outputs')} a file")
     return read_arrays(dump), named
 
 

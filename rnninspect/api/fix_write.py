@@ -60,7 +60,7 @@ def _owner(array: Array, arrays: Arrays, finding: Finding) -> str:
     if name is None:
         raise UserError(
             f"{finding.rule}: the arrays were read in another form (a packed sequence, rounded print-outs) and cannot "
-            f"be written back; mend them in the program: {finding.fix.partition(chr(10))[0]}"
+            f"be written back; fix them in the program: {finding.fix.partition(chr(10))[0]}"
         )
     return name
 

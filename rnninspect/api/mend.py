@@ -138,7 +138,7 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
     decides = finding.evidence.get("would_decide", "inputs and weights, to run the layer again")
     choices = " or ".join(argument("cause", name) for name in possible)
     raise UserError(
-        f"{' or '.join(possible)}{where}: these arrays do not tell which, and each is mended in another way; give "
+        f"{' or '.join(possible)}{where}: these arrays do not tell which, and each has another fix; give "
         f"{decides}; or choose: {choices}"
     )
 
@@ -174,5 +174,5 @@ def _refusal(finding: Finding, case: Case) -> str:
     if finding.rule not in every_rule():
         return f"{finding.rule}{where}: no known mistake gives these arrays; run again, outputs and state of one call"
     of_weights = isinstance(every_rule()[finding.rule], WeightsRule)
-    what = "the weights, not the dump, are to be mended" if of_weights else "these arrays do not suffice, run again"
+    what = "the weights, not the dump, must be fixed" if of_weights else "these arrays do not suffice, run again"
     return f"{finding.rule}{where}: {what}: {first_line(finding)}"

@@ -128,7 +128,7 @@ LISTS: dict[str, Callable[[], Rows]] = {
 PAGES = {
     "rules": (
         "The mistakes that are named",
-        "`rnninspect explain RULE` says more of each, `rnninspect demo RULE` plants it.",
+        "`rnninspect explain RULE` explains a rule, `rnninspect demo RULE` shows it on an example.",
     ),
     "formats": (
         "Files and formats",

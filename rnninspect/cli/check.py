@@ -19,27 +19,46 @@ from rnninspect.formats.base import ANONYMOUS
     "--lengths",
     type=options.TEXT,
     metavar="NAME|FILE|3,1,2|full",
-    help="Real steps of each row: an argument's name, numbers, or full: no row holds padding.",
+    help="Number of real steps of each row: an argument's name, numbers, or full (no row has padding).",
 )
-@click.option("--mask", type=options.TEXT, metavar="NAME|FILE", help="What is real, [B, T], in the lengths' place.")
-@click.option("--probe", "probes", multiple=True, type=options.PROBE, metavar="NAME", help="Only this one (repeat).")
-@click.option("--skip", multiple=True, type=options.PROBE, metavar="NAME", help="Not this one (repeat, or commas).")
-@click.option("--weights", type=options.TEXT, metavar="FILE", help="A torch model's state dict, to load before.")
-@click.option("--side", type=click.Choice(["right", "left"]), help="Where the padding is; right where it is not seen.")
-@click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Rows to take of a larger batch (8).")
-@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="How long it may take (60).")
-@click.option("--rtol", type=options.Number(0), metavar="X", help="What may differ, of a result's largest value.")
-@click.option("--atol", type=options.Number(0), metavar="X", help="What may differ besides.")
+@click.option(
+    "--mask", type=options.TEXT, metavar="NAME|FILE", help="[B, T], true where a step is real; instead of --lengths."
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    type=options.PROBE,
+    metavar="NAME",
+    help="Run only this probe (see `list probes`; repeatable).",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    type=options.PROBE,
+    metavar="NAME",
+    help="Do not run this probe (repeat, or separate by commas).",
+)
+@click.option("--weights", type=options.TEXT, metavar="FILE", help="A state dict to load into a torch model first.")
+@click.option("--side", type=click.Choice(["right", "left"]), help="The side of the padding; detected by default.")
+@click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Use at most N rows of the batch (8).")
+@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="Time limit in seconds (60).")
+@click.option(
+    "--rtol", type=options.Number(0), metavar="X", help="Tolerated difference, relative to a result's largest value."
+)
+@click.option("--atol", type=options.Number(0), metavar="X", help="Tolerated absolute difference.")
 @options.fail_options
 @options.output_options
 @click.argument("model")
 @click.argument("batch")
 def command(model: str, batch: str, **params: Any) -> int:
-    """Run MODEL on BATCH, changed in ways that must change no real result: other values in the padding, more padding,
-    the rows in another order and each alone; and say which result differs, by how much, and in which layer it arises.
+    """Run MODEL on variants of BATCH that must not change any real result: other values in the padding, more padding,
+    the rows in another order, and each row alone. Report which result differs, by how much, and in which layer the
+    difference arises.
 
-    MODEL is an .onnx or .keras file, of which no code is run, or package.module:name, your own code: a model, or what
-    makes one. BATCH is a file of its inputs by their names, in any format of `list formats`.
+    MODEL is an .onnx or .keras file (no code in it is run), or package.module:name, a model or a function that returns
+    one; importing it runs your own code. BATCH is a file with the model's inputs under their names, in any format of
+    `list formats`.
 
     \b
     rnninspect check model.onnx batch.npz --lengths lengths

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 @click.argument("dumps", metavar="[DUMP]...", nargs=-1, type=options.TEXT)
 @options.lengths_option
 @click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
-@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
+@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs of the layer.")
 @options.weights_options
 @click.option(
-    "--against", type=options.TEXT, metavar="REFERENCE", help="A second dump of the same inputs: compare step by step."
+    "--against",
+    type=options.TEXT,
+    metavar="REFERENCE",
+    help="A second dump of the same inputs, to be compared step by step.",
 )
 @click.option(
     "--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
@@ -46,10 +49,11 @@ if TYPE_CHECKING:
 @options.file_options
 @options.fleet_options
 def command(dumps: tuple[str, ...], **params: Any) -> int:
-    """Relate recorded outputs to their final state: which step does every row equal, and if it is the wrong one, why?
+    """Compare saved outputs with their final state: which step does the state of each row equal, and if that is the
+    wrong one, why?
 
-    DUMP is .npz, .npy, .json, …, `-` or a pipe; without one the packaged worked example is inspected. Several dumps,
-    folders, patterns and @list.txt are judged one after the other, or side by side with --jobs. Any of these may be
+    DUMP is a file (.npz, .npy, .json, …), `-` or a pipe; without one a packaged example is inspected. Several dumps,
+    folders, patterns and @list.txt are judged one after the other, or in parallel with --jobs. Any of these may be
     remote: s3://…, gs://….
 
     \b

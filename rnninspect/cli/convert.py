@@ -17,22 +17,29 @@ if TYPE_CHECKING:
 
 @click.command("convert")
 @click.argument("weights", type=options.TEXT)
-@click.option("--to", type=options.CONVENTION, metavar="NAME", help="The framework to move them to.")
+@click.option("--to", type=options.CONVENTION, metavar="NAME", help="The framework to convert to.")
 @click.option(
     "--from",
     "--weights-convention",
     "source",
     type=options.CONVENTION,
     metavar="NAME",
-    help="The framework they are from.",
+    help="The framework of the weights.",
 )
-@click.option("-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="What to write: .npz, .pt, …")
+@click.option(
+    "-o", "--output", required=True, type=options.TEXT, metavar="FILE", help="The file to write: .npz, .pt, …"
+)
 @options.feed_option
-@click.option("--weights-prefix", type=options.TEXT, metavar="NAME", help="Which layer of a model.")
-@click.option("--cell", type=options.CELL, help="The cell.")
-@click.option("--layers", type=options.Count(1), metavar="N", help="Layers in the stack.")
-@click.option("--bidirectional", is_flag=True, help="Both directions.")
-@click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Directions.")
+@click.option(
+    "--weights-prefix",
+    type=options.TEXT,
+    metavar="NAME",
+    help="Which layer of a model: the start of its weights' names.",
+)
+@click.option("--cell", type=options.CELL, help="The kind of cell.")
+@click.option("--layers", type=options.Count(1), metavar="N", help="Number of stacked layers.")
+@click.option("--bidirectional", is_flag=True, help="The layer is bidirectional.")
+@click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Direction of the layer.")
 @click.option(
     "--merge-mode",
     type=one_of("concat", "sum", "mul", "ave", "none"),
@@ -40,14 +47,14 @@ if TYPE_CHECKING:
 )
 @options.cell_options
 @options.file_options
-@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notes on stderr.")
 def command(weights: str, **params: Any) -> int:
-    """Move the layer in WEIGHTS to another framework's names, gate order, transposes and biases; or, without --to,
-    save the arrays of a print-out.
+    """Convert the layer in WEIGHTS to another framework's names, gate order, kernel layout and biases; or, without
+    --to, save the arrays of a print-out.
 
-    What was written is read back and run beside the original on random inputs; exit 1 where they differ by more than
-    rounding. What cannot be moved (a GRU that resets before the product into torch, peepholes into Keras, …) is
-    refused, and nothing is written.
+    The written file is read back and both layers are run on the same random inputs; the exit code is 1 if they differ
+    by more than rounding. What the other framework cannot express (in torch a GRU that resets before the recurrent
+    product, in Keras peepholes, …) is refused, and nothing is written.
 
     \b
     rnninspect convert layer.pt --to keras -o layer.npz

@@ -33,15 +33,15 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows where none is stated
 
 @click.command("demo", cls=Grouped)
 @click.argument("rule", required=False, type=options.MISTAKE)
-@click.option("--all", "every", is_flag=True, help="Every mistake in turn: a course of five minutes.")
+@click.option("--all", "every", is_flag=True, help="Show every mistake in turn: a five-minute course.")
 @click.option("--convention", type=options.CONVENTION, metavar="NAME", help="The framework whose fix is shown (tf1).")
 @options.report_options
 @options.output_options
 def command(rule: str | None, every: bool, **params: Any) -> int:
-    """Plant RULE's mistake in the worked example that suits it, and show what rnninspect says.
+    """Put RULE's mistake into a correct example run, and show what rnninspect reports.
 
-    Without RULE the correct example is shown. With --all every mistake is shown, a short screen each, in an order
-    that teaches; in a terminal it waits for a key between them.
+    Without RULE the correct example is shown. With --all every mistake is shown on a short screen of its own, from
+    simple to difficult; in a terminal, press a key to go on to the next.
 
     \b
     rnninspect demo lengths-ignored
@@ -57,7 +57,7 @@ def command(rule: str | None, every: bool, **params: Any) -> int:
     example: Example = "single" if chosen is None else chosen.example
     if chosen is not None:
         where = "a model that runs" if isinstance(chosen, Probe) else "a worked example"
-        output.note(f"planted in {where}: {chosen.summary}", params["quiet"])
+        output.note(f"mistake put into {where}: {chosen.summary}", params["quiet"])
     report = _in_words_of(_report(example, chosen, params), params["convention"])
     output.show(report, params)
     return 0 if params["exit_zero"] or chosen is not None else output.exit_code(report, params)

@@ -22,14 +22,14 @@ NARROWEST, WIDEST = 40, 88
 
 @click.command("explain")
 @click.argument("name", metavar="[RULE|WORD]", required=False, type=EXPLAINED)
-@click.option("--convention", type=CONVENTION, metavar="NAME", help="The fix for this framework alone.")
+@click.option("--convention", type=CONVENTION, metavar="NAME", help="Show the fix for this framework only.")
 @click.option("--format", "format_", type=one_of("text", "json"), default="text", show_default=True)
 def command(name: str | None, convention: str | None, format_: str) -> int:
-    """Explain RULE: the mistake, why it happens, a worked example before and after, the code that mends it, and
-    public threads of people who met it. The beginning of its name is enough. Or explain WORD: reading, track, proven,
-    "(L D) B H" and whatever else a report says; `explain words` is the whole glossary.
+    """Explain RULE: the mistake, why it happens, an example before and after it, the code that fixes it, and public
+    threads about it. The beginning of the name is enough. Or explain a WORD that reports use, such as reading, track,
+    proven or "(L D) B H"; `explain words` prints the whole glossary.
 
-    Without either, one line for each rule.
+    Without an argument, list the rules, one line each.
 
     \b
     rnninspect explain lengths-ignored
@@ -184,7 +184,7 @@ def _example_lines(example: lessons.Worked | None, width: int) -> list[str]:
     """A worked example: rows before and after the mistake was planted, and what the report says."""
     if example is None:
         return []
-    lines = ["", *_hanging("Planted in a right run of ", f"{example.example}:", width, indent=2)]
+    lines = ["", *_hanging("Example: the mistake made in a correct run of ", f"{example.example}:", width, indent=2)]
     for head, rows in (("before", example.before), ("after", example.after)):
         for i, row in enumerate(rows):
             lines += _hanging(f"  {head if i == 0 else '':7} ", row, width, indent=12)
@@ -195,7 +195,7 @@ def _fix_lines(fixes: dict[str, str], width: int) -> list[str]:
     """Each framework's code; frameworks with the same code share it."""
     names = by_code(fixes)
     alone = f" in {next(iter(fixes))}" if len(fixes) == 1 else ""
-    lines = ["", f"How to mend it{alone}:"] if names else []
+    lines = ["", f"How to fix it{alone}:"] if names else []
     for code, users in names.items():
         lines += [] if alone else [f"  {', '.join(users)}"]
         lines += [line for code_line in code.splitlines() for line in _code_lines(code_line, width)]

@@ -26,11 +26,13 @@ READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights"
 
 @click.command("fix")
 @click.argument("dumps", metavar="[DUMP]", nargs=-1, type=options.TEXT)
-@click.option("-o", "--output", required=True, type=options.TEXT, metavar="FIXED", help="What to write: .npz, .pt, …")
+@click.option(
+    "-o", "--output", required=True, type=options.TEXT, metavar="FIXED", help="The file to write: .npz, .pt, …"
+)
 @click.option("--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member or a file.")
 @click.option("--state", type=options.MEMBER, metavar="NAME|FILE", help="The final state h.")
 @click.option("--cell-state", type=options.MEMBER, metavar="NAME|FILE", help="The cell state c.")
-@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs.")
+@click.option("--inputs", type=options.MEMBER, metavar="NAME|FILE", help="The inputs of the layer.")
 @options.lengths_option
 @click.option("--mask", type=options.MEMBER, metavar="NAME|FILE", help="[B, T], true where a step is real.")
 @options.weights_options
@@ -38,10 +40,10 @@ READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights"
 @options.cell_options
 @click.option("--rtol", type=options.Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit).")
 @click.option("--atol", type=options.Number(0), default=0.0, metavar="X", help="Absolute tolerance.")
-@click.option("--select", multiple=True, type=options.RULE, metavar="RULE", help="Only these rules.")
-@click.option("--ignore", multiple=True, type=options.RULE, metavar="RULE", help="Not these rules.")
+@click.option("--select", multiple=True, type=options.RULE, metavar="RULE", help="Check only these rules.")
+@click.option("--ignore", multiple=True, type=options.RULE, metavar="RULE", help="Do not check these rules.")
 @click.option(
-    "--cause", multiple=True, type=options.RULE, metavar="RULE", help="Which to mend, where two cannot be told apart."
+    "--cause", multiple=True, type=options.RULE, metavar="RULE", help="The cause to fix, if two cannot be told apart."
 )
 @click.option(
     "--format",
@@ -49,16 +51,16 @@ READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights"
     type=click.Choice(["table", "json"]),
     default="table",
     envvar="RNNINSPECT_FIX_FORMAT",
-    help="How changes and report are shown.",
+    help="Format of the printed changes and report.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notes on stderr.")
 def command(dumps: tuple[str, ...], **params: Any) -> int:
-    """Write DUMP as it ought to be: states gathered at the right steps, rows put back, views transposed, c and h
-    exchanged, backward outputs flipped back, padding zeroed, lengths corrected.
+    """Write a corrected copy of DUMP: states gathered at the right steps, rows put back in order, views transposed, c
+    and h exchanged, backward outputs flipped back, padding zeroed, lengths corrected.
 
-    What was changed, why, and the report of the result go to stdout. Where only a new run can mend it, nothing is
-    written, one line says what to run again, and the exit code is 2. The same where two causes are possible that are
-    mended in two ways: --cause chooses one. A right dump is written as it is.
+    The changes, the reason for each, and a report on the corrected dump go to stdout. If only a new run can give the
+    right numbers, nothing is written, one line says what to run again, and the exit code is 2. The same happens if
+    two causes with different fixes are possible: choose one with --cause. A correct dump is copied unchanged.
 
     \b
     rnninspect fix dump.npz -o fixed.npz
@@ -75,7 +77,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     if pair is not None:
         dumps, params = (), {**params, **pair}
     if len(dumps) > 1:
-        raise UserError(f"{', '.join(dumps)}: one dump is mended at a time, into one file")
+        raise UserError(f"{', '.join(dumps)}: one dump is fixed at a time, into one file")
     request, judged = _request(dumps[0] if dumps else None, params)
     fixed = fix_request(request, inputs.judging(params), judged, ",".join(params["cause"]))
     write_arrays(params["output"], fixed.arrays)
@@ -92,7 +94,7 @@ def _request(dump: str | None, params: dict[str, Any]) -> tuple[Request, Callabl
     named = params["outputs"] is not None and dump is None
     source = params["outputs"] if named else inputs.source(dump)
     if source is None:
-        raise UserError("no dump to mend: name a file, or pipe one in")
+        raise UserError("no dump to fix: name a file, or pipe one in")
     read = inputs.read(source, quiet)
     roles = slots({**params, "outputs": None if named else params["outputs"]}, read.arrays)
     request = Request(

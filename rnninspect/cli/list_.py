@@ -36,7 +36,7 @@ LEAST = 16  # letters of a column of words
 @click.argument("file", required=False, type=TEXT)
 @options.feed_option
 @click.option("--format", "format_", type=one_of("table", "json", "markdown"), default="table", show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notes on stderr.")
 @click.pass_context
 def command(ctx: click.Context, what: str | None, file: str | None, feed: str | None, format_: str, quiet: bool) -> int:
     """List what there is: rules, conventions with their facts, cells, activations, formats, recorders, probes,

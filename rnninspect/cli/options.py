@@ -54,23 +54,27 @@ layer_options = _stack(
         "--convention",
         type=CONVENTION,
         metavar="NAME",
-        help="The framework: tf1, keras, torch, … (`list conventions`).",
+        help="The framework: tf1, keras, torch, … (see `list conventions`).",
     ),
-    click.option("--cell", type=CELL, help="The cell."),
-    click.option("--layers", type=Count(1), metavar="N", help="Layers in the stack."),
-    click.option("--bidirectional", is_flag=True, help="Both directions."),
-    click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Directions."),
+    click.option("--cell", type=CELL, help="The kind of cell."),
+    click.option("--layers", type=Count(1), metavar="N", help="Number of stacked layers."),
+    click.option("--bidirectional", is_flag=True, help="The layer is bidirectional."),
+    click.option("--direction", type=one_of("forward", "reverse", "bidirectional"), help="Direction of the layer."),
     click.option("--time-major", is_flag=True, help="Axes are [T, B, …]; the default is [B, T, …]."),
     click.option(
-        "--batch-first/--no-batch-first", default=None, help="PyTorch's word: --no-batch-first is time-major."
+        "--batch-first/--no-batch-first", default=None, help="PyTorch's name: --no-batch-first is --time-major."
     ),
     click.option("--state-batch-first/--no-state-batch-first", default=None, help="States are [B, L*D, H]."),
-    click.option("--go-backwards", is_flag=True, help="Keras: reads backwards, outputs stay in reversed time."),
-    click.option("--keep-order/--no-keep-order", default=None, help="Flax: reversed outputs put back in input order."),
+    click.option(
+        "--go-backwards", is_flag=True, help="Keras: the layer reads backwards and leaves its outputs in reversed time."
+    ),
+    click.option(
+        "--keep-order/--no-keep-order", default=None, help="Flax: reversed outputs are put back in input order."
+    ),
     click.option(
         "--padding",
         type=one_of("zero", "repeat", "computed"),
-        help="What masked outputs hold, where the call and not the framework decides it.",
+        help="What padded outputs hold, if the framework alone does not determine it.",
     ),
     click.option(
         "--merge-mode",
@@ -82,16 +86,24 @@ layer_options = _stack(
 cell_options = _stack(
     "Cell",
     click.option("--forget-bias", type=Number(), metavar="X", help="Added to the forget gate at run time (tf1: 1)."),
-    click.option("--reset-after/--no-reset-after", default=None, help="GRU: reset after the recurrent product."),
-    click.option("--linear-before-reset", type=Count(0, 1), metavar="0|1", help="ONNX's word for it."),
+    click.option(
+        "--reset-after/--no-reset-after", default=None, help="GRU: apply the reset gate after the recurrent product."
+    ),
+    click.option("--linear-before-reset", type=Count(0, 1), metavar="0|1", help="ONNX's name for --reset-after."),
     click.option("--use-peepholes/--no-use-peepholes", default=None, help="The cell has peepholes."),
-    click.option("--num-proj", "--proj-size", type=Count(1), metavar="N", help="Units of the projection."),
+    click.option(
+        "--num-proj", "--proj-size", type=Count(1), metavar="N", help="Units of the LSTM's output projection."
+    ),
     click.option("--cell-clip", type=POSITIVE, metavar="X", help="Clip of the cell state c."),
     click.option("--proj-clip", type=POSITIVE, metavar="X", help="Clip of the projection."),
     click.option("--clip", type=POSITIVE, metavar="X", help="ONNX: clip of the gates' inputs."),
     click.option("--input-forget", type=Count(0, 1), metavar="0|1", help="ONNX: f = 1 - i."),
-    click.option("--activation", type=TEXT, metavar="NAME", help="Of the candidate (and of c on the way to h)."),
-    click.option("--recurrent-activation", type=TEXT, metavar="NAME", help="Of the gates: sigmoid, hard_sigmoid, …"),
+    click.option(
+        "--activation", type=TEXT, metavar="NAME", help="Activation of the candidate and of c in h = o * f(c)."
+    ),
+    click.option(
+        "--recurrent-activation", type=TEXT, metavar="NAME", help="Activation of the gates: sigmoid, hard_sigmoid, …"
+    ),
     click.option("--activations", type=TEXT, metavar="F,G,H", help="ONNX's list: Sigmoid,Tanh,Tanh."),
     click.option("--activation-alpha", type=Numbers(), metavar="X,…", help="ONNX's alphas."),
     click.option("--activation-beta", type=Numbers(), metavar="X,…", help="ONNX's betas."),
@@ -103,18 +115,23 @@ cell_options = _stack(
 weights_options = _stack(
     "Input",
     click.option("--weights", type=TEXT, metavar="FILE", help="The layer's weights; FILE#member picks one part."),
-    click.option("--weights-prefix", type=TEXT, metavar="NAME", help="Which layer of a model: names that start so."),
     click.option(
-        "--weights-convention", type=CONVENTION, metavar="NAME", help="The weights' framework, where it is another."
+        "--weights-prefix", type=TEXT, metavar="NAME", help="Which layer of a model: the start of its weights' names."
+    ),
+    click.option(
+        "--weights-convention",
+        type=CONVENTION,
+        metavar="NAME",
+        help="The weights' framework, if it differs from --convention.",
     ),
 )
 
 feed_option = click.option(
-    "--feed", type=TEXT, metavar="FILE", help="What an ONNX model's inputs are given, where weights are among them."
+    "--feed", type=TEXT, metavar="FILE", help="Values for an ONNX model's inputs, if weights are among them."
 )
 
 previous_option = click.option(
-    "--previous", type=TEXT, metavar="DUMP", help="The chunk before: this run goes on from the state it ended in."
+    "--previous", type=TEXT, metavar="DUMP", help="Dump of the previous chunk, in whose final state this run starts."
 )
 
 
@@ -134,7 +151,7 @@ lengths_option = click.option(
     type=MEMBER,
     metavar="3,1,2|FILE|NAME|full",
     callback=_lengths,
-    help="Real steps of each row; full: all of them.",
+    help="Number of real steps of each row; full: every step is real.",
 )
 
 # Suffixes that are not a format's name.
@@ -172,19 +189,27 @@ fail_options = _stack(
         type=one_of("error", "warning", "note"),
         default="error",
         show_default=True,
-        help="Exit 1 from this severity on.",
+        help="Exit with 1 for findings of at least this severity.",
     ),
-    click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found."),
+    click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever was found."),
 )
 
 report_options = _stack(
     "Judging",
     click.option("--rtol", type=Number(0), default=0.0, metavar="X", help="Relative tolerance (0: bit for bit)."),
     click.option("--atol", type=Number(0), default=0.0, metavar="X", help="Absolute tolerance."),
-    click.option("--select", multiple=True, type=RULE, metavar="RULE", help="Only these rules (repeat, or commas)."),
-    click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Not these rules."),
+    click.option(
+        "--select",
+        multiple=True,
+        type=RULE,
+        metavar="RULE",
+        help="Check only these rules (repeat the option, or separate by commas).",
+    ),
+    click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Do not check these rules."),
     fail_options,
-    click.option("--excerpt", metavar="N|all", default=None, help="Numbers that the report may quote (4096)."),
+    click.option(
+        "--excerpt", metavar="N|all", default=None, help="At most so many numbers are quoted in the report (4096)."
+    ),
 )
 
 output_options = _stack(
@@ -197,7 +222,7 @@ output_options = _stack(
         envvar="RNNINSPECT_FORMAT",
         metavar="NAME",
         default="table",
-        help="table, json, ndjson, … (`list formats`).",
+        help="Output format: table, json, … (see `list renderers`).",
     ),
     click.option(
         "-o",
@@ -205,20 +230,20 @@ output_options = _stack(
         type=TEXT,
         metavar="FILE",
         is_eager=True,  # its suffix decides the format
-        help="Write the result there instead of stdout; .html, .json, .md, … say in which format.",
+        help="Write the report to FILE instead of stdout; its suffix (.html, .json, .md, …) sets the format.",
     ),
     click.option(
         "--table",
         type=one_of("brief", "full"),
         default="brief",
-        help="brief: the answer first, and the rows that matter; full: all that there is.",
+        help="brief: the answer and the rows that matter; full: all rows and details.",
     ),
     click.option("--why", is_flag=True, help="List the rules that were not checked, each with its reason."),
     click.option("--rows", metavar="1,3-5", help="Show these rows."),
     click.option("--steps", metavar="0-9", help="Show these steps."),
-    click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the point."),
-    click.option("--color", type=one_of("auto", "always", "never"), default="auto", help="Colours."),
-    click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
+    click.option("--precision", type=Count(0, 17), default=4, metavar="N", help="Digits after the decimal point."),
+    click.option("--color", type=one_of("auto", "always", "never"), default="auto", help="When to use colours."),
+    click.option("-q", "--quiet", is_flag=True, help="Print no notes on stderr."),
 )
 
 
@@ -251,18 +276,25 @@ file_options = _stack(
         callback=_allow,
         type=TEXT,
         metavar="NAME=N",
-        help="Raise a limit on files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
+        help="Raise a limit for files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
     ),
-    click.option("--traceback", is_flag=True, callback=_traceback, help="Show where a fault of rnninspect's own lies."),
+    click.option(
+        "--traceback", is_flag=True, callback=_traceback, help="Show the traceback of an internal error of rnninspect."
+    ),
 )
 
 # Many dumps at once.
 fleet_options = _stack(
     "Many dumps",
-    click.option("--jobs", type=Count(1), metavar="N", help="Work in N processes: a dump each, or rows of one."),
     click.option(
-        "--scheduler", type=TEXT, metavar="ADDRESS|local", help="Send the work to a Dask cluster (extra `cluster`)."
+        "--jobs",
+        type=Count(1),
+        metavar="N",
+        help="Use N processes, for several dumps or for the rows of one large dump.",
     ),
-    click.option("--recursive", is_flag=True, help="Of a folder, everything below it."),
-    click.option("--resume", is_flag=True, help="Go on with the results file of -o: skip the dumps judged already."),
+    click.option(
+        "--scheduler", type=TEXT, metavar="ADDRESS|local", help="Use a Dask cluster (needs the extra `cluster`)."
+    ),
+    click.option("--recursive", is_flag=True, help="Read folders with all their subfolders."),
+    click.option("--resume", is_flag=True, help="Continue the results file of -o: skip dumps that are already in it."),
 )

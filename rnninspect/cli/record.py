@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     metavar="NAME|full",
     help="The argument of a forward (or the feed's array) that holds the lengths; full: no row is shorter than T.",
 )
-@click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Calls of each layer to keep (1).")
-@click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep each K-th call alone (1).")
+@click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Number of calls to keep per layer (1).")
+@click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep only every K-th call (1).")
 @click.option(
     "--feed", type=options.TEXT, metavar="FILE", help="SCRIPT is an ONNX model: run it on these arrays, by their names."
 )
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | None, **params: Any) -> int:
     """Run SCRIPT with its ARGUMENTS, as `python SCRIPT ARGUMENTS` does, record every nn.LSTM, nn.GRU, nn.RNN and cell
-    that it calls, and inspect what was recorded when it ends. An ONNX model is run once, on the arrays of --feed.
+    that it calls, and inspect the recordings when the script ends. An ONNX model is run once, on the arrays of --feed.
 
-    The script's stdout is its own: the report goes to stderr, or to the file that -o names. A script that fails keeps
-    its exit code; else 0, 1 or 2 as for `compare`. Processes that the script starts are not recorded.
+    stdout belongs to the script: the report goes to stderr, or to the file given by -o. If the script fails, its exit
+    code is kept; otherwise it is 0, 1 or 2 as for `compare`. Processes that the script starts are not recorded.
 
     \b
     rnninspect record train.py --epochs 1

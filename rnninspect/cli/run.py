@@ -24,18 +24,32 @@ from rnninspect.formats.witness import unchanged
     "--mask", type=options.MEMBER, metavar="FILE|NAME", help="[B, T], true where a step is real; may have holes."
 )
 @click.option(
-    "--inputs", type=options.MEMBER, metavar="FILE|NAME", help="The inputs, where BATCH holds several arrays."
+    "--inputs", type=options.MEMBER, metavar="FILE|NAME", help="Which array is the inputs, if BATCH holds several."
 )
-@click.option("--hidden-size", type=options.Count(1), metavar="N", help="Units, without --weights (4).")
-@click.option("--seed", type=options.Count(0), default=0, metavar="N", help="Of the weights, without --weights (0).")
 @click.option(
-    "--initial-state", type=options.MEMBER, metavar="FILE|NAME", help="h [B, H]; for an LSTM FILE may hold h and c."
+    "--hidden-size", type=options.Count(1), metavar="N", help="Number of units, if no --weights are given (4)."
 )
-@click.option("--dtype", type=one_of("float64", "float32", "float16", "bfloat16"), help="Of the arithmetic.")
+@click.option(
+    "--seed",
+    type=options.Count(0),
+    default=0,
+    metavar="N",
+    help="Seed of the random weights, if no --weights are given (0).",
+)
+@click.option(
+    "--initial-state",
+    type=options.MEMBER,
+    metavar="FILE|NAME",
+    help="Initial state h [B, H]; for an LSTM, FILE may hold h and c.",
+)
+@click.option("--dtype", type=one_of("float64", "float32", "float16", "bfloat16"), help="Dtype of the computation.")
 @click.option("--device", type=options.TEXT, default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, …")
 @click.option("--truncate", is_flag=True, help="Cut the time axis to the longest row, as pad_packed_sequence does.")
 @click.option(
-    "--save", type=options.TEXT, metavar="FILE|-", help="Write a dump that `compare` reads; - sends it to stdout alone."
+    "--save",
+    type=options.TEXT,
+    metavar="FILE|-",
+    help="Write a dump for `compare`; - writes it to stdout and prints no report.",
 )
 @options.previous_option
 @options.layer_options

@@ -22,132 +22,132 @@ WORDS = (
     ),
     Word(
         "step",
-        "One place of a row along the time axis, counted from 0 as the array stores it. Ranges are Python's: "
+        "One position of a row on the time axis, counted from 0 in stored order. Ranges are written as in Python: "
         "`outputs[1, 1:3]` is row 1, steps 1 and 2.",
         ("steps", "time"),
     ),
     Word(
         "unit",
-        "One number of an output or a state: the last axis.",
+        "One number of an output or state vector; the last axis counts the units.",
         ("units", "hidden size"),
     ),
     Word(
         "final state",
-        "What the layer returns beside its outputs: h, and for an LSTM the cell state c. h of a row is its output "
-        "at the last step that was read; c is no output, and is never compared with one.",
+        "What the layer returns beside its outputs: h, and for an LSTM also the cell state c. h of a row equals its "
+        "output at the last step that was read; c is not an output and is never compared with one.",
         ("final_state", "h", "state"),
     ),
     Word(
         "cell state",
-        "c of an LSTM: what it carries from step to step beside h.",
+        "c of an LSTM, which it carries from step to step beside h.",
         ("c", "cell"),
     ),
     Word(
         "length",
-        "How many steps of a row are real. The steps behind them are padding. `full` states that no row is "
-        "shorter than the time axis.",
+        "The number of real steps of a row. The steps after them are padding. `full` states that every row has as "
+        "many real steps as the time axis.",
         ("lengths", "mask"),
     ),
     Word(
         "padding",
-        "The steps of a row that are not real. What the outputs hold there is the framework's habit: zeros, the "
-        "last real output repeated, or whatever the layer computed from the padded inputs.",
+        "The steps of a row that are not real. What the outputs hold there depends on the framework: zeros, the last "
+        "real output repeated, or whatever the layer computed from the padded inputs.",
         ("padded",),
     ),
     Word(
         "expected step",
-        "The step whose output the final state of a row should equal: the last real one, and for a backward "
-        "direction the first one (step 0), where its reading ends.",
+        "The step whose output the final state of a row should equal: the last real step, or, for a backward "
+        "direction, the first one (step 0), where the backward pass ends.",
         ("expected", "expected_step"),
     ),
     Word(
         "layer",
-        "One level of a stack, counted from 0 at the inputs; the top one's outputs are what the stack returns.",
+        "One layer of a stack. Layer 0 reads the inputs; the outputs of the top layer are those of the stack.",
         ("layers", "stack"),
     ),
     Word(
         "direction",
-        "Which end of a row is read first: forward from step 0, backward from the last real step to step 0, where the "
-        "backward final state is.",
+        "The order in which a row is read: forward from step 0, or backward from the last real step to step 0, where "
+        "the backward final state is.",
         ("directions", "forward", "backward", "bidirectional"),
     ),
     Word(
         "track",
-        "One layer read in one direction, with its own outputs and its own final state: `layer 0 backward`. A "
-        "layer of two directions has two tracks.",
+        "One direction of one layer, with its own outputs and its own final state, such as `layer 0 backward`. A "
+        "bidirectional layer has two tracks.",
         ("tracks",),
     ),
     Word(
         "reading",
-        "What the arrays were taken for: which is the outputs and which the state, whose framework they are, what "
-        "each axis means, how many layers and directions are stacked in them. It is chosen by names, shapes and "
+        "What the arrays were taken for: which array holds the outputs and which the state, which framework they are "
+        "from, what each axis means, and how many layers and directions they hold. It is chosen by names, shapes and "
         "values, or stated by options; the report says why, and which other readings fit.",
         ("readings", "read as"),
     ),
     Word(
         "axes",
-        "The order of an array's axes. [batch, steps, units] is B T H; [steps, batch, directions x units] is T B "
-        "(D H), where both directions lie side by side in the last axis; [layers x directions, batch, units] is "
-        "(L D) B H, a state that holds one [batch, units] for each direction of each layer, the forward one "
-        "first.",
+        "The order of an array's axes. [batch, steps, units] is B T H; [steps, batch, directions x units] is T B (D "
+        "H), where the two directions are concatenated on the last axis; [layers x directions, batch, units] is (L "
+        "D) B H, a state with one [batch, units] for each direction of each layer, forward before backward.",
         ("(L D) B H", "B T H", "T B (D H)", "B H", "layout"),
     ),
     Word(
         "convention",
-        "A framework's habits: its axes, the order of its state and gates, what its padding holds. `rnninspect "
-        "list conventions` shows each.",
+        "How a framework arranges things: its axes, the order of its states and gates, what its padded outputs hold. "
+        "`rnninspect list conventions` shows each.",
         ("framework",),
     ),
     Word(
         "proven",
-        "The mistake reconstructs the numbers: made on purpose, it gives exactly the state (or the outputs) that "
-        "is there.",
+        "The mistake reconstructs the numbers: making it on purpose gives exactly the state (or the outputs) in the "
+        "dump.",
     ),
     Word(
         "suspected",
-        "The mistake fits what is there, and what could prove it was not given.",
+        "The mistake fits the numbers, but what could prove it was not given.",
     ),
     Word(
         "explains",
-        "How many rows a finding accounts for: with the mistake taken back, their states are where they should "
-        "be. `not 2` beside it: two rows of the same track stay wrong.",
+        "How many rows a finding accounts for: if the mistake is undone, their states are at the expected steps. "
+        "`not 2` beside it: two rows of the same track remain wrong.",
     ),
     Word(
         "or",
         "Another mistake that gives the same numbers, so that the evidence cannot tell the two apart. `what would "
-        "decide` says what could.",
+        "decide` names the data that could.",
         ("alternatives", "alternative"),
     ),
     Word(
         "no evidence",
-        "A row that can tell nothing: it has no real step, all its steps are equal or within the tolerance, or its "
-        "state is all zero.",
+        "A row that cannot show whether its state is right: it has no real step, all its steps are equal or within the "
+        "tolerance, or its state is all zeros.",
         ("no-evidence",),
     ),
     Word(
         "clean",
-        "Something could have failed and did not: every state that could be tested is the right one. Notes do not "
-        "change that. Exit code 0.",
+        "There was something to check, and every state that could be checked is right. Notes do not change this "
+        "verdict. Exit code 0.",
     ),
     Word(
         "unjudged",
-        "Nothing could have failed, whatever the numbers were: without lengths, say, any step may be the last. "
-        "The report says what would decide. Exit code 2.",
+        "Nothing could be checked, whatever the numbers: without lengths, for example, any step may be the last one. "
+        "The report names what would decide. Exit code 2.",
         ("could not judge", "untested"),
     ),
     Word(
         "finding",
-        "One named cause, an error, a warning or a note; exit code 1 for errors, unless another severity is asked for.",
+        "One named cause: an error, a warning or a note. Errors give exit code 1, unless another severity is asked "
+        "for.",
         ("findings", "error", "warning", "note", "severity"),
     ),
     Word(
         "not checked",
-        "Mistakes that could not be looked for because their evidence was not given: weights, inputs, a second dump.",
+        "Mistakes that could not be checked because the data for it were not given: weights, inputs, a second dump.",
         ("unchecked", "why"),
     ),
     Word(
         "dump",
-        "The arrays that a run left: a file (.npz, .pt, .json, …), a print-out, or arrays in Python.",
+        "The saved arrays of a run: a file (.npz, .pt, .json, …), a print-out, or arrays in Python.",
         ("dumps",),
     ),
 )
@@ -155,16 +155,16 @@ WORDS = (
 FINDINGS = (
     Word(
         "unexplained-state",
-        "A final state is not the output of its row's last real step, and no known mistake gives these numbers. "
-        "The message says where the state was found instead, or which step comes nearest and how far off it is. "
-        "Check that outputs and state are of one call, then give more: the lengths, the inputs and the weights "
-        "let many more mistakes be tried, and a tolerance tells rounding from a mistake.",
+        "A final state is not the output of its row's last real step, and no known mistake gives these numbers. The "
+        "message says where the state was found instead, or which step is nearest and by how much it differs. Check "
+        "that outputs and state are from one call, then give more data: with the lengths, the inputs and the weights "
+        "many more mistakes can be checked, and a tolerance separates rounding from a mistake.",
     ),
     Word(
         "unexplained-difference",
         "Two dumps of the same inputs differ by more than rounding, or a dump differs from what its inputs and "
-        "weights give, and no known mistake makes that difference. The message names the first step that differs: "
-        "what goes into that step (inputs, initial state, weights, options of the cell) is where to look.",
+        "weights give, and no known mistake explains the difference. The message names the first step that differs: "
+        "look at what that step depends on (inputs, initial state, weights, options of the cell).",
     ),
 )
 

@@ -92,7 +92,7 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
 def test_one_framework_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """--convention leaves the other frameworks' code out."""
     text = printed_text(capsys, "explain", "lengths-ignored", "--convention", "torch")
-    assert "How to mend it in torch:" in text
+    assert "How to fix it in torch:" in text
     assert "pack_padded_sequence" in text
     assert "dynamic_rnn(" not in text
 
@@ -181,7 +181,7 @@ def test_a_new_rule_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["explain", name], ["explain", name, "--convention", "torch"]):
         text = printed_text(capsys, *arguments)
         assert code in text
-        assert "Planted in" not in text  # there is no record of it yet
+        assert "Example: the mistake" not in text  # there is no record of it yet
     findings = json.loads(printed_text(capsys, "demo", name, "-q", "--format", "json"))["findings"]
     assert [f["fix"] for f in findings if f["rule"] == name] == [rules()[name].fix]
     screens = printed_text(capsys, "demo", "--all").split(f"[{len(NAMES) + 1} of {len(NAMES) + 1}: Further]")
@@ -322,7 +322,11 @@ def test_the_course_shows_the_print_out(name: str, course: list[dict[str, Any]],
     article = re.search(rf'<article [^>]*id="{name}">.*?</article>', course_page, re.S)
     assert article
     told = html.unescape(article[0])
-    assert told.index(text.strip()) < told.index(lesson["print_out"]["command"]) < told.index("Planted in a right run")
+    assert (
+        told.index(text.strip())
+        < told.index(lesson["print_out"]["command"])
+        < told.index("Example: the mistake made in a correct run")
+    )
 
 
 def test_a_key_turns_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

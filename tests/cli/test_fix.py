@@ -123,7 +123,7 @@ def test_a_refusal_writes_nothing(dump: dict[str, np.ndarray], tmp_path: Path) -
 def test_words_that_do_not_fit(dump: dict[str, np.ndarray], tmp_path: Path) -> None:
     """Several dumps, an unknown format and a missing file: each one line."""
     wrong, right = tmp_path / "wrong.npz", tmp_path / "right.npz"
-    check_refused(rnninspect("fix", wrong, right, "-o", tmp_path / "x.npz", "-q"), "one dump is mended at a time")
+    check_refused(rnninspect("fix", wrong, right, "-o", tmp_path / "x.npz", "-q"), "one dump is fixed at a time")
     check_refused(rnninspect("fix", wrong, "-o", tmp_path / "x.xyz", "-q"), ".xyz")
     check_refused(rnninspect("fix", tmp_path / "none.npz", "-o", tmp_path / "x.npz", "-q"), "no such file")
 

@@ -125,7 +125,7 @@ def test_what_cannot_be_judged_says_what_would_decide(tmp_path: Path) -> None:
     head = done.out.split("\n\n")[0]
     assert done.code == 2
     assert "? could not judge" in head
-    assert re.search(r"next: again with --lengths", head)
+    assert re.search(r"next: run this again with --lengths", head)
 
 
 def test_a_clean_report_says_in_a_sentence_what_is_right() -> None:

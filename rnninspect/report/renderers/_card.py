@@ -117,14 +117,16 @@ def next_step(report: ReportRecord) -> str:
             return f"give {decides}"
         return f"rnninspect explain {finding.rule}"
     if report.command == "demo":
-        return "rnninspect demo RULE, which plants a mistake in it (rnninspect explain names them)"
+        return "rnninspect demo RULE, which puts a mistake into it (rnninspect explain lists the rules)"
     unlock = best_unlock(report)
-    return f"again with {unlock}, which checks {_words.counted(unlock.rules, 'more mistake')}" if unlock else ""
+    return (
+        f"run this again with {unlock}, which checks {_words.counted(unlock.rules, 'more mistake')}" if unlock else ""
+    )
 
 
 def _to_judge(report: ReportRecord) -> str:
     """What would let a report be judged."""
     if report.command != "record" and report.what_if and len(report.what_if[0].lengths) <= LENGTHS:
         lengths = ",".join(map(str, report.what_if[0].lengths))
-        return f"again with {worded(argument('lengths', lengths))}, if those are the lengths"
-    return f"again with {worded(argument('lengths'))}" if report.would_decide.startswith("lengths") else ""
+        return f"run this again with {worded(argument('lengths', lengths))}, if those are the lengths"
+    return f"run this again with {worded(argument('lengths'))}" if report.would_decide.startswith("lengths") else ""

@@ -18,7 +18,7 @@ NAME = "sarif"
 SUMMARY = "SARIF 2.1.0, for code scanning services and editors"
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_HOME = {"text": "`rnninspect explain` says why this happens and how each framework mends it."}
+_HOME = {"text": "`rnninspect explain` says why this happens and how to fix it in each framework."}
 
 
 def render(report: ReportRecord, view: View) -> str:
