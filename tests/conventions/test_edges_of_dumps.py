@@ -10,12 +10,19 @@ import pytest
 
 import rnninspect
 from rnninspect import conventions
+from rnninspect.conventions import live
+from rnninspect.conventions.dumps.axes import state_layouts
 from rnninspect.conventions.dumps.elided import show_alike
+from rnninspect.conventions.dumps.positions import place_lists
+from rnninspect.conventions.dumps.roles import guess_roles
+from rnninspect.conventions.dumps.shapes import suits
 from rnninspect.conventions.live_weights import as_named
+from rnninspect.conventions.returned import take_returned
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from tests.support.logical import directions_of, layer_config, logical_trace
+from tests.support.made import random_weights
 
 
 def cell(features: int, units: int, bias: bool = True) -> list[np.ndarray]:
@@ -139,3 +146,142 @@ def test_states_are_cut_as_elided_outputs_are(
     if 2 in gaps:
         whole = np.take(whole, kept, axis=whole.ndim - 1)
     assert np.array_equal(cut, whole)
+
+
+def test_which_axes_and_types_suit_a_role() -> None:
+    """What an array can be at all, by its axes and its type; lengths are one line of numbers, masks may be truth."""
+    shapes = [(4,), (4, 1), (4, 5), (4, 5, 3), (2, 4, 5, 3)]
+    for role, fitting, kinds in (
+        ("lengths", shapes[:2], "iuf"),
+        ("mask", shapes[1:4], "biuf"),
+        ("inputs", shapes[1:4], "iuf"),
+        ("outputs", shapes[1:], "f"),
+        ("h", shapes, "f"),
+    ):
+        for kind, dtype in {"b": np.bool_, "i": np.int32, "u": np.uint8, "f": np.float32}.items():
+            suiting = [shape for shape in shapes if suits(role, np.zeros(shape, dtype))]  # type: ignore[arg-type]
+            assert suiting == (fitting if kind in kinds else []), (role, kind)
+
+
+def guesses_of(arrays: dict[str, np.ndarray]) -> list[dict[str, str]]:
+    """The role by name in every guess, nobody having stated whose the arrays are."""
+    guesses = guess_roles(conventions.get("torch"), arrays, LayerConfig(), whose_known=False)
+    return [{slot.name: slot.role for slot in guess.slots} for guess in guesses]
+
+
+def test_roles_that_shape_alone_tells() -> None:
+    """Of arrays that no name tells, `[L, B, H]` may be the states; what is called like inputs is no candidate."""
+    rng = np.random.default_rng(0)
+    outputs, state = rng.normal(size=(4, 6, 3)), rng.normal(size=(2, 4, 3))
+    assert guesses_of({"outputs": outputs, "foo": state}) == [{"outputs": "outputs", "foo": "h"}]
+    inputs = rng.normal(size=(4, 6, 2))
+    arrays = {"foo": outputs, "bar": rng.normal(size=(4, 3)), "x": inputs}
+    assert guesses_of(arrays) == [{"foo": "outputs", "bar": "h", "x": "inputs"}]
+    (guess,) = guesses_of({**arrays, "inputs": inputs[..., :1]})  # one of them is left over
+    assert [name for name, role in guess.items() if role in ("outputs", "h")] == ["foo", "bar"]
+
+
+def test_lengths_that_values_alone_tell() -> None:
+    """One array of whole numbers from 1 to T is the lengths; of two nobody knows which is."""
+    outputs = np.random.default_rng(0).normal(size=(4, 6, 3))
+    arrays = {"outputs": outputs, "h": outputs[:, -1], "foo": np.array([6, 2, 5, 3])}
+    assert [guess.get("foo") for guess in guesses_of(arrays)] == ["lengths"]
+    two = guesses_of({**arrays, "bar": np.array([1, 6, 2, 2])})
+    assert [(guess.get("foo"), guess.get("bar")) for guess in two] == [(None, None)]
+
+
+def test_both_orders_of_a_stack_are_read() -> None:
+    """`[L*D, B, H]` runs over layers first or over directions first; where there is one of either, both are the same
+    and one is read."""
+    directions = directions_of(2)
+    for layers, ways, expected in ((2, directions, ["(L D) B H", "(D L) B H"]), (1, directions, ["(L D) B H"])):
+        stack = np.random.default_rng(0).normal(size=(layers * 2, 5, 3))
+        layouts = list(state_layouts(stack, 5, layers, ways, 3))
+        assert [layout.axes for layout in layouts] == expected
+        assert [layout.usual for layout in layouts] == [True, False][: len(expected)]
+        for layout in layouts:
+            for layer in range(layers):
+                for d, direction in enumerate(ways):
+                    plane = layer * 2 + d if layout.axes.startswith("(L D)") else d * layers + layer
+                    assert np.array_equal(layout.placed[layer, direction], stack[plane])
+    alone = list(state_layouts(np.zeros((3, 5, 4)), 5, 3, directions_of(1), 4))
+    assert [layout.axes for layout in alone] == ["L B H"]
+
+
+def test_a_list_takes_the_layer_it_is_listed_under() -> None:
+    """h and c in a list are the layer's that the list is named for; a list of one layer's alone leaves it open."""
+    rng = np.random.default_rng(0)
+    outputs = Slot("outputs", "y", rng.normal(size=(4, 6, 3)))
+    arrays = [np.tanh(rng.normal(size=(4, 3))) for _ in range(4)]
+    pairs = [Slot("h", f"s.{i}", a, None, None, (i,)) for i, a in enumerate(arrays[:2])]
+    config = LayerConfig(cell="lstm")
+    placed = place_lists((outputs, *pairs), config)
+    assert [(s.name, s.role, s.layer) for s in placed] == [
+        ("y", "outputs", None),
+        ("s.0", "h", None),
+        ("s.1", "c", None),
+    ]
+    apart = [Slot("h", f"s.{k}.{i}", arrays[2 * k + i], k, None, (i,)) for k in range(2) for i in range(2)]
+    placed = place_lists((outputs, *apart), config)
+    expected = [("s.0.0", "h", 0), ("s.0.1", "c", 0), ("s.1.0", "h", 1), ("s.1.1", "c", 1)]
+    assert [(s.name, s.role, s.layer) for s in placed[1:]] == expected
+
+
+def test_plain_numbers_in_a_pair_are_h_and_c() -> None:
+    """A tuple of two tables of numbers is a pair; a list of them, or a tuple of two lines, is one array."""
+    outputs = np.random.default_rng(0).normal(size=(2, 6, 3))
+    read = live.read_outputs(outputs, LayerConfig(cell="lstm"))
+    table = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
+    for state, roles in (((table, table), ["h", "c"]), ([table, table], ["h"]), ((table[0], table[1]), ["h"])):
+        slots = live.read_state(state, read.slots, LayerConfig(cell="lstm"), None)
+        assert [slot.role for slot in slots] == roles, state
+
+
+def test_what_a_call_returned_keeps_its_fields() -> None:
+    """`returned.1.h` beside `returned.1.c` are h and c by their fields, in whichever order they stand; a place beside a
+    field is nothing that a layer's call returned."""
+    outputs = np.random.default_rng(0).normal(size=(4, 6, 3))
+    h, c = outputs[:, -1], 2 * outputs[:, -1]
+    arrays = {"returned.0": outputs, "returned.1.c": c, "returned.1.h": h, "x": outputs[..., :2]}
+    rest, slots = take_returned(arrays, LayerConfig(cell="lstm"), None)
+    assert list(rest) == ["x"]
+    assert {slot.name: slot.role for slot in slots} == {
+        "returned.0": "outputs", "returned.1.h": "h", "returned.1.c": "c"
+    }  # fmt: skip
+    mixed = {"returned.0": outputs, "returned.h": h}
+    assert take_returned(mixed, LayerConfig(), None) == (mixed, ())
+
+
+@pytest.mark.parametrize("time_major", [True, False])
+def test_packed_outputs_have_the_axes_that_were_stated(time_major: bool) -> None:
+    """A packed sequence of rows of 3 and 1 steps, padded to `[T, B, H]` or `[B, T, H]`."""
+    packed = {"out.data": np.arange(8.0).reshape(4, 2), "out.batch_sizes": np.array([2, 1, 1])}
+    padded = conventions.get("torch").prepare(packed, LayerConfig(time_major=time_major))
+    by_row = np.array([[[0.0, 1], [4, 5], [6, 7]], [[2, 3], [0, 0], [0, 0]]])
+    assert padded["lengths"].tolist() == [3, 1]
+    assert np.array_equal(padded["out"], by_row.transpose(1, 0, 2) if time_major else by_row)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("torch", False), ("mxnet", False), ("paddle", False), ("keras", False), ("tf1", True)]
+)
+def test_peepholes_go_where_there_are_some(name: str, written: bool) -> None:
+    """Weights with peepholes are refused by a framework that has none, whoever asks it to write them."""
+    weights = random_weights("lstm", 3, 4)
+    peeping = replace(weights, layers=tuple(replace(w, peepholes=np.ones((3, 4))) for w in weights.layers))
+    convention = conventions.get(name)
+    if written:
+        assert len(convention.write_weights(peeping)) > len(convention.write_weights(weights))
+        return
+    with pytest.raises(UserError, match=f"{name} has no .*peepholes"):
+        convention.write_weights(peeping)
+
+
+@pytest.mark.parametrize(("cell", "resets"), [("gru", True), ("lstm", False)])
+def test_a_bias_of_another_width_is_refused(cell: str, resets: bool) -> None:
+    """The line names the width that is needed, and how it resets of a GRU alone."""
+    gates = {"gru": 3, "lstm": 4}[cell]
+    arrays = {"l/kernel": np.ones((2, 3 * gates)), "l/recurrent_kernel": np.ones((3, 3 * gates)), "l/bias": np.ones(7)}
+    with pytest.raises(ShapeError, match="bias") as raised:
+        conventions.get("keras").read_weights(arrays, LayerConfig(cell=cell))  # type: ignore[arg-type]
+    assert ("a GRU that resets" in str(raised.value)) is resets

@@ -10,7 +10,7 @@ import pytest
 
 import rnninspect
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Track
+from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Proposal
@@ -104,3 +104,94 @@ def test_a_view_of_the_top_layer_alone_has_code_of_its_own(layers: int) -> None:
     rule = rules()["state-reshaped-not-transposed"]
     assert list(rule.check(viewed))
     assert rule.code(viewed) == (rule.fix if layers == 1 else TOP_ALONE)
+
+
+@pytest.mark.parametrize("convention", ["tf1", "flax"])
+@pytest.mark.parametrize("order", [[2, 0, 3, 1], [1, 2, 0, 3]])
+def test_the_code_puts_an_empty_rows_state_back(convention: str, order: list[int]) -> None:
+    """Run on the states, the code that is given puts every row's in its place, an empty row's too."""
+    case = correct_case("gru", lengths=np.array([4, 0, 7, 3]), convention=convention)
+    wrong = with_final(case, lambda t, final: final[order])
+    rule = rules()["rows-permuted"]
+    assert rule.mends(wrong)
+    names = {"np": np, "lengths": case.trace.lengths, "h": wrong.trace.tracks[0].final}
+    exec("\n".join(line for line in rule.code(wrong).splitlines() if not line.startswith("c ")), names)
+    assert np.array_equal(names["h"], case.trace.tracks[0].final)  # type: ignore[arg-type]
+
+
+def test_a_pool_that_padding_leaves_alone_is_over_real_steps() -> None:
+    """The maximum of positive outputs is the same with zeroed padding and without: it is taken for the milder one."""
+    case = correct_case("gru")
+    outputs = np.abs(case.trace.tracks[0].outputs)  # type: ignore[arg-type]
+    pooled = with_final(case, lambda t, final: outputs.max(1)).with_tracks(lambda t: replace(t, outputs=outputs))
+    (proposal,) = proposals("pooled-state", pooled)
+    assert (proposal.severity, proposal.evidence) == ("note", {"pool": "maximum", "padding": False})
+
+
+@pytest.mark.parametrize(("single_zeros", "seen"), [(False, True), (True, False)])
+def test_zeros_of_single_units_are_no_masks(single_zeros: bool, seen: bool) -> None:
+    """A step of zeros inside a row is a hole, but not where other steps have zeros of their own, as relu makes."""
+    outputs = np.random.default_rng(0).uniform(0.1, 1, size=(3, 7, 5)).astype(np.float32)
+    outputs[0, 3] = 0
+    if single_zeros:
+        outputs[1, 2, 1] = 0
+    report = correct_case("rnn", lengths=np.array([7, 7, 7]))
+    case = with_final(report, lambda t, final: outputs[:, -1]).with_tracks(lambda t: replace(t, outputs=outputs))
+    assert [(rows(p), p.steps) for p in proposals("mask-hole", case)] == ([([0], (3,))] if seen else [])
+
+
+def test_a_factor_without_zeros_is_no_dropout() -> None:
+    """Outputs that are twice the state in every unit were scaled: dropout makes zeros too."""
+    case = correct_case("gru", lengths=np.array([4, 6, 7]))
+    scaled = with_final(case, lambda t, final: final / 2)
+    assert proposals("output-dropout", scaled) == []
+
+
+@pytest.mark.parametrize(("inputs_known", "certainty"), [(True, "proven"), (False, "suspected")])
+def test_one_buffer_is_proven_by_inputs_that_vary(inputs_known: bool, certainty: str) -> None:
+    """All steps equal: one buffer where the inputs are seen to vary, else perhaps a layer whose inputs do not."""
+    case = rules()["outputs-aliased"].inject(correct_case("gru"))
+    case = case if inputs_known else replace(case.with_weights(None), batch=None)
+    (proposal,) = proposals("outputs-aliased", case)
+    assert proposal.certainty == certainty
+
+
+def test_rows_of_a_turned_time_axis_hold_its_last_step() -> None:
+    """Backward outputs turned on the whole axis: of the rows that are off those whose state is the last step, no
+    other; a row whose state is right is none of them, though its last step is the same."""
+    case = correct_case("gru", directions=2, lengths=np.array([4, 1, 7, 3, 7]))
+
+    def turned(track: Track) -> Track:
+        assert track.outputs is not None
+        assert track.final is not None
+        if track.direction == "forward":
+            return track
+        outputs, final = np.array(track.outputs[:, ::-1]), track.final.copy()
+        final[3] = 0.5
+        outputs[4, 0] = outputs[4, -1]
+        return replace(track, outputs=outputs, final=final)
+
+    wrong = replace(case.with_weights(None).with_tracks(turned), batch=None)
+    (proposal,) = proposals("backward-not-flipped", wrong)
+    assert rows(proposal) == [0, 1, 2]
+
+
+def test_a_row_that_starts_anew_from_an_initial_state_with_zeros() -> None:
+    """The initial state is tried though one unit of it is zero."""
+    case = correct_case("gru")
+    assert case.batch is not None
+    initial = np.random.default_rng(3).uniform(0.2, 0.9, size=(5, 5)).astype(np.float32)
+    initial[:, 2] = 0
+    begun = case.with_tracks(lambda t: replace(t, initial=initial))
+    (track,) = begun.run(case.batch).tracks
+    inputs = np.roll(case.batch.inputs, -3, axis=1)
+    (anew,) = begun.run(replace(case.batch, inputs=inputs, mask=prefix_mask([0, 0, 4, 0, 0], 7))).tracks
+    assert track.outputs is not None
+    assert track.final is not None
+    assert anew.outputs is not None
+    outputs, final = track.outputs.copy(), track.final.copy()
+    outputs[2, 3:] = anew.outputs[2, :4]
+    final[2] = outputs[2, 6]
+    wrong = begun.with_tracks(lambda t: replace(t, outputs=outputs, final=final))
+    (proposal,) = proposals("restarted-within-row", wrong)
+    assert (rows(proposal), proposal.evidence) == ([2], {"restarts": [[2, 3]], "start": "the initial state"})

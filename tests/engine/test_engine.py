@@ -220,6 +220,23 @@ def test_empty_rows_may_end_in_zeros(name: str) -> None:
         assert np.array_equal(one.outputs, other.outputs)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("zero_length", "beyond"), [("initial", 0), ("zero", 0), ("wrap", 2 * STEPS)])
+def test_only_empty_rows_are_read_past_their_end(
+    zero_length: Any, beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run computes its real steps, and masked ones of the empty rows alone, where they end in those."""
+    read: list[int] = []
+    advance = run._advance
+
+    def counted(reader: Any, x: Any, steps: Any, *states: Any) -> None:
+        read.append(steps.index.size)
+        advance(reader, x, steps, *states)
+
+    monkeypatch.setattr(run, "_advance", counted)
+    run.run(batch_of(np.array([0, 3, 0, 7])), stack_of("gru"), zero_length=zero_length)
+    assert sum(read) == 3 + 7 + beyond
+
+
 def test_a_batch_of_empty_rows_runs() -> None:
     """Nothing real at all is a run too: states as they were, or where Flax's index wraps to."""
     batch, weights = batch_of(np.zeros(3, dtype=int)), stack_of("lstm")

@@ -104,6 +104,31 @@ def test_time_major_by_default_is_read_so() -> None:
     assert not any("torch's default" in reason for reason in batch.evidence.because)
 
 
+def test_axes_that_were_stated_speak_for_no_framework() -> None:
+    """Axes are evidence of whose arrays they are only where the numbers alone told them."""
+    outputs, state = run()
+    names = {"h_n": state[None], "lengths": LENGTHS}
+    arrays = {"output": outputs.transpose(1, 0, 2).copy(), **names}
+    for config, told in ((LayerConfig(), True), (LayerConfig(time_major=True, axes_stated=True), False)):
+        because = weighed(arrays, config).choice.reading.evidence.because
+        assert any("default" in reason for reason in because) is told
+    by_row = weighed({"outputs": outputs, "state": state, "lengths": LENGTHS}, LayerConfig(axes_stated=True))
+    beliefs = by_row.choice.reading.evidence.conventions
+    assert not any("default" in reason for belief in beliefs for reason in belief.because)
+
+
+def test_outputs_of_four_axes_are_onnx() -> None:
+    """`[T, D, B, H]` is ONNX's alone; a state of four axes beside outputs of three says nothing of the kind."""
+    rng = np.random.default_rng(6)
+    outputs = rng.standard_normal((STEPS, 1, ROWS, UNITS)).astype(np.float32)
+    judged = weighed({"outputs": outputs, "state": outputs[-1].copy()})
+    assert whose(judged) == ["onnx"]
+    assert "outputs of four axes" in judged.choice.reading.evidence.because
+    three = weighed({"outputs": outputs[:, 0].copy(), "state": outputs[-1][None].copy()})
+    reasons = [reason for belief in three.choice.reading.evidence.conventions for reason in belief.because]
+    assert "outputs of four axes" not in reasons
+
+
 def test_another_reading_that_fits_is_listed() -> None:
     """A square batch whose state fits along both axes keeps the other as a rival; one that fits once has none."""
     square = np.random.default_rng(4).standard_normal((STEPS, STEPS, UNITS)).astype(np.float32)
