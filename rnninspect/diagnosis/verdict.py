@@ -36,6 +36,8 @@ def verdict(case: Case, findings: Iterable[Finding]) -> Verdict:
 
 def untested(case: Case) -> Untested | None:
     """What could not fail, whatever it held; None where weights or lengths put every state to a test."""
+    if "printed twice" in case.trace.source:
+        return Untested(case.trace.source["printed twice"], "one print-out of each array, or the option that names it")
     if (padded := _padding_that_inputs_show(case)) is not None:
         return padded
     if _runs(case):

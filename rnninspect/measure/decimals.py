@@ -36,7 +36,7 @@ def decimals(array: Array) -> int | None:
     """
     if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
-    sample = _sample(array)
+    sample = sample_of(array)
     sample = sample[np.isfinite(sample)]
     fractions = np.sort(sample[sample != np.rint(sample)])
     fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
@@ -61,7 +61,7 @@ def alike_below(array: Array) -> float:
     return 0.0 if places is None else ROUNDED_ALIKE / 10.0**places
 
 
-def _sample(array: Array) -> Array:
+def sample_of(array: Array) -> Array:
     """About SAMPLE numbers from all over the array, STRETCH of them side by side: a mapped file is read by pages."""
     if array.size <= SAMPLE:
         return np.array(array).reshape(-1)

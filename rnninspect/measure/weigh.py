@@ -17,7 +17,7 @@ from rnninspect.conventions.dumps.misfits import misfit, several, starts_some_la
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
-from rnninspect.conventions.dumps.unread import unread
+from rnninspect.conventions.dumps.unread import printed_again, unread
 from rnninspect.core.evidence import UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
@@ -26,6 +26,7 @@ from rnninspect.core.trace import Array, PaddingPolicy
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure import decimals
+from rnninspect.measure.casts import cast_alike
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.directions import (
     as_merged,
@@ -46,7 +47,7 @@ CONVINCING = 0.5  # share of rows that must match where an array's role is told 
 class DumpArrays:
     """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
     returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
-    numbers printed with unequal decimals are rounded alike; `printed`: to how many each array was, where that is known.
+    numbers of unequal decimals or types are rounded alike; `printed`: to how many each array was, where that is known.
     `elided`: axes that a print-out cut short.
     """
 
@@ -193,6 +194,7 @@ def _read(
     to = None
     if dump.as_printed:
         slots, to, tolerance = decimals.evened(slots, dump.printed, tolerance)
+        slots, to = (slots, to) if to is not None else cast_alike(slots)
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     if config.directions is None:
@@ -276,10 +278,12 @@ def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], dump: DumpArra
         *_unplaced(weighed, dump),
     )
     reasons = () if dump.convention != "auto" else beliefs[0].because
-    disagreement = packed_otherwise(dump.arrays, weighed.slots)
-    notes = (*reading.evidence.notes, *filter(None, [disagreement]))
+    notes = (*reading.evidence.notes, *filter(None, [packed_otherwise(dump.arrays, weighed.slots)]))
     evidence = Evidence(tuple(dict.fromkeys((*reasons, *reading.evidence.because))), beliefs, unused, notes)
-    return replace(weighed, choice=replace(weighed.choice, reading=replace(reading, evidence=evidence)))
+    if again := printed_again(dump.printed, arrays, weighed.slots):
+        trace = replace(trace, source={**trace.source, "printed twice": again})
+    reading = replace(reading, evidence=evidence, trace=trace)
+    return replace(weighed, choice=replace(weighed.choice, reading=reading))
 
 
 def _unplaced(weighed: Weighed, dump: DumpArrays) -> list[str]:

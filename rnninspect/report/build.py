@@ -104,6 +104,8 @@ def _notes(case: Case) -> list[str]:
     digits = case.choice.rounded_to
     if digits is None:
         return notes
+    if digits.kind is not None:
+        return [*notes, f"outputs and states hold numbers of unequal precision: all are rounded to {digits}"]
     return [
         *notes,
         f"outputs and states were printed with different decimals: all are rounded to {digits}, and match "

@@ -1,11 +1,13 @@
 """Random right runs of every convention, and what their owners may know of them, taken away step by step.
 
 A right run is never accused, however little is said about it: it may be left unjudged. `python -m
-tests.support.right_runs FIRST COUNT` prints what is accused by step and rule; `… SEED` alone shows one run.
+tests.support.right_runs FIRST COUNT` prints what is accused by step and rule, when stopped before its end
+too; `… SEED` alone shows one run.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -280,27 +282,44 @@ def tally(seeds: range) -> Tally:
     """What comes of the runs of these seeds."""
     counted = Tally()
     for seed in seeds:
-        before = None
-        try:
-            for run, label, answer in answers(seed):
-                counted.runs += run is not before
-                before = run
-                if isinstance(answer, str):
-                    counted.verdicts[label]["refused"] += 1
-                    continue
-                accused = accusations(run, answer)
-                counted.verdicts[label]["accused" if accused else answer.verdict.replace("findings", "clean")] += 1
-                for rule in dict.fromkeys(f.rule for f in accused):
-                    counted.accused[label, rule].append(seed)
-        except Exception as error:  # what is no UserError is a crash, which the caller must see beside the rest
-            counted.crashed.append(f"seed {seed}: {type(error).__name__}: {error}")
+        count(seed, counted)
+    return counted
+
+
+def count(seed: int, counted: Tally) -> None:
+    """Adds the answers to one seed's run."""
+    before = None
+    try:
+        for run, label, answer in answers(seed):
+            counted.runs += run is not before
+            before = run
+            if isinstance(answer, str):
+                counted.verdicts[label]["refused"] += 1
+                continue
+            accused = accusations(run, answer)
+            counted.verdicts[label]["accused" if accused else answer.verdict.replace("findings", "clean")] += 1
+            for rule in dict.fromkeys(f.rule for f in accused):
+                counted.accused[label, rule].append(seed)
+    except Exception as error:  # what is no UserError is a crash, which the caller must see beside the rest
+        counted.crashed.append(f"seed {seed}: {type(error).__name__}: {error}")
+
+
+def tally_until_stopped(seeds: range) -> Tally:
+    """What came of these seeds, or of those before a SIGINT or SIGTERM."""
+    counted = Tally()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for seed in seeds:
+            count(seed, counted)
+    except KeyboardInterrupt:
+        print(f"stopped at seed {seed}")
     return counted
 
 
 def main(arguments: list[str]) -> None:
     """Prints the table of many seeds, or the answers to one."""
     if len(arguments) == 2:
-        print(tally(range(int(arguments[0]), int(arguments[0]) + int(arguments[1]))).table())
+        print(tally_until_stopped(range(int(arguments[0]), int(arguments[0]) + int(arguments[1]))).table())
         return
     for run, label, answer in answers(int(arguments[0])):
         print(f"\n{label}: {run.convention.name}, {run.kind}, {run.about}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 from rnninspect.conventions.base import DIRECTION_WORDS, Convention
+from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.positions import are_pairs, place_lists
@@ -77,6 +78,10 @@ def guess_roles(
     outputs, states = (list(_candidates(role, left, slots)) for role in ("outputs", "h"))
     if len(outputs) == 1:  # it is no state beside itself
         states = [slot for slot in states if slot.name != outputs[0].name]
+    halves = states_of_halves(outputs or [slot for slot in slots if slot.role == "outputs"], states)
+    if halves:
+        left, outputs, states = {n: a for n, a in left.items() if not is_taken(n, a, halves)}, [], []
+        slots = (*slots, *(slot for slot in halves if not is_taken(slot.name, slot.array, slots)))
     choices: list[Sequence[Slot | None]] = [outputs, states]
     guesses = []
     for picked in islice(product(*(candidates or (None,) for candidates in choices)), MOST_GUESSES):
@@ -88,6 +93,7 @@ def guess_roles(
         rest = {name: a for name, a in left.items() if name not in {slot.name for slot in more}}
         more += list(_of_values(rest, placed_so_far))
         notes = tuple(f"{slot.name} {_shape(slot)} is taken as the {WORDS[slot.role]}, by its shape" for slot in more)
+        notes += tuple(f"{s.name} {_shape(s)} is taken as the {_named(s)}, by its numbers" for s in halves)
         placed = _placed(convention, (*slots, *more), config)
         listed = {slot.name for slot in slots if slot.position is not None}
         placed = placed if whose_known else _ordered(placed, listed)
@@ -228,6 +234,10 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
             yield Slot("lengths", lengths[0], arrays[lengths[0]])
         elif len(masks) == 1:
             yield Slot("mask", masks[0], arrays[masks[0]])
+
+
+def _named(slot: Slot) -> str:
+    return f"{slot.direction} {WORDS[slot.role]}" if slot.direction else WORDS[slot.role]
 
 
 def _shape(slot: Slot) -> list[int]:

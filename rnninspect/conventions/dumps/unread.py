@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -46,7 +46,11 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
             continue
         role = _looks_like(name, array, rows, steps, units)
         shown = f"{name or 'the unnamed array'} {list(array.shape)} was not read"
-        if role is None and (option := _option(name, array)):
+        namesake = namesake_of(name, slots)
+        if namesake is not None and namesake.array.shape == array.shape:
+            instead = f"{argument(OPTIONS[namesake.role], name)} would take it instead"
+            yield f"{shown}; {namesake.name}, which has its name and shape, is the {WORDS[namesake.role]} ({instead})"
+        elif role is None and (option := _option(name, array)):
             yield f"{shown}; to state it: {option}"
         elif role is None:
             yield f"{shown}; neither name nor shape says what it is"
@@ -66,6 +70,22 @@ def _option(name: str, array: Array) -> str:
     if number != int(number):
         return ""
     return argument(option, bool(number) if option in FLAGS else int(number))
+
+
+def namesake_of(name: str, slots: tuple[Slot, ...]) -> Slot | None:
+    """The slot whose name this one is with a number behind it (`h_2` of `h`), as texts that print one twice give it."""
+    numbered = re.fullmatch(r"(.+)_\d+", name)
+    return next((s for s in slots if numbered and s.name == numbered[1] and s.role in OPTIONS), None)
+
+
+def printed_again(printed: Iterable[str], arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> str:
+    """That a text prints an array with a role again, under one name and shape and with other numbers; empty where it
+    does not. Which of them is the call's, no name tells."""
+    for name in printed:
+        first = None if name not in arrays or is_taken(name, arrays[name], slots) else namesake_of(name, slots)
+        if first is not None and first.array.shape == arrays[name].shape:
+            return f"{first.name} is printed more than once, with other numbers: the first is used, {name} was not read"
+    return ""
 
 
 def _looks_like(name: str, array: Array, rows: int, steps: int, units: int) -> Role | None:

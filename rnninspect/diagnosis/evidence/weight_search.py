@@ -18,6 +18,7 @@ from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, each, pairs
 from rnninspect.diagnosis.once import once
+from rnninspect.measure.casts import narrowed
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
@@ -112,7 +113,7 @@ def lower_precision(case: Case) -> str | None:
         return None
     for name in ("float16", "bfloat16"):
         weights = each(case.weights, partial(_rounded, name=name))
-        coarse = case.with_weights(weights).run(replace(case.batch, inputs=_narrow(case.batch.inputs, name)))
+        coarse = case.with_weights(weights).run(replace(case.batch, inputs=narrowed(case.batch.inputs, name)))
         moved = max((d.largest for d in differences(case.reference, coarse)), default=0.0)
         nearer = _typical(case, coarse) <= NEARER * _typical(case, case.reference)
         if nearer and disagreement(case) <= DRIFT * moved:
@@ -128,19 +129,8 @@ def _typical(case: Case, trace: Trace) -> float:
 
 def _rounded(layer: LayerWeights, name: str) -> LayerWeights:
     arrays = {f.name: getattr(layer, f.name) for f in fields(layer)}
-    narrowed = {n: _narrow(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
-    return replace(layer, **narrowed)  # type: ignore[arg-type]
-
-
-def _narrow(array: Array, name: str) -> Array:
-    """The array in its own type, its numbers rounded to float16 or bfloat16."""
-    if array.dtype.kind != "f":
-        return array
-    if name == "float16":
-        with np.errstate(over="ignore"):
-            return array.astype(np.float16).astype(array.dtype)
-    bits = array.astype(np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(array.dtype)
+    coarse = {n: narrowed(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
+    return replace(layer, **coarse)  # type: ignore[arg-type]
 
 
 def compared(case: Case, trace: Trace) -> list[TrackDifference]:

@@ -63,12 +63,13 @@ class StateFromAnotherRun(Rule):
         if not tracks or case.trace.mask.sum() < 2:
             raise CannotInject("needs states of a floating type")
 
-        def cast(track: Track) -> Track:
+        def drifted(track: Track) -> Track:
             if track.final is None:
                 return track
-            return replace(track, final=track.final.astype(np.float16).astype(track.final.dtype))
+            drift = 1 + DRIFT / 20 * np.cos(np.arange(track.final.size)).reshape(track.final.shape)
+            return replace(track, final=(track.final * drift).astype(track.final.dtype))
 
-        return case.with_tracks(cast)
+        return case.with_tracks(drifted)
 
 
 def _expected_distance(facts: TrackFacts) -> Array:

@@ -1,0 +1,63 @@
+"""Arrays of unequal precision: outputs or a state that went through a cast, and how to compare them all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.evidence import Slot
+from rnninspect.core.precision import Precision
+from rnninspect.core.trace import Array
+from rnninspect.measure.decimals import PRINTED, sample_of
+from rnninspect.measure.difference import precision
+
+WIDTHS = ("bfloat16", "float16", "float32", "float64")  # the narrowest first
+DISTINCT = 3  # fewer different numbers say nothing: a half and a quarter suit any type
+
+
+def cast_alike(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], Precision | None]:
+    """Outputs and states rounded to the narrowest type among them, and which; as they are where all hold the same.
+
+    A cast state then equals the step that it was cast from, bit for bit; that of another run still equals none.
+    """
+    kind = narrowest([slot.array for slot in slots if slot.role in ("outputs", "h")])
+    if kind is None:
+        return slots, None
+    alike = tuple(replace(s, array=narrowed(s.array, kind)) if s.role in PRINTED else s for s in slots)
+    return alike, Precision(kind=kind)
+
+
+def narrowest(arrays: Sequence[Array]) -> str | None:
+    """The narrowest type that one of `arrays` holds numbers of, where another holds more; else None.
+
+    >>> narrowest([np.array([0.5, 0.25, 0.75], np.float16), np.array([0.1], np.float32)])
+    'float16'
+    """
+    if any(array.dtype.kind != "f" for array in arrays):
+        return None
+    kinds = {kind for array in arrays if (kind := _holds(array)) is not None}
+    return min(kinds, key=WIDTHS.index) if len(kinds) > 1 else None
+
+
+def _holds(array: Array) -> str | None:
+    """The type that a sample of the numbers needs; None where too few differ to tell and the type is wide."""
+    if array.dtype == np.float16:
+        return "float16"
+    numbers = sample_of(array)
+    numbers = numbers[np.isfinite(numbers) & (numbers != np.rint(numbers))]
+    if np.unique(numbers).size < DISTINCT:
+        return None
+    return precision(numbers)
+
+
+def narrowed(array: Array, kind: str) -> Array:
+    """The array `[…]` in its own type, its numbers rounded to that of name `kind`."""
+    if array.dtype.kind != "f":
+        return array
+    if kind != "bfloat16":
+        with np.errstate(over="ignore"):
+            return array.astype(kind).astype(array.dtype)
+    bits = array.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(array.dtype)

@@ -1,0 +1,70 @@
+"""Two states without names beside outputs of two directions: read as a pair by their numbers, right ones and wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnninspect.api.inspect import inspect
+from rnninspect.core.trace import Array
+
+LENGTHS = np.array([7, 3, 5, 6, 2])
+ROWS = np.arange(5)
+
+
+def _outputs() -> Array:
+    """`[5, 7, 8]`: two directions of 4 units, zero behind LENGTHS."""
+    outputs = np.random.default_rng(6).uniform(-1, 1, (5, 7, 8))
+    outputs[np.arange(7) >= LENGTHS[:, None]] = 0
+    return outputs
+
+
+def _unnamed(outputs: Array, forward: Array, backward: Array) -> dict[str, Array]:
+    inputs = np.random.default_rng(7).normal(size=(5, 7, 6))
+    return {"a": outputs, "b": forward, "d": backward, "e": inputs, "f": LENGTHS}
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("convention", ["auto", "keras"])
+def test_a_right_pair_is_clean(convention: str, empty: bool) -> None:
+    """Both states are read, each as its direction's, and said to be; a row without steps takes nothing away."""
+    outputs = _outputs()
+    forward, backward = outputs[ROWS, LENGTHS - 1, :4], outputs[:, 0, 4:]
+    arrays = _unnamed(outputs, forward, backward)
+    if empty:
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        for name in ("a", "b", "d", "f"):
+            arrays[name][0] = 0
+    report = inspect(arrays, convention=convention)
+    assert {f.rule for f in report.findings} <= {"zero-length-row"}
+    assert report.verdict == ("unjudged" if empty else "clean")  # the lengths of an empty row are no plain ones
+    assert report.shape["directions"] == 2
+    assert any("d [5, 4] is taken as the backward final state" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ("forward at the last column", "last-column-as-final-state"),
+        ("backward at the last step", "backward-final-at-last-step"),
+        ("forward one step short", "off-by-one-length"),
+    ],
+)
+def test_a_wrong_pair_is_accused(wrong: str, rule: str) -> None:
+    """One half at the wrong step is found at that half."""
+    outputs = _outputs()
+    forward, backward = outputs[ROWS, LENGTHS - 1, :4], outputs[:, 0, 4:]
+    if wrong.startswith("backward"):
+        backward = outputs[ROWS, LENGTHS - 1, 4:]
+    else:
+        forward = outputs[:, -1, :4] if "column" in wrong else outputs[ROWS, LENGTHS - 2, :4]
+    report = inspect(_unnamed(outputs, forward, backward))
+    assert [f.rule for f in report.findings if f.severity != "note"] == [rule]
+
+
+def test_a_state_of_one_half_alone_misses_a_direction() -> None:
+    """One state beside two halves is no pair: the missing direction is accused as before."""
+    arrays = _unnamed(_outputs(), _outputs()[:, 0, 4:], _outputs()[:, 0, 4:])
+    del arrays["b"], arrays["e"]
+    report = inspect(arrays)
+    assert "direction-missing" in [f.rule for f in report.findings]
