@@ -53,7 +53,7 @@ def _along(case: Case, rival: Reading) -> Case:
     """The case in a rival's reading, its inputs along the same axes."""
     told = "a run of the weights gives its numbers"
     evidence = replace(rival.evidence, because=(*rival.evidence.because, told))
-    other = case.with_reading(replace(rival, evidence=evidence))
+    other = case.with_reading(replace(rival, evidence=evidence, time_swapped=False))  # nobody stated other axes
     config = replace(case.config, time_major=rival.time_major)
     return replace(other, layer=replace(other.layer, config=config), batch=batch_of(case.dump.slots, rival))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +10,22 @@ import numpy as np
 from rnninspect.core.evidence import Slot
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
-from rnninspect.measure.decimals import PRINTED, sample_of
+from rnninspect.measure.choose_reading import Tolerance
+from rnninspect.measure.decimals import PRINTED, evened, sample_of
 from rnninspect.measure.difference import precision
 
 WIDTHS = ("bfloat16", "float16", "float32", "float64")  # the narrowest first
 DISTINCT = 3  # fewer different numbers say nothing: a half and a quarter suit any type
+
+
+def alike(
+    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
+) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
+    """Outputs and states rounded alike, as print-outs or else as casts, to what, and the tolerance to match within."""
+    slots, to, tolerance = evened(slots, printed, tolerance)
+    if to is None:
+        slots, to = cast_alike(slots)
+    return slots, to, tolerance
 
 
 def cast_alike(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], Precision | None]:

@@ -62,7 +62,7 @@ def alike_below(array: Array) -> float:
 
 
 def sample_of(array: Array) -> Array:
-    """About SAMPLE numbers from all over the array, STRETCH of them side by side: a mapped file is read by pages."""
+    """About SAMPLE numbers `[n]` of the array `[…]`, STRETCH of them side by side: a mapped file is read by pages."""
     if array.size <= SAMPLE:
         return np.array(array).reshape(-1)
     starts = np.linspace(0, array.size - STRETCH, SAMPLE // STRETCH).astype(np.int64)

@@ -21,6 +21,18 @@ MOSTLY, TOGETHER = 0.7, 0.6
 EITHER, BOTH = 0.9, 0.75  # how far a state may be from where its direction ends, as a share of how far from elsewhere
 
 
+def turned(
+    choice: Choice, readings: list[Reading], config: LayerConfig, tolerance: Tolerance, measurer: Measurer
+) -> Choice:
+    """The choice read as two directions, as a backward layer alone, or with its outputs in another order, where the
+    states say so and nothing that was stated says otherwise. `readings`: all that fit."""
+    if config.directions is None:
+        choice = with_states_viewed(choice, readings, tolerance, measurer)
+    if not config.go_backwards and config.keep_order is None:
+        choice = read_in_order(choice, tolerance, measurer)
+    return choice if config.directions is not None else read_backwards(choice, tolerance, measurer)
+
+
 def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> Choice:
     """The choice read as a backward layer alone, where every state says that it is one, else the choice itself.
 
@@ -59,6 +71,42 @@ def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Toler
         if seen and all(not f.mismatched.any() and (~f.uninformative).any() for f in seen):
             return replace(choice, reading=reading, measured=measurer(trace, tolerance), rivals=())
     return choice
+
+
+def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> Choice:
+    """The choice with its outputs in another order, where they are of a backward layer alone, no state is of the step
+    it ends at, and in that order every one is: outputs as they were read (a backward cell's, Flax without keep_order),
+    or the whole axis so (`outputs[:, ::-1]`, Keras `go_backwards`).
+
+    It stays undecided: a state taken after one input fits the first of them too.
+    """
+    facts = choice.measured[0] if choice.measured and len(choice.measured) == 1 else None
+    if facts is None or facts.track.direction != "backward" or choice.reading.trace.directions > 1:
+        return choice
+    rows = _telling(facts)
+    if facts.steps < 2 or rows.sum() < 2 or not facts.mismatched[rows].all():
+        return choice
+    orders: tuple[TimeOrder, ...] = ("within", "reversed", "time")
+    for order in orders:
+        if order == facts.track.order:
+            continue
+        because = f"the outputs' order was not stated; every state is {_WHERE[order]}, so they are taken as {order}"
+        other = _backwards(choice, order, because, tolerance, measurer)
+        if other.measured and not other.measured[0].mismatched.any() and _pads_so(other.measured[0]):
+            return other
+    return choice
+
+
+_WHERE = {
+    "within": "of the last real step, as of outputs that stand in the order in which they were read",
+    "reversed": "of the last step, as of outputs that are reversed as a whole",
+    "time": "of step 0, as of outputs that stand in the order of time",
+}
+
+
+def _pads_so(facts: TrackFacts) -> bool:
+    """Whether zeros stand where that order has its padding: before the real steps or behind them."""
+    return not facts.zero[facts.mask].any() and bool(facts.zero[~facts.mask].all())
 
 
 def _backwards(choice: Choice, order: TimeOrder, because: str, tolerance: Tolerance, measurer: Measurer) -> Choice:

@@ -25,8 +25,7 @@ from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, PaddingPolicy
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
-from rnninspect.measure import decimals
-from rnninspect.measure.casts import cast_alike
+from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.directions import (
     as_merged,
@@ -34,8 +33,7 @@ from rnninspect.measure.directions import (
     maybe_two,
     merged_reading,
     merging,
-    read_backwards,
-    with_states_viewed,
+    turned,
     without_exchanged,
 )
 from rnninspect.measure.fewer_rows import with_fewer_rows
@@ -193,13 +191,11 @@ def _read(
     slots = show_alike(guess.slots, dump.elided, config)
     to = None
     if dump.as_printed:
-        slots, to, tolerance = decimals.evened(slots, dump.printed, tolerance)
-        slots, to = (slots, to) if to is not None else cast_alike(slots)
+        slots, to, tolerance = alike(slots, dump.printed, tolerance)
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
+    chosen = turned(chosen, fitting, config, tolerance, measurer)
     if config.directions is None:
-        chosen = with_states_viewed(chosen, fitting, tolerance, measurer)
-        chosen = read_backwards(chosen, tolerance, measurer)
         chosen = maybe_two(chosen, slots)
         merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None
         if merged is not None:

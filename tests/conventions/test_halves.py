@@ -7,6 +7,7 @@ import pytest
 
 from rnninspect.api.inspect import inspect
 from rnninspect.core.trace import Array
+from rnninspect.errors import ShapeError
 
 LENGTHS = np.array([7, 3, 5, 6, 2])
 ROWS = np.arange(5)
@@ -68,3 +69,13 @@ def test_a_state_of_one_half_alone_misses_a_direction() -> None:
     del arrays["b"], arrays["e"]
     report = inspect(arrays)
     assert "direction-missing" in [f.rule for f in report.findings]
+
+
+def test_many_unnamed_states_are_no_state_of_one() -> None:
+    """Two unnamed outputs, each the track of one of a dozen unnamed states: none is picked for being first."""
+    rng = np.random.default_rng(9)
+    forward, backward = rng.uniform(-1, 1, (2, 4, 6, 4))
+    states = [*rng.uniform(-1, 1, (14, 4, 4)), forward[:, -1], backward[:, 0]]
+    arrays = {f"arr_{k}": array for k, array in enumerate([forward, backward, *states])}
+    with pytest.raises(ShapeError, match="several arrays could be the outputs and the final state"):
+        inspect(arrays, convention="tf1", cell="lstm", layers=4, direction="bidirectional")

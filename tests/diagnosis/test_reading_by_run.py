@@ -91,3 +91,14 @@ def test_a_rival_of_other_units_than_the_weights_is_no_reading() -> None:
     arrays[name] = np.repeat(state[:, None], arrays[name].shape[1], axis=1)
     arrays["h_n"] = state
     assert "outputs-aliased" in accused(read("torch", arrays, FORWARD))
+
+
+def test_axes_that_a_run_tells_are_not_accused_as_stated() -> None:
+    """As many rows as steps, time-major and read backwards, and nothing of it stated: what a run confirms is no finding
+    on axes; other weights confirm nothing."""
+    config = LayerConfig(cell="lstm", layers=1, go_backwards=True, time_major=True)
+    inputs = np.random.default_rng(1).normal(size=(2, 2, 3)).astype(np.float32)
+    batch = {"inputs": inputs, "lengths": np.array([1, 1])}
+    arrays = build_case.dump(build_case.run_case(batch, config, "keras", weights=BACKWARD))
+    assert accused(read("keras", arrays, FORWARD)) == []
+    assert accused(read("keras", arrays, random_weights("lstm", 3, 4, seed=5))) != []

@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import rnninspect
+from rnninspect.core.trace import Array
 from rnninspect.report.report import Report
 
 ROWS, STEPS, FEATURES, UNITS = 6, 9, 4, 8
@@ -99,3 +100,34 @@ def test_layers_that_read_backwards_are_told_together(kind: str) -> None:
     assert (report.verdict, accused(report)) == ("unjudged", [])
     arrays["hidden_2"] = outputs[2][np.arange(2), [0, 4]]
     assert accused(rnninspect.inspect(arrays, lengths=[1, 5], cell=kind.lower()))
+
+
+def _backward(order: str) -> tuple[dict[str, Array], Array]:
+    """A backward track alone `[4, 6, 3]` with lengths, its outputs in that order, and its right state `[4, 3]`."""
+    lengths = np.array([6, 3, 4, 2])
+    mask = np.arange(6) < lengths[:, None]
+    outputs = np.random.default_rng(8).uniform(-1, 1, (4, 6, 3)) * mask[..., None]
+    state = outputs[:, 0]
+    if order == "within":
+        outputs = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(outputs, lengths, strict=True)])
+    return {"outputs_bw": outputs[:, ::-1] if order == "reversed" else outputs, "lengths": lengths}, state
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize(("order", "verdict"), [("time", "clean"), ("within", "unjudged"), ("reversed", "unjudged")])
+def test_a_backward_track_alone_in_any_order(order: str, verdict: str, stacked: bool) -> None:
+    """A right state of a backward track is not accused, in whichever order its outputs are stored."""
+    arrays, state = _backward(order)
+    report = rnninspect.inspect(arrays | {"state_bw": state[None] if stacked else state})
+    assert ([f.rule for f in report.findings], report.verdict) == ([], verdict)
+
+
+@pytest.mark.parametrize("order", ["time", "within", "reversed"])
+def test_a_wrong_state_of_a_backward_track_alone(order: str) -> None:
+    """The state of other rows is accused in every order, and so is the padded column; one that is the first step of
+    outputs in the order of time is at least not clean."""
+    arrays, state = _backward(order)
+    assert rnninspect.inspect(arrays | {"state_bw": state[[1, 2, 3, 0]]}).verdict == "findings"
+    column = arrays["outputs_bw"][:, 0 if order == "reversed" else -1]
+    wrong = rnninspect.inspect(arrays | {"state_bw": column})
+    assert wrong.verdict == ("unjudged" if order == "reversed" else "findings")

@@ -14,7 +14,7 @@ from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
-from rnninspect.conventions.dumps.positions import are_pairs, place_lists
+from rnninspect.conventions.dumps.positions import are_own_steps, are_pairs, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.unread import WORDS
@@ -84,7 +84,7 @@ def guess_roles(
         slots = (*slots, *(slot for slot in halves if not is_taken(slot.name, slot.array, slots)))
     choices: list[Sequence[Slot | None]] = [outputs, states]
     guesses = []
-    for picked in islice(product(*(candidates or (None,) for candidates in choices)), MOST_GUESSES):
+    for picked in islice(_likeliest_first(choices), MOST_GUESSES):
         more = [slot for slot in picked if slot is not None]
         if len({slot.name for slot in more}) < len(more):
             continue
@@ -100,6 +100,19 @@ def guess_roles(
         doubtful = () if named and "h" in named else _further_states(convention, rest, placed)
         guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known))
     return guesses
+
+
+def _likeliest_first(choices: list[Sequence[Slot | None]]) -> Iterator[tuple[Slot | None, ...]]:
+    """Outputs and state in every combination; where they are too many, first those of which the one holds the other."""
+    every = product(*(candidates or (None,) for candidates in choices))
+    if len(choices[0]) * len(choices[1]) <= MOST_GUESSES:
+        return every
+
+    def holds(picked: tuple[Slot | None, ...]) -> bool:
+        outputs, state = picked
+        return outputs is not None and state is not None and are_own_steps(outputs.array, state.array)
+
+    return iter(sorted(every, key=lambda picked: not holds(picked)))
 
 
 def _further_states(convention: Convention, rest: Mapping[str, Array], slots: tuple[Slot, ...]) -> tuple[str, ...]:
