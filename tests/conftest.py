@@ -1,7 +1,9 @@
-"""What holds for every test: hypothesis draws the same examples each time, and `--shuffle SEED` changes the order."""
+"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, and `--shuffle SEED`
+changes the order."""
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import settings
 
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.load_profile("suite")
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before the first test imports it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -85,7 +85,7 @@ def test_keras_runs_what_was_written(which: str, tmp_path: Path) -> None:
     weights = LAYERS[which]
     write(move(weights, "keras"), str(tmp_path / "m.keras"))
     model = keras.models.load_model(tmp_path / "m.keras")
-    np.testing.assert_allclose(np.asarray(model(INPUTS)), outputs(weights), rtol=0, atol=3e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(INPUTS)), outputs(weights), rtol=0, atol=3e-6)
 
 
 def test_what_keras_3_lacks_is_refused(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ LENGTHS = [
     ("run {BATCH} --lengths huge.npy", "lengths[0] is 18446744073709551615;"),
     ("run {BATCH} --lengths beyond.npy", "lengths[0] is 1e+300;"),
     ("run {BATCH} --lengths booleans.npy", "whole numbers", "dtype bool"),
-    ("run {BATCH} --lengths square.npy", "6 values, but the batch has 3 rows"),
+    ("run {BATCH} --lengths square.npy", "lengths has the shape [2, 3]; give one length a row, [B]"),
     ("run {BATCH} --lengths strings.npy", "--lengths strings.npy", "only numbers"),
     ("run {BATCH} --lengths missing.npy", "--lengths missing.npy: no such file"),
     ("run {BATCH} --lengths {WEIGHTS}", "--lengths", "it holds rnn/lstm_cell/kernel", "pick one with FILE#NAME"),

@@ -110,7 +110,8 @@ MISFITS = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_arrays_of_another_width_are_refused(name: str) -> None:
-    """Any array that is twice as long as the others say: one line that names an array. One axis counts the features."""
+    """Any array that is twice as long as the others say: one line that names an array. One axis counts the features,
+    and a bias of Keras may hold two, as CuDNNLSTM's does."""
     arrays = written(name)
     for key, array in arrays.items():
         refused = []
@@ -120,7 +121,8 @@ def test_arrays_of_another_width_are_refused(name: str) -> None:
                 conventions.get(name).read_weights(longer, LayerConfig(cell="lstm"))
             except UserError as error:
                 refused.append(str(error))
-        assert len(refused) >= max(1, array.ndim - 1)
+        two_biases = name == "keras" and array.ndim == 1
+        assert len(refused) >= (0 if two_biases else max(1, array.ndim - 1))
         assert all(any(other in message for other in arrays) and "\n" not in message for message in refused), refused
 
 

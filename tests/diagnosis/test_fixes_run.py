@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from rnninspect.conventions import conventions
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 LENGTHS = np.array([3, 6, 1, 4])

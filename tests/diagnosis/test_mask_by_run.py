@@ -59,7 +59,6 @@ def test_the_mask_that_a_run_confirms_is_taken(run: tuple[str, np.ndarray, Weigh
 
 EMPTY = np.arange(6) < np.array([[4], [0], [2], [3]])
 UNSEEN = {
-    "a stack that went on over its padding": ("torch", MASK, random_weights("lstm", 3, 4, 3), {"padding": "computed"}),
     "read backwards, in the inputs' order": (
         "flax", MASK, backward(random_weights("gru", 3, 4, 2)), {"direction": "reverse", "keep_order": True},
     ),
@@ -75,6 +74,13 @@ def test_lengths_that_nothing_suggests_are_sought(run: tuple[str, np.ndarray, We
     convention, mask, weights, config = run
     case = with_mask_by_run(unsaid(convention, mask, weights, **config))
     assert np.array_equal(case.trace.mask, mask)
+
+
+def test_states_alone_tell_no_lengths() -> None:
+    """Of a stack that went on over its padding only the states say where rows end, and states taken a step too early
+    would say so as well: every step stays real, and the verdict is left to what was stated."""
+    case = unsaid("torch", MASK, random_weights("lstm", 3, 4, 3), padding="computed")
+    assert with_mask_by_run(case) is case
 
 
 def test_a_state_of_another_row_is_of_no_length() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 import rnninspect
 from rnninspect.errors import UserError
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
 
 check_padding = partial(rnninspect.check_padding, seconds=None)  # jax compiles for every shape
