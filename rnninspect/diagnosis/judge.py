@@ -215,8 +215,8 @@ def _unlike_its_weights(case: Case) -> Iterator[Finding]:
     bad_steps = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
     for finding in _unexplained_difference(
         compared(case, case.reference),
-        "a run of these weights gives other numbers, and no known conversion mends it (other weights, dropout, or an "
-        "attribute that was not stated?): they differ",
+        "a run with these weights gives other numbers, and no known conversion explains it (other weights, dropout, "
+        "or an attribute that was not stated?): they differ",
     ):
         more = f"; the first that do not follow from the dump's own step before: {bad_steps}" if bad else ""
         evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
@@ -231,8 +231,8 @@ def _drift(case: Case, precision: str) -> Finding:
         severity="note",
         certainty="suspected",
         message=(
-            f"a run of these weights differs from the dump by up to {largest:.2g} over real steps, no more than one in "
-            f"{precision} would (autocast, or a cast on the way)"
+            f"a run with these weights differs from the dump by up to {largest:.2g} over real steps, no more than "
+            f"one in {precision} would (autocast, or a cast on the way)"
         ),
         rows=sorted({int(b) for d in compared(case, case.reference) for b in np.flatnonzero(d.first >= 0)}),
         evidence={"largest": largest, "precision": precision},
@@ -272,7 +272,11 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
         near = int(facts.nearest[row])
         clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
         evidence |= {"nearest_step": near, "row": int(row)}
-    alone = " (two at once were not sought: the outputs are too large for that)" if is_too_large(case) else ""
+    alone = (
+        " (combinations of two mistakes were not tried: the outputs are too large for that)"
+        if is_too_large(case)
+        else ""
+    )
     return Finding(
         rule=UNEXPLAINED,
         severity="error",

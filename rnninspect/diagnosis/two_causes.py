@@ -120,8 +120,8 @@ def _is_unchanged(case: Case, undone: Case, state: Literal["final", "cell"] = "f
 
 def _first(rule: Rule, undone: Undone, second: Proposal, mismatched: frozenset[Place]) -> Proposal:
     message = (
-        "{rows}: no one mistake gives this final_state.h, two together do, and this is one of them: with "
-        f"{undone.how}, what is left is {second.rule}"
+        "{rows}: no single mistake gives this final_state.h; two together do, and this is one of them: with "
+        f"{undone.how}, what remains is {second.rule}"
     )
     return Proposal(rule.name, message, mismatched, rule.severity, evidence={"together_with": second.rule})
 

@@ -77,8 +77,9 @@ def _finding(case: Case, rule: str, difference: StateDifference, rows: list[int]
         severity="error",
         certainty="proven",
         message=(
-            f"{describe_rows(rows, case.trace.batch_size)}: a run of these weights gives these outputs, but another "
-            f"{difference.state} of {track.name} at their end, by up to {gap:.3g}: it is of another row, step or run"
+            f"{describe_rows(rows, case.trace.batch_size)}: a run with these weights gives these outputs, but another "
+            f"{difference.state} of {track.name} at their end, which differs by up to {gap:.3g}: it is from another "
+            "row, step or run"
         ),
         layer=track.layer,
         direction=track.direction,

@@ -64,7 +64,7 @@ def untested(case: Case) -> Untested | None:
                 "a smaller tolerance (rtol 0 and atol 0 compare bit for bit)",
             )
         return Untested(
-            "no row can tell its steps apart: it has no real step, its steps are all equal, or its state is all zero",
+            "no row has evidence: each has no real step, only equal steps, or a state that is all zero",
             f"rows whose steps differ, or {RUN}",
         )
     return _began_in_padding(case) or _run_that_stopped_before(case) or _cells_of_other_states(case)

@@ -128,13 +128,13 @@ def _weights_of(case: Case, way: _Way, rules: Mapping[str, Rule], named: frozens
 
 def _beside(case: Case, rule: Rule, undone: Undone, weights: Rule) -> Proposal:
     message = (
-        "no one mistake gives these outputs from these weights, two together do, and this is one of them: with "
-        f"{undone.how}, what is left is {weights.name}"
+        "no single mistake gives these outputs from these weights; two together do, and this is one of them: with "
+        f"{undone.how}, what remains is {weights.name}"
     )
     places, evidence = everywhere(case), {"together_with": weights.name}
     return Proposal(rule.name, message, places, rule.severity, kind="fact", evidence=evidence)
 
 
 def _alone(case: Case, rule: Rule, undone: Undone) -> Proposal:
-    message = f"{{rows}}: with {undone.how}, a run of these weights gives the dump, and as it is none does"
+    message = f"{{rows}}: with {undone.how}, a run with these weights gives the dump; without this change none does"
     return Proposal(rule.name, message, everywhere(case), rule.severity, kind="fact")

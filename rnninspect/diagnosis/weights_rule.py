@@ -26,7 +26,8 @@ class WeightsRule(Rule):
         description = " and ".join(c.description for c in fit.changes)
         yield Proposal(
             self.name,
-            f"a run of these weights differs from the dump by {fit.before:.2g}; with {description} by {fit.after:.2g}",
+            f"a run with these weights differs from the dump by up to {fit.before:.2g}; with {description}, by "
+            f"{fit.after:.2g}",
             everywhere(case),
             kind="fact",
             alternatives=fit.also,

@@ -14,14 +14,14 @@ from rnninspect.measure.difference import EXPONENTS, GROWTH, differences, is_dri
 LENGTHS, STEPS = (5, 2, 4), 5
 PRECISION = "rounding that grows with the steps: another precision, device or order of summation"
 FIRST = (
-    "every differing row differs from its first step on: other weights, their layout, gate order or biases, or the "
+    "every row that differs does so from its first step on: other weights, their layout, gate order or biases, or the "
     "initial state"
 )
 SECOND = "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
 MIXED = "some rows differ from their first step on and others later: the inputs themselves, lengths or masks"
 BACKWARD = "only the backward half of short rows differs: the reversal read the padding"
 PADDED = "only padded steps differ: another convention for the padding"
-STATES = "the outputs agree and final states do not: each was taken at another step, or from another row"
+STATES = "the outputs agree and the final states do not: each was taken at another step, or from another row"
 
 
 def later(count: int) -> str:

@@ -125,7 +125,7 @@ def test_biases_have_their_own_mistakes(cell: str) -> None:
 
     permuted = findings(case.with_weights(replace(whole, layers=tuple(turned(g) for g in whole.layers))))
     assert [f.rule for f in permuted] == ["gate-order"]
-    assert "bias's gate blocks alone" in permuted[0].message
+    assert "only the bias's gate blocks" in permuted[0].message
     halved = findings(case.with_weights(replace(whole, layers=tuple(scaled(g, 0.5) for g in whole.layers))))
     assert [f.rule for f in halved] == ["bias-dropped"]
     assert "counted twice" in halved[0].message

@@ -124,5 +124,5 @@ def test_final_states_that_differ_are_told_row_by_row(tmp_path: Path) -> None:
     assert report.comparison["states"] == [
         {"layer": 0, "direction": "forward", "state": "h", "rows": [1, 2], "largest": pytest.approx(0.5)}
     ]
-    assert report.comparison["cause"].startswith("the outputs agree and final states do not")
+    assert report.comparison["cause"].startswith("the outputs agree and the final states do not")
     assert "final_state.h differs in rows 1-2" in report.render("table", width=200)

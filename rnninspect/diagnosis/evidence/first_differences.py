@@ -17,7 +17,7 @@ def explain(differences: list[TrackDifference], states: Sequence[StateDifference
     """
     differing = [d for d in differences if d.largest > 0]
     if not differing and states:
-        return "the outputs agree and final states do not: each was taken at another step, or from another row"
+        return "the outputs agree and the final states do not: each was taken at another step, or from another row"
     if not differing:
         padded = any(d.largest_padded > 0 for d in differences)
         return "only padded steps differ: another convention for the padding" if padded else "no difference"
@@ -29,7 +29,7 @@ def explain(differences: list[TrackDifference], states: Sequence[StateDifference
     steps = {int(s) for d in differing for s in _read_index(d)}
     if steps == {0}:
         causes = "other weights, their layout, gate order or biases, or the initial state"
-        return f"every differing row differs from its first step on: {causes}"
+        return f"every row that differs does so from its first step on: {causes}"
     if min(steps) == 1:
         return "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
     if min(steps) == 0:

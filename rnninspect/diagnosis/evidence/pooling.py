@@ -39,7 +39,7 @@ def pools_of(facts: TrackFacts) -> Iterator[Pool]:
         yield Pool(kind, "its real steps" if padding else f"all {facts.steps} steps", whole, True, False)
     if padding:
         for kind in KINDS:
-            yield Pool(kind, f"all {facts.steps} steps, padded ones among them", whole, False, True)
+            yield Pool(kind, f"all {facts.steps} steps, padded ones included", whole, False, True)
 
 
 def pool_of_other_lengths(

@@ -40,7 +40,7 @@ def changes_of(weights: Weights) -> Iterator[Change]:
     cell = cells.get(spec.cell)
     if "forget_bias" in cell.fields:
         for bias in (1.0, -1.0):
-            yield Change("forget-bias", f"{bias:+g} at the forget gate's bias", _forget(bias))
+            yield Change("forget-bias", f"{bias:+g} added to the forget gate's bias", _forget(bias))
     if "reset_after" in cell.fields:
         where = "before" if spec.reset_after else "after"
         description = f"the reset gate applied {where} the recurrent product"
@@ -58,12 +58,12 @@ def changes_of(weights: Weights) -> Iterator[Change]:
         yield Change("clip-or-peephole-ignored", description, lambda w: each(w, lambda g: replace(g, peepholes=None)))
     if spec.cell_clip or spec.gate_clip or spec.proj_clip:
         none = {"cell_clip": None, "gate_clip": None, "proj_clip": None}
-        yield Change("clip-or-peephole-ignored", "the clips stated left out", lambda w: _with_spec(w, **none))
+        yield Change("clip-or-peephole-ignored", "the stated clips left out", lambda w: _with_spec(w, **none))
     for order in permutations(range(len(cell.gates))):
         if list(order) != sorted(order):
             description = f"gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
             yield Change("gate-order", description, ordered(order))
-            description = f"the bias's gate blocks alone read in the order {', '.join(cell.gates[i] for i in order)}"
+            description = f"only the bias's gate blocks read in the order {', '.join(cell.gates[i] for i in order)}"
             yield Change("gate-order", description, ordered(order, kernels=False), alone=True)
 
 

@@ -16,11 +16,12 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 
 class BackwardFinalAtLastStep(Rule):
     name = "backward-final-at-last-step"
-    summary = "the backward half of the state is its output at the last step, where one step has been read"
+    summary = "the backward half of the state is its output at the last step, after reading a single step"
     why = (
-        "The backward pass reads from a row's end to its beginning, and its outputs lie in input time: the state after "
-        "the whole row is at step 0. At the last step it has seen a single input; outputs[:, -1] or a gather at "
-        "length - 1 takes the right forward half and the wrong backward half."
+        "The backward pass reads a row from its end to its beginning, and its outputs are stored in input order: the "
+        "state after the whole row is at step 0. At the last step the backward pass has read one input only. "
+        "outputs[:, -1], or a gather at length - 1, therefore takes the right forward half and the wrong backward "
+        "half."
     )
     fix = "h_bw = outputs_bw[:, 0]  # the backward pass ends at step 0"
     fixed_in = "arrays"

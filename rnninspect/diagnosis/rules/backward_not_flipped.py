@@ -22,10 +22,11 @@ TIME_MAJOR = (
 
 class BackwardNotFlipped(Rule):
     name = "backward-not-flipped"
-    summary = "the backward outputs are in reversed time: they were not flipped back"
+    summary = "the backward outputs are in reversed time: they were not flipped back to input order"
     why = (
-        "A second RNN over reversed inputs gives outputs in the order it read them, last input first. Put beside the "
-        "forward outputs without flipping them back, step t holds two different moments."
+        "A second RNN that runs over reversed inputs returns its outputs in the order in which it read them, last "
+        "input first. If they are concatenated with the forward outputs without being flipped back, step t pairs two "
+        "different time steps."
     )
     fix = (
         "outputs_bw = np.stack(\n"
@@ -86,7 +87,7 @@ class BackwardNotFlipped(Rule):
         yield from proposal(
             self,
             seen,
-            "{rows}: turned round within the length, the backward outputs are what the weights give: they are in "
+            "{rows}: reversed within the length, the backward outputs are what the weights give: they are in "
             "reversed time",
             strength=5,
         )
@@ -97,7 +98,7 @@ class BackwardNotFlipped(Rule):
             and not case.trace.mask_given
             and all(t.order == "time" for t in case.trace.tracks)
         ):
-            yield Undone("the backward outputs turned round within the lengths", _with_backward_turned(case))
+            yield Undone("the backward outputs reversed within the lengths", _with_backward_turned(case))
 
     def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:

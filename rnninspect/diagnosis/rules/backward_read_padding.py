@@ -17,10 +17,11 @@ from rnninspect.measure.facts import TrackFacts
 
 class BackwardReadPadding(Rule):
     name = "backward-read-padding"
-    summary = "the backward pass read the padding first: short rows' backward outputs are all wrong"
+    summary = "the backward pass read the padding first, so all backward outputs of short rows are wrong"
     why = (
-        "Reversing the whole time axis (flip(1), or no lengths at all) makes a short row's backward pass begin in its "
-        "padding. The state still equals the backward output at step 0, so nothing looks wrong without the weights."
+        "Reversing the whole time axis (flip(1), or calling the layer without lengths) makes the backward pass of a "
+        "short row begin in its padding. The state still equals the backward output at step 0, so the mistake cannot "
+        "be seen without the weights."
     )
     fix = (
         "steps = (lengths[:, None] - 1 - np.arange(inputs.shape[1])) % inputs.shape[1]\n"
@@ -56,7 +57,7 @@ class BackwardReadPadding(Rule):
             self,
             seen,
             "{rows}: the backward outputs are those of a pass over the whole time axis, padding first; a pass within "
-            "the length gives others",
+            "the length gives other outputs",
             kind="fact",
         )
 

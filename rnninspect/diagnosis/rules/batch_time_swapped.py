@@ -13,10 +13,10 @@ from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Threa
 
 class BatchTimeSwapped(Rule):
     name = "batch-time-swapped"
-    summary = "only with batch and time exchanged do outputs and state fit: the axes are not those stated"
+    summary = "outputs and state fit only with batch and time exchanged: the axes are not the ones stated"
     why = (
-        "PyTorch, ONNX and MXNet are time-major by default, TensorFlow, Keras, Flax and Paddle batch-major. A batch of "
-        "the other layout runs without an error: rows are read as steps and steps as rows."
+        "PyTorch, ONNX and MXNet are time-major by default; TensorFlow, Keras, Flax and Paddle are batch-major. A "
+        "batch in the other layout runs without an error, but rows are read as steps and steps as rows."
     )
     fix = "inputs = inputs.swapaxes(0, 1)  # to the axes that the layer reads; then run again"
     group = "Rows, axes, layers"
@@ -56,7 +56,7 @@ class BatchTimeSwapped(Rule):
         right = (kept or not (counted or by_user)) and not any(f.mismatched.any() for f in case.facts)
         yield Proposal(
             self.name,
-            f"{opening}, but only read {used} does the final state equal output steps, in "
+            f"{opening}, but only if read {used} does the final state equal output steps, in "
             f"{describe_rows(rows_of(matched), case.trace.batch_size)}; {lengths}",
             frozenset(matched),
             severity="error" if not right else "warning" if by_user else "note",  # a layer may have been told otherwise

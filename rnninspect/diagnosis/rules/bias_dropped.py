@@ -18,8 +18,9 @@ class BiasDropped(WeightsRule):
     name = "bias-dropped"
     summary = "a bias is missing from the weights, or counted twice"
     why = (
-        "PyTorch, cuDNN, ONNX and MXNet keep two biases a gate, TensorFlow and Keras one. Copying only b_ih loses "
-        "b_hh; the sum of both is what one bias must hold (of a GRU's candidate gate they stay apart)."
+        "PyTorch, cuDNN, ONNX and MXNet keep two biases per gate, TensorFlow and Keras one. Copying only b_ih loses "
+        "b_hh: a single bias must hold the sum of both (except in a GRU's candidate gate, whose two biases stay "
+        "separate)."
     )
     fix = "bias = bias_ih + bias_hh  # each once; of a GRU's candidate gate they stay apart"
     group = "Weights and arithmetic"
@@ -46,7 +47,8 @@ class BiasDropped(WeightsRule):
         if fit is not None:
             yield Proposal(
                 self.name,
-                f"a run of these weights differs from the dump by {fit.before:.2g}; with one constant added to each "
+                f"a run with these weights differs from the dump by up to {fit.before:.2g}; with one constant added "
+                "to each "
                 f"gate's bias, the same for all rows and steps, by {fit.after:.2g}: a bias was lost or misplaced",
                 everywhere(case),
                 kind="fact",

@@ -16,10 +16,10 @@ from rnninspect.measure.facts import TrackFacts
 
 class CellHiddenSwapped(Rule):
     name = "cell-hidden-swapped"
-    summary = "c equals the final step and h does not: they were unpacked in the other order"
+    summary = "c equals the output at the final step and h does not: the two were unpacked in the wrong order"
     why = (
         "TensorFlow's LSTMStateTuple and Flax's carry are (c, h); PyTorch and Keras return (h, c). Unpacking one in "
-        "the other's order swaps them, and the shapes do not tell."
+        "the order of the other swaps them, and since both have the same shape nothing fails."
     )
     fix = "h, c = c, h"
     fixed_in = "arrays"

@@ -17,10 +17,10 @@ from rnninspect.measure.matching import same
 
 class CellOverwritten(Rule):
     name = "cell-overwritten-by-hidden"
-    summary = "c equals h bit for bit"
+    summary = "the cell state c equals h bit for bit"
     why = (
-        "The cell state was saved from the variable that holds h (h = c = …, or one buffer for both). h is right, but "
-        "whatever goes on from this state starts from a wrong c."
+        "The cell state was saved from the variable that holds h (h = c = …, or one buffer for both). h is right, "
+        "but whatever continues from this state starts from a wrong c."
     )
     fix = "outputs, h, c = layer(inputs)  # c is lost here: run again, and keep each under a name of its own"
     group = "What the state holds"

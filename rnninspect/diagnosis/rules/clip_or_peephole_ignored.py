@@ -14,10 +14,10 @@ from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
 class ClipOrPeepholeIgnored(WeightsRule):
     name = "clip-or-peephole-ignored"
-    summary = "a clip of the state, of the projection or of the gates, or peepholes, were left out"
+    summary = "peepholes, or a clip of the cell state, of the projection or of the gates, were left out"
     why = (
-        "cell_clip, proj_clip, ONNX' clip and use_peepholes are attributes, not weights: a converter that copies only "
-        "arrays loses the clips, and many frameworks cannot express them at all."
+        "cell_clip, proj_clip, ONNX's clip and use_peepholes are attributes, not weights: a converter that copies "
+        "only arrays loses the clips, and many frameworks cannot express clips or peepholes at all."
     )
     fix = "c = np.clip(c, -cell_clip, cell_clip)  # at every step; peepholes add p * c to the gates: run as trained"
     group = "Weights and arithmetic"
@@ -44,8 +44,8 @@ class ClipOrPeepholeIgnored(WeightsRule):
         if clip is not None:
             yield Proposal(
                 self.name,
-                f"a run of these weights differs from the dump by {clip.before:.2g}; with {clip.description} by "
-                f"{clip.after:.2g}",
+                f"a run with these weights differs from the dump by up to {clip.before:.2g}; with "
+                f"{clip.description}, by {clip.after:.2g}",
                 everywhere(case),
                 kind="fact",
                 evidence={"before": clip.before, "after": clip.after, "clip": clip.size},
@@ -55,8 +55,8 @@ class ClipOrPeepholeIgnored(WeightsRule):
         if peepholes is not None:
             yield Proposal(
                 self.name,
-                f"a run of these weights differs from the dump by {peepholes.before:.2g}; with peephole vectors fitted "
-                f"to it by {peepholes.after:.2g}: the weights lack the peepholes",
+                f"a run with these weights differs from the dump by up to {peepholes.before:.2g}; with fitted "
+                f"peephole vectors, by {peepholes.after:.2g}: the weights lack the peepholes",
                 everywhere(case),
                 certainty="suspected",
                 kind="fact",

@@ -19,7 +19,7 @@ class DirectionDuplicated(Rule):
     name = "direction-duplicated"
     summary = "the forward and the backward half of the state are equal"
     why = (
-        "The same state was concatenated twice (state_fw with state_fw, h with h): the widths are right and one "
+        "The same state was concatenated with itself (state_fw with state_fw, h with h): the width is right, but one "
         "direction is missing."
     )
     fix = (

@@ -15,7 +15,7 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, plac
 
 class DirectionMissing(Rule):
     name = "direction-missing"
-    summary = "the state is one direction's alone, while the outputs have both"
+    summary = "the state holds one direction only, while the outputs hold both"
     why = (
         "h_n[-1] of a bidirectional layer is the backward half only; the forward half is h_n[-2]. A classifier on top "
         "sees half of what the layer computed."

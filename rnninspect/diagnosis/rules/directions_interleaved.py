@@ -25,10 +25,10 @@ OF_ROWS = "outputs = outputs.reshape(B, D, T, -1).transpose(0, 2, 1, 3).reshape(
 
 class DirectionsInterleaved(Rule):
     name = "directions-interleaved"
-    summary = "forward and backward features are interleaved, or the directions axis was reshaped away raw"
+    summary = "forward and backward units are interleaved, or the directions axis was reshaped without a transpose"
     why = (
-        "permute and reshape in the wrong order puts the directions axis inside the features: unit 0 forward, unit 0 "
-        "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) to (T, B, D*H) mixes rows instead."
+        "permute and reshape in the wrong order put the directions axis inside the units: unit 0 forward, unit 0 "
+        "backward, unit 1 forward, … Reshaping ONNX's Y (T, D, B, H) directly to (T, B, D*H) mixes rows instead."
     )
     fix = (
         f"{APART}\n"
@@ -119,7 +119,7 @@ def _mended(case: Case) -> Iterator[_Mend]:
     if pair is None:
         return
     forward, backward = pair
-    sentence = "taken apart as every second unit, the halves of final_state.h are right: the directions are interleaved"
+    sentence = "taking every second unit as one direction makes final_state.h right: the directions are interleaved"
     yield _Mend(sentence, APART, _apart(case, pair))
     if forward.outputs is None or backward.outputs is None or forward.order != "time":
         return

@@ -17,10 +17,10 @@ from rnninspect.measure.matching import equal_at
 
 class FlatGatherWrongStride(Rule):
     name = "flat-gather-wrong-stride"
-    summary = "the state was gathered by a flat index of the other layout: another row's other step"
+    summary = "the state was gathered with the flat index of the other layout: it holds steps of other rows"
     why = (
-        "`gather(reshape(outputs, [-1, H]), range(B) * T + length - 1)` is right for [B, T, H] alone. On time-major "
-        "outputs the stride is B, and the index lands in other rows."
+        "`gather(reshape(outputs, [-1, H]), range(B) * T + length - 1)` is right for [B, T, H] only. In time-major "
+        "outputs consecutive steps of a row are B apart, so the index lands in other rows."
     )
     fix = (
         "B, T, H = outputs.shape\n"
@@ -91,8 +91,8 @@ def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
     longest = int(facts.ends.max(initial=1))
     by_longest = (rows * longest + last) % (count * steps)  # the stride of the longest row, not of the time axis
     for j, s, formula in (
-        (by_row % count, by_row // count, "row * T + length - 1, of [B, T], was used on [T, B]"),
-        (by_step // steps, by_step % steps, "(length - 1) * B + row, of [T, B], was used on [B, T]"),
+        (by_row % count, by_row // count, "row * T + length - 1, meant for [B, T], was used on [T, B]"),
+        (by_step // steps, by_step % steps, "(length - 1) * B + row, meant for [T, B], was used on [B, T]"),
         (by_longest // steps, by_longest % steps, "row * max(length) + length - 1 has the wrong stride"),
     ):
         yield Seen(facts, equal_at(facts.outputs, facts.final, j, s)), j, s, formula

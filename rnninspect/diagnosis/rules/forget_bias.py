@@ -12,10 +12,12 @@ from rnninspect.engine import cells
 
 class ForgetBias(WeightsRule):
     name = "forget-bias"
-    summary = "step 0 agrees and later steps do not: 1 at the forget gate's bias mends it"
+    summary = (
+        "step 0 agrees and later steps do not: adding 1 to (or subtracting 1 from) the forget gate's bias explains it"
+    )
     why = (
-        "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, and it is not in the weights; Keras and hand-"
-        "made ports have it in the bias. Moving weights between them must add it once."
+        "TensorFlow 1's LSTMCell adds forget_bias = 1 at run time, so it is not in the saved weights; Keras and "
+        "hand-written ports store it in the bias. Code that moves weights between them must add it exactly once."
     )
     fix = 'bias = bias + np.repeat([gate == "f" for gate in gates], H)  # gates: "ifgo", say; - where it counts twice'
     fixed_in = "arrays"
@@ -24,7 +26,7 @@ class ForgetBias(WeightsRule):
     threads = (
         Thread(
             "https://github.com/apple/coremltools/issues/309",
-            "The converted model agrees on the first step alone; adding forget_bias to the bias by hand mends it.",
+            "The converted model agrees on the first step alone; adding forget_bias to the bias by hand fixes it.",
         ),
         Thread(
             "https://github.com/apache/tvm/pull/3410",

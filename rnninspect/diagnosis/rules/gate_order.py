@@ -11,10 +11,10 @@ from rnninspect.engine import cells
 
 class GateOrder(WeightsRule):
     name = "gate-order"
-    summary = "one permutation of the gate blocks makes the weights give the dump's numbers"
+    summary = "with the gate blocks in another order, the weights give the dump's numbers"
     why = (
-        "TensorFlow stacks i, j, f, o; PyTorch and Keras i, f, g, o; ONNX i, o, f, c. A kernel copied as a whole "
-        "has the right shape and the wrong gates."
+        "TensorFlow 1 stacks the gates as i, j, f, o; PyTorch and Keras as i, f, g, o; ONNX as i, o, f, c. A kernel "
+        "that is copied without reordering has the right shape and the wrong gates."
     )
     fix = (
         'blocks = dict(zip(file_order, np.split(kernel, len(file_order), axis=-1)))  # file_order: "ifgo", say\n'

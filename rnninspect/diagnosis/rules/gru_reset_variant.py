@@ -12,11 +12,11 @@ from rnninspect.engine import cells
 
 class GruResetVariant(WeightsRule):
     name = "gru-reset-variant"
-    summary = "a GRU that resets on the other side of the recurrent product gives the dump's numbers"
+    summary = "a GRU that applies the reset gate on the other side of the recurrent product gives the dump's numbers"
     why = (
-        "TensorFlow 1 and Keras' reset_after=False reset the state before the recurrent product (Cho et al. 2014 "
-        "v1); cuDNN, PyTorch and Keras' default after it. ONNX calls it linear_before_reset. Weights fit both and "
-        "mean different things."
+        "TensorFlow 1 and Keras with reset_after=False apply the reset gate to the state before the recurrent "
+        "product (Cho et al. 2014, first version); cuDNN, PyTorch and Keras by default apply it after the product. "
+        "ONNX calls the choice linear_before_reset. The same weights fit both variants and mean different things."
     )
     fix = "n = np.tanh(x @ w + b + r * (h @ u + b_h))  # after the product; before it: (r * h) @ u. Run as trained"
     group = "Weights and arithmetic"

@@ -20,8 +20,9 @@ class InitialStateUnused(Rule):
     name = "initial-state-unused"
     summary = "a layer or direction starts from zeros though an initial state was given for it"
     why = (
-        "An initial state is an argument that is easily lost: a converter reads one direction's, a loop passes it to "
-        "the first layer alone, an encoder's c is left behind. The shapes are right and the first steps are not."
+        "An initial state is an argument that is easily lost: a converter reads that of one direction only, a loop "
+        "passes it to the first layer only, an encoder's c is not passed on. The shapes are right, but the first "
+        "steps are not."
     )
     fix = "outputs, state = layer(inputs, initial_states)  # one for every layer and direction, c beside h"
     group = "What the state holds"

@@ -20,10 +20,10 @@ ROUNDINGS = 4  # by which two copies of one number may be apart
 
 class InputsDiffer(Rule):
     name = "inputs-differ"
-    summary = "the two dumps are of different inputs: of their outputs' difference nothing else can be said"
+    summary = "the two dumps have different inputs, so the difference of their outputs says nothing else"
     why = (
-        "Two runs can be compared where they read the same numbers. Another batch, another scaling of the features or "
-        "noise that was drawn anew makes right layers differ, however little, and looks like a fault of the weights."
+        "Two runs can only be compared if they read the same inputs. Another batch, another scaling of the features "
+        "or newly drawn noise makes even correct layers differ, and that looks like a fault of the weights."
     )
     fix = "inputs_here = inputs_there = np.load(path)  # one saved batch for both runs, dropout and noise off"
     group = "Weights and arithmetic"
@@ -54,7 +54,8 @@ class InputsDiffer(Rule):
         off = np.flatnonzero(rows).tolist()
         yield Proposal(
             self.name,
-            f"{describe_rows(off, rows.size)}: the inputs of the two dumps differ ({how}); nothing can be compared",
+            f"{describe_rows(off, rows.size)}: the inputs of the two dumps differ ({how}); nothing else can be "
+            "compared",
             frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in off),
             kind="fact",
         )

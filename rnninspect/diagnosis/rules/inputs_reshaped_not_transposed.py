@@ -19,10 +19,14 @@ FEW = 4  # rows that are looked at before all are
 
 class InputsReshapedNotTransposed(Rule):
     name = "inputs-reshaped-not-transposed"
-    summary = "the outputs follow from a view of the inputs: axes were exchanged by reshape, and rows and steps mixed"
+    summary = (
+        "the outputs were computed from reshaped inputs: reshape was used where a transpose was needed, mixing rows "
+        "and steps"
+    )
     why = (
-        "reshape and view keep the order of the numbers and cut them anew. (B, T, F) viewed as (T, B, F) has the right "
-        "shape, and every row holds pieces of other rows; only transpose moves the axes."
+        "reshape and view keep the numbers in memory order and only change where the axes are cut. (B, T, F) viewed "
+        "as (T, B, F) has the right shape, but every row holds pieces of other rows; only a transpose moves the "
+        "axes."
     )
     fix = "inputs = inputs.swapaxes(0, 1)  # not reshape, which keeps the numbers in order and cuts them anew"
     group = "Rows, axes, layers"

@@ -10,10 +10,10 @@ from rnninspect.diagnosis.weights_rule import WeightsRule
 
 class KernelTransposed(WeightsRule):
     name = "kernel-transposed"
-    summary = "transposing each gate's kernel, or exchanging the two, gives the dump's numbers"
+    summary = "transposing each gate's kernel, or exchanging the input and recurrent kernels, gives the dump's numbers"
     why = (
-        "PyTorch stores [4H, F], Keras [F, 4H]: with as many features as units nothing but the numbers tells that "
-        "a transpose is missing, or that the input and recurrent kernels changed places."
+        "PyTorch stores [4H, F], Keras [F, 4H]. With as many features as units the shapes are the same, so only the "
+        "numbers show that a transpose is missing or that the input and recurrent kernels were exchanged."
     )
     fix = (
         "blocks = np.split(recurrent_kernel, len(gates), axis=-1)  # the input kernel likewise, where it is square\n"

@@ -12,10 +12,10 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 
 class LastColumn(Rule):
     name = "last-column-as-final-state"
-    summary = "the state is outputs[:, -1], which is zeroed padding for short rows"
+    summary = "the state is outputs[:, -1], which is zeroed padding in short rows"
     why = (
-        "The last column of padded outputs is the last step of full rows only. For a shorter row it is padding, which "
-        "the framework has set to zero, so the row's vector is all zeros."
+        "The last column of padded outputs is the last real step only in rows of full length. In a shorter row it is "
+        "padding, which the framework has set to zero, so the row's state is all zeros."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # not outputs[:, -1]: padding, in a short row"
     fixed_in = "arrays"

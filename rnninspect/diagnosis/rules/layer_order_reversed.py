@@ -14,10 +14,10 @@ DIRECTIONS_FIRST = "states = states.reshape(D, L, B, -1).swapaxes(0, 1).reshape(
 
 class LayerOrderReversed(Rule):
     name = "layer-order-reversed"
-    summary = "the state's layer k holds layer L-1-k: the bottom layer was put last, or first"
+    summary = "the state's entry k holds layer L-1-k: the layers are listed in reverse order"
     why = (
-        "Frameworks list the layers' states from the bottom up. A hand-made list, an exporter or another library may "
-        "list them from the top down; equal widths hide it."
+        "Frameworks list the states of the layers from the bottom up. A hand-written list, an exporter or another "
+        "library may list them from the top down; if all layers have the same width, the shapes do not show it."
     )
     fix = "states = states.reshape(L, D, B, -1)[::-1].reshape(L * D, B, -1)  # the bottom layer first"
     fixed_in = "arrays"

@@ -15,10 +15,10 @@ from rnninspect.measure.matching import same
 
 class LayersShareState(Rule):
     name = "layers-share-state"
-    summary = "several layers hold one identical state: one layer's was given to all of them"
+    summary = "several layers hold one identical state: one layer's state was given to all of them"
     why = (
-        "A decoder of several layers wants a state for each. One state repeated, as in (state,) * layers, has the "
-        "right structure and starts every layer from the same numbers; a layer's own past is lost."
+        "A decoder with several layers needs one state per layer. One state repeated, as in (state,) * layers, has "
+        "the right structure, but starts every layer from the same numbers and loses what the other layers computed."
     )
     fix = "states = np.stack(final_states)  # every layer's own, the bottom layer first; not one repeated"
     group = "Rows, axes, layers"

@@ -16,10 +16,10 @@ from rnninspect.measure.facts import TrackFacts
 
 class LeftPadded(Rule):
     name = "left-padded"
-    summary = "the padding lies before the data: leading steps are blank and the state is the last column"
+    summary = "the padding lies before the data: the first steps are blank and the state is the last column"
     why = (
-        "Keras' pad_sequences pads on the left by default. Lengths then count from the wrong end: the first steps are "
-        "padding and the last column is every row's last real step."
+        "Keras' pad_sequences pads on the left by default. Counting lengths from the left is then wrong: the first "
+        "steps are padding and the last column is the last real step of every row."
     )
     fix = (
         "shifts = lengths - outputs.shape[1]  # or pad on the right and run again\n"
@@ -71,7 +71,7 @@ class LeftPadded(Rule):
             self,
             seen,
             f"{{rows}}: the steps before the last `length` ones are blank and final_state.h equals outputs at step "
-            f"{case.trace.steps - 1}: the padding lies before the data, not behind it",
+            f"{case.trace.steps - 1}: the padding lies before the data, not after it",
             steps=(case.trace.steps - 1,),
             strength=3,
         )

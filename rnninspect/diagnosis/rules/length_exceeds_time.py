@@ -17,7 +17,7 @@ class LengthExceedsTime(Rule):
     summary = "a length is larger than the number of steps"
     why = (
         "The batch was cut, strided or padded to another length after its lengths were counted, or the lengths count "
-        "something else (characters, say). Some frameworks accept such lengths in silence."
+        "something else (characters, say). Some frameworks accept such lengths without an error."
     )
     fix = "lengths = np.minimum(lengths, inputs.shape[1])"
     fixed_in = "arrays"

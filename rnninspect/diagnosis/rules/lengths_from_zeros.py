@@ -17,10 +17,10 @@ from rnninspect.measure.scan import scan
 class LengthsFromZeros(Rule):
     name = "lengths-from-zeros"
     severity: Severity = "warning"
-    summary = "the lengths count non-zero frames, and a real frame is all zero"
+    summary = "the lengths count the frames that are not zero, and a real frame is all zeros"
     why = (
-        "`length = sum(sign(max(abs(x))))` counts the frames that are not all zero. A real frame of zeros inside a row "
-        "makes the count short, and the row's last real frames are cut off."
+        "`length = sum(sign(max(abs(x))))` counts the frames that are not all zeros. If a real frame inside a row is "
+        "all zeros, the count is too small, and the row's last real frames are cut off."
     )
     fix = "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs"
     group = "Wrong step"
@@ -54,8 +54,9 @@ class LengthsFromZeros(Rule):
             return
         yield Proposal(
             self.name,
-            f"{describe_rows(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zero, but "
-            f"such frames go on after them, up to length {listed(ends[rows].tolist())}: a real zero frame was left out",
+            f"{describe_rows(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zeros, but "
+            f"non-zero frames go on past that count, up to length {listed(ends[rows].tolist())}: a real frame of "
+            "zeros was not counted",
             frozenset((0, "forward", int(b)) for b in rows),
             severity="warning",
             kind="fact",

@@ -21,10 +21,10 @@ RUN_BOTH_AGAIN = (
 
 class LengthsIgnored(Rule):
     name = "lengths-ignored"
-    summary = "every final state is the last column, read through the padding, though some rows are shorter"
+    summary = "every final state is the last column, computed by reading the padding, although some rows are shorter"
     why = (
-        "The layer was called without the lengths (or ignores them), so it went on reading the padding: outputs past "
-        "a row's end are computed, and the final state is what the cell held after the last padded step."
+        "The layer was called without the lengths (or ignores them), so it went on reading the padding: the outputs "
+        "past a row's end are computed values, and the final state is the state after the last padded step."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # c and a backward pass need a run with the lengths"
     fixed_in = "arrays"

@@ -16,10 +16,10 @@ from rnninspect.measure.facts import TrackFacts
 
 class LengthsMisaligned(Rule):
     name = "lengths-misaligned"
-    summary = "each final state ends where another row's length says: the lengths are in another order"
+    summary = "each final state is at the step that another row's length gives: the lengths are in another order"
     why = (
-        "The rows were sorted or shuffled and the lengths were not (or the other way round), so each row was cut at "
-        "another row's length."
+        "The rows were sorted or shuffled and the lengths were not (or the other way round), so each row was read up "
+        "to another row's length."
     )
     fix = "inputs, lengths = inputs[order], lengths[order]  # one order for both; then run again"
     group = "Wrong step"

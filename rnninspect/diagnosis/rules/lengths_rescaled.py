@@ -26,10 +26,11 @@ from rnninspect.measure.facts import TrackFacts
 
 class LengthsRescaled(Rule):
     name = "lengths-rescaled"
-    summary = "every final state is at one constant ratio of its length: a stride was not applied to the lengths"
+    summary = "every final state is at the same fraction of its length: a stride was not applied to the lengths"
     why = (
-        "A convolution with a stride, pooling or frame stacking shortens the time axis; lengths counted before it must "
-        "be divided too. The layer got the right lengths and the dump the old ones, or the other way round."
+        "A strided convolution, pooling or frame stacking shortens the time axis; lengths that were counted before "
+        "it must be divided too. Either the layer got the right lengths and the dump the old ones, or the other way "
+        "round."
     )
     fix = "lengths = (lengths + stride - 1) // stride  # after a layer with padding='same'"
     fixed_in = "arrays"

@@ -22,7 +22,7 @@ class MaskHole(Rule):
     summary = "a real step inside a row was masked: its output repeats the step before it, or is zero"
     why = (
         "Keras' Masking masks every step whose features all equal mask_value. A real frame that happens to hold only "
-        "that value (zeros, usually) is skipped in the middle of the row."
+        "that value (usually zero) is skipped in the middle of the row."
     )
     fix = "mask = np.arange(inputs.shape[1]) < lengths[:, None]  # no holes inside a row; then run again"
     group = "Wrong step"

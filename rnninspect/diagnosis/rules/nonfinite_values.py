@@ -17,10 +17,10 @@ class NonfiniteValues(Rule):
     name = "nonfinite-values"
     summary = "outputs or states hold NaN or infinity"
     why = (
-        "One NaN in an input, also in the padding of a layer that reads it, spreads through the recurrence to every "
-        "later step and to the final state; exploding activations end in infinity."
+        "One NaN in an input spreads through the recurrence to every later step and to the final state; in a layer "
+        "that reads its padding, a NaN in the padding does so too. Exploding activations end in infinity."
     )
-    fix = "bad = np.argwhere(~np.isfinite(inputs))  # (row, step, unit), padding too: mend these and run again"
+    fix = "bad = np.argwhere(~np.isfinite(inputs))  # (row, step, unit), padding too: replace these and run again"
     group = "Padding"
     place = 3
     needs = ("outputs",)
@@ -76,7 +76,7 @@ def _where(facts: TrackFacts) -> str:
     place = "a padded step" if not facts.mask[row, step] else "a real step"
     padded_only = not (facts.nonfinite & facts.mask).any()
     origin = "; no real step holds any, so it comes from the padding" if padded_only else ""
-    return f"the first is {value} at row {row}, step {step}, unit {unit}, {place}{origin}"
+    return f"the first of them is {value} at row {row}, step {step}, unit {unit}, {place}{origin}"
 
 
 def _reach(state: Bools) -> str:

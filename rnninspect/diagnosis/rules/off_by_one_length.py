@@ -20,10 +20,10 @@ from rnninspect.measure.run_ends import run_ends, shows_lengths
 
 class OffByOneLength(Rule):
     name = "off-by-one-length"
-    summary = "every final state is one constant number of steps before or after the row's last real step"
+    summary = "every final state is the same number of steps before or after its row's last real step"
     why = (
-        "A length is a count of steps; the last step's index is the length less one. Passing indices for lengths, or "
-        "gathering at length - 2 or at length, moves every row by the same offset."
+        "A length counts steps; the index of the last step is the length minus one. Passing indices where lengths "
+        "are expected, or gathering at length - 2 or at length, shifts every row by the same offset."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # lengths count steps: the last index + 1"
     fixed_in = "arrays"
@@ -80,7 +80,7 @@ class OffByOneLength(Rule):
                     [Seen(facts, rows)],
                     f"{{rows}}: final_state.h equals outputs at step {_step(offset)}, {abs(offset)} step{plural} "
                     f"{'before' if offset < 0 else 'after'} the last real step"
-                    + (", on every row that can tell" if every else ""),
+                    + (", in every row with evidence" if every else ""),
                     evidence={"offset": offset},
                     strength=1 if every else 0,
                 )

@@ -21,10 +21,13 @@ CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice,
 class OutputDropout(Rule):
     name = "output-dropout"
     severity: Severity = "warning"
-    summary = "outputs are the state with units zeroed and the rest scaled by one constant: dropout on the outputs"
+    summary = (
+        "the outputs are the state with some units zeroed and the others scaled by one constant: dropout on the outputs"
+    )
     why = (
-        "DropoutWrapper(output_keep_prob) and dropout after the layer change the outputs and not the state: at the "
-        "last step each unit is 0 or the state's times 1/keep. Right while training, a surprise at inference."
+        "DropoutWrapper(output_keep_prob), or dropout after the layer, changes the outputs but not the state: at the "
+        "last step each unit is either 0 or the state's value times 1/keep. That is right in training and a surprise "
+        "at inference."
     )
     fix = "dropped = dropout(outputs)  # a copy, after the state was taken; none when evaluating: run again without"
     group = "What the state holds"

@@ -20,8 +20,8 @@ class OutputResidual(Rule):
     severity: Severity = "note"
     summary = "outputs are the state plus the inputs: a residual connection around the cell"
     why = (
-        "ResidualWrapper adds a step's input to its output and leaves the state alone, so that the last output is not "
-        "the final state, and should not be."
+        "ResidualWrapper adds the input of a step to its output and leaves the state unchanged, so the last output "
+        "is not the final state, and is not meant to be."
     )
     fix = "outputs = np.where(mask[..., None], outputs - inputs, 0)  # the sum under a name of its own, beside them"
     fixed_in = "arrays"
@@ -55,7 +55,8 @@ class OutputResidual(Rule):
                 yield from proposal(
                     self,
                     [Seen(facts, rows)],
-                    "{rows}: at the expected step outputs - inputs equals final_state.h to rounding: a residual",
+                    "{rows}: at the expected step outputs - inputs equals final_state.h up to rounding: a residual "
+                    "connection",
                     strength=2,
                 )
 

@@ -19,10 +19,10 @@ from rnninspect.measure.matching import same
 
 class OutputsAliased(Rule):
     name = "outputs-aliased"
-    summary = "every output step of a row equals its last: one buffer was appended for each step"
+    summary = "every output step of a row equals its last one: the same buffer was appended at each step"
     why = (
-        "A hand-written loop wrote each step into the same array and appended that array, so that all steps show what "
-        "the last one left. The state is right, and so is one step of the outputs."
+        "A hand-written loop wrote each step into the same array and appended that array, so that all steps show the "
+        "values written last. The final state is right, and so is one step of the outputs."
     )
     fix = "steps.append(np.array(output))  # a copy of each step, not one buffer"
     group = "What the state holds"
@@ -55,7 +55,7 @@ class OutputsAliased(Rule):
         yield from proposal(
             self,
             seen,
-            "{rows}: every output step equals the last one, though the inputs vary: one buffer was kept for all steps",
+            "{rows}: every output step equals the last one, though the inputs vary: one buffer was used for all steps",
             kind="fact",
             certainty=certainty,
         )

@@ -17,8 +17,9 @@ class OutputsAreCellState(Rule):
     name = "outputs-are-cell-state"
     summary = "the outputs hold c, the cell state, at every step; h and c themselves are right"
     why = (
-        "A loop over LSTM cells collects c where it ought to collect h. The shapes are the same, but h = o * tanh(c) "
-        "is what the layer puts out and what the layer above reads: c is not bounded by 1 and was never gated."
+        "A loop over LSTM cells collects c where it should collect h. The shapes are the same, but the output of the "
+        "layer, which the layer above reads, is h = o * tanh(c); c is not bounded by 1 and has not passed the output "
+        "gate."
     )
     fix = "steps.append(h)  # what is collected and handed up is h, not c\noutputs = np.stack(steps, axis=1)"
     group = "What the state holds"
@@ -35,8 +36,8 @@ class OutputsAreCellState(Rule):
         yield from proposal(
             self,
             [Seen(facts, cell_is_final_step(facts) & bounded_by_cell(facts)) for facts in case.facts],
-            "{rows}: final_state.c equals the outputs at the expected step and final_state.h does not, though h is the "
-            "smaller of the two in every unit, as an LSTM's h is: the outputs are those of c",
+            "{rows}: final_state.c equals the outputs at the expected step and final_state.h does not, though |h| is "
+            "the smaller of the two in every unit, as in any LSTM: the outputs hold c",
             strength=5,
         )
 

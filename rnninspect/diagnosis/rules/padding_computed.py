@@ -28,10 +28,10 @@ RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has be
 
 class PaddingComputed(Rule):
     name = "padding-computed"
-    summary = "padded outputs hold computed values, while the final state is right"
+    summary = "padded outputs hold computed values, although the final state is right"
     why = (
-        "The layer ran on over the padding and the state was picked at the right step afterwards (as Flax does). The "
-        "state is right, but anything pooled over the outputs counts steps that do not exist."
+        "The layer kept running over the padding and the state was taken at the right step afterwards (as Flax "
+        "does). The state is right, but anything pooled over the outputs includes steps that do not exist."
     )
     fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
     fixed_in = "arrays"
@@ -73,7 +73,7 @@ class PaddingComputed(Rule):
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer went on over the padding{habit}",
+            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer ran on over the padding{habit}",
             kind="padding",
             severity="note" if usual else "error",
         )

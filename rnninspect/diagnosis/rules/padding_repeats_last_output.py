@@ -31,8 +31,8 @@ class PaddingRepeats(Rule):
     name = "padding-repeats-last-output"
     summary = "padded outputs repeat the row's last real output"
     why = (
-        "Keras' masking carries the last output over masked steps, so that outputs[:, -1] is right; most frameworks "
-        "leave zeros. Anything that sums or averages over time counts the last output many times."
+        "Keras' masking copies the last output to the masked steps, so that outputs[:, -1] is right there; most "
+        "frameworks write zeros. Anything that sums or averages over time counts the last output several times."
     )
     fix = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
     fixed_in = "arrays"
@@ -78,7 +78,7 @@ class PaddingRepeats(Rule):
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: every padded output repeats the step before it, not zeros{habit}",
+            f"{{rows}}: every padded output repeats the step before it instead of being zero{habit}",
             kind="padding",
             severity="note" if usual else "error",
         )

@@ -20,11 +20,11 @@ FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
 
 class PooledState(Rule):
     name = "pooled-state"
-    summary = "the state is the maximum, mean or sum of a row's steps; padded steps must have no part in it"
+    summary = "the state is the maximum, mean or sum over a row's steps; padded steps must not be included"
     why = (
-        "A pooled vector is a fair summary of a row, though no final state. Over padded outputs it is wrong: zeros win "
-        "a maximum over negative units, and a mean is divided by the longest row's steps, so a row's vector depends "
-        "on the rows beside it."
+        "A pooled vector is a valid summary of a row, but not its final state. Over padded outputs it is also wrong: "
+        "zeros win the maximum over negative values, and a mean is divided by the number of steps of the longest "
+        "row, so the vector of a row depends on the other rows of the batch."
     )
     fix = (
         "h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\n"
@@ -57,7 +57,7 @@ class PooledState(Rule):
             if best is None:
                 continue
             pool, rows = best
-            proviso = "" if case.trace.knows_padding else "; whether padded steps had part in it only lengths can tell"
+            proviso = "" if case.trace.knows_padding else "; only lengths can tell whether padded steps were included"
             yield from proposal(
                 self,
                 [Seen(facts, rows)],

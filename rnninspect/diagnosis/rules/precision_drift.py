@@ -17,10 +17,10 @@ from rnninspect.measure.difference import is_drift
 class PrecisionDrift(Rule):
     name = "precision-drift"
     severity: Severity = "note"
-    summary = "two runs differ by rounding that grows with the steps and has no pattern in the lengths"
+    summary = "two runs differ only by rounding that grows with the steps and does not depend on the lengths"
     why = (
-        "Another precision, device, kernel or order of summation rounds otherwise, and a recurrence carries the "
-        "rounding on. It is no mistake; compare with a tolerance."
+        "Another precision, device, kernel or order of summation rounds differently, and the recurrence carries the "
+        "rounding from step to step. This is not a mistake; compare with a tolerance."
     )
     fix = "inputs = inputs.astype(np.float32)  # and the weights: one dtype in both runs"
     group = "Weights and arithmetic"

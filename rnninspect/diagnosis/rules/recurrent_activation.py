@@ -12,10 +12,10 @@ from rnninspect.engine import cells
 
 class RecurrentActivation(WeightsRule):
     name = "recurrent-activation"
-    summary = "another recurrent activation gives the dump's numbers"
+    summary = "with another recurrent activation, the weights give the dump's numbers"
     why = (
-        "Keras 1 and 2 used hard_sigmoid in the gates (clip(0.2 x + 0.5)), Keras 3 defines it as clip(x/6 + 0.5), "
-        "and everything else uses sigmoid. The weights do not say which."
+        "Keras 1 and 2 used hard_sigmoid in the gates (clip(0.2 x + 0.5)), Keras 3 defines hard_sigmoid as clip(x/6 "
+        "+ 0.5), and everything else uses sigmoid. The weights do not say which one they were trained with."
     )
     fix = "gate = 1 / (1 + np.exp(-x))  # or np.clip(0.2 * x + 0.5, 0, 1): the one that the weights were trained with"
     group = "Weights and arithmetic"

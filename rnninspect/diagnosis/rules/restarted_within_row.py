@@ -21,11 +21,11 @@ ENDED = "the state in which a row ended"
 
 class RestartedWithinRow(Rule):
     name = "restarted-within-row"
-    summary = "a step inside a row follows from zeros, or from the initial state, not from the step before it"
+    summary = "a step inside a row was computed from zeros or from the initial state, not from the step before it"
     why = (
-        "A loop that never hands the state on starts every step anew: the layer remembers nothing, and no shape tells. "
-        "Where only some steps restart, an episode may begin there, which is meant; who runs the whole row in one call "
-        "gets other numbers."
+        "A loop that never passes the state on starts every step anew: the layer remembers nothing, and the shapes "
+        "do not show it. If only some steps restart, an episode may begin there on purpose; whoever runs the whole "
+        "row in one call gets other numbers."
     )
     fix = "h = step(inputs[:, t], h)  # each step goes on from the h of the step before, not from zeros"
     group = "What the state holds"
@@ -70,7 +70,7 @@ class RestartedWithinRow(Rule):
         if start.startswith(ENDED):
             how = "a state was carried there that belongs at a row's end"
         if every:
-            sentence = f"every step follows from {start}, none from the step before it: the state is never carried on"
+            sentence = f"every step follows from {start}, none from the step before it: the state is never carried over"
         else:
             sentence = (
                 f"{', '.join(places[:4])}{more} follow from {start}, not from the step before, and the other steps "

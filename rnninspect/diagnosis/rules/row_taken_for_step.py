@@ -18,10 +18,10 @@ from rnninspect.measure.matching import equal_at
 
 class RowTakenForStep(Rule):
     name = "row-taken-for-step"
-    summary = "every state is a step of one single row: outputs[-1] of a batch-major array is its last row"
+    summary = "every state is a step of one and the same row: outputs[-1] of a batch-major array is its last row"
     why = (
-        "outputs[-1] is the last step of time-major outputs. Of batch-major ones it is the last row, all of its steps; "
-        "where the state is read for them, every row's vector is that one row's."
+        "outputs[-1] is the last step of time-major outputs. In batch-major outputs it is the last row, with all its "
+        "steps; used as the final state, it gives every row a step of that one row."
     )
     fix = "h = outputs[np.arange(B), lengths - 1]  # the step of every row; outputs[-1] is one row, all its steps"
     group = "Wrong step"

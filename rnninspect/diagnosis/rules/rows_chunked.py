@@ -27,11 +27,11 @@ from rnninspect.measure.facts import TrackFacts
 class RowsChunked(Rule):
     name = "rows-chunked"
     severity: Severity = "warning"
-    summary = "a row starts in the state in which another row ended: one sequence was cut into rows"
+    summary = "a row starts in the state in which another row ended: one long sequence was cut into rows"
     why = (
-        "Rows of a batch are sequences of their own. A long sequence cut into rows, or a batch split along the wrong "
-        "axis with the state carried on, makes one row go on from another; whoever shuffles or reads the rows apart "
-        "gets other numbers."
+        "The rows of a batch are independent sequences. If a long sequence is cut into rows, or a batch is split "
+        "along the wrong axis while the state is carried on, one row continues another; shuffling the rows or "
+        "running them separately then gives other numbers."
     )
     fix = "outputs, state = layer(inputs, np.zeros((B, H)))  # every row from zeros; or the pieces in one long row"
     group = "Rows, axes, layers"

@@ -17,10 +17,11 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, list
 class RowsDropped(Rule):
     name = "rows-dropped"
     severity: Severity = "warning"
-    summary = "the state has rows for a part of the batch: those of the rows that had ended are lost"
+    summary = "the state has fewer rows than the batch: the rows that had ended earlier are lost"
     why = (
-        "A loop over rows sorted by length that leaves out the rows that have ended, h = h[:n], ends with the state of "
-        "those still running. Whatever reads it for the whole batch lacks the others, or takes them for other rows."
+        "A loop over rows sorted by length that drops the rows that have ended (h = h[:n]) finishes with the state "
+        "of those still running. Code that uses it for the whole batch misses the other rows, or assigns the states "
+        "to the wrong rows."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's own; c must be kept in the loop, row by row"
     group = "Rows, axes, layers"

@@ -19,9 +19,9 @@ from rnninspect.measure.matching import gather, same, step_keys
 
 class RowsPermuted(Rule):
     name = "rows-permuted"
-    summary = "each final state is another row's: the batch was sorted and not put back"
+    summary = "each final state belongs to another row: the batch was sorted and not put back in order"
     why = (
-        "Packing wants rows sorted by length. Where the outputs are put back in the original order and the state is "
+        "Packing wants the rows sorted by length. If the outputs are put back in the original order and the state is "
         "not (or the other way round), every state belongs to another row."
     )
     fix = (
@@ -85,7 +85,7 @@ class RowsPermuted(Rule):
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: final_state.h is another row's final step; in order, they are those of rows "
+                f"{{rows}}: final_state.h is another row's final step; in batch order, the states are those of rows "
                 f"[{listed(order, 12)}]{how if permutation else ', not each once'}" + (copies.how if copies else ""),
                 fix=copies.fix if copies else self._fix_of_one_direction(case),
                 evidence={"rows_of_states": order[:64]},

@@ -23,10 +23,13 @@ PUT_BACK = (
 
 class StaleInitialState(Rule):
     name = "stale-initial-state"
-    summary = "the first step follows from a non-zero state that was not given: a state was carried over"
+    summary = (
+        "the first step was computed from a non-zero state that is not in the dump: a state was carried over from an "
+        "earlier call"
+    )
     why = (
-        "A stateful layer was not reset, or the last batch's state was passed on: every row starts from another "
-        "row's past. All later steps are right given the first."
+        "A stateful layer was not reset, or the state of the previous batch was passed on, so the rows start from "
+        "the end of other sequences. The later steps follow correctly from the first."
     )
     fix = "outputs, state = layer(inputs, np.zeros((B, H)))  # each batch from zeros; or save the state that was passed"
     group = "What the state holds"

@@ -21,10 +21,12 @@ APART = 4.0  # the second nearest step must be this many times farther than the 
 class StateFromAnotherRun(Rule):
     name = "state-from-another-run"
     severity: Severity = "warning"
-    summary = "the state is near the expected step, yet equal to none: another run, device or precision"
+    summary = (
+        "the state is close to the expected step, but equal to no step: it is from another run, device or precision"
+    )
     why = (
-        "Outputs and state were taken from two calls (another session.run, dropout off, another device) or one of them "
-        "was cast to a lower precision on the way. They agree only to the drift between the two."
+        "Outputs and state come from two calls (another session.run, dropout switched off, another device), or one "
+        "of them was cast to a lower precision. They agree only up to the difference between the two calls."
     )
     fix = "outputs, state = layer(inputs, lengths)  # both from one call, at one precision"
     group = "What the state holds"

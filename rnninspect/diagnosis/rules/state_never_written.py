@@ -15,10 +15,10 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 
 class StateNeverWritten(Rule):
     name = "state-never-written"
-    summary = "h (and c) of a row are zero though the row has real steps: nothing was ever written there"
+    summary = "h (and c) of a row are zero although the row has real steps: its state was never written"
     why = (
-        "A state is allocated as zeros and filled where a row ends. A loop that stops early, a write at the longest "
-        "row's end, or a mask that drops the place again leaves the other rows as they were made."
+        "A loop allocates the state as zeros and writes a row's state where the row ends. If the loop stops early, "
+        "writes only at the end of the longest row, or masks the write out, the other rows keep their zeros."
     )
     fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; c only a new run can give"
     fixed_in = "arrays"
@@ -41,7 +41,7 @@ class StateNeverWritten(Rule):
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: final_state's {both} all zero, and the output of the last real step is not: the state was "
+            f"{{rows}}: final_state's {both} all zero, but the output of the last real step is not: the state was "
             "never written",
             strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
         )

@@ -30,10 +30,11 @@ TAKEN_ANEW = "h = outputs[np.arange(B), lengths - 1]  # or states[-1], not state
 
 class StateReadBatchFirst(Rule):
     name = "state-read-batch-first"
-    summary = "the state was read as (B, L*D, H) though it is (L*D, B, H): a vector taken from it mixes rows"
+    summary = "the state was indexed as (B, L*D, H) although it is (L*D, B, H): a vector taken from it mixes rows"
     why = (
-        "batch_first changes the inputs and outputs of a PyTorch layer, never h_n and c_n, which stay [L*D, B, H]. "
-        "h_n[:, -1] is then every layer's state of the last row, not the last layer's state of every row."
+        "batch_first changes the inputs and outputs of a PyTorch layer, but never h_n and c_n, which stay [L*D, B, "
+        "H]. h_n[:, -1] is therefore the state of the last row in every layer, not the state of the last layer in "
+        "every row."
     )
     fix = "h = states[-1]  # not states[:, -1]: states are [L * D, B, H]; of two directions states[-2], states[-1]"
     group = "Rows, axes, layers"
@@ -69,7 +70,8 @@ class StateReadBatchFirst(Rule):
             if matched:
                 yield Proposal(
                     self.name,
-                    f"stated (B, L*D, H), but only as {case.reading.state_axes} do the states end where the outputs do",
+                    f"stated as (B, L*D, H), but only as {case.reading.state_axes} do the states equal the last real "
+                    "outputs",
                     frozenset(matched),
                     kind="fact",
                 )
@@ -86,7 +88,8 @@ class StateReadBatchFirst(Rule):
             yield from proposal(
                 self,
                 seen,
-                "{rows}: stated (B, L*D, H), but only read as (L*D, B, H) do the states end where the outputs do",
+                "{rows}: stated as (B, L*D, H), but only if read as (L*D, B, H) do the states equal the last real "
+                "outputs",
                 strength=7,  # of two rows and two tracks a view is the same array: what was stated is to blame
             )
 

@@ -16,10 +16,10 @@ TOP_ALONE = "h = h.reshape(D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # the to
 
 class StateReshaped(Rule):
     name = "state-reshaped-not-transposed"
-    summary = "each chunk of a state row comes from another row: (L*D, B, H) was viewed as (B, L*D*H)"
+    summary = "a state row is put together from several rows: (L*D, B, H) was viewed as (B, L*D*H)"
     why = (
-        "h_n is [L*D, B, H]. view or reshape to [B, L*D*H] keeps the memory order, so that row 0 gets the first "
-        "states of layer 0 of several rows; the axes must be transposed first."
+        "h_n is [L*D, B, H]. view or reshape to [B, L*D*H] keeps the memory order, so that row 0 gets the states of "
+        "several rows of the first layer; the axes must be transposed first."
     )
     fix = "final = final.reshape(L * D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # not states.reshape(B, -1)"
     fixed_in = "arrays"
@@ -57,7 +57,7 @@ class StateReshaped(Rule):
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: read as a view of ({slots}, {case.trace.batch_size}, H) every state is right: the array "
+                f"{{rows}}: read as a view of ({slots}, {case.trace.batch_size}, H), every state is right: the array "
                 "was reshaped, not transposed",
                 strength=6,
             )

@@ -17,10 +17,10 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
 class TruncatedTimeAxis(Rule):
     name = "truncated-time-axis"
     severity: Severity = "warning"
-    summary = "the outputs have fewer steps than the inputs: cut to the longest row"
+    summary = "the outputs have fewer steps than the inputs: the time axis was cut to the longest row"
     why = (
         "pad_packed_sequence returns as many steps as the longest row has, not as many as the batch was padded to. "
-        "Across DataParallel replicas, or beside a mask of the whole length, the shapes then differ."
+        "The shapes then differ between DataParallel replicas, and from a mask that covers the whole padded width."
     )
     fix = "missing = inputs.shape[1] - outputs.shape[1]\noutputs = np.pad(outputs, [(0, 0), (0, missing), (0, 0)])"
     fixed_in = "arrays"

@@ -11,10 +11,10 @@ from rnninspect.engine import cells
 
 class UpdateGateFlipped(WeightsRule):
     name = "update-gate-flipped"
-    summary = "z and 1 - z exchanged in the update gate give the dump's numbers"
+    summary = "with z and 1 - z exchanged in the update gate, the weights give the dump's numbers"
     why = (
-        "h' = (1-z) n + z h in most frameworks, z n + (1-z) h in the first GRU paper, Haiku and old Paddle. Moving "
-        "weights between them must negate the z block."
+        "h' = (1 - z) n + z h in most frameworks, but h' = z n + (1 - z) h in the first GRU paper, Haiku and old "
+        "Paddle. Code that moves weights between them must negate the z block."
     )
     fix = (
         "z = slice(H, 2 * H)  # the update gate's block, in the order r, z, n\n"

@@ -18,10 +18,10 @@ from rnninspect.measure.matching import same
 
 class WrongLayer(Rule):
     name = "wrong-layer"
-    summary = "the state is a lower layer's: it equals that layer's state and nothing in the top outputs"
+    summary = "the state is that of a lower layer, and equals no step of the top layer's outputs"
     why = (
-        "h_n holds every layer's state, bottom first: h_n[0] is the bottom layer's, h_n[-1] the top one's (of one "
-        "direction). The outputs are the top layer's alone."
+        "h_n holds the state of every layer, bottom layer first: h_n[0] is that of the bottom layer, h_n[-1] that of "
+        "the top one (with one direction). The outputs are those of the top layer only."
     )
     fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # the outputs are the top layer's; so is states[-1]"
     fixed_in = "arrays"
@@ -55,7 +55,7 @@ class WrongLayer(Rule):
                     yield from proposal(
                         self,
                         [Seen(facts, rows)],
-                        f"{{rows}}: final_state.h equals {where}, and nothing in the top layer's outputs",
+                        f"{{rows}}: final_state.h equals {where}, and no step of the top layer's outputs",
                         strength=4,
                     )
                     break

@@ -16,7 +16,7 @@ from rnninspect.measure.matching import equal_at, same
 
 HOLDS = {
     "initial": "it holds the initial state",
-    "zeros": "it is zeros, as this framework leaves it whatever the row began with",
+    "zeros": "it is zeros, which this framework writes whatever the initial state was",
     "wrapped": "it equals the row's own last column: index -1 wrapped around",
     "previous": "it equals the last column of the row before: a flat index of -1",
     "other": "it is neither the initial state nor any output (uninitialised memory, perhaps)",
@@ -26,10 +26,11 @@ HOLDS = {
 class ZeroLengthRow(Rule):
     name = "zero-length-row"
     severity: Severity = "warning"
-    summary = "a row of length 0: its state is the initial state at best"
+    summary = "a row has length 0, so its final state can be no more than the initial state"
     why = (
-        "A row without real steps has no output to take a state from. TensorFlow keeps the initial state; indexing at "
-        "length - 1 wraps to the last column, which is padding, or to the row before; packing refuses such a row."
+        "A row without real steps has no output to take a state from. TensorFlow returns the initial state; indexing "
+        "at length - 1 = -1 wraps to the last column, which is padding, or to the row before; packing refuses such a "
+        "row."
     )
     fix = (
         "keep = lengths > 0  # an empty row has no last step\n"
@@ -80,7 +81,7 @@ class ZeroLengthRow(Rule):
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: length 0, so there is no final step; of final_state.h, {HOLDS[kind]}",
+                f"{{rows}}: length 0, so there is no final step; as for final_state.h, {HOLDS[kind]}",
                 severity="warning" if kind in ("initial", "zeros") else "error",
                 kind="fact",
                 evidence={"holds": kind},
