@@ -113,7 +113,7 @@ class Case:
 
     @cached_property
     def _at_hand(self) -> frozenset[str]:
-        """The kinds of evidence that are there: every rule asks."""
+        """The kinds of evidence that the case has; every rule asks for them, so it is computed once."""
         evidence = {
             "outputs": bool(self.facts),
             "lengths": self.trace.knows_padding,
@@ -176,11 +176,11 @@ class Case:
         return replace(self, layer=replace(self.layer, weights=weights, config=config or self.config))
 
     def with_tolerance(self, tolerance: Tolerance) -> Case:
-        """The same case with another tolerance; its facts are measured anew."""
+        """Return the case with another tolerance; its facts are measured again."""
         return replace(self, tolerance=tolerance, choice=replace(self.choice, measured=None))
 
     def with_tracks(self, change: Callable[[Track], Track]) -> Case:
-        """The same case with every track changed: how rules plant their mistake."""
+        """Return the case with every track changed; rules inject their mistake so."""
         return self.with_trace(replace(self.trace, tracks=tuple(change(t) for t in self.trace.tracks)))
 
 

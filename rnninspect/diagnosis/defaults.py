@@ -24,7 +24,7 @@ def with_defaults(case: Case) -> Case:
 
 
 def with_direction_of_weights(case: Case) -> Case:
-    """The case read forward, where it was taken for a backward layer's because that fits, and a run of its weights
+    """Read the case as forward, if it was taken for a backward layer only because that fits, and a run of its weights
     forward gives these outputs. Weights alone do not say in which direction their layer reads."""
     tracks, weights = case.trace.tracks, case.weights
     if weights is None or case.batch is None or "direction" not in case.trace.source or len(tracks) != 1:

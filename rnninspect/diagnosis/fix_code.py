@@ -1,4 +1,4 @@
-"""Code that mends arrays, fitted to a case: its axes, its directions, and where its rows end.
+"""Code that fixes arrays, adapted to a case: its axes, its directions, and where its rows end.
 
 A rule states its fix for the plainest case, `[B, T, H]` read forward and padded on the right; these write the same for
 any other. Names are those of `Rule.fix`; `outputs` and `inputs` have the axes of the dump.

@@ -1,4 +1,4 @@
-"""The code that mends a mistake: a framework's own where it holds a better one, else the rule's on plain arrays."""
+"""The code that fixes a mistake: the framework's own if it has a better one, else the rule's on plain arrays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fix_for(
 
 
 def cell_of(case: Case) -> Cell | None:
-    """The layer's cell as stated, as its weights say, or as a cell state shows; None where nothing tells."""
+    """The layer's cell: as stated, from its weights, or from the presence of a cell state; None if unknown."""
     if case.weights is not None:
         return case.weights.spec.cell
     if case.config.cell is not None:

@@ -121,7 +121,7 @@ def _failed(name: str, bug: Exception) -> NotChecked:
 
 
 def _united(proposals: list[Proposal]) -> list[Proposal]:
-    """Proposals that say the same of several tracks as one."""
+    """Merge proposals that state the same mistake for several tracks."""
     united: dict[tuple[str, str, str], Proposal] = {}
     for p in proposals:
         key = (p.rule, p.message, p.severity)
@@ -240,7 +240,7 @@ def _drift(case: Case, precision: str) -> Finding:
 
 
 def _unexplained_difference(differences: list[TrackDifference], opening: str) -> Iterator[Finding]:
-    """Numbers that differ by more than rounding, and no rule says why: the first differing steps are what is left."""
+    """Report numbers that differ by more than rounding without a known cause, by the first steps that differ."""
     worst = max(differences, key=lambda d: d.largest, default=None)
     if worst is None or worst.largest == 0:
         return

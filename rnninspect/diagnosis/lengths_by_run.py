@@ -1,4 +1,4 @@
-"""Lengths that nobody stated, sought by running the weights over every length: the one that gives each row's numbers.
+"""Search for unstated lengths by running the weights over every length: the one that gives each row's numbers.
 
 Rows of a batch are independent, so that one run a length tries it on all rows at once.
 """

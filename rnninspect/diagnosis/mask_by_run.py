@@ -94,7 +94,7 @@ def _is_prefix(mask: Bools) -> bool:
 
 
 def _confirmed(case: Case, mask: Bools) -> Case:
-    """The case as it would be were these the real steps, which a run gives."""
+    """The case with these steps taken as the real ones, if a run of the weights confirms them."""
     what = (
         f"{listed(_ends(mask).tolist())} real steps" if _is_prefix(mask) else "a mask with holes or padding on the left"
     )

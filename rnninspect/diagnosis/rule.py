@@ -20,9 +20,9 @@ Kind = Literal["state", "padding", "fact"]
 # The worked examples (`examples.py`): the two packaged ones, and the packaged inputs read by layers of other kinds.
 Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", "directions"]
 Place = tuple[int, str, int]  # layer, direction, row
-# What a fix does: it mends the arrays that there are, or says what to change before the layer is run again.
+# What a fix does: it corrects the saved arrays, or says what to change before the layer is run again.
 FixedIn = Literal["arrays", "run"]
-# What a fix that mends arrays moves: h of the rows that were found; whole states, of which c takes the same way unless
+# What a fix of the arrays moves: h of the rows that were found; whole states, of which c takes the same way unless
 # it stands right already; or rows of every layer's states.
 Moves = Literal["h", "state", "rows"]
 # The groups of the lessons, in their order: from what is met most often to what needs the most evidence.
@@ -46,7 +46,7 @@ class Proposal:
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
     where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
     could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
-    `fix`: what mends this one, where that is not what mends the rule's others.
+    `fix`: the fix of this proposal, if it differs from the rule's.
     """
 
     rule: str
@@ -82,7 +82,7 @@ class Undone:
 class Rule:
     """One mistake. `needs`: evidence without which it is listed as not checked.
 
-    `fix`: what mends it whatever the framework, as Python on numpy arrays: `inputs` `[B, T, F]`, `outputs` `[B, T, H]`
+    `fix`: the fix for any framework, as Python on numpy arrays: `inputs` `[B, T, F]`, `outputs` `[B, T, H]`
     (`outputs_fw`, `outputs_bw` of two directions), `h` and `c` `[B, H]`, `states` `[L*D, B, H]`, `final` (one vector a
     row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`, `recurrent_kernel` and `bias`, the
     gates along the last axis. `fixed_in`: whether it mends these arrays themselves, or only a new run does. A better
@@ -124,7 +124,7 @@ class Rule:
     def undo(self, case: Case) -> Iterable[Undone]:
         """The case as it would be without this mistake, once for each way of making it; nothing is claimed by that.
 
-        A second mistake may hide this one from `check`: the other rules are then asked about what is left.
+        A second mistake may hide this one from `check`: the other rules are then checked on the remaining difference.
         """
         return ()
 
@@ -141,15 +141,15 @@ class Rule:
         return case
 
     def mends(self, case: Case) -> bool:
-        """Whether that code mends this case's own arrays; else only a new run does."""
+        """Whether that code corrects this case's own arrays; otherwise only a new run does."""
         return self.fixed_in == "arrays"
 
     def undecided(self, case: Case) -> str:
-        """What nothing tells of this mistake, so that to mend it would be to guess, and what would tell; else empty."""
+        """What is open about this mistake, so that a fix would be a guess, and what would decide; else empty."""
         return ""
 
     def inject(self, case: Case) -> Case:
-        """Makes the mistake in a correct case. Raises CannotPlant where the case has no room for it."""
+        """Make the mistake in a correct case. Raises CannotInject if the case cannot show it."""
         raise NotImplementedError
 
 
@@ -215,7 +215,7 @@ def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
 
 
 def convincing(case: Case, seen: list[Seen]) -> bool:
-    """Whether a reading mends enough to be believed: two rows or more, or every row that is off."""
+    """Whether a reading explains enough to be accepted: two rows or more, or every mismatched row."""
     fixed = sum(int(s.rows.sum()) for s in seen)
     return fixed >= 2 or 0 < fixed == sum(int(f.mismatched.sum()) for f in case.facts)
 

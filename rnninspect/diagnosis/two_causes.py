@@ -1,4 +1,4 @@
-"""Two mistakes at once: one is undone, and the other rules are asked about what is left.
+"""Two mistakes at once: one is undone, and the other rules are checked on the remaining difference.
 
 This is asked only where no one cause explains what is off. Two are named where the second one then explains every row
 that is off, and rows that can tell: a pair that leaves a row is none.
@@ -23,7 +23,7 @@ TELLING = 8  # numbers that must agree at least: two rows of four units, say
 
 @frozen
 class TwoCauses:
-    """The mistake that was undone, and the one that explains what was left then."""
+    """The mistake that was undone, and the one that explains the remaining difference."""
 
     first: Proposal
     second: Proposal

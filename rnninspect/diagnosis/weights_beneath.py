@@ -101,7 +101,7 @@ def _may_be_quick(case: Case) -> bool:
 
 
 def _may_mend(case: Case, way: _Way, few: Case) -> bool:
-    """Whether a change of the weights mends a few rows, or a bias does where outputs and inputs are as they were."""
+    """Whether a change of the weights explains a few rows, or a bias does with outputs and inputs unchanged."""
     if may_mend(few):
         return fixed(few) is not None
     inputs = [None if batch is None else batch.inputs for batch in (case.batch, way.undone.case.batch)]

@@ -1,4 +1,4 @@
-"""What the rules of wrongly converted weights share: each names one kind of change that mends the numbers."""
+"""What the rules of wrongly converted weights share: each names one kind of change to the weights."""
 
 from __future__ import annotations
 

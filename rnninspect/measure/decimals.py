@@ -1,6 +1,6 @@
 """Arrays that went through a print-out: how many decimals they were rounded to, and how to compare them all the same.
 
-A state that was printed with four decimals equals no output that kept six. Rounded alike, both hold the same numbers
+A state that was printed with four decimals equals no output that has six. Rounded alike, both hold the same numbers
 again, up to one unit of the last digit where a number was rounded twice.
 """
 

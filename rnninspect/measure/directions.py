@@ -241,7 +241,7 @@ def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
 
 
 def as_merged(reading: Reading) -> Reading:
-    """The reading, said to be of outputs that hold two directions merged, which only a run takes apart."""
+    """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
     because = "two were stated, and the outputs are as wide as one: they may be the sum of both directions, or alike"
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
 

@@ -149,7 +149,7 @@ class TrackFacts:
 
     @cached_property
     def statuses(self) -> tuple[Status, ...]:
-        """DESIGN's word for each row (`elsewhere` in another row is for the caller, who can search)."""
+        """The status of each row; `elsewhere` (equal to a step of another row) is left to the caller."""
         hits = np.count_nonzero(self.equal, axis=1)
         rules: dict[Status, Bools] = {"no-evidence": (self.expected < 0) | self.uninformative}
         if self.expected_known:

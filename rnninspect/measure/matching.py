@@ -113,7 +113,7 @@ def _is_one_of(values: Array, wanted: Array) -> Bools:
 
 
 def _rank_in_run(values: Ints) -> Ints:
-    """`[n]`: how many equal values stand before each in its run.
+    """`[n]`: for each value, how many equal values precede it in its run.
 
     >>> _rank_in_run(np.array([4, 4, 7, 7, 7]))
     array([0, 1, 0, 1, 2])

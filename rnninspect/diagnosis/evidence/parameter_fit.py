@@ -29,7 +29,7 @@ FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on al
 
 @frozen
 class Fitted:
-    """What the fit mends: the difference before and after, the size of what was missing, and what it is."""
+    """A fit: the difference before and after it, the size of what was missing, and its description."""
 
     before: float
     after: float
@@ -39,13 +39,13 @@ class Fitted:
 
 @once
 def fitted_bias(case: Case) -> Fitted | None:
-    """A constant added to every gate's bias that mends the run, or None."""
+    """Fit a constant on every gate's bias that makes the run agree with the dump; None if there is none."""
     return _fit_vectors(case, _bias_slots(case), "a constant on every gate's bias") if _worth_fitting(case) else None
 
 
 @once
 def fitted_peepholes(case: Case) -> Fitted | None:
-    """Peephole vectors that mend the run of an LSTM that has none, or None."""
+    """Fit peephole vectors that make the run of an LSTM without them agree with the dump, or None."""
     taken = cells.get(weights_of(case).spec.cell).varied_by
     if "use_peepholes" not in taken or any(w.peepholes is not None for w in weights_of(case).layers):
         return None
@@ -54,12 +54,12 @@ def fitted_peepholes(case: Case) -> Fitted | None:
 
 @once
 def fitted_clip(case: Case) -> Fitted | None:
-    """A clip of the cell state, of the gates' inputs or of the projection that mends the run, or None."""
+    """Fit a clip of the cell state, the gates' inputs or the projection that makes the run agree, or None."""
     return _fit_clip(case) if _worth_fitting(case) else None
 
 
 def _worth_fitting(case: Case) -> bool:
-    """Only where a run disagrees, the states fit their outputs, and no plain conversion mends it.
+    """Only if a run disagrees, the states equal their outputs, and no plain conversion explains it.
 
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
@@ -123,7 +123,7 @@ def _residuals(
 
 
 def _fit_clip(case: Case) -> Fitted | None:
-    """One clip value: the best of a coarse grid, refined, then rounded to what a person would have written."""
+    """One clip value: the best of a coarse grid, refined, then rounded to few digits."""
     spec = weights_of(case).spec
     few = small(case)
     fields = {"gate_clip": "the gates' inputs clipped at {}"}

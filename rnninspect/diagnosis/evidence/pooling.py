@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
 
 @frozen
 class Pool:
-    """What was pooled: over the first `steps[b]` steps of row b; `real`: of those, the real ones alone. `other_length`:
+    """What was pooled: the first `steps[b]` steps of row b; `real`: only the real ones among them. `other_length`:
     that many are another row's."""
 
     kind: Kind

@@ -26,7 +26,7 @@ ROWS, STEPS = 4, 10  # what a change is tried on first
 GLANCE = 2  # steps that tell most changes from chance: the recurrent ones show from the second on
 DRIFT = 3  # times as far: a run rounds its states too, and these are rounded in weights and inputs alone
 NEARER = 0.92  # share of the difference that is left where the rounding of weights and inputs explains some of it
-MUCH = 4  # a change that mends leaves at most one in so many
+MUCH = 4  # a change that explains the difference leaves at most 1/MUCH of it
 # What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -43,13 +43,13 @@ class WeightFix:
 
 @once
 def fixed(case: Case) -> WeightFix | None:
-    """The single change that mends the weights; None where they agree as they are, or no single one does."""
+    """The one change after which the weights give the dump; None if they agree unchanged, or none does it."""
     return _search(case, lambda changes: ((c,) for c in changes)) if _may_differ(case) else None
 
 
 @once
 def fixed_by_two(case: Case) -> WeightFix | None:
-    """The two changes that mend the weights together; for where nothing simpler does."""
+    """The two changes that together make the weights give the dump, if nothing simpler does."""
     return _search(case, pairs) if _may_differ(case) else None
 
 
@@ -181,7 +181,7 @@ def _tried(case: Case, changes: tuple[Change, ...]) -> float:
 
 
 def small(case: Case, most: int = STEPS) -> Case:
-    """A small case to try things on: the first steps, so many at most, of the longest few rows.
+    """A small case for quick trials: at most so many first steps of the few longest rows.
 
     Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
     """

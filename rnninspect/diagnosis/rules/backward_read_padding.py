@@ -84,7 +84,7 @@ def _reads_back(case: Case) -> bool:
 
 
 def _through_padding(case: Case, full: Trace) -> Iterator[Seen]:
-    """Short rows of backward tracks that differ from the right run and equal the run over the whole axis."""
+    """Short rows of backward tracks that differ from the correct run and equal a run over the whole time axis."""
     limit = tolerance(case)
     facts = {(f.track.layer, f.track.direction): f for f in case.facts}
     wrong = {(d.track.layer, d.track.direction): d for d in compared(case, full)}

@@ -81,7 +81,7 @@ def _groups(trace: Trace, direction: Direction) -> Iterator[list[Track]]:
 
 
 def _real_rows(trace: Trace) -> Bools:
-    """`[B]`: rows with a real step; the others may well hold one initial state in all layers."""
+    """`[B]`: rows with a real step; a row without one may rightly hold one initial state in all layers."""
     return np.asarray(trace.mask.any(1))
 
 

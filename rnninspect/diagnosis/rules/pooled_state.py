@@ -1,4 +1,4 @@
-"""The state is a pool of the steps: their maximum, mean or sum, and no step's own output."""
+"""The state is pooled over the steps (maximum, mean or sum), and is not the output of any single step."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class RowTakenForStep(Rule):
         return gathered(self.seen_as(case), self.fix)
 
     def mends(self, case: Case) -> bool:
-        """Where the rows are as many as the steps, each has a state to be put right."""
+        """Only if there are as many rows as steps does each row have a state to correct."""
         return case.trace.batch_size == case.trace.steps
 
     def seen_as(self, case: Case) -> Case:
@@ -121,7 +121,7 @@ def _row(facts: TrackFacts, count: int) -> int | None:
 
 
 def _differ(facts: TrackFacts, row: int) -> bool:
-    """Whether the steps of this row can be told from one another."""
+    """Whether the steps of this row differ from one another."""
     return not bool(facts.uniform[row])
 
 

@@ -1,4 +1,4 @@
-"""Step 0 follows from a state that nobody gave."""
+"""Step 0 follows from an initial state that is not in the dump."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StaleInitialState(Rule):
     )
 
     def missing(self, case: Case) -> list[str]:
-        """Where the chunk before is given and the dump names its initial state, the two are enough."""
+        """If the previous chunk is given and the dump holds the initial state, these two are enough."""
         return [] if case.chunk is not None and case.chunk.named_initial is not None else super().missing(case)
 
     def check(self, case: Case) -> Iterable[Proposal]:
