@@ -27,7 +27,8 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, Trace
 from rnninspect.core.weights import Between, LayerWeights, Weights
-from rnninspect.errors import ShapeError
+from rnninspect.core.wording import argument
+from rnninspect.errors import ShapeError, UserError
 
 LSTM_ORDER = "igfo"  # TensorFlow writes i, j, f, o
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")  # in canonical order i, f, o
@@ -88,6 +89,7 @@ class TensorFlow1(ScopedConvention):
         """With `state_is_tuple=False` a state is `[B, 2H]`: c, then h. A pair without names is (c, h) too."""
         if config.attributes.get("state_is_tuple") is not False:
             return place_lists(unnamed_pair(slots, config), config, self.cell_first)
+        _refuse_a_state_alone(slots)
         placed: list[Slot] = []
         for slot in slots:
             if slot.role not in ("h", "initial_h") or slot.array.ndim != 2 or slot.name.endswith(".h"):
@@ -212,6 +214,18 @@ class TensorFlow1(ScopedConvention):
             ):
                 arrays.update(_state(names.name(track, name, WORDS), h, c, config))
         return arrays
+
+
+def _refuse_a_state_alone(slots: tuple[Slot, ...]) -> None:
+    """Raises UserError where the one state is as wide as the outputs, and so cannot hold c beside h."""
+    states = [s for s in slots if s.role == "h" and s.direction is None]
+    outputs = [s for s in slots if s.role == "outputs"]
+    if len(states) == len(outputs) == 1 and states[0].array.shape[-1:] == outputs[0].array.shape[-1:]:
+        units = states[0].array.shape[-1]
+        raise UserError(
+            f"{argument('state_is_tuple', False)} says that {states[0].name} holds c and h side by side, "
+            f"[B, {2 * units}] beside outputs of {units} units; it is {list(states[0].array.shape)}: leave it out"
+        )
 
 
 def _state(key: str, h: Array | None, c: Array | None, config: LayerConfig) -> dict[str, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnninspect
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 from tests.support.commandline import rnninspect as command
 
 LENGTHS = np.array([5, 2, 4])
@@ -103,3 +103,6 @@ def test_a_flat_state_that_was_stated_is_no_idle_option() -> None:
         report = rnninspect.inspect(OUT, flat, lengths=LENGTHS, state_is_tuple=False, **options)
         assert report.verdict == "clean"
         assert not report.source.get("unused")
+    refused = r"holds c and h side by side, \[B, 8\] beside outputs of 4 units; it is \[3, 4\]"
+    with pytest.raises(UserError, match=refused):
+        rnninspect.inspect(OUT, STATE, lengths=LENGTHS, convention="tf1", state_is_tuple=False)
