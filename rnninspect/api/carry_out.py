@@ -156,9 +156,10 @@ def _cells_of(rule: Rule, mended: list[Mended], cells: list[Mended], finding: Fi
     moved = {id(item.track): item.array for item in cells if item.field == "cell"}
     pairs = [(states[id(t)], moved.get(id(t), t.cell), t.cell) for t in case.trace.tracks if id(t) in states]
     alike = all(_belongs(h, c, case) for h, c, _ in pairs if c is not None)
-    if rule.moves == "rows" or alike:
+    in_place = all(_belongs(h, c, case) for h, _, c in pairs if c is not None)
+    if alike or (rule.moves == "rows" and not in_place):
         yield from (item for item in cells if item.field == "cell")
-    elif not all(_belongs(h, c, case) for h, _, c in pairs if c is not None):
+    elif not in_place:
         raise UserError(
             f"{finding.rule}: c fits the corrected h neither as it is nor moved in the same way; run again: "
             f"{first_line(finding)}"

@@ -49,3 +49,19 @@ def test_each_direction_is_put_back_alone(
     for direction, half in (("forward", "h_fw"), ("backward", "h_bw")):
         if orders[direction] == list(UNMOVED):
             assert all(f"{half} =" not in change.code and "\nh =" not in change.code for change in mended.changes)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_c_that_stands_right_stays(order: tuple[int, ...]) -> None:
+    """Of h in another order and c in the batch's own only h is put back: c is behind the right rows' h as it is."""
+    case = correct_case("lstm", 1, 1, convention="torch", lengths=LENGTHS)
+
+    def moved(track: Track) -> Track:
+        assert track.final is not None
+        return replace(track, final=track.final[list(order)])
+
+    right, wrong = build_case.dump(case), build_case.dump(case.with_tracks(moved))
+    mended = rnninspect.fix({name: np.array(array) for name, array in wrong.items()}, batch_first=True)
+    assert {name: array.tolist() for name, array in mended.arrays.items()} == {
+        name: array.tolist() for name, array in right.items()
+    }
