@@ -39,7 +39,7 @@ class _Filling(NamedTuple):
     what is called last."""
 
     by_position: tuple[str, ...]
-    names: frozenset[str]
+    names: dict[str, None]  # a set in order
     defaults: dict[str, Any]
     makers: dict[str, Callable[[], Any]]
     last: Callable[[Any], None] | None
@@ -49,7 +49,7 @@ class _Filling(NamedTuple):
 def _filling(kind: Any) -> _Filling:
     return _Filling(
         tuple(f.name for f in fields(kind) if not f.kw_only),
-        frozenset(f.name for f in fields(kind)),
+        dict.fromkeys(f.name for f in fields(kind)),
         {f.name: f.default for f in fields(kind) if f.default is not MISSING},
         {f.name: f.default_factory for f in fields(kind) if f.default_factory is not MISSING},
         getattr(kind, "__post_init__", None),
@@ -61,13 +61,17 @@ def _init(self: Any, /, *values: Any, **more: Any) -> None:
     filling, kept = _filling(kind), self.__dict__
     kept.update(zip(filling.by_position, values, strict=False))
     kept.update(more)
-    if len(kept) != len(values) + len(more) or not filling.names.issuperset(more):
+    if len(kept) != len(values) + len(more) or not filling.names.keys() >= more.keys():
         inspect.signature(kind).bind(*values, **more)  # raises what Python would
     if len(kept) != len(filling.names):
         kept.update({name: default for name, default in filling.defaults.items() if name not in kept})
         kept.update({name: make() for name, make in filling.makers.items() if name not in kept})
         if len(kept) != len(filling.names):
             inspect.signature(kind).bind(*values, **more)
+    if len(values) != len(filling.names):  # `vars` lists the fields in their order, as JSON does
+        ordered = {name: kept[name] for name in filling.names}
+        kept.clear()
+        kept.update(ordered)
     if filling.last is not None:
         filling.last(self)
 

@@ -272,11 +272,7 @@ def _unexplained(case: Case, left: frozenset[Place]) -> Finding:
         near = int(facts.nearest[row])
         clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
         evidence |= {"nearest_step": near, "row": int(row)}
-    alone = (
-        " (combinations of two mistakes were not tried: the outputs are too large for that)"
-        if is_too_large(case)
-        else ""
-    )
+    alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
     return Finding(
         rule=UNEXPLAINED,
         severity="error",

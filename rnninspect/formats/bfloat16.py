@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -35,7 +34,9 @@ def widened_on_disk(blocks: Iterable[Array], shape: tuple[int, ...], name: str) 
     room = np.zeros(BLOCK, dtype=np.float32)
     upper = room.view(np.uint16)[int(sys.byteorder == "little") :: 2]  # of every number; the lower halves stay 0
     try:
-        with tempfile.TemporaryFile() as file:
+        from tempfile import TemporaryFile  # most starts read no bfloat16
+
+        with TemporaryFile() as file:
             for block in blocks:
                 upper[: block.size] = block
                 file.write(room[: block.size].data)

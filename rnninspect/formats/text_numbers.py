@@ -81,8 +81,8 @@ def precision_of(text: str, shift: int = 0) -> Precision:
     Fixed notation keeps decimals, scientific notation digits of the mantissa. Whole numbers were not rounded, nor were
     numbers of FULL digits of which some have fewer: each is the shortest text that gives it again.
 
-    >>> precision_of("[0.25 -0.5 ]"), precision_of("[4.1374e-06, 0.0000e+00]"), precision_of("[0. 1.]")
-    (Precision(decimals=2, digits=None), Precision(decimals=None, digits=4), Precision(decimals=None, digits=None))
+    >>> [str(precision_of(text)) for text in ("[0.25 -0.5 ]", "[4.1374e-06, 0.0000e+00]", "[0. 1.]")]
+    ['2 decimals', '5 significant digits', 'all digits']
     """
     if _EXPONENT.search(text):
         digits = _mantissa_digits(text)

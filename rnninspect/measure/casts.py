@@ -43,7 +43,7 @@ def cast_alike(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], Precision | N
 def narrowest(arrays: Sequence[Array]) -> str | None:
     """The narrowest type that one of `arrays` holds numbers of, where another holds more; else None.
 
-    >>> narrowest([np.array([0.5, 0.25, 0.75], np.float16), np.array([0.1], np.float32)])
+    >>> narrowest([np.array([0.5, 0.25, 0.75], np.float16), np.array([0.1, 0.2, 0.3], np.float32)])
     'float16'
     """
     if any(array.dtype.kind != "f" for array in arrays):

@@ -81,7 +81,7 @@ def coarsest(arrays: Sequence[Array], printed: Sequence[Precision | None] = ()) 
     were rounded alike, or not at all, need nothing; whole numbers suit any precision.
 
     >>> coarsest([np.array([0.123]), np.array([0.1235])], [Precision(decimals=3), Precision(decimals=4)])
-    Precision(decimals=3, digits=None)
+    Precision(decimals=3, digits=None, kind=None)
     """
     precisions = printed or [None] * len(arrays)
     rounded_to = [

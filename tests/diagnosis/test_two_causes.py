@@ -130,7 +130,7 @@ def test_outputs_too_large_for_the_search_are_said(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(two_causes, "MOST", 10)
     case = injected(("lstm", 1, 1), "rows-permuted").with_tracks(lambda t: replace(t, final=np.asarray(t.final) * 0.5))
     findings_left = [f for f in judge(case, rules()).findings if f.rule == "unexplained-state"]
-    assert "combinations of two mistakes were not tried" in findings_left[0].message
+    assert "two mistakes at once were not tried" in findings_left[0].message
 
 
 def sampled(every: int, weighed: bool) -> Iterator[Pair]:
