@@ -58,7 +58,7 @@ def _holds(array: Array) -> str | None:
         return "float16"
     numbers = sample_of(array)
     numbers = numbers[np.isfinite(numbers) & (numbers != np.rint(numbers))]
-    if np.unique(numbers).size < DISTINCT:
+    if len(set(numbers.tolist())) < DISTINCT:  # np.unique would import numpy.ma
         return None
     return precision(numbers)
 
