@@ -143,13 +143,14 @@ def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
     stops = run_ends(facts)
     told = (stops > 0) & (facts.ends > 0) & ~facts.zero[:, -1]
     whole = facts.ends == facts.steps
-    past = np.unique((facts.ends - stops)[told & ~whole])
-    if past.size != 1 or past[0] < 1:
+    beyond = (facts.ends - stops)[told & ~whole]
+    past = int(beyond.max(initial=0))
+    if past < 1 or (beyond != past).any():
         return 0, told
-    clipped = whole & (np.where(told, facts.ends - stops, 0) <= past[0])
-    explained = (told & ~whole) | clipped | (facts.ends <= past[0]) | facts.uniform
+    clipped = whole & (np.where(told, facts.ends - stops, 0) <= past)
+    explained = (told & ~whole) | clipped | (facts.ends <= past) | facts.uniform
     enough = (told & ~whole).sum() > 1 or told.all()
-    return int(past[0]) if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
+    return past if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
 
 
 def _follows(case: Case) -> bool:

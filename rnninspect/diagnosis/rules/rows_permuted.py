@@ -79,9 +79,11 @@ class RowsPermuted(Rule):
                 if rows.any() and _is_permutation(source, rows) == permutation:
                     seen.append(Seen(facts, rows))
                     order = source.tolist()
-            sorted_by_length = bool(seen) and _is_sorted(seen[0].facts.ends, np.asarray(order))
+            if not seen:
+                continue
+            sorted_by_length = _is_sorted(seen[0].facts.ends, np.asarray(order))
             how = ", the order of the rows sorted by length" if sorted_by_length else ""
-            copies = _copied_otherwise(seen[0].facts) if seen else None
+            copies = _copied_otherwise(seen[0].facts)
             yield from proposal(
                 self,
                 seen,
