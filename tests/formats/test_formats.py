@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -375,7 +376,7 @@ def test_bfloat16_arrives_exactly_and_is_said(suffix: str, tmp_path: Path) -> No
 
 def test_large_bfloat16_goes_through_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit it is widened block by block into a temporary file, which is mapped: the same values."""
-    from rnninspect.formats import bfloat16, safetensors
+    from rnninspect.formats import safetensors
 
     path = tmp_path / "x.safetensors"
     write_bfloat16(path)
@@ -388,7 +389,7 @@ def test_large_bfloat16_goes_through_a_file(tmp_path: Path, monkeypatch: pytest.
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bfloat16.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(UnreadableError, match=r"No space left on device.*TMPDIR"):
         read_arrays(path)
 
