@@ -13,12 +13,12 @@ from rnninspect.api.fix_write import Arrays, written
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import go_together
 from rnninspect.diagnosis.rule import Rule, describe_rows
 from rnninspect.errors import UserError
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 
 ENOUGH = 8  # numbers by which c is known to belong to h
-SLACK = 1 + 1e-6  # times which rounding may carry |h| over its bound
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,10 @@ def _check_cell(h: Array, cell: Array | None, rows: Bools, finding: Finding, cas
 
 
 def _belongs(h: Array, cell: Array, case: Case) -> bool:
-    """Whether |h| <= |tanh(c)| everywhere, which hardly holds by chance: h = o * tanh(c) with 0 < o < 1."""
+    """Whether every c can be the one behind its h, which hardly holds by chance."""
     if h.shape != cell.shape or h.size < ENOUGH or {"activation", "activations"} & set(case.config.attributes):
         return False
-    bound = np.abs(np.tanh(cell.astype(np.float64))) * SLACK + 1e-7
-    return bool((np.abs(h.astype(np.float64)) <= bound).all())
+    return bool(np.isfinite(h + cell).all() and go_together(h, cell).all())
 
 
 def _moved(rule: Rule, code: str, finding: Finding, case: Case) -> Iterator[Mended]:

@@ -31,7 +31,7 @@ def cannot_be_of(case: Case, track: Track) -> Bools | None:
     real = case.trace.mask.any(1)
     if not (np.abs(final[real]) <= 1).all():
         return None
-    return np.asarray(~_go_together(final, cell, _room(final, cell)) & real)
+    return np.asarray(~go_together(final, cell) & real)
 
 
 def rows_of_cells(case: Case, track: Track) -> Ints | None:
@@ -44,7 +44,7 @@ def rows_of_cells(case: Case, track: Track) -> Ints | None:
     if final.shape[1] < FEW_UNITS:
         return None
     room, real = _room(final, cell), case.trace.mask.any(1)
-    fits = np.stack([_go_together(final, np.broadcast_to(c, final.shape), room) & real for c in cell])  # [c's, h's]
+    fits = np.stack([go_together(final, np.broadcast_to(c, final.shape), room) & real for c in cell])  # [c's, h's]
     fits[~real, :] = False
     fits[~real, ~real] = True
     if (fits.sum(0) != 1).any() or (fits.sum(1) != 1).any():
@@ -52,8 +52,10 @@ def rows_of_cells(case: Case, track: Track) -> Ints | None:
     return np.asarray(fits.argmax(1), dtype=np.int64)
 
 
-def _go_together(final: Array, cell: Array, room: float) -> Bools:
-    """`[B]`: whether every unit of h has the sign of c and does not exceed tanh(c), but for rounding."""
+def go_together(final: Array, cell: Array, room: float | None = None) -> Bools:
+    """`[B]`: whether every unit of h `[B, H]` has the sign of c `[B, H]` and does not exceed tanh(c), but for rounding:
+    `room`, or what the two show of theirs."""
+    room = _room(final, cell) if room is None else room
     h, c = final.astype(np.float64), cell.astype(np.float64)
     another_sign = (h * c < 0) & (np.minimum(np.abs(h), np.abs(c)) > room)
     too_large = np.abs(h) > np.abs(np.tanh(c)) * (1 + SLACK) + room
