@@ -102,7 +102,7 @@ def inspect(
     config, lengths = with_full(layer_config(**options), lengths)
     attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
-    weights, config = weights_given(weights, config, weights_convention or whose, whose)
+    weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     source: dict[str, Any] = {}
     if text is not None:

@@ -20,7 +20,7 @@ def run(
     mask: npt.ArrayLike | None = None,
     weights: Any = None,
     weights_convention: str | None = None,
-    convention: str = "tf1",
+    convention: str | None = None,
     initial_state: Any = None,
     hidden_size: int | None = None,
     seed: int = 0,
@@ -38,6 +38,7 @@ def run(
     `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), nested or not, Weights,
     `layer.get_weights()`, a module or layer itself, or a file's path; without them TensorFlow's initialisers
     with `hidden_size` units, 4 by default, from `seed`.
+    `convention`: whose layer runs; without it that of the weights, as their file or their names say, else tf1's.
     `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
     bfloat16. `truncate` cuts the time axis to the longest row.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
@@ -49,19 +50,21 @@ def run(
     (array([2, 1]), (2, 2, 2), (2, 2))
     """
     from rnninspect.api.live import named_array, role_slots
-    from rnninspect.api.weights_given import weights_given
+    from rnninspect.api.weights_given import convention_of, weights_given
     from rnninspect.conventions import live
 
     config, lengths = with_full(layer_config(**options), lengths)
     by_user = config
-    weights, config = weights_given(weights, config, weights_convention or convention, convention, batch)
+    named_convention = weights_convention or convention
+    weights, config = weights_given(weights, config, named_convention, convention, batch)
+    whose = named_convention or convention_of(weights) or "tf1"
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)
     case = run_case(
         arrays,
         config,
-        convention,
-        weights=weights_of(weights, config, weights_convention or convention),
+        convention or whose,
+        weights=weights_of(weights, config, whose),
         named_roles=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
         options=RunOptions(

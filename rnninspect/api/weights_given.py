@@ -9,6 +9,7 @@ from typing import Any
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
 from rnninspect.conventions.live_weights import as_named
+from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
@@ -34,3 +35,11 @@ def weights_given(
         feed = batch if isinstance(batch, Mapping) else None
         file = read_layer(read_arrays(path, feed=feed), config, convention, likely=[dump] if dump else [])
     return file.annotated, file.config_for(config, conventions.get(dump) if dump else file.convention)
+
+
+def convention_of(weights: Weights | Mapping[str, Array] | None) -> str | None:
+    """The framework that weights say they are of, or that the names of their arrays show; None where nothing does."""
+    if weights is None or isinstance(weights, Weights):
+        return (weights.convention or None) if weights is not None else None
+    alike = conventions.of_weights(likely_weights(weights))
+    return alike[0].name if alike else None

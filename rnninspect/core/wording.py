@@ -46,6 +46,8 @@ def in_python(name: str, value: Any) -> str:
         return "excerpt=None"
     if name == "final_state_of":
         return f"give it, recording.inspect({value!r}, final_state=…)"
+    if name == "feed_of":
+        return f"give a batch or dump of all that the model is fed, arrays by their names, {value} among them"
     formatted = isinstance(value, str) and _NUMBER.fullmatch(value)
     return f"{name}={value}" if formatted else f"{name}={value!r}"
 

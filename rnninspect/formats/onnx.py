@@ -185,16 +185,26 @@ def _array(node: _Node, role: str, value: str, source: str) -> Array | None:
         raise UnreadableError(f"{source}: {where} {error}") from None
     if array is not None or role not in NEEDED:
         return array
-    owner = node.values.owner(value)
-    if owner is None or value in owner.inputs:
-        raise _ComputedError(
-            f"{where} ({shown(value)}) is an input of the graph, and the file does not hold it: save what the model is "
-            f"fed, np.savez('feed.npz', **feed), and give that file as the batch or {worded(argument('feed'))}"
+    raise _ComputedError(f"{where} ({shown(value)}) {_why_unheld(node.values, value)}")
+
+
+def _why_unheld(values: Values, value: str) -> str:
+    """What keeps a weight from being read, and what to do about it."""
+    owner = values.owner(value)
+    if owner is None:
+        return "is made by nothing in the graph; export the model again"
+    unfed, carried = values.unfed(value)
+    if value in unfed:
+        return f"is an input of the graph, and the file does not hold it: {worded(argument('feed_of', value))}"
+    if unfed:
+        listed = f"{shorten(unfed)}, {'an input' if len(unfed) == 1 else 'inputs'} of the graph that the file does not"
+        return f"is computed from {listed} hold: {worded(argument('feed_of', unfed[0]))}"
+    if carried:
+        return (
+            f"comes with {shorten(carried)}, which the loop around it gives anew at every turn: there is no one array "
+            "to read; store it outside the loop"
         )
-    raise _ComputedError(
-        f"{where} ({shown(value)}) is computed in the graph, not stored in it; export with constant folding, or fold "
-        "it (onnxsim)"
-    )
+    return "is computed in the graph, not stored in it; export with constant folding, or fold it (onnxsim)"
 
 
 def _plain(value: Any) -> Any:

@@ -121,6 +121,19 @@ def test_a_module_and_a_path_are_the_state_dict(tmp_path: Path) -> None:
         assert (report.verdict, report.convention) == ("clean", "torch")
 
 
+@pytest.mark.parametrize("whose", ["torch", "keras", "flax", "haiku", "onnx", "mxnet", "tf1"])
+def test_weights_say_whose_layer_runs(whose: str, tmp_path: Path) -> None:
+    """Without `convention`, arrays under a framework's names, and a file of them, run as they do where it is stated."""
+    framework = conventions.get(whose)
+    flat = framework.write_weights(logical_weights(framework.spec("gru", {})))
+    np.savez(tmp_path / "w.npz", **flat)  # type: ignore[arg-type]
+    expected = ran(flat, whose)
+    for weights in (flat, str(tmp_path / "w.npz")):
+        told = rnninspect.run(INPUTS, lengths=LENGTHS, weights=weights)
+        assert told.convention == expected.convention == whose
+        assert_same(told, expected)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

@@ -11,6 +11,7 @@ import pytest
 
 import rnninspect
 from rnninspect.cli import call
+from rnninspect.errors import UserError
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -73,7 +74,21 @@ def test_a_feed_goes_with_a_model(turned: bool, tmp_path: Path, capsys: pytest.C
     assert call(["convert", str(path), "--to", "onnx", "-o", out]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert ("is computed" if turned else "is an input of the graph") in error
+    assert "is computed from W, an input of the graph" in error if turned else "is an input of the graph" in error
+    assert "--feed" in error
+
+
+def test_a_program_is_told_how_to_feed_a_model(tmp_path: Path) -> None:
+    """Python has no --feed: the message says what to give, and `run` and `inspect` take it so."""
+    path = model(tmp_path / "m.onnx")
+    with pytest.raises(UserError, match=r"a batch or dump of all that the model is fed.*W among them") as raised:
+        rnninspect.run({"X": FEED["X"]}, weights=path)
+    assert "--" not in str(raised.value)
+    assert "feed=" not in str(raised.value)
+    trace = rnninspect.run(FEED, weights=path, time_major=True)
+    y, y_h = runtime.InferenceSession(str(path)).run(None, FEED)
+    assert np.abs(y[:, 0].swapaxes(0, 1) - trace.tracks[0].outputs).max() < 1e-6
+    assert rnninspect.inspect({**FEED, "Y": y, "Y_h": y_h}, weights=path, lengths="full").ok
 
 
 def test_defaults_of_inputs_are_taken(tmp_path: Path) -> None:
