@@ -27,7 +27,7 @@ def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) ->
             break
         maker, seen = made
         if id(maker) in names:
-            as_it_is = value == maker.output[0] and arrives(maker, moved[::-1], node)
+            as_it_is = value == maker.output[0] and arrives((maker, seen), moved[::-1], node)
             below = names[id(maker)] if as_it_is else None
             turned = value == maker.output[0] and not as_it_is
             break

@@ -40,6 +40,7 @@ class Values:
         self.outer, self.folder, self.imports = outer, folder, imports
         self.inputs = {value.name for value in graph.input}
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
+        self.shapes = {value.name: value.type.tensor_type.shape for value in (*graph.value_info, *graph.input)}
         self.makers = {name: node for node in graph.node for name in node.output if name}
         self.folded: dict[str, Array | None] = {}
         self.feed = {name: array for name, array in (feed or {}).items() if name in self.inputs}
@@ -61,6 +62,13 @@ class Values:
             return None
         return owner.makers[name], owner
 
+    def shape(self, name: str) -> list[int] | None:
+        """How long the axes of a value are as the file states it, 0 where one may be of any length; None unstated."""
+        owner = self.owner(name)
+        if owner is None or name not in owner.shapes:
+            return None
+        return [int(axis.dim_value) for axis in owner.shapes[name].dim]
+
     def array(self, name: str, depth: int = _DEEP) -> Array | None:
         """The stored array `[…]` of that name, laid out as the graph lays it out; None where it is given or computed.
 
@@ -72,6 +80,22 @@ class Values:
         if name not in owner.folded:
             owner.folded[name] = owner._resolved(name, depth - 1)
         return owner.folded[name]
+
+    def unfed(self, name: str) -> tuple[list[str], list[str]]:
+        """The inputs that a value depends on and that nothing gives: of the model, and of the loops within it."""
+        of_model, of_loops, met = dict[str, None](), dict[str, None](), set[str]()
+        ahead: list[tuple[Values, str]] = [(self, name)]
+        while ahead:
+            seen, value = ahead.pop()
+            owner = seen.owner(value)
+            if owner is None or f"{id(owner)} {value}" in met:
+                continue
+            met.add(f"{id(owner)} {value}")
+            if value in owner.makers:
+                ahead += [(owner, read) for read in reversed(owner.makers[value].input) if read]
+            elif value in owner.inputs and value not in owner.stored and value not in owner.feed:
+                (of_model if owner.outer is None else of_loops)[value] = None
+        return list(of_model), list(of_loops)
 
     def _resolved(self, name: str, depth: int) -> Array | None:
         if name in self.feed:
