@@ -175,6 +175,7 @@ def case_of(request: Request) -> Case:
     config, weights = request.config, request.weights
     if weights is not None and not isinstance(weights, (Weights, Mapping)):
         config, weights = weights.config_for(config, conventions.get(request.likely[0])), weights.weights
+    inspect.refuse_quantised(weights)
     case = _of_state_alone(request, config, weights)
     if case is None:
         early = None if weights is None else inspect.weights_by_name(weights, config, _whose_weights(request))

@@ -23,6 +23,7 @@ from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
@@ -103,6 +104,7 @@ def inspect(
     attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
     weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs)
+    refuse_quantised(weights)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     source: dict[str, Any] = {}
     if text is not None:
@@ -213,6 +215,16 @@ def _pair(state: Any) -> Any:
 def weights_of(weights: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
     """Weights from what was given for them: Weights, or arrays under that convention's names."""
     return weights if weights is None or isinstance(weights, Weights) else read_weights(weights, config, convention)
+
+
+def refuse_quantised(weights: Any) -> None:
+    """Raises UserError where no run of these weights gives a dump's numbers, as their operator rounds what it reads."""
+    if isinstance(weights, Weights) and weights.quantised:
+        raise UserError(
+            f"{weights.quantised} rounds what it reads to 8 bits at every step, so that no run of its weights gives "
+            f"its numbers again: compare without {argument('weights')}, or give a dump and weights of the model before "
+            "it was quantised"
+        )
 
 
 def weights_by_name(weights: Weights | Mapping[str, Any], config: LayerConfig, whose: str) -> Weights | None:

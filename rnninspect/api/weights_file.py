@@ -19,6 +19,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.formats.base import NamedArrays
+from rnninspect.formats.onnx_quantised import STATED
 
 # What a file says of its own framework's axes, padding and order of time: a dump of another framework has its own.
 LAID_OUT = ("time_major", "padding", "go_backwards")
@@ -95,7 +96,10 @@ def read_layer(
     weights = read_weights(arrays, config.over(options), whose.name, read.feeds)
     notes = (*weights.notes, *_unused_config(whose, everything, read.attributes, config))
     remarks = () if read.attributes else activations_not_stated(whose, weights.spec, config.attributes)
-    return LayerFile(replace(weights, notes=notes), whose, arrays, read.attributes, remarks)
+    quantised = next(iter(_quantised(weights.names, read.attributes)), "")
+    if quantised:
+        notes = (*notes, f"{quantised} rounds what it reads to 8 bits where it runs: its own numbers are near these")
+    return LayerFile(replace(weights, notes=notes, quantised=quantised), whose, arrays, read.attributes, remarks)
 
 
 def layers_of(read: NamedArrays, convention: str | None = None) -> tuple[Convention, tuple[LayerOverview, ...]]:
@@ -127,6 +131,11 @@ def _unused_config(
     names = [scope.name for scope in convention.scopes(arrays, config)]
     for layer in unmatched(convention, attributes, names):
         yield f"the file's config of {layer} is of no weights that it holds, and was not used"
+
+
+def _quantised(names: Iterable[str], attributes: Mapping[str, Any]) -> Iterator[str]:
+    """The operators of these layers that are quantised ones."""
+    return (str(attributes[f"{name}.{STATED}"]) for name in names if f"{name}.{STATED}" in attributes)
 
 
 def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str:

@@ -61,7 +61,8 @@ class Weights:
 
     `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
     two directions below it. `notes`: what was taken for granted in reading them. `backward`: what
-    the cell computes in that direction, where it is not what `spec` says.
+    the cell computes in that direction, where it is not what `spec` says. `quantised`: the operator that rounds what
+    it reads to a few bits where it runs, so that its numbers are near those of these weights; else empty.
     """
 
     spec: CellSpec
@@ -72,6 +73,7 @@ class Weights:
     between: Between = "concat"
     notes: tuple[str, ...] = ()
     backward: CellSpec | None = None
+    quantised: str = ""
 
     @property
     def depth(self) -> int:

@@ -17,6 +17,8 @@ from rnninspect.formats.base import NamedArrays, guarded, need, refuse_duplicate
 from rnninspect.formats.bfloat16 import widened
 from rnninspect.formats.onnx_feeds import feed_of
 from rnninspect.formats.onnx_model import write_model
+from rnninspect.formats.onnx_quantised import OPERATOR as QUANTISED
+from rnninspect.formats.onnx_quantised import SCALES, STATED, dequantised
 from rnninspect.formats.onnx_values import UnheldError, Values
 from rnninspect.formats.tree import gather, shorten, shown
 
@@ -27,12 +29,13 @@ SUMMARY = "the LSTM, GRU and RNN nodes of a graph: their weights and attributes"
 
 # The operators' inputs by place (onnx/docs/Operators.md); X is no weight.
 _COMMON = ("X", "W", "R", "B", "sequence_lens", "initial_h")
-INPUTS = {"LSTM": (*_COMMON, "initial_c", "P"), "GRU": _COMMON, "RNN": _COMMON}
-NEEDED = ("W", "R", "B", "P")
+_LSTM = (*_COMMON, "initial_c", "P")
+INPUTS = {"LSTM": _LSTM, "GRU": _COMMON, "RNN": _COMMON, QUANTISED: (*_LSTM, *SCALES)}
+NEEDED = ("W", "R", "B", "P", *SCALES)
+_ONNX = ("", "ai.onnx")  # the domain of all operators but those of a runtime's own
 STATES = ("initial_h", "initial_c")
 TAKES_FEED = True  # `read` takes what the inputs of the graph are given
 LAYERS_OF = "onnx"  # the framework whose layers `write_layer` takes
-QUANTISED = ("DynamicQuantizeLSTM", "QLinearLSTM")  # of com.microsoft: their weights are whole numbers of 8 bits
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def read(source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None = 
             except _ComputedError as error:
                 lacking.append(str(error))
                 continue
+            if node.proto.op_type == QUANTISED:
+                held, attributes[f"{node.name}.{STATED}"] = dequantised(held), QUANTISED
             arrays |= {f"{node.name}.{role}": array for role, array in held.items()}
             for attribute in node.proto.attribute:
                 attributes[f"{node.name}.{attribute.name}"] = _plain(onnx.helper.get_attribute_value(attribute))
@@ -104,8 +109,12 @@ def read(source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None = 
     if kept:
         taken = worded(argument("initial_state"))
         notes.append(f"the model stores states: {shorten(kept)}; a run takes them only through {taken}")
-    if quantised := _quantised(others):
-        notes.append(f"not read, being quantised: {quantised}")
+    quantised = [node.name for node in nodes if f"{node.name}.{STATED}" in attributes]
+    if quantised:
+        notes.append(
+            f"{shorten(quantised)}: {QUANTISED}, whose 8-bit weights are read as the numbers that they stand for; "
+            "where it runs, what it reads is rounded to 8 bits as well, so its outputs come near this layer's alone"
+        )
     return gather(named_arrays, name, NAME, dtypes=dtypes, attributes=attributes, notes=tuple(notes), feeds=feeds)
 
 
@@ -115,24 +124,13 @@ def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target:
 
 
 def _what_it_holds(nodes: list[Any]) -> str:
-    if quantised := _quantised(nodes):
-        return (
-            f"it holds {quantised}, whose weights are quantised to 8 bits and are not read: give the model as it was "
-            "before it was quantised"
-        )
     return f"it holds {shorten(sorted({str(node.op_type) for node in nodes})) or 'no nodes at all'}"
-
-
-def _quantised(nodes: list[Any]) -> str:
-    """The quantised recurrent nodes, with their names."""
-    listed = [f"{n.op_type} {shown(n.name)}" if n.name else str(n.op_type) for n in nodes if n.op_type in QUANTISED]
-    return shorten(listed)
 
 
 def _nodes(graph: Any, values: Values, branch: str) -> Iterator[tuple[Any, Values, str]]:
     """Every recurrent node of a graph and of the graphs within its nodes (If, Loop, Scan), in order."""
     for node in graph.node:
-        if node.op_type in INPUTS and node.domain in ("", "ai.onnx"):
+        if node.op_type in INPUTS and node.domain in (("com.microsoft",) if node.op_type == QUANTISED else _ONNX):
             yield node, values, branch
         for attribute, inner in _subgraphs(node):
             called = f"{node.op_type} {shown(node.name)}" if node.name else str(node.op_type)

@@ -20,10 +20,10 @@ _UNSTATED = {"T": 7919, "B": 7907}  # sizes for axes of any size: primes, which 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """How long the axes of the lower node's outputs are; `stated`: whether steps and rows are fixed in the file."""
+    """How long the axes of the lower node's outputs are; `fixed`: whether steps and rows have one size in the file."""
 
     by_letter: Mapping[str, int]
-    stated: bool
+    fixed: bool
 
     def of(self, axis: str) -> int:
         return prod(self.by_letter[letter] for letter in axis)
@@ -83,7 +83,7 @@ def _moved(node: Any, values: Values, axes: Axes, sizes: _Sizes) -> Axes | None:
         lengths = _lengths(node, values, axes, sizes)
         reshaped = None if lengths is None else _reshaped(axes, lengths, sizes)
         if reshaped is None:  # its lengths are for steps and rows that the file does not fix
-            return [] if sizes.stated and lengths is not None else _joined(axes, sizes.by_letter["D"])
+            return [] if sizes.fixed and lengths is not None else _joined(axes, sizes.by_letter["D"])
         return reshaped
     return axes
 
