@@ -52,8 +52,8 @@ diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
-diagnosis/two_causes diagnosis/facts_beneath
-diagnosis/unseen_states diagnosis/weights_beneath diagnosis/judge
+diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
+diagnosis/unseen_states diagnosis/weights_beneath diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run
 diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs

@@ -28,11 +28,12 @@ from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.defaults import as_merged, with_defaults, with_direction_of_weights
-from rnninspect.diagnosis.judge import UNEXPLAINED, UNEXPLAINED_DIFFERENCE, judge
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
+from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose

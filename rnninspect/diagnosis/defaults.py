@@ -12,7 +12,8 @@ import numpy as np
 from rnninspect.core.trace import DIRECTIONS, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.judge import UNEXPLAINED, Judgement
+from rnninspect.diagnosis.judge import Judgement
+from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts
 
 FAR = 0.02  # share of the largest state: what a cast or a second run moves is less

@@ -10,9 +10,9 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.judge import UNEXPLAINED
 from rnninspect.diagnosis.lengths_by_run import lengths_by_run
 from rnninspect.diagnosis.rule import listed
+from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.measure.facts import TrackFacts, under
 

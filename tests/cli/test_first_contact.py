@@ -13,7 +13,7 @@ import rnninspect
 from rnninspect.cli import COMMANDS
 from rnninspect.cli.grouped import GROUPS
 from rnninspect.conventions import conventions
-from rnninspect.diagnosis import judge
+from rnninspect.diagnosis import unexplained as unexplained_findings
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError, nearest
 from rnninspect.report.glossary import FINDINGS, WORDS, word
@@ -199,7 +199,7 @@ def test_the_whole_glossary_is_printed() -> None:
 
 def test_every_name_that_a_finding_may_have_is_explained() -> None:
     """Rules are, and so are the names of findings that no rule makes."""
-    unexplained = {getattr(judge, name) for name in ("UNEXPLAINED", "UNEXPLAINED_DIFFERENCE")}
+    unexplained = {getattr(unexplained_findings, name) for name in ("UNEXPLAINED", "UNEXPLAINED_DIFFERENCE")}
     assert unexplained == {entry.name for entry in FINDINGS}
     for name in sorted(unexplained):
         assert command("explain", name).code == 0

@@ -10,7 +10,7 @@ import pytest
 
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace, Track, prefix_mask
-from rnninspect.diagnosis import build_case, defaults, judge, two_causes
+from rnninspect.diagnosis import build_case, defaults, two_causes, unexplained
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip
 from rnninspect.diagnosis.evidence.starts import origins
@@ -113,7 +113,7 @@ def test_the_origin_of_a_state_is_its_own_row_first() -> None:
     final[1], final[2] = outputs[1, 1], outputs[1, 2]
     case = build_case.read_case({"outputs": outputs, "h": final, "lengths": np.full(3, 6)}, LayerConfig(), "torch")
     left = frozenset((0, "forward", row) for row in (1, 2))
-    assert dict(judge._origins(case, left)) == {1: (1, 1), 2: (1, 2)}
+    assert dict(unexplained._origins(case, left)) == {1: (1, 1), 2: (1, 2)}
 
 
 def test_what_undoing_left_as_it_was() -> None:

@@ -1,0 +1,63 @@
+"""The fewest causes that explain every state that is off: greedy set cover over what the rules propose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, places, rows_of
+
+
+def mismatched_places(case: Case) -> frozenset[Place]:
+    """The rows, by layer and direction, whose final state is not the output that it ought to equal."""
+    return frozenset(place for facts in case.facts for place in places(facts, facts.mismatched))
+
+
+def explained_by(causes: Iterable[Proposal]) -> frozenset[Place]:
+    """The places that at least one of these causes explains."""
+    return frozenset().union(*(p.places for p in causes))
+
+
+def united(proposals: list[Proposal]) -> list[Proposal]:
+    """Merge proposals that state the same mistake for several tracks."""
+    united: dict[tuple[str, str, str], Proposal] = {}
+    for p in proposals:
+        key = (p.rule, p.message, p.severity)
+        if key in united:
+            p = replace(p, places=united[key].places | p.places, spoils=united[key].spoils | p.spoils)
+        united[key] = p
+    return list(united.values())
+
+
+def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
+    """Greedy set cover of the mismatched places, strongest evidence first among equals.
+
+    States of all zeros equal any zeroed step, so they count only where nothing else tells two causes apart.
+    """
+    zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
+    chosen: list[Proposal] = []
+    left = mismatched_places(case)
+    while left:
+        useful = [p for p in proposals if p.places & left]
+        if not useful:
+            break
+        gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
+        gain, proposal = max(gains, key=lambda g: g[0])
+        alike = [p.rule for g, p in gains if p.places & left == proposal.places & left and (g == gain or not gain[0])]
+        others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *alike) if r != proposal.rule))
+        chosen.append(replace(proposal, alternatives=others[:2]))
+        left -= proposal.places
+    return chosen
+
+
+def without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], spared: list[Proposal]) -> list[Proposal]:
+    """Leave out what another proposal implies on all of its rows, except the `spared` ones."""
+    kept = []
+    for p in proposals:
+        causes = [q for q in proposals if p.rule in rules[q.rule].implies]
+        rows = set(rows_of(p.places))
+        explained = {row for q in causes for row in rows_of(q.places)}
+        if not causes or not rows <= explained or p in spared:
+            kept.append(p)
+    return kept

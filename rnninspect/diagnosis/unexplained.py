@@ -1,0 +1,120 @@
+"""What no rule explains, with the numbers: states, and outputs that differ from a second dump's or from a run's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.finding import Finding
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.first_differences import explain
+from rnninspect.diagnosis.evidence.one_step import first_bad_steps
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
+from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
+from rnninspect.diagnosis.two_causes import is_too_large
+from rnninspect.diagnosis.unseen_states import states_unlike_the_run
+from rnninspect.measure.difference import TrackDifference
+
+UNEXPLAINED = "unexplained-state"
+UNEXPLAINED_DIFFERENCE = "unexplained-difference"
+
+
+def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
+    """The states `left` by every rule: which step each equals, or how near the worst of them comes to one."""
+    rows = rows_of(left)
+    origins = dict(_origins(case, left))
+    clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
+    evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
+    sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
+    unmatched = [(f, off[f.distance[off].argmax()]) for f in case.facts if (off := sought[f.mismatched[sought]]).size]
+    if unmatched:
+        facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
+        near = int(facts.nearest[row])
+        clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        evidence |= {"nearest_step": near, "row": int(row)}
+    alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
+    return Finding(
+        rule=UNEXPLAINED,
+        severity="error",
+        certainty="proven",
+        message=(
+            f"{describe_rows(rows, case.trace.batch_size)}: the final state is not the output of the last real step, "
+            f"and no known mistake reconstructs it{alone}; {listed(clauses, 6)}"
+        ),
+        rows=rows,
+        unexplained=rows,
+        evidence=evidence,
+        fix="",
+    )
+
+
+def _origins(case: Case, left: frozenset[Place]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """For each of these rows whose state equals some output of its track: the first (row, step), its own row first."""
+    for facts in case.facts:
+        rows = np.zeros(facts.ends.size, dtype=np.bool_)
+        rows[
+            [b for layer, direction, b in left if (layer, direction) == (facts.track.layer, facts.track.direction)]
+        ] = True
+        for row, hits in case.elsewhere(facts, rows & ~facts.final_zero).items():
+            if hits:
+                yield row, min(hits, key=lambda place: (place[0] != row, place))
+
+
+def unexplained_difference(differences: list[TrackDifference], opening: str) -> Iterator[Finding]:
+    """Report numbers that differ by more than rounding without a known cause, by the first steps that differ."""
+    worst = max(differences, key=lambda d: d.largest, default=None)
+    if worst is None or worst.largest == 0:
+        return
+    row, step, unit = worst.worst()
+    yield Finding(
+        rule=UNEXPLAINED_DIFFERENCE,
+        severity="error",
+        certainty="suspected",
+        message=(
+            f"{opening} by up to {worst.largest:.3g} over real steps, most at row {row}, step {step}, unit {unit} of "
+            f"{worst.track.name}: {explain(differences)}"
+        ),
+        rows=sorted({int(b) for d in differences for b in np.flatnonzero(d.first >= 0)}),
+        evidence={"largest": worst.largest},
+        fix="",
+    )
+
+
+def unlike_its_weights(case: Case) -> Iterator[Finding]:
+    """A dump that no run of its weights gives, though every state is where it ought to be."""
+    if disagreement(case) == 0:
+        yield from states_unlike_the_run(case, UNEXPLAINED)
+        return
+    lower = lower_precision(case)
+    if lower is not None:
+        yield _drift(case, lower)
+        return
+    bad = list(first_bad_steps(case))
+    bad_steps = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
+    for finding in unexplained_difference(
+        compared(case, case.reference),
+        "a run with these weights gives other numbers, and no known conversion explains it (other weights, dropout, "
+        "or an attribute that was not stated?): they differ",
+    ):
+        more = f"; the first that do not follow from the dump's own step before: {bad_steps}" if bad else ""
+        evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
+        yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
+
+
+def _drift(case: Case, precision: str) -> Finding:
+    """The dump is as far from the run as one in a lower precision is: autocast, or a cast on the way."""
+    largest = disagreement(case)
+    return Finding(
+        rule="precision-drift",
+        severity="note",
+        certainty="suspected",
+        message=(
+            f"a run with these weights differs from the dump by up to {largest:.2g} over real steps, no more than "
+            f"one in {precision} would (autocast, or a cast on the way)"
+        ),
+        rows=sorted({int(b) for d in compared(case, case.reference) for b in np.flatnonzero(d.first >= 0)}),
+        evidence={"largest": largest, "precision": precision},
+    )
