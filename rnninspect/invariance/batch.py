@@ -17,6 +17,14 @@ Kind = Literal["data", "lengths", "mask", "other"]
 Side = Literal["right", "left"]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """A row axis and a time axis of the arrays that hold sequences."""
+
+    row: int
+    time: int
+
+
 @dataclass(frozen=True, eq=False)
 class Input:
     """One array of the call. `row`, `time`: its axes, where it has them; `group`: whose sequences it belongs to.

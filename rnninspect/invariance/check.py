@@ -16,11 +16,12 @@ from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.observe import observed
+from rnninspect.invariance.padding_content import constant_padding
 from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.ragged import padded_arguments
-from rnninspect.invariance.roles import constant_padding, understood
+from rnninspect.invariance.roles import understood
 from rnninspect.invariance.statements import Sequences, statements, turned
 from rnninspect.invariance.trial import ROUNDING, Model, Trial
 from rnninspect.report.report import Report

@@ -17,7 +17,7 @@ from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Direction, Trace, Track
+from rnninspect.core.trace import Array, Direction, TimeOrder, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
@@ -159,34 +159,12 @@ def _with_states(
     if not strict and not swapped and not together:
         swapped = True  # the framework's default, but something was counted for the other axes
     notes = tuple(filter(None, (note, share_note(by_role))))
+    padding = convention.padding_for(_with_directions(config, shape))
+    by_mask = bool(by_role["mask"]) and config.full_lengths != "stated"
+    holes = by_mask and not is_of_lengths(mask)
     for way in ways:
-        cell_ways = _states(by_role["c"], shape, rows, {}, first)
-        cell = next((c for c in cell_ways if c.axes == way.axes), cell_ways[0] if cell_ways else None)
-        initial = _initial(by_role, "initial_h", shape, rows, units, first)
-        initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)
-        tracks = tuple(
-            Track(
-                layer,
-                direction,
-                outputs.placed.get((layer, direction)),
-                way.placed.get((layer, direction)),
-                cell.placed.get((layer, direction)) if cell else None,
-                initial.get((layer, direction)),
-                initial_cell.get((layer, direction)),
-                convention.order(config) if direction == "backward" else "time",
-            )
-            for layer, direction in product(range(shape.layers), shape.directions)
-        )
-        trace = Trace(
-            mask,
-            tracks,
-            lengths,
-            bool(by_role["mask"]) and config.full_lengths != "stated" and not is_of_lengths(mask),
-            convention.padding_for(_with_directions(config, shape)),
-            convention.zero_length,
-            convention.name,
-            by_mask=bool(by_role["mask"]) and config.full_lengths != "stated",
-        )
+        tracks = _tracks(by_role, shape, outputs, way, first, convention.order(config))
+        trace = Trace(mask, tracks, lengths, holes, padding, convention.zero_length, convention.name, by_mask=by_mask)
         because = [f"{by_role['h'][0].short or 'state'} {way.axes}"]
         if shape.time_major and not config.time_major and not swapped:
             usual = f", {convention.name}'s default" if convention.time_major else ": all arrays fit so"
@@ -201,6 +179,36 @@ def _with_states(
             Evidence(tuple(because), notes=notes),
             left_open=left_open and way.usual,
         )
+
+
+def _tracks(
+    by_role: Mapping[Role, tuple[Slot, ...]],
+    shape: Shape,
+    outputs: Layout,
+    way: Layout,
+    first: bool,
+    backward_order: TimeOrder,
+) -> tuple[Track, ...]:
+    """Each layer and direction with its outputs and states; `way`: how the states h are placed."""
+    rows, _ = outputs.shape
+    units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
+    cell_ways = _states(by_role["c"], shape, rows, {}, first)
+    cell = next((c for c in cell_ways if c.axes == way.axes), cell_ways[0] if cell_ways else None)
+    initial = _initial(by_role, "initial_h", shape, rows, units, first)
+    initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)
+    return tuple(
+        Track(
+            layer,
+            direction,
+            outputs.placed.get((layer, direction)),
+            way.placed.get((layer, direction)),
+            cell.placed.get((layer, direction)) if cell else None,
+            initial.get((layer, direction)),
+            initial_cell.get((layer, direction)),
+            backward_order if direction == "backward" else "time",
+        )
+        for layer, direction in product(range(shape.layers), shape.directions)
+    )
 
 
 def _lacks_layers(way: Layout, shape: Shape, convention: Convention) -> bool:

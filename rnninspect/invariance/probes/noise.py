@@ -13,8 +13,8 @@ from rnninspect.invariance.compare import Difference, Run
 from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.near import made_near
 from rnninspect.invariance.nested import flat
+from rnninspect.invariance.padding_content import constant_padding
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, not_made, outcome
-from rnninspect.invariance.roles import constant_padding
 from rnninspect.invariance.trial import Trial, sizes_of
 from rnninspect.invariance.width import width_matters
 

@@ -1,0 +1,107 @@
+"""The part in a batch of arrays that no statement names: lengths, masks, and sequences that go along with another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
+from rnninspect.core.trace import Array
+from rnninspect.invariance.batch import Group, Input, Layout
+from rnninspect.invariance.nested import last_name
+from rnninspect.invariance.padding_content import constant_step, with_padding
+from rnninspect.invariance.statements import is_additive
+
+_TARGET = re.compile(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
+
+
+def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) -> Input:
+    """The part of an array that no statement names: rows by its size, steps where it goes along with a sequence."""
+    if one.kind == "data":
+        return one
+    if one.kind == "lengths":
+        return replace(one, row=0 if one.array.shape[0] == rows else 1, relative=_is_relative(one))
+    array = one.array
+    row = next((axis for axis in _row_order(array, layout) if array.shape[axis] == rows), None)
+    if row is None:
+        return one
+    one = replace(one, row=row)
+    if array.ndim == 1:
+        numbers = [n for n, g in enumerate(groups) if _equals_lengths(array, g)]
+        if numbers and array.dtype.kind != "b":
+            return replace(one, kind="lengths", group=numbers[0], relative=_is_relative(one))
+        return one
+    for number, group in enumerate(groups):
+        for time in (axis for axis in range(array.ndim) if axis != row and array.shape[axis] == group.steps):
+            placed = replace(one, time=time, group=number)
+            value = _mask_values(placed, group)
+            if value is not None:
+                return replace(placed, kind="mask", padding=value)
+            if one.kind != "mask" and _goes_along(placed, group):
+                inner = bool(LENGTHS_NAME.search(last_name(one.path)))
+                return replace(with_padding(placed, group), kind="data", noised=not inner)
+    return one
+
+
+def _row_order(array: Array, layout: Layout) -> list[int]:
+    axes = list(range(min(array.ndim, 2)))
+    return sorted(axes, key=lambda axis: axis != layout.row)
+
+
+def _is_relative(one: Input) -> bool:
+    return one.array.dtype.kind == "f" and bool((one.array <= 1).all())
+
+
+def _equals_lengths(array: Array, group: Group) -> bool:
+    return bool((array == group.lengths).all()) or (
+        array.dtype.kind == "f" and bool(np.allclose(array, group.lengths / group.steps))
+    )
+
+
+def _mask_values(one: Input, group: Group) -> Any:
+    """What a mask holds where a step is padding; None where the array is no mask of these sequences."""
+    steps = one.steps_first
+    name = last_name(one.path)
+    if one.array.dtype.kind not in "biuf" or (steps.size and len(np.unique(steps)) > 2):
+        return None
+    real = steps[group.real]
+    padded = steps[~group.real]
+    if not real.size or len(np.unique(real)) != 1:
+        return None
+    if not padded.size and is_additive(steps):
+        return None
+    if padded.size:
+        differ = len(np.unique(padded)) == 1 and padded.reshape(-1)[0] != real.reshape(-1)[0]
+        return padded.reshape(-1)[0] if differ else None
+    value = real.reshape(-1)[0]
+    looks_so = one.array.dtype.kind == "b" or (bool(MASK_NAME.search(name)) and value in (0, 1))
+    return one.array.dtype.type(1 - int(value)) if looks_so else None
+
+
+def _goes_along(one: Input, group: Group) -> bool:
+    """Whether an array has these very lengths: its padding holds one value, which its real steps do not all hold."""
+    name = last_name(one.path)
+    padded = one.steps_first[~group.real]
+    if _TARGET.search(name) or not padded.size:
+        return not padded.size and not _TARGET.search(name) and one.array.ndim > 2
+    constant = constant_step([padded])
+    ends = one.steps_first[np.arange(len(group.real)), np.maximum(group.lengths - 1, 0)]
+    return constant is not None and not bool((ends == constant).all())
+
+
+def with_inner(one: Input, inputs: Sequence[Input]) -> Input:
+    """With the real words of every step, where another input holds how many there are of each."""
+    if one.kind != "data" or not one.noised or one.row is None or one.time is None or one.array.ndim < 3:
+        return one
+    steps = one.steps_first
+    for other in inputs:
+        counts = other.array
+        alike = other.row == one.row and other.time == one.time and other.group == one.group and other.path != one.path
+        named = counts.ndim == 2 and counts.dtype.kind in "iu" and LENGTHS_NAME.search(last_name(other.path))
+        if alike and named and counts.max(initial=0) <= steps.shape[2]:
+            return replace(one, inner=np.arange(steps.shape[2]) < other.steps_first[:, :, None])
+    return one
