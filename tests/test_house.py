@@ -38,7 +38,7 @@ conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conv
 conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
 conventions/weights/stack
 conventions/weights/cudnn conventions/weights/config conventions/weights/keras_names
-conventions/weights/keras_cells conventions/*
+conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
 conventions/live_state conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts

@@ -18,7 +18,7 @@ import numpy as np
 from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.writer import DumpNames
-from rnninspect.conventions.weights import gates
+from rnninspect.conventions.weights import flax_names, gates
 from rnninspect.conventions.weights.express import merge_biases, refuse
 from rnninspect.conventions.weights.scopes import Parts, Scope
 from rnninspect.conventions.weights.stack import ScopedConvention
@@ -154,8 +154,7 @@ class Flax(ScopedConvention):
         return any(_is_gate("/".join(self.normalise_name(re.sub(r"\.", "/", n)).split("/")[-2:])) for n in names)
 
     def normalise_name(self, name: str) -> str:
-        """nnx calls a gate `if_`, which Python's `if` forbids."""
-        return name.replace("/if_/", "/if/")
+        return flax_names.normalised(name)
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         return tuple(s for s in super().scopes(arrays, config) if any(_is_gate(part) for part in s.arrays))
@@ -252,9 +251,8 @@ class Flax(ScopedConvention):
         return arrays
 
     def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:
-        """`flax.serialization` keeps a tree of all variables, in which weights are the `params`."""
-        arrays = self.write_weights(weights)
-        return {f"params/{name}": array for name, array in arrays.items()} if path.endswith(".msgpack") else arrays
+        """Linen's names, or nnx's where the file is called `….nnx.…`."""
+        return flax_names.for_file(path, self.write_weights(weights), weights.spec.cell)
 
     def dump(self, trace: Trace, config: LayerConfig, weights: Weights | None = None) -> dict[str, Array]:
         names = DumpNames(trace, config)

@@ -193,9 +193,9 @@ class Keras(ScopedConvention):
     def spec_of(self, scopes: Sequence[Scope], cell: Cell, config: LayerConfig) -> CellSpec:
         """A GRU's bias tells how it resets, where nothing is stated: `[3H]` before, `[2, 3H]` after."""
         spec = self.spec(cell, config.attributes)
-        bias = scopes[0].arrays.get("bias")
-        if cell == "gru" and bias is not None and "reset_after" not in config.attributes:
-            return replace(spec, reset_after=bias.ndim == 2 or keras_cells.is_cudnn(scopes[0]))
+        after = keras_cells.reset_after(scopes) if cell == "gru" else None
+        if after is not None and "reset_after" not in config.attributes:
+            return replace(spec, reset_after=after)
         return spec
 
     def between(self, weights: Weights, config: LayerConfig) -> Between:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -20,20 +21,24 @@ WORDS = ("forward", "backward")
 def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     """The arrays of weights by name; names of nested mappings are joined by slashes.
 
-    `weights`: a mapping, which may nest others; an object with `state_dict()` (torch, Paddle) or `weights` (Keras); or
-    the list that Keras's `get_weights()` gives, told by its shapes. `config` tells layers from directions where the
-    shapes do not. Raises UserError on anything else, ShapeError on a list whose shapes are no recurrent layer's.
+    `weights`: a mapping, which may nest others; an object with `state_dict()` (torch, Paddle) or `weights` (Keras); a
+    module of Flax's nnx; or the list that Keras's `get_weights()` gives, told by its shapes. `config` tells layers from
+    directions where the shapes do not. Raises UserError on anything else, ShapeError on a list whose shapes are no
+    recurrent layer's.
 
-    >>> import numpy as np
     >>> list(as_named({"lstm/linear": {"w": np.ones((2, 4)), "b": np.ones(4)}}, LayerConfig()))
     ['lstm/linear/w', 'lstm/linear/b']
     """
     if isinstance(weights, Mapping):
-        return {name: to_array(value, name) for name, value in _leaves(weights, "") if value is not None}
+        leaves = [(name, value) for name, value in _leaves(weights, "") if value is not None and not _is_key(value)]
+        return {name: to_array(value, name) for name, value in leaves}
     if callable(getattr(weights, "state_dict", None)):
         return as_named(weights.state_dict(), config)
     if isinstance(weights, (list, tuple)):
         return _of_list(weights, config)
+    nnx = sys.modules.get("flax.nnx")  # imported by whoever holds a module of it
+    if nnx is not None and isinstance(weights, nnx.Module):
+        return as_named(nnx.state(weights, nnx.Param), config)
     named = {_path(variable): variable for variable in _variables(weights)}
     if named and len(named) == len(_variables(weights)):
         return as_named(named, config)
@@ -54,6 +59,11 @@ def _leaves(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(dict(enumerate(value)), f"{name}/")
         else:
             yield name, value
+
+
+def _is_key(value: Any) -> bool:
+    """Whether it is a key of JAX's random numbers, which a state of nnx holds beside weights."""
+    return str(getattr(value, "dtype", "")).startswith("key<")
 
 
 def _variables(layer: Any) -> Sequence[Any]:

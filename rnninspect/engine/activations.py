@@ -80,6 +80,17 @@ def _sparse_plus(x: Tensor, _: float, __: float) -> Tensor:
     return x.sub_(1).clamp_(min=0).add_(middle)
 
 
+def _sparsemax(x: Tensor, _: float, __: float) -> Tensor:
+    # As Keras 3 computes it: its threshold takes the sum of the k partial sums where Martins and Astudillo (2016,
+    # algorithm 1) take the last of them, so that the units need not add up to 1.
+    largest = x.sort(dim=-1, descending=True).values
+    sums = largest.cumsum(dim=-1)
+    counts = x.new_ones(x.shape).cumsum(dim=-1)
+    supports = largest - (sums - 1) / counts > 0
+    threshold = (sums.where(supports, 0).sum(dim=-1, keepdim=True) - 1) / supports.sum(dim=-1, keepdim=True)
+    return x.sub_(threshold).clamp_(min=0)
+
+
 ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation("1 / (1 + exp(-x))", lambda x, a, b: x.sigmoid_()),
     "hard_sigmoid": Activation("clip(alpha x + beta, 0, 1)", _linear_clip, 0.2, 0.5),
@@ -107,6 +118,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "sparse_sigmoid": Activation("clip((x + 1) / 2, 0, 1)", lambda x, a, b: x.add_(1).div_(2).clamp_(0, 1)),
     "softmax": Activation("exp(x) / sum of exp over the units", lambda x, a, b: x.copy_(x.softmax(dim=-1))),
     "log_softmax": Activation("x - log(sum of exp over the units)", lambda x, a, b: x.copy_(x.log_softmax(dim=-1))),
+    "sparsemax": Activation("max(x - t, 0), t of the units as Keras 3 computes it", _sparsemax),
     "softsign": Activation("x / (1 + |x|)", lambda x, a, b: x.div_(x.abs().add_(1))),
     "softplus": Activation("log(1 + exp(x))", _softplus),
     "exponential": Activation("exp(x)", lambda x, a, b: x.exp_()),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnninspect import conventions
 from rnninspect.api.inspect import inspect
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
-from rnninspect.errors import ShapeError
+from rnninspect.errors import ShapeError, UserError
 
 LENGTHS = np.array([7, 3, 5, 6, 2])
 ROWS = np.arange(5)
@@ -79,3 +81,18 @@ def test_many_unnamed_states_are_no_state_of_one() -> None:
     arrays = {f"arr_{k}": array for k, array in enumerate([forward, backward, *states])}
     with pytest.raises(ShapeError, match="several arrays could be the outputs and the final state"):
         inspect(arrays, convention="tf1", cell="lstm", layers=4, direction="bidirectional")
+
+
+def test_halves_that_reset_differently_are_refused_by_name() -> None:
+    """A bias of [2, 3H] is of a GRU that resets after the product, one of [3H] before: each half can be picked."""
+    arrays = {
+        f"bidirectional/{half}_layer/cell/vars/{i}": np.ones(shape)
+        for half, bias in (("forward", (2, 6)), ("backward", (6,)))
+        for i, shape in enumerate([(3, 6), (2, 6), bias])
+    }
+    keras = conventions.get("keras")
+    with pytest.raises(UserError, match=r"differ in reset_after: .*forward.* \[2, 6\] is of one that resets after"):
+        keras.read_weights(arrays, LayerConfig())
+    for half, after in (("forward", True), ("backward", False)):
+        one = {name: array for name, array in arrays.items() if half in name}
+        assert keras.read_weights(one, LayerConfig()).spec.reset_after is after

@@ -82,6 +82,11 @@ def activated(name: str, x: Array, alpha: float | None = None, beta: float | Non
         shares = [1 / math.fsum(math.exp(min(other - v, 700.0)) for other in x.tolist()) for v in x.tolist()]
         logs = [v - x.max() - math.log(math.fsum(math.exp(other - x.max()) for other in x)) for v in x.tolist()]
         return np.array(shares if name == "softmax" else logs)
+    if name == "sparsemax":
+        descending = sorted(x.tolist(), reverse=True)
+        sums = [math.fsum(descending[: k + 1]) for k in range(len(descending))]
+        held = [k for k, v in enumerate(descending) if v > (sums[k] - 1) / (k + 1)]
+        return np.maximum(x - (math.fsum(sums[k] for k in held) - 1) / len(held), 0)
     return np.array([activate(name, float(v), alpha, beta) for v in x])
 
 

@@ -30,10 +30,15 @@ def of_file(convention: Convention, attributes: Mapping[str, Any], names: Iterab
     forward, backward = by_way.get("forward", {}), by_way.get("backward", {})
     together = pairs(forward, backward) if convention.apart else {}
     options: dict[str, Any] = {}
-    for way, stated_there in by_way.items():
-        for option, value in stated_there.items():
-            if option not in together and options.setdefault(option, value) != value:
-                raise _differ(option, ("the others", options[option]), (f"the {way} ones" if way else "one", value))
+    source: dict[str, str] = {}
+    for way, of_way in by_way.items():
+        layer = next(layer for layer in applied if _way(layer) == way)
+        for option, value in of_way.items():
+            if option in together:
+                continue
+            if options.setdefault(option, value) != value:
+                raise _differ(option, (source[option] or "one", options[option]), (layer, value))
+            source.setdefault(option, layer)
     return options | together
 
 

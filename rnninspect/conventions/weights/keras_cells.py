@@ -10,6 +10,8 @@ import numpy as np
 from rnninspect.conventions.weights.scopes import Scope
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
+from rnninspect.errors import UserError
 
 _PARTS = ("kernel", "recurrent_kernel", "bias")
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}  # by the blocks in a kernel
@@ -31,6 +33,23 @@ def biases_of(scope: Scope, spec: CellSpec, total: int, why: str) -> tuple[Array
         reset = f"; a GRU that resets {'after' if two else 'before'} the product" if spec.cell == "gru" else ""
         biases = scope.need("bias", biases.shape, why + reset)
     return (biases[0], biases[1]) if two else (biases, None)
+
+
+def reset_after(scopes: Sequence[Scope]) -> bool | None:
+    """How GRUs reset by their biases: `[3H]` before the product, `[2, 3H]` after; None where the first has no bias.
+
+    Raises UserError where some do and some do not, which one run cannot compute.
+    """
+    biased = {scope.path_of("bias"): scope for scope in scopes if "bias" in scope.arrays}
+    after = {path: scope.arrays["bias"].ndim == 2 or is_cudnn(scope) for path, scope in biased.items()}
+    if len(set(after.values())) == 2:
+        yes, no = (next(path for path, holds in after.items() if holds is wanted) for wanted in (True, False))
+        raise UserError(
+            f"these GRUs differ in reset_after: {yes} {list(biased[yes].arrays['bias'].shape)} is of one that resets "
+            f"after the product, {no} {list(biased[no].arrays['bias'].shape)} before it; pick one with "
+            f"{argument('weights_prefix')}, {yes.rpartition('/cell/')[0] or yes.rpartition('/')[0]} or the other"
+        )
+    return after[scopes[0].path_of("bias")] if "bias" in scopes[0].arrays else None
 
 
 def is_cudnn(scope: Scope) -> bool:
