@@ -51,8 +51,13 @@ class Format:
 @cache
 def formats() -> tuple[Format, ...]:
     """Every format of this folder, by name."""
-    each = (_format(item.name) for item in pkgutil.iter_modules(__path__))
-    return tuple(sorted((f for f in each if f is not None), key=lambda f: f.name))
+    return tuple(sorted((f for f in map(_format, _files()) if f is not None), key=lambda f: f.name))
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    """The names of this folder's modules; listed once, not for every dump of many."""
+    return tuple(item.name for item in pkgutil.iter_modules(__path__))
 
 
 @cache
@@ -169,7 +174,7 @@ def _format_for(head: bytes, name: str, suffixed: str) -> Format:
 def _called_as_its_suffix(head: bytes, suffixed: str) -> Format | None:
     """The format whose file here is called as the suffix, where the bytes are its own: no other need be imported."""
     suffix = os.path.splitext(suffixed)[1]
-    files = [item.name for item in pkgutil.iter_modules(__path__) if f".{item.name.rstrip('_')}" == suffix]
+    files = [name for name in _files() if f".{name.rstrip('_')}" == suffix]
     called_so = _format(files[0]) if files else None
     is_its_own = called_so is not None and suffix in called_so.suffixes and called_so.module.sniff(head)
     return called_so if is_its_own else None

@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,18 +21,20 @@ from rnninspect.formats import formats, write_arrays
 from tests.support import hostile
 from tests.support.places import DATA, PRINTED, SAMPLES
 
+Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]
+
 LARGEST = 40_000  # bytes of a seed: what is larger is mutated slowly
 OUTPUTS = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
-DUMP = {"outputs": OUTPUTS, "h": OUTPUTS[[0, 1, 2], [2, 0, 1]], "lengths": np.array([3, 1, 2])}
-ODD = {
+DUMP: Arrays = {"outputs": OUTPUTS, "h": OUTPUTS[[0, 1, 2], [2, 0, 1]], "lengths": np.array([3, 1, 2])}
+ODD: Arrays = {
     "half": OUTPUTS.astype(np.float16),
     "turned": np.asfortranarray(OUTPUTS),
     "big": OUTPUTS.astype(">f8"),
     "flags": OUTPUTS > 0,
     "none": np.zeros((2, 0, 3), np.float32),
     "one": np.array(2.5),
-    "far": np.arange(20_000, dtype=np.int32).reshape(2, 100, 100),  # beyond what is read rather than mapped
 }
+FAR: Arrays = {"far": np.arange(20_000, dtype=np.int32).reshape(2, 100, 100)}  # so large that it is mapped
 
 
 def seeds(reader: str) -> list[bytes]:
@@ -46,7 +48,7 @@ def seeds(reader: str) -> list[bytes]:
 
 
 def _npy() -> Iterator[bytes]:
-    for array in ODD.values():
+    for array in (*ODD.values(), *FAR.values()):
         yield hostile.npy_bytes(array)
     file = io.BytesIO()
     np.lib.format.write_array(file, OUTPUTS, version=(2, 0))
@@ -54,11 +56,10 @@ def _npy() -> Iterator[bytes]:
 
 
 def _npz() -> Iterator[bytes]:
-    for save in (np.savez, np.savez_compressed):
-        for arrays in (DUMP, ODD):
-            file = io.BytesIO()
-            save(file, **arrays)
-            yield file.getvalue()
+    for save, arrays in ((np.savez, DUMP), (np.savez, ODD | FAR), (np.savez_compressed, DUMP | ODD)):
+        file = io.BytesIO()
+        save(file, **arrays)
+        yield file.getvalue()
 
 
 def _written(suffix: str) -> Iterator[bytes]:
@@ -95,14 +96,18 @@ def _hdf5() -> Iterator[bytes]:
     import h5py
 
     yield from _written(".h5")
-    for options in ({}, {"chunks": True, "compression": "gzip", "shuffle": True}, {"chunks": True, "fletcher32": True}):
+    zipped, summed = {"chunks": True, "compression": "gzip", "shuffle": True}, {"chunks": True, "fletcher32": True}
+    stored: tuple[tuple[dict[str, Any], Arrays], ...] = (
+        ({}, DUMP | FAR), ({}, ODD), (zipped, DUMP), (zipped, ODD), (summed, ODD),
+    )  # fmt: skip
+    for options, arrays in stored:  # few arrays a file, which is read sooner and of which what holds them is more
         file = io.BytesIO()
         with h5py.File(file, "w", libver="latest" if options else "earliest") as opened:
-            for name, array in {**DUMP, **ODD}.items():
+            for name, array in arrays.items():
                 plain = options if array.ndim and array.size else {}
                 opened.create_dataset(f"group/{name}", data=array, **plain)
             opened["group"].attrs["layer_names"] = [b"x", b"y"]
-            opened["soft"] = h5py.SoftLink("/group/outputs")
+            opened["soft"] = h5py.SoftLink(f"/group/{next(iter(arrays))}")
             opened["text"] = "words"
         yield file.getvalue()
 
