@@ -71,7 +71,7 @@ api/role_arrays api/live api/weights_file api/weights_given api/merged_outputs a
 api/run api/chunks api/compare api/convert api/fix_names api/fix_write
 api/carry_out api/mend api/fix
 api/parallel/file_view
-api/parallel/workers api/parallel/results_file api/parallel/split_rows
+api/parallel/workers api/parallel/cluster api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call
 recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store

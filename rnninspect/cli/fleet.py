@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import click
 
+from rnninspect.api.parallel.cluster import Cluster
 from rnninspect.api.parallel.results_file import Outcome, Tally, error_line, is_results, resume_results, stamp
-from rnninspect.api.parallel.workers import Cluster, Engine, Processes, WorkerCrashed
+from rnninspect.api.parallel.workers import Engine, Processes, WorkerCrashed
 from rnninspect.cli import progress
 from rnninspect.cli.command_words import command_line
 from rnninspect.cli.output import note, printable

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from rnninspect.api.parallel import split_rows
+from rnninspect.api.parallel.cluster import Cluster
 from rnninspect.api.parallel.file_view import Described, described
 from rnninspect.api.parallel.split_rows import RowChunk
-from rnninspect.api.parallel.workers import Cluster, Processes, WorkerCrashed
+from rnninspect.api.parallel.workers import Processes, WorkerCrashed
 from rnninspect.cli import fleet
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
@@ -154,7 +155,7 @@ def test_one_dump_gives_the_ordinary_report_in_any_form(form: str, tmp_path: Pat
 
 def test_a_small_dump_is_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker is started, and no scheduler met, for what would be measured before it answers; which is said."""
-    monkeypatch.setattr("rnninspect.api.parallel.workers.SECONDS", 1)
+    monkeypatch.setattr("rnninspect.api.parallel.cluster.SECONDS", 1)
     command = ["compare", *forward(tmp_path), "--format", "json"]
     alone = rnninspect(*command, "--scheduler", "tcp://127.0.0.1:9")
     assert alone.raw == rnninspect(*command).raw
@@ -184,11 +185,11 @@ def test_a_cluster_that_cannot_do_the_work_is_said(cluster: str, monkeypatch: py
             next(iter(engine.outcomes(str, [1])))
 
     with monkeypatch.context() as patch:
-        patch.setattr("rnninspect.api.parallel.workers.__version__", "99.0")
+        patch.setattr("rnninspect.api.parallel.cluster.__version__", "99.0")
         refused(cluster, r"need rnninspect 99\.0, and have \d")
-        patch.setattr("rnninspect.api.parallel.workers._version", Unknown())
+        patch.setattr("rnninspect.api.parallel.cluster._version", Unknown())
         refused(cluster, r"and have none; install it")
-    monkeypatch.setattr("rnninspect.api.parallel.workers.PATIENCE", 1)
+    monkeypatch.setattr("rnninspect.api.parallel.cluster.PATIENCE", 1)
     with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=CRITICAL) as empty:
         refused(empty.scheduler_address, "no worker has joined it in 1 s")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnninspect.api.parallel.workers import Cluster, Processes, WorkerCrashed
+from rnninspect.api.parallel.cluster import Cluster
+from rnninspect.api.parallel.workers import Processes, WorkerCrashed
 from rnninspect.cli import call
 from rnninspect.errors import UserError
 from tests.support.places import ROOT, SAMPLES
@@ -92,7 +93,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(tmp_path: Path) -> None:
 def test_a_scheduler_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, not a traceback of connection errors."""
     pytest.importorskip("distributed")
-    monkeypatch.setattr("rnninspect.api.parallel.workers.SECONDS", 1)
+    monkeypatch.setattr("rnninspect.api.parallel.cluster.SECONDS", 1)
     with pytest.raises(UserError, match="no scheduler answers there"):
         list(Cluster("tcp://127.0.0.1:9", 1).outcomes(fatal, ["a"]))
 

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from rnninspect.api.parallel import results_file
-from rnninspect.api.parallel.workers import Cluster, Engine, Processes
+from rnninspect.api.parallel.cluster import Cluster
+from rnninspect.api.parallel.workers import Engine, Processes
 from rnninspect.cli import call
 from rnninspect.diagnosis import rules as registry
 from rnninspect.formats.limits import limited, limits

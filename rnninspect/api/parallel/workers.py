@@ -1,8 +1,8 @@
-"""Many items, one task: on this machine's processes, or on a Dask cluster. Outcomes come in the items' order.
+"""Many items, one task: on this machine's processes, or on a Dask cluster (`cluster`). Outcomes come in their order.
 
 Nothing here knows what the task does, or what the items are. Both engines keep a few items ahead of the one that is
 waited for, so that outcomes that come early never pile up, and both go on when a worker dies: its items are done again
-by others, and an item that ends every worker it meets is given back as `Lost`.
+by others, and an item that ends every worker it meets is given back as `WorkerCrashed`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
-from logging import CRITICAL
+from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
-from rnninspect._version import __version__
-from rnninspect.core.wording import argument
-from rnninspect.errors import UserError
-from rnninspect.formats.base import need
 from rnninspect.formats.limits import Limits, limited, limits
 
 AHEAD = 2  # items a worker: one that it works on, one that waits for it
 LOST = "the process that read it ended without a word (out of memory, or the file became shorter meanwhile)"
-SECONDS = 10  # to wait for a scheduler to answer
-PATIENCE = 60  # seconds to wait for a first worker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -79,18 +71,18 @@ class Processes:
         if self.jobs == 1 and (len(items) < 2 or not _can_fork()):
             yield from map(task, items)
             return
-        confined = _Confined(task, limits())
+        confined = Confined(task, limits())
         waiting = deque(items)
         while waiting:
             begun: deque[tuple[Item, Any]] = deque()
             with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
-                yield from _in_order(partial(_submitted, pool), confined, waiting, begun, AHEAD * self.jobs)
+                yield from in_order(partial(_submitted, pool), confined, waiting, begun, AHEAD * self.jobs)
             for item, future in begun:
                 yield _alone(confined, item, future)
 
 
 @dataclass(frozen=True)
-class _Confined:
+class Confined:
     """A task in another process, under the limits of this one; no library warns there, since stderr is the user's."""
 
     task: Callable[[Any], Any]
@@ -107,7 +99,7 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and "torch" not in sys.modules
 
 
-def _in_order(
+def in_order(
     submit: Callable[..., Any],
     task: Callable[[Item], Result],
     waiting: deque[Item],
@@ -137,12 +129,12 @@ def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -
 
 def _submitted(pool: ProcessPoolExecutor, task: Callable[[Item], Result], item: Item) -> Future[Result]:
     """The task, under way. The process that this may start keeps Ctrl-C away until its own `_follow` ran."""
-    with _interrupts_held():
+    with interrupts_held():
         return pool.submit(task, item)
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Keep Ctrl-C away from this thread until the block's end, and for ever from the threads and processes that are
     begun within it: a worker that is interrupted, even while it imports, would say so on stderr."""
     if not hasattr(signal, "pthread_sigmask"):
@@ -187,94 +179,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # nobody is left to hear of what is under way
-
-
-class Cluster:
-    """A Dask cluster (extra `cluster`): the scheduler at `address`, or one of this machine for `local`.
-
-    It is met when there is something to do, and left with the `with` block. A worker that dies has its tasks run again
-    elsewhere by Dask; after several deaths the item is given up.
-    """
-
-    def __init__(self, address: str, jobs: int) -> None:
-        self.address, self.jobs = address, jobs
-        self.stack = ExitStack()
-
-    def __enter__(self) -> Cluster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stack.close()
-
-    @cached_property
-    def client(self) -> Any:
-        """The connection to the scheduler; UserError where none answers, or where its workers cannot do this work."""
-        dask = need("distributed", argument("scheduler"), "cluster")
-        where: Any = self.address
-        if where == "local":
-            scratch = self.stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
-            workers = {"n_workers": self.jobs, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-            config = need("dask.config", argument("scheduler"), "cluster")
-            with _interrupts_held(), config.set({"temporary-directory": scratch}):
-                local = dask.LocalCluster(**workers, silence_logs=CRITICAL)
-            where = self.stack.enter_context(local)
-        try:
-            with _interrupts_held():
-                client = self.stack.enter_context(dask.Client(where, timeout=SECONDS))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{argument('scheduler', self.address)}: no scheduler answers there ({error})") from None
-        self._meet(dask, client)
-        return client
-
-    def _meet(self, dask: Any, client: Any) -> None:
-        """A first task, for which a cluster that grows by need gets its first worker: is there one, of this version?"""
-        first = client.submit(_version, pure=False)
-        try:
-            dask.wait([first], timeout=PATIENCE)
-        except TimeoutError:
-            if not client.nthreads():  # else they are busy with other work
-                raise UserError(
-                    f"{argument('scheduler', self.address)}: no worker has joined it in {PATIENCE} s"
-                ) from None
-        try:
-            version = first.result()
-        except Exception:  # whatever a scheduler or a worker without this package makes of it
-            version = "none"
-        if version != __version__:
-            raise UserError(
-                f"{argument('scheduler', self.address)}: its machines need rnninspect {__version__}, and have {version}"
-                "; install it for the scheduler and for every worker"
-            )
-
-    def outcomes(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | WorkerCrashed]:
-        """See `Engine.outcomes`; what a lost worker had is tried on others, as Dask allows."""
-        client = self.client
-        threads = max(1, sum(client.nthreads().values()))
-
-        def submit(task: Callable[[Item], Result], item: Item) -> _OnCluster:
-            return _OnCluster(item, client.submit(task, item, pure=False))
-
-        confined = _Confined(task, limits())
-        yield from _in_order(submit, confined, deque(items), deque(), AHEAD * threads)
-
-
-def _version() -> str:
-    return __version__
-
-
-@dataclass(frozen=True)
-class _OnCluster:
-    """A future of Dask whose result is `Lost` where the item ended every worker that it met."""
-
-    item: Any
-    future: Any
-
-    def result(self) -> Any:
-        from distributed import KilledWorker
-
-        try:
-            return self.future.result()
-        except KilledWorker:
-            return WorkerCrashed(self.item, LOST)
-        finally:
-            self.future.release()
