@@ -36,6 +36,7 @@ _NO_LAYER = re.compile(r"params|cell|(forward|backward)_rnn")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
 _WAY = r"(?:\.(?P<direction>forward|backward))?"
 WORDS = ("forward", "backward")
+_BOTH_HALVES = "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], axis=-1)"
 
 
 class Flax(ScopedConvention):
@@ -99,7 +100,7 @@ class Flax(ScopedConvention):
         "nonfinite-values": "jax.config.update('jax_debug_nans', True)  # padding is computed too",
         "cell-hidden-swapped": "c, h = carry  # c comes first here",
         "cell-overwritten-by-hidden": "c, h = carry  # c comes first here",
-        "backward-final-at-last-step": "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], -1)",
+        "backward-final-at-last-step": _BOTH_HALVES,
         "state-read-batch-first": "final = jnp.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
         "state-reshaped-not-transposed": "final = jnp.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack",
         "batch-time-swapped": "nn.RNN(cell, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
@@ -108,8 +109,7 @@ class Flax(ScopedConvention):
         "layer-order-reversed": "carries = [bottom_carry, top_carry]  # one carry a layer; the bottom one reads x",
         "backward-not-flipped": "nn.RNN(cell, reverse=True, keep_order=True)  # outputs in the inputs' order",
         "backward-read-padding": "flax.linen.recurrent.flip_sequences(x, lengths, num_batch_dims=1, time_major=False)",
-        "direction-duplicated": "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], axis=-1)",
-        "direction-missing": "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_h], axis=-1)",
+        **dict.fromkeys(("directions-exchanged", "direction-duplicated", "direction-missing"), _BOTH_HALVES),
         "directions-interleaved": "outputs_fw, outputs_bw = jnp.split(outputs, 2, axis=-1)",
         "output-dropout": "outputs = nn.Dropout(rate)(outputs, deterministic=not train)  # after the carry was taken",
         "output-residual": "summed = outputs + x  # beside the outputs; the carry never holds the sum",

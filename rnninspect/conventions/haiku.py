@@ -126,6 +126,7 @@ class Haiku(ScopedConvention):
         "layer-order-reversed": "bottom, top = state[0], state[-1]  # DeepRNN: the bottom core first",
         "backward-not-flipped": "row = outputs_bw[:n, b][::-1]  # each row within its own length n",
         "backward-read-padding": "steps = (lengths - 1 - jnp.arange(T)[:, None]) % T; x_bw = x[steps, jnp.arange(B)]",
+        "directions-exchanged": "final = jnp.concatenate([state_fw.hidden, state_bw.hidden], axis=-1)",
         "direction-duplicated": "final = jnp.concatenate([state_fw.hidden, state_bw.hidden], axis=-1)",
         "direction-missing": "final = jnp.concatenate([state_fw.hidden, state_bw.hidden], axis=-1)",
         "directions-interleaved": "outputs_fw, outputs_bw = jnp.split(outputs, 2, axis=-1)",

@@ -116,6 +116,7 @@ class Keras(ScopedConvention):
         ),
         "backward-not-flipped": "outputs_bw = keras.ops.flip(outputs_bw, axis=1)  # Bidirectional does it itself",
         "backward-read-padding": "Bidirectional(layer)(inputs, mask=mask)  # the mask keeps the padding out",
+        "directions-exchanged": "outputs, fw_h, fw_c, bw_h, bw_c = Bidirectional(layer)(inputs, mask=mask)",
         "direction-duplicated": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
         "direction-missing": "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # or return_sequences=False",
         "directions-interleaved": "outputs_fw, outputs_bw = outputs[..., :units], outputs[..., units:]",

@@ -116,6 +116,7 @@ class MXNet(RowConvention):
         "backward-read-padding": (
             "x_bw = mx.nd.SequenceReverse(x.swapaxes(0, 1), lengths, use_sequence_length=True).swapaxes(0, 1)"
         ),
+        "directions-exchanged": "fw_h, fw_c, bw_h, bw_c = states[-4:]; final = mx.nd.concat(fw_h, bw_h, dim=1)",
         "direction-duplicated": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "outputs_fw, outputs_bw = mx.nd.split(outputs, num_outputs=2, axis=2)",

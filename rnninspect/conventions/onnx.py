@@ -100,6 +100,7 @@ class Onnx(ScopedConvention):
             "node = onnx.helper.make_node('LSTM', names, outputs, direction='bidirectional')"
             "  # sequence_lens among names"
         ),
+        "directions-exchanged": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward first, as in Y",
         "direction-duplicated": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward, backward",
         "direction-missing": "final = np.concatenate([Y_h[0], Y_h[1]], axis=1)  # forward, backward",
         "directions-interleaved": (

@@ -92,6 +92,7 @@ class Paddle(RowConvention):
         "layer-order-reversed": "h.reshape([L, D, B, H])  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = outputs_bw[b, :n].flip(0)  # each row within its own length n",
         "backward-read-padding": "outputs, (h, c) = nn.LSTM(F, H, direction='bidirect')(x, sequence_length=lengths)",
+        "directions-exchanged": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward first, as outputs have it",
         "direction-duplicated": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward, backward of the top layer",
         "direction-missing": "final = paddle.concat([h[-2], h[-1]], axis=1)  # forward, backward of the top layer",
         "directions-interleaved": "outputs_fw, outputs_bw = paddle.split(outputs, 2, axis=-1)",

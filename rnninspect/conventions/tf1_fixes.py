@@ -75,6 +75,7 @@ FIXES: Mapping[str, str] = {
     "layer-order-reversed": "bottom, top = state[0], state[-1]  # MultiRNNCell: the bottom layer first",
     "backward-not-flipped": "outputs_bw = tf.reverse_sequence(outputs_bw, lengths, seq_axis=1, batch_axis=0)",
     "backward-read-padding": "reversed_inputs = tf.reverse_sequence(inputs, lengths, seq_axis=1, batch_axis=0)",
+    "directions-exchanged": "final = tf.concat([state_fw.h, state_bw.h], 1)  # forward first",
     "direction-duplicated": "final = tf.concat([state_fw.h, state_bw.h], axis=1)",
     "direction-missing": "final = tf.concat([state_fw.h, state_bw.h], axis=1)",
     "directions-interleaved": "outputs = tf.concat([outputs_fw, outputs_bw], axis=2)  # not a reshape of tf.stack",

@@ -93,6 +93,7 @@ class Torch(RowConvention):
         "layer-order-reversed": "h_n.view(L, D, B, H)  # the bottom layer first, forward before backward",
         "backward-not-flipped": "row = output_bw[b, :n].flip(0)  # each row within its own length n",
         "backward-read-padding": f"{_PACK}  # no padding is read\n{_RUN_PACKED}",
+        "directions-exchanged": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward first, as output has it",
         "direction-duplicated": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = torch.cat([h_n[-2], h_n[-1]], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "output_fw, output_bw = output.view(B, T, 2, H).unbind(2)  # forward comes first",

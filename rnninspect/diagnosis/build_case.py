@@ -26,7 +26,7 @@ from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
-from rnninspect.core.trace import Array, Trace
+from rnninspect.core.trace import Array, TimeOrder, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.batch_axes import with_axes_of_batch
@@ -104,8 +104,11 @@ def simulate(
     initial: Initial | None = None,
     dtype: str | None = None,
     device: str = "cpu",
+    order: TimeOrder | None = None,
 ) -> Trace:
     """One run of the engine as this convention's layer would have run; a Trace that also says its policies.
+
+    `order`: how the outputs of backward tracks are to lie; None: as the convention leaves them.
 
     Raises UserError where there is not enough memory.
     """
@@ -120,7 +123,7 @@ def simulate(
             initial=initial,
             padding=padding,
             zero_length=convention.zero_length,
-            order=convention.order(both),
+            order=order or convention.order(both),
             dtype=dtype,
             device=device,
         )
@@ -267,9 +270,10 @@ def batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
 
 
 def rerun(case: Case, batch: Batch) -> Trace:
-    """Another batch through the same layer, from the same initial states."""
+    """Another batch through the same layer, from the same initial states, its outputs lying as the case's do."""
     assert case.weights is not None
     initial: Initial = {
         (t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None
     }
-    return simulate(batch, case.weights, case.convention, case.config, initial=initial or None)
+    order = next((t.order for t in case.trace.tracks if t.direction == "backward"), None)
+    return simulate(batch, case.weights, case.convention, case.config, initial=initial or None, order=order)

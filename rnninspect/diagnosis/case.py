@@ -118,6 +118,7 @@ class Case:
             "outputs": bool(self.facts),
             "lengths": self.trace.knows_padding,
             "two directions": self.trace.directions == 2,
+            "a direction read backwards": any(t.direction == "backward" for t in self.trace.tracks),
             "cell state": any(t.cell is not None for t in self.trace.tracks),
             "inputs": self.batch is not None,
             "weights": self.weights is not None,

@@ -23,7 +23,7 @@ def gathered(case: Case, plain: str) -> str:
     else:
         forward, backward = (_taken(case, t, f"outputs_{'bw' if t.direction == 'backward' else 'fw'}") for t in tracks)
         lines.append(f"h_fw = {forward}{comment}")
-        lines.append(f"h_bw = {backward}  # the backward pass ends at {_first_word(case)}")
+        lines.append(f"h_bw = {backward}  # the backward pass ends at {first_word(case)}")
         lines.append("h = np.concatenate([h_fw, h_bw], axis=-1)")
     if _empty_rows(case):
         lines.append("h[lengths == 0] = 0  # an empty row has no last step: it ends in its initial state")
@@ -31,10 +31,14 @@ def gathered(case: Case, plain: str) -> str:
 
 
 def backward_gathered(case: Case, plain: str) -> str:
-    """The backward half taken from its outputs at each row's first step."""
+    """The backward half taken from its outputs at each row's first step; all of h, where it is the one direction."""
+    tracks = top_tracks(case)
+    if len(tracks) == 1:
+        comment = _comment(plain) if tracks[0].order == "time" else "  # the pass ends at the last of its outputs"
+        return "\n".join([*_prelude(case, tracks), f"h = {_taken(case, tracks[0], 'outputs')}{comment}"])
     if not case.reading.time_major and not case.trace.mask_given:
         return plain
-    track = next(t for t in top_tracks(case) if t.direction == "backward")
+    track = next(t for t in tracks if t.direction == "backward")
     return f"h_bw = {_taken(case, track, 'outputs_bw')}{_comment(plain)}"
 
 
@@ -102,7 +106,8 @@ def _taken(case: Case, track: Track, name: str) -> str:
     return f"{name}[{step}, np.arange(B)]" if case.reading.time_major else f"{name}[np.arange(B), {step}]"
 
 
-def _first_word(case: Case) -> str:
+def first_word(case: Case) -> str:
+    """Where the backward pass ends, in words."""
     return "each row's first real step" if case.trace.mask_given else "step 0"
 
 

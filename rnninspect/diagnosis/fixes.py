@@ -36,7 +36,7 @@ def fix_for(
     if convention is None or theirs is None:
         return plain
     theirs = fitted(theirs)
-    if decided:
+    if decided or theirs == plain:
         return theirs
     return "\n".join([plain, *(f"# if these are {convention.name}'s: {line}" for line in theirs.splitlines())])
 

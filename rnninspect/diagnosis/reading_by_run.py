@@ -12,8 +12,11 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import TimeOrder
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right, with_mask_by_run
+from rnninspect.measure.directions import NO_ORDER
 
+ORDERS: tuple[TimeOrder, ...] = ("time", "within", "reversed")
 BACKWARDS = "none was stated; a run of the weights that reads backwards gives these outputs and states"
 
 
@@ -23,7 +26,7 @@ def with_reading_by_run(case: Case) -> Case:
 
     Another reading than the chosen one is taken only where a run gives every number of it and not of the chosen one.
     """
-    case = _turned_as_read(case)
+    case = _ordered_by_run(_turned_as_read(case))
     settled = with_mask_by_run(case)
     if case.other is not None or not (case.facts and case.has("inputs") and case.has("weights")):
         return settled
@@ -89,6 +92,23 @@ def _turned_as_read(case: Case) -> Case:
     order = case.trace.tracks[0].order
     turned_round = replace(case.config, go_backwards=True)
     return _turned(case, kept if case.convention.order(kept) == order else turned_round)
+
+
+def _ordered_by_run(case: Case) -> Case:
+    """The case with the outputs of its one backward track in the order in which a run of the weights gives them, where
+    the order was taken from the states alone."""
+    trace = case.trace
+    if NO_ORDER not in trace.source.get("direction", "") or case.batch is None or case.weights is None:
+        return case
+    if trace.directions > 1 or case.weights.directions != ("backward",) or disagreement(case) == 0:
+        return case
+    source = {**trace.source, "direction": "a run of the weights that reads backwards gives these outputs"}
+    for order in ORDERS:
+        tracks = tuple(replace(track, order=order) for track in trace.tracks)
+        other = case.with_trace(replace(trace, tracks=tracks, source=source))
+        if disagreement(other) == 0:
+            return other
+    return case
 
 
 def _turned(case: Case, config: LayerConfig) -> Case:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, last_true
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, fit_of
+from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, Track, last_true
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -29,7 +29,7 @@ def turned(
     if config.directions is None:
         choice = with_states_viewed(choice, readings, tolerance, measurer)
     if not config.go_backwards and config.keep_order is None:
-        choice = read_in_order(choice, tolerance, measurer)
+        choice = read_in_order(choice, tolerance, measurer, config.directions is not None)
     return choice if config.directions is not None else read_backwards(choice, tolerance, measurer)
 
 
@@ -59,44 +59,74 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
 
 def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Tolerance, measurer: Measurer) -> Choice:
     """The reading of two directions whose states are all right once they are taken for a view of `[D, B, H]` that was
-    never transposed, where the choice has no state that equals a step; else the choice itself."""
-    for reading in readings if fit_of(choice) == 0 and choice.reading.trace.directions == 1 else ():
+    never transposed, or the directions for exchanged, where the choice has no state that equals a step of several; else
+    the choice itself."""
+    if choice.reading.trace.directions > 1 or not _fits_nowhere(choice):
+        return choice
+    for reading in readings:
         trace = reading.trace
-        finals = [t.final for t in trace.tracks if t.final is not None]
-        if trace.directions < 2 or len(finals) < len(trace.tracks) or len({f.shape for f in finals}) > 1:
+        if trace.directions < 2 or any(t.final is None for t in trace.tracks):
             continue
-        states = np.stack(finals, 1).reshape(len(finals), trace.batch_size, -1)
-        tracks = tuple(replace(t, final=states[i]) for i, t in enumerate(trace.tracks))
-        seen = measurer(replace(trace, tracks=tracks), tolerance)
-        if seen and all(not f.mismatched.any() and (~f.uninformative).any() for f in seen):
-            return replace(choice, reading=reading, measured=measurer(trace, tolerance), rivals=())
+        for tracks in _otherwise(trace):
+            seen = measurer(replace(trace, tracks=tracks), tolerance)
+            if seen and all(not f.mismatched.any() and (~f.uninformative).any() for f in seen):
+                return replace(choice, reading=reading, measured=measurer(trace, tolerance), rivals=())
     return choice
 
 
-def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> Choice:
+def _fits_nowhere(choice: Choice) -> bool:
+    """Whether no state of a row of two real steps or more equals a step of its own."""
+    return all(not (facts.equal.any(1) & (facts.mask.sum(1) > 1)).any() for facts in choice.measured or ())
+
+
+def _otherwise(trace: Trace) -> Iterator[tuple[Track, ...]]:
+    """The tracks with states taken for a view of `[D, B, H]`, and with states, outputs or both of the other direction;
+    as far as their shapes allow it."""
+    finals = [t.final for t in trace.tracks if t.final is not None]
+    if len({f.shape for f in finals}) == 1:
+        states = np.stack(finals, 1).reshape(len(finals), trace.batch_size, -1)
+        yield tuple(replace(t, final=states[i]) for i, t in enumerate(trace.tracks))
+    others = [trace.track(t.layer, "backward" if t.direction == "forward" else "forward") for t in trace.tracks]
+    pairs = [(track, other) for track, other in zip(trace.tracks, others, strict=True) if other is not None]
+    if len(pairs) < len(others) or any(_shapes(track) != _shapes(other) for track, other in pairs):
+        return
+    yield tuple(replace(track, final=other.final) for track, other in pairs)
+    yield tuple(replace(track, outputs=other.outputs) for track, other in pairs)
+    yield tuple(replace(track, outputs=other.outputs, final=other.final) for track, other in pairs)
+
+
+def _shapes(track: Track) -> list[tuple[int, ...] | None]:
+    return [None if array is None else array.shape for array in (track.outputs, track.final)]
+
+
+def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer, direction_stated: bool = False) -> Choice:
     """The choice with its outputs in another order, where they are of a backward layer alone, no state is of the step
     it ends at, and in that order every one is: outputs as they were read (a backward cell's, Flax without keep_order),
     or the whole axis so (`outputs[:, ::-1]`, Keras `go_backwards`).
 
-    It stays undecided: a state taken after one input fits the first of them too.
+    It stays undecided: a state taken after one input fits the first of them too. Where the direction was stated, and
+    with it outputs in the order of time, only padding that comes first speaks for another order.
     """
     facts = choice.measured[0] if choice.measured and len(choice.measured) == 1 else None
     if facts is None or facts.track.direction != "backward" or choice.reading.trace.directions > 1:
         return choice
-    rows = _telling(facts)
+    rows = _telling(facts) & (facts.mask.sum(1) > 1)
     if facts.steps < 2 or rows.sum() < 2 or not facts.mismatched[rows].all():
         return choice
     orders: tuple[TimeOrder, ...] = ("within", "reversed", "time")
+    if direction_stated and facts.track.order == "time":
+        orders = ("reversed",) if facts.short.any() else ()
     for order in orders:
         if order == facts.track.order:
             continue
-        because = f"the outputs' order was not stated; every state is {_WHERE[order]}, so they are taken as {order}"
+        because = f"{NO_ORDER}; every state is {_WHERE[order]}, so they are taken as {order}"
         other = _backwards(choice, order, because, tolerance, measurer)
         if other.measured and not other.measured[0].mismatched.any() and _pads_so(other.measured[0]):
             return other
     return choice
 
 
+NO_ORDER = "the order of the outputs along time was not stated"
 _WHERE = {
     "within": "of the last real step, as of outputs that stand in the order in which they were read",
     "reversed": "of the last step, as of outputs that are reversed as a whole",
@@ -114,7 +144,7 @@ def _backwards(choice: Choice, order: TimeOrder, because: str, tolerance: Tolera
     tracks = tuple(replace(t, direction="backward", order=order) for t in reading.trace.tracks)
     source = {
         **reading.trace.source,
-        "direction": f"none was stated; {because}",
+        "direction": because if because.startswith(NO_ORDER) else f"none was stated; {because}",
     }  # taken because it fits: no test of it
     trace = replace(reading.trace, tracks=tracks, source=source)
     evidence = replace(reading.evidence, because=(*reading.evidence.because, because))

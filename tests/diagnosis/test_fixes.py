@@ -18,6 +18,7 @@ from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.engine import cells as known_cells
 from tests.diagnosis.test_rules import SHAPES, correct
+from tests.support.made import needs_backward
 
 RULES = sorted(rules())
 # Words by which code or prose would be one framework's own.
@@ -104,7 +105,7 @@ def weights_of(case: Case) -> Names:
 
 def shapes_of(name: str) -> list[tuple[str, int, int]]:
     """Where the mistake can be made; two directions only for rules that are about them."""
-    two = "two directions" in rules()[name].needs
+    two = needs_backward(name)
     faults = []
     for shape in SHAPES:
         try:
@@ -291,7 +292,12 @@ def test_torchs_final_state_is_both_halves_of_the_layer_at_fault(
     alone = torch.cat([s[0] if cell == "lstm" else s for s in states], 1)  # [L*D, B, H]
     packed = rnn.pack_padded_sequence(x, lengths, batch_first=not time_major, enforce_sorted=False)
     h_n = module(packed)[1][0] if cell == "lstm" else module(packed)[1]
-    two_halves = {"backward-final-at-last-step", "direction-missing", "direction-duplicated"}
+    two_halves = {
+        "backward-final-at-last-step",
+        "directions-exchanged",
+        "direction-missing",
+        "direction-duplicated",
+    }
     tested = 0
     for rule in STATE_RULES:
         for layer in [None, *range(layers - 1)]:

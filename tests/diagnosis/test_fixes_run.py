@@ -115,6 +115,7 @@ def test_onnx_directions(cell: str) -> None:
     outputs, y_h, *_ = onnx_run(cell, 2, INPUTS, LENGTHS)
     for rule in (
         "backward-final-at-last-step",
+        "directions-exchanged",
         "direction-missing",
         "direction-duplicated",
         "state-reshaped-not-transposed",
@@ -156,7 +157,12 @@ def test_torch_directions(cell: str) -> None:
         h_n = names["h_n"]
         close(names["output"][:, 0, H:], right[:, H:])  # the way back read no padding
         assert not names["output"][~torch.from_numpy(MASK)].any()
-        for taken in ("backward-final-at-last-step", "state-reshaped-not-transposed", "state-read-batch-first"):
+        for taken in (
+            "backward-final-at-last-step",
+            "directions-exchanged",
+            "state-reshaped-not-transposed",
+            "state-read-batch-first",
+        ):
             close(run(taken, h_n=h_n)["final"], right)
 
 
@@ -220,9 +226,10 @@ def test_keras_directions(cell: str) -> None:
         "Bidirectional": keras.layers.Bidirectional,
     }
     right = keras_alone(cell, keras.layers.Bidirectional(keras_layer(cell)))
-    made = ran("keras", cell, "backward-final-at-last-step", **names)
-    halves = {"fw_h": made["fw_h"], "bw_h": made["bw_h"]}
-    close(np.concatenate([halves["fw_h"].detach(), halves["bw_h"].detach()], -1), right)
+    for rule in ("backward-final-at-last-step", "directions-exchanged"):
+        made = ran("keras", cell, rule, **names)
+        halves = {"fw_h": made["fw_h"], "bw_h": made["bw_h"]}
+        close(np.concatenate([halves["fw_h"].detach(), halves["bw_h"].detach()], -1), right)
     for rule in ("direction-missing", "direction-duplicated", "state-reshaped-not-transposed"):
         close(ran("keras", cell, rule, keras=keras, **halves)["final"], right)
     close(ran("keras", cell, "backward-read-padding", **names)["_"][0].detach()[:, 0, H:], right[:, H:])
@@ -299,7 +306,7 @@ def test_flax_directions(cell: str) -> None:
     rows = [flax_run(cell, 2, INPUTS[b : b + 1, :n])[0] for b, n in enumerate(LENGTHS)]
     right = np.concatenate([np.concatenate([h_of(half) for half in halves], -1) for halves in rows])
     carry, _ = flax_run(cell, 2, INPUTS, LENGTHS)
-    for rule in ("backward-final-at-last-step", "direction-missing", "direction-duplicated"):
+    for rule in ("backward-final-at-last-step", "directions-exchanged", "direction-missing", "direction-duplicated"):
         close(flax_ran(cell, rule, carry=carry)["final"], right)
     fw_h, bw_h = map(h_of, carry)
     close(flax_ran(cell, "state-reshaped-not-transposed", fw_h=fw_h, bw_h=bw_h)["final"], right)

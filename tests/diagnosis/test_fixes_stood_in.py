@@ -18,7 +18,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
-from tests.support.made import correct_case
+from tests.support.made import correct_case, needs_backward
 from tests.support.stand_ins.frameworks import FRAMEWORKS, Calls, names_of
 from tests.support.stand_ins.layers import Layer, a_layer_each, flat, nested_outputs, stacked
 from tests.support.stand_ins.tensors import tensor
@@ -31,6 +31,7 @@ HALVES = {"forward": "outputs_fw", "backward": "outputs_bw"}
 STATE = {
     "last-column-as-final-state", "backward-final-at-last-step", "direction-missing", "direction-duplicated",
     "state-read-batch-first", "state-reshaped-not-transposed", "wrong-layer", "rows-permuted", "lengths-ignored",
+    "directions-exchanged",
 }  # fmt: skip
 OUTPUTS = {
     "padding-computed", "padding-repeats-last-output", "mask-hole", "directions-interleaved", "backward-not-flipped",
@@ -183,7 +184,7 @@ def cases_of(rule: str, framework: str) -> list[tuple[Setting, Case, Case]]:
     for setting in settings(framework):
         right = right_of(setting, full=framework == "haiku" and rule in RUN)
         wrong = wrong_of(rule, right)
-        if wrong is not None and (setting.directions == 2) >= ("two directions" in rules()[rule].needs):
+        if wrong is not None and (setting.directions == 2) >= needs_backward(rule):
             made.append((setting, right, wrong))
     return made
 

@@ -131,3 +131,60 @@ def test_a_wrong_state_of_a_backward_track_alone(order: str) -> None:
     column = arrays["outputs_bw"][:, 0 if order == "reversed" else -1]
     wrong = rnninspect.inspect(arrays | {"state_bw": column})
     assert wrong.verdict == ("unjudged" if order == "reversed" else "findings")
+
+
+TURNED: list[tuple[str, dict[str, Any]]] = [
+    ("onnx", {"direction": "reverse"}),
+    ("torch", {"direction": "reverse"}),
+    ("flax", {"direction": "reverse", "keep_order": True}),
+    ("keras", {"go_backwards": True}),
+    ("flax", {"direction": "reverse"}),
+]
+
+
+@pytest.mark.parametrize(("convention", "options"), TURNED)
+@pytest.mark.parametrize("shortest", [1, 2])
+def test_one_direction_that_reads_backwards_taken_at_its_first_output(
+    convention: str, options: dict[str, Any], shortest: int
+) -> None:
+    """Of a layer stated to read backwards, the state after one input is named as such, however its outputs are stored
+    and whether or not a row has one step alone; the state after all of them is clean."""
+    arrays, state = _backward("time")
+    lengths = np.array([6, 3, 4, shortest])
+    outputs = arrays["outputs_bw"] * (np.arange(6) < lengths[:, None])[..., None]
+    after_one = outputs[np.arange(4), lengths - 1]
+    if convention == "keras":
+        outputs = outputs[:, ::-1]
+    elif convention == "flax" and "keep_order" not in options:
+        turned = [np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(outputs, lengths, strict=True)]
+        outputs = np.stack(turned)
+    more: dict[str, Any] = {"lengths": lengths, "convention": convention, **options}
+    assert accused(rnninspect.inspect(outputs, state, **more)) == []
+    report = rnninspect.inspect(outputs, after_one, **more)
+    if (convention, options) == TURNED[-1]:  # nobody said that the order was not kept: what it lies like is said
+        assert report.verdict in ("unjudged", "findings")
+        return
+    assert accused(report) == ["backward-final-at-last-step"]
+    assert report.findings[0].fix.startswith("h = outputs[:, ")
+
+
+@pytest.mark.parametrize("direction", [{"direction": "reverse"}, {}])
+def test_a_run_of_the_weights_tells_the_order_of_a_backward_track(direction: dict[str, str]) -> None:
+    """With inputs and weights, a state after one input is found, outputs that were never flipped are named, and what
+    is right is clean: no order is taken that the run contradicts."""
+    torch.manual_seed(4)
+    layer, inputs = torch.nn.GRU(FEATURES, UNITS, batch_first=True), torch.randn(ROWS, STEPS, FEATURES)
+    with torch.no_grad():
+        turned = torch.zeros_like(inputs)
+        for row, n in enumerate(LENGTHS):
+            turned[row, :n] = inputs[row, :n].flip(0)
+        packed, state = layer(pack_padded_sequence(turned, LENGTHS, batch_first=True))
+    as_read = pad_packed_sequence(packed, batch_first=True)[0].numpy()
+    in_time = np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(as_read, LENGTHS, strict=True)])
+    more: dict[str, Any] = {"lengths": LENGTHS, "inputs": inputs.numpy(), "weights": layer, **direction}
+    right = rnninspect.inspect({"outputs_bw": in_time, "state_bw": state[0].numpy()}, **more)
+    assert (right.verdict, accused(right)) == ("clean", [])
+    wrong = rnninspect.inspect({"outputs_bw": in_time, "state_bw": as_read[:, 0]}, **more)
+    assert accused(wrong) == ["backward-final-at-last-step"]
+    unflipped = rnninspect.inspect({"outputs_bw": as_read, "state_bw": state[0].numpy()}, **more)
+    assert accused(unflipped) == (["backward-not-flipped"] if direction else [])

@@ -13,6 +13,7 @@ from rnninspect.core.trace import DIRECTIONS
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rules import rules
 from rnninspect.engine import cells as known_cells
 
 LENGTHS = np.array([4, 1, 7, 3, 6])  # uneven, unsorted, one full row, one of a single step
@@ -58,3 +59,8 @@ def correct_case(
     config = LayerConfig(cell=cell, layers=layers, direction="bidirectional" if directions == 2 else None)  # type: ignore[arg-type]
     case = build_case.run_case({"inputs": inputs, "lengths": lengths}, config, convention, weights=made)
     return replace(case, layer=replace(case.layer, convention=conventions.get(convention)))
+
+
+def needs_backward(rule: str) -> bool:
+    """Whether a rule is about a layer that reads backwards, alone or beside a forward direction."""
+    return not {"two directions", "a direction read backwards"}.isdisjoint(rules()[rule].needs)

@@ -27,7 +27,7 @@ class BackwardFinalAtLastStep(Rule):
     fixed_in = "arrays"
     group = "Directions"
     place = 1
-    needs = ("outputs", "two directions")
+    needs = ("outputs", "a direction read backwards")
     example = "bidirectional"
     threads = (
         Thread(
@@ -47,26 +47,47 @@ class BackwardFinalAtLastStep(Rule):
     def code(self, case: Case) -> str:
         return backward_gathered(case, self.fix)
 
+    def fitted(self, case: Case, theirs: str) -> str:
+        """Frameworks' code is that of two directions."""
+        return theirs if case.trace.directions == 2 else self.code(case)
+
+    def undecided(self, case: Case) -> str:
+        if all(t.order == "time" for t in case.trace.tracks):
+            return ""
+        return (
+            "these are the first outputs of a pass whose outputs are stored in the order read, or its last ones, put "
+            "back in the order of time; state which (keep_order, go_backwards)"
+        )
+
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = []
-        for facts in case.facts:
-            if facts.track.direction != "backward" or facts.track.order != "time":
-                continue
-            at_end = facts.equals(facts.ends - 1) | facts.equal[:, -1]
-            seen.append(Seen(facts, facts.mismatched & at_end))
+        in_time, as_read = [], []
+        for facts in (f for f in case.facts if f.track.direction == "backward"):
+            if facts.track.order == "time":
+                in_time.append(Seen(facts, facts.mismatched & (facts.equals(facts.ends - 1) | facts.equal[:, -1])))
+            else:
+                begins = facts.equals(facts.mask.argmax(1).astype(np.int64)) | facts.equal[:, 0]
+                as_read.append(Seen(facts, facts.mismatched & begins))
         yield from proposal(
             self,
-            seen,
-            "{rows}: the backward half of final_state.h equals the backward outputs at the last step, after one input; "
-            "the backward pass ends at step 0",
+            in_time,
+            f"{{rows}}: {_half(case)} equals the backward outputs at the last step, after one input; the backward pass "
+            "ends at step 0",
             strength=3,
             alternatives=() if _as_the_weights_give(case) else ("backward-not-flipped",),
             evidence={"would_decide": "inputs and weights: which end of the backward outputs has read the whole row"},
         )
+        yield from proposal(
+            self,
+            as_read,
+            f"{{rows}}: {_half(case)} equals the first of the backward outputs, after one input; they are stored as "
+            "read, so the pass ends at the last of them",
+            strength=3,
+        )
 
     def inject(self, case: Case) -> Case:
-        if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any():
-            raise CannotInject("needs two directions and a row of two or more steps")
+        ways = {(t.direction, t.order) for t in case.trace.tracks}
+        if ("backward", "time") not in ways or not (case.trace.mask.sum(1) > 1).any():
+            raise CannotInject("needs a direction read backwards, stored in time, and a row of two or more steps")
         rows, ends = np.arange(case.trace.batch_size), case.trace.mask.sum(1) - 1
 
         def misread(track: Track) -> Track:
@@ -75,6 +96,11 @@ class BackwardFinalAtLastStep(Rule):
             return replace(track, final=track.outputs[rows, ends], cell=None)
 
         return case.with_tracks(misread)
+
+
+def _half(case: Case) -> str:
+    """The states of backward tracks, in words."""
+    return "the backward half of final_state.h" if case.trace.directions == 2 else "final_state.h"
 
 
 def _as_the_weights_give(case: Case) -> bool:

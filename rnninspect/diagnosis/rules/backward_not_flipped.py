@@ -37,7 +37,7 @@ class BackwardNotFlipped(Rule):
     moves = "state"
     group = "Directions"
     place = 2
-    needs = ("outputs", "two directions", "inputs", "weights")
+    needs = ("outputs", "a direction read backwards", "inputs", "weights")
     implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order", "padding-repeats-last-output")
     example = "bidirectional"
     compares = True
@@ -59,14 +59,25 @@ class BackwardNotFlipped(Rule):
     def missing(self, case: Case) -> list[str]:
         """Neither inputs nor weights are needed where the padding shows which way round the outputs are."""
         shown = super().missing(case)
-        return [] if "two directions" not in shown and any(s.rows.any() for s in _padding_first(case)) else shown
+        return (
+            []
+            if "a direction read backwards" not in shown and any(s.rows.any() for s in _padding_first(case))
+            else shown
+        )
 
     def code(self, case: Case) -> str:
         if any(s.rows.any() for s in _padding_first(case)):
             return _whole_axis(case)
-        if time_axis(case):
-            return self.fix
-        return TIME_MAJOR
+        code = self.fix if time_axis(case) else TIME_MAJOR
+        return code if case.trace.directions == 2 else code.replace("outputs_bw", "outputs")
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        """Frameworks' code is that of two directions."""
+        if case.trace.directions == 2:
+            return theirs
+        return (
+            theirs.replace("outputs_bw", "outputs").replace("output_bw", "output").replace("Y[:n, 1, b]", "Y[:n, 0, b]")
+        )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(
@@ -94,15 +105,16 @@ class BackwardNotFlipped(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if (
-            case.trace.directions == 2
+            any(t.direction == "backward" for t in case.trace.tracks)
             and not case.trace.mask_given
             and all(t.order == "time" for t in case.trace.tracks)
         ):
             yield Undone("the backward outputs reversed within the lengths", _with_backward_turned(case))
 
     def inject(self, case: Case) -> Case:
-        if case.trace.directions != 2 or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
-            raise CannotInject("needs two directions and a row of two or more steps")
+        ways = {(t.direction, t.order) for t in case.trace.tracks}
+        if ("backward", "time") not in ways or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
+            raise CannotInject("needs a direction read backwards, stored in time, and a row of two or more steps")
         return _with_backward_turned(case)
 
 

@@ -1,0 +1,190 @@
+"""The forward and the backward half change places: in the state, in the outputs, or in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.frozen import frozen
+from rnninspect.core.trace import Bools, Trace, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import first_word
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    Undone,
+    convincing,
+    proposal,
+)
+from rnninspect.measure.facts import TrackFacts, may_end_right, measure
+
+OF_STATE = "h = np.concatenate([h_bw, h_fw], axis=-1)  # the half that was second is the forward one"
+OF_OUTPUTS = "outputs = np.concatenate([outputs_bw, outputs_fw], axis=-1)  # the second half is the forward one"
+OF_BOTH = f"{OF_OUTPUTS}\n{OF_STATE}"
+
+
+class DirectionsExchanged(Rule):
+    name = "directions-exchanged"
+    summary = "the forward and the backward half stand in each other's place"
+    why = (
+        "Both halves have one shape, so nothing fails when they change places: (bw, fw) unpacked as (fw, bw), or "
+        "cat([h[-1], h[-2]]) for cat([h[-2], h[-1]]). Frameworks put the forward half first."
+    )
+    fix = OF_STATE
+    fixed_in = "arrays"
+    moves = "state"
+    group = "Directions"
+    place = 7
+    needs = ("outputs", "two directions")
+    implies = ("backward-final-at-last-step",)
+    example = "bidirectional"
+    threads = (
+        Thread(
+            "https://github.com/soumith/cudnn.torch/issues/357",
+            "In which order do the outputs hold the two directions, [forward, backward] or [backward, forward]?",
+        ),
+        Thread(
+            "https://github.com/pytorch/pytorch/pull/74291",
+            "The documentation did not say how the halves of h_n go with the halves of the outputs.",
+        ),
+    )
+
+    def code(self, case: Case) -> str:
+        way, _ = _seen_way(case)
+        return self.fix if way is None else way.code
+
+    def check(self, case: Case) -> Iterable[Proposal]:
+        if not any(facts.mismatched.any() for facts in case.facts):
+            return
+        way, seen = _seen_way(case)
+        if way is not None:
+            yield from proposal(
+                self,
+                seen,
+                f"{{rows}}: {way.sentence}",
+                strength=5,
+                fix="" if way.code == OF_STATE else way.code,
+                evidence={"exchanged": way.what},
+            )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        for way in _ways(case):
+            yield Undone(f"the two directions' {way.what} exchanged", case.with_trace(way.trace))
+
+    def inject(self, case: Case) -> Case:
+        if case.trace.directions != 2 or any(t.final is None for t in case.trace.tracks):
+            raise CannotInject("needs two directions")
+        exchanged = _exchanged(case.trace, outputs=False, states=True)
+        if exchanged is None:
+            raise CannotInject("needs two directions of one width")
+        return case.with_trace(exchanged)
+
+
+@frozen(eq=False)
+class _Way:
+    """What may have changed places, the case's trace with that put back, and what says and mends it."""
+
+    what: str
+    sentence: str
+    code: str
+    trace: Trace
+
+
+def _ways(case: Case) -> Iterator[_Way]:
+    """The three, the state alone first; none where the halves differ in width."""
+    first, last = first_word(case), "the last real step" if case.trace.knows_padding else "one of their steps"
+    ways = (
+        (
+            "states",
+            False,
+            True,
+            f"the forward half of final_state.h equals the backward outputs at {first}, the backward half the forward "
+            f"outputs at {last}: the halves of the state are exchanged",
+            OF_STATE,
+        ),
+        (
+            "outputs",
+            True,
+            False,
+            f"the forward half of final_state.h equals the second half of the outputs at {last}, and the "
+            f"backward half the first one at {first}: the two halves of the outputs are exchanged",
+            OF_OUTPUTS,
+        ),
+        (
+            "outputs and states",
+            True,
+            True,
+            f"the first half of final_state.h equals its outputs at {first}, and the second half its own at {last}: "
+            "the first half is the backward one, in outputs and state",
+            OF_BOTH,
+        ),
+    )
+    for what, outputs, states, sentence, code in ways:
+        trace = _exchanged(case.trace, outputs, states)
+        if trace is not None:
+            yield _Way(what, sentence, code, trace)
+
+
+def _seen_way(case: Case) -> tuple[_Way | None, list[Seen]]:
+    """The way that puts right the most of what is off and loses no row that is right, and the rows it puts right; of
+    equals the first, as rows of one step tell no way from another. (None, []) where none does."""
+    best: tuple[_Way | None, list[Seen]] = None, []
+    for way in _ways(case):
+        seen = _put_right(case, way.trace)
+        if convincing(case, seen) and _count(seen) > _count(best[1]):
+            best = way, seen
+    return best
+
+
+def _count(seen: list[Seen]) -> int:
+    return sum(int(s.rows.sum()) for s in seen)
+
+
+def _put_right(case: Case, trace: Trace) -> list[Seen]:
+    """The rows that are off in the case and right in `trace`, told by their expected step alone; none where a row that
+    was right is lost."""
+    seen = []
+    for facts in case.facts:
+        track = trace.track(facts.track.layer, facts.track.direction)
+        assert track is not None
+        right = _is_right(case, trace, track, facts)
+        if right is None or (~facts.mismatched & ~facts.uninformative & ~right).any():
+            return []
+        telling = np.asarray(track.final).any(-1) & ~facts.uniform
+        seen.append(Seen(facts, facts.mismatched & right & telling))
+    return seen
+
+
+def _is_right(case: Case, trace: Trace, track: Track, facts: TrackFacts) -> Bools | None:
+    """`[B]`: whether the track's states are where they ought to be; None where they cannot be compared."""
+    rtol, atol = case.tolerance.rtol, case.tolerance.atol
+    if facts.expected_known:
+        return may_end_right(trace, track, rtol, atol, np.arange(facts.ends.size))
+    measured = measure(trace, track, rtol, atol)  # where the rows end is not known: any step of the row will do
+    return None if measured is None else measured.at_expected
+
+
+def _exchanged(trace: Trace, outputs: bool, states: bool) -> Trace | None:
+    """The trace with the outputs, the states or both of every layer's two directions in each other's place; None with
+    one direction, where the directions lie differently along time, or where they differ in shape."""
+    tracks = []
+    for track in trace.tracks:
+        other = trace.track(track.layer, "backward" if track.direction == "forward" else "forward")
+        if other is None or track.order != "time" or not _of_one_shape(track, other):
+            return None
+        track = replace(track, outputs=other.outputs) if outputs else track
+        tracks.append(replace(track, final=other.final, cell=other.cell) if states else track)
+    return replace(trace, tracks=tuple(tracks))
+
+
+def _of_one_shape(track: Track, other: Track) -> bool:
+    pairs = ((track.outputs, other.outputs), (track.final, other.final), (track.cell, other.cell))
+    return all((a is None) == (b is None) and (a is None or b is None or a.shape == b.shape) for a, b in pairs)
+
+
+RULE = DirectionsExchanged()
