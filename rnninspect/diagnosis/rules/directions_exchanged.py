@@ -25,7 +25,7 @@ from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
 OF_STATE = "h = np.concatenate([h_bw, h_fw], axis=-1)  # the half that was second is the forward one"
 OF_OUTPUTS = "outputs = np.concatenate([outputs_bw, outputs_fw], axis=-1)  # the second half is the forward one"
-OF_BOTH = f"{OF_OUTPUTS}\n{OF_STATE}"
+OF_STACK = "states = states.reshape(L, D, B, -1)[:, ::-1].reshape(L * D, B, -1)  # of every layer the forward one first"
 
 
 class DirectionsExchanged(Rule):
@@ -56,7 +56,16 @@ class DirectionsExchanged(Rule):
 
     def code(self, case: Case) -> str:
         way, _ = _seen_way(case)
-        return self.fix if way is None else way.code
+        return _of_state(case) if way is None else way.code
+
+    def undecided(self, case: Case) -> str:
+        """Layers whose states are one array with the top one's were exchanged with it."""
+        way, _ = _seen_way(case)
+        if way is None or way.code == OF_OUTPUTS or not _holds_other_layers(case) or case.raw("h") is not None:
+            return ""
+        return (
+            "whether the states of the layers below are exchanged too is not told by these arrays; give their outputs"
+        )
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.mismatched.any() for facts in case.facts):
@@ -68,7 +77,7 @@ class DirectionsExchanged(Rule):
                 seen,
                 f"{{rows}}: {way.sentence}",
                 strength=5,
-                fix="" if way.code == OF_STATE else way.code,
+                fix="" if way.what == "states" else way.code,
                 evidence={"exchanged": way.what},
             )
 
@@ -97,7 +106,8 @@ class _Way:
 
 def _ways(case: Case) -> Iterator[_Way]:
     """The three, the state alone first; none where the halves differ in width."""
-    first, last = first_word(case), "the last real step" if case.trace.knows_padding else "one of their steps"
+    of_state, first = _of_state(case), first_word(case)
+    last = "the last real step" if case.trace.knows_padding else "one of their steps"
     ways = (
         (
             "states",
@@ -105,7 +115,7 @@ def _ways(case: Case) -> Iterator[_Way]:
             True,
             f"the forward half of final_state.h equals the backward outputs at {first}, the backward half the forward "
             f"outputs at {last}: the halves of the state are exchanged",
-            OF_STATE,
+            of_state,
         ),
         (
             "outputs",
@@ -121,13 +131,23 @@ def _ways(case: Case) -> Iterator[_Way]:
             True,
             f"the first half of final_state.h equals its outputs at {first}, and the second half its own at {last}: "
             "the first half is the backward one, in outputs and state",
-            OF_BOTH,
+            f"{OF_OUTPUTS}\n{of_state}",
         ),
     )
     for what, outputs, states, sentence, code in ways:
         trace = _exchanged(case.trace, outputs, states)
         if trace is not None:
             yield _Way(what, sentence, code, trace)
+
+
+def _of_state(case: Case) -> str:
+    return OF_STACK if _holds_other_layers(case) else OF_STATE
+
+
+def _holds_other_layers(case: Case) -> bool:
+    """Whether the states of layers below the top one are there too, of both directions and of one shape."""
+    finals = [t.final for t in case.trace.tracks]
+    return case.trace.layers > 1 and len({None if f is None else f.shape for f in finals}) == 1
 
 
 def _seen_way(case: Case) -> tuple[_Way | None, list[Seen]]:
