@@ -98,6 +98,6 @@ class FunctionModel:
         """None: layers are not seen (`lengths` `[B]`, `final` `[B, H]`)."""
         return None
 
-    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+    def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
         """None: layers are not seen (`lengths` `[B]`, `final` `[B, H]`)."""
         return None

@@ -42,8 +42,9 @@ def judged(
         if outcome.held is not False:
             continue
         place = places.get(outcome.probe)
+        earlier = [places[name] for name in [*places][: [*places].index(outcome.probe)]] if place else []
         cause = SYMPTOM.get(outcome.probe, "")
-        if cause in places and _same(places[cause], place):
+        if cause in places and any(_same(one, place) for one in (places[cause], *earlier)):
             continue
         findings.append(_finding(trial, outcome, place))
     group, passes = trial.batch.groups[0], trial.model.passes

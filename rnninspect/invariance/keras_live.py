@@ -136,7 +136,7 @@ class KerasModel:
             results = self.run(arguments, manner)
         return results if changed else None
 
-    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+    def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
         """None: of Keras the place is named by its layer alone (`lengths` `[B]`, `final` `[B, H]`)."""
         return None
 

@@ -23,7 +23,9 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True, eq=False)
 class LayerCall:
-    """One call of a layer: what it read and returned, by path. `parent`: the call that it was made in."""
+    """One call of a layer: what it read and returned, by path. `parent`: the call that it was made in; `rows_axis`: the
+    axis of its inputs that a recurrent layer takes for the rows, where that is known.
+    """
 
     name: str
     number: int
@@ -32,6 +34,7 @@ class LayerCall:
     inputs: Mapping[str, Array]
     results: Mapping[str, Array]
     recurrent: bool = False
+    rows_axis: int | None = None
 
     @property
     def key(self) -> Key:
@@ -80,8 +83,8 @@ class LiveModel(Protocol):
     def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
         """`run`, with `change` made to what embedding layers return; None where the model calls none."""
 
-    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
-        """The report of that layer's recorded call, or None; `final`: the state that the model goes on with."""
+    def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+        """What is found of that call, recorded (`lengths` `[B]`; `final` `[B, H]`: the state that is used), or None."""
 
 
 @dataclass(frozen=True)

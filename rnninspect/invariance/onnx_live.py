@@ -142,20 +142,21 @@ class OnnxModel:
         values = self._values(feed, replaced)
         return {name: values[name] for name in self._outputs}
 
-    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+    def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
         """What is found of a recurrent node's results without weights (`lengths` `[B]`, `final` `[B, H]`)."""
         from rnninspect.api.inspect import inspect
 
         assert self._graph is not None
-        node = next((one for one in self._graph.nodes if one.name == name and one.kind in RECURRENT), None)
+        node = next((one for one in self._graph.nodes if one.name == layer[0] and one.kind in RECURRENT), None)
         if node is None or 0 not in node.results:
             return None
         values = self._values({n: self._typed(n, a) for n, a in arguments.items()}, {})
         states = [values[node.results[i]] for i in (1, 2) if i in node.results]
         try:
             if final is not None:
-                outputs = values[node.results[0]][:, 0]
-                report = inspect(outputs, final, lengths=lengths, time_major=True)
+                outputs = values[node.results[0]].transpose(0, 2, 1, 3)  # [T, D, B, H] -> [T, B, D, H]
+                merged = outputs.reshape(*outputs.shape[:2], -1)
+                report = inspect(merged, final, lengths=lengths, time_major=True)
             else:
                 report = inspect(values[node.results[0]], *states[:1], lengths=lengths, convention="onnx")
         except UserError:
@@ -167,7 +168,8 @@ class OnnxModel:
 def _call(node: Node, values: Mapping[str, Array]) -> LayerCall:
     inputs = plain({f"[{i}]": values.get(name) for i, name in node.inputs.items()}, [f"[{i}]" for i in node.inputs])
     results = plain({f"[{i}]": values.get(name) for i, name in node.results.items()}, [f"[{i}]" for i in node.results])
-    return LayerCall(node.name, 0, node.kind, ROOT, inputs, results, node.kind in RECURRENT)
+    recurrent = node.kind in RECURRENT
+    return LayerCall(node.name, 0, node.kind, ROOT, inputs, results, recurrent, 1 if recurrent else None)
 
 
 def _graph(model: Any) -> Graph | None:

@@ -15,6 +15,7 @@ from rnninspect.invariance.compare import Difference, Run, Shapes
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed
 from rnninspect.invariance.nested import flat
 from rnninspect.invariance.observe import counted, fewer_rows, trimmed
+from rnninspect.invariance.orders import Order, Rows, placed
 from rnninspect.invariance.probe import Disturbed
 from rnninspect.invariance.trial import Trial, sizes_of, sorted_back
 
@@ -28,29 +29,49 @@ def place_in(key: Key, direction: str, path: str) -> str:
 
 
 def every_array(results: Mapping[str, Array], calls: Sequence[LayerCall]) -> dict[str, Array]:
-    """All that a traced run read and returned, by path."""
+    """All that a traced run read and returned, by path, in the order of time."""
     arrays = {RESULT + path: array for path, array in results.items()}
+    running: list[LayerCall] = []
+
+    def ended(call: LayerCall) -> None:
+        arrays.update({place_in(call.key, ">", path): array for path, array in call.results.items()})
+
     for call in calls:
+        while running and running[-1].key != call.parent:
+            ended(running.pop())
         arrays |= {place_in(call.key, "<", path): array for path, array in call.inputs.items()}
-        arrays |= {place_in(call.key, ">", path): array for path, array in call.results.items()}
+        running.append(call)
+    while running:
+        ended(running.pop())
     return arrays
 
 
 @dataclass(frozen=True, eq=False)
+class TracedRun(Run):
+    """A run whose layers were watched, every array of theirs with its rows in the batch's order. `orders`: in which
+    order the model itself had them, where that is another.
+    """
+
+    orders: Mapping[str, Order] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Tracing:
-    """A model's layers on a batch, undisturbed. `calls`: in the order in which they began."""
+    """A model's layers on a batch, undisturbed. `calls`: in the order in which they began; `rows`: each row alone."""
 
     trial: Trial
     disturbed: Disturbed
-    base: Run
+    base: TracedRun
     calls: Sequence[LayerCall]
     shapes: Shapes
+    rows: Rows
     absent: Collection[tuple[str, int]] = field(default_factory=frozenset)
 
-    def run(self, patches: Mapping[Key, Patch]) -> tuple[Run, list[LayerCall]]:
+    def run(self, patches: Mapping[Key, Patch]) -> tuple[TracedRun, list[LayerCall]]:
         """The disturbed batch, with what some calls return patched."""
         results, calls = _traced(self.trial, self.disturbed.batch, self.disturbed.manner, patches)
-        return Run(every_array(results, calls), self.disturbed.rows, sizes_of(self.disturbed.batch)), calls
+        run = Run(every_array(results, calls), self.disturbed.rows, sizes_of(self.disturbed.batch))
+        return in_batch_order(run, self.rows, self.base), calls
 
     def differs(self, run: Run, paths: Sequence[str]) -> list[Difference]:
         """Those of these arrays whose real part differs."""
@@ -69,7 +90,7 @@ class Tracing:
             listed += [d for d in view if set(d.rows) & {run.rows[i] for i in rows}]
         return listed
 
-    def patch(self, call: LayerCall, run: Run) -> Patch:
+    def patch(self, call: LayerCall, run: TracedRun) -> Patch:
         """What puts the undisturbed real part in the place of the disturbed one, and leaves the padding disturbed."""
 
         def put(results: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -79,7 +100,14 @@ class Tracing:
 
         return put
 
-    def _undisturbed(self, path: str, array: Array, run: Run) -> Array:
+    def _undisturbed(self, path: str, array: Array, run: TracedRun) -> Array:
+        order, axes = run.orders.get(path), self.shapes.axes.get(path)
+        if order is None or axes is None:
+            return self._put(path, array, run)
+        changed = self._put(path, placed(array, axes, run.sizes, order, run.rows), run)
+        return placed(changed, axes, run.sizes, run.rows, order)
+
+    def _put(self, path: str, array: Array, run: Run) -> Array:
         base, axes = self.base.results.get(path), self.shapes.axes.get(path)
         if base is None or axes is None:
             return array
@@ -141,14 +169,36 @@ def _undisturbed(trial: Trial, disturbed: Disturbed) -> Tracing | None:
     axes = learn(arrays, fewer, clipped, sizes, steps_first)
     axes |= {RESULT + path: learned for path, learned in trial.shapes.axes.items()}
     base = Run(arrays, trial.base.rows, sizes[0])
-    shapes = Shapes(axes, {}, trial.shapes.left)
     alone = _alone(trial)
-    counts = counted(shapes, base, alone, batch)
+    counts = counted(Shapes(axes, {}, trial.shapes.left), base, alone, batch)
     counts |= {(RESULT + path, n, row): count for (path, n, row), count in trial.shapes.counts.items()}
+    shapes = Shapes(axes, counts, trial.shapes.left)
     absent = {(path, row) for row, run in alone.items() for path in arrays if path not in run.results}
+    rtol, atol = trial.within(np.dtype(np.float32), False)
+    rows = Rows(alone, shapes, (INEXACT * rtol, INEXACT * atol))
     if clipped is not None:  # of a layer that is called at every step no call is missing for other reasons
         absent = {(path, row) for path, row in absent if path not in clipped or alone}
-    return Tracing(trial, disturbed, base, calls, Shapes(axes, counts, trial.shapes.left), absent)
+    return Tracing(trial, disturbed, in_batch_order(base, rows), calls, shapes, rows, absent)
+
+
+def in_batch_order(run: Run, rows: Rows, base: TracedRun | None = None) -> TracedRun:
+    """The run with the rows of what its layers read and returned in the batch's order; what it returns stays as it is.
+
+    `base`: of a disturbed run, the undisturbed one: where it has the same rows it tells which arrays are not in order.
+    """
+    last, orders, results = run.rows, {}, dict(run.results)
+    if base is not None and run.rows == base.rows:
+        last = next(iter(base.orders.values()), last)
+    for path, array in run.results.items():
+        as_before = base is not None and run.rows == base.rows and path not in base.orders
+        if path.startswith(RESULT) or as_before or not rows.ordered(path, run.rows):
+            continue
+        order = rows.order(path, array, run.sizes, run.rows, last) or last
+        last = order
+        if order != run.rows:
+            orders[path] = order
+            results[path] = placed(array, rows.shapes.axes[path], run.sizes, order, run.rows)
+    return TracedRun(results, run.rows, run.sizes, orders)
 
 
 def _traced(

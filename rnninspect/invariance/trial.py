@@ -84,10 +84,10 @@ class Model:
         self._passed()
         return self.live.embeddings(self.arguments(batch), Manner(), change)
 
-    def rule(self, name: str, batch: Batch, lengths: Array, final: Array | None) -> Any:
+    def rule(self, layer: Key, batch: Batch, lengths: Array, final: Array | None) -> Any:
         """What that layer's recorded call is judged to be (`lengths` `[B]`, `final` `[B, H]`), or None."""
         self._passed()
-        return self.live.rule(name, self.arguments(batch), lengths, final)
+        return self.live.rule(layer, self.arguments(batch), lengths, final)
 
 
 def _spread(leaf: Any, batch: Batch) -> Any:

@@ -201,7 +201,9 @@ def _attributes(cell: Any, kind: Cell) -> dict[str, Any]:
 
 def _why(error: UserError) -> str:
     if isinstance(error, ShapeError):
-        return f"{error}: it was traced; run it step by step, model(x), or model.compile(run_eagerly=True)"
+        traces = sys.modules["keras"].backend.backend() == "jax"  # whatever is compiled
+        eager = "" if traces else ", or model.compile(run_eagerly=True)"
+        return f"{error}: it was traced; run it step by step, model(x){eager}"
     return str(error)
 
 

@@ -115,7 +115,10 @@ def test_stacked_cells_and_a_functional_model() -> None:
 
 
 def test_training_stays_as_it_is() -> None:
-    """Three steps of fit give the same weights, recorded or not; dropout is not run again."""
+    """Three steps of fit give the same weights, recorded or not; dropout is not run again.
+
+    A backend that traces them has no numbers to record, and says so.
+    """
 
     def trained(records: bool) -> tuple[list[Any], Any]:
         keras.utils.set_random_seed(1)
@@ -133,6 +136,10 @@ def test_training_stays_as_it_is() -> None:
 
     (alone, _), (beside, recording) = trained(False), trained(True)
     assert all(np.array_equal(a, b) for a, b in zip(alone, beside, strict=True))
+    if keras.backend.backend() != "torch":
+        assert not recording.calls
+        assert "it was traced; run it step by step, model(x)" in recording.inspect()[0].untested
+        return
     assert len(recording.calls) == 3
     assert "dropout was on" in " ".join(recording.inspect()[0].notes)
 
@@ -146,7 +153,8 @@ class Gathers(Model):
 
     def call(self, x: Any) -> Any:
         outputs = super().call(x)
-        return outputs[np.arange(4), LENGTHS - 1] if self.right else outputs[:, -1]
+        at = keras.ops.convert_to_tensor((LENGTHS - 1)[:, None, None])
+        return keras.ops.take_along_axis(outputs, at, 1)[:, 0] if self.right else outputs[:, -1]
 
 
 @pytest.mark.parametrize("right", [True, False])

@@ -205,11 +205,11 @@ class TorchModel:
                 self._kept = keeping
         return results if changed else None
 
-    def rule(self, name: str, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
+    def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:
         """What the recording of that layer's call on this batch is judged to be (`lengths` `[B]`, `final` `[B, H]`)."""
         from rnninspect.invariance.torch_modules.rule import recorded_rule
 
-        return recorded_rule(self._module, name, lambda: self.run(arguments, Manner()), lengths, final)
+        return recorded_rule(self._module, layer, lambda: self.run(arguments, Manner()), lengths, final)
 
 
 class _Watch:
@@ -241,7 +241,10 @@ class _Watch:
                 raise
         recurrent = isinstance(module, (nn.RNNBase, nn.RNNCellBase))
         results = flat(expanded(output))
-        self.calls[place] = LayerCall(*key, type(module).__name__, parent, inputs, results, recurrent)
+        packed = any(isinstance(one, PackedSequence) for one in args)
+        rows_axis = int(not module.batch_first) if isinstance(module, nn.RNNBase) and not packed else None
+        kind = type(module).__name__
+        self.calls[place] = LayerCall(*key, kind, parent, inputs, results, recurrent, rows_axis)
         return output if patch is not None else None
 
 

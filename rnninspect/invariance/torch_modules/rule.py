@@ -13,14 +13,14 @@ from rnninspect.core.trace import Array
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
-from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.model import Key, RunFailed
 from rnninspect.recording import record
 
 _PACKED = "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)  # the rows' own"
 
 
-def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
-    """The worst finding of that layer's first call; None where nothing was found, or it could not be judged.
+def recorded_rule(module: nn.Module, layer: Key, run: Callable[[], Any], lengths: Array, final: Array | None) -> Any:
+    """The worst finding of that call of a layer (of a cell: of its first loop); None without one that could be judged.
 
     `lengths` `[B]`; `final` `[B, H]`: what the model goes on with in the state's place. Rules of wrongly converted
     weights are left out: a layer that is recorded as it runs has computed with its own, and to search for others
@@ -28,10 +28,11 @@ def recorded_rule(module: nn.Module, name: str, run: Callable[[], Any], lengths:
     """
     ignore = [name for name, rule in rules().items() if isinstance(rule, WeightsRule)]
     try:
-        with record(module, lengths=lengths, limit=1) as recording:
+        number = layer[1] if isinstance(module.get_submodule(layer[0]), nn.RNNBase) else 0
+        with record(module, lengths=lengths, limit=number + 1) as recording:
             run()
-        layer = name or type(module).__name__
-        reports = list(recording.inspect(layer, call=0, final_state=final, ignore=ignore))
+        name = layer[0] or type(module).__name__
+        reports = list(recording.inspect(name, call=number, final_state=final, ignore=ignore))
     except (UserError, RunFailed):
         return None
     worst = [
