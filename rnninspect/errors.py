@@ -59,12 +59,12 @@ _SYNONYMS = {
     "txt": ("table",),
 }
 _MOST = 3  # names that are proposed
-_LISTED = 20  # known names that are listed beside a proposal
+_LISTED = 20  # known names that are listed
 
 
 def nearest(name: str, names: Collection[str]) -> list[str]:
     """The known names that a user may have meant, the likeliest first: in other case, by another word for it, by its
-    beginning, misspelt; a few at most.
+    beginning, misspelt, by a part of it, by a word in it; a few at most.
 
     >>> nearest("Torch", ["tf1", "torch"]), nearest("jax", ["flax", "haiku", "torch"]), nearest("comp", ["compare"])
     (['torch'], ['flax', 'haiku'], ['compare'])
@@ -79,7 +79,13 @@ def nearest(name: str, names: Collection[str]) -> list[str]:
     begun = [candidate for spelt, candidate in by_word.items() if len(word) > 1 and spelt.startswith(word)]
     close = [by_word[spelt] for spelt in difflib.get_close_matches(word, by_word, n=1)]
     within = [candidate for spelt, candidate in by_word.items() if len(word) > 3 and word in spelt]
-    return (synonyms or begun or close or within)[:_MOST]
+    sharing = [candidate for spelt, candidate in by_word.items() if _long_words(word) & _long_words(spelt)]
+    return (synonyms or begun or close or within or sharing)[:_MOST]
+
+
+def _long_words(name: str) -> set[str]:
+    """The words of a name with hyphens that say something."""
+    return {part for part in name.split("-") if len(part) > 3}
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
@@ -93,11 +99,17 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
 
 
 class UnknownNameError(UserError):
-    """An unknown option value, rule or member; lists the known ones and the nearest."""
+    """An unknown option value, rule or member; names the nearest, and lists the known ones if they are few.
 
-    def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]") -> None:
+    `listed_by`: the commands that list them, which is said where they are many.
+    """
+
+    def __init__(self, kind: str, name: str, names: "list[str] | tuple[str, ...]", listed_by: str = "") -> None:
         hint = did_you_mean(name, names)
-        listing = "" if len(names) > _LISTED and hint != "." else f" Known: {', '.join(names) or '(none)'}."
+        listing = f" Known: {', '.join(names) or '(none)'}."
+        if len(names) > _LISTED:
+            first = f" Known: {', '.join(names[:_LISTED])} and {len(names) - _LISTED} more."
+            listing = f" All are listed by {listed_by}." if listed_by else first if hint == "." else ""
         super().__init__(f"unknown {kind} {name!r}{hint}{listing}")
 
 

@@ -190,7 +190,7 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, 
     known_names = {*all_rules, UNEXPLAINED, UNEXPLAINED_DIFFERENCE}
     for name in (*select, *ignore):
         if name not in (all_rules if name in select else known_names):
-            raise UnknownNameError("rule", name, sorted(known_names))
+            raise UnknownNameError("rule", name, sorted(known_names), "`rnninspect list rules`")
     return {n: r for n, r in all_rules.items() if (not select or n in select) and n not in ignore}
 
 

@@ -77,7 +77,7 @@ def recorders() -> Rows:
 
 
 def probes() -> Rows:
-    """Every change that a live model's batch is put to, with the finding where it changes a real result."""
+    """Every change that is made to a live model's batch, with the finding where it changes a real result."""
     return [
         ("probe", "finding", "severity", "holds"),
         *((p.probe, p.name, p.severity, p.holds) for p in known_probes().values()),
@@ -127,23 +127,31 @@ LISTS: dict[str, Callable[[], Rows]] = {
 # The lists that have a page under `pages/`: its title, and what a reader should know before the table.
 PAGES = {
     "rules": (
-        "The mistakes that are named",
+        "The mistakes that rnninspect names",
         "`rnninspect explain RULE` explains a rule, `rnninspect demo RULE` shows it on an example.",
     ),
     "formats": (
         "Files and formats",
-        "Content decides, then the suffix; nothing in a file is executed. An extra is a package to install beside.",
+        "A file's content decides its format, then its suffix; nothing in a file is executed. 'Extra' is what to "
+        "install for a format: `pip install 'rnninspect[hdf5]'`. Rows marked 'report' are formats of reports.",
     ),
-    "renderers": ("Formats of a report", "`--format NAME`, or the suffix of `-o FILE`."),
+    "renderers": ("Formats of a report", "`--format NAME` chooses one, or the suffix of `-o FILE`."),
     "conventions": (
         "What the frameworks return",
-        "Axes: B batch, T steps, H units, F features, L layers, D directions; what stands in brackets is one axis.",
+        "Axes: B batch, T steps, H units, F features, L layers, D directions; letters in brackets share one axis.",
     ),
     "cells": ("Cells", "Gates in their canonical order, equations, and the options that vary them."),
-    "activations": ("Activations", "Of `--activation`, `--recurrent-activation` and `--activations`."),
-    "recorders": ("Live models that are recorded", "By `rnninspect.record` and `rnninspect record`."),
-    "probes": ("What a live model is put to", "By `rnninspect.check_padding` and `rnninspect check`."),
-    "models": ("Live models that are checked", "By `rnninspect.check_padding` and `rnninspect check`."),
+    "activations": (
+        "Activations",
+        "What `--activation`, `--recurrent-activation` and `--activations` accept; alpha and beta are defaults.",
+    ),
+    "recorders": ("Live models that can be recorded", "What `rnninspect.record` and `rnninspect record` accept."),
+    "probes": (
+        "The checks of a live model",
+        "`rnninspect.check_padding` and `rnninspect check` run the model on changed batches. Each probe is one change; "
+        "where what should hold does not, the model has the finding beside it.",
+    ),
+    "models": ("Live models that can be checked", "What `rnninspect.check_padding` and `rnninspect check` accept."),
 }
 
 

@@ -44,7 +44,8 @@ def command(name: str | None, convention: str | None, format_: str) -> int:
     name = whole_name(name)
     if name not in taught.mistakes():
         spellings = [entry.name for entry in (*glossary.FINDINGS, *glossary.WORDS)]
-        raise UnknownNameError("rule or word", name, [*taught.mistakes(), *spellings])
+        listed_by = "`rnninspect list rules` (rules) and `rnninspect explain words` (words)"
+        raise UnknownNameError("rule or word", name, [*taught.mistakes(), *spellings], listed_by)
     return _show([taught.get(name)], convention, format_, alone=True)
 
 

@@ -24,7 +24,7 @@ def mistakes() -> dict[str, Rule]:
 
 
 def get(name: str) -> Rule:
-    """The mistake of that name; UnknownNameError lists the known ones."""
+    """The mistake of that name; UnknownNameError where there is none."""
     if name not in mistakes():
-        raise UnknownNameError("rule", name, list(mistakes()))
+        raise UnknownNameError("rule", name, list(mistakes()), "`rnninspect list rules`")
     return mistakes()[name]

@@ -144,7 +144,7 @@ def activation(name: str, alpha: float | None = None, beta: float | None = None)
     """
     name = SPELLINGS.get(name, name)
     if name not in ACTIVATIONS:
-        raise UnknownNameError("activation", name, list(ACTIVATIONS))
+        raise UnknownNameError("activation", name, list(ACTIVATIONS), "`rnninspect list activations`")
     kind = ACTIVATIONS[name]
     a = kind.alpha if alpha is None else alpha
     b = kind.beta if beta is None else beta

@@ -84,7 +84,7 @@ def test_why_lists_what_was_not_checked() -> None:
     """Without `--why` it is one line that counts; with it each rule stands under its reason."""
     brief = command("compare", BIDIRECTIONAL, "--convention", "torch").out
     listed = command("compare", BIDIRECTIONAL, "--convention", "torch", "--why").out
-    assert "17 rules need more; --weights unlocks 15; --why lists them" in brief
+    assert "17 rules not checked for lack of data: --weights allows 15; --why lists them" in brief
     assert "gate-order" not in brief
     assert "not checked: 17 rules" in listed
     assert "gate-order" in listed
@@ -104,7 +104,7 @@ def test_the_best_unlock_is_what_lets_most_be_checked() -> None:
     unlock = best_unlock(report)
     assert unlock is not None
     assert (unlock.arguments, unlock.rules) == (("weights",), 4)
-    assert not_checked_line(report) == "15 rules need more; weights= unlocks 4; why= lists them"
+    assert not_checked_line(report) == "15 rules not checked for lack of data: weights= allows 4; why= lists them"
     assert best_unlock(replace(report, not_checked=report.not_checked[6:])) is None
     assert not_checked_line(replace(report, not_checked=[])) == ""
 

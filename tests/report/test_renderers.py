@@ -359,14 +359,14 @@ def test_every_status_has_its_words() -> None:
     """Near, nearest, another row's step, several steps, no evidence and not compared are told apart in the verdicts."""
     text = render(every_status(), "table", table="full", width=140)
     for phrase in (
-        r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, 3e-08 off +the next 0.4 farther",
-        r"✗ row 1 .*h equals no step +expected step 2 +nearest is step 1, 0.2 off, the next 0.1 farther\n +padding",
+        r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, differs by 3e-08 +the next by 0.4 more",
+        r"✗ row 1 .*h equals no step +expected step 2 +nearest step 1 differs by 0.2, the next by 0.1 more\n +padding",
         r"✗ row 2 .*h = outputs\[3, 2\] +expected step 1",
         r"✓ row 3 .*h = outputs\[3, \[1, 3\]\] +as expected, but not there alone",
         r"\? row 4 .*no evidence: no real step",
         r"- row 5 .*not compared",
-        r"step 3 ≈ .*~ final_state.h\[0\], 3e-08 off",
-        r"step 1 \? .*nearest, 0.2 off",
+        r"step 3 ≈ .*~ final_state.h\[0\], differs by 3e-08",
+        r"step 1 \? .*nearest, differs by 0.2",
         r"step 2 ✗ .*= final_state.h\[2\]",
         r"step 1 = .*= final_state.h\[3\] too",
         r"  h .*final_state.h\[2\] = outputs\[3, 2\]",
@@ -433,7 +433,7 @@ def test_numbers_line_up_and_never_lie() -> None:
     assert first.split()[2:6] == ["?", "1e-09", "1.2346e+07", "-1e-09"]
     assert second.split()[2:6] == ["→", "nan", "inf", "-inf"]
     assert [m.end() for m in re.finditer(r"\S+", first)][3:6] == [m.end() for m in re.finditer(r"\S+", second)][3:6]
-    assert "nearest, no finite distance off" in first
+    assert "nearest, differs by no finite number" in first
     assert next(line for line in shown if line.startswith("  h")).split()[1:4] == ["nan", "0.0000", "2.0000"]
     assert next(line for line in shown if line.startswith("  c  ")).split()[1:4] == ["inf", "1.0000", "1.0000"]
     ends = {tuple(m.end() for m in re.finditer(r"-?\d\.\d{4}", line)) for line in lines(worked_example())}

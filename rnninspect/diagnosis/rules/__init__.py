@@ -24,5 +24,5 @@ def rules() -> dict[str, Rule]:
 def get(name: str) -> Rule:
     """The rule of that name; UnknownNameError lists the known ones."""
     if name not in rules():
-        raise UnknownNameError("rule", name, list(rules()))
+        raise UnknownNameError("rule", name, list(rules()), "`rnninspect list rules`")
     return rules()[name]

@@ -19,4 +19,4 @@ def wrap(model: Any) -> LiveModel:
     return FunctionModel(model)
 
 
-FRAMEWORK = Framework("function", "any function on arrays, without the place", recognises, wrap)
+FRAMEWORK = Framework("function", "any function on arrays; names no layer", recognises, wrap)

@@ -34,5 +34,5 @@ def load(path: str) -> Any:
 
 
 FRAMEWORK = Framework(
-    "keras", "a Keras 3 model or layer, or a .keras file, with the layer", recognises, wrap, (".keras",), load
+    "keras", "a Keras 3 model or layer, or a .keras file; names the layer", recognises, wrap, (".keras",), load
 )

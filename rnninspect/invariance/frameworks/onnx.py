@@ -27,5 +27,5 @@ def wrap(model: Any) -> LiveModel:
 
 
 FRAMEWORK = Framework(
-    "onnx", "an .onnx file, a ModelProto or an InferenceSession, with the node", recognises, wrap, (".onnx",), wrap
+    "onnx", "an .onnx file, a ModelProto or an InferenceSession; names the node", recognises, wrap, (".onnx",), wrap
 )

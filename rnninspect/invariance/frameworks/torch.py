@@ -32,4 +32,6 @@ def wrap(model: Any) -> LiveModel:
     return TorchModel(model)
 
 
-FRAMEWORK = Framework("torch", "nn.Module, or a function on tensors, with the place", recognises, wrap)
+FRAMEWORK = Framework(
+    "torch", "nn.Module, or a function on tensors; names the layer, or the code between two", recognises, wrap
+)

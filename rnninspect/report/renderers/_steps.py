@@ -29,9 +29,9 @@ def distance_text(distance: float | None) -> str:
     """A distance in three digits.
 
     >>> distance_text(0.01234), distance_text(None)
-    ('0.0123 off', 'no finite distance off')
+    ('differs by 0.0123', 'differs by no finite number')
     """
-    return "no finite distance off" if distance is None else f"{distance:.3g} off"
+    return "differs by no finite number" if distance is None else f"differs by {distance:.3g}"
 
 
 def is_padding(row: Row, step: int) -> bool:

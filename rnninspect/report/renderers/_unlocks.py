@@ -65,6 +65,6 @@ def not_checked_line(report: ReportRecord) -> str:
     if not count or report.probes:  # of a probe its own line says why
         return ""
     unlock = best_unlock(report)
-    parts = [f"{count} rule{'' if count == 1 else 's'} need{'s' if count == 1 else ''} more"]
-    parts += [f"{unlock} unlock{'' if len(unlock.arguments) > 1 else 's'} {unlock.rules}"] if unlock else []
-    return "; ".join([*parts, f"{worded(argument('why'))} lists {'it' if count == 1 else 'them'}"])
+    counted = f"{count} rule{'' if count == 1 else 's'} not checked for lack of data"
+    allows = f": {unlock} allow{'' if len(unlock.arguments) > 1 else 's'} {unlock.rules}" if unlock else ""
+    return f"{counted}{allows}; {worded(argument('why'))} lists {'it' if count == 1 else 'them'}"

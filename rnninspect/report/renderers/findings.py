@@ -12,7 +12,7 @@ from rnninspect.report.renderers._verdicts import row_verdicts, verdict
 from rnninspect.report.renderers.view import View
 
 NAME = "findings"
-SUMMARY = "the verdict, the rows that are off, and the findings with their fixes: for test failures and logs"
+SUMMARY = "the verdict, the rows that are wrong, and the findings with their fixes: for test failures and logs"
 
 
 def render(report: ReportRecord, view: View) -> str:
