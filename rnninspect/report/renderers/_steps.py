@@ -29,9 +29,9 @@ def distance_text(distance: float | None) -> str:
     """A distance in three digits.
 
     >>> distance_text(0.01234), distance_text(None)
-    ('differs by 0.0123', 'differs by no finite number')
+    ('differs by 0.0123', 'differs infinitely')
     """
-    return "differs by no finite number" if distance is None else f"differs by {distance:.3g}"
+    return "differs infinitely" if distance is None else f"differs by {distance:.3g}"
 
 
 def is_padding(row: Row, step: int) -> bool:
