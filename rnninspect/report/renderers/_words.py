@@ -95,9 +95,7 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     if unmatched and row.nearest_step is not None:
         notes.append(f"nearest step {row.nearest_step} {distance_text(row.distance)}")
     if row.margin is not None and (verbose or row.status in ("near", "none")):
-        notes.append(
-            f"the next by {row.margin:.3g} more" if row.margin else "another as near"
-        )
+        notes.append(f"the next by {row.margin:.3g} more" if row.margin else "another as near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
         where = _elide.list_slices(padded) if brief else _elide.name_steps(padded)
