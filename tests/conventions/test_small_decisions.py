@@ -1,0 +1,75 @@
+"""Small decisions in reading dumps, each at the place where the other answer would be wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnninspect import conventions
+from rnninspect.conventions.dumps.misfits import several
+from rnninspect.conventions.dumps.roles import guess_roles
+from rnninspect.conventions.dumps.shapes import fits_as_state
+from rnninspect.conventions.dumps.unread import _looks_like
+from rnninspect.conventions.live_state import _is_h_list_and_c_list
+from rnninspect.conventions.weights.scopes import blocks
+from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
+
+RNG = np.random.default_rng(3)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def test_a_choice_among_arrays_names_outputs_and_state_alone() -> None:
+    """Where several arrays could be outputs and state, the message lists these pairs, not cell states or inputs."""
+    slots = (Slot("outputs", "a", floats(2, 3, 4)), Slot("h", "b", floats(2, 4)), Slot("c", "cell", floats(2, 4)))
+    message = several([slots])
+    assert "outputs a (2, 3, 4), h b (2, 4))" in message
+    assert "cell" not in message
+
+
+def test_lengths_by_value_beside_a_state_of_layers() -> None:
+    """The rows are counted on the second axis of a state `[L, B, H]`, too."""
+    outputs = floats(4, 5, 3)
+    arrays = {"output": outputs, "h_n": floats(2, 4, 3), "many": np.array([5, 3, 2, 1])}
+    slots = guess_roles(conventions.get("torch"), arrays, LayerConfig())[0].slots
+    assert [slot.name for slot in slots if slot.role == "lengths"] == ["many"]
+
+
+@pytest.mark.parametrize(("width", "fits"), [(5, True), (10, True), (7, False), (4, False)])
+def test_a_state_is_as_wide_as_the_outputs_or_half_as_wide(width: int, fits: bool) -> None:
+    """Of 5 units the outputs have 5, or 10 where both directions lie side by side; no other number."""
+    assert fits_as_state(floats(2, 4, 5), floats(4, 7, width)) is fits
+
+
+@pytest.mark.parametrize(
+    ("shape", "role"), [((4, 6, 9), "inputs"), ((6, 4, 9), "inputs"), ((2, 4, 3), "h"), ((2, 4, 5), None)]
+)
+def test_what_an_array_without_a_telling_name_looks_like(shape: tuple[int, ...], role: str | None) -> None:
+    """Rows and steps in either order are inputs; rows and units a state; else nothing."""
+    assert _looks_like("q", floats(*shape), rows=4, steps=6, units=3) == role
+
+
+def test_two_lists_are_of_states_and_of_cell_states_only_layer_by_layer() -> None:
+    """Lists of unequal lengths, or of a single array each, are no list of h beside a list of c."""
+    h, c = np.tanh(floats(2, 2, 3)) * 0.1, floats(2, 2, 3)
+    c = np.abs(c) * np.sign(h) + np.sign(h)
+    assert _is_h_list_and_c_list(([h[0], h[1]], [c[0], c[1]]))
+    assert not _is_h_list_and_c_list(([h[0], h[1]], [c[0]]))
+    assert not _is_h_list_and_c_list(([h[0]], [c[0]]))
+
+
+def test_a_single_gate_is_not_counted() -> None:
+    """A plain RNN has no gate blocks: the units alone say why a shape is expected."""
+    assert blocks("n", 5, "kernel (3, 5)") == "5 units, as kernel (3, 5) says"
+    assert blocks("rzn", 5, "kernel (3, 15)") == "3 gate blocks (r, z, n) of 5 units, as kernel (3, 15) says"
+
+
+@pytest.mark.parametrize("name", ["keras", "torch", "paddle", "mxnet", "flax"])
+def test_frameworks_that_keep_a_stack_flat_are_shown_no_nested_state(name: str) -> None:
+    """Only where the state of a stack is a tuple of the layers' states does its fix pick one out of it."""
+    convention = conventions.get(name)
+    for rule in convention.fixes:
+        assert convention.fix(rule, layers=2) == convention.fix(rule, layers=1)

@@ -1,0 +1,71 @@
+"""Small decisions in judging, each at the place where the other answer would be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.rules import rules
+from rnninspect.errors import UserError
+from rnninspect.measure.directions import are_merged
+from tests.support.made import correct_case
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [("DefaultCPUAllocator: can't allocate memory", UserError), ("out of memory", UserError), ("bad", RuntimeError)],
+)
+def test_only_lack_of_memory_is_called_so(fault: str, raised: type[Exception], monkeypatch: Any) -> None:
+    """torch raises RuntimeError for anything: what is no lack of memory stays what it is."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError(fault)
+
+    monkeypatch.setattr("rnninspect.engine.run.run", fail)
+    with pytest.raises(raised, match="not enough memory on cpu" if raised is UserError else "bad"):
+        correct_case()
+
+
+def test_without_outputs_or_weights_nothing_is_tolerated() -> None:
+    """A tolerance is of a run of weights against outputs; where one lacks there is none to speak of."""
+    case = correct_case()
+    assert tolerance(case) > 0
+    assert tolerance(case.with_weights(None)) == 0
+    assert tolerance(case.with_tracks(lambda track: replace(track, outputs=None))) == 0
+
+
+def test_drift_from_the_first_step_is_of_every_row() -> None:
+    """Rows that differ from their step 0 on are among those that drifted."""
+    case = correct_case()
+    other = case.with_tracks(lambda t: replace(t, outputs=t.outputs * np.float32(1 + 2e-7))).trace  # type: ignore[operator]
+    (proposal,) = rules()["precision-drift"].check(replace(case, other=other))
+    assert {row for *_, row in proposal.places} == {b for b in range(case.trace.batch_size) if case.trace.lengths[b]}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0, 0.01])
+def test_merged_outputs_are_told_at_any_scale(scale: float) -> None:
+    """How near a state is to where its direction ends is measured against its distance elsewhere."""
+    case = correct_case(directions=2, lengths=np.array([7, 5, 6, 4]))
+    forward, backward = (case.trace.track(0, d) for d in ("forward", "backward"))
+    assert forward is not None
+    assert backward is not None
+    outputs = scale * (forward.outputs + backward.outputs)  # type: ignore[operator]
+    assert are_merged(outputs, scale * forward.final, scale * backward.final, case.trace)  # type: ignore[operator]
+    assert not are_merged(outputs, scale * backward.final, scale * forward.final, case.trace)  # type: ignore[operator]
+
+
+def test_backward_outputs_unlike_the_weights_are_not_vouched_for() -> None:
+    """Only where a run gives the backward outputs as they lie is it certain that none of them was left unflipped."""
+    case = correct_case(directions=2, lengths=np.array([7, 5, 6, 4]))
+    wrong = rules()["backward-final-at-last-step"].inject(case)
+    (sure,) = rules()["backward-final-at-last-step"].check(wrong)
+    assert sure.alternatives == ()
+    unlike = wrong.with_tracks(
+        lambda t: replace(t, outputs=t.outputs + np.float32(0.01), final=t.final + np.float32(0.01))  # type: ignore[operator]
+    )
+    (unsure,) = rules()["backward-final-at-last-step"].check(unlike)
+    assert unsure.alternatives == ("backward-not-flipped",)
