@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,12 @@ def test_npz_behind_other_bytes(tmp_path: Path) -> None:
         pass
     with pytest.raises(UnreadableError, match="it holds no arrays"):
         read_arrays(tmp_path / "none.npz")
+
+
+def test_text_beside_numbers_is_no_other_array(tmp_path: Path) -> None:
+    """A member of text is left out and named; the comparison with numpy's reading asks for no more, and for no less."""
+    path = tmp_path / "x.npz"
+    np.savez(path, outputs=OUTPUTS, comment=np.array([b"abcd"]))
+    read = read_arrays(path)
+    assert difference("npz", path, read) is None
+    assert difference("npz", path, replace(read, left_out=())) == "['comment'] are other arrays in npz's library"
