@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
@@ -69,3 +70,37 @@ def test_backward_outputs_unlike_the_weights_are_not_vouched_for() -> None:
     )
     (unsure,) = rules()["backward-final-at-last-step"].check(unlike)
     assert unsure.alternatives == ("backward-not-flipped",)
+
+
+def test_two_lengths_are_enough_to_be_misaligned() -> None:
+    """Rows of two different lengths can be given each other's."""
+    injected = rules()["lengths-misaligned"].inject(correct_case(lengths=np.array([3, 7, 3, 7])))
+    assert injected.trace.lengths is not None
+    assert any(facts.mismatched.any() for facts in injected.facts)
+
+
+def test_two_rows_beyond_the_steps_by_a_stride_of_two() -> None:
+    """Lengths counted before a stride of 2: two rows are longer than the time axis, and that is enough."""
+    case = correct_case(lengths=np.array([7, 6, 3]))
+    track = case.trace.tracks[0]
+    report = rnninspect.inspect(track.outputs, track.final, lengths=[14, 12, 6])
+    assert "lengths-rescaled" in [finding.rule for finding in report.findings]
+
+
+@pytest.mark.parametrize("stated", [None, 2])
+def test_outputs_are_taken_for_a_merge_only_where_nobody_stated_directions(stated: int | None) -> None:
+    """The sum of two directions beside a state of both: taken so unless layers or directions are stated otherwise."""
+    case = correct_case(directions=2, lengths=np.array([7, 5, 6, 4]), convention="torch")
+    forward, backward = (case.trace.track(0, d) for d in ("forward", "backward"))
+    assert forward is not None
+    assert backward is not None
+    state = np.stack([forward.final, backward.final])  # type: ignore[list-item]
+    options = {} if stated is None else {"layers": stated}
+    report = rnninspect.inspect(
+        forward.outputs + backward.outputs,
+        state,
+        lengths=[7, 5, 6, 4],
+        convention="torch",
+        **options,  # type: ignore[operator]
+    )
+    assert (report.verdict == "unjudged") is (stated is None)
