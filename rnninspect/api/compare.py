@@ -133,7 +133,9 @@ def compare(
         else:
             from rnninspect.api.weights_given import weights_given
 
-            request = replace(request, weights=weights_given(weights, config, weights_convention)[0])
+            request = replace(
+                request, weights=weights_given(weights, config, weights_convention, prefix=weights_prefix)[0]
+            )
         case = case_of(request)
         whose = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
         options = {**config.attributes, **whose, "merge_mode": options.get("merge_mode")}

@@ -164,7 +164,9 @@ def _with_weights(request: Request, weights: Any, prefix: str | None) -> Request
         return replace(request, weights=layer_of(request, os.fspath(weights), prefix))
     from rnninspect.api.weights_given import weights_given
 
-    return replace(request, weights=weights_given(weights, request.config, request.weights_convention)[0])
+    return replace(
+        request, weights=weights_given(weights, request.config, request.weights_convention, prefix=prefix)[0]
+    )
 
 
 def _plain_name(name: str, request: Request) -> str:

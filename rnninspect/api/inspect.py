@@ -56,6 +56,7 @@ def inspect(
     inputs: Any = None,
     weights: Any = None,
     weights_convention: str | None = None,
+    weights_prefix: str | None = None,
     against: Any = None,
     convention: str = "auto",
     rtol: float = 0.0,
@@ -79,7 +80,7 @@ def inspect(
     `[B, T, F]`.
     `weights`: Weights, arrays under `weights_convention`'s own names, nested or not (`layer.state_dict()`, Flax's and
     Haiku's parameters), `layer.get_weights()`, a module or layer itself, or a file's path: with `inputs`, the layer is
-    run again and its numbers are compared too.
+    run again and its numbers are compared too. `weights_prefix`: which layer of a model.
     `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
     `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
     `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit (numbers in lists or in a dump, where
@@ -104,7 +105,7 @@ def inspect(
     config, lengths = with_full(layer_config(**options), lengths)
     attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
-    weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs)
+    weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs, weights_prefix)
     refuse_quantised(weights)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
     source: dict[str, Any] = {}
@@ -120,7 +121,8 @@ def inspect(
     if against is not None:
         handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
-    options = {**attributes, "weights_convention": weights_convention, "merge_mode": options.get("merge_mode")}
+    whose_weights = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
+    options = {**attributes, **whose_weights, "merge_mode": options.get("merge_mode")}
     return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt, options=options)
 
 

@@ -20,6 +20,7 @@ def run(
     mask: npt.ArrayLike | None = None,
     weights: Any = None,
     weights_convention: str | None = None,
+    weights_prefix: str | None = None,
     convention: str | None = None,
     initial_state: Any = None,
     hidden_size: int | None = None,
@@ -37,7 +38,8 @@ def run(
     `lengths="full"`, every row runs all T steps.
     `weights`: arrays under `weights_convention`'s own names (`convention`'s by default), nested or not, Weights,
     `layer.get_weights()`, a module or layer itself, or a file's path; without them TensorFlow's initialisers
-    with `hidden_size` units, 4 by default, from `seed`.
+    with `hidden_size` units, 4 by default, from `seed`. `weights_prefix`: which layer of a model, the start of its
+    weights' names.
     `convention`: whose layer runs; without it that of the weights, as their file or their names say, else tf1's.
     `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
     bfloat16. `truncate` cuts the time axis to the longest row.
@@ -56,7 +58,7 @@ def run(
     config, lengths = with_full(layer_config(**options), lengths)
     by_user = config
     named_convention = weights_convention or convention
-    weights, config = weights_given(weights, config, named_convention, convention, batch)
+    weights, config = weights_given(weights, config, named_convention, convention, batch, weights_prefix)
     whose = named_convention or convention_of(weights) or "tf1"
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)

@@ -9,7 +9,7 @@ from typing import Any
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
 from rnninspect.conventions.live_weights import as_named
-from rnninspect.conventions.weights.prefix import likely_weights
+from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
@@ -18,22 +18,31 @@ from rnninspect.formats import read_arrays
 
 
 def weights_given(
-    weights: Any, config: LayerConfig, convention: str | None, dump: str | None = None, batch: Any = None
+    weights: Any,
+    config: LayerConfig,
+    convention: str | None,
+    dump: str | None = None,
+    batch: Any = None,
+    prefix: str | None = None,
 ) -> tuple[Weights | Mapping[str, Array] | None, LayerConfig]:
     """The weights, read as far as they can be, and what is stated once a file of them has spoken.
 
     `weights`: a path, Weights, or whatever `as_named` takes. `convention`: whose names the weights have, `dump`: whose
     the arrays beside them are; None where that is not stated. `batch`: named arrays, among which may be weights that an
-    ONNX model is fed. Raises UserError where it is nothing that can be read.
+    ONNX model is fed. `prefix`: which layer of several, the start of its weights' names. Raises UserError where it is
+    nothing that can be read.
     """
     if weights is None or isinstance(weights, Weights):
         return weights, config
     if not isinstance(weights, (str, os.PathLike)):
-        return as_named(weights, config), config
+        arrays = as_named(weights, config)
+        return (pick(likely_weights(arrays), prefix) if prefix else arrays), config
     path = os.fspath(weights)
     with about_argument("weights", path):
         feed = batch if isinstance(batch, Mapping) else None
-        file = read_layer(read_arrays(path, feed=feed), config, convention, likely=[dump] if dump else [])
+        file = read_layer(
+            read_arrays(path, feed=feed), config, convention, prefix=prefix, likely=[dump] if dump else []
+        )
     return file.annotated, file.config_for(config, conventions.get(dump) if dump else file.convention)
 
 

@@ -46,6 +46,20 @@ def _calls(node: Layer, layers: list[Layer]) -> dict[str, list[list[Tensor]]]:
     return {layer_name(layer): [list(_tensors(call)) for call in layer.get("inbound_nodes") or []] for layer in layers}
 
 
+def _starts(layers: list[Layer]) -> dict[str, list[Tensor]]:
+    """By layer's name, what it was called with as `initial_state`."""
+    starts: dict[str, list[Tensor]] = {}
+    for layer in layers:
+        calls = layer.get("inbound_nodes") or []
+        keywords = [call.get("kwargs", {}) for call in calls if isinstance(call, Mapping)]
+        tensors = [tensor for held in keywords for tensor in _tensors(held.get("initial_state"))]
+        behind = [
+            tensor for call in calls for tensor in list(_tensors(call))[1:]
+        ]  # Keras 2 lists them behind the inputs
+        starts[layer_name(layer)] = [*behind, *tensors]
+    return starts
+
+
 def _is_sequence(node: Layer) -> bool:
     return node["class_name"] == "Sequential" or isinstance(node["config"], list)
 
@@ -81,11 +95,12 @@ class _Graph:
     """The layers of one model by name, with their paths, and what they were called on.
 
     `inputs`, `outputs`: the names of what it reads, the tensors that it gives out. `outer`: the model that it is a
-    layer of, and its name there; `inner`: the models within it, by name.
+    layer of, and its name there; `inner`: the models within it, by name. `starts`: the initial states of layers.
     """
 
     layers: Mapping[str, tuple[str, Layer]]
     calls: Mapping[str, list[list[Tensor]]]
+    starts: Mapping[str, list[Tensor]]
     inputs: list[str]
     outputs: list[Tensor]
     outer: tuple[_Graph, str] | None
@@ -97,7 +112,7 @@ class _Graph:
         placed = list(layers_within(node, path, by_name=by_name))
         layers = [layer for _, layer in placed]
         named = {layer_name(layer): (place, layer) for place, layer in placed}
-        graph = cls(named, _calls(node, layers), *_ends(node, layers), outer)
+        graph = cls(named, _calls(node, layers), _starts(layers), *_ends(node, layers), outer)
         for place, layer in placed:
             if layer["class_name"] not in RECURRENT and _lists_layers(layer):
                 graph.inner[layer_name(layer)] = cls.of(layer, place, by_name, (graph, layer_name(layer)))
@@ -121,8 +136,16 @@ class _Graph:
         while graph._hands_on(tensor[0]) and len(unchanged) < _LONG:
             unchanged.append(tensor[0])
             graph, tensor = graph._made_by(graph.calls[tensor[0]][0][0])
-        below = graph.layers[tensor[0]][0] if graph._whole_outputs(tensor) and self._runs_once_with(graph) else None
-        return Feed(self._words(calls[0][0], _DEEP), below, tuple(unchanged))
+        starts = [start for start in self.starts.get(name, []) if not self._is_input(start)]
+        stacked = graph._whole_outputs(tensor) and self._runs_once_with(graph) and not starts
+        below = graph.layers[tensor[0]][0] if stacked else None
+        reads = [self._words(calls[0][0], _DEEP), *(f"starts from {self._words(start, _DEEP)}" for start in starts[:1])]
+        return Feed("; ".join(reads), below, tuple(unchanged))
+
+    def _is_input(self, tensor: Tensor) -> bool:
+        """Whether it is what the whole model is given."""
+        graph, (name, _) = self._made_by(tensor)
+        return graph.outer is None and name in graph.inputs
 
     def _runs_once_with(self, other: _Graph) -> bool:
         """Whether both models, and all around them, are called once: then one run of the one goes with the other's."""

@@ -14,6 +14,7 @@ _UNCHANGED = frozenset(["Identity", "Cast", "Squeeze", "Unsqueeze", "Transpose",
 _OUTPUTS = ("the outputs", "the last output", "the last cell state")
 _PICKS = frozenset({"Slice", "Gather", "Concat", "Expand"})
 _JOINS = frozenset({"Add", "Sub", "Mul", "Concat", "Sum", "Where"})  # what they make is of all that they read
+_OF_SIZES = frozenset({"Shape", "Size", "Constant"})  # what they make has nothing of the numbers that they read
 _DEEP, _WIDE = 3, 2  # operators told one within another, and beside one another
 
 
@@ -38,8 +39,9 @@ def feed_of(node: Any, values: Values, names: Mapping[int, str], branch: str) ->
     unchanged = dict.fromkeys(maker.op_type for maker, _ in moved)
     parts = [_words(node.input[0] if node.input else "", values, names, _DEEP)]
     parts += [f"with other axes, through {', '.join(unchanged)}"] if turned else []
-    states = [_state_of(name, values, names) for name in node.input[5:7] if name]
-    parts += [f"starts from {state}" for state in states[:1] if state]
+    starts = [_start_of(name, values, names) for name in node.input[5:7] if name]
+    parts += [f"starts from {start}" for start, _ in starts[:1] if start]
+    below = None if any(computed for _, computed in starts) else below
     return Feed("; ".join([*parts, branch] if branch else parts), below, tuple(unchanged))
 
 
@@ -64,21 +66,39 @@ def _words(value: str, values: Values, names: Mapping[int, str], depth: int) -> 
     return f"{node.op_type} of {' and '.join(inner)}"
 
 
-def _state_of(value: str, values: Values, names: Mapping[int, str]) -> str:
-    """The layer or the input that an initial state comes from, through whatever picks or lays it out; else nothing."""
+def _start_of(value: str, values: Values, names: Mapping[int, str]) -> tuple[str, bool]:
+    """What an initial state comes from, in words, through whatever picks or lays it out, and whether the model computes
+    it of what it reads; nothing where it holds it, as zeros of the batch's size are held.
+    """
+    if not _depends(value, values):
+        return "", False
     seen = values
     for _ in range(_DEEP * 4):
         made = seen.maker(value)
         if made is None:
-            owner = seen.owner(value)
-            return "" if owner is not None and value in owner.stored else f"the input {value}"
-        if id(made[0]) in names:
-            return _words(value, seen, names, 1)
+            return f"the input {value}", False
+        if id(made[0]) in names or made[0].op_type not in _UNCHANGED | _PICKS or not made[0].input:
+            break
         node, seen = made
-        if node.op_type not in _UNCHANGED | _PICKS or not node.input:
-            return ""
-        value = node.input[0]
-    return ""
+        value = next(name for name in node.input if name and _depends(name, seen))
+    return _words(value, seen, names, 1), True
+
+
+def _depends(value: str, values: Values) -> bool:
+    """Whether a value changes with what the model reads, and not with the sizes of that alone."""
+    ahead, met = [(value, values)], set[tuple[int, str]]()
+    while ahead:
+        name, seen = ahead.pop()
+        owner, made = seen.owner(name), seen.maker(name)
+        if made is None:
+            if owner is None or name not in owner.stored:
+                return True
+        elif made[0].op_type not in _OF_SIZES and (id(made[1]), name) not in met:
+            met.add((id(made[1]), name))
+            if made[0].op_type in ("If", "Loop", "Scan"):
+                return True
+            ahead += [(read, made[1]) for read in made[0].input if read]
+    return False
 
 
 def _is_stored(name: str, values: Values) -> bool:

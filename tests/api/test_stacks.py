@@ -225,6 +225,17 @@ def test_a_chain_of_nodes_is_a_stack(tmp_path: Path) -> None:
     assert "a reads the outputs of z, through Dropout, Squeeze, which" in weights.notes[0]
 
 
+SQUEEZED = helper.make_node("Squeeze", ["Y0", "one"], ["S"])
+ZEROS = [helper.make_node("Shape", ["X"], ["sizes"]), helper.make_node("ConstantOfShape", ["sizes"], ["H"])]
+
+
+@pytest.mark.parametrize("start", [[], ZEROS], ids=["given", "zeros of the batch's size"])
+def test_states_that_are_given_or_zeros_are_no_bar_to_a_stack(start: list[Any], tmp_path: Path) -> None:
+    """An exporter writes them out; a run starts from zeros, or from what is given."""
+    nodes = [*start, lstm("a", "X", "Y0", "H"), SQUEEZED, lstm("b", "S", "Y1", "H")]
+    assert read(onnx_file(tmp_path / "m.onnx", nodes, ("X", *(["H"] if not start else [])))).weights.depth == 2
+
+
 APART = {
     "parallel": ([lstm("a", "X", "Y0"), lstm("b", "X", "Y1")], "b: lstm, 3 features, 3 units; reads the input X"),
     "normalised": (
@@ -235,6 +246,14 @@ APART = {
     "decoder": (
         [lstm("a", "X", "Y0"), lstm("b", "Z", "Y1", "Y0_h")],
         "reads the input Z; starts from the last output of a",
+    ),
+    "decoder of all outputs": (
+        [lstm("a", "X", "Y0"), SQUEEZED, lstm("b", "S", "Y1", "Y0_h")],
+        "reads the outputs of a; starts from the last output of a",
+    ),
+    "started by a computed state": (
+        [lstm("a", "X", "Y0"), SQUEEZED, helper.make_node("Tanh", ["Z"], ["H"]), lstm("b", "S", "Y1", "H")],
+        "reads the outputs of a; starts from Tanh of the input Z",
     ),
     "sliced": (
         [lstm("a", "X", "Y0"), helper.make_node("Gather", ["Y0", "one"], ["N"]), lstm("b", "N", "Y1")],

@@ -134,6 +134,26 @@ def test_weights_say_whose_layer_runs(whose: str, tmp_path: Path) -> None:
         assert_same(told, expected)
 
 
+def test_one_layer_of_several_is_picked(tmp_path: Path) -> None:
+    """`run` and `inspect` take the keyword that their own message names, for a file and for arrays."""
+    torch.manual_seed(0)
+    layers = {name: torch.nn.GRU(FEATURES, UNITS, batch_first=True).double() for name in ("enc", "dec")}
+    module = torch.nn.ModuleDict(layers)
+    torch.save(module.state_dict(), tmp_path / "m.pt")
+    x = torch.as_tensor(INPUTS)
+    for weights in (module, module.state_dict(), tmp_path / "m.pt"):
+        with pytest.raises(UserError, match="pick one with weights_prefix="):
+            rnninspect.run(INPUTS, weights=weights)
+        for name, layer in layers.items():
+            trace = rnninspect.run(INPUTS, weights=weights, weights_prefix=name)
+            np.testing.assert_allclose(trace.tracks[0].outputs, layer(x)[0].detach(), atol=1e-12)
+            report = rnninspect.inspect(layer(x), inputs=x, weights=weights, weights_prefix=name, lengths="full")
+            assert report.verdict == "clean"
+            other = "dec" if name == "enc" else "enc"
+            report = rnninspect.inspect(layer(x), inputs=x, weights=weights, weights_prefix=other, lengths="full")
+            assert report.verdict == "findings"
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

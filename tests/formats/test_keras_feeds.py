@@ -73,6 +73,24 @@ def test_a_layer_before_a_model_within() -> None:
     assert below(sequence("m", sequence("n", lstm("a")), sequence("o", lstm("b")))) == {"n/a": None, "o/b": "n/a"}
 
 
+@pytest.mark.parametrize("by_keyword", [True, False], ids=["initial_state=", "behind the inputs"])
+@pytest.mark.parametrize("start", ["a", "dense", "given"])
+def test_a_decoder_that_starts_from_the_encoders_state_is_no_stack(start: str, by_keyword: bool) -> None:
+    """A run of a stack starts every layer from zeros, or from what the user gives: an input of the model is such."""
+    states = [("a", 1), ("a", 2)] if start == "a" else [(start, 0), (start, 0)]
+    upper = lstm("b", [("a", 0)])
+    if by_keyword:
+        upper["inbound_nodes"][0]["kwargs"] = {"initial_state": [keras_tensor(*state) for state in states]}
+    else:
+        upper = lstm("b", [("a", 0), *states])
+    lower, dense = lstm("a", [("x", 0)]), layer("Dense", "dense", [("x", 0)])
+    model = functional("m", [ENTRY, layer("InputLayer", "given"), lower, dense, upper], ["x", "given"], [("b", 0)])
+    feed = model_feeds(json.dumps(model), by_name=True)["b"]
+    assert feed.below == ("a" if start == "given" else None)
+    reads = {"a": "; starts from a state of a", "dense": "; starts from dense (Dense) of the input x", "given": ""}
+    assert feed.reads == "the outputs of a" + reads[start]
+
+
 def test_of_several_outputs_the_one_that_is_read() -> None:
     """A dense output beside the sequence's own: only who reads the latter is above it."""
     inside = [layer("InputLayer", "y"), lstm("a", [("y", 0)]), layer("Dense", "wide", [("a", 0)])]
