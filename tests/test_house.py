@@ -86,7 +86,8 @@ invariance/torch_modules/keep invariance/torch_modules/expand invariance/torch_m
 invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
 invariance/orders invariance/traces invariance/spot invariance/suspect invariance/layer_rule
-invariance/seams invariance/place invariance/judge invariance/arguments invariance/check
+invariance/seams invariance/place invariance/judge invariance/arguments invariance/notes
+invariance/check
 invariance/lessons invariance/loading
 invariance/__init__
 testing

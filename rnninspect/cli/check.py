@@ -42,7 +42,7 @@ from rnninspect.formats.base import ANONYMOUS
 @click.option("--weights", type=options.TEXT, metavar="FILE", help="A state dict to load into a torch model first.")
 @click.option("--side", type=click.Choice(["right", "left"]), help="The side of the padding; detected by default.")
 @click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Use at most N rows of the batch (8).")
-@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="Time limit in seconds (60).")
+@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="Begin no run after N seconds (60).")
 @click.option(
     "--rtol", type=options.Number(0), metavar="X", help="Tolerated difference, relative to a result's largest value."
 )

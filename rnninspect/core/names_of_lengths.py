@@ -12,7 +12,8 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.trace import Array, Bools
 
 LENGTHS_NAME = re.compile(
-    r"(^|_)(lens?|lengths?|sizes?|widths?|(n|num)_?steps|seq_?lens?|(n|num)_?(words|frames|tokens))(_|$)|lens?$|lengths?$"
+    r"(^|_)(lens?|lengths?|sizes?|widths?|(n|num)_?steps|seq_?lens?|(n|num)_?(words|frames|tokens|turns|sents|sentences|utterances|"
+    r"segments|chunks|chars|characters|timesteps))(_|$)|lens?$|lengths?$"
 )
 MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
 _PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")

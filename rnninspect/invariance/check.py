@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.core.full_lengths import FULL
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.invariance.arguments import arguments_of, inputs_of
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
+from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
 from rnninspect.invariance.observe import observed
 from rnninspect.invariance.padding_content import constant_padding
 from rnninspect.invariance.place import Place
@@ -23,14 +23,13 @@ from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.ragged import padded_arguments
 from rnninspect.invariance.roles import understood
 from rnninspect.invariance.statements import Sequences, statements, turned
-from rnninspect.invariance.trial import ROUNDING, Model, Trial
+from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
 MAX_ROWS = 8
 SECONDS = 60.0
 LISTS_ARE_ROWS = ("torch", "function")  # elsewhere a list is several inputs
 LAYOUTS = 6  # that are tried at most
-OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 
 
 def check_padding(
@@ -55,13 +54,14 @@ def check_padding(
     arrays. `inputs`, `kwargs`: what it is called with, nested as it likes. `lengths`: real steps of each row: the name
     of the argument (or key) that holds them, an array `[B]`, which is also passed on where `forward` has an argument
     for it and none was given, a mapping from an input to either where several inputs have lengths of their own, or
-    `"full"`: no row is shorter than T. `mask`: in their place, the name of an argument or an array `[B, T]`. Left
-    out, arguments with such names are taken, which the report says.
+    `"full"`: no row is shorter than T. `mask`: in their place, the name of an argument, an array `[B, T]`, or a mapping
+    from an input to either. Left out, arguments with such names are taken, which the report says.
 
     `probes`: these alone (`noise`, `more`, `permute`, `alone`, `reach`); `skip`: all but these. `rtol`, `atol`: what
     may differ, relative to the largest value of a result; by default what rounding may do in its dtype. `max_rows`: of
-    a larger batch so many rows are taken, the shortest and the longest among them. `seconds`: how long it may take;
-    what was not probed by then is listed as not checked, and nothing is then called clean (None: no limit). `side`:
+    a larger batch so many rows are taken, the shortest and the longest among them. `seconds`: how long it may take: it
+    is asked before every run, and the one that is under way is let end; what was not probed by then is listed as not
+    checked, and nothing is then called clean (None: no limit). `side`:
     where the padding is, if not behind. `source`, `progress`: for whoever shows it: what the report is to name, and a
     call for every run.
 
@@ -93,15 +93,9 @@ def check_padding(
     with live.kept():
         trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
         outcomes, places = _probed(names, trial, bool(sequences), lengths)
-        missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
-        untested = (
-            ""
-            if sequences or _is_full(lengths) or not missed
-            else f"whether padding is read cannot be told: {missed[0]}"
-        )
-        late = [one.reason for one in outcomes if one.late]
-        notes = _notes(trial, sequences, lengths, mask, leaves)
-        return judged(trial, outcomes, places, notes, dict(source or {}), late[0] if late else untested)
+        untested = untested_by(trial, outcomes, bool(sequences) or is_full(lengths))
+        notes = notes_on(trial, sequences, (lengths, mask), leaves)
+        return judged(trial, outcomes, places, notes, dict(source or {}), untested)
 
 
 def _refuse_nothing(leaves: Sequence[Input]) -> None:
@@ -213,10 +207,6 @@ def _fewer_rows(batch: Batch, most: int) -> Batch:
     return batch.take(sorted(order[picks].tolist()))
 
 
-def _is_full(lengths: Any) -> bool:
-    return isinstance(lengths, str) and lengths == FULL
-
-
 def _probed(
     names: Sequence[str], trial: Trial, padded: bool, lengths: Any
 ) -> tuple[list[Outcome], dict[str, Place | None]]:
@@ -238,7 +228,7 @@ def _probed(
 def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
     """The outcome of one probe; a model that fails on what the probe asks has not been checked by it."""
     if name in OF_PADDING and not padded:
-        reason = "lengths='full': no row holds padding" if _is_full(lengths) else "the rows' lengths are not known"
+        reason = "lengths='full': no row holds padding" if is_full(lengths) else "the rows' lengths are not known"
         return not_made(name, reason)
     if name == "noise" and trial.batch.bare:
         return not_made(name, "the sequences are given without padding")
@@ -248,49 +238,3 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
         return not_made(name, f"the model fails: {error}")
     except OutOfTime as error:
         return replace(not_made(name, str(error)), late=True)
-
-
-def _notes(trial: Trial, sequences: Sequence[Sequences], lengths: Any, mask: Any, leaves: Sequence[Input]) -> list[str]:
-    """What was taken without being stated, and what could not be judged."""
-    notes = []
-    bare = [one.path.removesuffix(".padded") for one in leaves if one.bare]
-    if bare:
-        notes.append(f"given without padding, so that every row is as long as it is: {', '.join(bare)}")
-    elif lengths is None and mask is None and sequences:
-        names = ", ".join(one.name or "" for one in sequences)
-        notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
-    if trial.batch.groups[0].side == "left":
-        notes.append("the padding is on the left: only there the shorter rows hold one value")
-    total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
-    if total > trial.batch.batch_size:
-        notes.append(f"{trial.batch.batch_size} of {total} rows were taken (max_rows)")
-    if trial.empty:
-        notes.append(f"without a real step, and not judged: rows {', '.join(map(str, sorted(trial.empty)))}")
-    aside = [
-        one.path
-        for one in trial.batch.inputs
-        if one.kind == "other" and one.row is not None and one.time is None and one.array.ndim > 1
-    ]
-    if aside and sequences:
-        notes.append(f"not known to have these lengths, and left as it is: {', '.join(aside)}")
-    sampled = [path for path in trial.base.results if path not in trial.steady]
-    if sampled:
-        notes.append(f"differs with the random numbers, and was judged by 'noise' alone: {_listed(sampled)}")
-    if trial.precision in ("float16", "bfloat16"):
-        share = ROUNDING[trial.precision][1]
-        notes.append(f"computed in {trial.precision}: a leak below {share:.1%} of a result may be taken for rounding")
-    loose = [path for path in trial.base.results if not trial.shapes.axes[path].row_axes and path in trial.steady]
-    if loose:
-        notes.append(f"does not follow the rows, and was not judged row by row: {_listed(loose)}")
-    return notes
-
-
-def _rowed(leaves: Sequence[Input], trial: Trial) -> list[Input]:
-    placed = {one.path: one for one in trial.batch.inputs if one.kind == "data"}
-    return [replace(one, row=placed[one.path].row) for one in leaves if one.path in placed]
-
-
-def _listed(paths: Sequence[str]) -> str:
-    from rnninspect.invariance.probe import shown
-
-    return ", ".join(shown(path) for path in paths[:6]) + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")

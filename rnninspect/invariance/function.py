@@ -21,6 +21,7 @@ class FunctionModel:
     """A function, or an object that can be called."""
 
     framework = "function"
+    until = float("inf")
     traceable = False
     norms: Sequence[str] = ()
 
@@ -66,7 +67,7 @@ class FunctionModel:
             results = self._call(arguments)
         except (KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:  # whatever it raises: it is its answer to this batch
+        except (Exception, SystemExit) as error:  # whatever it raises: it is its answer to this batch
             raise RunFailed(one_line(error)) from error
         return mapped(results, lambda path, leaf: np.array(to_array(leaf, path)) if is_array(leaf) else leaf)
 

@@ -24,6 +24,7 @@ class KerasModel:
     """A model or a layer of Keras 3."""
 
     framework = "keras"
+    until = float("inf")
     traceable = True
 
     def __init__(self, model: Any) -> None:
@@ -93,7 +94,7 @@ class KerasModel:
                 return as_numpy(self._call(arguments))
             except (KeyboardInterrupt, MemoryError):
                 raise
-            except Exception as error:  # whatever the model or its backend raises: its answer to this batch
+            except (Exception, SystemExit) as error:  # whatever it or its backend raises: its answer to this batch
                 raise RunFailed(one_line(error)) from error
             finally:
                 self._restore()

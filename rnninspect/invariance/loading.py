@@ -29,6 +29,8 @@ def load_model(name: str, weights: str | None = None) -> Any:
     suffix = os.path.splitext(name)[1].lower()
     for framework in frameworks().values():
         if suffix in framework.suffixes and framework.load is not None:
+            if os.path.isdir(name):
+                raise UnreadableError(f"{name} is a folder: name the model's file")
             if not os.path.isfile(name):
                 raise UnreadableError(f"{name}: no such file")
             if weights is not None:
@@ -58,7 +60,7 @@ def _imported(module: str, path: str, name: str) -> Any:
         for part in path.split("."):
             value = getattr(value, part)
         return value
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever the user's own module raises as it is imported
         raise UnreadableError(f"{name}: {one_line(error)}") from None
     finally:
         sys.path.remove(folder)
@@ -71,7 +73,7 @@ def _made(value: Any, name: str) -> Any:
         return value
     try:
         return value()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{name} cannot be called without arguments: {one_line(error)}") from None
 
 
@@ -119,10 +121,12 @@ def _is_torch(model: Any) -> bool:
 def _for_torch(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any], list[Any], dict[str, Array]]:
     import torch
 
+    from rnninspect.invariance.torch_modules.live import unwrapped
+
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
     tensors = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-    parameters = inspect.signature(model.forward).parameters
+    parameters = inspect.signature(unwrapped(model).forward).parameters
     if list(arrays) == [ANONYMOUS]:
         return {}, list(tensors.values()), {}
     named = {key: tensor for key, tensor in tensors.items() if key in parameters}

@@ -64,6 +64,7 @@ class LiveModel(Protocol):
     framework: str
     traceable: bool
     norms: Sequence[str]
+    until: float  # by `time.monotonic`: when the time is over, also for runs that only try what is faster
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by their names. Raises UserError where the model does not take them."""

@@ -30,6 +30,7 @@ class OnnxModel:
     """A file, a model's message, or a session. Of a session that knows no file the nodes cannot be watched."""
 
     framework = "onnx"
+    until = float("inf")
     norms: Sequence[str] = ()
 
     def __init__(self, model: Any) -> None:

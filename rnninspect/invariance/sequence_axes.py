@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rnninspect.core.names_of_lengths import LENGTHS_NAME
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.invariance.batch import Input, Layout
 from rnninspect.invariance.nested import last_name
@@ -43,7 +43,8 @@ def primary(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str
     if sequences is not None and sequences.target is not None:
         return next((one for one in fits if one.path == sequences.target), None)
     if sequences is not None and sequences.name is not None:
-        stem = LENGTHS_NAME.sub("_", last_name(sequences.name)).strip("_")
+        pattern = MASK_NAME if sequences.is_mask else LENGTHS_NAME
+        stem = pattern.sub("_", last_name(sequences.name)).strip("_")
         alike = [
             one for one in fits if stem and (last_name(one.path) == stem or stem in last_name(one.path).split("_"))
         ]

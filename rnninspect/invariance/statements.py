@@ -66,14 +66,20 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
         sequences = [one for name in lengths for one in _lengths(inputs, name)]
     elif lengths is not None:
         sequences = _lengths(inputs, lengths)
-    if mask is not None:
+    if isinstance(mask, Mapping):
+        for target, value in mask.items():
+            path = find_input(inputs, str(target), "mask").path
+            sequences += [replace(one, target=path) for one in _mask(inputs, value)]
+    elif mask is not None:
         sequences += _mask(inputs, mask)
     elif lengths is None:
         named = [one for one in inputs if LENGTHS_NAME.search(last_name(one.path)) and _is_lengths(one)]
         sequences = [sequence for one in named for sequence in _named(one)]
         if not sequences:
             masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and _is_mask(i.array)]
-            sequences = [one for i in masks[:1] for one in _mask(inputs, i.path)]
+            by_content = _by_content(inputs) if not masks else []
+            sequences = [one for i in by_content for one in _named(i)]
+            sequences += [one for i in _of_their_own(inputs, masks) or masks[:1] for one in _mask(inputs, i.path)]
     elif sequences and sequences[0].name and not isinstance(lengths, (Mapping, list, tuple)):
         more = [i for i in inputs if LENGTHS_NAME.search(last_name(i.path)) and _is_lengths(i)]
         sequences += [one for i in more if i.path != sequences[0].name for one in _named(i)]
@@ -81,6 +87,30 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
     if len(rows) > 1:
         raise ShapeError(f"lengths and masks speak of {', '.join(map(str, sorted(rows)))} rows; one count is needed")
     return sequences
+
+
+def _by_content(inputs: Sequence[Input]) -> list[Input]:
+    """Whole numbers `[B]` behind which, in every shorter row of an input, one value stands that no row ends with."""
+    return [one for one in inputs if _is_lengths(one) and any(_ends_rows(one.array, data.array) for data in inputs)][:1]
+
+
+def _ends_rows(lengths: Array, data: Array) -> bool:
+    if data.ndim < 2 or lengths.ndim != 1 or data.shape[0] != len(lengths) or lengths.dtype.kind not in "iu":
+        return False
+    steps = data.shape[1]
+    short = [(row[:n], row[n:]) for row, n in zip(data, lengths.tolist(), strict=True) if n < steps]
+    if len(short) < 2 or not (lengths.min() > 0 and lengths.max() == steps):
+        return False
+    filling = short[0][1][0]
+    return all((behind == filling).all() and not (real[-1] == filling).all() for real, behind in short)
+
+
+def _of_their_own(inputs: Sequence[Input], masks: Sequence[Input]) -> list[Input]:
+    """The masks that are named after an input, of which there are two or more: `source_mask` beside `source`."""
+    names = {last_name(one.path) for one in inputs}
+    stems = {MASK_NAME.sub("_", last_name(one.path)).strip("_"): one for one in reversed(masks)}
+    named = [one for stem, one in reversed(stems.items()) if stem in names]
+    return named if len(named) > 1 else []
 
 
 def _named(one: Input) -> list[Sequences]:
@@ -133,9 +163,9 @@ def is_additive(array: Array) -> bool:
 
 
 def turned(sequences: Sequence[Sequences]) -> list[Sequences]:
-    """The same with masks read as `[T, B]`; empty where there is none."""
+    """The same with masks read as `[T, B]`; empty where there is none, or they are of unequal rows then."""
     masks = [replace(one, values=one.values.T) if one.is_mask else one for one in sequences]
-    return masks if any(one.is_mask for one in sequences) else []
+    return masks if any(one.is_mask for one in sequences) and len({one.rows for one in masks}) == 1 else []
 
 
 def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:

@@ -12,7 +12,7 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.invariance.axes import Sizes
 from rnninspect.invariance.batch import Batch
-from rnninspect.invariance.compare import Difference, Run, Shapes, differences
+from rnninspect.invariance.compare import Difference, Run, Shapes, aligned, differences
 from rnninspect.invariance.convert import like
 from rnninspect.invariance.model import Key, LayerCall, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
 from rnninspect.invariance.nested import flat, mapped
@@ -47,6 +47,7 @@ class Model:
         self._began = time.monotonic()
         self.seconds = seconds
         self.passes = 0
+        live.until = float("inf") if seconds is None else self._began + seconds
 
     def _passed(self) -> None:
         """Counts one run more, where there is time for it."""
@@ -185,6 +186,18 @@ class Trial:
         """Rows without a real step: whatever a model returns for them, nothing of it is real."""
         real = np.stack([group.real.any(1) for group in self.batch.groups]).any(0)
         return frozenset(int(row) for row in np.flatnonzero(~real))
+
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """Rows with real steps whose results hold no finite number: NaN equals NaN, whatever was changed."""
+        seen: set[int | None] = set()
+        for path in self.judged:
+            whole = len(self.shapes.axes[path].row_axes) > 1 or self.base.results[path].dtype.kind != "f"
+            pairs = None if whole else aligned(self.base, self.base, self.shapes, path)
+            if pairs is None:
+                return ()
+            seen |= {row for row, real, _ in pairs if np.isfinite(real).any()}
+        return tuple(row for row in self.base.rows if row not in seen and row not in self.empty) if self.judged else ()
 
     def _of_real_rows(self, one: Difference) -> Difference:
         rows = tuple(row for row in one.rows if row not in self.empty)

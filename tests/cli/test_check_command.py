@@ -35,7 +35,11 @@ def make():
 def function(x, mask):
     return (x * mask[..., None]).sum(1)
 
+def leaves(x, lengths):
+    raise SystemExit(3)
+
 model = Last()
+wrapped = nn.DataParallel(Last())
 number = 3
 """
 
@@ -48,6 +52,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x = np.random.default_rng(0).normal(size=(3, 5, 3))
     np.savez(tmp_path / "batch.npz", x=x, lengths=n)
     np.savez(tmp_path / "masked.npz", x=x, mask=np.arange(5) < n[:, None])
+    (tmp_path / "broken_module.py").write_text("def (:", "utf-8")
+    (tmp_path / "leaving_module.py").write_text("raise SystemExit(4)", "utf-8")
+    (tmp_path / "folder.onnx").mkdir()
     np.savez(tmp_path / "feed.npz", X=X, lens=LENGTHS)
     onnx.save(graph(True, "final"), tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
@@ -60,6 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (("checked_models:Last", "batch.npz"), 1, "reads-padding"),
         (("checked_models:model", "batch.npz", "--lengths", "5,2,3"), 1, "lengths-ignored"),
+        (("checked_models:wrapped", "batch.npz"), 1, "lengths-ignored"),
         (("checked_models:make", "batch.npz"), 0, "5 probes: 5 held"),
         (("checked_models:function", "masked.npz", "--mask", "mask"), 0, "clean"),
         (("checked_models:Last", "batch.npz", "--skip", "noise,more"), 0, "3 probes: 3 held"),
@@ -87,6 +95,10 @@ def test_models_are_checked(arguments: tuple[str, ...], code: int, phrase: str) 
         (("weights.pt", "batch.npz"), "a torch file holds weights"),
         (("none.onnx", "feed.npz"), "none.onnx: no such file"),
         (("none.keras", "feed.npz"), "none.keras: no such file"),
+        (("folder.onnx", "feed.npz"), "folder.onnx is a folder"),
+        (("broken_module:Model", "batch.npz"), "broken_module:Model: SyntaxError"),
+        (("leaving_module:Model", "batch.npz"), "leaving_module:Model: SystemExit: 4"),
+        (("checked_models:leaves", "batch.npz"), "leaves does not run on this batch: SystemExit: 3"),
         (("checked_models:Last", "none.npz"), "none.npz"),
         (("checked_models:function", "feed.npz"), "the batch holds X [6, 4, 3]"),
         (("checked_models:Last", "batch.npz", "--lengths", "lenghts"), "did you mean 'lengths'"),

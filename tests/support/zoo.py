@@ -50,6 +50,15 @@ def pairs() -> list[Animal]:
     ]
 
 
+def of_people() -> list[Animal]:
+    """The models that the check was not written with; the finding is one of several, set apart by `|`."""
+    module = _module("people")
+    return [
+        Animal(name, right, batch, wrong, "|".join(findings), module.PLACES.get(name, ""))
+        for name, (right, wrong, batch, findings, _) in module.CASES.items()
+    ]
+
+
 def awkward() -> list[Animal]:
     """Right models that are easily taken for wrong ones."""
     files = ("awkward", "further")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from rnninspect.invariance.trial import Trial, sizes_of
 from rnninspect.invariance.width import width_matters
 
 SIZES = (1.0, 8.0)  # of the noise, in spreads of the real values
+_RELIES = (
+    "more of the padding that there is changes nothing, other values there do: the results are right for as long as "
+    "the padding is filled with these very values"
+)
 SMALL = 1e-3  # of the way to the noise: what computes with the padding then differs by as little
 
 
@@ -61,7 +66,9 @@ class Noise(Probe):
             disturbed = Disturbed(noise, trial.base.rows, same_shapes=True, exact=True)
             listed += [(one, disturbed) for one in _differences(trial, trial.run(noise))]
         made = outcome(self.probe, listed)
-        if made.held is False and constant_padding(trial.batch) and _told_by_value(trial):
+        if made.held is False and constant_padding(trial.batch) and width_matters(trial) is False:
+            if not _told_by_value(trial):
+                return replace(made, remark=_RELIES)
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
             return outcome(self.probe, held, remark=_remark(trial))
         return _in_training(trial, self.probe, made) if made.held else made
@@ -81,11 +88,9 @@ def _differences(trial: Trial, run: Run, base: Run | None = None) -> list[Differ
 
 
 def _told_by_value(trial: Trial) -> bool:
-    """Whether the model only looks up in the values what is padding: then their amount changes nothing, and it is no
-    matter of how large they are.
+    """Whether the model only looks up in the values what is padding: then it is no matter of how large they are. It is
+    known that their amount changes nothing.
     """
-    if width_matters(trial) is not False:
-        return False
     noise = trial.batch.with_noise(np.random.default_rng(0), 1.0)
     try:
         matters = _embedded_padding_matters(trial)
@@ -134,7 +139,7 @@ def _padded_at(trial: Trial, one: Input, vectors: Array) -> Array | None:
     if one.inner is not None:
         real = real & one.inner.reshape(one.inner.shape + (1,) * (one.array.ndim - 3))
     padded = ~one.changed(np.broadcast_to(real, one.steps_first.shape)).array
-    if vectors.shape[: padded.ndim] == padded.shape:
+    if vectors.ndim > padded.ndim and vectors.shape[: padded.ndim] == padded.shape:
         return padded
     leading = vectors.shape[:-1]
     if leading == padded.shape[::-1]:

@@ -79,8 +79,10 @@ class Reach(Probe):
         )
 
 
-def _read(trial: Trial, batch: Batch, paths: list[str], last: bool, sizes: Sequence[float] = SIZES) -> bool:
-    """Whether any value at that step changes a result."""
+def _read(
+    trial: Trial, batch: Batch, paths: list[str], last: bool, sizes: Sequence[float] = SIZES, failed: bool = True
+) -> bool:
+    """Whether any value at that step changes a result; `failed`: the answer where the model fails on the batch."""
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
         for number, size in enumerate(sizes):
@@ -88,7 +90,7 @@ def _read(trial: Trial, batch: Batch, paths: list[str], last: bool, sizes: Seque
             if any(not _equal(base.results[p], run.results[p]) for p in paths if p in run.results):
                 return True
     except (RunFailed, KeyError):
-        return True  # it cannot be said that it is not
+        return failed  # it cannot be said that it is not
     return False
 
 
@@ -104,22 +106,25 @@ def _read_beside(trial: Trial, paths: list[str], last: bool) -> bool:
     A few convolutions, say, look at the last steps alone, at however many there are of each row.
     """
     batches = [batch for batch in (trial.batch, near(trial.batch)) if batch is not None]
-    return any(_read_in_all(trial, batch, paths, last, n) for batch in batches for n in range(1, INWARD + 1))
+    return any(_read_in_all(trial, batch, paths, last) for batch in batches)
 
 
-def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool, inward: int) -> bool:
-    """Whether other values at the step so many inward change a result of every row that has so many."""
-    rows = {int(row) for row in np.flatnonzero(batch.groups[0].lengths > inward)}
+def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
+    """Whether other values at one of the steps inward of it change a result, of every row that has one."""
+    rows = {int(row) for row in np.flatnonzero(batch.groups[0].lengths > 1)}
     read: set[int] = set()
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
-        for number, size in enumerate(FEW):
-            run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
-            listed = differences(base, run, trial.shapes, (0.0, 0.0), paths)
-            read |= {row for one in listed for row in one.rows}
+        for inward in range(1, INWARD + 1):
+            for number, size in enumerate(FEW):
+                run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
+                listed = differences(base, run, trial.shapes, (0.0, 0.0), paths)
+                read |= {row for one in listed for row in one.rows}
+            if rows and rows <= read:
+                return True
     except RunFailed:
         return True  # it cannot be said that it is not
-    return bool(rows) and rows <= read
+    return False
 
 
 def _equal(first: Array, second: Array) -> bool:
@@ -145,7 +150,7 @@ def _strides(trial: Trial, paths: list[str]) -> bool:
         if shift >= shortest - 1:
             return False
         batch = trial.batch.shortened(shift)
-        if _read(trial, batch, paths, True, FEW):
+        if _read(trial, batch, paths, True, FEW, failed=False):
             return True
     return False
 

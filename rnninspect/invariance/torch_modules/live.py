@@ -31,6 +31,7 @@ class TorchModel:
     """A module. Compiled and parallel wrappers are looked through: the module within them is run."""
 
     framework = "torch"
+    until = float("inf")
 
     def __init__(self, model: Any) -> None:
         self._called = unwrapped(model)
@@ -99,7 +100,7 @@ class TorchModel:
         began, threads = time.perf_counter(), torch.get_num_threads()
         results = self._run(arguments, manner)
         took = time.perf_counter() - began
-        if self._settled or threads == 1 or took < SLOW:
+        if self._settled or threads == 1 or took < SLOW or time.monotonic() + took > self.until:
             self._settled = True
             return results
         self._settled = True
@@ -124,7 +125,7 @@ class TorchModel:
                 return expanded(self._call(arguments))
         except (KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:  # whatever the model raises: it is the model's answer to this batch
+        except (Exception, SystemExit) as error:  # whatever the model raises: it is the model's answer to this batch
             raise RunFailed(one_line(error)) from error
         finally:
             self._kept.restore(weights=False)

@@ -16,6 +16,7 @@ from rnninspect.errors import UserError
 from rnninspect.invariance.model import Key, RunFailed
 from rnninspect.recording import record
 
+OF_OTHER_RUNS = ("state-from-another-run", "precision-drift")  # there is one run alone
 _PACKED = "packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)  # the rows' own"
 
 
@@ -26,7 +27,7 @@ def recorded_rule(module: nn.Module, layer: Key, run: Callable[[], Any], lengths
     weights are left out: a layer that is recorded as it runs has computed with its own, and to search for others
     takes many runs.
     """
-    ignore = [name for name, rule in rules().items() if isinstance(rule, WeightsRule)]
+    ignore = [name for name, rule in rules().items() if isinstance(rule, WeightsRule) or name in OF_OTHER_RUNS]
     try:
         number = layer[1] if isinstance(module.get_submodule(layer[0]), nn.RNNBase) else 0
         with record(module, lengths=lengths, limit=number + 1) as recording:

@@ -1,0 +1,78 @@
+"""What a check took without being told, what it could not judge, and why nothing may be called clean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from rnninspect.core.full_lengths import FULL
+from rnninspect.diagnosis.rule import describe_rows
+from rnninspect.invariance.batch import Input
+from rnninspect.invariance.probe import Outcome, shown
+from rnninspect.invariance.statements import Sequences
+from rnninspect.invariance.trial import ROUNDING, Trial
+
+OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
+
+
+def is_full(lengths: Any) -> bool:
+    """Whether it was told that no row is shorter than T."""
+    return isinstance(lengths, str) and lengths == FULL
+
+
+def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
+    """Why nothing may be called clean, or an empty text; `told`: whether it is known which steps are padding."""
+    late = [one.reason for one in outcomes if one.late]
+    if late:
+        return late[0]
+    if len(trial.empty) == trial.batch.batch_size:
+        return "no row has a real step"
+    if trial.unseen:
+        return f"no result of {describe_rows(list(trial.unseen), trial.batch.batch_size)} holds a finite number"
+    missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
+    return "" if told or not missed else f"whether padding is read cannot be told: {missed[0]}"
+
+
+def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any], leaves: Sequence[Input]) -> list[str]:
+    """What was taken without being stated, and what could not be judged; `told`: lengths and mask, as given."""
+    notes = []
+    bare = [one.path.removesuffix(".padded") for one in leaves if one.bare]
+    if bare:
+        notes.append(f"given without padding, so that every row is as long as it is: {', '.join(bare)}")
+    elif told[0] is None and told[1] is None and sequences:
+        names = ", ".join(one.name or "" for one in sequences)
+        notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
+    if trial.batch.groups[0].side == "left":
+        notes.append("the padding is on the left: only there the shorter rows hold one value")
+    total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
+    if total > trial.batch.batch_size:
+        notes.append(f"{trial.batch.batch_size} of {total} rows were taken (max_rows)")
+    if trial.empty:
+        notes.append(f"without a real step, and not judged: rows {', '.join(map(str, sorted(trial.empty)))}")
+    aside = [
+        one.path
+        for one in trial.batch.inputs
+        if one.kind == "other" and one.row is not None and one.time is None and one.array.ndim > 1
+    ]
+    if aside and sequences:
+        notes.append(f"not known to have these lengths, and left as it is: {', '.join(aside)}")
+    sampled = [path for path in trial.base.results if path not in trial.steady]
+    if sampled:
+        notes.append(f"differs with the random numbers, and was judged by 'noise' alone: {_listed(sampled)}")
+    if trial.precision in ("float16", "bfloat16"):
+        share = ROUNDING[trial.precision][1]
+        notes.append(f"computed in {trial.precision}: a leak below {share:.1%} of a result may be taken for rounding")
+    loose = [path for path in trial.base.results if not trial.shapes.axes[path].row_axes and path in trial.steady]
+    if loose:
+        notes.append(f"does not follow the rows, and was not judged row by row: {_listed(loose)}")
+    return notes
+
+
+def _rowed(leaves: Sequence[Input], trial: Trial) -> list[Input]:
+    placed = {one.path: one for one in trial.batch.inputs if one.kind == "data"}
+    return [replace(one, row=placed[one.path].row) for one in leaves if one.path in placed]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return ", ".join(shown(path) for path in paths[:6]) + (f" and {len(paths) - 6} more" if len(paths) > 6 else "")

@@ -1,0 +1,142 @@
+"""What a check is told, and says of itself: masks of several inputs, results without numbers, time, failures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnninspect import UserError, check_padding
+from rnninspect.invariance.torch_modules import live
+
+LENGTHS, OTHER = torch.tensor([6, 3, 4]), torch.tensor([2, 5, 4])
+X = torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+
+
+def real(lengths: Tensor, steps: int) -> Tensor:
+    return torch.arange(steps) < lengths[:, None]
+
+
+class Cross(nn.Module):
+    """Attention from one sequence to another, whose mask it uses or not."""
+
+    def __init__(self, right: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.right, self.attention = right, nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, query: Tensor, memory: Tensor, query_mask: Tensor, memory_mask: Tensor) -> Tensor:
+        hidden = ~memory_mask if self.right else None
+        return self.attention(query, memory, memory, key_padding_mask=hidden)[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("mask", [None, {"query": "query_mask", "memory": "memory_mask"}])
+def test_two_inputs_with_masks_of_their_own(mask: Any) -> None:
+    """Both masks are taken, by their names or as they are stated, and the one that is not used is found."""
+    inputs = (X, Y, real(LENGTHS, 6), real(OTHER, 5))
+    assert check_padding(Cross(True), *inputs, mask=mask).verdict == "clean"
+    findings = check_padding(Cross(False), *inputs, mask=mask).findings
+    assert [(f.rule, f.evidence["where"]) for f in findings] == [("reads-padding", "attention")]
+
+
+@pytest.mark.parametrize("filling", [float("nan"), float("inf")])
+def test_results_without_a_finite_number_are_not_clean(filling: float) -> None:
+    """NaN equals NaN whatever was changed: that nothing differs says nothing, of some rows as of all."""
+    for longest in (6, 3):
+
+        def broken(x: Tensor, lengths: Tensor, longest: int = longest) -> Tensor:
+            y = (x * real(lengths, x.size(1))[..., None]).sum(1)
+            y[lengths <= longest] = filling
+            return y
+
+        report = check_padding(broken, X, LENGTHS)
+        assert report.verdict == "unjudged"
+        assert "holds a finite number" in report.untested
+
+
+def test_rows_without_a_step_alone_are_not_clean() -> None:
+    """Of a batch of empty rows nothing is real."""
+    report = check_padding(nn.GRU(4, 5, batch_first=True), X, lengths=[0, 0, 0])
+    assert (report.verdict, report.untested) == ("unjudged", "no row has a real step")
+
+
+def test_what_relies_on_the_padding_that_there_is() -> None:
+    """A sum over padding of zeros is right for as long as it holds zeros: it is found, and that is said."""
+
+    def mean(x: Tensor, lengths: Tensor) -> Tensor:
+        return x.sum(1) / lengths[:, None]
+
+    zeros = check_padding(mean, X * real(LENGTHS, 6)[..., None], LENGTHS)
+    assert [finding.rule for finding in zeros.findings] == ["reads-padding"]
+    assert any("for as long as the padding is filled with these" in note for note in zeros.notes)
+    assert not any("for as long as" in note for note in check_padding(mean, X, LENGTHS).notes)
+
+
+def test_a_model_that_exits_has_failed() -> None:
+    """`sys.exit` within a model ends no check without a word."""
+
+    def leaves(x: Tensor, lengths: Tensor) -> Tensor:
+        sys.exit(3)
+
+    with pytest.raises(UserError, match=r"leaves does not run on this batch: SystemExit: 3"):
+        check_padding(leaves, X, LENGTHS)
+
+
+def test_a_slow_run_is_not_made_again_without_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first run that takes all the time is not tried with one thread besides: at most one run ends too late."""
+    monkeypatch.setattr(live, "SLOW", 0.01)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    runs = []
+
+    def slow(x: Tensor, lengths: Tensor) -> Tensor:
+        runs.append(time.sleep(0.05))
+        return x
+
+    with pytest.raises(UserError, match="after 1 runs on 3 rows"):
+        check_padding(slow, X, LENGTHS, seconds=0.01)
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("kind", ["valid", "second", "deltas"])
+def test_a_step_that_is_dropped_beside_a_stride_or_a_window(kind: str, right: bool) -> None:
+    """Where a model reads in strides, in windows or differences, the last step that it should read is known as well."""
+    torch.manual_seed(0)
+    layers = nn.Conv1d(4, 4, 5), nn.GRU(4, 5, batch_first=True)
+
+    def model(x: Tensor, lengths: Tensor) -> Any:
+        if kind == "valid":
+            y, n = layers[0](x.transpose(1, 2)).transpose(1, 2), lengths - 4
+        elif kind == "second":
+            y, n = x[:, ::2], (lengths + 1) // 2
+        else:
+            y, n = x[:, 1:] - x[:, :-1], lengths - 1
+        n = n if right else n - 1
+        packed = nn.utils.rnn.pack_padded_sequence(y, n, batch_first=True, enforce_sorted=False)
+        return layers[1](packed)[1][0]
+
+    x, lengths = torch.randn(3, 12, 4), torch.tensor([12, 7, 9])
+    assert [f.rule for f in check_padding(model, x, lengths).findings] == ([] if right else ["step-unread"])
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_lengths_without_a_name_are_known_by_what_stands_behind_them(packs: bool) -> None:
+    """Counts behind which every shorter row of tokens holds one value are its lengths; the report says where from."""
+    torch.manual_seed(0)
+    layers = nn.Embedding(9, 4), nn.GRU(4, 5, batch_first=True)
+
+    def model(text: tuple[Tensor, Tensor]) -> Any:
+        x = layers[0](text[0])
+        packed = nn.utils.rnn.pack_padded_sequence(x, text[1], batch_first=True, enforce_sorted=False)
+        return layers[1](packed if packs else x)[1][0]
+
+    tokens = torch.tensor([[3, 1, 2, 5, 4, 7], [2, 6, 8, 0, 0, 0], [5, 1, 4, 3, 0, 0]])
+    report = check_padding(model, (tokens, LENGTHS))
+    assert report.verdict == ("clean" if packs else "findings")
+    assert "the lengths are read from the argument text[1]" in report.notes
+    assert check_padding(model, (tokens, torch.tensor([6, 2, 4]))).verdict == "unjudged"
