@@ -87,15 +87,15 @@ def test_two_rows_beyond_the_steps_by_a_stride_of_two() -> None:
     assert "lengths-rescaled" in [finding.rule for finding in report.findings]
 
 
-@pytest.mark.parametrize("stated", [None, 2])
-def test_outputs_are_taken_for_a_merge_only_where_nobody_stated_directions(stated: int | None) -> None:
+@pytest.mark.parametrize("layers", [None, 2])
+def test_outputs_are_taken_for_a_merge_only_where_nobody_states_layers(layers: int | None) -> None:
     """The sum of two directions beside a state of both: taken so unless layers or directions are stated otherwise."""
     case = correct_case(directions=2, lengths=np.array([7, 5, 6, 4]), convention="torch")
     forward, backward = (case.trace.track(0, d) for d in ("forward", "backward"))
     assert forward is not None
     assert backward is not None
     state = np.stack([forward.final, backward.final])  # type: ignore[list-item]
-    options = {} if stated is None else {"layers": stated}
+    options = {} if layers is None else {"layers": layers}
     report = rnninspect.inspect(
         forward.outputs + backward.outputs,
         state,
@@ -103,4 +103,4 @@ def test_outputs_are_taken_for_a_merge_only_where_nobody_stated_directions(state
         convention="torch",
         **options,  # type: ignore[operator]
     )
-    assert (report.verdict == "unjudged") is (stated is None)
+    assert (report.verdict == "unjudged") is (layers is None)
