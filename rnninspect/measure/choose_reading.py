@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from numbers import Real
 
 import numpy as np
@@ -76,9 +77,9 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     """
     measured: dict[int, tuple[TrackFacts, ...]] = {}
 
+    @cache
     def fit(i: int) -> Fit:
-        if i not in measured:
-            measured[i] = measurer(readings[i].trace, tolerance)
+        measured[i] = measurer(readings[i].trace, tolerance)
         return _fit(measured[i])
 
     def is_right(i: int) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 from rnninspect.conventions.dumps.shapes import match_name, suits
@@ -63,6 +64,7 @@ def layers_of(slots: Iterable[Slot]) -> set[int]:
     return {slot.position[0] if slot.position else slot.layer or 0 for slot in slots}
 
 
+@lru_cache(maxsize=1024)  # of many dumps, most have the same names
 def _place(name: str) -> _Place:
     """The stem, layer and direction of a name.
 

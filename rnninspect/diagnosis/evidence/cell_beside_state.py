@@ -55,11 +55,14 @@ def rows_of_cells(case: Case, track: Track) -> Ints | None:
 def go_together(final: Array, cell: Array, room: float | None = None) -> Bools:
     """`[B]`: whether every unit of h `[B, H]` has the sign of c `[B, H]` and does not exceed tanh(c), but for rounding:
     `room`, or what the two show of theirs."""
-    room = _room(final, cell) if room is None else room
     h, c = final.astype(np.float64), cell.astype(np.float64)
-    another_sign = (h * c < 0) & (np.minimum(np.abs(h), np.abs(c)) > room)
-    too_large = np.abs(h) > np.abs(np.tanh(c)) * (1 + SLACK) + room
-    return np.asarray(~(another_sign | too_large).any(-1) | ~np.isfinite(h + c).all(-1))
+    against_c = np.where(h * c < 0, np.minimum(np.abs(h), np.abs(c)), 0.0)
+    beyond_c = np.abs(h) - np.abs(np.tanh(c)) * (1 + SLACK)
+    off = np.maximum(against_c, beyond_c)
+    if not (off > 0).any():  # the usual case, which no rounding need explain
+        return np.ones(len(h), dtype=np.bool_)
+    room = _room(final, cell) if room is None else room
+    return np.asarray(~(off > room).any(-1) | ~np.isfinite(h + c).all(-1))
 
 
 def _room(final: Array, cell: Array) -> float:
