@@ -83,7 +83,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
         return _fit(measured[i])
 
     def is_right(i: int) -> bool:
-        if not _ends_right(readings[i], tolerance, 1.0):
+        if not may_fit(readings[i].trace, tolerance, 1.0):
             return False
         return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
 
@@ -97,7 +97,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     chosen_fit = fit(used)
 
     def fits_as_well(i: int) -> bool:
-        if chosen_fit.anywhere == 0 or not _ends_right(readings[i], tolerance, chosen_fit.expected):
+        if chosen_fit.anywhere == 0 or not may_fit(readings[i].trace, tolerance, chosen_fit.expected):
             return False
         return fit(i).anywhere >= chosen_fit.anywhere and fit(i).expected >= chosen_fit.expected
 
@@ -148,10 +148,9 @@ def _pads_as_usual(reading: Reading, facts: tuple[TrackFacts, ...]) -> bool:
     return reading.trace.padding == "any" or classes <= {"absent", reading.trace.padding}
 
 
-def _ends_right(reading: Reading, tolerance: Tolerance, enough: float) -> bool:
+def may_fit(trace: Trace, tolerance: Tolerance, enough: float) -> bool:
     """Whether `Fit.expected` may reach `enough`, as far as the expected steps alone tell: first of a few rows, then of
     all, for where everything is right a single row that is off decides."""
-    trace = reading.trace
     for rows in (np.arange(min(FEW, trace.batch_size)), np.arange(trace.batch_size)):
         ends = [may_end_right(trace, t, tolerance.rtol, tolerance.atol, rows) for t in trace.tracks]
         mismatched = [(~ends_right).sum() / trace.batch_size for ends_right in ends if ends_right is not None]

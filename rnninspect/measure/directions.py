@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, Track, last_true
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -68,7 +68,8 @@ def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Toler
         if trace.directions < 2 or any(t.final is None for t in trace.tracks):
             continue
         for tracks in _otherwise(trace):
-            seen = measurer(replace(trace, tracks=tracks), tolerance)
+            otherwise = replace(trace, tracks=tracks)
+            seen = measurer(otherwise, tolerance) if may_fit(otherwise, tolerance, 1.0) else ()
             if seen and all(not f.mismatched.any() and (~f.uninformative).any() for f in seen):
                 return replace(choice, reading=reading, measured=measurer(trace, tolerance), rivals=())
     return choice

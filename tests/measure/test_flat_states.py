@@ -10,7 +10,13 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import rnninspect
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Trace
+from rnninspect.diagnosis.build_case import read_case
 from rnninspect.errors import ShapeError
+from rnninspect.measure import choose_reading as choosing
+from rnninspect.measure.choose_reading import Tolerance, measure_all
+from rnninspect.measure.facts import TrackFacts
 
 LENGTHS = [6, 2, 4, 3]
 
@@ -70,3 +76,20 @@ def test_a_flat_state_of_other_numbers_is_refused() -> None:
     outputs, h, _ = layer_run("GRU", bidirectional=True)
     with pytest.raises(ShapeError, match="fits no reading"):
         rnninspect.inspect(outputs[..., :5] + outputs[..., 5:], h.transpose(1, 0, 2).reshape(4, -1), lengths=LENGTHS)
+
+
+def test_states_that_are_no_view_of_two_directions_cost_no_further_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large dump whose states are all wrong, the steps where two directions would end say so: one array of outputs
+    is read whole, once."""
+    monkeypatch.setattr(choosing, "MANY_STEPS", 1)
+    outputs, h, _ = layer_run("GRU", bidirectional=True)
+    wrong = np.concatenate(list(h), 1) + 1
+    whole: list[int] = []
+
+    def measurer(trace: Trace, tolerance: Tolerance) -> tuple[TrackFacts, ...]:
+        whole.append(trace.directions)
+        return measure_all(trace, tolerance)
+
+    arrays = {"outputs": outputs, "state": wrong, "lengths": np.array(LENGTHS)}
+    read_case(arrays, LayerConfig(), "torch", named_roles={}, measurer=measurer)
+    assert whole == [1]
