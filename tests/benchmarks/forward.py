@@ -279,7 +279,8 @@ def table(cell: str, shapes: list[tuple[int, int, int, int]], rounds: int, threa
     print(f"{'B x T x F x H':<24}" + "".join(f"{way:>13}" for way in WAYS) + f"{'ours/packed':>13}{'loop/ours':>11}")
     for shape in shapes:
         with torch.inference_mode():
-            taken = timed(ways(problem(shape, *CELLS[cell]), threads), rounds)
+            p = problem(shape, *CELLS[cell])
+            taken = timed({**ways(p, threads), "products": products(p)}, rounds)
         row = "".join(f"{taken[way]:13.2f}" if way in taken else f"{'-':>13}" for way in WAYS)
         share = f"{taken['ours'] / taken['packed']:13.2f}" if "packed" in taken else f"{'-':>13}"
         print(f"{' x '.join(map(str, shape)):<24}{row}{share}{taken['masked loop'] / taken['ours']:11.2f}")
