@@ -65,8 +65,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
         return NamedArrays({ANONYMOUS: from_bytes(raw, len(raw), name)}, name, NAME)
     with guarded(name), source.open("rb") as file:
         header = read_header(file, source.stat().st_size, name)
-    if not header.size:
-        return NamedArrays({ANONYMOUS: np.zeros(header.shape, header.dtype)}, name, NAME)
+        if not header.size:  # of such an array one axis may still be longer than numpy allows
+            return NamedArrays({ANONYMOUS: np.zeros(header.shape, header.dtype)}, name, NAME)
     return NamedArrays({ANONYMOUS: mapped(source, header, 0, name)}, name, NAME)
 
 

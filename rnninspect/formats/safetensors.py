@@ -92,7 +92,8 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 def _array(source: Path | BinaryIO, raw: bytes, tensor: _Tensor, name: str) -> Array:
     dtype = np.dtype(DTYPES[tensor.dtype])
     if not tensor.count:
-        return np.zeros(tensor.shape, np.float32 if tensor.dtype == "BF16" else dtype)
+        with guarded(name):  # one axis may still be longer than numpy allows
+            return np.zeros(tensor.shape, np.float32 if tensor.dtype == "BF16" else dtype)
     if not isinstance(source, Path):
         held = np.frombuffer(raw, dtype, tensor.count, tensor.start).reshape(tensor.shape)
     elif tensor.dtype == "BF16" and 4 * tensor.count > IN_MEMORY:

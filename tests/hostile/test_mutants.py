@@ -170,3 +170,23 @@ def test_text_beside_numbers_is_no_other_array(tmp_path: Path) -> None:
     read = read_arrays(path)
     assert difference("npz", path, read) is None
     assert difference("npz", path, replace(read, left_out=())) == "['comment'] are other arrays in npz's library"
+
+
+@pytest.mark.parametrize("axis", [2**62, 2**64, 10**30])
+@pytest.mark.parametrize("form", ["npy", "npz", "safetensors"])
+def test_an_empty_array_with_an_endless_axis_is_refused(form: str, axis: int, tmp_path: Path) -> None:
+    """No numbers, but an axis longer than any array can have: one line, not numpy's own error."""
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': (0, {axis}), }}"
+    header = text.encode().ljust(117) + b"\n"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    path = tmp_path / f"x.{form}"
+    if form == "npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", array)
+    elif form == "safetensors":
+        told = f'{{"x": {{"dtype": "F64", "shape": [0, {axis}], "data_offsets": [0, 0]}}}}'.encode()
+        path.write_bytes(len(told).to_bytes(8, "little") + told)
+    else:
+        path.write_bytes(array)
+    with pytest.raises(UnreadableError, match=r"x\."):
+        read_arrays(path)
