@@ -53,7 +53,7 @@ diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
-diagnosis/unseen_states diagnosis/weights_beneath diagnosis/unexplained diagnosis/judge
+diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run
 diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs

@@ -6,7 +6,8 @@
    its alternatives, at most two. Where that leaves a state, two causes are sought that give every state together
    (`two_causes`).
 3. Where every state is explained, what the causes hid is looked for beneath them: padding and steps (`facts_beneath`),
-   and the mistake of the weights where a run of them gives other numbers and nothing says why (`weights_beneath`).
+   and the mistake of the weights where a run of them gives other numbers and nothing says why (`weights_beneath`, and
+   `starts_beneath` where rows began in a state that nobody stated).
 4. A symptom whose cause was taken is not listed again (`Rule.implies`, on the rows of the cause).
 5. What nothing explains is reported as unexplained, with the numbers (`unexplained`).
 """
@@ -24,6 +25,7 @@ from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, u
 from rnninspect.diagnosis.facts_beneath import facts_beneath
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, rows_of
+from rnninspect.diagnosis.starts_beneath import starts_beneath
 from rnninspect.diagnosis.two_causes import two_causes
 from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
@@ -123,7 +125,7 @@ def _weights_beneath(
 ) -> list[Proposal]:
     """The mistake of the weights that the causes `kept` hid."""
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
-        return weights_beneath(case, rules, frozenset(p.rule for p in kept))
+        return weights_beneath(case, rules, frozenset(p.rule for p in kept)) or starts_beneath(case, rules)
     return []
 
 

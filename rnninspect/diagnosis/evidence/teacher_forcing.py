@@ -24,6 +24,7 @@ from rnninspect.measure.facts import TrackFacts
 
 GRID = 9  # cell states that are tried first where a clip makes the fit flat
 FEW = 4  # rows that are looked at before all are
+FEW_UNITS = 8  # units that are looked at before all are
 
 
 def weights_of(case: Case) -> Weights:
@@ -176,14 +177,31 @@ def _later_error(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> 
     return worst
 
 
-def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> Array:
-    """`[B, H]`: the cell states after each row's first step from which its later steps follow best."""
-    target, later = facts.outputs.astype(np.float64), facts.mask.copy()
+def first_units_follow(case: Case) -> bool:
+    """Whether the later steps of a few units follow from some cell state after the first one: a quick look before
+    `follows_from_step_one` fits one for all of them. True of a cell without c, which needs no fit."""
+    weights = weights_of(case)
+    if weights.depth > 1 or not cells.get(weights.spec.cell).has_c:
+        return weights.depth == 1
+    for facts in case.facts:
+        layer_weights, later = weights.at(0, facts.track.direction), facts.mask.copy()
+        later[np.arange(len(later)), _first(facts)] = False
+        cell = _fitted_cell(case, facts, layer_weights, FEW_UNITS)
+        error = _after_first(case, facts, layer_weights, later, cell, FEW_UNITS) - facts.outputs[..., :FEW_UNITS]
+        if (np.abs(error) * later[..., None]).max(initial=0.0) <= 10 * tolerance(case):
+            return True
+    return False
+
+
+def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights, units: int | None = None) -> Array:
+    """`[B, H]`: the cell states after each row's first step from which its later steps follow best; of the first
+    `units` alone, which depend on no other here."""
+    target, later = facts.outputs[..., :units].astype(np.float64), facts.mask.copy()
     later[np.arange(len(later)), _first(facts)] = False
     shape = target[:, 0].shape
 
     def residuals(cell: Array) -> Array:
-        gap = (_after_first(case, facts, layer_weights, later, cell.reshape(shape)) - target) * later[..., None]
+        gap = (_after_first(case, facts, layer_weights, later, cell.reshape(shape), units) - target) * later[..., None]
         return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
 
     count = shape[0] * shape[1]
@@ -196,11 +214,20 @@ def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> 
     return (start + levenberg(lambda cell: residuals(start + cell), 1, count)).reshape(shape)
 
 
-def _after_first(case: Case, facts: TrackFacts, layer_weights: LayerWeights, later: Bools, cell: Array) -> Array:
-    """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`."""
+def _after_first(
+    case: Case, facts: TrackFacts, layer_weights: LayerWeights, later: Bools, cell: Array, units: int | None = None
+) -> Array:
+    """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`; of the
+    first `units` alone."""
     assert case.batch is not None
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
     fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
     kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
-    fed_layer = replace(layer_weights, input_kernel=kernel, recurrent_kernel=0.0 * layer_weights.recurrent_kernel)
+    fed_layer = replace(
+        layer_weights,
+        input_kernel=kernel[..., :units],
+        recurrent_kernel=0.0 * layer_weights.recurrent_kernel[:, :units, :units],
+        bias=layer_weights.bias[..., :units],
+        peepholes=None if layer_weights.peepholes is None else layer_weights.peepholes[..., :units],
+    )
     return plain_outputs(case, fed, fed_layer, np.zeros_like(cell), cell)

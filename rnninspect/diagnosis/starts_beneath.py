@@ -1,0 +1,87 @@
+"""Wrong weights beneath a wrong start: rows that begin, or begin anew, in a state that nobody stated.
+
+No run shows either while the other stands, and such a start cannot be undone, since its state is not in the dump. So
+every change of the weights is made first, on a few rows, and the rules of starts are asked what remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, first_units_follow
+from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, small, tolerance
+from rnninspect.diagnosis.rule import Place, Proposal, Rule
+from rnninspect.diagnosis.weights_rule import everywhere
+
+STALE = "stale-initial-state"
+STARTS = ("restarted-within-row", STALE)
+STEPS = 5  # on which each change is tried first
+MOST_STEPS = 64  # of a stack in two directions, which needs all of them: longer ones are not read for every change
+
+
+def starts_beneath(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
+    """The weights' mistake and the start beneath it, where one change of the weights leaves a wrong start alone."""
+    if case.weights is None or case.batch is None or case.other is not None or case.layer.weights_as_run:
+        return []
+    asked = [rules[name] for name in STARTS if name in rules and not rules[name].missing(case)]
+    few = small(case, STEPS)
+    if not _can_tell(few) or any(t.initial is not None for t in case.trace.tracks):
+        return []
+    for change, rule in product((c for c in changes_of(case.weights) if not c.alone), asked):
+        if _remaining(few, change, rule, quick=True):
+            whole = _remaining(case, change, rule)
+            if whole:
+                return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
+    return []
+
+
+def _can_tell(few: Case) -> bool:
+    """Whether two rows have more steps than a start needs to show itself, and none so many that a try takes long."""
+    assert few.weights is not None
+    return few.trace.steps <= MOST_STEPS and int((few.trace.mask.sum(1) > fewest_steps(few.weights)).sum()) >= 2
+
+
+def _remaining(case: Case, change: Change, rule: Rule, quick: bool = False) -> list[Proposal]:
+    """What the rule says once the weights are changed, if that explains every row that a run of them does not give.
+
+    `quick`: a few units are asked first whether a fit of all is worth its time.
+    """
+    assert case.weights is not None
+    changed = case.with_weights(change.apply(case.weights))
+    changed = replace(changed, layer=replace(changed.layer, weights_as_run=True))  # no further change is looked for
+    if disagreement(changed) == 0 or (quick and rule.name == STALE and not first_units_follow(changed)):
+        return []
+    proposals = [p for p in rule.check(changed) if p.severity != "note"]
+    explained = frozenset[Place]().union(*(p.places for p in proposals))
+    return proposals if explained and _not_given(changed) <= explained else []
+
+
+def _not_given(case: Case) -> frozenset[Place]:
+    """The rows that a run does not give, of as many steps as a start needs to show itself."""
+    assert case.weights is not None
+    limit, enough = tolerance(case), case.trace.mask.sum(1) >= fewest_steps(case.weights)
+    return frozenset(
+        (d.track.layer, d.track.direction, int(b))
+        for d in compared(case, case.reference)
+        for b in np.flatnonzero((np.where(d.real, d.difference, 0.0) > limit).any(1) & enough)
+    )
+
+
+def _with(p: Proposal, change: Change) -> Proposal:
+    message = f"{{rows}}: with {change.description} ({change.rule}), {p.message.removeprefix('{rows}: ')}"
+    return replace(p, message=message, evidence=p.evidence | {"together_with": change.rule})
+
+
+def _beside(case: Case, change: Change, rule: Rule) -> Proposal:
+    message = (
+        "no single mistake gives these outputs from these weights; two together do, and this is one of them: with "
+        f"{change.description}, what remains is {rule.name}"
+    )
+    evidence = {"change": change.description, "together_with": rule.name}
+    return Proposal(change.rule, message, everywhere(case), kind="fact", evidence=evidence)
