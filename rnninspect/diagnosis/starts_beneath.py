@@ -29,6 +29,8 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
     """The weights' mistake and the start beneath it, where one change of the weights leaves a wrong start alone."""
     if case.weights is None or case.batch is None or case.other is not None or case.layer.weights_as_run:
         return []
+    if disagreement(case) == 0:
+        return []
     asked = [rules[name] for name in STARTS if name in rules and not rules[name].missing(case)]
     few = small(case, STEPS)
     if not _can_tell(few) or any(t.initial is not None for t in case.trace.tracks):
