@@ -9,7 +9,9 @@ from __future__ import annotations
 import codecs
 import html
 import re
+from collections import Counter
 from itertools import pairwise
+from operator import itemgetter
 
 from rnninspect.errors import UnreadableError
 
@@ -56,6 +58,15 @@ _PROMPT = re.compile(
 _COMMENTED = re.compile(r"(?:^|(?<=\r))[ ]*(?:#|//|%)+[>=]?[ ]*(?=[\[(]|array|tensor|Array|dtype|\.\.\.|[-\d.])", re.M)
 _MARGINS = (re.compile(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), re.compile(r"([\w./@-]+)[ ]*\|[ ]?"), re.compile(r"(\+)[ ]"))
 _FEW, _MANY, _MOST = 4, 20000, 0.8  # lines of a text that may have a margin, and the share of them that must
+_ASSERTED = re.compile(r"^E(?: {3}| *$)", re.M)  # what pytest puts before the lines of a failure
+_TIME = (
+    r"[\[(]?(?:\d{4}[-/.]\d\d[-/.]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[-+]\d\d:?\d\d)?[\])]?(?: \d+(?= [A-Za-z]))?"
+)
+_LEVEL = r"[\[(<]?(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|TRACE|stdout|stderr|(?:\w+ )?pid=\d+|rank ?\d+)[\])>]?"
+_WHERE = r"\[?(?!(?:nan|inf|tensor|array|Array)\b)[A-Za-z_<][\w./@>-]*(?::\w+)*"
+_LOGGED = re.compile(rf"(?:(?:{_TIME}|{_LEVEL}|{_WHERE})(?: *[-:|\]] ?| +|(?<=[\])])))+")
+_OF_LOGS = re.compile(rf"{_TIME}|\b{_LEVEL}")
+_DIGIT = re.compile(r"\d")
 _FENCE = re.compile(r"^[ ]*(?:'''|~~~).*$|^[ ]*'''", re.M)
 _SCALAR = re.compile(
     r"\b(?:(?:np|numpy)\.(?:float|int|uint|bool)\w*|(?:torch\.)?tensor|Array|np\.bool_?)"
@@ -109,6 +120,8 @@ def clean(text: str) -> str:
         text = _CONTINUED.sub(_without_continuation, text)
     text = _PROMPT.sub("", text)
     text = _COMMENTED.sub("", text)
+    if "\nE   " in text:
+        text = _ASSERTED.sub("", text)
     text = _without_margin(text)
     text = _FENCE.sub("", text)
     return _SCALAR.sub(r"\1", text)
@@ -123,7 +136,8 @@ def _without_html(text: str) -> str:
 
 
 def _without_margin(text: str) -> str:
-    """The text without what stands before most of its lines: their numbers, a container's name, the `+` of a diff."""
+    """The text without what stands before most of its lines: their numbers, a container's name, the `+` of a diff, what
+    a log puts there."""
     lines = text.split("\n")
     filled = [line for line in lines if line.strip()]
     if len(filled) < _FEW or len(filled) > _MANY:
@@ -135,7 +149,23 @@ def _without_margin(text: str) -> str:
         numbers = [int(m[1]) for m in margins if m is not None and m[1].isdecimal()]
         if not numbers or all(b == a + 1 for a, b in pairwise(numbers)):
             return "\n".join(margin.sub("", line, count=1) for line in lines)
-    return text
+    logged = _logged(filled)
+    return "\n".join(line[len(logged) :] if _shape(line).startswith(logged) else line for line in lines)
+
+
+def _logged(lines: list[str]) -> str:
+    """What a log put before most lines, digits as zeros: time, level, place (`0000-00-00 00:00:00 INFO:root:`); else
+    nothing. A label behind it, as `h_n:`, is before few lines and stays."""
+    margins = [m[0].rstrip() for line in lines if (m := _LOGGED.match(line, 0, 200)) and _OF_LOGS.search(m[0])]
+    if len(margins) < _MOST * len(lines):
+        return ""
+    likely = max(Counter(map(_shape, margins)).items(), key=itemgetter(1))[0]
+    return likely if sum(_shape(line).startswith(likely) for line in lines) >= _MOST * len(lines) else ""
+
+
+def _shape(line: str) -> str:
+    """The line with its digits as zeros: what the times of two lines of a log have in common."""
+    return _DIGIT.sub("0", line)
 
 
 def _without_parts(text: str, opening: str, closing: str) -> str:

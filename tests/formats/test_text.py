@@ -192,3 +192,39 @@ def test_other_formats_come_first(tmp_path: Path) -> None:
 def test_what_stands_around_the_numbers_is_kept(text: str, marks: tuple[str, ...]) -> None:
     """The marks that some printers leave are named, each once; numpy's, which everybody prints, leave none."""
     assert from_text(text, "x").marks == marks
+
+
+LOGS = (
+    "INFO:root:",
+    "[INFO] ",
+    "WARNING:tensorflow:",
+    "2024-03-01 12:03:44,12{digit} [INFO] train.py:88 ",
+    "2024-03-01 12:03:44.12{digit} | DEBUG    | __main__:encode:12 - ",
+    "[2024-03-01 12:03:44,12{digit}][model][INFO] - ",
+    "I0301 12:03:44.120{digit}00 123 train.py:88] ",
+    "2024-03-01T12:03:4{digit}.1203456Z ",
+    "(train pid=1234) ",
+    "[rank0]: ",
+    "E       ",
+)
+
+
+@pytest.mark.parametrize("margin", LOGS)
+def test_what_a_log_puts_before_every_line_is_no_number(margin: str) -> None:
+    """Time, level and place before each line, or before the first of a message, leave labels and digits alone."""
+    outputs = np.arange(24.0).reshape(2, 3, 4) / 7
+    messages = [f"output:\n{outputs}", f"h_n:\n{outputs[:, -1]}", "lengths: [3, 2]"]
+    lines = "\n".join(messages).split("\n")
+    before_each = "\n".join(margin.format(digit=i % 10) + line for i, line in enumerate(lines))
+    before_first = "\n".join(margin.format(digit=i) + message for i, message in enumerate(messages))
+    whole, messages_alone = from_text(before_each, "x").arrays, from_text(before_first, "x").arrays
+    assert list(whole) == ["output", "h_n", "lengths"]
+    assert [name.endswith(label) for name, label in zip(messages_alone, whole, strict=True)] == [True] * 3
+    for arrays in (whole, messages_alone):
+        np.testing.assert_allclose(next(iter(arrays.values())), outputs, atol=1e-7)
+
+
+def test_a_label_that_most_lines_begin_with_stays() -> None:
+    """What is before most lines and is no log's (`h_0`, `h_1`) is the arrays' names."""
+    text = "\n".join(f"h_{i}: [0.{i}1, 0.{i}2]" for i in range(1, 7))
+    assert list(from_text(text, "x").arrays) == [f"h_{i}" for i in range(1, 7)]
