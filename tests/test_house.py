@@ -31,7 +31,7 @@ engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fitting conventions/tf1_fixes conventions/base
 conventions/dumps/names
 conventions/dumps/positions conventions/dumps/shapes conventions/dumps/siblings conventions/dumps/unread
-conventions/dumps/halves conventions/dumps/roles
+conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
@@ -42,7 +42,7 @@ conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
 conventions/live_state conventions/live conventions/live_weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
-measure/run_ends measure/choose_reading measure/difference
+measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/directions measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state

@@ -13,7 +13,8 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.elided import Gaps, show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
-from rnninspect.conventions.dumps.misfits import misfit, several, starts_some_layers_alone, untold
+from rnninspect.conventions.dumps.misfits import misfit, starts_some_layers_alone
+from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
@@ -23,10 +24,10 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, PaddingPolicy
-from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
+from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles
 from rnninspect.measure.directions import (
     as_merged,
     may_be_merged,
@@ -37,8 +38,6 @@ from rnninspect.measure.directions import (
     without_exchanged,
 )
 from rnninspect.measure.fewer_rows import with_fewer_rows
-
-CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
 
 
 @frozen(eq=False)
@@ -150,34 +149,22 @@ _POLICIES: dict[str, PaddingPolicy] = {"zero": "zero", "repeat": "repeat", "comp
 def _weigh(
     convention: Convention, dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer
 ) -> Weighed:
-    """The best reading as this framework's arrays, over all guesses of their roles."""
+    """The best reading as this framework's arrays, over all guesses of their roles: by names, else by shape alone."""
     guesses = _guesses(convention, dump, config)
-    if len(guesses) == 1:
-        only = _read(convention, dump, guesses[0], config, tolerance, measurer)
-        fit = fit_of(only.choice)
-        if guesses[0].by_shape and fit < CONVINCING:
-            raise ShapeError(untold(guesses[0]))
-        if guesses[0].doubtful and fit == 0 and only.choice.measured:
-            own_name = next(slot.name for slot in only.slots if slot.role == "h")
-            others = ", ".join(guesses[0].doubtful)
-            raise ShapeError(
-                f"{own_name} equals no step of the outputs, and {others} could be the final state too: name it with "
-                f"{argument('state')}, and the outputs with {argument('outputs')}"
-            )
-        return only
-    read: list[Weighed] = []
-    for guess in guesses:
-        try:
-            read.append(_read(convention, dump, guess, config, tolerance, measurer))
-        except ShapeError:
-            continue
-    if len(read) == 1 and fit_of(read[0].choice) >= CONVINCING:
-        return read[0]
-    fits = [fit_of(weighed.choice) for weighed in read]
-    best = max(range(len(read)), key=lambda i: fits[i], default=None)
-    if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
-        raise ShapeError(several([w.slots for w in read] or [guess.slots for guess in guesses]))
-    return read[best]
+
+    def read(guess: Guess) -> Weighed:
+        return _read(convention, dump, guess, config, tolerance, measurer)
+
+    try:
+        return choose_roles(guesses, read)
+    except ShapeError:
+        if dump.returned or any(is_told(guess) for guess in guesses):
+            raise
+        arrays, whose_known = convention.prepare(dump.arrays, config), dump.convention != "auto"
+        weighed = choose_by_numbers(guesses_by_shape(convention, arrays, config, dump.named, whose_known), read)
+        if weighed is None:
+            raise
+        return weighed
 
 
 def _read(

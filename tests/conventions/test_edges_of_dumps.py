@@ -149,11 +149,12 @@ def test_states_are_cut_as_elided_outputs_are(
 
 
 def test_which_axes_and_types_suit_a_role() -> None:
-    """What an array can be at all, by its axes and its type; lengths are one line of numbers, masks may be truth."""
+    """What an array can be at all, by its axes and its type; lengths are one line of numbers, masks may be truth,
+    and have no axis of units."""
     shapes = [(4,), (4, 1), (4, 5), (4, 5, 3), (2, 4, 5, 3)]
     for role, fitting, kinds in (
         ("lengths", shapes[:2], "iuf"),
-        ("mask", shapes[1:4], "biuf"),
+        ("mask", shapes[1:3], "biuf"),
         ("inputs", shapes[1:4], "iuf"),
         ("outputs", shapes[1:], "f"),
         ("h", shapes, "f"),

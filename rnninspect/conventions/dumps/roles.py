@@ -159,10 +159,12 @@ def _by_names(
     slots: list[Slot] = [*named.values(), *returned]
     taken_roles = {slot.role for slot in slots}
     free = {name: a for name, a in arrays.items() if not any(a is s.array for s in named.values())}
+    masks = {name: a for name, a in free.items() if suits("mask", a)}
     for role in PLAIN_NAMES:
         if role not in taken_roles:
-            by_name = _by_name(role, free, convention.names.get(role, ()), order)
-            slots.extend(by_name or _siblings(role, free, PLAIN_NAMES[role], slots) or _first(role, free))
+            likely = masks if role == "mask" else free
+            by_name = _by_name(role, likely, convention.names.get(role, ()), order)
+            slots.extend(by_name or _siblings(role, likely, PLAIN_NAMES[role], slots) or _first(role, likely))
     for role in USUAL_NAMES:
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}

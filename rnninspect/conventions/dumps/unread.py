@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
+from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES, is_usual
 from rnninspect.conventions.dumps.shapes import are_lengths, is_mask, is_taken, match_name, suits
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.trace import Array
@@ -50,6 +50,8 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
         if namesake is not None and namesake.array.shape == array.shape:
             instead = f"{argument(OPTIONS[namesake.role], name)} would take it instead"
             yield f"{shown}; {namesake.name}, which has its name and shape, is the {WORDS[namesake.role]} ({instead})"
+        elif is_usual("mask", name) and not suits("mask", array):
+            yield f"{shown}: a mask of steps is [B, T], and this one is none (a dropout's?)"
         elif role is None and (option := _option(name, array)):
             yield f"{shown}; to state it: {option}"
         elif role is None:

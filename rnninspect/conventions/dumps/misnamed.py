@@ -1,0 +1,70 @@
+"""Roles by shape alone, for a dump whose names do not tell outputs and state, or tell the wrong ones.
+
+`hidden` may be all steps and `output` the last one, `hs` the state beside `memory`: names only suggest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.names import OTHER_THINGS, is_usual
+from rnninspect.conventions.dumps.roles import MOST_GUESSES, Guess, guess_roles
+from rnninspect.conventions.dumps.shapes import fits_as_state
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Array
+
+_NEITHER: tuple[Role, ...] = ("inputs", "lengths", "mask", "initial_h", "initial_c")
+
+
+def is_told(guess: Guess) -> bool:
+    """Whether names told outputs and state, and their shapes allow it; several arrays of a role are always told."""
+    if guess.by_shape:
+        return False
+    outputs, states = ([s.array for s in guess.slots if s.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or len(states) != 1:
+        return bool(outputs and states)
+    return (outputs[0].ndim != 3 and states[0].ndim != 3) or fits_as_state(states[0], outputs[0])
+
+
+def guesses_by_shape(
+    convention: Convention,
+    arrays: Mapping[str, Array],
+    config: LayerConfig,
+    named: Mapping[Role, Slot],
+    whose_known: bool,
+) -> Iterator[Guess]:
+    """Every pair of arrays of which one can be the other's final state, whatever their names say of these two roles.
+
+    What is `named` stays; so does what a name tells of another role. The other roles are then told by names as usual.
+    None where there are very many: one of the first few would be taken for the only one.
+    """
+    outputs, states = (_may_be(role, arrays, named) for role in ("outputs", "h"))
+    pairs = [(o, h) for o, h in product(outputs, states) if o.array is not h.array and fits_as_state(h.array, o.array)]
+    for pair in pairs if len(pairs) <= MOST_GUESSES else ():
+        told = {**named, "outputs": pair[0], "h": pair[1]}
+        notes = tuple(
+            f"{slot.name} {list(slot.array.shape)} is taken as the {word}, by its shape and numbers"
+            for slot, word in zip(pair, ("outputs", "final state"), strict=True)
+            if slot.role not in named
+        )
+        for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
+            yield replace(guess, notes=(*notes, *guess.notes))
+
+
+def _may_be(role: Role, arrays: Mapping[str, Array], named: Mapping[Role, Slot]) -> list[Slot]:
+    """The array that was named for the role, else every one whose name speaks of nothing but outputs or states."""
+    if role in named:
+        return [named[role]]
+    taken = [slot.array for slot in named.values()]
+    return [
+        Slot(role, name, array)
+        for name, array in arrays.items()
+        if not any(array is one for one in taken)
+        and not any(is_usual(other, name) for other in _NEITHER)
+        and not re.fullmatch(OTHER_THINGS, name)
+    ]

@@ -1,0 +1,101 @@
+"""Which of several ways of giving arrays their roles is right: the one whose numbers show it, and no other as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from rnninspect.conventions.dumps.misfits import several, untold
+from rnninspect.conventions.dumps.roles import Guess
+from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.trace import Array
+from rnninspect.core.wording import argument
+from rnninspect.errors import ShapeError
+from rnninspect.measure.choose_reading import Choice, fit_of
+
+CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
+FEW = 16  # rows of a state that are looked for among all steps
+
+
+class Read(Protocol):
+    """A guess that was read: what was chosen, and the arrays that have a role."""
+
+    @property
+    def choice(self) -> Choice: ...
+
+    @property
+    def slots(self) -> tuple[Slot, ...]: ...
+
+
+R = TypeVar("R", bound=Read)
+
+
+def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
+    """The guess that explains the numbers, `read`.
+
+    Raises ShapeError where none does or several do alike, and what `read` raises where there is one guess alone.
+    """
+    if len(guesses) == 1:
+        return _only(guesses[0], read(guesses[0]))
+    candidates = _readable(guesses, read)
+    if len(candidates) == 1 and fit_of(candidates[0].choice) >= CONVINCING:
+        return candidates[0]
+    fits = [fit_of(candidate.choice) for candidate in candidates]
+    best = max(range(len(candidates)), key=lambda i: fits[i], default=None)
+    if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
+        raise ShapeError(several([c.slots for c in candidates] or [guess.slots for guess in guesses]))
+    return candidates[best]
+
+
+def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
+    """The one guess whose state is made of steps of the outputs, of whichever rows; None where none or several are."""
+    candidates = _readable(guesses, read)
+    shares = [max(fit_of(c.choice), share_of_steps(c.choice.reading)) for c in candidates]
+    best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
+    if best is None or shares[best] < CONVINCING or sum(share == shares[best] for share in shares) > 1:
+        return None
+    return candidates[best]
+
+
+def share_of_steps(reading: Reading) -> float:
+    """The share of states that equal a step of the outputs, be it another row's; zeros tell nothing."""
+    seen = [
+        _is_step(state, track.outputs)
+        for track in reading.trace.tracks
+        if track.outputs is not None and track.final is not None
+        for state in track.final[np.flatnonzero(np.asarray(track.final).any(-1))[:FEW]]
+    ]
+    return sum(seen) / len(seen) if seen else 0.0
+
+
+def _is_step(state: Array, outputs: Array) -> bool:
+    return bool((outputs == state).all(-1).any())
+
+
+def _only(guess: Guess, only: R) -> R:
+    """The one guess there is; ShapeError where no name told it and no number shows it."""
+    if fit_of(only.choice) >= CONVINCING or not (guess.by_shape or guess.doubtful):
+        return only
+    elsewhere = share_of_steps(only.choice.reading)
+    if guess.by_shape and elsewhere < CONVINCING:
+        raise ShapeError(untold(guess))
+    if guess.doubtful and fit_of(only.choice) == 0 and only.choice.measured and not elsewhere:
+        own_name = next(slot.name for slot in only.slots if slot.role == "h")
+        others = ", ".join(guess.doubtful)
+        raise ShapeError(
+            f"{own_name} equals no step of the outputs, and {others} could be the final state too: name it with "
+            f"{argument('state')}, and the outputs with {argument('outputs')}"
+        )
+    return only
+
+
+def _readable(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> list[R]:
+    candidates = []
+    for guess in guesses:
+        try:
+            candidates.append(read(guess))
+        except ShapeError:
+            continue
+    return candidates
