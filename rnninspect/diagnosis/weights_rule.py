@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
+from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part
 from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
 from rnninspect.diagnosis.evidence.weight_search import compared, fixed, fixed_by_two, tolerance
 from rnninspect.diagnosis.once import once
@@ -20,7 +21,9 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        fit = fixed(case) or (fixed_by_two(case) if _nothing_simpler(case) else None)
+        fit = fixed(case)
+        if fit is None and _nothing_simpler(case):
+            fit = fixed_in_a_part(case) or fixed_by_two(case)
         if fit is None or self.name not in {c.rule for c in fit.changes}:
             return
         description = " and ".join(c.description for c in fit.changes)

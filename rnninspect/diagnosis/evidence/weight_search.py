@@ -13,7 +13,7 @@ import numpy as np
 
 from rnninspect.core.batch import Batch
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Array, PaddingPolicy, Trace
+from rnninspect.core.trace import Array, Ints, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, each, pairs
@@ -150,8 +150,8 @@ def _changes(case: Case) -> Iterable[Change]:
 
 def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
     few, limit = small(case), tolerance(case)
-    good = [changes for changes in group(list(_changes(case))) if _tried(few, changes) <= limit]
-    confirmed = [(_tried(case, changes), changes) for changes in good[:6]]
+    good = [changes for changes in group(list(_changes(case))) if left_by(few, changes) <= limit]
+    confirmed = [(left_by(case, changes), changes) for changes in good[:6]]
     confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
     if not confirmed:
         return None
@@ -167,10 +167,10 @@ def may_mend(case: Case) -> bool:
         return False
     few = small(case, GLANCE)
     limit = tolerance(case)
-    return any(_tried(few, (change,)) <= limit for change in _changes(case))
+    return any(left_by(few, (change,)) <= limit for change in _changes(case))
 
 
-def _tried(case: Case, changes: tuple[Change, ...]) -> float:
+def left_by(case: Case, changes: tuple[Change, ...]) -> float:
     """The largest difference that is left after these changes."""
     weights = case.weights
     for change in changes:
@@ -185,11 +185,14 @@ def small(case: Case, most: int = STEPS) -> Case:
 
     Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
     """
-    assert case.batch is not None
     case = _forward_of_one_layer(case)
-    assert case.batch is not None
     rows = np.argsort(-case.trace.mask.sum(1), kind="stable")[:ROWS]
-    steps = min(most, case.trace.steps) if _causal(case) else case.trace.steps
+    return cut_to(case, rows, min(most, case.trace.steps) if is_causal(case) else case.trace.steps)
+
+
+def cut_to(case: Case, rows: Ints, steps: int) -> Case:
+    """The case of these rows `[N]` and so many first steps alone."""
+    assert case.batch is not None
 
     def cut(array: Array | None, time: bool) -> Array | None:
         return None if array is None else array[rows, :steps] if time else array[rows]
@@ -221,6 +224,6 @@ def _forward_of_one_layer(case: Case) -> Case:
     return one.with_weights(replace(case.weights, layers=layers), config)
 
 
-def _causal(case: Case) -> bool:
+def is_causal(case: Case) -> bool:
     """Whether cutting the time axis leaves the first steps alone: nothing reads backwards."""
     return all(t.direction == "forward" for t in case.trace.tracks)

@@ -1,0 +1,75 @@
+"""One part of the weights wrongly converted: one kernel's gates, or one layer or direction of several.
+
+Each change is tried on the first steps of a few rows, and confirmed on the whole batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Direction
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_changes import changes_of_a_part
+from rnninspect.diagnosis.evidence.weight_search import (
+    GLANCE,
+    ROWS,
+    STEPS,
+    WeightFix,
+    compared,
+    cut_to,
+    disagreement,
+    fixes_difference,
+    is_causal,
+    left_by,
+    tolerance,
+)
+from rnninspect.diagnosis.once import once
+
+MOST_STEPS = 120_000  # steps of layers that all trials run, of a few rows each: some seconds
+MOST_PRODUCTS = 1 << 33  # and the products of numbers that they take
+
+
+@once
+def fixed_in_a_part(case: Case) -> WeightFix | None:
+    """The one change of a part of the weights after which they give the dump; None where none does it.
+
+    Where several do, the first is named, which changes least.
+    """
+    if case.layer.weights_as_run or disagreement(case) == 0 or case.weights is None or case.batch is None:
+        return None
+    right = _agreeing(case)
+    changes = [change for change, part in changes_of_a_part(case.weights) if not part & right]
+    few, limit = _few(case), tolerance(case)
+    glance = cut_to(few, np.arange(few.trace.batch_size), GLANCE) if is_causal(case) else few
+    if not changes or _is_too_much(glance, case.weights, len(changes)):
+        return None
+    for change in changes:
+        if left_by(glance, (change,)) > limit or left_by(few, (change,)) > limit:
+            continue
+        after = left_by(case, (change,))
+        if fixes_difference(case, disagreement(case), after):
+            return WeightFix((change,), disagreement(case), after)
+    return None
+
+
+def _is_too_much(case: Case, weights: Weights, trials: int) -> bool:
+    """Whether so many runs of the case would take longer than some seconds."""
+    steps = trials * case.trace.steps
+    numbers = sum(w.input_kernel.size + w.recurrent_kernel.size for w in weights.layers)
+    return steps * len(weights.layers) > MOST_STEPS or steps * case.trace.batch_size * numbers > MOST_PRODUCTS
+
+
+def _agreeing(case: Case) -> frozenset[tuple[int, Direction]]:
+    """Layers and directions whose outputs a run gives as they are: no change of their weights is looked for."""
+    limit = tolerance(case)
+    differences = compared(case, case.reference)
+    return frozenset((d.track.layer, d.track.direction) for d in differences if d.largest <= limit)
+
+
+def _few(case: Case) -> Case:
+    """A few short rows of several steps, whole where something reads backwards: that cannot be cut to first steps."""
+    lengths = case.trace.mask.sum(1)
+    rows = np.lexsort((lengths, lengths <= GLANCE))[:ROWS]
+    steps = int(np.flatnonzero(case.trace.mask[rows].any(0)).max(initial=0)) + 1
+    return cut_to(case, rows, min(steps, STEPS) if is_causal(case) else steps)
