@@ -7,9 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.trace import Bools
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import contradicts_lengths
 
 RUN_AGAIN = "outputs, h = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
@@ -17,6 +21,8 @@ RUN_BOTH_AGAIN = (
     "outputs, (h_fw, h_bw) = layer(inputs, lengths)  # the backward pass has read the padding first: run again\n"
     "h = np.concatenate([h_fw, h_bw], axis=-1)  # the forward half, then the backward one"
 )
+_PROVEN = "read the padding, as a run over all steps shows, and its outputs were zeroed afterwards"
+_LIKELY = "seems to have read the padding, and its outputs to have been zeroed afterwards ({inputs} and {weights} tell)"
 
 
 class LengthsIgnored(Rule):
@@ -77,12 +83,47 @@ class LengthsIgnored(Rule):
             strength=2,
             spoils=backward,
         )
+        zeroed = [Seen(facts, rows) for facts in case.facts if (rows := _went_on_unseen(facts)).any()]
+        ran = _ran_on(case, zeroed)
+        yield from proposal(
+            self,
+            zeroed,
+            "{rows}: final_state.h equals no step of the outputs, which are zero behind the lengths, and is right in "
+            "the rows without padding: the layer "
+            + (_PROVEN if ran else _LIKELY).format(inputs=argument("inputs"), weights=argument("weights")),
+            certainty="proven" if ran else "suspected",
+            strength=2 if ran else -1,
+        )
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.mask.all():
             raise CannotInject("needs inputs and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+def _went_on_unseen(facts: TrackFacts) -> Bools:
+    """`[B]`: rows with padding, where the state of each is no step of its zeroed outputs and all others are right."""
+    nothing = np.zeros_like(facts.mismatched)
+    if facts.track.direction != "forward" or not all(p == "zero" for p in np.array(facts.padding)[facts.short]):
+        return nothing
+    telling = ~facts.uninformative & ~facts.final_zero
+    padded, whole = facts.short & telling, ~facts.short & telling
+    off = facts.mismatched & ~facts.equal.any(1)
+    return padded & off if whole.any() and facts.at_expected[whole].all() and off[padded].all() else nothing
+
+
+def _ran_on(case: Case, seen: list[Seen]) -> bool:
+    """Whether a run of the weights over all steps ends in these states."""
+    if not seen or case.batch is None or case.weights is None:
+        return False
+    limit = tolerance(case)
+    run = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask)))
+    tracks = [(s, run.track(s.facts.track.layer, s.facts.track.direction)) for s in seen]
+    return all(
+        t is not None and t.final is not None and (np.abs(t.final - s.facts.final)[s.rows] <= limit).all()
+        for s, t in tracks
+    )
 
 
 def _read_padding_first(case: Case, seen: list[Seen]) -> frozenset[Place]:
