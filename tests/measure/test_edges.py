@@ -118,6 +118,22 @@ def test_the_nearest_step_is_exact_where_float32_is_not(units: int, telling: int
         assert closest.margin[0] == second - first
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_bound_that_float32_rounded_up_rules_no_step_out(order: slice) -> None:
+    """Ten steps about 2**31 away, whose distances float32 rounds up to one number, more than any of them is: whichever
+    of them are measured first, the others are measured too."""
+    far, beyond = np.float32(2.0**31), np.arange(130, 230, 10)[order]  # float32 goes in steps of 256 there
+    outputs = np.zeros((1, 10, 12), dtype=np.float32)
+    outputs[0, np.arange(10), np.arange(10)] = far
+    final = np.zeros((1, 12), dtype=np.float32)
+    final[0, :10] = -beyond
+    assert np.unique(np.abs(outputs - final[:, None]).max(-1)).tolist() == [2.0**31 + 256]  # this data can tell
+    closest = nearest_steps(outputs, final, np.array([0]), scan(outputs, final).repeats)
+    assert closest.step.tolist() == [beyond.argmin()]
+    assert closest.distance.tolist() == [2.0**31 + 130]
+    assert closest.margin.tolist() == [10.0]
+
+
 @pytest.mark.parametrize(("dtype", "most"), list(MOST.items()))
 def test_decimals_are_told_as_far_as_the_type_goes(dtype: str, most: int) -> None:
     """So many decimals are seen as such, and one more is not told from the type's own spacing."""

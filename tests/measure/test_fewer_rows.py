@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import rnninspect
+from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
+from rnninspect.measure.fewer_rows import with_fewer_rows
 from rnninspect.report.report import Report
 
 ROWS, STEPS, UNITS = 5, 7, 4
@@ -71,3 +73,27 @@ def test_equal_rows_are_not_told_apart() -> None:
     outputs[3] = outputs[4]
     with pytest.raises(ShapeError):
         inspect(outputs, outputs[4:, 1])
+
+
+@pytest.mark.parametrize("tried_first", [False, True])
+@pytest.mark.parametrize("stored", ["batch first", "time first"])
+def test_the_rows_are_found_on_whichever_axis_they_are(stored: str, tried_first: bool) -> None:
+    """Which axes are tried first says where to begin, not where to end: the numbers tell on which axis the rows are."""
+    outputs, state = run()
+    axis = 1 if stored == "time first" else 0
+    slots = (Slot("outputs", "outputs", outputs.swapaxes(0, axis)), Slot("h", "h_n", state[0][[4, 2]]))
+    slots = (*slots, Slot("lengths", "lengths", LENGTHS))
+    fewer = with_fewer_rows(slots, tried_first)
+    assert fewer is not None
+    assert fewer.state_rows.rows == (4, 2)
+    assert np.array_equal(fewer.slots[0].array, outputs[[4, 2]].swapaxes(0, axis))
+
+
+@pytest.mark.parametrize(("count", "listed"), [(20, "20"), (21, "20, …")])
+def test_the_note_gives_the_states_shape_and_twenty_rows(count: int, listed: str) -> None:
+    """It speaks of the state, not of another array, and lists so many rows and no more."""
+    outputs = np.random.default_rng(4).normal(size=(30, 3, UNITS))
+    fewer = with_fewer_rows((Slot("outputs", "outputs", outputs), Slot("h", "h_n", outputs[1 : count + 1, -1])), False)
+    assert fewer is not None
+    assert fewer.note.startswith(f"h_n [{count}, {UNITS}] has {count} rows, the batch 30: it is read as that of")
+    assert f"rows {', '.join(map(str, range(1, 20)))}, {listed}, by its numbers" in fewer.note

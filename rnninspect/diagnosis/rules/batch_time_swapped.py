@@ -84,8 +84,9 @@ class BatchTimeSwapped(Rule):
 
     def inject(self, case: Case) -> Case:
         batch = case.batch
-        if batch is None or case.trace.directions > 1 or case.trace.mask_given:
-            raise CannotInject("needs inputs and one direction")
+        begun = any(t.initial is not None for t in case.trace.tracks)  # a state a row, and these would be others
+        if batch is None or case.weights is None or begun or case.trace.directions > 1 or case.trace.mask_given:
+            raise CannotInject("needs inputs, weights, one direction and no initial state")
         inputs = np.ascontiguousarray(batch.inputs.swapaxes(0, 1))
         mask = np.ones(inputs.shape[:2], dtype=np.bool_)
         ran = case.run(replace(batch, inputs=inputs, mask=mask, lengths=None))

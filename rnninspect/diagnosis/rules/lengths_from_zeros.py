@@ -64,9 +64,9 @@ class LengthsFromZeros(Rule):
         )
 
     def inject(self, case: Case) -> Case:
-        batch, lengths = case.batch, case.trace.lengths
+        batch, lengths = case.batch if case.weights else None, case.trace.lengths
         if batch is None or lengths is None or case.trace.mask_given or not (lengths >= 3).any():
-            raise CannotInject("needs inputs and a row of three or more steps")
+            raise CannotInject("needs inputs, weights and a row of three or more steps")
         inputs = np.where(case.trace.mask[..., None], batch.inputs, 0)
         inputs[int(np.argmax(lengths)), 1] = 0
         counts: Ints = (inputs != 0).any(-1).sum(1).astype(np.int64)

@@ -96,8 +96,8 @@ class LengthsIgnored(Rule):
         )
 
     def inject(self, case: Case) -> Case:
-        if case.batch is None or case.trace.mask.all():
-            raise CannotInject("needs inputs and a row with padding")
+        if case.batch is None or case.weights is None or case.trace.mask.all():
+            raise CannotInject("needs inputs, weights and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
 

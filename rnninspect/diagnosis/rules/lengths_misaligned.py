@@ -64,8 +64,8 @@ class LengthsMisaligned(Rule):
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.mask.sum(1)
-        if case.batch is None or case.trace.mask_given or np.unique(lengths).size < 2:
-            raise CannotInject("needs inputs and uneven lengths")
+        if case.batch is None or case.weights is None or case.trace.mask_given or np.unique(lengths).size < 2:
+            raise CannotInject("needs inputs, weights and uneven lengths")
         used = -np.sort(-lengths)
         if (used == lengths).all():
             used = np.sort(lengths)

@@ -85,8 +85,9 @@ class MaskHole(Rule):
         yield Undone("those steps masked", replace(case.with_trace(trace), batch=batch))
 
     def inject(self, case: Case) -> Case:
-        if case.batch is None or case.trace.mask_given or any(t.order != "time" for t in case.trace.tracks):
-            raise CannotInject("needs inputs and lengths")
+        processing = any(t.order != "time" for t in case.trace.tracks)
+        if case.batch is None or case.weights is None or case.trace.mask_given or processing:
+            raise CannotInject("needs inputs, weights and lengths")
         mask = case.trace.mask.copy()
         row = int(np.argmax(mask.sum(1)))
         if mask[row].sum() < 3 or case.trace.padding == "computed":

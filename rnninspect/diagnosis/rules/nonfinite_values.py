@@ -51,8 +51,10 @@ class NonfiniteValues(Rule):
             )
 
     def inject(self, case: Case) -> Case:
-        if case.batch is None or case.batch.inputs.dtype.kind != "f" or not case.batch.mask.any():
-            raise CannotInject("needs inputs of a floating type, and a real step")
+        if case.batch is None or case.weights is None or not case.batch.mask.any():
+            raise CannotInject("needs weights, inputs and a real step")
+        if case.batch.inputs.dtype.kind != "f":
+            raise CannotInject("needs inputs of a floating type")
         inputs = case.batch.inputs.copy()
         row = int(np.argmax(case.batch.mask.sum(1)))
         inputs[row, int(np.flatnonzero(case.batch.mask[row])[-1])] = np.nan

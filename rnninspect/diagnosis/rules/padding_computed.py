@@ -91,8 +91,8 @@ class PaddingComputed(Rule):
             )
 
     def inject(self, case: Case) -> Case:
-        if case.batch is None or case.trace.mask.all() or case.trace.padding != "zero":
-            raise CannotInject("needs inputs and a row with zeroed padding")
+        if case.batch is None or case.weights is None or case.trace.mask.all() or case.trace.padding != "zero":
+            raise CannotInject("needs inputs, weights and a row with zeroed padding")
         full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask))).tracks
         tracks = tuple(
             replace(t, outputs=np.where(case.trace.mask[..., None], t.outputs, f.outputs))

@@ -88,8 +88,8 @@ class ZeroLengthRow(Rule):
             )
 
     def inject(self, case: Case) -> Case:
-        if case.batch is None or case.trace.mask_given or case.trace.mask.shape[0] < 2:
-            raise CannotInject("needs inputs and two rows")
+        if case.batch is None or case.weights is None or case.trace.mask_given or case.trace.mask.shape[0] < 2:
+            raise CannotInject("needs inputs, weights and two rows")
         mask = case.trace.mask.copy()
         row = int(np.argmin(mask.sum(1)))
         mask[row] = False
