@@ -133,8 +133,9 @@ def test_one_blank_frame_before_the_data_is_padding() -> None:
     late[1, 0] = 0
     ran = case.run(replace(case.batch, inputs=late))
     lengths = np.array([7, 6, 7])
-    stated = replace(case.trace, mask=prefix_mask(lengths, 7), lengths=lengths, tracks=ran.tracks)
-    dump = replace(case.with_trace(stated), batch=replace(case.batch, inputs=late, lengths=lengths, mask=stated.mask))
+    labelled = replace(case.trace, mask=prefix_mask(lengths, 7), lengths=lengths, tracks=ran.tracks)
+    batch = replace(case.batch, inputs=late, lengths=lengths, mask=labelled.mask)
+    dump = replace(case.with_trace(labelled), batch=batch)
     (proposal,) = rules()["left-padded"].check(dump)
     assert [row for *_, row in proposal.places] == [1]
 
