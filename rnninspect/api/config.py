@@ -37,6 +37,8 @@ def layer_config(**options: Any) -> LayerConfig:
     if options.pop("bidirectional", False):
         options["direction"] = "bidirectional"
     batch_first = options.pop("batch_first", None)
+    if options.get("time_major") is not None:  # `time_major=False` is a statement too
+        options["axes_stated"] = True
     if batch_first is not None:
         options["time_major"], options["axes_stated"] = not batch_first or options.get("time_major", False), True
     unknown = sorted(set(options) - stated_fields)

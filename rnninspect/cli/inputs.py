@@ -43,7 +43,8 @@ def stated_config(options: Mapping[str, Any]) -> LayerConfig:
         raise UserError(f"--bidirectional and --direction {options['direction']} contradict each other; state one")
     if options.get("time_major") and options.get("batch_first"):
         raise UserError("--time-major and --batch-first contradict each other; state one")
-    return layer_config(**{name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options})
+    stated_options = {name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options}
+    return layer_config(**{**stated_options, "time_major": options.get("time_major") or None})  # a flag that is not set
 
 
 def source(argument: str | None) -> str | None:

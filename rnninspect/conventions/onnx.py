@@ -17,7 +17,7 @@ import numpy as np
 from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.writer import DumpNames
 from rnninspect.conventions.weights import gates
-from rnninspect.conventions.weights.express import refuse
+from rnninspect.conventions.weights.express import refusal, refuse
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
 from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
@@ -210,6 +210,9 @@ class Onnx(ScopedConvention):
 
     def write_weights(self, weights: Weights) -> dict[str, Array]:
         refuse(self, weights, projection=True)
+        lacking = [name for spec in (weights.spec, weights.backward or weights.spec) for name in gates.onnx_lacks(spec)]
+        if lacking:
+            raise refusal(self, [f"activation {name}" for name in lacking])
         cell, order = weights.spec.cell, ORDER[weights.spec.cell]
         arrays: dict[str, Array] = {}
         for layer in range(weights.depth):

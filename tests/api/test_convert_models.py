@@ -33,6 +33,19 @@ SPECS: dict[str, tuple[CellSpec, dict[str, Any]]] = {
     "gru reset after": (CellSpec("gru"), {}),
     "gru reset before": (CellSpec("gru", reset_after=False), {}),
     "rnn relu": (CellSpec("rnn", activation="relu"), {}),
+    "gru linear": (CellSpec("gru", activation="linear"), {}),
+    "gru over a threshold": (CellSpec("gru", activation="thresholded_relu"), {}),
+    "gru of Keras 3": (CellSpec("gru", recurrent_activation="hard_sigmoid_keras3", activation="softsign"), {}),
+    "lstm whose second slope alone is stated": (
+        CellSpec(
+            "lstm",
+            recurrent_activation="hard_sigmoid",
+            activation="leaky_relu",
+            output_activation="elu",
+            activation_alpha=(("output", 0.3),),
+        ),
+        {},
+    ),
 }
 WAYS: dict[str, tuple[Direction, ...]] = {
     "forward": ("forward",),
@@ -64,6 +77,25 @@ def test_onnx_runtime_runs_what_was_written(which: str, layers: int, way: str, t
         np.testing.assert_allclose(last[i], track.final, rtol=0, atol=3e-6)  # type: ignore[arg-type]
     again = read_layer(read_arrays(path), LayerConfig())
     assert (again.weights.depth, again.weights.directions) == (layers, WAYS[way])
+
+
+@pytest.mark.parametrize("name", ["gelu", "mish", "selu", "relu6", "softmax", "hard_silu"])
+def test_what_no_node_can_have_is_not_written(name: str, tmp_path: Path) -> None:
+    """ONNX Runtime would not load such a model; the refusal names the activation."""
+    weights = random_stack(np.random.default_rng(0), CellSpec("rnn", activation=name), FEATURES, UNITS)
+    with pytest.raises(UserError, match=f"onnx has no activation {name}"):
+        write(move(weights, "onnx"), str(tmp_path / "m.onnx"))
+
+
+def test_slopes_of_each_direction_stay_with_it() -> None:
+    """A direction that takes its activation's default does not take over the value that the other one states."""
+    rng = np.random.default_rng(0)
+    forward = CellSpec("rnn", activation="leaky_relu", output_activation="leaky_relu")
+    backward = CellSpec("rnn", activation="elu", output_activation="elu", activation_alpha=(("candidate", 0.3),))
+    made = random_stack(rng, forward, FEATURES, UNITS, directions=WAYS["both"])
+    moved = move(type(made)(forward, made.layers, convention="onnx", backward=backward), "onnx")
+    assert moved.options["activation_alpha"] == [0.01, 0.3]
+    assert moved.difference == 0
 
 
 def test_the_command_writes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

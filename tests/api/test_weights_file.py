@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
+import rnninspect
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
 from rnninspect.cli import call
@@ -88,6 +89,18 @@ def test_the_users_word_is_before_the_files(model: Path, capsys: pytest.CaptureF
     assert "as stated, 9.0 is used" in noted
     assert call([*arguments, "--batch-first", "-q"]) == 2
     assert "lengths has 3 values, but the batch has 5 rows" in capsys.readouterr().err
+
+
+def test_rows_first_is_a_statement_in_python_too(model: Path) -> None:
+    """`time_major=False` overrules the model's own axes, as `batch_first=True` does; left out, they are the model's."""
+    square = np.random.default_rng(0).normal(size=(4, 4, FEATURES))
+    arguments = {"weights": str(model / "model.onnx"), "lengths": "full"}
+    by_rows, same, by_steps = (
+        rnninspect.run(square, **arguments, **axes).tracks[0].outputs  # type: ignore[arg-type]
+        for axes in ({"time_major": False}, {"batch_first": True}, {})
+    )
+    assert np.array_equal(by_rows, same)
+    assert np.abs(by_rows - by_steps).max() > 1e-3
 
 
 def named(arrays: dict[str, Any], **attributes: Any) -> NamedArrays:

@@ -85,6 +85,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "square": np.array([[3, 1, 2], [1, 1, 1]]),
         "mask": np.arange(3) < np.array([3, 1, 2])[:, None],
         "wide_mask": np.ones((3, 4), dtype=bool),
+        "turned": np.zeros((5, 3, 2)),
         "halves": np.full((3, 3), 0.5),
     }
     for name, array in arrays.items():
@@ -144,6 +145,8 @@ ARRAYS = [
 ]
 LENGTHS = [
     ("run {BATCH} --lengths 3,1", "2 values, but the batch has 3 rows"),
+    ("run turned.npy --lengths 3,1,2", "3 values, but the batch has 5 rows", "--time-major if"),
+    ("run turned.npy --time-major --lengths 3,1,2,1,1", "5 values, but the batch has 3 rows", "--batch-first if"),
     ("run {BATCH} --lengths 3,-1,-2", "lengths[1] is -1, lengths[2] is -2;"),
     ("run {BATCH} --lengths 3,1.5,2.5", "lengths[1] is 1.5, lengths[2] is 2.5;"),
     ("run {BATCH} --lengths 3,nan,inf", "lengths[1] is nan, lengths[2] is inf;"),

@@ -58,6 +58,12 @@ def read_batch(
         lengths, mask = np.full(rows, steps), None
     if mask is not None and mask.shape == (steps, rows) != (rows, steps) and config.time_major:
         mask = mask.T
+    if lengths is not None and np.shape(lengths) == (steps,) != (rows,):
+        other = argument("batch_first" if config.time_major else "time_major", True)
+        raise ShapeError(
+            f"lengths has {steps} values, but the batch has {rows} rows (inputs is {inputs.shape}); give one length a "
+            f"row, or {other} if the other axis is the rows'"
+        )
     real, lengths_read = resolve_mask(rows, steps, lengths, mask)
     if lengths_read is not None and (lengths_read > steps).any():
         bad = np.flatnonzero(lengths_read > steps)

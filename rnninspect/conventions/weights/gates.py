@@ -12,6 +12,7 @@ from rnninspect.core.cell import ATTRIBUTE_FIELDS, ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
+from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
 from rnninspect.errors import ShapeError, UserError
 
 # Every attribute that changes some cell, under its framework's own name. `num_proj`, `proj_size` and `use_peepholes`
@@ -174,17 +175,30 @@ def onnx_attributes(spec: CellSpec, *, always: bool = False) -> dict[str, Any]:
     """
     if without_activations(spec) == spec and not always:
         return {}
-    names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
-    node_attributes: dict[str, Any] = {"activations": [_camel(name) for name in names]}
-    for which in ("activation_alpha", "activation_beta"):
-        parameters = dict(getattr(spec, which))
-        for role, name in zip(cells.get(spec.cell).roles, names, strict=True):
-            if name == "hard_sigmoid_keras3":
-                parameters[role] = 1 / 6 if which == "activation_alpha" else 0.5
-        values = [parameters[role] for role in cells.get(spec.cell).roles if role in parameters]
+    roles = cells.get(spec.cell).roles
+    called = {role: getattr(spec, ROLE_FIELDS[role]) for role in roles}
+    called = {role: SPELLINGS.get(name, name) for role, name in called.items()}
+    node_attributes: dict[str, Any] = {"activations": [_camel(name) for name in called.values()]}
+    parameterised = bool(spec.activation_alpha or spec.activation_beta)
+    if not always and not parameterised and _BY_VALUE.isdisjoint(called.values()):
+        return node_attributes
+    for which, takers in (("alpha", _WITH_ALPHA), ("beta", _WITH_BETA)):
+        # All or none of them: a value goes to the next activation that takes one, and must not slip to another.
+        parameters = dict(getattr(spec, f"activation_{which}"))
+        values = [
+            float(parameters.get(role, getattr(ACTIVATIONS["affine" if name == "linear" else name], which)))
+            for role, name in called.items()
+            if _snake(_camel(name)) in takers
+        ]
         if values:
-            node_attributes[which] = values
+            node_attributes[f"activation_{which}"] = values
     return node_attributes
+
+
+def onnx_lacks(spec: CellSpec) -> list[str]:
+    """The activations of a cell that no node of ONNX can have."""
+    names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
+    return [name for name in names if _snake(_camel(SPELLINGS.get(name, name))) not in _OF_ONNX]
 
 
 def without_activations(spec: CellSpec) -> CellSpec:
@@ -202,6 +216,9 @@ def without_activations(spec: CellSpec) -> CellSpec:
 # Each of these takes the next of the values listed (onnxruntime/core/providers/cpu/rnn/rnn_helpers.cc).
 _WITH_BETA = ("hard_sigmoid", "scaled_tanh", "affine")
 _WITH_ALPHA = (*_WITH_BETA, "elu", "leaky_relu", "thresholded_relu")
+_OF_ONNX = frozenset({*_WITH_ALPHA, "relu", "tanh", "sigmoid", "softsign", "softplus"})
+# Those whose values must be there: ONNX's defaults are other ones, or ONNX Runtime takes what is not stated as 0.
+_BY_VALUE = frozenset({"hard_sigmoid_keras3", "linear", "affine", "scaled_tanh", "thresholded_relu"})
 
 
 def _snake(name: str) -> str:
@@ -219,4 +236,5 @@ def _camel(name: str) -> str:
     >>> _camel("hard_sigmoid_keras3"), _camel("tanh")
     ('HardSigmoid', 'Tanh')
     """
-    return "".join(part.capitalize() for part in name.removesuffix("_keras3").split("_"))
+    name = "affine" if name == "linear" else name.removesuffix("_keras3")
+    return "".join(part.capitalize() for part in name.split("_"))
