@@ -8,8 +8,8 @@ from typing import Any
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.weights.config import activations_not_stated, of_file, unmatched
-from rnninspect.conventions.weights.prefix import LayerOverview, likely_weights, pick
+from rnninspect.conventions.weights.config import activations_not_stated, of_file, paths_by_name, unmatched
+from rnninspect.conventions.weights.prefix import LayerOverview, likely_weights, pick_called
 from rnninspect.conventions.weights.stack import ScopedConvention, overview
 from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.layer_config import LayerConfig
@@ -17,6 +17,7 @@ from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.formats.base import NamedArrays
 from rnninspect.formats.onnx_quantised import STATED
@@ -86,13 +87,14 @@ def read_layer(
     of that convention, or several that are no stack, and whatever reading the weights raises.
     """
     everything = likely_weights(read.arrays)
-    arrays = pick(everything, prefix) if prefix else everything
+    arrays = pick_called(everything, prefix, paths_by_name(read.attributes)) if prefix else everything
     whose = conventions.get(convention or _convention_shown(arrays, likely))
     try:
         options = _options_of_file(whose, arrays, read.attributes, config)
     except UserError:
         read_weights(arrays, config, whose.name, read.feeds)  # where layers that differ are no stack, it lists them
         raise
+    _refuse_unknown_activations(options, config)
     weights = read_weights(arrays, config.over(options), whose.name, read.feeds)
     notes = (*weights.notes, *_unused_config(whose, everything, read.attributes, config))
     remarks = () if read.attributes else activations_not_stated(whose, weights.spec, config.attributes)
@@ -120,6 +122,19 @@ def _options_of_file(
     if not attributes or not isinstance(convention, ScopedConvention):
         return {}
     return of_file(convention, attributes, [scope.name for scope in convention.scopes(arrays, config)])
+
+
+def _refuse_unknown_activations(options: Mapping[str, Any], config: LayerConfig) -> None:
+    """Raises ShapeError where the file states an activation that no formula is known of, and the user no other."""
+    for option in ("activation", "recurrent_activation"):
+        named = str(options[option]).split(",") if option in options and option not in config.attributes else []
+        unknown = [name for name in named if name not in ACTIVATIONS and name not in SPELLINGS]
+        if unknown:
+            raise ShapeError(
+                f"the file states {option} {unknown[0]}, whose formula is not known here, so the layer cannot be run; "
+                f"`rnninspect list activations` has those that are, and {argument(option)} states the one that "
+                "computes the same"
+            )
 
 
 def _unused_config(

@@ -14,11 +14,13 @@ class Feed:
 
     `below`: the one recurrent layer whose outputs, all steps of them, reach it with their values as they are; None
     where something else does. `unchanged`: what stands between the two and changes no value (`Dropout`).
+    `called`: the layer's own name, where its weights lie under another.
     """
 
     reads: str
     below: str | None = None
     unchanged: tuple[str, ...] = ()
+    called: str = ""
 
 
 NO_FEEDS: Mapping[str, Feed] = {}

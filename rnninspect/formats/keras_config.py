@@ -12,6 +12,16 @@ Layer = Mapping[str, Any]  # an object with a class_name and a config
 # Configs within a config that are parts of the layer, and the attribute of the layer that holds the part's weights
 # (keras/src/layers/rnn/{bidirectional,rnn,stacked_rnn_cells}.py, keras/src/layers/core/wrapper.py).
 _PARTS = ("layer", "backward_layer", "cell")
+_ACTIVATIONS = ("activation", "recurrent_activation")
+_OF_EVERY_LAYER = ("name", "dtype", "trainable", "batch_input_shape", "batch_shape")
+# Layers that compute what a function does (keras/src/layers/activations, keras/src/activations/activations.py).
+_AS_FUNCTIONS: tuple[tuple[str, str, Layer], ...] = (
+    ("relu", "ReLU", {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
+    ("relu6", "ReLU", {"max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0}),
+    ("leaky_relu", "LeakyReLU", {"negative_slope": 0.2}),
+    ("leaky_relu", "LeakyReLU", {"alpha": 0.2}),
+    ("elu", "ELU", {"alpha": 1.0}),
+)
 
 
 def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dict[str, Any]:
@@ -28,6 +38,7 @@ def model_attributes(config: str | bytes, *, version: str, by_name: bool) -> dic
     for path, layer in _walk(model, "", by_name):
         settings = layer["config"]
         values = {key: _plain(value) for key, value in settings.items() if key not in (*_PARTS, "layers", "cells")}
+        values |= {key: _activation(settings[key]) for key in _ACTIVATIONS if key in settings}
         if path.rpartition("/")[2].startswith("backward_"):
             values.pop("go_backwards", None)  # it is what makes it the backward one
         attributes |= {f"{path}.{key}": value for key, value in values.items()}
@@ -40,6 +51,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value:
         return value["config"] if isinstance(value.get("config"), str) else value["class_name"]
     return value
+
+
+def _activation(value: Any) -> Any:
+    """An activation's name; where a layer stands for it, with its settings, apart by spaces: `ELU(alpha=0.5)`.
+
+    A layer with the settings that a function has is that function.
+
+    >>> _activation({"class_name": "LeakyReLU", "config": {"name": "a", "negative_slope": 0.2}})
+    'leaky_relu'
+    """
+    if not _is_layer(value) or not isinstance(value["config"], dict):
+        return _plain(value)
+    settings = {k: v for k, v in value["config"].items() if k not in _OF_EVERY_LAYER and not isinstance(v, dict)}
+    alike = (name for name, class_name, same in _AS_FUNCTIONS if (class_name, same) == (value["class_name"], settings))
+    shown = " ".join(f"{k}={v}" for k, v in settings.items())
+    return next(alike, f"{value['class_name']}({shown})")
 
 
 def _layers(node: Any) -> list[Layer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnninspect.core.feed import Feed
@@ -122,7 +122,8 @@ class _Graph:
         """What each recurrent layer reads, here and within."""
         for name, (place, layer) in self.layers.items():
             if layer["class_name"] in RECURRENT:
-                yield place, self.feed(name)
+                called = "" if name == place.rpartition("/")[2] else name
+                yield place, replace(self.feed(name), called=called)
             elif name in self.inner:
                 yield from self.inner[name].feeds()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -74,6 +75,18 @@ def by_layer(attributes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         layer, _, attribute = key.replace("/", ".").rpartition(".")
         layers.setdefault(layer, {})[attribute] = value
     return layers
+
+
+def paths_by_name(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Where the weights of a file's layers lie, by the names that the layers' own config gives them; a name that
+    several have is left out.
+
+    >>> paths_by_name({"layers/lstm.name": "encoder", "layers/lstm_1.name": "decoder"})
+    {'encoder': 'layers.lstm', 'decoder': 'layers.lstm_1'}
+    """
+    called = [(str(described["name"]), path) for path, described in by_layer(attributes).items() if "name" in described]
+    counts = Counter(name for name, _ in called)
+    return {name: path for name, path in called if counts[name] == 1}
 
 
 def unmatched(convention: Convention, attributes: Mapping[str, Any], names: Iterable[str]) -> list[str]:

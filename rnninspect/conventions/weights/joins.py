@@ -90,6 +90,10 @@ def may_be_stated(placed: Placed, feeds: Mapping[str, Feed], layers: int | None)
 
 
 def reads_of(scopes: Sequence[Scope], feeds: Mapping[str, Feed]) -> str:
-    """What the lowest of a layer's cells reads, in words: `the outputs of lstm`; empty where the file does not say."""
+    """What the lowest of a layer's cells reads, in words: `the outputs of lstm; called top`, with the layer's own name
+    where its weights go by another; empty where the file does not say."""
     layer = fed_layer(scopes[0], feeds)
-    return "" if layer is None else feeds[layer].reads
+    if layer is None:
+        return ""
+    feed = feeds[layer]
+    return f"{feed.reads}; called {feed.called}" if feed.called else feed.reads

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
-from rnninspect.errors import UnknownNameError
+from rnninspect.errors import UnknownNameError, UserError
 
 # The part of a scope's name from which on it speaks of one direction or cell within a layer.
 _INNER = re.compile(r"(forward|backward|fw|bw)(_\w+)?|(\w+_)?cells?(_\d+)?")
@@ -59,6 +59,33 @@ def pick(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     raise UnknownNameError(
         f"layer for {argument('weights_prefix')}", prefix, [name for name in layer_names if name] or list(arrays)
     )
+
+
+def pick_called(arrays: Mapping[str, Array], prefix: str, called: Mapping[str, str]) -> dict[str, Array]:
+    """What `pick` picks, where `prefix` may also be a layer's own name; `called`: the paths of layers by these names.
+
+    Raises UserError where a name is another layer's path as well, and what `pick` raises.
+
+    >>> paths = {"encoder": "layers.lstm", "decoder": "layers.lstm_1"}
+    >>> list(pick_called({"layers/lstm/cell": 0, "layers/lstm_1/cell": 0}, "decoder", paths))
+    ['layers/lstm_1/cell']
+    """
+    parts = {part for name in arrays for part in _parts(name)}
+    held = {"/".join(_parts(name)) + "/" for name in arrays}
+    in_full = []
+    for one in map(str.strip, prefix.split(",") if prefix not in called else [prefix]):
+        path = "/".join(_parts(called.get(one, "")))
+        if not path or not any(name.startswith(f"{path}/") for name in held):
+            in_full.append(one)
+            continue
+        in_full.append(path)
+        if one in parts and set(pick(arrays, one)) != set(pick(arrays, path)):
+            other = layer_of(next(iter(pick(arrays, one))))
+            raise UserError(
+                f"{argument('weights_prefix', one)}: the layer called {one} lies at {path}, and {other} is another "
+                "layer; give the path in full"
+            )
+    return pick(arrays, ",".join(in_full))
 
 
 def likely_weights(arrays: Mapping[str, Array]) -> dict[str, Array]:
