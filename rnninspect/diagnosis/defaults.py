@@ -5,11 +5,12 @@ What is taken stands in the trace's `source`, by what it is about.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import DIRECTIONS, Trace
+from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
@@ -41,28 +42,44 @@ def with_direction_of_weights(case: Case) -> Case:
 def as_merged(case: Case, judgement: Judgement) -> Case | None:
     """The case with its outputs taken for two directions' sum, mean or product; None where another cause was found.
 
-    That is so where nobody stated layers or directions, the state `[2L, B, H]` is as wide as the outputs, and every
-    state of the top equals no output, nor comes near one, for no reason that is known.
+    That is so where nobody stated otherwise, the state `[2L, B, H]` is as wide as the outputs, and every state of the
+    top equals no output, nor comes near one, for no reason that is known.
     """
-    raw, trace = case.raw("h"), case.trace
-    was_stated = case.config.layers is not None or case.config.directions is not None or case.weights is not None
-    if was_stated or raw is None or raw.ndim != 3 or trace.directions != 1 or trace.layers % 2:
+    planes = _planes(case)
+    if planes is None or len(planes) % 2:
         return None
     if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or not all(
         map(_is_far, case.facts)
     ):
         return None
-    pairs = [trace.tracks[i : i + 2] for i in range(0, len(trace.tracks), 2)]
-    tracks = tuple(
-        replace(track, layer=layer, direction=direction, outputs=None)
-        for layer, pair in enumerate(pairs)
-        for track, direction in zip(pair, DIRECTIONS, strict=True)
-    )
+    tracks = tuple(Track(i // 2, DIRECTIONS[i % 2], None, final, cell) for i, (final, cell) in enumerate(planes))
     sentence = (
-        "none was stated; the state holds two planes a layer and no output equals one of them: the outputs may be the "
-        "sum (or mean, or product) of two directions, which cannot be taken apart"
+        f"{'none was' if case.config.directions is None else 'two were'} stated; the state holds two planes a layer "
+        "and no output equals one of them: the outputs may be the sum (or mean, or product) of two directions, which "
+        "cannot be taken apart"
     )
-    return _noting(case, replace(trace, tracks=tracks), "direction", sentence)
+    return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def _planes(case: Case) -> list[tuple[Array | None, Array | None]] | None:
+    """Each plane `[B, H]` of the states h and c of three axes, where planes may be directions, though they were not
+    read so; None where nothing leaves that open."""
+    raw, trace, config = case.raw("h"), case.trace, case.config
+    if raw is None or raw.ndim != 3 or config.layers is not None or case.weights is not None:
+        return None
+    if config.directions is None and trace.directions == 1:
+        return [(t.final, t.cell) for t in trace.tracks]
+    side_by_side = case.reading.state_axes in ("L B (D H)", "B L (D H)") and config.merge_mode == "concat"
+    if config.directions is None or not side_by_side:
+        return None
+    layers = [[t for t in trace.tracks if t.layer == layer] for layer in range(trace.layers)]
+    return [(_joined(t.final for t in tracks), _joined(t.cell for t in tracks)) for tracks in layers]
+
+
+def _joined(halves: Iterable[Array | None]) -> Array | None:
+    """`[B, D*H]`: the directions of a layer side by side, as they came; None where one is missing."""
+    arrays = [half for half in halves if half is not None]
+    return np.concatenate(arrays, axis=1) if len(arrays) == len(DIRECTIONS) else None
 
 
 def _is_far(facts: TrackFacts) -> bool:

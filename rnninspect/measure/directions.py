@@ -277,8 +277,9 @@ def as_merged(reading: Reading) -> Reading:
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
 
 
-def merged_reading(candidates: Sequence[Reading], outputs: Array) -> Reading | None:
-    """Of readings that take the outputs `[B, T, H]` as two directions merged, the first whose states say so."""
+def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bool) -> Reading | None:
+    """Of readings that take the outputs `[B, T, H]` as two directions merged, the first whose states say so;
+    `two_stated`: somebody said that there are two."""
     for reading in candidates:
         trace = reading.trace
         top = [t.final for t in trace.tracks if t.layer == trace.layers - 1 and t.final is not None]
@@ -289,6 +290,6 @@ def merged_reading(candidates: Sequence[Reading], outputs: Array) -> Reading | N
                 "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
             )
             evidence = replace(reading.evidence, because=(*reading.evidence.because, told))
-            source = {**trace.source, "direction": f"none was stated; {told}"}
+            source = {**trace.source, "direction": f"{'two were' if two_stated else 'none was'} stated; {told}"}
             return replace(reading, trace=replace(trace, source=source), evidence=evidence)
     return None

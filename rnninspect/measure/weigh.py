@@ -184,7 +184,8 @@ def _read(
     chosen = turned(chosen, fitting, config, tolerance, measurer)
     if config.directions is None:
         chosen = maybe_two(chosen, slots)
-        merged = _merged(convention, guess, slots, config) if fit_of(chosen) == 0 else None
+    if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
+        merged = _merged(convention, guess, slots, config)
         if merged is not None:
             config = merging(config)
             chosen = replace(chosen, reading=merged, rivals=(), measured=())
@@ -222,7 +223,8 @@ def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], confi
     if len(outputs) != 1 or config.merge_mode not in ("concat", "sum") or config.layers in planes:
         return None  # as many planes as layers were stated: a stack of one direction
     try:
-        return merged_reading(readings(convention, slots, merging(config), guess.whose_known), outputs[0])
+        merged = readings(convention, slots, merging(config), guess.whose_known)
+        return merged_reading(merged, outputs[0], config.directions is not None)
     except ShapeError:
         return None
 
