@@ -83,8 +83,10 @@ invariance/nested invariance/model invariance/batch invariance/statements
 invariance/padding_content invariance/sequence_axes invariance/companions invariance/roles invariance/axes
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
 invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/rows_mixed
-invariance/torch_modules/keep invariance/torch_modules/expand invariance/torch_modules/rule
-invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live invariance/keras_live
+invariance/torch_modules/keep invariance/torch_modules/expand invariance/torch_modules/signature
+invariance/torch_modules/rule
+invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live
+invariance/keras_keep invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
 invariance/orders invariance/traces invariance/spot invariance/suspect invariance/layer_rule
 invariance/seams invariance/place invariance/judge invariance/arguments invariance/notes

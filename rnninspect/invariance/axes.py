@@ -104,17 +104,35 @@ def learn(
     """
     learned: dict[str, Axes] = {}
     for path, array in base.items():
-        shapes = [array.shape, *(runs[path].shape if runs and path in runs else None for runs in (fewer, clipped))]
-        if shapes[1] is not None and len(shapes[1]) != array.ndim:
-            shapes[1] = None
-        if shapes[2] is not None and len(shapes[2]) != array.ndim:
-            shapes[2] = None
+        runs = [array.shape, *(run[path].shape if run and path in run else None for run in (fewer, clipped))]
+        shapes = _unsqueezed(runs, sizes)
+        single = shapes[0]
+        assert single is not None
+        shapes = [shape if shape is not None and len(shape) == len(single) else None for shape in shapes]
         axes = [
             _axis([None if s is None else s[i] for s in shapes], sizes, steps_first, clipped is None)
-            for i in range(array.ndim)
+            for i in range(len(single))
         ]
-        learned[path] = Axes(tuple(axes if fewer is not None else _by_size(array.shape, axes, sizes[0], steps_first)))
+        learned[path] = Axes(tuple(axes if fewer is not None else _by_size(single, axes, sizes[0], steps_first)))
     return learned
+
+
+def _unsqueezed(shapes: Sequence[Shape | None], sizes: Sequence[Sizes]) -> list[Shape | None]:
+    """The shapes of the three runs; of a single row that lost its axis, as `squeeze` takes it, with that axis of 1.
+
+    Two rows have the axis, so that it shows there where it was.
+    """
+    single, two = shapes[0], shapes[1]
+    if single is None or two is None or sizes[0].rows != 1 or len(two) != len(single) + 1:
+        return list(shapes)
+    fits = [i for i, size in enumerate(two) if size == sizes[1].rows and two[:i] + two[i + 1 :] == single]
+    if not fits:
+        return list(shapes)
+    at = fits[0]
+    return [
+        shape if number == 1 or shape is None or len(shape) != len(single) else (*shape[:at], 1, *shape[at:])
+        for number, shape in enumerate(shapes)
+    ]
 
 
 def _by_size(shape: Shape, axes: Sequence[Axis], sizes: Sizes, steps_first: bool) -> list[Axis]:

@@ -16,7 +16,7 @@ from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
 from rnninspect.invariance.observe import observed
-from rnninspect.invariance.padding_content import constant_padding
+from rnninspect.invariance.padding_content import told_by_content
 from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
@@ -193,7 +193,7 @@ def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:
     except RunFailed:
         compared = []
     apart = bool(compared) and not any(one.rows for one in compared)
-    return follows, apart, rows, not trial.blind, batch.padded and constant_padding(batch)
+    return follows, apart, rows, not trial.blind, told_by_content(batch)
 
 
 def _fewer_rows(batch: Batch, most: int) -> Batch:
@@ -220,7 +220,8 @@ def _probed(
                 places[name] = located(trial, outcome)
             except OutOfTime as error:
                 places[name] = None
-                outcome = replace(outcome, remark=f"where the difference arises ({name}) was not looked for, {error}")
+                unplaced = f"where the difference arises ({name}) was not looked for, {error}"
+                outcome = replace(outcome, remark="; ".join(filter(None, [outcome.remark, unplaced])))
         outcomes.append(outcome)
     return outcomes, places
 

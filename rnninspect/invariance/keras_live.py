@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
+from rnninspect.invariance.keras_keep import flat_states, plain_attributes, random_numbers_kept
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
 
@@ -36,6 +36,10 @@ class KerasModel:
         self.norms: Sequence[str] = [n for n, layer in self._layers.items() if _is(layer, "BatchNormalization")]
         inputs = getattr(model, "inputs", None) if _is(model, "Functional", "Sequential") else None
         self.input_names = [str(tensor.name) for tensor in inputs or ()]
+        structure: Any = getattr(model, "_inputs_struct", None)  # of a model that is called with a dict: under its keys
+        self._keyed = isinstance(structure, dict) and len(structure) == len(self.input_names)
+        if self._keyed:
+            self.input_names = [str(key) for key in structure]
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs by their names: those of a functional model's tensors, or the arguments of `call`.
@@ -64,29 +68,39 @@ class KerasModel:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Gives back the variables, seeds among them, and Python's, numpy's and torch's random numbers."""
-        variables = [(one, np.array(to_array(one.value, one.name))) for one in self._model.variables]
-        python, numpy = random.getstate(), np.random.get_state()
-        with ExitStack() as stack:
-            stack.enter_context(_backend_random_kept())
-            self._variables = variables
+        """Gives back the variables, seeds and carried states among them, the layers' plain attributes, and all random
+        numbers.
+        """
+        carried = [one for layer in self._layers.values() for one in flat_states(getattr(layer, "states", None))]
+        self._carried = {id(one): one for one in carried}  # which are not among the model's variables
+        kept = {id(one): one for one in (*self._model.variables, *carried)}.values()
+        self._variables = [(one, np.array(to_array(one.value, one.name))) for one in kept]
+        self._attributes = [(layer, plain_attributes(layer)) for layer in self._layers.values()]
+        with random_numbers_kept():
             try:
                 yield
             finally:
                 self._restore()
-                random.setstate(python)
-                np.random.set_state(numpy)
 
     def _restore(self) -> None:
+        for layer, attributes in self._attributes:
+            for name, was in attributes.items():
+                if layer.__dict__.get(name, was) is not was:
+                    object.__setattr__(layer, name, was)
         for variable, was in self._variables:
             if not np.array_equal(to_array(variable.value, "it"), was, equal_nan=was.dtype.kind == "f"):
                 variable.assign(was)
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """The results, arrays of numpy; RunFailed where the model raises."""
+        """The results, arrays of numpy; RunFailed where the model raises.
+
+        A stateful layer begins at zeros: what it carries belongs to the rows of another batch.
+        """
         import keras  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         keras.utils.set_random_seed(manner.seed)
+        for state in self._carried.values():
+            state.assign(np.zeros(state.shape))
         with ExitStack() as stack:
             for name in self.norms if manner.norms else ():
                 stack.enter_context(_wrapped(self._layers[name], _in_training))
@@ -103,6 +117,9 @@ class KerasModel:
         if not self.input_names:
             extra = {"training": False} if "training" in inspect.signature(self._model.call).parameters else {}
             return self._model(**arguments, **extra)
+        if self._keyed:
+            keyed = {name: arguments[name] for name in self.input_names if name in arguments}
+            return self._model(keyed, training=False)
         values = [arguments[name] for name in self.input_names if name in arguments]
         return self._model(values[0] if len(self.input_names) == 1 else values, training=False)
 
@@ -248,19 +265,6 @@ def _tensor(array: Array, like: Any) -> Any:
     return keras.ops.convert_to_tensor(np.asarray(array), dtype=keras.backend.standardize_dtype(like.dtype))
 
 
-@contextmanager
-def _backend_random_kept() -> Iterator[None]:
-    import keras
-
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    with torch.random.fork_rng():
-        yield
-
-
 def load(path: str) -> Any:
     """The model of a `.keras` file, in safe mode: no code that it holds is run.
 
@@ -272,6 +276,7 @@ def load(path: str) -> Any:
     except ImportError:
         raise MissingExtraError("running a Keras model", "keras") from None
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with random_numbers_kept():  # new layers draw their seeds
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UnreadableError(f"{path}: Keras cannot load it in safe mode ({one_line(error)})") from None

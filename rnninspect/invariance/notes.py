@@ -30,6 +30,8 @@ def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
         return "no row has a real step"
     if trial.unseen:
         return f"no result of {describe_rows(list(trial.unseen), trial.batch.batch_size)} holds a finite number"
+    if trial.blank:
+        return f"NaN, whatever was changed, in some unit of {_listed(trial.blank)}: nothing of it can be compared"
     missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
     return "" if told or not missed else f"whether padding is read cannot be told: {missed[0]}"
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.trace import Array
+from rnninspect.errors import UserError
 from rnninspect.invariance.axes import learn
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Run, Shapes
@@ -23,6 +24,8 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     Raises RunFailed where it does not run on the batch as it is.
     """
     base = model.run(batch)
+    if not flat(base):
+        raise UserError(f"{model.live.name} returns no arrays, but {type(base).__name__}: there is nothing to compare")
     kept = fewer_rows(batch)
     try:
         fewer = model.run(batch.take(kept))

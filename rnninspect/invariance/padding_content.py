@@ -33,3 +33,8 @@ def constant_padding(batch: Batch) -> bool:
         one.steps_first[~batch.groups[one.group].real] for one in batch.inputs if one.noised and one.group is not None
     ]
     return all(constant_step([block]) is not None for block in blocks if block.size)
+
+
+def told_by_content(batch: Batch) -> bool:
+    """Whether it holds one value in two steps or more: one step alone always does, and tells nothing."""
+    return batch.padded and constant_padding(batch) and any(int((~group.real).sum()) > 1 for group in batch.groups)

@@ -11,19 +11,23 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Group, Proposal, Rule
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference
-from rnninspect.invariance.model import Manner
+from rnninspect.invariance.model import Manner, OutOfTime
 from rnninspect.invariance.trial import Trial
 
 
 @dataclass(frozen=True, eq=False)
 class Disturbed:
-    """A changed batch on which real results differ: its rows as rows of the base, and how both are run."""
+    """A changed batch on which real results differ: its rows as rows of the base, and how both are run.
+
+    `alike`: the rows that are given what they were, where others are not; None: all of them.
+    """
 
     batch: Batch
     rows: tuple[int, ...]
     manner: Manner = field(default_factory=Manner)
     same_shapes: bool = False
     exact: bool = False
+    alike: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,23 @@ class Probe(Rule):
     def inject(self, case: Case) -> Case:
         """Raises CannotInject: the example of a probe is a model, not a recorded run."""
         raise CannotInject("it is shown on a model that runs")
+
+
+def gathered(steps: Iterable[Sequence[tuple[Difference, Disturbed]]]) -> tuple[list[tuple[Difference, Disturbed]], str]:
+    """What the comparisons of a probe gave, made one after the other, and a remark where there was no time for all:
+    what was seen to differ by then stands.
+
+    Raises OutOfTime where nothing was.
+    """
+    listed: list[tuple[Difference, Disturbed]] = []
+    try:
+        for pairs in steps:
+            listed += pairs
+    except OutOfTime as error:
+        if not any(one.rows for one, _ in listed):
+            raise
+        return listed, f"not all was compared, {error}"
+    return listed, ""
 
 
 def not_made(probe: str, reason: str) -> Outcome:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
 
+_PLAIN_NAME = re.compile(r"len(s|gth|gths)?$")  # no width, size or step that may count something else
 FAR_BELOW = -1e3  # of a mask that is added to scores
 
 
@@ -73,7 +75,11 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
     elif mask is not None:
         sequences += _mask(inputs, mask)
     elif lengths is None:
-        named = [one for one in inputs if LENGTHS_NAME.search(last_name(one.path)) and _is_lengths(one)]
+        alike = [one for one in inputs if LENGTHS_NAME.search(last_name(one.path))]
+        named = [one for one in alike if _is_lengths(one)]
+        wrong = [one for one in alike if _PLAIN_NAME.search(last_name(one.path)) and _is_negative(one)]
+        if wrong and not named:
+            _refuse_no_lengths(wrong[0])
         sequences = [sequence for one in named for sequence in _named(one)]
         if not sequences:
             masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and _is_mask(i.array)]
@@ -123,8 +129,23 @@ def _is_lengths(one: Input) -> bool:
     array = one.array
     if array.ndim == 2 and 1 in array.shape and array.size > 1:
         array = array.reshape(-1)
-    whole = array.dtype.kind in "iu" or (array.dtype.kind == "f" and bool(((array > 0) & (array <= 1)).all()))
+    parts = array.dtype.kind == "f" and bool(((array > 0) & (array <= 1)).all())
+    whole = array.dtype.kind in "iu" or parts or (array.dtype.kind == "f" and bool((array == np.floor(array)).all()))
     return array.ndim == 1 and array.size > 0 and whole and bool((array >= 0).all())
+
+
+def _is_negative(one: Input) -> bool:
+    """Whether it is a whole number a row, one of which is below 0."""
+    whole = one.array.ndim == 1 and one.array.dtype.kind in "if" and bool((one.array == np.floor(one.array)).all())
+    return whole and bool((one.array < 0).any())
+
+
+def _refuse_no_lengths(one: Input) -> NoReturn:
+    """Raises ShapeError: what an input that was named holds is no lengths."""
+    array = one.array
+    if array.size and array.dtype.kind in "if" and max(array.shape, default=1) == array.size:
+        raise ShapeError(f"lengths must be whole numbers from 0; {one.path} holds {array.ravel().tolist()[:8]}")
+    raise ShapeError(f"{one.path} has shape {list(array.shape)}, {array.dtype}: lengths are one a row")
 
 
 def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
@@ -133,14 +154,15 @@ def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
         if _is_mask(one.array) and one.array.ndim > 1:
             return _mask(inputs, value)
         if not _is_lengths(one):
-            raise ShapeError(f"{one.path} has shape {list(one.array.shape)}, {one.array.dtype}: lengths are one a row")
+            _refuse_no_lengths(one)
         return _named(one)
     array = to_array(value, "lengths")
     if array.ndim == 2 and 1 in array.shape:
         array = array.reshape(-1)
     if array.ndim != 1 or not array.size:
         raise ShapeError(f"lengths has shape {list(array.shape)}; one number a row is needed: [B]")
-    if (array < 0).any() or (array.dtype.kind == "f" and (array != np.floor(array)).any() and (array > 1).any()):
+    broken = array.dtype.kind == "f" and bool((array != np.floor(array)).any())  # NaN among them
+    if (broken and not (array <= 1).all()) or (array < 0).any():
         raise ShapeError(f"lengths must be whole numbers from 0, got {array.tolist()[:8]}")
     relative = array.dtype.kind == "f" and bool((array <= 1).all()) and bool((array != np.floor(array)).any())
     for one in inputs:  # the array that the model itself is given

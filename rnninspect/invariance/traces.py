@@ -77,7 +77,12 @@ class Tracing:
         """Those of these arrays whose real part differs."""
         listed = []
         for path in paths:
-            rows = [i for i, row in enumerate(run.rows) if (path, row) not in self.absent]
+            alike = self.disturbed.alike
+            rows = [
+                i
+                for i, row in enumerate(run.rows)
+                if (path, row) not in self.absent and (alike is None or row in alike)
+            ]
             if not rows or path not in self.base.results or path not in run.results:
                 continue
             if path[:1] != RESULT and not self.disturbed.same_shapes and not self.shapes.axes[path].row_axes:

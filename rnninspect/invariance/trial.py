@@ -199,6 +199,23 @@ class Trial:
             seen |= {row for row, real, _ in pairs if np.isfinite(real).any()}
         return tuple(row for row in self.base.rows if row not in seen and row not in self.empty) if self.judged else ()
 
+    @property
+    def blank(self) -> tuple[str, ...]:
+        """Results that follow rows, a unit of which is NaN at every real step of every row: NaN equals NaN."""
+        return tuple(path for path in self.judged if self._has_blank_unit(path))
+
+    def _has_blank_unit(self, path: str) -> bool:
+        axes = self.shapes.axes[path]
+        if len(axes.row_axes) > 1 or self.base.results[path].dtype.kind != "f":
+            return False
+        parts = [part for part in axes.parts if part != "rows"]
+        steps = tuple(i for i, part in enumerate(parts) if part == "steps")
+        rows = [
+            real for row, real, _ in aligned(self.base, self.base, self.shapes, path) or () if row not in self.empty
+        ]
+        blank = [np.isnan(real).all(axis=steps) for real in rows if real.size]
+        return bool(blank) and len({one.shape for one in blank}) == 1 and bool(np.all(blank, axis=0).any())
+
     def _of_real_rows(self, one: Difference) -> Difference:
         rows = tuple(row for row in one.rows if row not in self.empty)
         return replace(one, rows=rows, largest=one.largest if rows or one.largest <= one.allowed else 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rnninspect.invariance.compare import Difference, Run
 from rnninspect.invariance.model import RunFailed
 from rnninspect.invariance.observe import trimmed
@@ -24,16 +26,14 @@ def widened(trial: Trial) -> list[tuple[Difference, Disturbed]] | str:
     return [(one, disturbed) for one in trial.compare(run, exact=True)]
 
 
-def cut(trial: Trial) -> list[tuple[Difference, Disturbed]]:
-    """How the results of rows cut to their own length differ; of rows that being alone leaves as they are."""
-    listed: list[tuple[Difference, Disturbed]] = []
+def cut(trial: Trial) -> Iterator[list[tuple[Difference, Disturbed]]]:
+    """How the results of each row cut to its own length differ; of rows that being alone leaves as they are."""
     if not trial.ordered:
-        return listed
+        return
     for row, run in trial.alone.items():
         if isinstance(run, Run) and trial.batch.groups[0].lengths[row] and _same_alone(trial, row):
             disturbed = Disturbed(trimmed(trial.batch, row), (row,))
-            listed += [(one, disturbed) for one in trial.compare(run, trial.judged)]
-    return listed
+            yield [(one, disturbed) for one in trial.compare(run, trial.judged)]
 
 
 def _same_alone(trial: Trial, row: int) -> bool:
@@ -46,5 +46,5 @@ def _same_alone(trial: Trial, row: int) -> bool:
 def width_matters(trial: Trial) -> bool | None:
     """Whether more padding, or less of it, changes a real result; None where neither could be tried."""
     wider = widened(trial)
-    listed = [*([] if isinstance(wider, str) else wider), *cut(trial)]
+    listed = [*([] if isinstance(wider, str) else wider), *(pair for pairs in cut(trial) for pair in pairs)]
     return any(one.rows for one, _ in listed) if listed else None

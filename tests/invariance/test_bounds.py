@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -71,6 +72,61 @@ def test_a_difference_without_time_for_its_place_is_still_a_finding(monkeypatch:
     assert [finding.rule for finding in report.findings] == ["reads-padding"]
     assert "where" not in report.findings[0].evidence
     assert any("was not looked for, time: the 60 seconds" in note for note in report.notes)
+
+
+class Mixing(nn.Module):
+    """It counts the other rows, in the order in which they come, or steps of padding."""
+
+    def __init__(self, width: bool) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        if self.width:
+            return x[:, 0] / x.size(1)
+        return x[:, 0] - x[:, 0].mean(0)
+
+
+@pytest.mark.parametrize(
+    ("probe", "model"),
+    [("noise", Reader()), ("more", Mixing(True)), ("alone", Mixing(False))],
+    ids=lambda p: str(p)[:5],
+)
+def test_a_difference_seen_before_the_time_was_over_stands(
+    probe: str, model: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever run within the probe is the first without time: what differed by then is a finding, and says so."""
+    standings, partly = [], False
+    for run in range(7, 20):
+        with monkeypatch.context() as patches, suppress(UserError):  # too early for anything
+            slow_from(patches, run)
+            report = None
+            report = check_padding(model, X, LENGTHS, probes=probe)
+        if report is None:
+            continue
+        standings.append(standing(report)[probe])
+        partly = any(note.startswith("not all was compared, time: the 60 seconds") for note in report.notes)
+        assert report.verdict == ("findings" if standings[-1] == "differs" else "unjudged")
+        if partly:
+            break
+    assert partly
+    assert standings[-1] == "differs"
+    assert standings == sorted(standings, reverse=True)  # not made, until it differs
+
+
+def test_without_time_to_tell_whether_padding_is_told_by_value_nothing_is_accused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside padding of zeros a right model may look for zeros: the difference is told, and is no finding yet."""
+    zeros = X * (torch.arange(7) < LENGTHS[:, None])[..., None]
+    reasons = []
+    for run in range(8, 16):
+        with monkeypatch.context() as patches:
+            slow_from(patches, run)
+            report = check_padding(Reader(), zeros, LENGTHS, probes="noise")
+        assert report.verdict in ("unjudged", "findings")
+        reasons += [one.reason for one in report.not_checked]
+    assert any("other values in the padding change results" in reason for reason in reasons)
 
 
 def test_too_little_time_for_anything_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,3 +243,23 @@ def test_a_scripted_part_is_run_and_passed_over() -> None:
 
     finding = check_padding(Mixed(), X, LENGTHS).findings[0]
     assert (finding.rule, finding.evidence["where"]) == ("reads-padding", "rnn")
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_layer_that_mixes_rows_is_named_where_no_row_runs_by_itself(tracked: bool) -> None:
+    """Beside rows of other values the others differ in every layer; the row that is as it was tells the place."""
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.out = nn.GRU(4, 5, batch_first=True), nn.Linear(5, 2)
+            self.norm = nn.BatchNorm1d(5, track_running_stats=tracked)  # of one row it has no statistics
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            return self.out(self.norm(self.rnn(packed)[1][0]))  # type: ignore[no-any-return]
+
+    report = check_padding(Normed(), X, LENGTHS)
+    assert [finding.rule for finding in report.findings] == ([] if tracked else ["rows-mixed"])
+    assert tracked or report.findings[0].evidence["where"] == "norm"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,40 @@ def test_a_model_that_is_not_built_is_refused() -> None:
     """It has no weights, and building it would make some."""
     with pytest.raises(UserError, match="is not built"):
         check_padding(keras.layers.LSTM(6), X, lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_model_that_is_called_with_a_dict(right: bool) -> None:
+    """Its inputs go by the dict's keys, whatever its tensors are called."""
+    x, mask = keras.Input((None, 5), name="a_tensor"), keras.Input((None,), dtype="bool", name="another")
+    state = keras.layers.SimpleRNN(6, name="reader")(x, mask=mask if right else None)
+    model = keras.Model({"x": x, "real": mask}, {"state": state})
+    report = check_padding(model, {"x": X, "real": MASK}, mask="real")
+    assert report.verdict == ("clean" if right else "findings")
+    assert right or report.findings[0].evidence["where"] == "reader"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_a_stateful_layer_carries_is_neither_read_nor_lost(right: bool) -> None:
+    """Its state belongs to the rows of an earlier batch: the check begins at zeros, and gives it back."""
+    lstm = keras.layers.LSTM(6, stateful=True)
+    hide = [keras.layers.Masking()] if right else []
+    model = keras.Sequential([keras.Input((9, 5), batch_size=4), *hide, lstm])
+    model(X)
+    before, called = [np.array(state) for state in lstm.states], lstm._called
+    assert check_padding(model, X, lengths=LENGTHS).verdict == ("clean" if right else "findings")
+    assert all(np.array_equal(was, np.array(state)) for was, state in zip(before, lstm.states, strict=True))
+    assert any(was.any() for was in before)
+    assert lstm._called == called
+
+
+def test_a_file_is_loaded_without_a_trace(tmp_path: Path) -> None:
+    """Layers draw their seeds as they are made, and a layer that counts its calls counts none of the check's."""
+    model = sequential((None,), keras.layers.Embedding(20, 6, mask_zero=True), keras.layers.LSTM(3))
+    model.save(tmp_path / "model.keras")
+    state = random.getstate()
+    assert check_padding(tmp_path / "model.keras", TOKENS, lengths=LENGTHS).verdict == "clean"
+    assert random.getstate() == state
+    flags = [layer._called for layer in model.layers]
+    check_padding(model, TOKENS, lengths=LENGTHS)
+    assert [layer._called for layer in model.layers] == flags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from typing import Any
@@ -57,6 +58,76 @@ def test_results_without_a_finite_number_are_not_clean(filling: float) -> None:
         report = check_padding(broken, X, LENGTHS)
         assert report.verdict == "unjudged"
         assert "holds a finite number" in report.untested
+
+
+def test_a_unit_that_is_nan_in_every_row_is_not_clean() -> None:
+    """Beside it another unit may well be right; a unit that is NaN in some rows alone is compared in the others."""
+
+    def broken(x: Tensor, lengths: Tensor, rows: slice) -> Tensor:
+        y = (x * real(lengths, x.size(1))[..., None]).sum(1)
+        y[rows, 0] = float("nan")
+        return y
+
+    report = check_padding(broken, X, LENGTHS, kwargs={"rows": slice(None)})
+    assert report.verdict == "unjudged"
+    assert "NaN, whatever was changed" in report.untested
+
+    def spread(x: Tensor, lengths: Tensor) -> Tensor:  # of two steps or more
+        sums = (x * real(lengths, x.size(1))[..., None]).sum(1)
+        return torch.where((lengths > 3)[:, None] | (torch.arange(4) > 0), sums, torch.nan)
+
+    assert check_padding(spread, X, LENGTHS).verdict == "clean"
+
+
+@pytest.mark.parametrize("how", ["named", "numbers", "unsaid"])
+def test_lengths_below_zero_are_one_line(how: str) -> None:
+    """However they are stated: an argument of that name, its numbers, or found by its name."""
+    wrong = torch.tensor([6, -3, 4])
+    options: dict[str, Any] = {"named": {"lengths": "lengths"}, "numbers": {"lengths": [6, -3, 4]}, "unsaid": {}}[how]
+    with pytest.raises(UserError, match=r"lengths must be whole numbers from 0.*\[6, -3, 4\]"):
+        check_padding(lambda x, lengths: x.sum(1), X, wrong, **options)
+    scores = {"widths": wrong, "lengths": LENGTHS}  # not every such name speaks of steps
+    assert check_padding(lambda x, widths, lengths: x[:, 0], X, kwargs=scores).verdict == "clean"
+
+
+@pytest.mark.parametrize("options", [{}, {"lengths": "lengths"}, {"lengths": [6, 3, 4]}])
+def test_lengths_as_whole_fractions_are_lengths(options: dict[str, Any]) -> None:
+    """A mean divides by them, so that they are often floats; others than whole ones are refused by name."""
+
+    def mean(x: Tensor, lengths: Tensor, masked: bool) -> Tensor:
+        kept = x * real(lengths, x.size(1))[..., None] if masked else x
+        return kept.sum(1) / lengths[:, None]
+
+    for masked in (True, False):
+        report = check_padding(mean, X, LENGTHS.float(), kwargs={"masked": masked}, **options)
+        assert report.verdict == ("clean" if masked else "findings")
+    with pytest.raises(UserError, match=r"whole numbers from 0.*4.5"):
+        check_padding(mean, X, torch.tensor([6, 3, 4.5]), lengths="lengths", kwargs={"masked": True})
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_one_row_whose_result_lost_its_axis(right: bool) -> None:
+    """`squeeze` takes the row axis of one row away; the steps are not sought among the features for that."""
+
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn = nn.LSTM(4, 5, batch_first=True)
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            return self.rnn(packed if right else x)[1][0].squeeze()  # type: ignore[no-any-return]
+
+    report = check_padding(Squeezed(), X[:1], torch.tensor([3]))
+    assert report.shape["steps"] == 6
+    assert report.verdict == ("clean" if right else "findings")
+
+
+def test_a_model_without_results_is_refused() -> None:
+    """Nothing can be compared of a forward without a `return`."""
+    with pytest.raises(UserError, match="returns no arrays, but NoneType"):
+        check_padding(lambda x, lengths: None, X, LENGTHS)
 
 
 def test_rows_without_a_step_alone_are_not_clean() -> None:
@@ -140,3 +211,16 @@ def test_lengths_without_a_name_are_known_by_what_stands_behind_them(packs: bool
     assert report.verdict == ("clean" if packs else "findings")
     assert "the lengths are read from the argument text[1]" in report.notes
     assert check_padding(model, (tokens, torch.tensor([6, 2, 4]))).verdict == "unjudged"
+
+
+def test_a_report_that_is_printed_draws_no_random_number() -> None:
+    """What renders it does, as it is imported: a training that goes on afterwards must not."""
+    code = (
+        "import random, torch, rnninspect\n"
+        "report = rnninspect.check_padding(torch.nn.Linear(3, 2), torch.randn(2, 4, 3), lengths=[4, 2])\n"
+        "state = random.getstate()\n"
+        "str(report), report.render('table'), report.render('svg'), report.render('markdown')\n"
+        "assert random.getstate() == state\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
-from rnninspect.invariance.compare import Run
-from rnninspect.invariance.model import RunFailed
-from rnninspect.invariance.probe import Disturbed, Outcome, not_made, outcome
+from rnninspect.invariance.compare import Difference
+from rnninspect.invariance.model import OutOfTime, RunFailed
+from rnninspect.invariance.probe import Disturbed, Outcome, gathered, not_made, outcome
 from rnninspect.invariance.rows_mixed import RowsMixed
 from rnninspect.invariance.trial import Trial
+
+Pairs = list[tuple[Difference, Disturbed]]
 
 
 class Alone(RowsMixed):
@@ -21,22 +26,34 @@ class Alone(RowsMixed):
         if count < 2:
             return not_made(self.probe, "the batch has one row")
         paths = [path for path in trial.judged if len(trial.shapes.axes[path].row_axes) == 1]
-        runs = {row: trial.wide(row) for row in range(count)}
-        made = {row: run for row, run in runs.items() if isinstance(run, Run)}
-        if not made:
-            return self._among_others(trial, paths, next(run for run in runs.values() if isinstance(run, str)))
-        listed = []
-        for row, run in made.items():
+        failed: list[str] = []
+        listed, late = gathered(self._by_itself(trial, paths, failed))
+        if len(failed) == count:
+            return self._among_others(trial, paths, failed[0])
+        made = outcome(self.probe, listed, "each by itself", late)
+        if failed and not late:
+            try:
+                rest = self._among_others(trial, paths, "")
+            except OutOfTime as error:
+                if made.held is not False:
+                    raise
+                return replace(made, remark=f"not all was compared, {error}")
+            if rest.held is False:
+                return rest
+        return made
+
+    def _by_itself(self, trial: Trial, paths: list[str], failed: list[str]) -> Iterator[Pairs]:
+        """How each row differs by itself; the reasons of those that do not run so are put into `failed`."""
+        for row in range(trial.batch.batch_size):
+            run = trial.wide(row)
+            if isinstance(run, str):
+                failed.append(run)
+                continue
             disturbed = Disturbed(trial.batch.take([row]), (row,))
             compared = trial.compare(run, paths)
             if any(one.rows for one in compared) and self._by_width(trial, row, paths):
                 continue  # the longest row decides, by its length and not by what it holds: that is the width
-            listed += [(one, disturbed) for one in compared]
-        if len(made) < count:
-            rest = self._among_others(trial, paths, "")
-            if rest.held is False:
-                return rest
-        return outcome(self.probe, listed, "each by itself")
+            yield [(one, disturbed) for one in compared]
 
     @staticmethod
     def _by_width(trial: Trial, row: int, paths: list[str]) -> bool:
@@ -48,20 +65,24 @@ class Alone(RowsMixed):
 
     def _among_others(self, trial: Trial, paths: list[str], failed: str) -> Outcome:
         """Each row beside others of other values, where it does not run by itself."""
-        listed = []
+        try:
+            listed, late = gathered(self._beside_others(trial, paths))
+        except RunFailed as error:
+            return not_made(self.probe, f"the model fails on a row by itself: {failed or error}")
+        return outcome(self.probe, listed, "beside rows of other values", late)
+
+    @staticmethod
+    def _beside_others(trial: Trial, paths: list[str]) -> Iterator[Pairs]:
+        """How each row differs as the other rows hold other values."""
         for row in range(trial.batch.batch_size):
             batch = trial.batch.with_other_rows(np.random.default_rng(row), row)
-            try:
-                run = trial.run(batch)
-            except RunFailed as error:
-                return not_made(self.probe, f"the model fails on a row by itself: {failed or error}")
-            disturbed = Disturbed(batch, trial.base.rows, same_shapes=True)
+            run = trial.run(batch)
+            disturbed = Disturbed(batch, trial.base.rows, same_shapes=True, alike=(row,))
+            pairs = []
             for one in trial.compare(run, paths, same_shapes=True):
                 rows = tuple(b for b in one.rows if b == row)
-                listed.append(
-                    (type(one)(one.path, one.largest if rows else 0.0, one.scale, one.allowed, rows), disturbed)
-                )
-        return outcome(self.probe, listed, "beside rows of other values")
+                pairs.append((replace(one, largest=one.largest if rows else 0.0, rows=rows), disturbed))
+            yield pairs
 
 
 PROBE = Alone()

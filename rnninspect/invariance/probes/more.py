@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.near import made_near
-from rnninspect.invariance.probe import Outcome, Probe, amount, not_made, outcome
+from rnninspect.invariance.probe import Outcome, Probe, amount, gathered, not_made, outcome
 from rnninspect.invariance.trial import Trial
 from rnninspect.invariance.width import cut, widened
 
@@ -41,10 +42,12 @@ class More(Probe):
         return made_near(trial, self._made_on, self._made_on(trial))
 
     def _made_on(self, trial: Trial) -> Outcome:
-        wider, narrower = widened(trial), cut(trial)
-        if isinstance(wider, str):
-            return outcome(self.probe, narrower) if narrower else not_made(self.probe, f"a wider batch fails: {wider}")
-        return outcome(self.probe, [*wider, *narrower])
+        wider = widened(trial)
+        first = [] if isinstance(wider, str) else [wider]
+        listed, late = gathered(chain(first, cut(trial)))
+        if isinstance(wider, str) and not listed:
+            return not_made(self.probe, f"a wider batch fails: {wider}")
+        return outcome(self.probe, listed, remark=late)
 
     def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
         from rnninspect.invariance.torch_modules.example import example

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,11 @@ from rnninspect.core.trace import Array
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.compare import Difference, Run
-from rnninspect.invariance.model import Manner, RunFailed
+from rnninspect.invariance.model import Manner, OutOfTime, RunFailed
 from rnninspect.invariance.near import made_near
 from rnninspect.invariance.nested import flat
 from rnninspect.invariance.padding_content import constant_padding
-from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, not_made, outcome
+from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, gathered, not_made, outcome
 from rnninspect.invariance.trial import Trial, sizes_of
 from rnninspect.invariance.width import width_matters
 
@@ -60,13 +61,9 @@ class Noise(Probe):
         return made_near(trial, self._made_on, self._made_on(trial))
 
     def _made_on(self, trial: Trial) -> Outcome:
-        listed = []
-        for number, size in enumerate(SIZES):
-            noise = trial.batch.with_noise(np.random.default_rng(number), size)
-            disturbed = Disturbed(noise, trial.base.rows, same_shapes=True, exact=True)
-            listed += [(one, disturbed) for one in _differences(trial, trial.run(noise))]
-        made = outcome(self.probe, listed)
-        if made.held is False and constant_padding(trial.batch) and width_matters(trial) is False:
+        listed, late = gathered(_disturbances(trial, Manner(), trial.base))
+        made = outcome(self.probe, listed, remark=late)
+        if made.held is False and constant_padding(trial.batch) and _by_value_alone(trial):
             if not _told_by_value(trial):
                 return replace(made, remark=_RELIES)
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
@@ -81,6 +78,27 @@ class Noise(Probe):
     def message(self, outcome: Outcome) -> str:
         where = f" ({outcome.what})" if outcome.what else ""
         return f"{{rows}}: other values in the padding change the real results{where}, {amount(outcome)}"
+
+
+def _disturbances(trial: Trial, manner: Manner, base: Run) -> Iterator[list[tuple[Difference, Disturbed]]]:
+    """How the results differ with noise of each size."""
+    for number, size in enumerate(SIZES):
+        noise = trial.batch.with_noise(np.random.default_rng(number), size)
+        disturbed = Disturbed(noise, trial.base.rows, manner, same_shapes=True, exact=True)
+        yield [(one, disturbed) for one in _differences(trial, trial.run(noise, manner=manner), base)]
+
+
+def _by_value_alone(trial: Trial) -> bool:
+    """Whether more of the padding, or less of it, changes no real result, although other values there do.
+
+    Raises OutOfTime where that could not be asked: a model that tells its padding by value would be right.
+    """
+    try:
+        return width_matters(trial) is False
+    except OutOfTime as error:
+        raise OutOfTime(
+            f"other values in the padding change results, whether its amount does is not known: {error}"
+        ) from None
 
 
 def _differences(trial: Trial, run: Run, base: Run | None = None) -> list[Difference]:
@@ -139,7 +157,7 @@ def _padded_at(trial: Trial, one: Input, vectors: Array) -> Array | None:
     if one.inner is not None:
         real = real & one.inner.reshape(one.inner.shape + (1,) * (one.array.ndim - 3))
     padded = ~one.changed(np.broadcast_to(real, one.steps_first.shape)).array
-    if vectors.ndim > padded.ndim and vectors.shape[: padded.ndim] == padded.shape:
+    if vectors.shape[: padded.ndim] == padded.shape:  # a layer that masks returns as many numbers as it reads
         return padded
     leading = vectors.shape[:-1]
     if leading == padded.shape[::-1]:
@@ -159,17 +177,12 @@ def _in_training(trial: Trial, probe: str, made: Outcome) -> Outcome:
     """The same with batch normalisation as in training, where the model has such layers and the batch allows it."""
     if not trial.model.live.norms:
         return made
-    manner, listed = Manner(norms=True), []
+    manner = Manner(norms=True)
     try:
-        base = trial.run(trial.batch, manner=manner)
-        for number, size in enumerate(SIZES):
-            noise = trial.batch.with_noise(np.random.default_rng(number), size)
-            disturbed = Disturbed(noise, trial.base.rows, manner, True, True)
-            run = trial.run(noise, manner=manner)
-            listed += [(one, disturbed) for one in _differences(trial, run, base)]
+        listed, late = gathered(_disturbances(trial, manner, trial.run(trial.batch, manner=manner)))
     except RunFailed:
         return made
-    trained = outcome(probe, listed, what="in training, where batch normalisation counts it")
+    trained = outcome(probe, listed, what="in training, where batch normalisation counts it", remark=late)
     return trained if trained.held is False else made
 
 

@@ -22,8 +22,10 @@ from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed
 from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.torch_modules.expand import expanded
 from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything, settings_kept
+from rnninspect.invariance.torch_modules.signature import signature_of
 
 SLOW = 0.05  # seconds of a first run from which on it is tried with one thread
+_NO_GRADIENTS = "does not require grad"  # what autograd says where there is none
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
@@ -49,6 +51,7 @@ class TorchModel:
             raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
         self.coarsest = 4  # bytes of the narrowest floats that were seen to be computed with
         self._seen = False
+        self._differentiates = False
         self._settled = False  # whether it is known with how many threads it runs best
         quantised = [m for m in self._module.modules() if ".quantized.dynamic" in type(m).__module__]
         if quantised:
@@ -61,8 +64,7 @@ class TorchModel:
 
     def _signature(self) -> inspect.Signature:
         called = self._called.forward if isinstance(self._called, nn.Module) else self._called
-        schema = getattr(called, "schema", None)  # of traced and scripted modules
-        return inspect.signature(called) if schema is None else _of_schema(schema)
+        return signature_of(called)
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of `forward` by their names; UserError on inputs that it does not take."""
@@ -115,20 +117,30 @@ class TorchModel:
     def _run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         assert self._kept is not None
         try:
-            for module in self._module.modules():
-                module.training = False
-            for module in self._norms if manner.norms else ():
-                module.training = True
-            seed_everything(manner.seed)
-            with torch.no_grad(), warnings.catch_warnings(), self._floats_seen():
-                warnings.simplefilter("ignore")
-                return expanded(self._call(arguments))
+            return self._forward(arguments, manner)
         except (KeyboardInterrupt, MemoryError):
             raise
+        except RuntimeError as error:
+            if self._differentiates or _NO_GRADIENTS not in str(error):
+                raise RunFailed(one_line(error)) from error
+            self._differentiates = True
+            self._kept.restore(weights=False)
+            return self._run(arguments, manner)
         except (Exception, SystemExit) as error:  # whatever the model raises: it is the model's answer to this batch
             raise RunFailed(one_line(error)) from error
         finally:
             self._kept.restore(weights=False)
+
+    def _forward(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
+        """The results; with gradients only of a model that computes some within its forward, as of its energy."""
+        for module in self._module.modules():
+            module.training = False
+        for module in self._norms if manner.norms else ():
+            module.training = True
+        seed_everything(manner.seed)
+        with torch.set_grad_enabled(self._differentiates), warnings.catch_warnings(), self._floats_seen():
+            warnings.simplefilter("ignore")
+            return expanded(self._call(arguments))
 
     @contextmanager
     def _floats_seen(self) -> Iterator[None]:
@@ -271,21 +283,6 @@ def _looks_up_zeros(module: nn.Module) -> bool:
     """Whether an embedding's padding is a row of zeros, which training leaves as it is."""
     index, weight = getattr(module, "padding_idx", None), getattr(module, "weight", None)
     return index is not None and isinstance(weight, Tensor) and not bool(weight[index].any())
-
-
-def _of_schema(schema: Any) -> inspect.Signature:
-    """The arguments of a scripted method, but itself."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return inspect.Signature(
-        [
-            inspect.Parameter(
-                one.name,
-                kinds[one.kwarg_only],
-                default=one.default_value if one.has_default_value() else inspect._empty,
-            )
-            for one in schema.arguments[1:]
-        ]
-    )
 
 
 def _name(called: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from rnninspect.errors import UnknownNameError
@@ -22,11 +23,22 @@ class Renderer(Protocol):
         """The report as text that ends in one newline."""
 
 
+def _imported(name: str) -> ModuleType:
+    """A renderer's file, imported without a trace in Python's random numbers: `rich` draws some as it is imported."""
+    import random  # not at the start of every command
+
+    state = random.getstate()
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    finally:
+        random.setstate(state)
+
+
 @cache
 def _renderers() -> dict[str, Renderer]:
     renderers = {}
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+        module = _imported(info.name)
         if hasattr(module, "NAME"):
             renderers[module.NAME] = cast(Renderer, module)
     return dict(sorted(renderers.items()))
@@ -37,7 +49,7 @@ def _renderer(format: str) -> Renderer | None:
     """The renderer of that format; a file called as the format is tried first, so that no other need be imported."""
     for info in pkgutil.iter_modules(__path__):
         if info.name.rstrip("_") == format:
-            module = importlib.import_module(f"{__name__}.{info.name}")
+            module = _imported(info.name)
             if getattr(module, "NAME", None) == format:
                 return cast(Renderer, module)
     return _renderers().get(format)
