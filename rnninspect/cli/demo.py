@@ -78,13 +78,15 @@ def _report(example: Example, injected: Rule | None, params: dict[str, Any]) -> 
 
 
 def _in_words_of(report: ReportRecord, convention: str | None) -> ReportRecord:
-    """The report with each fix as that framework's users write it."""
+    """The report with each fix as that framework's users write it, which is said where the example is another's."""
     if convention is None:
         return report
     framework = conventions.get(convention)
     mistakes = taught.mistakes()
     fixed = [replace(f, fix=fix_for(mistakes[f.rule], framework)) if f.rule in mistakes else f for f in report.findings]
-    return replace(report, findings=fixed)
+    whose = f"the example is a run read as {report.convention}'s; its fix is written for {convention}"
+    notes = [*report.notes, whose] if fixed and convention != report.convention else report.notes
+    return replace(report, findings=fixed, notes=notes)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
 from rnninspect.diagnosis.facts_beneath import facts_beneath
 from rnninspect.diagnosis.fixes import fix_in, lacking
-from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, listed, rows_of
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
 from rnninspect.diagnosis.starts_beneath import starts_beneath
 from rnninspect.diagnosis.two_causes import two_causes
 from rnninspect.diagnosis.unexplained import (
@@ -154,7 +154,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
     rows = rows_of(p.places)
     which_rows = describe_rows(rows, case.trace.batch_size)
     if len(case.facts) > 1 and tracks:
-        which_rows += f" of {' and '.join(f'layer {layer} {direction}' for layer, direction in tracks)}"
+        which_rows += f" of {describe_tracks(tracks)}"
     layer = tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None
     unexplained = rows_of(left) if p.kind == "state" else []
     rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""

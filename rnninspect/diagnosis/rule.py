@@ -248,3 +248,24 @@ def describe_rows(rows: list[int], batch_size: int) -> str:
     'rows 1, 2 (of 3)'
     """
     return f"row{'s' if len(rows) != 1 else ''} {listed(rows)} (of {batch_size})"
+
+
+def describe_tracks(tracks: Iterable[tuple[int, str]]) -> str:
+    """Which layers and directions, each layer once where all of them have the same directions.
+
+    >>> describe_tracks([(0, "forward"), (0, "backward"), (1, "forward"), (1, "backward")])
+    'layers 0 and 1, both directions'
+    >>> describe_tracks([(0, "backward"), (1, "backward")]), describe_tracks([(0, "forward"), (1, "backward")])
+    ('layers 0 and 1 backward', 'layer 0 forward and layer 1 backward')
+    """
+    directions: dict[int, list[str]] = {}
+    for layer, direction in tracks:
+        directions.setdefault(layer, []).append(direction)
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for layer, read in directions.items():
+        alike.setdefault(tuple(read), []).append(layer)
+    parts = []
+    for read, layers in alike.items():
+        which = f"layers {listed(layers[:-1])} and {layers[-1]}" if layers[1:] else f"layer {layers[0]}"
+        parts.append(which + (", both directions" if read[1:] else f" {read[0]}"))
+    return " and ".join(parts)

@@ -173,6 +173,10 @@ def test_a_demo_shows_the_fix_of_the_framework_that_is_asked_for() -> None:
     }
     assert "dynamic_rnn" in fixes["tf1"]
     assert "pack_padded_sequence" in fixes["torch"]
+    noted = "the example is a run read as tf1's; its fix is written for torch"
+    assert noted in command("demo", "lengths-ignored", "--convention", "torch", "--format", "json").json["notes"]
+    assert not command("demo", "lengths-ignored", "--convention", "tf1", "--format", "json").json["notes"]
+    assert not command("demo", "--convention", "torch", "--format", "json").json["notes"]
     course = command("demo", "--all", "--convention", "torch", "--format", "json")
     lesson = next(item for item in json.loads(course.out) if item["rule"] == "lengths-ignored")
     assert lesson["report"]["findings"][0]["fix"] == fixes["torch"]

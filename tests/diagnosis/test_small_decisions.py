@@ -10,6 +10,7 @@ import pytest
 
 import rnninspect
 from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
 from rnninspect.measure.directions import are_merged
@@ -104,3 +105,20 @@ def test_outputs_are_taken_for_a_merge_only_where_nobody_states_layers(layers: i
         **options,  # type: ignore[operator]
     )
     assert (report.verdict == "unjudged") is (layers is None)
+
+
+@pytest.mark.parametrize(
+    ("layers", "directions", "tracks"),
+    [
+        (1, 1, ""),
+        (1, 2, " of layer 0, both directions"),
+        (2, 1, " of layers 0 and 1 forward"),
+        (3, 2, " of layers 0, 1 and 2, both directions"),
+    ],
+)
+def test_a_message_names_every_layer_once(layers: int, directions: int, tracks: str) -> None:
+    """Rows that are wrong in several tracks alike are of these layers, in both directions or one."""
+    case = correct_case("gru", layers, directions, convention="torch")
+    exchanged = case.with_tracks(lambda t: replace(t, final=None if t.final is None else t.final[[1, 0, 2, 3, 4]]))
+    (finding,) = judge(exchanged, rules()).findings
+    assert finding.message.startswith(f"rows 0, 1 (of 5){tracks}: ")
