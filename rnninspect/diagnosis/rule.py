@@ -262,10 +262,10 @@ def describe_tracks(tracks: Iterable[tuple[int, str]]) -> str:
     for layer, direction in tracks:
         directions.setdefault(layer, []).append(direction)
     alike: dict[tuple[str, ...], list[int]] = {}
-    for layer, read in directions.items():
-        alike.setdefault(tuple(read), []).append(layer)
+    for layer, several in directions.items():
+        alike.setdefault(tuple(several), []).append(layer)
     parts = []
-    for read, layers in alike.items():
+    for each, layers in alike.items():
         which = f"layers {listed(layers[:-1])} and {layers[-1]}" if layers[1:] else f"layer {layers[0]}"
-        parts.append(which + (", both directions" if read[1:] else f" {read[0]}"))
+        parts.append(which + (", both directions" if each[1:] else f" {each[0]}"))
     return " and ".join(parts)

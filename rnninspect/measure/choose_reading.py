@@ -93,7 +93,8 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     if not right and fit(0).anywhere < 0.5:
         likely = [i for i in range(1, len(readings)) if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
-        used = best if fit(best).anywhere > max(fit(0).anywhere, LITTLE) else 0
+        better = fit(best).anywhere > max(fit(0).anywhere, LITTLE)
+        used = best if better and not _only_the_first_pads(readings, measured, best) else 0
     chosen_fit = fit(used)
 
     def fits_as_well(i: int) -> bool:
@@ -146,6 +147,18 @@ def _pads_as_usual(reading: Reading, facts: tuple[TrackFacts, ...]) -> bool:
     """Whether padded outputs hold what this framework leaves there; True where none are known."""
     classes = {c for f in facts for c, short in zip(f.padding, f.short, strict=True) if short}
     return reading.trace.padding == "any" or classes <= {"absent", reading.trace.padding}
+
+
+def _only_the_first_pads(readings: list[Reading], measured: dict[int, tuple[TrackFacts, ...]], rival: int) -> bool:
+    """Whether masked outputs are zero (or repeat) by the first reading alone, and by the rival some rows equal no step.
+
+    With as many rows as steps both may be read; the axes are then the first one's, and the states are wrong.
+    """
+    first = readings[0]
+    padded = any(p not in ("absent", "computed") for f in measured[0] for p in f.padding)
+    if not padded or not _pads_as_usual(first, measured[0]) or _fit(measured[rival]).anywhere == 1:
+        return False
+    return not _pads_as_usual(readings[rival], measured[rival])
 
 
 def may_fit(trace: Trace, tolerance: Tolerance, enough: float) -> bool:

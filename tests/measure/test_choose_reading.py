@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.core.evidence import Reading
 from rnninspect.core.trace import Array, Trace, Track, prefix_mask
 from rnninspect.measure import choose_reading as choosing
@@ -103,3 +104,19 @@ def test_a_rival_ends_as_often_where_it_should(right: int) -> None:
     first = reading(outputs, final, "first")
     assert len(choose_reading([first, reading(outputs, final, "as often")], Tolerance()).rivals) == 1
     assert len(choose_reading([first, reading(outputs, worse, "less often")], Tolerance()).rivals) == (right == 0)
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+@pytest.mark.parametrize("time_major", [False, True])
+def test_zeroed_padding_tells_the_axes_where_no_state_does(rows: int, time_major: bool) -> None:
+    """As many rows as steps, and states of other rows, some of which equal a step by the other axes: the outputs are
+    zero where the stated axes have their padding, so it is the states that are wrong."""
+    rng = np.random.default_rng(rows)
+    lengths = np.array([1, 1, 2][:rows])
+    outputs = rng.normal(size=(rows, rows, 4))
+    outputs[np.arange(rows) >= lengths[:, None]] = 0
+    state = np.roll(outputs[np.arange(rows), lengths - 1], 1, axis=0)
+    stored = outputs.swapaxes(0, 1) if time_major else outputs
+    report = rnninspect.inspect(stored, state, lengths=lengths, convention="torch", time_major=time_major)
+    assert [finding.rule for finding in report.findings] == ["rows-permuted"]
+    assert report.reading["used"].startswith("outputs T B" if time_major else "outputs B T")
