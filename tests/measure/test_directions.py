@@ -190,9 +190,9 @@ def test_a_run_of_the_weights_tells_the_order_of_a_backward_track(direction: dic
     assert accused(unflipped) == (["backward-not-flipped"] if direction else [])
 
 
-@pytest.mark.parametrize("stated", [{}, {"bidirectional": True}])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}])
 @pytest.mark.parametrize("seed", range(6))
-def test_summed_directions_are_not_accused(stated: dict[str, bool], seed: int) -> None:
+def test_summed_directions_are_not_accused(options: dict[str, bool], seed: int) -> None:
     """`output[..., :H] + output[..., H:]` beside torch's own h_n equals no step: it is unjudged, whether two directions
     were stated or nothing was, and a run of the layer tells a right state from that of other rows."""
     torch.manual_seed(seed)
@@ -203,8 +203,8 @@ def test_summed_directions_are_not_accused(stated: dict[str, bool], seed: int) -
         packed, state = layer(pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False))
     output, _ = pad_packed_sequence(packed, batch_first=True)
     summed = output[..., :units] + output[..., units:]
-    report = rnninspect.inspect(summed, state, lengths=lengths, **stated)
+    report = rnninspect.inspect(summed, state, lengths=lengths, **options)
     assert (report.verdict, accused(report)) == ("unjudged", [])
     run = {"inputs": inputs, "weights": layer}
-    assert rnninspect.inspect(summed, state, lengths=lengths, **run, **stated).verdict == "clean"
-    assert accused(rnninspect.inspect(summed, state.flip(1), lengths=lengths, **run, **stated))
+    assert rnninspect.inspect(summed, state, lengths=lengths, **run, **options).verdict == "clean"
+    assert accused(rnninspect.inspect(summed, state.flip(1), lengths=lengths, **run, **options))
