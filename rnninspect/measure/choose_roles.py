@@ -51,12 +51,18 @@ def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
 
 def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
     """The one guess whose state is made of steps of the outputs, of whichever rows; None where none or several are."""
-    candidates = _readable(guesses, read)
+    candidates = [candidate for candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
     shares = [max(fit_of(c.choice), share_of_steps(c.choice.reading)) for c in candidates]
     best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
     if best is None or shares[best] < CONVINCING or sum(share == shares[best] for share in shares) > 1:
         return None
     return candidates[best]
+
+
+def _may_tell(reading: Reading) -> bool:
+    """Whether steps differ, and rows: of weights filled with one number a direction, any part could be the state."""
+    outputs = [track.outputs for track in reading.trace.tracks if track.outputs is not None]
+    return any((o != o[:, :1]).any() and (len(o) == 1 or (o != o[:1]).any()) for o in outputs)
 
 
 def share_of_steps(reading: Reading) -> float:

@@ -84,3 +84,16 @@ def test_a_mask_of_units_is_no_mask_of_steps(name: str) -> None:
     assert [slot.name for slot in read.slots if slot.role == "mask"] == [name]
     with pytest.raises(ShapeError, match=r"\[B, T\]"):
         weigh(DumpArrays({**arrays, name: kept}, named={"mask": Slot("mask", name, kept)}), LayerConfig(), Tolerance())
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_numbers_that_are_all_one_tell_no_roles(by_row: bool) -> None:
+    """An array of one number is no run whose steps end in another one of that number: weights may be filled so."""
+    filled = np.full((ROWS, STEPS, UNITS), 0.1, dtype=np.float32)
+    state = filled[:, 0].copy()
+    if by_row:
+        filled[1, 2:] = 0.2
+        assert roles({"hidden": filled, "output": state})[0] == {"outputs": "hidden", "h": "output"}
+        return
+    with pytest.raises(ShapeError):
+        roles({"hidden": filled, "output": state})
