@@ -11,12 +11,16 @@ from rnninspect.core.full_lengths import FULL
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
-from rnninspect.errors import UserError, did_you_mean
+from rnninspect.errors import UnknownNameError, UserError, did_you_mean
 
 # What the verbs take beside the layer, which may have been meant.
 _OTHERS = (*OPTION_ROLES, "final_state", "initial_state", "text", "weights", "weights_convention", "weights_prefix")
 _OTHERS += ("against", "previous", "convention", "rtol", "atol", "select", "ignore", "excerpt", "hidden_size", "seed")
 
+_CHOICES = {
+    "direction": ("forward", "reverse", "bidirectional"),
+    "merge_mode": ("concat", "sum", "mul", "ave", "none"),
+}
 MOST_LAYERS = 1024  # a mistyped number must not be worked on for hours
 
 
@@ -30,7 +34,7 @@ def with_full(config: LayerConfig, lengths: Any) -> tuple[LayerConfig, Any]:
 def layer_config(**options: Any) -> LayerConfig:
     """A LayerConfig from options by their Python names; cell attributes may stand among them.
 
-    Raises UserError on others, UnknownNameError on an unknown cell.
+    Raises UserError on others, UnknownNameError on an unknown cell, direction or merge mode.
     """
     stated_fields = {f.name for f in fields(LayerConfig)} - {"attributes"}
     attributes = {k: options.pop(k) for k in ATTRIBUTES if k in options}
@@ -52,6 +56,9 @@ def layer_config(**options: Any) -> LayerConfig:
     not_none = {k: v for k, v in options.items() if v is not None}
     if isinstance(layers := not_none.get("layers"), int) and layers > MOST_LAYERS:
         raise UserError(f"{argument('layers', layers)}: no stack has more than {MOST_LAYERS} layers; state its own")
+    for name in _CHOICES.keys() & not_none.keys():
+        if not_none[name] not in _CHOICES[name]:
+            raise UnknownNameError(name, str(not_none[name]), list(_CHOICES[name]))
     if "cell" in not_none:
         cells.get(not_none["cell"])
     return LayerConfig(**not_none, attributes={k: v for k, v in attributes.items() if v is not None})

@@ -17,13 +17,17 @@ _SILENT = ("Constant", "Shape", "Identity", "Cast")  # nodes that can make no di
 
 @dataclass(frozen=True)
 class Node:
-    """One node under a name of its own. `inputs`: the values that are computed, by place; `results`: those returned."""
+    """One node under a name of its own. `inputs`: the values that are computed, by place; `results`: those returned.
+
+    `table`: of a Gather, the stored array that it looks up in; `reverse`: a recurrent one that reads backwards alone.
+    """
 
     name: str
     kind: str
     inputs: Mapping[int, str]
     results: Mapping[int, str]
-    table: str = ""  # of a Gather: the stored array that it looks up in
+    table: str = ""
+    reverse: bool = False
 
 
 class Graph:
@@ -48,7 +52,8 @@ class Graph:
             inputs = {i: value for i, value in enumerate(node.input) if value and value not in self.stored}
             results = {i: value for i, value in enumerate(node.output) if value}
             table = node.input[0] if node.op_type == "Gather" and node.input[0] in self.stored else ""
-            yield Node(name, node.op_type, inputs, results, table)
+            reverse = any(one.name == "direction" and one.s == b"reverse" for one in node.attribute)
+            yield Node(name, node.op_type, inputs, results, table, reverse)
 
     def session(self, replaced: Mapping[str, Array] | None = None, everything: bool = True) -> Any:
         """A session that returns every value, and takes those that are replaced as inputs."""

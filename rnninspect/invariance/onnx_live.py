@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.arrays import to_array
+from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError, UserError
 from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
@@ -23,6 +24,7 @@ _TYPES = {
     "tensor(int32)": np.int32,
     "tensor(bool)": np.bool_,
 }
+SEQUENCE_LENS = 4  # which input of a recurrent node
 ROOT: Key = ("", 0)
 
 
@@ -151,6 +153,8 @@ class OnnxModel:
         node = next((one for one in self._graph.nodes if one.name == layer[0] and one.kind in RECURRENT), None)
         if node is None or 0 not in node.results:
             return None
+        if final is None and node.reverse and SEQUENCE_LENS not in node.inputs:
+            return _begun_in_padding(node)
         values = self._values({n: self._typed(n, a) for n, a in arguments.items()}, {})
         states = [values[node.results[i]] for i in (1, 2) if i in node.results]
         try:
@@ -164,6 +168,18 @@ class OnnxModel:
             return None
         named = [one for one in report.findings if not one.rule.startswith("unexplained")]
         return next((one for one in named if one.severity in ("error", "warning")), None)
+
+
+def _begun_in_padding(node: Node) -> Finding:
+    """What is wrong with a node that reads backwards without lengths, of which it is known that padding changes it."""
+    from rnninspect.conventions import get as convention
+    from rnninspect.diagnosis.fixes import fix_for
+    from rnninspect.diagnosis.rules import get as rule_of
+
+    rule = rule_of("backward-read-padding")
+    fix = fix_for(rule, convention("onnx")).replace("'LSTM'", repr(node.kind)).replace("bidirectional", "reverse")
+    message = f"{node.name} reads backwards without sequence_lens: it begins in the padding of shorter rows"
+    return Finding(rule.name, "error", "proven", message, evidence={}, fix=fix)
 
 
 def _call(node: Node, values: Mapping[str, Array]) -> LayerCall:

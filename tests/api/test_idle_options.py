@@ -106,3 +106,10 @@ def test_a_flat_state_that_was_stated_is_no_idle_option() -> None:
     refused = r"holds c and h side by side, \[B, 8\] beside outputs of 4 units; it is \[3, 4\]"
     with pytest.raises(UserError, match=refused):
         rnninspect.inspect(OUT, STATE, lengths=LENGTHS, convention="tf1", state_is_tuple=False)
+
+
+@pytest.mark.parametrize("option", ["direction", "merge_mode"])
+def test_a_word_that_an_option_does_not_know_is_refused_by_name(option: str) -> None:
+    """The line lists those that it knows, as of a cell."""
+    with pytest.raises(UserError, match=rf"unknown {option} 'backward'.*Known: "):
+        rnninspect.inspect(np.zeros((2, 3, 4)), np.zeros((2, 4)), lengths=[3, 2], **{option: "backward"})

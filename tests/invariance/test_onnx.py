@@ -53,6 +53,17 @@ def test_a_right_model_is_clean() -> None:
     assert check_padding(graph(True, "final"), X, LENGTHS, lengths="lens").verdict == "clean"
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_node_that_reads_backwards_without_lengths_begins_in_the_padding(masked: bool) -> None:
+    """Its rule is that, not one of a forward node that ran on; with lengths it is right."""
+    model = graph(masked, "final")
+    model.graph.node[0].attribute.append(helper.make_attribute("direction", "reverse"))
+    arguments = (X, LENGTHS) if masked else (X,)
+    report = check_padding(model, *arguments, lengths="lens" if masked else LENGTHS)
+    assert [finding.evidence["rule"] for finding in report.findings] == ([] if masked else ["backward-read-padding"])
+    assert masked or "direction='reverse')  # sequence_lens" in report.findings[0].fix
+
+
 @pytest.mark.parametrize(
     ("masked", "ending", "finding", "node", "rule"),
     [
