@@ -13,6 +13,8 @@ from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.core.full_lengths import FULL
 from rnninspect.formats.base import ANONYMOUS
 
+_NUMBER = r"\s*[+-]?\d+(?:\.\d*)?\s*"  # of which the check says itself what is no length
+
 
 @click.command("check")
 @click.option(
@@ -117,8 +119,8 @@ def _named(value: str | None) -> Any:
     """Numbers, the array of a file, `full`, or else a name."""
     if value is None or value == FULL:
         return value
-    if re.fullmatch(r"\d+(,\d+)*", value):
-        return [int(number) for number in value.split(",")]
+    if re.fullmatch(rf"{_NUMBER}(,{_NUMBER})*", value):
+        return [float(number) if "." in number else int(number) for number in value.split(",")]
     if os.path.isfile(value.rpartition("#")[0] or value) or os.path.isfile(value):
         from rnninspect.formats import read_arrays
 

@@ -102,6 +102,8 @@ def test_models_are_checked(arguments: tuple[str, ...], code: int, phrase: str) 
         (("checked_models:Last", "none.npz"), "none.npz"),
         (("checked_models:function", "feed.npz"), "the batch holds X [6, 4, 3]"),
         (("checked_models:Last", "batch.npz", "--lengths", "lenghts"), "did you mean 'lengths'"),
+        (("checked_models:Last", "batch.npz", "--lengths", "6,-2,4,5"), "whole numbers from 0, got [6, -2, 4, 5]"),
+        (("checked_models:Last", "batch.npz", "--lengths", "6,2.5,4,5"), "whole numbers from 0, got [6.0, 2.5, 4.0"),
         (("checked_models:Last", "batch.npz", "--probe", "nois"), "did you mean 'noise'"),
     ],
 )
