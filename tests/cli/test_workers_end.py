@@ -97,6 +97,16 @@ def test_ctrl_c_ends_every_process_in_one_line(tmp_path: Path, hands: str) -> No
     assert sorted(results.read_text().splitlines()) == sorted(alone(folder).splitlines())
 
 
+def test_a_worker_leaves_ctrl_c_to_the_process_that_waits() -> None:
+    """Where no signal can be kept from a thread (Windows), it is the worker that must not heed it."""
+    code = (
+        "import signal; from rnninspect.api.parallel import workers; "
+        "workers._follow(); print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "True\n"
+
+
 def _alive(group: int) -> list[Any]:
     """The processes of that group that are left a second from now, zombies aside."""
     psutil = pytest.importorskip("psutil")
