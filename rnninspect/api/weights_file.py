@@ -11,7 +11,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.weights.config import activations_not_stated, of_file, paths_by_name, unmatched
 from rnninspect.conventions.weights.prefix import LayerOverview, likely_weights, pick_called
 from rnninspect.conventions.weights.stack import ScopedConvention, overview
-from rnninspect.conventions.weights.variants import offer
+from rnninspect.conventions.weights.variants import computed_weights, offer
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
@@ -86,7 +86,7 @@ def read_layer(
     `likely`: conventions to prefer where the names are those of several. Raises UserError where the file holds no layer
     of that convention, or several that are no stack, and whatever reading the weights raises.
     """
-    everything = likely_weights(read.arrays)
+    everything = _weights_held(read)
     arrays = pick_called(everything, prefix, paths_by_name(read.attributes)) if prefix else everything
     whose = conventions.get(convention or _convention_shown(arrays, likely))
     try:
@@ -104,9 +104,27 @@ def read_layer(
     return LayerFile(replace(weights, notes=notes, quantised=quantised), whose, arrays, read.attributes, remarks)
 
 
+def _weights_held(read: NamedArrays) -> dict[str, Array]:
+    """The arrays of a file that may be weights; ShapeError where it holds what weights are computed from instead."""
+    arrays = likely_weights(read.arrays)
+    computed = computed_weights(arrays)
+    if computed:
+        raise ShapeError(computed)
+    return arrays
+
+
+def activations_taken(read: NamedArrays, convention: Convention, layers: Iterable[LayerOverview]) -> tuple[str, ...]:
+    """What a list of a file's layers says of their activations, where the file says nothing itself."""
+    kinds = [cell for cell in convention.cells if any(layer.cells == cell for layer in layers)]
+    if read.attributes:
+        return ()
+    remarks = (activations_not_stated(convention, convention.spec(cell, {}), {}) for cell in kinds)
+    return tuple(dict.fromkeys(remark for each in remarks for remark in each))
+
+
 def layers_of(read: NamedArrays, convention: str | None = None) -> tuple[Convention, tuple[LayerOverview, ...]]:
     """Whose weights a file holds, and its recurrent layers; UserError where it holds none that are known."""
-    arrays = likely_weights(read.arrays)
+    arrays = _weights_held(read)
     whose = conventions.get(convention or _convention_shown(arrays, ()))
     scopes = whose.scopes(arrays, LayerConfig()) if isinstance(whose, ScopedConvention) else ()
     if not isinstance(whose, ScopedConvention) or not scopes:

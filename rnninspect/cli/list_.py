@@ -78,14 +78,17 @@ def command(ctx: click.Context, what: str | None, file: str | None, feed: str | 
 
 def _layers(file: str | None, feed: str | None, quiet: bool) -> list[tuple[str, ...]]:
     """Every recurrent layer of a file of weights, as `--weights-prefix` picks it."""
-    from rnninspect.api.weights_file import layers_of
+    from rnninspect.api.weights_file import activations_taken, layers_of
     from rnninspect.cli import inputs
     from rnninspect.cli.output import note
 
     path = inputs.example("weights.npz", quiet) if file is None else file
     with about("FILE", path):
-        convention, layers = layers_of(inputs.read_fed(path, feed, quiet))
+        read = inputs.read_fed(path, feed, quiet)
+        convention, layers = layers_of(read)
     note(f"{path}: read as {convention.name}'s", quiet)
+    for remark in activations_taken(read, convention, layers):
+        note(f"{path}: {remark}", quiet)
     head = ("layer", "cell", "layers", "directions", "features", "units", "reads")
     counts = [("", "", "", "") if x.problem else (x.layers, x.directions, x.features, x.units) for x in layers]
     rows = [(x.name, x.cells, *map(str, count), x.problem or x.reads) for x, count in zip(layers, counts, strict=True)]

@@ -170,7 +170,9 @@ class Haiku(ScopedConvention):
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         matching = [n for n in names if re.search(r"(lstm|rnn)\w*[/.]linear[/.]w$|(^|[/.])w_[ih]$", n)]
-        return bool(matching) and not any(n.endswith("kernel") for n in names)
+        # Its GRU's one bias is called b: w_i and w_h beside other biases are somebody's own names.
+        biases = {re.split(r"[/.]", n)[-1] for n in names if re.search(r"(^|[/.])b\w*$", n)}
+        return bool(matching) and not any(n.endswith("kernel") for n in names) and biases <= {"b"}
 
     def scopes(self, arrays: Mapping[str, Array], config: LayerConfig) -> tuple[Scope, ...]:
         """Cores alone, where some module is called one: a model has linears of its own too."""

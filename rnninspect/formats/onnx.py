@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ def read(source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None = 
     if not arrays and lacking:
         raise UnreadableError(f"{name}: {lacking[0]}")
     if not arrays:
-        raise UnreadableError(f"{name}: no LSTM, GRU or RNN node in this graph; {_what_it_holds(others)}")
+        raise UnreadableError(
+            f"{name}: no LSTM, GRU or RNN node in this graph; {_what_it_holds(others, model.functions)}"
+        )
     dtypes = {key: "bfloat16" for key, array in arrays.items() if array.dtype.name == "bfloat16"}
     named_arrays = ((key, widened(array.view(np.uint16)) if key in dtypes else array) for key, array in arrays.items())
     notes = [f"left out: {reason}" for reason in lacking]
@@ -123,7 +126,24 @@ def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target:
     write_model(arrays, options, target)
 
 
-def _what_it_holds(nodes: list[Any]) -> str:
+def _what_it_holds(nodes: list[Any], functions: Any) -> str:
+    """The operators of a graph without a recurrent node of ONNX's; one that is such by name, or holds one, comes first,
+    as what it is."""
+    within = {str(function.name) for function in functions if any(node.op_type in INPUTS for node in function.node)}
+    for node in nodes:
+        operator = str(node.op_type)  # bytes where the file holds no text
+        called = f"{shown(node.op_type)} ({shown(node.name or 'unnamed')})"
+        if operator in within:
+            inlined = "onnx.inliner.inline_local_functions(onnx.load('m.onnx'))"
+            return (
+                f"they stand in the function of its node {called}; save the model with its functions inlined: {inlined}"
+            )
+        if re.search("LSTM|GRU|RNN", operator):
+            kind = "a quantised operator" if re.search("^Q|[Qq]uant", operator) else "an operator"
+            return (
+                f"it holds {called}, {kind} of {shown(node.domain) or 'no domain'}, whose arithmetic is its own and "
+                "not known here; give the model as it was before it got that node"
+            )
     return f"it holds {shorten(sorted({str(node.op_type) for node in nodes})) or 'no nodes at all'}"
 
 

@@ -52,7 +52,13 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
     if is_script(members):
         narrow: dict[str, str] = {}
         with guarded(name):
-            return gather(script_values(source, name, narrow), name, NAME, dtypes=narrow)
+            state = script_values(source, name, narrow)
+            if not state:
+                raise UnreadableError(
+                    f"{name}: it is a TorchScript archive without parameters: torch.jit.freeze made them constants of "
+                    "its code; save the module as it was before"
+                )
+            return gather(state, name, NAME, dtypes=narrow)
     if not members:
         _refuse_other_pickles(source, name)
     read = _read_plain(source, name, bool(members))

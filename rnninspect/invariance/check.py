@@ -140,7 +140,7 @@ def _trial(
     """The first layout of the batch under which the model's results follow its rows."""
     best: Trial | None = None
     late = ""
-    best_fit = (False, False, 0, False, False)
+    best_fit = (False, False, 0, False, False, False)
     failed = ""
     for choice in range(2 * LAYOUTS):
         batch = _layout(leaves, sequences, choice, side)
@@ -149,7 +149,7 @@ def _trial(
         batch = _fewer_rows(batch, max_rows)
         try:
             trial = observed(model, batch, tolerance)
-            fit = _fit(trial)
+            fit = (*_fit(trial), _as_read(trial.batch, getattr(model.live, "rows_axes", {})))
         except RunFailed as error:
             failed = failed or str(error)
             continue
@@ -158,7 +158,7 @@ def _trial(
             break
         if best is None or fit > best_fit:
             best, best_fit = trial, fit
-        if fit == (True, True, len(leaves), True, True):
+        if fit[:-1] == (True, True, len(leaves), True, True):
             break
     if best is None and late:
         what = (
@@ -194,6 +194,12 @@ def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:
         compared = []
     apart = bool(compared) and not any(one.rows for one in compared)
     return follows, apart, rows, not trial.blind, told_by_content(batch)
+
+
+def _as_read(batch: Batch, rows_axes: Mapping[str, int]) -> bool:
+    """Whether rows lie where the model's own layers take them from: it decides where what runs show does not."""
+    axes = [(one.row, rows_axes[one.path]) for one in batch.inputs if one.kind == "data" and one.path in rows_axes]
+    return bool(axes) and all(row == axis for row, axis in axes)
 
 
 def _fewer_rows(batch: Batch, most: int) -> Batch:

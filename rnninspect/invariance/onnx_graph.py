@@ -55,6 +55,11 @@ class Graph:
             reverse = any(one.name == "direction" and one.s == b"reverse" for one in node.attribute)
             yield Node(name, node.op_type, inputs, results, table, reverse)
 
+    def rows_axes(self) -> dict[str, int]:
+        """The axis of the rows of every input of the graph that a recurrent node reads as it is."""
+        reading = [node for node in self.nodes if node.kind in RECURRENT and node.inputs.get(0) in self.inputs]
+        return {node.inputs[0]: 1 for node in reading}  # ONNX Runtime runs no layout=1, where it would be the first
+
     def session(self, replaced: Mapping[str, Array] | None = None, everything: bool = True) -> Any:
         """A session that returns every value, and takes those that are replaced as inputs."""
         replaced = replaced or {}

@@ -58,6 +58,8 @@ class OnnxModel:
             except Exception as error:
                 raise UnreadableError(f"{self.name}: ONNX Runtime cannot load it ({one_line(error)})") from None
         self.input_names = [value.name for value in self._session.get_inputs()]
+        # Which axis of an input holds the rows, where a recurrent node reads it.
+        self.rows_axes = self._graph.rows_axes() if self._graph is not None else {}
         self._types = {value.name: value.type for value in self._session.get_inputs()}
         self._outputs = [value.name for value in self._session.get_outputs()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def test_a_graph_without_recurrence_lists_what_it_holds(tmp_path: Path) -> None:
         helper.make_node("Relu", ["X"], ["Z"]),
         helper.make_node("LSTM", ["X", "W", "R"], ["Y"], domain="com.example"),
     ]
-    with pytest.raises(UnreadableError, match=re.escape("no LSTM, GRU or RNN node in this graph; it holds LSTM, Relu")):
+    with pytest.raises(UnreadableError, match=r"node in this graph; it holds LSTM \(unnamed\), an operator of com.ex"):
         read_arrays(saved(graph(nodes), tmp_path))
     path = saved(graph([lstm()]), tmp_path)
     path.write_bytes(path.read_bytes().replace(b"LSTM", b"\xff\n\x1bM"))  # protobuf hands such text on as bytes

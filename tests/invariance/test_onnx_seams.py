@@ -82,3 +82,15 @@ def test_inputs_that_are_reshaped() -> None:
     model = graph("state", directions=1, masked=False, viewed=True)
     first = check_padding(model, np.ascontiguousarray(X.transpose(1, 0, 2)), lengths=LENGTHS).findings[0]
     assert (first.evidence["where"], first.evidence["rule"]) == ("read", "inputs-reshaped-not-transposed")
+
+
+@pytest.mark.parametrize("widths", [(5, 2), (2, 5), (4, 4)])
+def test_where_nothing_else_tells_the_rows_lie_where_the_layer_takes_them(widths: tuple[int, int]) -> None:
+    """A reshape mixes the rows whichever axis they are on; the GRU reads `[T, B, F]`, so that B is the second."""
+    made = graph("reshaped", directions=1, masked=False)
+    made.graph.node.insert(1, helper.make_node("Reshape", ["Y", "exchanged"], ["again"], name="again"))
+    made.graph.node[2].input[0] = "again"
+    made.graph.initializer.append(numpy_helper.from_array(np.array([widths[1], widths[0], H]), "exchanged"))
+    batch = np.random.default_rng(0).normal(size=(*widths, F)).astype(np.float32)
+    report = check_padding(made, {"X": batch})
+    assert "X [steps, batch, features]" in report.render("table")

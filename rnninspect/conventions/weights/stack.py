@@ -154,9 +154,8 @@ def _one_cell(
         )
     cell = stated_cell or (kinds.pop() if kinds else None)
     if cell is None:
-        raise UserError(
-            f"the weights do not tell which cell they are of ({', '.join(scopes[0].arrays)}); state {argument('cell')}"
-        )
+        shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
+        raise UserError(f"the weights do not tell which cell they are of ({shown}); state {argument('cell')}")
     if cell not in convention.cells:
         raise UserError(
             f"{convention.name} has no names for the weights of a {cell}; its cells: {', '.join(convention.cells)}"

@@ -11,6 +11,47 @@ _GATES = {4: "lstm", 3: "gru", 1: "rnn"}
 _HINT = re.compile(r"hh|h2h|rec|hidden|(^|[_./])[uU]($|[_./\d])")
 _TORCH = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 _KERAS = ("kernel", "recurrent_kernel", "bias")
+# What torch keeps in place of a weight that it computes anew (torch/nn/utils/{weight_norm,parametrize}.py), and fastai.
+_COMPUTED = re.compile(
+    r"(?P<layer>(?:.*\.)?)(?:(?P<weight>weight_[ih]h(?:_l\d+(?:_reverse)?)?)_(?P<how>g|v|orig|raw)"
+    r"|parametrizations\.(?P<parametrised>weight_[ih]h(?:_l\d+(?:_reverse)?)?)\.original\d?)"
+)
+
+
+def computed_weights(arrays: Mapping[str, Array]) -> str:
+    """Which weight of torch's a state dict lacks, since it is computed from what is there, and what to do; or nothing.
+
+    >>> print(computed_weights({"rnn.weight_hh_l0_g": 0, "rnn.weight_hh_l0_v": 0}))
+    rnn.weight_hh_l0 is computed from rnn.weight_hh_l0_g, rnn.weight_hh_l0_v (a weight norm), and is not in the file; \
+before saving, torch.nn.utils.remove_weight_norm(module, 'weight_hh_l0')
+    >>> computed_weights({"rnn.weight_hh_l0_raw": 0, "rnn.module.weight_hh_l0": 0})
+    ''
+    """
+    for name in arrays:
+        match = _COMPUTED.fullmatch(name)
+        weight = match and (match["weight"] or match["parametrised"])
+        if not match or any(re.split(r"[/.]", other)[-1] == weight for other in arrays):
+            continue
+        parts = [
+            other
+            for other in arrays
+            if (m := _COMPUTED.fullmatch(other)) and weight in (m["weight"], m["parametrised"])
+        ]
+        way, undo = {
+            "g": ("a weight norm", f"torch.nn.utils.remove_weight_norm(module, '{weight}')"),
+            "v": ("a weight norm", f"torch.nn.utils.remove_weight_norm(module, '{weight}')"),
+            "orig": ("a spectral norm", f"torch.nn.utils.remove_spectral_norm(module, '{weight}')"),
+            "raw": ("a weight dropout", f"save {weight} itself: in eval mode, it is {weight}_raw"),
+            None: (
+                "a parametrization",
+                f"torch.nn.utils.parametrize.remove_parametrizations(module, '{weight}')",
+            ),
+        }[match["how"]]
+        return (
+            f"{match['layer']}{weight} is computed from {', '.join(parts)} ({way}), and is not in the file; "
+            f"before saving, {undo}"
+        )
+    return ""
 
 
 def offer(arrays: Mapping[str, Array]) -> str:
