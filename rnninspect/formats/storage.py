@@ -22,6 +22,7 @@ from rnninspect.formats import streams
 from rnninspect.formats.base import need, whole
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
+USUAL_SCHEMES = ("s3", "gs", "https", "http", "abfs", "hdfs", "sftp", "file", "memory")  # named first
 HEAD = 4096  # bytes that tell whether a stream is text
 BLOCK = 8 << 20  # bytes that are in memory at a time
 OPEN_FILES = "/proc/self/fd"  # where a file that has no name can be opened again, by its number
@@ -229,6 +230,7 @@ def _system(url: str) -> tuple[Any, str]:
         schemes = fsspec.available_protocols()
         if scheme in schemes:
             raise
+        schemes.sort(key=lambda name: name not in USUAL_SCHEMES)
         raise UnknownNameError(f"scheme in {url}:", scheme, schemes) from None
     system.invalidate_cache()  # what it saw on earlier visits may have changed since
     return system, path
