@@ -68,7 +68,7 @@ def _gathered(code: str, finding: Finding, case: Case) -> Iterator[Mended]:
                 if not off.any():
                     continue
                 _check_not_zero(item, off, finding)
-                _check_cell(item.array, item.track.cell, off, finding, case)
+                _check_cell(item, off, finding, case)
                 item = Mended("final", np.where(off[:, None], item.array, item.track.final), item.track)
             moved |= item.field == "final"
             yield item
@@ -110,15 +110,34 @@ def _check_not_zero(item: Mended, rows: Bools, finding: Finding) -> None:
         )
 
 
-def _check_cell(h: Array, cell: Array | None, rows: Bools, finding: Finding, case: Case) -> None:
-    """Raises UserError unless c is seen to be of the states taken anew."""
-    if cell is None or _belongs(h[rows], cell[rows], case):
+def _check_cell(item: Mended, rows: Bools, finding: Finding, case: Case) -> None:
+    """Raises UserError unless c is seen to be of the states taken anew, and not of those that a run ended in which read
+    on over the padding: c creeps, and so fits the h of many a step."""
+    assert item.track is not None
+    cell, ran_to = item.track.cell, rows & _read_on(item.track, case)
+    if cell is None:
+        return
+    of_that_run = item.track.final is not None and ran_to.any() and _may_belong(item.track.final[ran_to], cell[ran_to])
+    if _belongs(item.array[rows], cell[rows], case) and not of_that_run:
         return
     which = describe_rows(np.flatnonzero(rows).tolist(), rows.size)
     raise UserError(
         f"{finding.rule}: h of {which} is in the outputs, but c is not in these arrays, and the one given is not known "
         "to be of that step: run the layer again with its lengths, or leave c out"
     )
+
+
+def _read_on(track: Track, case: Case) -> Bools:
+    """`[B]`: rows whose state is the last column, which was computed behind their ends."""
+    facts = next((f for f in case.facts if f.track is track), None)
+    if facts is None:
+        return np.zeros(case.trace.batch_size, dtype=np.bool_)
+    return np.asarray(facts.equal[:, -1] & ~facts.mask[:, -1] & np.array([p == "computed" for p in facts.padding]))
+
+
+def _may_belong(h: Array, cell: Array) -> bool:
+    """Whether no c speaks against its h."""
+    return h.shape == cell.shape and bool(go_together(h, cell).all())
 
 
 def _belongs(h: Array, cell: Array, case: Case) -> bool:

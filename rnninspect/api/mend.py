@@ -58,8 +58,9 @@ def mend(
         case = inspect.prepared(case)
         wrong = [f for f in report.findings if _is_wrong(f, case)]
         if not wrong:
+            report = _as_facts(report, case)
             _check_finished(case, report, [c for c in causes if c not in {change.rule for change in changes}])
-            return tuple(changes), _as_facts(report, case)
+            return tuple(changes), report
         finding = next((f for f in wrong if _is_mendable(f, case, causes)), None)
         if finding is None:
             raise UserError(_refusal(wrong[0], case))
