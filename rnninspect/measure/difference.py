@@ -20,13 +20,15 @@ EXPONENTS = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "flo
 PIECE = 1 << 19  # numbers that are compared at a time, in float64
 HALF_RANGE = 2.0**40  # between the smallest and the largest float16
 GROWTH = 256.0  # roundings that a drift may add up to before it is something else
+FEW = 16.0  # roundings that a single step may differ by in two runs that agree
 
 
 @frozen(eq=False)
 class TrackDifference:
     """One track of both dumps. `difference` `[B, T]`: the largest absolute difference of each step (0 where both are
     non-finite alike). `real` `[B, T]`. `nonfinite` `[B, T]`: one of the two is not finite there. `first` `[B]`: the
-    first real step in reading order that differs, -1 where none does. `scale`: the largest finite magnitude."""
+    first real step in reading order that differs, -1 where none does; by more than rounding, where any step of the
+    track does. `scale`: the largest finite magnitude."""
 
     track: Track
     other: Track
@@ -127,9 +129,16 @@ def _difference_of(trace: Trace, track: Track, other: Track) -> TrackDifference:
         if not np.array_equal(x, y):
             difference[here] = _gap(x, y).max(-1, initial=0.0)
     differs = (difference > 0) & real
+    beyond = differs & (difference > FEW * _rounding(a, b, scale)) if differs.any() else differs
+    differs = beyond if beyond.any() else differs
     backward = track.direction == "backward" and track.order == "time"
     first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
     return TrackDifference(track, other, real, difference, nonfinite, first.astype(np.int64), scale)
+
+
+def _rounding(a: Array, b: Array, scale: float) -> float:
+    """One rounding of the coarser of two arrays' precisions, at the size of their largest number."""
+    return max(EXPONENTS[precision(array)] for array in (a, b)) * scale
 
 
 def _pieces(outputs: Array) -> Iterator[tuple[slice, slice]]:
@@ -194,4 +203,4 @@ def is_drift(compared: TrackDifference) -> bool:
     starts = [np.flatnonzero(row)[-1 if backward else 0] for row in real if row.any()]
     rows = np.flatnonzero(real.any(1))
     at_start = float(compared.difference[rows, starts].max(initial=0.0)) if rows.size else 0.0
-    return compared.largest <= GROWTH * unit and at_start <= 16 * unit
+    return compared.largest <= GROWTH * unit and at_start <= FEW * unit
