@@ -60,7 +60,9 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     pair = _two_causes(case, causes, sound, skipped) if seek_two else []
     causes = pair or causes
     left = mismatched_places(case) - explained_by(causes)
-    kept = without_symptoms(causes + [p for p in proposals if p.kind != "state"], rules, spared=pair)
+    in_pair = {p.rule for p in pair}  # what such a rule says besides is no third mistake
+    besides = [p for p in proposals if p.kind != "state" and p.rule not in in_pair]
+    kept = without_symptoms(causes + besides, rules, spared=pair)
     if seek_two and not left:
         if len(causes) == 1:
             kept += _facts_beneath(case, causes[0], proposals, sound, skipped)

@@ -11,10 +11,11 @@ from rnninspect.core.finding import Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 DRIFT = 0.02  # of the largest state: what bfloat16 (8 bits) loses over some hundred steps
+GLANCE = 8  # units that tell most outputs from a state
 APART = 4.0  # the second nearest step must be this many times farther than the nearest
 
 
@@ -60,6 +61,15 @@ class StateFromAnotherRun(Rule):
             evidence={"tolerance_that_would_pass": worst},
         )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        snapped = {id(facts.track): _nearest_outputs(case, facts) for facts in case.facts}
+        moved = {track: states for track, states in snapped.items() if states is not None}
+        if moved:
+            yield Undone(
+                "each state taken for the output that it is nearest to",
+                case.with_tracks(lambda t: replace(t, final=moved[id(t)]) if id(t) in moved else t),
+            )
+
     def inject(self, case: Case) -> Case:
         tracks = [t for t in case.trace.tracks if t.final is not None and t.final.dtype.kind == "f"]
         if not tracks or case.trace.mask.sum() < 2:
@@ -72,6 +82,42 @@ class StateFromAnotherRun(Rule):
             return replace(track, final=(track.final * drift).astype(track.final.dtype))
 
         return case.with_tracks(drifted)
+
+
+def _nearest_outputs(case: Case, facts: TrackFacts) -> Array | None:
+    """`[B, H]`: the states, those that equal no step of their own as the output of any row that they are near; None
+    where there are none, or one of them is not clearly nearest to one output."""
+    off = facts.mismatched & ~facts.equal.any(1) & ~facts.final_zero
+    if not off.any() or not np.isfinite(facts.final[off]).all():
+        return None
+    states, allowed = facts.final.copy(), DRIFT * float(np.abs(facts.final[off].astype(np.float64)).max())
+    places = [f.outputs for f in case.facts if f.outputs.shape[2:] == facts.final.shape[1:]]
+    for row in np.flatnonzero(off):
+        near = _near(places, facts.final[row], APART * allowed)
+        if near is None:
+            return None
+        outputs, distances = near
+        best = int(distances.argmin())
+        others = (outputs != outputs[best]).any(1)  # a masked step may repeat it
+        second = float(distances[others].min(initial=np.inf))
+        if distances[best] > allowed or second < APART * distances[best]:
+            return None
+        states[row] = outputs[best]
+    return states
+
+
+def _near(places: list[Array], state: Array, limit: float) -> tuple[Array, Array] | None:
+    """The outputs `[N, H]` of which no unit is farther than `limit` from the state's, and their distances `[N]`; a few
+    units are looked at first, which leaves hardly any."""
+    picked_near = []
+    for outputs in places:
+        glance = np.abs(outputs[..., :GLANCE] - state[:GLANCE]).max(-1) <= limit
+        picked_near.append(outputs[glance])
+        release(outputs)
+    picked = np.concatenate(picked_near).astype(np.float64)
+    distances = np.abs(picked - state.astype(np.float64)).max(-1)
+    kept = distances <= limit
+    return (picked[kept], distances[kept]) if kept.any() else None
 
 
 def _expected_distance(facts: TrackFacts) -> Array:
