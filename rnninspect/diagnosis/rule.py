@@ -210,7 +210,8 @@ def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
             continue
         if whole and (~facts.mismatched & ~facts.uninformative & fixed.mismatched).any():
             return []
-        seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~fixed.uninformative))
+        # Of a row whose steps are all equal, a state that was off and now equals them is evidence of whose it is.
+        seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~fixed.final_zero & ~fixed.all_near))
     return seen
 
 

@@ -13,6 +13,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.evidence.padded_inputs import begins_in_zeros, ends_of_inputs
 from rnninspect.diagnosis.rule import describe_rows
+from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import run_ends
 
@@ -43,6 +44,9 @@ def untested(case: Case) -> Untested | None:
     if _runs(case):
         return _steps_that_lengths_would_tell(case)
     if "direction" in case.trace.source:
+        told = case.trace.source["direction"]
+        if NO_ORDER in told:
+            return Untested(told, f"the order in which the outputs stand (keep_order, go_backwards), or {RUN}")
         needed = "the direction that the layer reads in" if case.facts else "each direction's own outputs"
         return Untested(f"the direction: {case.trace.source['direction']}", f"{needed}, or {RUN}")
     if not case.facts:

@@ -91,7 +91,21 @@ def _through_padding(case: Case, full: Trace) -> Iterator[Seen]:
     for right in compared(case, case.reference):
         key = (right.track.layer, right.track.direction)
         if right.track.direction == "backward" and key in facts and key in wrong:
-            yield Seen(facts[key], _rows(facts[key], right, wrong[key], limit))
+            rows = _rows(facts[key], right, wrong[key], limit)
+            yield Seen(facts[key], rows & ~_cut_to_the_axis(facts.get((key[0], "forward")), rows.size))
+
+
+def _cut_to_the_axis(forward: TrackFacts | None, count: int) -> Bools:
+    """`[B]`, of `count` rows: those whose forward half ends as many steps too late as that of shorter rows does, or
+    would but for the end of the time axis: such a run had longer lengths, which in these rows are the whole axis."""
+    if forward is None:
+        return np.zeros(count, dtype=np.bool_)
+    late = np.where(forward.equal, np.arange(forward.steps), -1).max(1) - (forward.ends - 1)
+    inside = forward.mismatched & forward.equal.any(1) & ~forward.equal[:, -1]
+    offsets = np.unique(late[inside])
+    if offsets.size != 1 or offsets[0] < 1:
+        return np.zeros(count, dtype=np.bool_)
+    return np.asarray((forward.ends + offsets[0] >= forward.steps) & forward.equal[:, -1])
 
 
 def _rows(facts: TrackFacts, right: TrackDifference, wrong: TrackDifference, limit: float) -> Bools:

@@ -108,10 +108,11 @@ def _outputs_alone(case: Case) -> bool:
 
 def _one_row(case: Case) -> bool:
     """Whether the state may as well be outputs[-1] as stated: one vector a row, which a layer would not have returned,
-    and the last step of every row in this reading, which has other rows than the lengths count."""
+    and the last step of every row in this reading. The lengths count the steps of this reading, as rows."""
     lengths = next((s.array for s in case.dump.slots if s.role == "lengths"), None)
     flat = all(s.array.ndim == 2 for s in case.dump.slots if s.role == "h")
-    counts = lengths is not None and lengths.size == case.trace.steps != case.trace.batch_size
+    counts = lengths is not None and lengths.size == case.trace.steps
+    counts |= lengths is None and case.config.full_lengths == "stated" and case.trace.steps == case.trace.batch_size
     return flat and counts and all(bool(f.equal[:, -1].all()) for f in case.facts)
 
 

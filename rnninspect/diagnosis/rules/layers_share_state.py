@@ -86,13 +86,11 @@ def _real_rows(trace: Trace) -> Bools:
 
 
 def _shared(one: Track, other: Track, rows: Bools) -> bool:
-    """Whether two layers' states are equal in these rows, and hold more than zeros and saturated ones."""
+    """Whether two layers' h are equal in these rows, whatever c is, and hold more than zeros and saturated ones."""
     a, b = one.final, other.final
     if a is None or b is None or a.shape != b.shape or not rows.any():
         return False
     alike = bool(same(a[rows], b[rows]).all())
-    if alike and one.cell is not None and other.cell is not None and one.cell.shape == other.cell.shape:
-        alike = bool(same(one.cell[rows], other.cell[rows]).all())
     return alike and np.unique(np.abs(a[rows][~np.isin(np.abs(a[rows]), (0, 1))])).size > 1
 
 

@@ -12,6 +12,7 @@ from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.run_ends import run_ends
 
 
 class LengthsMisaligned(Rule):
@@ -39,7 +40,8 @@ class LengthsMisaligned(Rule):
             if used is None:
                 continue
             rows = facts.mismatched & facts.equals(np.asarray(used) - 1)
-            offsets = (np.asarray(used) - facts.ends)[rows & ~facts.final_zero]
+            ended = _where_it_ended(facts)
+            offsets = (np.asarray(used) - facts.ends)[(rows & ~facts.final_zero) if ended is None else facts.ends > 0]
             several = np.unique(offsets).size > 1  # one offset alone is another mistake's
             yield from proposal(
                 self,
@@ -47,7 +49,7 @@ class LengthsMisaligned(Rule):
                 f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
-                strength=-1 if not several else 0 if -1 in used else 1,
+                strength=-1 if not several else 0 if -1 in used else 1 if ended is None else 2,
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
@@ -77,6 +79,15 @@ class LengthsMisaligned(Rule):
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
 
 
+def _where_it_ended(facts: TrackFacts) -> list[int] | None:
+    """The steps at which the outputs themselves stop, where every row's state is of that step and together they are a
+    permutation of the lengths given; of rows of one step what is left of the lengths."""
+    ends = run_ends(facts)
+    ends = np.where(facts.uniform, 1, np.where(ends < 0, facts.steps, ends))
+    is_other = not np.array_equal(ends, facts.ends) and np.array_equal(np.sort(ends), np.sort(facts.ends))
+    return ends.tolist() if is_other and facts.equals(ends - 1).all() else None
+
+
 def _lengths_used(facts: TrackFacts) -> list[int] | None:
     """The length that each row's state shows, where together they are a permutation of the lengths given.
 
@@ -86,6 +97,8 @@ def _lengths_used(facts: TrackFacts) -> list[int] | None:
         return None
     if facts.mismatched.sum() < 2:
         return None
+    if (ends := _where_it_ended(facts)) is not None:
+        return ends
     pool = Counter(facts.ends.tolist())
     used: dict[int, int] = {}
     rows = sorted(range(facts.ends.size), key=lambda b: int(facts.equal[b].sum()) or facts.steps + 1)

@@ -28,7 +28,7 @@ class OutputsAliased(Rule):
     group = "What the state holds"
     place = 5
     needs = ("outputs",)
-    implies = ("padding-repeats-last-output", "padding-computed", "mask-hole")
+    implies = ("padding-repeats-last-output", "padding-computed", "mask-hole", "off-by-one-length")
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/pull/142303",

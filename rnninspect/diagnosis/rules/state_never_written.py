@@ -68,16 +68,19 @@ def _all_zero(cell: Array | None, rows: int) -> Bools:
 
 def _not_read_from_padding(seen: Seen) -> bool:
     """Whether a zeroed padded step, the last column say, cannot have given these zeros: c, which no output holds, is
-    zero too; a row has no such step; or a full row's backward half is right, which the last column's would not be."""
+    zero too; a row has no such step; another short row that has one is right all the same; or a full row's backward
+    half is right, which the last column's would not be."""
     facts, rows = seen.facts, seen.rows
     if not rows.any():
         return False
     backward = facts.track.direction == "backward" and facts.track.order == "time"
     full = facts.mask.all(1) & facts.at_expected & ~facts.uninformative
     blank = (facts.zero & ~facts.mask).any(1)
+    shorter = facts.ends < facts.ends.max(initial=0)  # the longest row ends at the last column, but for more padding
+    spared = blank & shorter & facts.at_expected & ~facts.uninformative & ~backward
     cell = facts.track.cell
     its_own = cell is not None and not np.array_equal(cell, facts.final)  # a c that copies h tells nothing besides
-    return its_own or bool((rows & ~blank).any()) or (backward and bool(full.any()))
+    return its_own or bool((rows & ~blank).any() or spared.any()) or (backward and bool(full.any()))
 
 
 RULE = StateNeverWritten()

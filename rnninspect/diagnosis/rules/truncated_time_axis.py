@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import time_axis
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
+
+KEEP_ALL = "assert outputs.shape[:2] == inputs.shape[:2]  # save the outputs of all steps; what was cut is not padding"
 
 
 class TruncatedTimeAxis(Rule):
@@ -43,20 +45,31 @@ class TruncatedTimeAxis(Rule):
     )
 
     def code(self, case: Case) -> str:
+        if not self.mends(case):
+            return KEEP_ALL
         axis = time_axis(case)
         room = "[(0, 0), (0, missing), (0, 0)]" if axis else "[(0, missing), (0, 0), (0, 0)]"
         lines = [f"missing = inputs.shape[{axis}] - outputs.shape[{axis}]", f"outputs = np.pad(outputs, {room})"]
         return "\n".join([*lines, *["mask = np.pad(mask, [(0, 0), (0, missing)])"] * case.trace.mask_given])
 
+    def fitted(self, case: Case, theirs: str) -> str:
+        """A framework's code restores padding alone."""
+        return theirs if self.mends(case) else KEEP_ALL
+
     def mends(self, case: Case) -> bool:
         """Where it is known that what was cut off is padding."""
-        return case.trace.knows_padding
+        lengths = case.trace.lengths
+        return case.trace.knows_padding and (lengths is None or int(lengths.max(initial=0)) <= case.trace.steps)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is None:
             return
         input_steps, kept = case.batch.inputs.shape[1], case.trace.steps
         if input_steps <= kept:
+            return
+        lengths = case.trace.lengths
+        if lengths is not None and kept < lengths.max(initial=0) <= input_steps:
+            yield from self._of_rows_that_go_on(case, lengths)
             return
         longest = int(case.trace.mask.sum(1).max(initial=0))
         how = ", the longest row" if longest == kept else ""
@@ -68,6 +81,22 @@ class TruncatedTimeAxis(Rule):
             kind="fact",
             evidence={"inputs_steps": input_steps, "outputs_steps": kept},
         )
+
+    def _of_rows_that_go_on(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
+        """Rows that are longer than the outputs: the steps where their states are taken are not there."""
+        assert case.batch is not None
+        kept, longer = case.trace.steps, lengths > case.trace.steps
+        lost = [Seen(f, f.mismatched & longer & ~f.equal.any(1)) for f in case.facts if f.track.direction == "forward"]
+        which = describe_rows(np.flatnonzero(longer).tolist(), lengths.size)
+        message = (
+            f"the inputs have {case.batch.inputs.shape[1]} steps and the outputs {kept}: the time axis was cut, and "
+            f"the steps at which {which} end are not in the outputs"
+        )
+        evidence = {"inputs_steps": case.batch.inputs.shape[1], "outputs_steps": kept}
+        states = list(proposal(self, lost, message, certainty="suspected", evidence=evidence, severity="error"))
+        yield from states or [
+            Proposal(self.name, message, frozenset(), severity="error", kind="fact", evidence=evidence)
+        ]
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.steps < 2 or any(t.order != "time" for t in case.trace.tracks):
