@@ -26,6 +26,7 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     directions where the shapes do not. Raises UserError on anything else, ShapeError on a list whose shapes are no
     recurrent layer's.
 
+    >>> import numpy as np
     >>> list(as_named({"lstm/linear": {"w": np.ones((2, 4)), "b": np.ones(4)}}, LayerConfig()))
     ['lstm/linear/w', 'lstm/linear/b']
     """

@@ -76,8 +76,9 @@ def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Toler
 
 
 def _fits_nowhere(choice: Choice) -> bool:
-    """Whether no state of a row of two real steps or more equals a step of its own."""
-    return all(not (facts.equal.any(1) & (facts.mask.sum(1) > 1)).any() for facts in choice.measured or ())
+    """Whether there are rows of two real steps or more, and no state of them equals a step of its own."""
+    rows = choice.reading.trace.mask.sum(1) > 1
+    return bool(rows.any()) and not any((facts.equal.any(1) & rows).any() for facts in choice.measured or ())
 
 
 def _otherwise(trace: Trace) -> Iterator[tuple[Track, ...]]:

@@ -49,6 +49,11 @@ def records(results: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] in ("summary", "error")]
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C through in a new process, which would ignore it where the whole suite runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def started(folder: Path, *more: str) -> subprocess.Popen[str]:
     """A run over the dumps of `folder`, in a group of processes of its own, its results in `results.ndjson` beside."""
     (folder.parent / "tmp").mkdir(exist_ok=True)
@@ -56,7 +61,13 @@ def started(folder: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "rnninspect", "compare", folder, "--format", "ndjson", "-o", results, *more]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder.parent / "tmp")}
     run = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     while not results.exists() or results.stat().st_size < 4000:
         assert run.poll() is None, run.communicate()
