@@ -48,6 +48,8 @@ def because(placed: Placed, feeds: Mapping[str, Feed], module_of: ModuleOf) -> s
         return ""
     names = list(dict.fromkeys(layer_of(scope.name) for scope, _, _ in placed))
     reasons = dict.fromkeys(_reason(lower, upper, feeds, module_of, depth) for lower, upper in _neighbours(placed))
+    if names[0] and list(reasons) == [_is_one_module(names[0])]:
+        return f"{_is_one_module(names[0])}: {depth} layers, read as one stack"
     shown = ", ".join(name or "the unnamed one" for name in names)
     layers = f"{depth} layers of {shown}" if len(names) == 1 else f"layers {shown}"
     return f"{layers} are read as one stack: {'; '.join(reasons)}"
@@ -71,10 +73,14 @@ def _reads(lower: Scope, upper: Scope, feeds: Mapping[str, Feed]) -> bool:
     return layer is not None and below is not None and feeds[layer].below == below
 
 
+def _is_one_module(module: str | None) -> str:
+    return f"{module} is one module" if module else "they are one module's"
+
+
 def _reason(lower: Scope, upper: Scope, feeds: Mapping[str, Feed], module_of: ModuleOf, depth: int) -> str:
     if _one_module(lower, upper, module_of):
         module = module_of(upper)
-        return f"{module} is one module" if module else "they are one module's"
+        return _is_one_module(module)
     layer = fed_layer(upper, feeds)
     if not _reads(lower, upper, feeds) or layer is None:
         return f"as {argument('layers', depth)} states"

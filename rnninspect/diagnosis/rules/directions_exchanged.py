@@ -113,8 +113,7 @@ def _ways(case: Case) -> Iterator[_Way]:
             "states",
             False,
             True,
-            f"the forward half of final_state.h equals the backward outputs at {first}, the backward half the forward "
-            f"outputs at {last}: the halves of the state are exchanged",
+            "the halves of final_state.h are exchanged: each is what the other direction's outputs end in",
             of_state,
         ),
         (
