@@ -40,6 +40,8 @@ _MKLDNN: Any = torch.backends.mkldnn
 
 def kernel_name(spec: CellSpec, weights: LayerWeights) -> str | None:
     """The torch function that computes this cell (`lstm`, `gru`, `rnn_tanh`, `rnn_relu`), or None."""
+    if weights.projection is not None and weights.units == weights.cell_units:
+        return None  # torch sees a projection only by h being narrower than c
     return cells.get(spec.cell).kernel(spec, weights.parts)
 
 

@@ -26,6 +26,8 @@ from tests.support.stand_ins.tensors import tensor
 Names = dict[str, Any]
 HALVES = {"forward": "outputs_fw", "backward": "outputs_bw"}
 
+# What changes a cell has a file of its own: `test_fixes_of_cells`.
+OF_CELLS = {"gru-reset-variant", "recurrent-activation", "clip-or-peephole-ignored"}
 # What a fix gives, by rule: a final state that is taken from what there is, outputs, inputs or lengths that go into the
 # next run, or a run itself.
 STATE = {
@@ -44,12 +46,6 @@ OWN_TESTS = {
     "gate-order", "forget-bias", "bias-dropped", "update-gate-flipped", "kernel-transposed", "precision-drift",
     "layer-order-reversed", "output-residual",
 }  # fmt: skip
-# Parsed alone, as nothing in the dump's arrays can show that they work.
-PARSED = {
-    "gru-reset-variant": "a line of a cell of the user's own",
-    "recurrent-activation": "a line of a cell of the user's own, or another class",
-    "clip-or-peephole-ignored": "a line of a cell of the user's own, or arguments of a class",
-}
 
 
 @dataclass(frozen=True)
@@ -341,6 +337,6 @@ def test_the_layer_is_run_again(rule: str, framework: str) -> None:
 
 def test_every_fix_has_its_place() -> None:
     """No rule's fix in these frameworks is passed over without a reason."""
-    placed = STATE | OUTPUTS | INPUTS | RUN | OWN_TESTS | set(PARSED)
+    placed = STATE | OUTPUTS | INPUTS | RUN | OWN_TESTS | OF_CELLS
     for framework in FRAMEWORKS:
         assert set(conventions()[framework].fixes) <= placed, set(conventions()[framework].fixes) - placed

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from rnninspect.conventions import conventions
+from rnninspect.diagnosis.rules import rules
+from tests.diagnosis.test_fixes_of_cells import LAYERS
 from tests.diagnosis.test_fixes_stood_in import (
     OWN_TESTS,
     Setting,
@@ -24,16 +26,15 @@ from tests.diagnosis.test_fixes_stood_in import (
 from tests.support.stand_ins.frameworks import FRAMEWORKS, Calls
 from tests.support.stand_ins.tensors import tensor
 
-# Fixes that state what the axes are, build a layer whose class is not stood in for, or turn a switch.
-STATEMENTS = {
-    ("paddle", "layer-order-reversed"), ("mxnet", "layer-order-reversed"), ("mxnet", "batch-time-swapped"),
-    ("haiku", "nonfinite-values"), ("tf1", "forget-bias"), ("mxnet", "precision-drift"),
-}  # fmt: skip
+# Fixes that make a cell, run where the other cells are.
+OF_CELLS = {(rule, framework) for rule, frameworks in LAYERS.items() for framework in frameworks}
+
+BOTH = {"forward": 0, "backward": 1}
 
 
 def checked(rule: str) -> list[Any]:
     assert rule in OWN_TESTS
-    return [case for case in all_of({rule}) if (case.values[1], rule) not in STATEMENTS]
+    return [case for case in all_of({rule}) if (rule, case.values[1]) not in OF_CELLS]
 
 
 @pytest.mark.parametrize(("rule", "framework"), checked("flat-gather-wrong-stride"))
@@ -77,8 +78,25 @@ def test_inputs_that_are_not_finite_stop_the_run(rule: str, framework: str) -> N
     names = names_in(setting, right_of(setting), right_of(setting), Calls())
     ran(rule, setting, dict(names))
     names["inputs"][0, 0] = np.nan  # `x` is the same array
+    if framework == "haiku":  # a switch: what is not finite stops the run itself
+        stopped_by_the_switch(names)
+        return
     with pytest.raises(AssertionError):
         ran(rule, setting, names)
+
+
+def stopped_by_the_switch(names: dict[str, Any]) -> None:
+    """The switch that the code turned is on: a run over inputs that are not finite fails."""
+
+    def run() -> None:
+        names["hk"].dynamic_unroll(names["core"], names["x"], None)
+        names["jnp"].add(np.array(names["x"]), 1)  # where jax is the real one, it is its own arithmetic that stops
+
+    try:
+        with pytest.raises(FloatingPointError):
+            run()
+    finally:
+        names["jax"].config.update("jax_debug_nans", False)
 
 
 @pytest.mark.parametrize(("rule", "framework"), checked("batch-time-swapped"))
@@ -87,14 +105,14 @@ def test_the_layer_is_told_which_axis_is_time(rule: str, framework: str) -> None
     for setting in settings(framework):
         if setting.directions == 2 or setting.time_major:
             continue
-        right = right_of(setting, full=framework == "haiku")
+        right = right_of(setting, full=framework in ("haiku", "mxnet"))
         names = names_in(setting, right, right, calls := Calls())
         names["F"] = names["H"] = 5
-        if framework != "haiku":
+        if framework not in ("haiku", "mxnet"):  # those read time-major by default
             names["inputs"] = names["x"] = names["x"].swapaxes(0, 1)
-        if framework == "paddle":
+        if framework in ("paddle", "mxnet"):
             layer = eval(code_of(rule, setting).partition("  #")[0], names)
-            layer(names["x"], names["lengths"])
+            layer(names["x"], *([names["lengths"]] if framework == "paddle" else []))
         else:
             ran(rule, setting, names)
         last = calls.traces[-1].tracks[-1]
@@ -139,8 +157,8 @@ def test_one_is_put_into_the_forget_gates_bias(rule: str, framework: str) -> Non
     name = {"paddle": "bias_ih", "mxnet": "i2h_bias", "haiku": "b"}[framework]
     before = written(setting)[name]
     names = names_in(setting, right_of(setting), right_of(setting), Calls()) | {name: before.copy()}
-    if framework == "haiku" and "jax" in names and hasattr(names["jnp"], "asarray"):
-        names[name] = names["jnp"].asarray(before) if hasattr(names["jax"], "config") else before.copy()
+    if framework == "haiku" and names["jnp"] is not np:
+        names[name] = names["jnp"].asarray(before)
     changed = np.asarray(ran(rule, setting, names)[name]) - np.asarray(before)
     order = {"paddle": "ifgo", "mxnet": "ifgo", "haiku": "igfo"}[framework]
     expected = np.where(np.repeat(list(order), 5) == "f", -1.0 if framework == "haiku" else 1.0, 0.0)
@@ -175,21 +193,33 @@ def test_kernels_have_the_frameworks_shapes(rule: str, framework: str) -> None:
 
 @pytest.mark.parametrize(("rule", "framework"), checked("precision-drift"))
 def test_inputs_are_single_precision(rule: str, framework: str) -> None:
-    """Whatever they were."""
+    """Whatever they were; and so is the layer, where that is told to be."""
     setting = settings(framework)[0]
     names = names_in(setting, right_of(setting), right_of(setting), Calls())
     names["x"] = names["inputs"] = np.zeros((2, 3, 4))
-    assert str(ran(rule, setting, names)["inputs" if framework == "tf1" else "x"].dtype) == "float32"
+    names = ran(rule, setting, names)
+    assert str(names["inputs" if framework == "tf1" else "x"].dtype) == "float32"
+    if "net" in code_of(rule, setting):
+        assert names["net"].dtype == "float32"
 
 
 @pytest.mark.parametrize(("rule", "framework"), checked("layer-order-reversed"))
 def test_the_bottom_layer_comes_first(rule: str, framework: str) -> None:
-    """And the top one last."""
-    setting = Setting(framework, "gru", 2, 1, False)
-    names = ran(rule, setting, states_of(setting, right_of(setting).trace))
-    bottom, top = (track.final for track in right_of(setting).trace.tracks)
-    np.testing.assert_array_equal(names["bottom"], bottom)
-    np.testing.assert_array_equal(names["top"], top)
+    """And the top one last; forward before backward, where all lie in one array."""
+    for directions in (1, 2):
+        setting = Setting(framework, "gru", 2, directions, False)
+        right = right_of(setting)
+        names = states_of(setting, right.trace) | {"L": 2, "D": directions, "B": right.trace.batch_size, "H": 5}
+        if framework in ("paddle", "mxnet"):
+            places = eval(code_of(rule, setting).partition("  #")[0], names)
+            wrong = rules()[rule].inject(right)
+            mended = wrong.with_tracks(lambda t, places=places: replace(t, final=places[t.layer, BOTH[t.direction]]))  # type: ignore[misc]
+            assert_clean(mended.with_weights(None), rule, setting)
+        elif directions == 1:
+            names = ran(rule, setting, names)
+            bottom, top = (track.final for track in right.trace.tracks)
+            np.testing.assert_array_equal(names["bottom"], bottom)
+            np.testing.assert_array_equal(names["top"], top)
 
 
 @pytest.mark.parametrize(("rule", "framework"), checked("output-residual"))

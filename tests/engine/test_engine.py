@@ -24,6 +24,7 @@ BOTH: tuple[Direction, Direction] = DIRECTIONS
 SPECS = {
     "lstm": (CellSpec("lstm", forget_bias=1.0), {}),
     "lstm projection": (CellSpec("lstm"), {"projected": 2}),
+    "lstm square projection": (CellSpec("lstm"), {"projected": UNITS}),
     "lstm peepholes": (CellSpec("lstm", cell_clip=0.4), {"peepholes": True}),
     "gru": (CellSpec("gru"), {}),
     "gru before": (CellSpec("gru", reset_after=False), {}),

@@ -153,9 +153,24 @@ def _mxnet(layer: Layer, calls: Calls) -> dict[str, Any]:
         SequenceMask=masked,
         SequenceReverse=turned,
     )
+
+    def made(units: int, layout: str = "TNC") -> Any:
+        one = Layer(layer.case, "mxnet", layout == "TNC")
+        return lambda x, lengths=None: calls.keep(one.run(x, lengths))
+
     cell = SimpleNamespace(unroll=unroll, begin_state=lambda batch_size: None)
     gluon = SimpleNamespace(nn=SimpleNamespace(Dropout=lambda rate: lambda x: x))
-    return {"mx": SimpleNamespace(nd=nd), "cell": cell, "gluon": gluon, "rate": 0.5}
+    rnn = SimpleNamespace(LSTM=made, GRU=made, RNN=made)
+    return {"mx": SimpleNamespace(nd=nd), "cell": cell, "gluon": gluon, "rate": 0.5, "rnn": rnn, "net": _Net()}
+
+
+class _Net:
+    """A block of MXNet's, whose `cast` changes it and returns nothing."""
+
+    dtype = "float64"
+
+    def cast(self, dtype: str) -> None:
+        self.dtype = dtype
 
 
 def _haiku(layer: Layer, calls: Calls) -> dict[str, Any]:
@@ -164,11 +179,15 @@ def _haiku(layer: Layer, calls: Calls) -> dict[str, Any]:
         import jax.numpy as jnp
     except ImportError:
         jnp = np  # type: ignore[misc]
-        jax = SimpleNamespace(tree=SimpleNamespace(map=_tree_map))  # type: ignore[assignment]
+        switches: dict[str, bool] = {}
+        config = SimpleNamespace(update=switches.__setitem__, switches=switches)
+        jax = SimpleNamespace(tree=SimpleNamespace(map=_tree_map), config=config)  # type: ignore[assignment]
 
     def dynamic_unroll(
         core: Any, x: Any, initial_state: Any, time_major: bool = True, return_all_states: bool = False
     ) -> Any:
+        if getattr(jax.config, "switches", {}).get("jax_debug_nans"):
+            _all_finite(x, "invalid value (nan) encountered")
         one = Layer(layer.case, "haiku", time_major)
         trace = calls.keep(one.run(x))  # it knows no lengths
         if not return_all_states:
