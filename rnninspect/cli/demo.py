@@ -16,7 +16,7 @@ from rnninspect.cli import explain, options, output, taught
 from rnninspect.cli.grouped import Grouped
 from rnninspect.cli.taught import course
 from rnninspect.diagnosis.fixes import fix_for
-from rnninspect.diagnosis.rule import Example, Rule
+from rnninspect.diagnosis.rule import CannotInject, Example, Rule
 from rnninspect.errors import UserError
 from rnninspect.invariance.lessons import example_report, worked
 from rnninspect.invariance.probe import Probe
@@ -34,7 +34,12 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows where none is stated
 @click.command("demo", cls=Grouped)
 @click.argument("rule", required=False, type=options.MISTAKE)
 @click.option("--all", "every", is_flag=True, help="Show every mistake in turn: a five-minute course.")
-@click.option("--convention", type=options.CONVENTION, metavar="NAME", help="The framework whose fix is shown (tf1).")
+@click.option(
+    "--convention",
+    type=options.CONVENTION,
+    metavar="NAME",
+    help="The framework that runs, and whose fix is shown (tf1).",
+)
 @options.report_options
 @options.output_options
 def command(rule: str | None, every: bool, **params: Any) -> int:
@@ -63,17 +68,27 @@ def command(rule: str | None, every: bool, **params: Any) -> int:
     return 0 if params["exit_zero"] or chosen is not None else output.exit_code(report, params)
 
 
-def _report(example: Example, injected: Rule | None, params: dict[str, Any]) -> ReportRecord:
-    """What is said of the example, right or with the mistake planted."""
+def _report(example: Example, injected: Rule | None, params: dict[str, Any], whose: str | None = None) -> ReportRecord:
+    """What is said of the example, right or with the mistake planted.
+
+    Args: `whose`: the framework that runs it; None: the one that was asked for, or TensorFlow where a mistake needs
+    padding that this one does not leave.
+    """
     if isinstance(injected, Probe):
         return example_report(injected)
     from rnninspect.api import inspect
     from rnninspect.cli.inputs import judging
 
-    case = _right(example)
+    case = _right(example, whose or params["convention"] or FRAMEWORK)
+    name = "correct"
     if injected is not None:
-        case = injected.inject(case)
-    name = "correct" if injected is None else injected.name
+        name = injected.name
+        try:
+            case = injected.inject(case)
+        except CannotInject:
+            if case.convention.name == FRAMEWORK:
+                raise
+            return _report(example, injected, params, FRAMEWORK)
     return inspect.inspect_case(case, "demo", source={"example": name}, **judging(params))
 
 
@@ -90,10 +105,10 @@ def _in_words_of(report: ReportRecord, convention: str | None) -> ReportRecord:
 
 
 @functools.cache
-def _right(example: Example) -> Any:
+def _right(example: Example, convention: str) -> Any:
     from rnninspect.diagnosis.examples import runs
 
-    return runs.case(example)
+    return runs.case(example, convention)
 
 
 @dataclass(frozen=True)
@@ -137,14 +152,14 @@ class Lesson:
 
 def _lessons(params: dict[str, Any]) -> Iterator[Lesson]:
     """Every rule in the order that teaches, made one by one."""
-    right: dict[str, ReportRecord] = {}
+    right: dict[tuple[str, str], ReportRecord] = {}
     lessons = course()
     for i, (group, rule) in enumerate(lessons, 1):
-        example = "live" if isinstance(rule, Probe) else rule.example
+        injected = _in_words_of(_report(rule.example, rule, params), params["convention"])
+        live, whose = isinstance(rule, Probe), injected.convention
+        example = ("live" if live else rule.example, whose)
         if example not in right:
-            right[example] = example_report(None) if example == "live" else _report(rule.example, None, params)
-        injected = _report(rule.example, rule, params)
-        injected = _in_words_of(injected, params["convention"])
+            right[example] = example_report(None) if live else _report(rule.example, None, params, whose)
         framework = params["convention"] or FRAMEWORK
         yield Lesson(f"{i} of {len(lessons)}", group, rule, right[example], injected, framework)
 

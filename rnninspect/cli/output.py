@@ -125,7 +125,7 @@ def _colour(choice: str) -> dict[str, Any]:
     """rich honours NO_COLOR, FORCE_COLOR and TERM=dumb by itself; what the command line says wins over them."""
     choices: dict[str, dict[str, Any]] = {
         "auto": {},
-        "always": {"force_terminal": True, "no_color": False, "color_system": "standard"},
+        "always": {"force_terminal": True, "no_color": False, "color_system": "256"},
         "never": {"no_color": True, "color_system": None},
     }
     return choices[choice]

@@ -139,7 +139,7 @@ def _rows_of(reports: Sequence[ReportRecord], view: View) -> list[dict[str, str]
 
 def _table(reports: Sequence[ReportRecord], view: View) -> str:
     out = StringIO()
-    system = "standard" if view.color else None
+    system = "256" if view.color else None
     console = Console(
         file=out,
         width=view.width,

@@ -165,21 +165,35 @@ def test_what_is_stated_wins_over_the_suffix(tmp_path: Path, monkeypatch: pytest
         assert (tmp_path / name).read_text("utf-8").startswith(begins), name
 
 
-def test_a_demo_shows_the_fix_of_the_framework_that_is_asked_for() -> None:
-    """The planted mistake is the same, its fix as that framework's users write it; in the course too."""
-    fixes = {
-        name: command("demo", "lengths-ignored", "--convention", name, "--format", "json").json["findings"][0]["fix"]
-        for name in ("tf1", "torch")
+def test_a_demo_is_run_and_fixed_as_the_framework_that_is_asked_for() -> None:
+    """The planted mistake is the same, in a run of that framework's, its fix as that framework's users write it."""
+    demos = {
+        name: command("demo", "lengths-ignored", "--convention", name, "--format", "json").json
+        for name in ("tf1", "torch", "keras")
     }
-    assert "dynamic_rnn" in fixes["tf1"]
-    assert "pack_padded_sequence" in fixes["torch"]
-    noted = "the example is a run read as tf1's; its fix is written for torch"
-    assert noted in command("demo", "lengths-ignored", "--convention", "torch", "--format", "json").json["notes"]
-    assert not command("demo", "lengths-ignored", "--convention", "tf1", "--format", "json").json["notes"]
-    assert not command("demo", "--convention", "torch", "--format", "json").json["notes"]
-    course = command("demo", "--all", "--convention", "torch", "--format", "json")
-    lesson = next(item for item in json.loads(course.out) if item["rule"] == "lengths-ignored")
-    assert lesson["report"]["findings"][0]["fix"] == fixes["torch"]
+    for name, api in (("tf1", "dynamic_rnn"), ("torch", "pack_padded_sequence"), ("keras", "mask=")):
+        assert demos[name]["convention"] == name
+        assert api in demos[name]["findings"][0]["fix"]
+        assert not demos[name]["notes"]
+    right = command("demo", "--convention", "keras", "--format", "json").json
+    assert (right["convention"], right["notes"]) == ("keras", [])
+    assert {row["padding"] for track in right["tracks"] for row in track["rows"]} == {"none", "repeat"}
+    needs_zeros = command("demo", "left-padded", "--convention", "keras", "--format", "json").json
+    assert needs_zeros["convention"] == "tf1"
+    assert needs_zeros["notes"] == ["the example is a run read as tf1's; its fix is written for keras"]
+
+
+@pytest.mark.parametrize("name", ["torch", "flax"])
+def test_the_course_is_a_frameworks_own(name: str) -> None:
+    """Each mistake is found in a run of the framework, or in TensorFlow's with a note; before and after are one run."""
+    course = json.loads(command("demo", "--all", "--convention", name, "--format", "json").out)
+    reports = {lesson["rule"]: lesson["report"] for lesson in course if lesson["report"]["command"] == "demo"}
+    assert {rule for rule, report in reports.items() if report["findings"][0]["rule"] != rule} == set()
+    others = {rule for rule, report in reports.items() if report["convention"] != name}
+    noted = {rule for rule, report in reports.items() if any("a run read as tf1's" in note for note in report["notes"])}
+    assert others == noted
+    assert len(others) <= 6 * (name == "flax")
+    assert "pack_padded_sequence" in reports["lengths-ignored"]["findings"][0]["fix"] or name == "flax"
 
 
 @pytest.mark.parametrize("name", [spelling for entry in (*WORDS, *FINDINGS) for spelling in (entry.name, *entry.also)])

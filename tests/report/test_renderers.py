@@ -257,16 +257,14 @@ def test_colour_adds_nothing_but_colour(
 ) -> None:
     """The marks carry the meaning: without its codes the coloured text is the plain one, whatever the environment says.
 
-    The codes are bold, dim, red, green, magenta and cyan: all are legible on dark and on light backgrounds.
+    Which colours these are, and that they can be read, is tested in `test_colours`.
     """
     for name, value in (("NO_COLOR", "1"), ("FORCE_COLOR", "1"), ("COLUMNS", "20"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
     plain, coloured = render(make(), "table", table=table), render(make(), "table", color=True, table=table)
     assert "\x1b" not in plain
     assert ESCAPE.sub("", coloured) == plain
-    codes = {code for escape in ESCAPE.findall(coloured) for code in escape[2:-1].split(";")}
-    assert codes <= {"0", "1", "2", "31", "32", "35", "36"}
-    assert "1" in codes
+    assert "\x1b[1;" in coloured
 
 
 def test_text_from_files_is_shown_and_does_nothing() -> None:
@@ -333,7 +331,7 @@ def test_mistakes_show_the_expected_step() -> None:
     wrong = next(
         line for line in render(lengths_ignored(), "table", table="full", color=True).splitlines() if "step 2 ✗" in line
     )
-    assert wrong.startswith("\x1b[1;31m")
+    assert wrong.startswith("\x1b[1;38;5;160m")
 
 
 def test_ascii_marks_differ_from_each_other() -> None:

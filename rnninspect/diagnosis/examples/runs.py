@@ -50,21 +50,24 @@ DRAWN: dict[Example, Layer] = {
 EXAMPLES: tuple[Example, ...] = (*PACKAGED, *DRAWN)
 
 
-def case(example: Example) -> Case:
-    """The example's inputs run with its weights (imports torch): everything that a rule may look at is there."""
+def case(example: Example, convention: str = "tf1") -> Case:
+    """The example's inputs run with its weights (imports torch): everything that a rule may look at is there.
+
+    `convention`: the framework whose layer runs: what stands in the padding, and the state of an empty row.
+    """
     if example in DRAWN:
-        return _drawn_case(DRAWN[example])
+        return _drawn_case(DRAWN[example], convention)
     data, weights = PACKAGED[example]
     arrays = read_arrays(packaged.path(data)).arrays
     config = LayerConfig(cell="lstm", direction="bidirectional" if example == "bidirectional" else None)
     made = conventions.get("tf1").read_weights(read_arrays(packaged.path(weights)).arrays, config)
-    return _run(arrays, config, made)
+    return _run(arrays, config, made, convention)
 
 
-def _drawn_case(layer: Layer) -> Case:
+def _drawn_case(layer: Layer, convention: str) -> Case:
     arrays = {n: a[: layer.rows] for n, a in read_arrays(packaged.path("bidirectional.npz")).arrays.items()}
     config = LayerConfig(cell=layer.cell, direction="bidirectional" if layer.directions == 2 else None)
-    return _run(arrays, config, _weights(layer, arrays["inputs"].shape[2]))
+    return _run(arrays, config, _weights(layer, arrays["inputs"].shape[2]), convention)
 
 
 def _weights(layer: Layer, units: int) -> Weights:
@@ -75,6 +78,6 @@ def _weights(layer: Layer, units: int) -> Weights:
     return replace(made, layers=tuple(layers), spec=replace(made.spec, cell_clip=layer.cell_clip))
 
 
-def _run(arrays: Any, config: LayerConfig, weights: Weights) -> Case:
+def _run(arrays: Any, config: LayerConfig, weights: Weights, convention: str) -> Case:
     picked = {name: arrays[name] for name in ("inputs", "lengths")}
-    return build_case.run_case(picked, config, "tf1", weights=weights)
+    return build_case.run_case(picked, config, convention, weights=weights)

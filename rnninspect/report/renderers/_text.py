@@ -11,8 +11,10 @@ from rich.text import Text
 
 from rnninspect.core.frozen import frozen
 
-# Legible on dark and on light backgrounds: no white, yellow, black or blue.
-OK, BAD, HINT, FACT, WARN, QUIET, TITLE = "bold green", "bold red", "red", "cyan", "bold magenta", "dim", "bold"
+# Legible on white and on black, nearly 4 to 1 (W3C's contrast): numbers among the 256 colours, since a terminal's theme
+# decides what "green" is (xterm's is 2.2 to 1 on white). A terminal with 16 colours gets green, red, cyan and magenta.
+GREEN, RED, CYAN, MAGENTA = (f"color({number})" for number in (28, 160, 30, 163))
+OK, BAD, HINT, FACT, WARN, QUIET, TITLE = f"bold {GREEN}", f"bold {RED}", RED, CYAN, f"bold {MAGENTA}", "dim", "bold"
 
 # Control characters, format characters (a right-to-left override among them), lone surrogates, unassigned and private
 # ones, line and paragraph separators: all that could move the cursor or hide what a name says.

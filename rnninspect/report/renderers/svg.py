@@ -7,6 +7,7 @@ from io import StringIO
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import _header, _text
@@ -18,6 +19,7 @@ SUMMARY = "the table as a picture, for a README or a ticket"
 
 # rich's own frame, less the @font-face rules that would fetch a font
 _FRAME = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+_THEME = TerminalTheme((12, 12, 12), SVG_EXPORT_THEME.foreground_color, [(0, 0, 0)] * 8)  # no colour of a theme is used
 
 
 def render(report: ReportRecord, view: View) -> str:
@@ -27,11 +29,11 @@ def render(report: ReportRecord, view: View) -> str:
         width=view.width,
         record=True,
         force_terminal=True,
-        color_system="standard",
+        color_system="256",
         legacy_windows=False,
         _environ={},
     )
     console.print(renderable(report, view))
     title = f"rnninspect {_text.clean(report.command, view.ascii)}"
     name = _header.source_name(report, view)
-    return console.export_svg(title=f"{title} {name}".strip(), code_format=_FRAME).rstrip() + "\n"
+    return console.export_svg(title=f"{title} {name}".strip(), code_format=_FRAME, theme=_THEME).rstrip() + "\n"

@@ -30,7 +30,7 @@ def render(report: ReportRecord, view: View) -> str:
         file=out,
         width=view.width,
         force_terminal=view.color,
-        color_system="standard" if view.color else None,
+        color_system="256" if view.color else None,
         legacy_windows=False,
         _environ={},
     )
