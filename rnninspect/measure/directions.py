@@ -1,4 +1,4 @@
-"""Directions that nobody stated, told by the numbers: a layer that reads backwards, and two directions merged."""
+"""Directions that nobody stated, told by the numbers: a layer that reads backwards, or two in one another's place."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.unpacking import may_be_cells
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Bools, TimeOrder, Trace, Track, last_true
+from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
-MOST_ROWS = 64  # rows that are looked at to tell merged directions
+MOST_ROWS = 64  # rows that are looked at
 # Two halves that begin at opposite ends: the share of rows in which each begins smaller than it ends, and how small
 # they begin beside how they end. Measured: so look 1 in 110 layers of one direction, and 2 in 3 of two (LSTM, GRU).
 MOSTLY, TOGETHER = 0.7, 0.6
-EITHER, BOTH = 0.9, 0.75  # how far a state may be from where its direction ends, as a share of how far from elsewhere
+EITHER = 0.9  # how small either half may begin beside how it ends, at most
 
 
 def turned(
@@ -187,7 +188,7 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
 
     That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
     layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
-    second half at the last one.
+    second half at the last one. Not beside a c that may be behind that h: the backward c is of step 0.
     """
     trace = choice.reading.trace
     states = [slot for slot in slots if slot.role == "h"]
@@ -197,7 +198,7 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
     if trace.directions > 1 or facts.track.direction != "forward" or facts.track.initial is not None:
         return choice
     units = facts.final.shape[1]
-    if units % 2 or not _ends_where_one_begins(facts):
+    if units % 2 or not _ends_where_one_begins(facts) or _is_beside_its_c(facts.track):
         return choice
     because = (
         f"none was stated; one direction of {units} units fits, and so do two of {units // 2} side by side, whose "
@@ -205,6 +206,12 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
     )
     source = {**trace.source, "direction": because}
     return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))
+
+
+def _is_beside_its_c(track: Track) -> bool:
+    """Whether a cell state may be behind this very h in all units: both were returned, and h is no step of outputs."""
+    c, h = track.cell, track.final
+    return c is not None and h is not None and c.shape == h.shape and may_be_cells(c, h)
 
 
 def _ends_where_one_begins(facts: TrackFacts) -> bool:
@@ -219,25 +226,6 @@ def _ends_where_one_begins(facts: TrackFacts) -> bool:
     shares = [float(small.sum() / max(large.sum(), np.finfo(np.float64).tiny)) for small, large in begun]
     mostly = all((small < large).mean() >= MOSTLY for small, large in begun)
     return mostly and max(shares) < EITHER and shares[0] * shares[1] < TOGETHER
-
-
-def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) -> bool:
-    """Whether the states of two directions, `[B, H]`, lie near to where their direction ends in `outputs` `[B, T, H]`,
-    and equal no step: at the last real step the backward direction has only begun, and the forward one at the first.
-    """
-    rows = np.flatnonzero(trace.mask.sum(1) > 1)[:MOST_ROWS]
-    if rows.size < 2:
-        return False
-    steps, real = np.asarray(outputs[rows], dtype=np.float64), trace.mask[rows]
-    shares = []
-    for state, ends in ((forward, last_true(real)), (backward, real.argmax(1))):
-        apart = np.where(real, np.abs(steps - np.asarray(state[rows], dtype=np.float64)[:, None]).sum(-1), 0.0)
-        end = np.take_along_axis(apart, ends[:, None], 1)[:, 0]
-        others = (apart.sum(1) - end) / (real.sum(1) - 1)
-        if not (apart[real] > 0).all() or not (others > 0).all():
-            return False
-        shares.append(float((end / others).mean()))
-    return max(shares) < EITHER and sum(shares) / 2 < BOTH
 
 
 def without_exchanged(readings: list[Reading]) -> list[Reading]:
@@ -257,40 +245,3 @@ def _holds_both(reading: Reading) -> bool:
     steps = np.asarray(others[0][rows])
     hits = [((steps == state[rows, None]).all(-1) & (state[rows, None] != 0).any(-1)).any(1).mean() for state in states]
     return bool(max(hits) >= 0.5)
-
-
-def merging(config: LayerConfig) -> LayerConfig:
-    """The same layer, its two directions merged into one array: their sum, or alike."""
-    return replace(config, merge_mode="sum", direction="bidirectional")
-
-
-def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
-    """Whether two directions are stated, and the outputs are no wider than a state of one."""
-    outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs" and slot.array.ndim]
-    states = {slot.array.shape[-1] for slot in slots if slot.role == "h" and slot.array.ndim}
-    both = config.directions is not None and len(config.directions) == 2 and config.merge_mode == "concat"
-    return both and len(outputs) == 1 and states == set(outputs)
-
-
-def as_merged(reading: Reading) -> Reading:
-    """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
-    because = "two were stated, and the outputs are as wide as one: they may be the sum of both directions, or alike"
-    return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
-
-
-def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bool) -> Reading | None:
-    """Of readings that take the outputs `[B, T, H]` as two directions merged, the first whose states say so;
-    `two_stated`: somebody said that there are two."""
-    for reading in candidates:
-        trace = reading.trace
-        top = [t.final for t in trace.tracks if t.layer == trace.layers - 1 and t.final is not None]
-        by_row = outputs.swapaxes(0, 1) if reading.time_major else outputs
-        fits = len(top) == 2 and by_row.ndim == 3 and all(s.shape[1] == by_row.shape[2] for s in top)
-        if fits and not reading.time_swapped and are_merged(by_row, top[0], top[1], trace):
-            told = (
-                "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
-            )
-            evidence = replace(reading.evidence, because=(*reading.evidence.because, told))
-            source = {**trace.source, "direction": f"{'two were' if two_stated else 'none was'} stated; {told}"}
-            return replace(reading, trace=replace(trace, source=source), evidence=evidence)
-    return None

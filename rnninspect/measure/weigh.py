@@ -28,16 +28,9 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles
-from rnninspect.measure.directions import (
-    as_merged,
-    may_be_merged,
-    maybe_two,
-    merged_reading,
-    merging,
-    turned,
-    without_exchanged,
-)
+from rnninspect.measure.directions import maybe_two, turned, without_exchanged
 from rnninspect.measure.fewer_rows import with_fewer_rows
+from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
 
 
 @frozen(eq=False)

@@ -115,6 +115,26 @@ def test_two_directions_in_a_stack_of_states_may_be_taken_at_one_step() -> None:
     assert [f.rule for f in two.findings] == ["backward-final-at-last-step"]
 
 
+def test_one_direction_beside_its_c_is_not_taken_for_two() -> None:
+    """A run whose first half begins small and second half ends small, as two directions at one step would: h alone
+    leaves it unjudged; beside its own c it is clean, and beside the c of two directions it is not."""
+    layer, looks_like_two = torch.nn.LSTM(FEATURES, 4, batch_first=True), 0
+    for seed in range(400):
+        torch.manual_seed(seed)
+        layer.reset_parameters()
+        outputs, (h, c) = packed(layer)
+        if rnninspect.inspect(outputs, h, lengths=LENGTHS).verdict == "unjudged":
+            looks_like_two += 1
+            assert rnninspect.inspect(outputs, (h, c), lengths=LENGTHS).verdict == "clean"
+    assert looks_like_two
+    torch.manual_seed(0)
+    for _ in range(10):
+        outputs, (_, c) = packed(torch.nn.LSTM(FEATURES, 2, batch_first=True, bidirectional=True))
+        ends = outputs[torch.arange(ROWS), LENGTHS - 1]
+        both = rnninspect.inspect(outputs, ends, cell_state=torch.cat([*c], -1), lengths=LENGTHS)
+        assert both.verdict != "clean"
+
+
 @pytest.mark.parametrize("convention", ["torch", "auto"])
 def test_fewer_layers_states_than_stated_are_refused(convention: str) -> None:
     """`[1, B, H]` is no stack of three layers; `[B, H]` is the top one of them."""

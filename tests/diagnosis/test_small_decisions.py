@@ -13,7 +13,7 @@ from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
-from rnninspect.measure.directions import are_merged
+from rnninspect.measure.merged import are_merged
 from tests.support.made import correct_case
 
 
