@@ -167,7 +167,7 @@ def text(
     lines = _hanging(f"{rule.name} ({rule.severity}): ", rule.summary, width, indent=2)
     lines += ["", *textwrap.wrap(rule.why, width)]
     if not brief:
-        lines += ["", f"Evidence it needs: {', '.join(rule.needs)}."]
+        lines += ["", f"Evidence it needs: {', '.join(rule.needs) or 'the final states alone'}."]
     if printed := lessons.print_out(rule):
         lines += ["", *_hanging("From a print-out: ", printed.command, width, indent=2)]
     lines += _example_lines(example or lessons.recorded(rule.name), width)

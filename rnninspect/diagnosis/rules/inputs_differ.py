@@ -20,7 +20,7 @@ ROUNDINGS = 4  # by which two copies of one number may be apart
 
 class InputsDiffer(Rule):
     name = "inputs-differ"
-    summary = "the two dumps have different inputs, so the difference of their outputs says nothing else"
+    summary = "the two dumps have different inputs, so their outputs cannot be compared"
     why = (
         "Two runs can only be compared if they read the same inputs. Another batch, another scaling of the features "
         "or newly drawn noise makes even correct layers differ, and that looks like a fault of the weights."

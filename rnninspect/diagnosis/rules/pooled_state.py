@@ -40,11 +40,11 @@ class PooledState(Rule):
         ),
         Thread(
             "https://github.com/pytorch/pytorch/pull/2751",
-            "pad_packed_sequence learns another padding value, for zeros would be selected by max pooling.",
+            "pad_packed_sequence gets an argument for the padding's value: max pooling would select zeros.",
         ),
         Thread(
             "https://github.com/brightmart/text_classification/issues/40",
-            "A mean over padded sentences is divided by the longest length: how could it know each one's?",
+            "A mean over padded sentences is divided by the longest length, not by each sentence's own.",
         ),
     )
 

@@ -40,11 +40,11 @@ class RestartedWithinRow(Rule):
         ),
         Thread(
             "https://github.com/tracel-ai/burn/issues/2701",
-            "A port's recurrent layer gives other numbers, for its loop never carries the state on.",
+            "A port's recurrent layer gives other numbers because its loop never carries the state on.",
         ),
         Thread(
             "https://github.com/ikostrikov/pytorch-a2c-ppo-acktr-gail/issues/206",
-            "Are recurrent states reset where an episode begins inside a rollout? They are, in a place hard to find.",
+            "Are states reset where an episode begins inside a rollout? They are, in a place that is hard to find.",
         ),
     )
 

@@ -35,7 +35,7 @@ class RowTakenForStep(Rule):
         ),
         Thread(
             "https://github.com/HHTseng/video-classification/issues/3",
-            "Ought the last step not to be outputs[-1]? Not with the batch first, says the author.",
+            "Should the last step not be outputs[-1]? Not if the batch is the first axis, says the author.",
         ),
     )
 

@@ -30,7 +30,7 @@ class RowsDropped(Rule):
     threads = (
         Thread(
             "https://github.com/sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning/issues/132",
-            "A decoder's loop keeps the first rows alone at every step; what do the others become?",
+            "A decoder's loop keeps only the first rows at each step; what happens to the others?",
         ),
     )
 
