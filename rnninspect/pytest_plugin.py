@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Raises UsageError on a setting that it does not know."""
+    """Raise UsageError on a setting that it does not know."""
     setting = config.getini(SETTING)
     if setting not in ("", FULL):
         raise pytest.UsageError(f"{SETTING} is {setting!r}; a project may state {FULL!r} alone")

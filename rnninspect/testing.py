@@ -12,7 +12,7 @@ from typing import Any
 def assert_final_state(
     outputs: Any, final_state: Any = None, lengths: Any = None, *, fail_on: str = "error", **options: Any
 ) -> None:
-    """Raises FindingsError, an AssertionError, unless every row's final state is the one at its last real step.
+    """Raise FindingsError, an AssertionError, unless every row's final state is the one at its last real step.
 
     `outputs` `[B, T, H]`, `final_state` `[B, H]`, `lengths` `[B]` (or `"full"`: no row is shorter than T), in any form
     that `rnninspect.inspect` takes; so are the `options` (`convention=`, `mask=`, `rtol=`, `ignore=`, …). `fail_on`:
@@ -32,7 +32,7 @@ def assert_final_state(
 
 
 def assert_ignores_padding(model: Any, *inputs: Any, fail_on: str = "error", **options: Any) -> None:
-    """Raises FindingsError, an AssertionError, where a row's results depend on its padding or on the other rows.
+    """Raise FindingsError, an AssertionError, where a row's results depend on its padding or on the other rows.
 
     `model`, `inputs` and the `options` (`lengths=`, `mask=`, `kwargs=`, `skip=`, …) are those of
     `rnninspect.check_padding`. `fail_on`: the least severity that fails: error, warning or note. What could not be

@@ -81,7 +81,7 @@ def _gathered(code: str, finding: Finding, case: Case) -> Iterator[Mended]:
 
 
 def _check_lengths(finding: Finding, case: Case) -> None:
-    """Raises UserError where the outputs show that the run itself had other lengths than those stated."""
+    """Raise UserError where the outputs show that the run itself had other lengths than those stated."""
     for facts in case.facts:
         rows = np.flatnonzero(contradicts_lengths(facts)).tolist()
         if rows:
@@ -111,7 +111,7 @@ def _check_not_zero(item: Mended, rows: Bools, finding: Finding) -> None:
 
 
 def _check_cell(item: Mended, rows: Bools, finding: Finding, case: Case) -> None:
-    """Raises UserError unless c is seen to be of the states taken anew, and not of those that a run ended in which read
+    """Raise UserError unless c is seen to be of the states taken anew, and not of those that a run ended in which read
     on over the padding: c creeps, and so fits the h of many a step."""
     assert item.track is not None
     cell, ran_to = item.track.cell, rows & _read_on(item.track, case)

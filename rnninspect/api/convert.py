@@ -95,7 +95,7 @@ def move(weights: Weights, to: str) -> Moved:
 
 
 def write(moved: Moved, path: str) -> Written:
-    """Writes the arrays in the format of the path's suffix, reads them back and runs both layers on random inputs.
+    """Write the arrays in the format of the path's suffix, read them back and run both layers on random inputs.
 
     Raises UserError where the file cannot be written, or what it holds is not the layer.
     """

@@ -24,7 +24,7 @@ WORDS = (("fw", "bw"), ("forward", "backward"), ("fwd", "bwd"), ("l", "r"), ("f"
 
 
 def written(item: Mended, finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
-    """Writes one mended array into the dump's, and gives the names of those changed."""
+    """Write one mended array into the dump's, and give the names of those changed."""
     if item.track is None:
         yield from _written_for_all(item, finding, case, arrays)
         return
@@ -74,7 +74,7 @@ def _named(slot: Slot, arrays: Arrays) -> str | None:
 
 
 def _lengthened(role: Role, steps: int, case: Case, arrays: Arrays) -> Iterator[str]:
-    """Pads the arrays of a role with zeros behind, along the axis of time."""
+    """Pad the arrays of a role with zeros behind, along the axis of time."""
     axes = re.findall(r"\(.*?\)|\S+", case.reading.outputs_axes)
     for slot in (s for s in case.dump.slots if s.role == role):
         name, missing = _named(slot, arrays), steps - case.trace.steps
@@ -101,7 +101,7 @@ def _of_direction(name: str, old: Direction, new: Direction) -> str | None:
 
 
 def _joined(item: Mended, case: Case, arrays: Arrays) -> str:
-    """Puts the half of a state that was missing beside the other one, in the array that holds that."""
+    """Put the half of a state that was missing beside the other one, in the array that holds that."""
     half, track = item.array, item.track
     assert track is not None
     others = [s for s in case.dump.slots if s.role == "h" and s.layer in (None, track.layer)]

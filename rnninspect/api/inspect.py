@@ -66,7 +66,7 @@ def inspect(
     excerpt: int | None = EXCERPT,
     **options: Any,
 ) -> Report:
-    """Relates outputs to their final state and names what is wrong.
+    """Relate outputs to their final state and name what is wrong.
 
     `outputs`: `[B, T, H]`, `[B, T, 2H]` in two directions (time-major with `time_major=True`), an array of any
     framework, a pair (forward, backward), or torch's PackedSequence, which brings its lengths along. It may also be all
@@ -141,7 +141,7 @@ def inspect_case(
     excerpt: int | None = EXCERPT,
     options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Judges a case by the chosen rules and reports it. `options`: those of `with_idle_options`."""
+    """Judge a case by the chosen rules and report it. `options`: those of `with_idle_options`."""
     names, unwanted = as_names(select), as_names(ignore)
     rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
@@ -172,7 +172,7 @@ def prepared(case: Case) -> Case:
 
 
 def _refuse_other_widths(case: Case) -> None:
-    """Raises ShapeError where a run of the weights would have other units than the outputs: another layer's weights."""
+    """Raise ShapeError where a run of the weights would have other units than the outputs: another layer's weights."""
     widths = {(w.layer, w.direction): w.units for w in case.weights.layers} if case.weights else {}
     for track in case.trace.tracks if case.has("inputs") else ():
         units = widths.get((track.layer, track.direction))
@@ -221,7 +221,7 @@ def weights_of(weights: Weights | Mapping[str, Any] | None, config: LayerConfig,
 
 
 def refuse_quantised(weights: Any) -> None:
-    """Raises UserError where no run of these weights gives a dump's numbers, as their operator rounds what it reads."""
+    """Raise UserError where no run of these weights gives a dump's numbers, as their operator rounds what it reads."""
     if isinstance(weights, Weights) and weights.quantised:
         raise UserError(
             f"{weights.quantised} rounds what it reads to 8 bits at every step, so that no run of its weights gives "

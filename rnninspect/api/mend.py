@@ -43,7 +43,7 @@ class Fixed:
 def mend(
     make: Make, arrays: Arrays, judge: Callable[[Case], Report], causes: Collection[str] = ()
 ) -> tuple[tuple[Change, ...], Report]:
-    """Mends `arrays` in place, and says what was changed; the report is of the arrays as they are then.
+    """Mend `arrays` in place, and say what was changed; the report is of the arrays as they are then.
 
     Args: `make`: the case that the arrays make, whose tracks are views of them. `judge`: its report. `causes`: rules
     that are to be believed wherever the arrays do not tell them from others.
@@ -74,7 +74,7 @@ def mend(
 
 
 def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
-    """Raises UserError unless the arrays could have failed, and nothing in them speaks against the lengths."""
+    """Raise UserError unless the arrays could have failed, and nothing in them speaks against the lengths."""
     if report.verdict == "unjudged":
         raise UserError(f"nothing tells whether it is right: {report.untested}. Give {report.would_decide}")
     if unused:

@@ -30,7 +30,7 @@ def run(
     truncate: bool = False,
     **options: Any,
 ) -> Trace:
-    """Runs a masked recurrent layer and records every track.
+    """Run a masked recurrent layer and record every track.
 
     `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), of any framework; ragged
     rows; torch's PackedSequence; or named arrays with `inputs` among them.

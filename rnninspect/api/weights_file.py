@@ -143,7 +143,7 @@ def _options_of_file(
 
 
 def _refuse_unknown_activations(options: Mapping[str, Any], config: LayerConfig) -> None:
-    """Raises ShapeError where the file states an activation that no formula is known of, and the user no other."""
+    """Raise ShapeError where the file states an activation that no formula is known of, and the user no other."""
     for option in ("activation", "recurrent_activation"):
         named = str(options[option]).split(",") if option in options and option not in config.attributes else []
         unknown = [name for name in named if name not in ACTIVATIONS and name not in SPELLINGS]
@@ -158,7 +158,7 @@ def _refuse_unknown_activations(options: Mapping[str, Any], config: LayerConfig)
 def _unused_config(
     convention: Convention, arrays: Mapping[str, Array], attributes: Mapping[str, Any], config: LayerConfig
 ) -> Iterator[str]:
-    """Says which layers the file describes without holding weights for them."""
+    """Say which layers the file describes without holding weights for them."""
     if not attributes or not isinstance(convention, ScopedConvention):
         return
     names = [scope.name for scope in convention.scopes(arrays, config)]

@@ -62,7 +62,7 @@ class Commands(click.Group):
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Names the versions that matter, from their metadata: nothing is imported for it."""
+    """Name the versions that matter, from their metadata: nothing is imported for it."""
     if not wanted:
         return
     import platform
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _leave(codes: list[int]) -> None:
-    """Ends the process as it is: taking every module apart first is a fifth of a short run's time, torch or not."""
+    """End the process as it is: taking every module apart first is a fifth of a short run's time, torch or not."""
     if codes:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
@@ -119,7 +119,7 @@ def _leave(codes: list[int]) -> None:
 
 
 def call(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code."""
+    """Run the command line and return its exit code."""
     with worded_as(command_line):
         return _called(arguments)
 
@@ -181,7 +181,7 @@ def _unexpected(bug: Exception) -> str:
 
 
 def _complete() -> int:
-    """Answers the shell that asks what a line may go on with; that line is in its environment."""
+    """Answer the shell that asks what a line may go on with; that line is in its environment."""
     from click.shell_completion import shell_complete
 
     return shell_complete(cli, {}, "rnninspect", COMPLETION_VARIABLE, os.environ[COMPLETION_VARIABLE])

@@ -85,7 +85,7 @@ def command(weights: str, **params: Any) -> int:
 
 
 def _save(read: NamedArrays, target: str) -> int:
-    """Writes the arrays of a print-out as they were read; UserError where it is another file, which needs --to."""
+    """Write the arrays of a print-out as they were read; UserError where it is another file, which needs --to."""
     from rnninspect.errors import UserError
     from rnninspect.formats import write_arrays
 

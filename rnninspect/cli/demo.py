@@ -165,7 +165,7 @@ def _lessons(params: dict[str, Any]) -> Iterator[Lesson]:
 
 
 def _course(params: dict[str, Any]) -> None:
-    """Writes the course as it was asked for; a person at a terminal turns the pages."""
+    """Write the course as it was asked for; a person at a terminal turns the pages."""
     from rnninspect.report.renderers import render
 
     form, target = params["format_"], params["output"]
@@ -198,7 +198,7 @@ def _page(lessons: Iterator[Lesson]) -> str:
 
 
 def _next_page() -> bool:
-    """Waits for a key; q ends the course."""
+    """Wait for a key; q ends the course."""
     click.echo("\nany key: the next one; q: stop ", nl=False, err=True)
     key = click.getchar()
     click.echo("", err=True)

@@ -82,7 +82,7 @@ def _show_words(entries: list[glossary.Word], format_: str) -> int:
 
 
 def _show(chosen: list[Rule], convention: str | None, format_: str, alone: bool = False) -> int:
-    """Prints one rule whole where it is `alone`, else a line of each; or all that is known of them as JSON."""
+    """Print one rule whole where it is `alone`, else a line of each; or all that is known of them as JSON."""
     if format_ == "json":
         import json
 

@@ -138,7 +138,7 @@ def _files(params: Mapping[str, Any]) -> list[str]:
 
 
 def _check_apart(target: str, sources: list[str]) -> None:
-    """Raises UserError where the file to be written is one that is read."""
+    """Raise UserError where the file to be written is one that is read."""
     for source in sources:
         for path in {source, source.rpartition("#")[0]} - {"", "-"}:
             same = path == target if is_remote(path) or is_remote(target) else _is_same(path, target)

@@ -28,7 +28,7 @@ Judge = Callable[[str, dict[str, Any]], Report]
 
 
 def run(judge: Judge, dumps: Sequence[str], options: dict[str, Any]) -> int:
-    """Judges every dump and shows what was found.
+    """Judge every dump and show what was found.
 
     The exit code: 2 where one could not be read, else 1 for findings, else 2 where one is unjudged. --exit-zero covers
     all but the unreadable.

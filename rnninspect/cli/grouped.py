@@ -13,7 +13,7 @@ class Grouped(click.Command):
     """A command whose help lists its options group by group, in the order of GROUPS."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes a section for each group that has options; `--help` comes last."""
+        """Write a section for each group that has options; `--help` comes last."""
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
         last = []
         for param in self.get_params(ctx):

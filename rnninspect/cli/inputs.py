@@ -168,7 +168,7 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
 
 
 def note_flat_batch(arrays: Mapping[str, Array], slots: Mapping[Role, Slot], quiet: bool) -> None:
-    """Says that a 2-D batch was read as one feature a step."""
+    """Say that a 2-D batch was read as one feature a step."""
     from rnninspect.cli.output import note
 
     batch = slots["inputs"].array if "inputs" in slots else arrays.get(ANONYMOUS, arrays.get("inputs"))
@@ -199,7 +199,7 @@ def judging(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def note_reading(case: Case, convention: str, quiet: bool) -> None:
-    """Says which reading was used where it was not stated, and which others the numbers allow."""
+    """Say which reading was used where it was not stated, and which others the numbers allow."""
     from rnninspect.cli.output import note
     from rnninspect.core.axis_words import in_words
 
@@ -216,7 +216,7 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
 
 
 def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
-    """Says which of the attributes stated mean nothing to this cell."""
+    """Say which of the attributes stated mean nothing to this cell."""
     from rnninspect.cli.output import note
     from rnninspect.conventions.weights.gates import ATTRIBUTES
 

@@ -248,7 +248,7 @@ output_options = _stack(
 
 
 def _allow(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises the limits that the files of this command are read by, and keeps what numpy says of their numbers off
+    """Raise the limits that the files of this command are read by, and keep what numpy says of their numbers off
     stderr: what a user should know is in the report."""
     ctx.with_resource(limited(**parsed(value)))
     ctx.with_resource(without_warnings())
@@ -256,7 +256,7 @@ def _allow(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tu
 
 
 def _traceback(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    """Lets what the library logs of its own faults be seen, until the command ends."""
+    """Let what the library logs of its own faults be seen, until the command ends."""
     if value:
         import logging
 

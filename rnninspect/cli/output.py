@@ -41,7 +41,7 @@ def printable(text: str) -> str:
 
 
 def show(report: report_types.ReportRecord, options: dict[str, Any], err: bool = False) -> None:
-    """Renders the report where and how the options say; `err`: to stderr, where stdout is another's."""
+    """Render the report where and how the options say; `err`: to stderr, where stdout is another's."""
     check_selection(report, options)
     target = options.get("output")
     if options["format_"] == "table" and target is None:
@@ -58,7 +58,7 @@ def show(report: report_types.ReportRecord, options: dict[str, Any], err: bool =
 
 
 def show_all(reports: Reports, options: dict[str, Any], err: bool = True) -> None:
-    """Renders several reports as one, the summary first: to stderr, where stdout is another's (`err`), or into the one
+    """Render several reports as one, the summary first: to stderr, where stdout is another's (`err`), or into the one
     file that -o names.
     """
     for report in reports:
@@ -79,14 +79,14 @@ def show_all(reports: Reports, options: dict[str, Any], err: bool = True) -> Non
 
 
 def write_text(target: str, text: str) -> None:
-    """Writes a file whole or not at all; UnreadableError where that cannot be."""
+    """Write a file whole or not at all; UnreadableError where that cannot be."""
     from rnninspect.formats.atomic_write import write_whole
 
     write_whole(target, lambda file: file.write(text.encode()))
 
 
 def check_selection(report: report_types.ReportRecord, options: dict[str, Any]) -> None:
-    """Raises UserError where --rows or --steps name what is not in the report, whether the format shows it or not."""
+    """Raise UserError where --rows or --steps name what is not in the report, whether the format shows it or not."""
     from rnninspect.report.renderers.view import chosen
 
     chosen(options.get("rows"), report.shape["batch"], "rows")
@@ -168,7 +168,7 @@ def ascii_only(encoding: str, environment: Mapping[str, str]) -> bool:
 
 
 def open_streams() -> None:
-    """Makes both streams fit to write to: one that is closed goes nowhere, and no character is beyond an encoding."""
+    """Make both streams fit to write to: one that is closed goes nowhere, and no character is beyond an encoding."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it must stay open until the end
     if sys.stderr is None:

@@ -103,7 +103,7 @@ def _feed_of(script: str, feed: str | None, arguments: Sequence[str], module: bo
 
 
 def model(path: str, feed: str, params: dict[str, Any]) -> int:
-    """Runs an ONNX model once on the arrays of a file; the exit code as for `compare`. The report goes to stdout."""
+    """Run an ONNX model once on the arrays of a file; the exit code as for `compare`. The report goes to stdout."""
     judging = inputs.judging(params)
     refuse_overwriting([path, feed], params)
     from rnninspect.formats import read_arrays
@@ -123,7 +123,7 @@ def model(path: str, feed: str, params: dict[str, Any]) -> int:
 
 
 def run(script: str, arguments: Sequence[str], module: bool) -> int:
-    """Runs it as the main program; the exit code that Python would give. Its exceptions are printed as Python does."""
+    """Run it as the main program; the exit code that Python would give. Its exceptions are printed as Python does."""
     kept = sys.argv, sys.path[0]
     sys.argv = [script, *arguments]
     sys.path[0] = os.getcwd() if module else os.path.dirname(os.path.abspath(script))

@@ -37,7 +37,7 @@ def layer_file(
 
 
 def note_layer(layer: LayerFile, config: LayerConfig, path: str, convention: str | None, quiet: bool) -> None:
-    """Says whose weights they were taken for where nobody stated it, what of the file is overruled or left open."""
+    """Say whose weights they were taken for where nobody stated it, what of the file is overruled or left open."""
     from rnninspect.cli.output import note
 
     if convention in (None, "auto"):

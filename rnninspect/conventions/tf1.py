@@ -217,7 +217,7 @@ class TensorFlow1(ScopedConvention):
 
 
 def _refuse_a_state_alone(slots: tuple[Slot, ...]) -> None:
-    """Raises UserError where the one state is as wide as the outputs, and so cannot hold c beside h."""
+    """Raise UserError where the one state is as wide as the outputs, and so cannot hold c beside h."""
     states = [s for s in slots if s.role == "h" and s.direction is None]
     outputs = [s for s in slots if s.role == "outputs"]
     if len(states) == len(outputs) == 1 and states[0].array.shape[-1:] == outputs[0].array.shape[-1:]:

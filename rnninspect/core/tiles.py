@@ -48,7 +48,7 @@ def watched(watcher: Callable[[int], None]) -> Iterator[None]:
 
 
 def count_read(size: int) -> None:
-    """Tells those who watch of so many bytes that were read."""
+    """Tell those who watch of so many bytes that were read."""
     for watcher in _watchers:
         watcher(size)
 
@@ -75,7 +75,7 @@ def _is_time_major(outputs: Array) -> bool:
 
 
 def _release_tile(outputs: Array, rows: slice, steps: slice) -> None:
-    """Lets go of a tile, and of the step before it, which may have been looked at again."""
+    """Let go of a tile, and of the step before it, which may have been looked at again."""
     steps = slice(max(0, steps.start - 1), steps.stop)
     if not _is_time_major(outputs) or rows.stop - rows.start == outputs.shape[0]:
         release(outputs[rows, steps])
@@ -85,7 +85,7 @@ def _release_tile(outputs: Array, rows: slice, steps: slice) -> None:
 
 
 def release(array: Array) -> None:
-    """Lets go of the pages under a mapped array `[…]`; other arrays are left alone. The values stay as they are.
+    """Let go of the pages under a mapped array `[…]`; other arrays are left alone. The values stay as they are.
 
     Only maps of a file's own pages are touched: in a copy-on-write map what was changed would be lost.
     """

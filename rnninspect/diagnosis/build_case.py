@@ -64,7 +64,7 @@ def run_case(
     initial_state: Any = None,
     options: RunOptions | None = None,
 ) -> Case:
-    """Runs the layer on the inputs among `arrays` and gives the case of that run.
+    """Run the layer on the inputs among `arrays` and give the case of that run.
 
     `named_roles`: arrays that the user named for a role; they win over the file's own.
     """
@@ -164,7 +164,7 @@ def initial_weights(batch: Batch, config: LayerConfig, options: RunOptions) -> W
 
 
 def _check_units(weights: Weights, hidden_size: int | None) -> None:
-    """Raises ShapeError where the units stated are not those that the weights have."""
+    """Raise ShapeError where the units stated are not those that the weights have."""
     units = weights.layers[-1].cell_units
     if hidden_size not in (None, units):
         raise ShapeError(

@@ -27,7 +27,7 @@ class Reader(Protocol):
     """Reads packs with one layer's weights."""
 
     def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
-        """Reads the pack. `x`: `[B*T, F]`; `h` `[R, P]`, `c` `[R, H]` or None: its rows' states before.
+        """Read the pack. `x`: `[B*T, F]`; `h` `[R, P]`, `c` `[R, H]` or None: its rows' states before.
 
         `out`: `[N, P]`, overwritten with the outputs. Returns c after each row's last step, `[R, H]`, or None.
         """
@@ -45,7 +45,7 @@ class LoopReader:
         self.few = WORTH_A_THREAD // work
 
     def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
-        """Reads packed steps `[N, F]` from `h` and `c` `[B, H]` on, writes h of each into `out` `[N, H]`; gives c."""
+        """Read packed steps `[N, F]` from `h` and `c` `[B, H]` on, write h of each into `out` `[N, H]`; return c."""
         self.cell.begin(c)
         position, rows = 0, 0
         for start, stop in self._blocks(pack.sizes):

@@ -47,7 +47,7 @@ def run(
     device: str = "cpu",
     keep_all: bool = True,
 ) -> tuple[Track, ...]:
-    """Runs the layers of `weights` over a batch: a Track a layer and direction, bottom first, forward before backward.
+    """Run the layers of `weights` over a batch: a Track a layer and direction, bottom first, forward before backward.
 
     Outputs are `[B, T, P]`, states `[B, P]`, c `[B, H]`. A layer reads what the layer below returned, forward and
     backward merged or apart as `weights.between` says, along the time axis as `order` leaves it: a Keras layer under
@@ -227,7 +227,7 @@ def _read(
 
 
 def _advance(reader: Reader, x: Tensor, steps: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> None:
-    """Reads a pack, writes its outputs to `out` `[N, P]`, and moves the states `[B, …]` of its rows on in place."""
+    """Read a pack, write its outputs to `out` `[N, P]`, and move the states `[B, …]` of its rows on in place."""
     if not steps.sizes:
         return
     rows = torch.from_numpy(steps.rows).to(x.device)
@@ -238,7 +238,7 @@ def _advance(reader: Reader, x: Tensor, steps: Pack, h: Tensor, c: Tensor | None
 
 
 def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
-    """Raises ShapeError where the parts of a run do not fit each other."""
+    """Raise ShapeError where the parts of a run do not fit each other."""
     if batch.inputs.ndim != 3 or 0 in batch.inputs.shape:
         raise ShapeError(
             f"inputs are {batch.inputs.shape}: a run needs [B, T, F] with at least one row, step and feature"

@@ -31,7 +31,7 @@ class StepCell(Protocol):
     c: Tensor | None
 
     def begin(self, c: Tensor | None) -> None:
-        """Starts a pass: `c` `[B, H]` is the cell state of all its rows, and is overwritten step by step."""
+        """Start a pass: `c` `[B, H]` is the cell state of all its rows, and is overwritten step by step."""
 
     def rows(self, n: int) -> None:
         """From the next step on, only the first `n` rows go on; the cell states of the others stay as they are."""

@@ -65,7 +65,7 @@ class FusedCell:
             self.others.append(make(weights.projection).t().contiguous())
 
     def run(self, x: Tensor, pack: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> Tensor | None:
-        """Reads the pack. `x`: `[B*T, F]`; `h` `[R, P]`, `c` `[R, H]` or None: the rows' states before.
+        """Read the pack. `x`: `[B*T, F]`; `h` `[R, P]`, `c` `[R, H]` or None: the rows' states before.
 
         `out`: `[N, P]`, overwritten with the outputs. Returns c after each row's last step, `[R, H]`, or None.
         """
@@ -137,7 +137,7 @@ class FusedCell:
 
 
 def rectangles(sizes: list[int], worth: int) -> list[tuple[int, int]]:
-    """Cuts steps, of which `sizes[t]` rows go on, into ranges that compute at most `worth` rows x steps of padding.
+    """Cut steps, of which `sizes[t]` rows go on, into ranges that compute at most `worth` rows x steps of padding.
 
     Cuts lie where rows end. `sizes` falls or stays.
 

@@ -214,7 +214,7 @@ def member_of(called: str, arrays: Iterable[str]) -> str | None:
 
 
 def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO | None = None) -> None:
-    """Writes arrays in the format of the suffix (.npz by default; `-` is .npz on stdout), whole or not at all.
+    """Write arrays in the format of the suffix (.npz by default; `-` is .npz on stdout), whole or not at all.
 
     Every format's `write(arrays, file)` is handed a real binary file, open for writing and reading, wherever it goes.
     """
@@ -231,7 +231,7 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
 
 
 def write_layer(target: str, arrays: Mapping[str, Array], framework: str, options: Mapping[str, Any]) -> None:
-    """Writes a layer's weights: as a whole model, where the suffix is of a format that holds such, else the arrays.
+    """Write a layer's weights: as a whole model, where the suffix is of a format that holds such, else the arrays.
 
     `framework`: whose names the arrays have; `options`: what its users state beside them. Raises UserError where the
     format holds another framework's layers.

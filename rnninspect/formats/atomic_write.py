@@ -17,7 +17,7 @@ PART = ".part"  # what the name of a file ends in that is being written
 
 
 def write_whole(target: str, write: Callable[[BinaryIO], object]) -> None:
-    """Lets `write` fill a file beside `target`, which then takes its place; UnreadableError where that cannot be.
+    """Let `write` fill a file beside `target`, which then takes its place; UnreadableError where that cannot be.
 
     `write` is handed a real binary file (`io.BufferedRandom`) whatever the target is: it may seek and ask for `fileno`.
     A link stays a link: the file that it leads to is replaced. A closed pipe stays a BrokenPipeError.

@@ -182,7 +182,7 @@ def _text(value: Any) -> str:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes every array; slashes in names make groups. UserError where a name or a dtype cannot be held."""
+    """Write every array; slashes in names make groups. UserError where a name or a dtype cannot be held."""
     h5py = need("h5py", "writing .h5", "hdf5")
     check_dtypes(arrays, ".h5")
     nest(arrays, ".h5")

@@ -102,6 +102,6 @@ def _text(source: Path | BinaryIO, name: str) -> str:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes an object of nested lists; names keep their dots."""
+    """Write an object of nested lists; names keep their dots."""
     image: dict[str, Any] = {key: array.tolist() for key, array in arrays.items()}
     target.write((json.dumps(image) + "\n").encode())

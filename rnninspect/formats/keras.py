@@ -50,7 +50,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 
 def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
-    """Writes the layers, by their paths in `.weights.h5`, as a Sequential model that Keras 3 loads."""
+    """Write the layers, by their paths in `.weights.h5`, as a Sequential model that Keras 3 loads."""
     write_model(arrays, weights_file(arrays, hdf5.write), options, target)
 
 

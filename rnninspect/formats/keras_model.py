@@ -24,7 +24,7 @@ Config = dict[str, Any]
 
 
 def write_model(arrays: Mapping[str, Array], weights: bytes, options: Mapping[str, Any], target: BinaryIO) -> None:
-    """Writes the archive. `arrays`: `layers/LAYER/…/vars/NUMBER`, whose HDF5 file `weights` is.
+    """Write the archive. `arrays`: `layers/LAYER/…/vars/NUMBER`, whose HDF5 file `weights` is.
 
     `options`: the cell's attributes, `direction` and `merge_mode`. Raises UnreadableError where a Sequential model of
     Keras 3 does not compute that.

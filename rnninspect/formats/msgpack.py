@@ -84,7 +84,7 @@ def _joined(tree: Any) -> Any:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes the tree that `flax.serialization.msgpack_restore` reads; slashes in names make its levels.
+    """Write the tree that `flax.serialization.msgpack_restore` reads; slashes in names make its levels.
 
     Raises UnreadableError where an array is too large for the format, or the library is missing.
     """

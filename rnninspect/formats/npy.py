@@ -112,7 +112,7 @@ def mapped(path: Path, header: Header, start: int, name: str) -> Array:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes a single array; UnreadableError on more."""
+    """Write a single array; UnreadableError on more."""
     if len(arrays) != 1:
         raise UnreadableError(f".npy holds one array, not {len(arrays)}: write .npz instead")
     np.save(target, next(iter(arrays.values())), allow_pickle=False)

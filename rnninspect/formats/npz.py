@@ -137,5 +137,5 @@ def _crc(file: BinaryIO, start: int, size: int) -> int:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes every array, uncompressed, so that readers can map them."""
+    """Write every array, uncompressed, so that readers can map them."""
     np.savez(target, **arrays)  # type: ignore[arg-type]

@@ -122,7 +122,7 @@ def read(source: Path | BinaryIO, name: str, feed: Mapping[str, Array] | None = 
 
 
 def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
-    """Writes the layers as a model that runs; `options`: the attributes of its nodes."""
+    """Write the layers as a model that runs; `options`: the attributes of its nodes."""
     write_model(arrays, options, target)
 
 

@@ -21,7 +21,7 @@ _INPUTS = {"LSTM": ("W", "R", "B", "", "", "", "P"), "GRU": ("W", "R", "B"), "RN
 
 
 def write_model(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
-    """Writes `[NODE.]W`, `.R`, `.B`, `.P` as a model of `X` `[T, B, F]`, with `options` as every node's attributes.
+    """Write `[NODE.]W`, `.R`, `.B`, `.P` as a model of `X` `[T, B, F]`, with `options` as every node's attributes.
 
     Its outputs are the top layer's `Y` and every layer's `Y_h` (and `Y_c`). Raises UnreadableError where arrays have
     other names, MissingExtraError without onnx.

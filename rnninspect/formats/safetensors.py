@@ -112,7 +112,7 @@ def _blocks(path: Path, tensor: _Tensor) -> Iterator[Array]:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes every array; UserError where a name or a dtype cannot be held."""
+    """Write every array; UserError where a name or a dtype cannot be held."""
     library: Any = need("safetensors.numpy", "writing .safetensors", "safetensors")
     check_dtypes(arrays, ".safetensors")
     if "__metadata__" in arrays:

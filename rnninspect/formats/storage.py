@@ -156,7 +156,7 @@ def map_of(array: Array) -> np.memmap[Any, Any] | None:
 
 
 def name_maps(arrays: Mapping[str, Array], url: str) -> None:
-    """Lets the maps of a copy go by the URL that it was copied from."""
+    """Let the maps of a copy go by the URL that it was copied from."""
     for array in arrays.values():
         mapped = map_of(array)
         if mapped is not None and mapped.filename is not None:  # else widened: no longer the file's own bytes

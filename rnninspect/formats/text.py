@@ -112,7 +112,7 @@ class _Reading:
         return [match.start() for match in re.finditer("\n", self.text)]
 
     def _check(self, broken: Broken, left: list[str]) -> None:
-        """Raises on numbers in brackets that were meant as an array; a mere mention in prose is left out."""
+        """Raise on numbers in brackets that were meant as an array; a mere mention in prose is left out."""
         lines = self._line(broken.at) - self._line(broken.start)
         if broken.rows > 1 or lines:
             raise UnreadableError(
@@ -129,7 +129,7 @@ class _Reading:
     def _enter(
         self, one: LabelledArray, arrays: dict[str, LabelledArray], counts: dict[str, int], twice: list[str]
     ) -> None:
-        """Adds an array, unless the same one is there; another of one name gets a number behind it."""
+        """Add an array, unless the same one is there; another of one name gets a number behind it."""
         count = counts.get(one.name, 0) + 1
         alike = [_numbered(one.name, n) for n in range(1, min(count, MOST_ALIKE))]
         same = next((name for name in alike if self._same(arrays[name].literal, one.literal)), None)

@@ -157,7 +157,7 @@ class _Reader:
         return repr(self.text[at : at + 12].split(maxsplit=1)[0]) if self.text[at : at + 12].strip() else "this"
 
     def _open(self, at: int) -> int:
-        """Opens a bracket; a row of numbers is read whole."""
+        """Open a bracket; a row of numbers is read whole."""
         sign = self.text[at]
         if sign == "[":
             row = _ROW.match(self.text, at + 1)
@@ -230,7 +230,7 @@ class _Reader:
         frame.key, frame.ready = None, False
 
     def _close(self, sign: str, end: int) -> bool:
-        """Closes the bracket with what it holds; whether it is one of that kind."""
+        """Close the bracket with what it holds; whether it is one of that kind."""
         if self.stack[-1].bracket != _PARTNER[sign]:
             return False
         frame = self.stack.pop()
@@ -273,7 +273,7 @@ class _Reader:
         return Literal(np.stack([row.values for row in rows]), frame.start, end, gaps)
 
     def _abandon(self, at: int, why: str) -> int:
-        """Gives up all open brackets: arrays that were whole stay, and numbers that were not are broken."""
+        """Give up all open brackets: arrays that were whole stay, and numbers that were not are broken."""
         arrays = [frame for frame in self.stack if frame.bracket == "[" and _rows(frame)]
         nested = [a for a, b in pairwise(self.stack) if a.bracket == b.bracket == "["]
         first = min((frame.start for frame in arrays + (nested if arrays else [])), default=None)

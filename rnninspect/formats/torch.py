@@ -153,7 +153,7 @@ def _members(source: Path | BinaryIO, name: str) -> list[str]:
 
 
 def _refuse_other_pickles(source: Path | BinaryIO, name: str) -> None:
-    """Raises UnreadableError, with the line that saves it again, for a pickle that torch did not make."""
+    """Raise UnreadableError, with the line that saves it again, for a pickle that torch did not make."""
     head = _head(source)
     if head.startswith(_LEGACY):
         return
@@ -197,7 +197,7 @@ def _pickled(head: bytes) -> tuple[str, list[str]]:
 
 
 def _packed_sequences(torch: Any) -> AbstractContextManager[Any]:
-    """Lets PackedSequence in, a named tuple of tensors, where this torch can let in single types (2.5)."""
+    """Let PackedSequence in, a named tuple of tensors, where this torch can let in single types (2.5)."""
     allow = getattr(torch.serialization, "safe_globals", None)
     return allow([torch.nn.utils.rnn.PackedSequence]) if allow else nullcontext()
 
@@ -231,7 +231,7 @@ def _kind(value: Any) -> str:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Writes a dict of tensors, which `torch.load` and `load_state_dict` take.
+    """Write a dict of tensors, which `torch.load` and `load_state_dict` take.
 
     Raises ShapeError on numbers that torch has no type for.
     """

@@ -68,11 +68,11 @@ class Opaque:
         self._hold(key, value)
 
     def append(self, item: Any) -> None:
-        """Keeps an item, as the pickle's own list would."""
+        """Keep an item, as the pickle's own list would."""
         self._hold(item)
 
     def extend(self, items: Any) -> None:
-        """Keeps several items."""
+        """Keep several items."""
         self._hold(items)
 
     def _hold(self, *parts: Any) -> None:

@@ -131,7 +131,7 @@ def nest(arrays: Mapping[str, Array], format: str) -> dict[str, Any]:
 
 
 def check_dtypes(arrays: Mapping[str, Array], format: str) -> None:
-    """Raises ShapeError that names every array whose dtype is none of NUMBERS."""
+    """Raise ShapeError that names every array whose dtype is none of NUMBERS."""
     bad = [
         f"{name or 'the array'} ({array.dtype})" for name, array in arrays.items() if array.dtype.name not in NUMBERS
     ]

@@ -99,7 +99,7 @@ def check_padding(
 
 
 def _refuse_nothing(leaves: Sequence[Input]) -> None:
-    """Raises ShapeError on a batch without numbers: a model may do anything with it, ONNX Runtime ends the process."""
+    """Raise ShapeError on a batch without numbers: a model may do anything with it, ONNX Runtime ends the process."""
     arrays = [one for one in leaves if one.array.ndim > 1]
     if arrays and not any(one.array.size for one in arrays):
         raise ShapeError(

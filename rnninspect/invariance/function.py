@@ -51,7 +51,7 @@ class FunctionModel:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Gives back Python's and numpy's random numbers."""
+        """Give back Python's and numpy's random numbers."""
         python, numpy = random.getstate(), np.random.get_state()
         try:
             yield

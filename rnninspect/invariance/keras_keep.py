@@ -25,7 +25,7 @@ def flat_states(states: Any) -> list[Any]:
 
 @contextmanager
 def random_numbers_kept() -> Iterator[None]:
-    """Gives back Python's, numpy's and torch's random numbers."""
+    """Give back Python's, numpy's and torch's random numbers."""
     import keras  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     python, numpy = random.getstate(), np.random.get_state()

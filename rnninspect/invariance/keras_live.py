@@ -68,7 +68,7 @@ class KerasModel:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Gives back the variables, seeds and carried states among them, the layers' plain attributes, and all random
+        """Give back the variables, seeds and carried states among them, the layers' plain attributes, and all random
         numbers.
         """
         carried = [one for layer in self._layers.values() for one in flat_states(getattr(layer, "states", None))]

@@ -73,7 +73,7 @@ class LiveModel(Protocol):
         """The names of the arguments that a call may hold besides."""
 
     def kept(self) -> AbstractContextManager[None]:
-        """Gives back weights, buffers, modes, hooks, gradients and random numbers, however it ends."""
+        """Give back weights, buffers, modes, hooks, gradients and random numbers, however it ends."""
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         """The model's results, arrays of numpy in the structure that it returns. Raises RunFailed."""

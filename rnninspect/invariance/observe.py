@@ -19,7 +19,7 @@ from rnninspect.invariance.trial import Model, Trial, sizes_of, sorted_back
 
 
 def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | None]) -> Trial:
-    """Runs the model on the batch, on fewer rows and on fewer steps, and learns what its results' axes are.
+    """Run the model on the batch, on fewer rows and on fewer steps, and learn what its results' axes are.
 
     Raises RunFailed where it does not run on the batch as it is.
     """

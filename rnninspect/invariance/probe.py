@@ -68,7 +68,7 @@ class Probe(Rule):
     order: int = 100
 
     def make(self, trial: Trial) -> Outcome:
-        """Makes the change and compares."""
+        """Make the change and compare."""
         raise NotImplementedError
 
     def message(self, outcome: Outcome) -> str:
@@ -84,7 +84,7 @@ class Probe(Rule):
         return ()
 
     def inject(self, case: Case) -> Case:
-        """Raises CannotInject: the example of a probe is a model, not a recorded run."""
+        """Raise CannotInject: the example of a probe is a model, not a recorded run."""
         raise CannotInject("it is shown on a model that runs")
 
 

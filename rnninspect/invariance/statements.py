@@ -141,7 +141,7 @@ def _is_negative(one: Input) -> bool:
 
 
 def _refuse_no_lengths(one: Input) -> NoReturn:
-    """Raises ShapeError: what an input that was named holds is no lengths."""
+    """Raise ShapeError: what an input that was named holds is no lengths."""
     array = one.array
     if array.size and array.dtype.kind in "if" and max(array.shape, default=1) == array.size:
         raise ShapeError(f"lengths must be whole numbers from 0; {one.path} holds {array.ravel().tolist()[:8]}")

@@ -50,7 +50,7 @@ class Model:
         live.until = float("inf") if seconds is None else self._began + seconds
 
     def _passed(self) -> None:
-        """Counts one run more, where there is time for it."""
+        """Count one run more, where there is time for it."""
         if self.seconds is not None and self.passes and time.monotonic() - self._began > self.seconds:
             raise OutOfTime(f"time: the {self.seconds:g} seconds that it may take were over")
         self.passes += 1

@@ -46,7 +46,7 @@ class Scan:
 
 
 def scan(outputs: Array, final: Array) -> Scan:
-    """Reads `outputs` `[B, T, H]` once, a tile at a time, beside `final` `[B, H]`."""
+    """Read `outputs` `[B, T, H]` once, a tile at a time, beside `final` `[B, H]`."""
     outputs, final = np.asarray(outputs), np.asarray(final)  # to slice a memmap costs more than its plain view
     shape = outputs.shape[:2]
     equal, zero, repeats = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
@@ -147,7 +147,7 @@ def _ends(blank: Bools) -> Ints:
 
 
 def _settle_zeros(values: Array, blank: Bools) -> None:
-    """Settles `blank` `[…]` in place: whether `values` `[…, H]` are zero in all units."""
+    """Settle `blank` `[…]` in place: whether `values` `[…, H]` are zero in all units."""
     if 4 * np.count_nonzero(blank) >= blank.size:  # most of it: no copies
         blank &= _is_zero(values)
         return
@@ -201,7 +201,7 @@ def _repeats(head: _Head, blank: Bools, finite: bool) -> Bools:
 
 
 def _confirm(before: Array, after: Array, hits: Bools, finite: bool) -> None:
-    """Settles `hits` `[b, t]` in place: whether `before` and `after` `[b, t, H]` are equal in all units."""
+    """Settle `hits` `[b, t]` in place: whether `before` and `after` `[b, t, H]` are equal in all units."""
     if not _has_lines(after):
         _settle(before, after, hits, finite)
         return

@@ -85,16 +85,16 @@ class Session(Protocol):
     """One recording of one framework's models."""
 
     def state_lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come; UserError where they name what is not there."""
+        """State the lengths of the calls to come; UserError where they name what is not there."""
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
-        """Takes calls in from now on; what ends that is put on `hooks`. `model` None: every model of this process.
+        """Take calls in from now on; what ends that is put on `hooks`. `model` None: every model of this process.
 
         Raises UserError where the model holds nothing that can be recorded.
         """
 
     def close(self) -> None:
-        """Takes nothing in any more."""
+        """Keep no further calls."""
 
     def calls(self) -> tuple[RecordedCall, ...]:
         """Every call that was kept, in the order in which they were made."""

@@ -39,7 +39,7 @@ class Session(ShelfSession[TrackCall]):
         self._local = threading.local()
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
-        """Sees every call of an RNN; UserError where an nnx model holds none."""
+        """See every call of an RNN; UserError where an nnx model holds none."""
         stated_for(self._lengths, "")
         linen: Any = sys.modules.get("flax.linen")
         nnx: Any = sys.modules.get("flax.nnx")
@@ -57,7 +57,7 @@ class Session(ShelfSession[TrackCall]):
             wrap(kind, "__call__", lambda call, module, *a, **k: self._called(call, module, a, k), hooks)
 
     def state_lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come; UserError where they name what is not there."""
+        """State the lengths of the calls to come; UserError where they name what is not there."""
         names = None if self._names is None else [name or "RNN" for name in self._names.values()]
         stated_for(lengths, "", names)
         self._lengths = lengths

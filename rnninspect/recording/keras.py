@@ -37,7 +37,7 @@ class Session(ShelfSession[TrackCall]):
         self._local = threading.local()
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
-        """Wraps what recurrent layers run; UserError where the model holds none."""
+        """Wrap what recurrent layers run; UserError where the model holds none."""
         layers: Any = sys.modules["keras"].layers
         self._know(model, layers)
         if not self._names:
@@ -49,12 +49,12 @@ class Session(ShelfSession[TrackCall]):
         wrap(layers.Bidirectional, "call", self._both, hooks)
 
     def state_lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come; UserError where they name what is not there."""
+        """State the lengths of the calls to come; UserError where they name what is not there."""
         stated_for(lengths, "", [*dict.fromkeys(self._names.values())])
         self._lengths = lengths
 
     def _know(self, model: Any, layers: Any) -> None:
-        """Learns the names of the recurrent layers; the two within a Bidirectional have its name."""
+        """Learn the names of the recurrent layers; the two within a Bidirectional have its name."""
         self._layers = list(model._flatten_layers())
         for layer in self._layers:
             if isinstance(layer, layers.Bidirectional):

@@ -65,7 +65,7 @@ class Session(ShelfSession[TrackCall]):
         self._beside: Any = None
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
-        """Builds the second session; UserError where the model's graph holds no recurrent node."""
+        """Build the second session; UserError where the model's graph holds no recurrent node."""
         runtime: Any = sys.modules["onnxruntime"]
         proto = _proto(model)
         self._nodes, inner = _extended(proto)
@@ -85,7 +85,7 @@ class Session(ShelfSession[TrackCall]):
         wrap(runtime.InferenceSession, "run", self._run, hooks)
 
     def state_lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come; UserError where they name what is not there."""
+        """State the lengths of the calls to come; UserError where they name what is not there."""
         if self._inputs:
             stated_for(lengths, "", [node.name for node in self._nodes], {})
             for value in lengths.values() if isinstance(lengths, Mapping) else [lengths]:
@@ -101,7 +101,7 @@ class Session(ShelfSession[TrackCall]):
         return result
 
     def _record(self, feed: Mapping[str, Any]) -> None:
-        """Runs the model once more, where a call of some node is to be kept."""
+        """Run the model once more, where a call of some node is to be kept."""
         numbers = {node.name: self._shelf.number(node.name) for node in self._nodes}
         kept = [node for node in self._nodes if numbers[node.name] is not None]
         held = {**self._stored, **{name: np.asarray(array) for name, array in feed.items()}}
@@ -164,7 +164,7 @@ def open_model(path: str) -> Any:
 
 
 def run_once(session: Any, arrays: Mapping[str, Array], feed: str) -> None:
-    """Runs the model on the arrays that it reads, cast to what it wants where no value changes.
+    """Run the model on the arrays that it reads, cast to what it wants where no value changes.
 
     Raises UserError where one is missing, or the model does not run on them.
     """

@@ -30,7 +30,7 @@ def record(
     every: int = 1,
     max_bytes: int | None = MAX_BYTES,
 ) -> Recording:
-    """Records every call of the recurrent layers in a live model, within a `with` block (or from `start` to `stop`).
+    """Record every call of the recurrent layers in a live model, within a `with` block (or from `start` to `stop`).
 
     `model`: of any kind that `rnninspect list recorders` names: of torch any module with an `nn.LSTM`, `nn.GRU`,
     `nn.RNN` or their cells, compiled or in DataParallel too; None: every torch module that runs in this process.
@@ -95,7 +95,7 @@ class Recording:
         self.stop()
 
     def start(self) -> Recording:
-        """Records from now on, until `stop`; what was recorded before is kept. UserError where it records already."""
+        """Record from now on, until `stop`; what was recorded before is kept. UserError where it records already."""
         if self._open:
             raise UserError("this recording is open already: it cannot be entered twice; make another with record(…)")
         with ExitStack() as hooks:  # frees what was registered where the rest cannot be
@@ -106,7 +106,7 @@ class Recording:
         return self
 
     def stop(self) -> Recording:
-        """Records no more."""
+        """Record no more."""
         self._open = False
         self._hooks.close()
         for session in self._sessions:
@@ -124,7 +124,7 @@ class Recording:
 
     @lengths.setter
     def lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come, as the setting of that name does."""
+        """State the lengths of the calls to come, as the setting of that name does."""
         lengths = _by_text(lengths)
         for session in self._sessions:
             session.state_lengths(lengths)
@@ -158,7 +158,7 @@ class Recording:
         ignore: Names = (),
         excerpt: int | None = EXCERPT,
     ) -> Reports:
-        """Judges every recorded call by every rule, a run of its own weights included: a Report a call.
+        """Judge every recorded call by every rule, a run of its own weights included: a Report a call.
 
         `name`, `call`: of this layer, this call of it (by its number; negative: from the last one kept) alone.
         `excerpt`: how many numbers each report may quote; by default, of more than 24 calls, few.
@@ -198,7 +198,7 @@ class Recording:
         return Reports(reports)
 
     def save(self, path: str | os.PathLike[str], name: str | None = None, *, call: int | None = None) -> None:
-        """Writes a dump that `rnninspect compare PATH --weights PATH --convention torch` reads, batch-major.
+        """Write a dump that `rnninspect compare PATH --weights PATH --convention torch` reads, batch-major.
 
         One call's arrays have the framework's own names; several calls are groups, `PATH#NAME.CALL`. The dump of a loop
         over a cell wants `--padding computed` besides. The format is that of the suffix, `.npz` by default. Raises

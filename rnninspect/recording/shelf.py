@@ -40,7 +40,7 @@ class Shelf(Generic[Call]):
         return None
 
     def put(self, name: str, call: Call, size: int) -> None:
-        """Keeps a call of that many bytes where there is room."""
+        """Keep a call of that many bytes where there is room."""
         if self.wanted.max_bytes is not None and self._bytes + size > self.wanted.max_bytes:
             self.skipped[name] += 1
             return
@@ -66,7 +66,7 @@ class ShelfSession(Generic[Call]):
         self._open = False
 
     def close(self) -> None:
-        """Takes nothing in any more."""
+        """Keep no further calls."""
         self._open = False
 
     def calls(self) -> tuple[Call, ...]:

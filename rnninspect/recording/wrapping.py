@@ -14,7 +14,7 @@ _methods: dict[tuple[type, str], Any] = {}
 
 
 def wrap(kind: type, method: str, around: Around, hooks: ExitStack) -> None:
-    """Runs `around` in place of that class's method, until the stack closes; recordings may nest in any order."""
+    """Run `around` in place of that class's method, until the stack closes; recordings may nest in any order."""
     place = (next(base for base in kind.__mro__ if method in base.__dict__), method)
     if not _around.get(place):
         _around[place], _methods[place] = [], place[0].__dict__[method]

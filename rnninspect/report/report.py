@@ -49,7 +49,7 @@ class Report(ReportRecord):
         return render(self, format, **view)
 
     def raise_for_findings(self, fail_on: str = "error") -> None:
-        """Raises FindingsError where a finding is at least as severe as `fail_on` (error, warning or note).
+        """Raise FindingsError where a finding is at least as severe as `fail_on` (error, warning or note).
 
         It raises too where nothing could be judged: a test that compared nothing has not passed.
         """
@@ -135,7 +135,7 @@ class Reports(tuple[Report, ...]):
         return render_many(self, format, **view)
 
     def raise_for_findings(self, fail_on: str = "error") -> None:
-        """Raises FindingsError where a report has a finding at least as severe as `fail_on`, or could not be judged.
+        """Raise FindingsError where a report has a finding at least as severe as `fail_on`, or could not be judged.
 
         Its text is the summary of all and the first such report; its `report` is that one.
         """

@@ -11,6 +11,13 @@ ARRAYS = ("Array", "Ints", "Bools", "Floats")  # annotations that are an array b
 SHAPE = re.compile(r"`\[[^`\]]*\]`|\[[A-Z][^\]]*\]|`\(?[A-Z0-9, +*]+\)?`")
 # Errors that speak of a mistake in this package, or that end a command, and no caller waits for.
 OWN = {"AssertionError", "NotImplementedError", "SystemExit", "StopIteration"}
+# Verbs by which a summary would tell a story ("Writes the file.") where it is to be an order ("Write the file.").
+VERBS = (
+    "Adds Answers Builds Closes Compares Computes Counts Cuts Ends Fits Gives Hooks Judges Keeps Learns Lets "
+    "Makes Mends Opens Pads Prints Puts Raises Reads Records Refuses Relates Removes Renders Returns Runs Says "
+    "Sees Settles Shows Silences Starts Stops Takes Tells Tries Turns Waits Wraps Writes"
+)
+STORY = re.compile(rf"({'|'.join(VERBS.split())})\b(?! of)")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Public:
         if not re.match(r"[^\n]+(\n[^\n]+)*?[.:…)](\s|$)", self.text):
             lacking.append("a sentence to begin with")
         if not isinstance(self.node, ast.ClassDef):
+            if STORY.match(self.text):
+                lacking.append("an imperative")
             if _takes_arrays(self.node) and not SHAPE.search(self.text):
                 lacking.append("shapes")
             if _raised(self.node) - OWN and not re.search(r"[Rr]aise|[Rr]efuse|Error\b|Cannot[A-Z]", self.text):

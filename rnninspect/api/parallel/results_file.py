@@ -54,7 +54,7 @@ class Tally:
     rules: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
-        """Counts one dump's outcome: its verdict, and each of its rules once."""
+        """Count one dump's outcome: its verdict, and each of its rules once."""
         self.verdicts[outcome.verdict] += 1
         self.rules.update(set(outcome.findings))
 

@@ -44,7 +44,7 @@ def _why(slots: tuple[Slot, ...], config: LayerConfig) -> str:
 
 
 def check_cell(slots: tuple[Slot, ...], config: LayerConfig) -> None:
-    """Raises ShapeError where the cell that is stated has no such states: a c beside h, or other units than its
+    """Raise ShapeError where the cell that is stated has no such states: a c beside h, or other units than its
     projection's."""
     states, cell_states, outputs = ([s for s in slots if s.role == role] for role in ("h", "c", "outputs"))
     pairs = [(h, c) for h in states for c in cell_states if h.array.shape == c.array.shape]

@@ -22,7 +22,7 @@ _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 def place_lists(
     slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool | None = False, by_direction: bool = False
 ) -> tuple[Slot, ...]:
-    """Gives every slot with a `position` its role, layer and direction; the others pass as they are.
+    """Give every slot with a `position` its role, layer and direction; the others pass as they are.
 
     A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h;
     None: as the values tell) of a cell that has both (an LSTM); a nested list runs as if it were flat.

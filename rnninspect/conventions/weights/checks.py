@@ -37,7 +37,7 @@ def is_stack(weights: Weights) -> bool:
 
 
 def check_stated(layers: tuple[LayerWeights, ...], config: LayerConfig) -> None:
-    """Raises ShapeError where peepholes or a projection are stated that the weights do not hold."""
+    """Raise ShapeError where peepholes or a projection are stated that the weights do not hold."""
     if config.attributes.get("use_peepholes") and any(w.peepholes is None for w in layers):
         named = argument("use_peepholes", True)
         raise ShapeError(f"{named} is stated, but the weights hold no peepholes; give them, or drop the option")

@@ -112,7 +112,7 @@ _ACTIVATIONS = ("activation", "recurrent_activation", "activations")
 
 
 def activations_not_stated(convention: Convention, spec: CellSpec, attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Says which activations are taken for granted where neither a file nor the user states them; empty where there
+    """Say which activations are taken for granted where neither a file nor the user states them; empty where there
     is no other choice."""
     options = [name for name in _ACTIVATIONS if name in convention.takes & cells.get(spec.cell).varied_by]
     alone = len(convention.activations.get(spec.cell, ("any", "other"))) == 1

@@ -164,7 +164,7 @@ def _one_cell(
 
 
 def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Cell) -> None:
-    """Raises ShapeError that lists every part missing and every part left over, of all scopes."""
+    """Raise ShapeError that lists every part missing and every part left over, of all scopes."""
     missing: list[str] = []
     surplus: dict[str, None] = {}
     for scope in scopes:
@@ -231,7 +231,7 @@ def _directed(
 def _check_chain(
     convention: ScopedConvention, placed: Placed, weights: Weights, config: LayerConfig, feeds: Mapping[str, Feed]
 ) -> None:
-    """Raises UserError that lists the layers unless each reads what the one below returns, and something says so."""
+    """Raise UserError that lists the layers unless each reads what the one below returns, and something says so."""
     scopes = [scope for scope, _, _ in placed]
     if config.layers is not None and config.layers != weights.depth:
         reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state that"

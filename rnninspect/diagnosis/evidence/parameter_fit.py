@@ -75,7 +75,7 @@ def _bias_slots(case: Case) -> list[tuple[str, int]]:
 
 
 def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> Fitted | None:
-    """Fits one number a unit for each of `slots` (field and gate), every track of a one-layer case apart."""
+    """Fit one number a unit for each of `slots` (field and gate), every track of a one-layer case apart."""
     weights = weights_of(case)
     if weights.depth > 1 or any(w.projection is not None for w in weights.layers) or not case.facts:
         return None

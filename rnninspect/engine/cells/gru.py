@@ -61,7 +61,7 @@ class GRUCell:
         self.room: tuple[Tensor, Tensor, Tensor] | None = None
 
     def rows(self, n: int) -> None:
-        """Makes room for steps of `n` rows: sums `[3, n, H]`, inner product and reset gate `[n, H]`."""
+        """Make room for steps of `n` rows: sums `[3, n, H]`, inner product and reset gate `[n, H]`."""
         if self.room is None:
             sums = self.bias.new_empty(n * 3 * self.units)
             self.room = sums, self.bias.new_empty(n, self.units), self.bias.new_empty(n, self.units)

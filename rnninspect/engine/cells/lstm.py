@@ -57,7 +57,7 @@ class LSTMCell:
         self.c: Tensor | None = None
 
     def begin(self, c: Tensor | None) -> None:
-        """Takes the initial c `[B, H]`, which `step` writes over, and makes room for the sums of every gate."""
+        """Take the initial c `[B, H]`, which `step` writes over, and make room for the sums of every gate."""
         assert c is not None
         self.c = c
         self.all_sums = c.new_empty(c.shape[0] * 4 * self.units)

@@ -94,7 +94,7 @@ class Kept:
             self._keep(value.__dict__, depth)
 
     def restore(self, weights: bool = True) -> None:
-        """Puts everything back; `weights`: also weights and gradients that no one is known to have changed."""
+        """Put everything back; `weights`: also weights and gradients that no one is known to have changed."""
         for module, attributes in self._attributes:
             module.__dict__.clear()
             module.__dict__.update(attributes)
@@ -155,7 +155,7 @@ def _same(first: Tensor, second: Tensor) -> bool:
 
 @contextmanager
 def random_numbers_kept() -> Iterator[None]:
-    """Gives back the random numbers of Python, numpy and torch, of every device."""
+    """Give back the random numbers of Python, numpy and torch, of every device."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():
@@ -167,7 +167,7 @@ def random_numbers_kept() -> Iterator[None]:
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Gives back what a forward may set for the whole process: types, threads, kernels, numpy's warnings."""
+    """Give back what a forward may set for the whole process: types, threads, kernels, numpy's warnings."""
     flags = [(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")]
     was = [getattr(room, name) for room, name in flags]
     dtype, threads, errors = torch.get_default_dtype(), torch.get_num_threads(), np.geterr()

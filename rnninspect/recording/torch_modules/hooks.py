@@ -43,7 +43,7 @@ class Session:
         self._hooks = ExitStack()
 
     def begin(self, model: nn.Module | None, hooks: ExitStack) -> None:
-        """Hooks the model, or every module of this process; UserError where the model holds no recurrent layer."""
+        """Hook the model, or every module of this process; UserError where the model holds no recurrent layer."""
         if model is not None:
             self._model = _unwrapped(model)
             self._know(self._model)
@@ -60,13 +60,13 @@ class Session:
         hooks.callback(_forget, handle)
 
     def state_lengths(self, lengths: Any) -> None:
-        """States the lengths of the calls to come; UserError where they name what is not there."""
+        """State the lengths of the calls to come; UserError where they name what is not there."""
         if self._model is not None:
             check_lengths(lengths, self._model, list(self._store.names.values()))
         self._store.lengths = lengths
 
     def close(self) -> None:
-        """Ends the session: calls from here on are not kept."""
+        """End the session: calls from here on are not kept."""
         self._open = False
         self._store.close()
 
@@ -83,7 +83,7 @@ class Session:
         return {self._store.names.get(key, "?"): why for key, why in self._store.unseen.items()}
 
     def _know(self, model: nn.Module) -> None:
-        """Learns the names of the recurrent layers in a model."""
+        """Learn the names of the recurrent layers in a model."""
         for name, module in model.named_modules():
             if is_recurrent(module):
                 key = _key(module)
@@ -126,7 +126,7 @@ class Session:
                     kept.arguments[asked], kept.times[asked] = begun.values[asked], begun.times
 
     def _walk(self, module: nn.Module) -> None:
-        """Learns the names of an outermost module's layers, once."""
+        """Learn the names of an outermost module's layers, once."""
         key = _key(module)
         if key not in self._walked:
             self._walked[key] = module._forward_hooks
@@ -197,7 +197,7 @@ def is_recurrent(module: nn.Module) -> bool:
 
 
 def _forget(handle: Any) -> None:
-    """Removes a global hook, and the mark `with_kwargs` that torch's own `remove` leaves behind."""
+    """Remove a global hook, and the mark `with_kwargs` that torch's own `remove` leaves behind."""
     handle.remove()
     getattr(module_of_hooks, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
 
@@ -251,7 +251,7 @@ def _uncompiled(hooks: ExitStack, needed: bool) -> None:
 
 
 def _filtered() -> Any:
-    """Silences what torch says of global hooks on compiled modules, which counts calls of wrappers alone."""
+    """Silence what torch says of global hooks on compiled modules, which counts calls of wrappers alone."""
     warnings.filterwarnings("ignore", "Using `torch.compile.*global hooks", UserWarning)
     return warnings.filters[0]
 

@@ -34,7 +34,7 @@ def has_own_forward(module: nn.Module) -> bool:
 
 
 def listen(kinds: set[type], listener: Listener, hooks: ExitStack) -> None:
-    """Tells the listener of every call of these classes' own forward, until the stack closes."""
+    """Tell the listener of every call of these classes' own forward, until the stack closes."""
 
     def told(forward: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         output = forward(*args, **kwargs)

@@ -70,7 +70,7 @@ class Store:
                 self.unseen.setdefault(key, f"a call could not be copied ({type(error).__name__}: {error})")
 
     def close(self) -> None:
-        """No loop goes on."""
+        """End the loops over cells that are still being put together."""
         self._loops.clear()
 
     def calls(self) -> tuple[Recorded, ...]:
