@@ -43,6 +43,15 @@ def test_the_first_rows_are_read_as_such(count: int, directions: int, time_major
     assert any(f"has {count} row" in note and f"the batch {ROWS}" in note for note in report.notes)
 
 
+def test_both_directions_may_stand_side_by_side() -> None:
+    """Halves that end at different steps are told by the forward one: `[N, D*H]` of outputs `[B, T, D*H]`."""
+    outputs, state = run(directions=2)
+    report = inspect(outputs, np.concatenate(state, axis=-1)[:2], bidirectional=True)
+    forward, backward = report.to_dict()["tracks"]
+    assert [row["steps"] for row in forward["rows"]] == [[n - 1] for n in LENGTHS[:2]]
+    assert [row["steps"] for row in backward["rows"]] == [[0], [0]]
+
+
 def test_other_rows_are_named() -> None:
     """Rows from all over the batch are related to those that they equal, and the note says which these are."""
     outputs, state = run()
