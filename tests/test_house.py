@@ -45,7 +45,7 @@ measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/directions measure/merged measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
-diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state
+diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
 diagnosis/evidence/part_search

@@ -27,7 +27,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import as_merged, with_defaults, with_direction_of_weights
+from rnninspect.diagnosis.defaults import as_merged, as_one_half, with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
@@ -146,9 +146,9 @@ def inspect_case(
     rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
-    merged = as_merged(case, judgement)
-    if merged is not None:
-        case, judgement = merged, judge(merged, rules)
+    otherwise = as_merged(case, judgement) or as_one_half(case, judgement)
+    if otherwise is not None:
+        case, judgement = otherwise, judge(otherwise, rules)
     judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     failed = [f"the rule {rule.rule} {rule.reason}" for rule in judgement.not_checked if rule.failed]

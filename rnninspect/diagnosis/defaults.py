@@ -12,6 +12,7 @@ import numpy as np
 
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.one_half import as_forward_half, may_be_directions
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
@@ -59,6 +60,16 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
         "cannot be taken apart"
     )
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def as_one_half(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its outputs taken for the forward half of two directions, where the two states would otherwise be
+    layers in reverse order and nobody said that they are layers; None where they are told, or nothing is off.
+
+    Both fit, and the layers' order is no cause that numbers could tell from it.
+    """
+    accused = any(f.rule == "layer-order-reversed" for f in judgement.findings)
+    return as_forward_half(case) if accused and may_be_directions(case) else None
 
 
 def _planes(case: Case) -> list[tuple[Array | None, Array | None]] | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.one_half import may_be_directions
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
 
 DIRECTIONS_FIRST = "states = states.reshape(D, L, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # layer by layer"
@@ -56,7 +57,7 @@ class LayerOrderReversed(Rule):
                 "by layer: [D, L, B, H], not [L, D, B, H]",
             ),
         ):
-            seen, halved = _mended(case, fixed), _may_be_directions(case)
+            seen, halved = _mended(case, fixed), may_be_directions(case)
             one_half = f", or outputs hold the forward half of two directions ({argument('bidirectional', True)})"
             yield from proposal(
                 self,
@@ -81,19 +82,6 @@ class LayerOrderReversed(Rule):
         if fixed is None:
             raise CannotInject("needs two layers of one width")
         return case.with_trace(fixed)
-
-
-def _may_be_directions(case: Case) -> bool:
-    """Whether two states that nobody called layers may be one layer's two directions, of which outputs hold one."""
-    lower = case.trace.track(0, "forward")
-    told = case.config.layers is not None or case.config.direction is not None or case.weights is not None
-    return (
-        case.reading.state_axes in ("L B H", "B L H")
-        and case.trace.layers == 2
-        and not told
-        and lower is not None
-        and lower.outputs is None
-    )
 
 
 def _mended(case: Case, fixed: Trace | None) -> list[Seen]:
