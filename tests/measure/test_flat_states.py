@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,17 @@ def test_states_that_are_no_view_of_two_directions_cost_no_further_pass(monkeypa
     arrays = {"outputs": outputs, "state": wrong, "lengths": np.array(LENGTHS)}
     read_case(arrays, LayerConfig(), "torch", named_roles={}, measurer=measurer)
     assert whole == [1]
+
+
+@pytest.mark.parametrize("cell_first", [True, False])
+def test_a_list_in_another_order_than_the_frameworks_is_noted(cell_first: bool, tmp_path: Path) -> None:
+    """`(c, h)` in a file of torch is read as its values tell, and what to check is said; `(h, c)` needs no note."""
+    outputs, h, c = map(torch.from_numpy, layer_run("LSTM"))
+    pair = (c, h) if cell_first else (h, c)
+    torch.save({"output": outputs, "state": pair, "lengths": torch.tensor(LENGTHS)}, tmp_path / "run.pt")
+    report = rnninspect.compare(tmp_path / "run.pt")
+    assert report.verdict == "clean"
+    assert [note for note in report.notes if "torch returns h first" in note] == [
+        note for note in report.notes if note.startswith("state.1 is taken as the final state h")
+    ]
+    assert any("torch returns h first" in note for note in report.notes) == cell_first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -79,6 +79,33 @@ def _placed(
         )
         for slot, (level, direction, role) in zip(listed, keys, strict=False)
     ]
+
+
+def as_values_tell(slots: tuple[Slot, ...], listed: Collection[str]) -> tuple[Slot, ...]:
+    """The slots with h and c of lists exchanged where the values say that the list held them the other way round."""
+    pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c) and h.name in listed]
+    h, c = [pair[0].array for pair in pairs], [pair[1].array for pair in pairs]
+    if not are_pairs(c, h) or are_pairs(h, c):
+        return slots
+    other: dict[int, Role] = {id(a): b.role for pair in pairs for a, b in (pair, pair[::-1])}
+    return tuple(replace(slot, role=other.get(id(slot), slot.role)) for slot in slots)
+
+
+def note_of_order(placed: Sequence[Slot], ordered: Sequence[Slot], framework: str, cell_first: bool) -> tuple[str, ...]:
+    """What to check where the values told another order of h and c than the framework's own; nothing where they did
+    not."""
+    h = next((new for old, new in zip(placed, ordered, strict=True) if new.role == "h" != old.role), None)
+    if h is None:
+        return ()
+    first = "c" if cell_first else "h"
+    return (
+        f"{h.name} is taken as the final state h, since |h| <= |tanh(c)| holds only so; {framework} returns "
+        f"{first} first: check that your code takes it for h too",
+    )
+
+
+def _alike(h: Slot, c: Slot) -> bool:
+    return (h.layer, h.direction) == (c.layer, c.direction)
 
 
 def is_cell_first(arrays: Sequence[Array]) -> bool:

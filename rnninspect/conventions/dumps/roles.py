@@ -6,7 +6,7 @@ Where several arrays could be one thing, each is a guess of its own, and the num
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
@@ -14,7 +14,7 @@ from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
-from rnninspect.conventions.dumps.positions import are_own_steps, are_pairs, place_lists
+from rnninspect.conventions.dumps.positions import are_own_steps, as_values_tell, note_of_order, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.unread import WORDS
@@ -24,7 +24,6 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.formats.base import ANONYMOUS
 
-_PAIRS = {("h", "c"), ("initial_h", "initial_c")}
 MOST_GUESSES = 24
 
 
@@ -96,7 +95,10 @@ def guess_roles(
         notes += tuple(f"{s.name} {_shape(s)} is taken as the {_named(s)}, by its numbers" for s in halves)
         placed = _placed(convention, (*slots, *more), config)
         listed = {slot.name for slot in slots if slot.position is not None}
-        placed = placed if whose_known else _ordered(placed, listed)
+        if not whose_known:
+            ordered = as_values_tell(placed, listed)
+            notes += note_of_order(placed, ordered, convention.name, convention.cell_first)
+            placed = ordered
         doubtful = () if named and "h" in named else _further_states(convention, rest, placed)
         guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known))
     return guesses
@@ -122,20 +124,6 @@ def _further_states(convention: Convention, rest: Mapping[str, Array], slots: tu
     if len(states) != 1 or any(match_name(pattern, states[0].name) for pattern in plain):
         return ()
     return tuple(n for n, a in rest.items() if a.shape == states[0].array.shape and not is_taken(n, a, slots))
-
-
-def _ordered(slots: tuple[Slot, ...], listed: Collection[str]) -> tuple[Slot, ...]:
-    """The slots with h and c of lists exchanged where the values say that the list held them the other way round."""
-    pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c) and h.name in listed]
-    h, c = [pair[0].array for pair in pairs], [pair[1].array for pair in pairs]
-    if not are_pairs(c, h) or are_pairs(h, c):
-        return slots
-    other: dict[int, Role] = {id(a): b.role for pair in pairs for a, b in (pair, pair[::-1])}
-    return tuple(replace(slot, role=other.get(id(slot), slot.role)) for slot in slots)
-
-
-def _alike(h: Slot, c: Slot) -> bool:
-    return (h.layer, h.direction) == (c.layer, c.direction)
 
 
 def matches(convention: Convention, name: str) -> bool:
