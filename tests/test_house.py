@@ -14,7 +14,7 @@ from tests.support.places import PACKAGE, ROOT
 # The one list of rooms: every file and folder of the package, in the order in which one may import another, never
 # upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
 ORDER = """
-core/frozen
+core/frozen core/regex
 core/wording errors
 _version
 core/trace core/feed core/precision core/cell core/weights core/full_lengths core/axis_words core/layer_config
@@ -28,7 +28,7 @@ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/torch_kernels engine/loop engine/run
-conventions/dumps/layer_names conventions/weights/gates conventions/fitting conventions/tf1_fixes conventions/base
+conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/positions conventions/dumps/shapes conventions/dumps/siblings conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
@@ -40,7 +40,7 @@ conventions/weights/stack
 conventions/weights/cudnn conventions/weights/config conventions/weights/keras_names
 conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
-conventions/live_state conventions/live conventions/live_weights conventions/returned
+conventions/live/state conventions/live/__init__ conventions/live/weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/directions measure/merged measure/weigh
@@ -260,6 +260,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "formats",
         "core/feed",
         "core/frozen",
+        "core/regex",
         "core/trace",
         "core/precision",
     }
@@ -272,6 +273,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "core/axis_words",
         "core/finding",
         "core/frozen",
+        "core/regex",
         "report",
     }
     texts = [text for file, text in package().items() if file.startswith("report/renderers/")]

@@ -12,7 +12,6 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.api import inspect
-from rnninspect.api.chunks import chain_to, final_states
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import OPTION_ROLES
@@ -186,6 +185,8 @@ def case_of(request: Request) -> Case:
         whose = request.weights_convention or case.convention.name
         case = case.with_weights(inspect.weights_of(weights, config, whose))
     if request.previous is not None:
+        from rnninspect.api.chunks import chain_to, final_states
+
         with about_argument("previous", request.previous):
             before = request.reader(request.previous)
             case = chain_to(case, final_states(before, config, case.convention.name))

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from rnninspect import conventions
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.idle_options import with_idle_options
-from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
@@ -39,6 +37,9 @@ from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", or several
 
@@ -246,6 +247,8 @@ def with_cell_of(weights: Weights | None, config: LayerConfig) -> LayerConfig:
 
 def origin_of_weights(weights: Weights | Mapping[str, Any] | None, whose: str | None) -> Origin:
     """Whose weights these are, as evidence of whose the outputs are; who states it says that they are another's."""
+    from rnninspect.conventions.weights.prefix import likely_weights
+
     if whose is not None or weights is None:
         return UNKNOWN
     if isinstance(weights, Weights):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnninspect.cli import inputs, options, output, progress, signals, weights
+from rnninspect.cli import inputs, options, output, progress, signals
 from rnninspect.cli.grouped import Grouped
 from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.errors import naming
@@ -91,6 +90,8 @@ def _names_several(dump: str) -> bool:
         return names_several(dump)
     if os.path.exists(dump):
         return os.path.isdir(dump)
+    import glob
+
     return dump.startswith("@") or bool(glob.glob(dump, recursive=True))
 
 
@@ -142,6 +143,8 @@ def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Me
         measurer=measurer,
     )
     if params["weights"]:
+        from rnninspect.cli import weights
+
         request = replace(request, weights=weights.layer_file(params, config, read.arrays, request.likely))
     arrays = [*read.arrays.values(), *(slot.array for slot in request.named.values())]
     with progress.over_bytes(arrays, quiet):

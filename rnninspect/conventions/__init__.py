@@ -19,6 +19,8 @@ def conventions() -> dict[str, Convention]:
     """Every convention by its name, tf1 first (the project's own question), then by name."""
     by_name: dict[str, Convention] = {}
     for module in pkgutil.iter_modules(__path__):
+        if module.ispkg:
+            continue  # no framework, but what they share
         convention = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CONVENTION", None)
         if convention is not None:
             by_name[convention.name] = convention

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from rnninspect.conventions.fitting import OF_BOTH_DIRECTIONS, of_cell, of_layer, of_stack, replaced
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.feed import NO_FEEDS, Feed
@@ -146,6 +145,8 @@ class Convention:
         both halves, and `two_directions` holds the code that differs. `time_major` None: as the code is written.
         `layer`: the one at fault, where it is not the top one, so that its place in a stack of states is named.
         """
+        from rnninspect.conventions.fixes.fitting import OF_BOTH_DIRECTIONS, of_cell, of_layer, of_stack, replaced
+
         theirs = rule if directions == 1 else OF_BOTH_DIRECTIONS.get(rule, rule)
         snippet = self.fixes.get(theirs, self.fixes.get(rule))
         snippet = self.two_directions.get(rule, snippet) if directions == 2 else snippet

@@ -25,14 +25,15 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, ZeroLength
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
 
 _CELLS: dict[int, Cell] = {4: "lstm", 3: "gru", 1: "rnn"}  # by the gates' blocks in one Dense
 _BIASED = {"lstm": ("hi", "hf", "hg", "ho"), "gru": ("ir", "iz", "in", "hn"), "mgu": ("if", "in", "hn"), "rnn": ("i",)}
-_GATE = re.compile(r"([ih][ifgorzn]?|dense_[ih])/(kernel|bias)")
-_NO_LAYER = re.compile(r"params|cell|(forward|backward)_rnn")
+_GATE = regex(r"([ih][ifgorzn]?|dense_[ih])/(kernel|bias)")
+_NO_LAYER = regex(r"params|cell|(forward|backward)_rnn")
 _LAYER = r"(?:(?P<name>[^.]+)\.)?"
 _WAY = r"(?:\.(?P<direction>forward|backward))?"
 WORDS = ("forward", "backward")
@@ -42,7 +43,7 @@ _BOTH_HALVES = "(_, fw_h), (_, bw_h) = carry; final = jnp.concatenate([fw_h, bw_
 class Flax(ScopedConvention):
     name = "flax"
     variables = "…/cell/ii/kernel, …/cell/hi/kernel, …/cell/hi/bias"
-    variable = re.compile(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
+    variable = regex(r"(?:.*/)?(?P<part>\w+/(?:kernel|bias))")
     files: Mapping[str, float] = {".msgpack": 1.5}
     prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     cell_first = True

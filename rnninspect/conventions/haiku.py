@@ -24,6 +24,7 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.errors import ShapeError
@@ -37,7 +38,7 @@ WORDS = ("forward", "backward")
 class Haiku(ScopedConvention):
     name = "haiku"
     variables = "…/lstm/linear/w, …/lstm/linear/b, …/gru/w_i"
-    variable = re.compile(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
+    variable = regex(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
     time_major = True
     padding: PaddingPolicy = "computed"
     prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}

@@ -24,6 +24,7 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction, PaddingPolicy, Trace, Track
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.core.wording import argument
@@ -38,7 +39,7 @@ class Keras(ScopedConvention):
     stacks_directions = True  # Bidirectional around an RNN of stacked cells
     joins: frozenset[Between] = frozenset({"concat", "sum", "mul", "ave", "apart"})  # Bidirectional's `merge_mode`
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
-    variable = re.compile(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
+    variable = regex(r"(?:.*/)?(?P<part>kernel|recurrent_kernel|bias)(?::0)?")
     files: Mapping[str, float] = {".keras": 3.0, ".h5": 0.8, ".hdf5": 0.8}
     prints: Mapping[str, float] = {"tf.Tensor": 2.0}
     also_leaves = frozenset({"zero"})  # zero_output_for_mask, cuDNN

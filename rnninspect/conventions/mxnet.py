@@ -21,16 +21,17 @@ from rnninspect.conventions.weights.scopes import Scope
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 
-_FUSED = re.compile(r"(?:.*[_.])?[lr]\d+")
+_FUSED = regex(r"(?:.*[_.])?[lr]\d+")
 
 
 class MXNet(RowConvention):
     name = "mxnet"
     variables = "…i2h_weight, …h2h_weight, …i2h_bias, …h2h_bias"
-    variable = re.compile(
+    variable = regex(
         r"(?:.*?[_.])??(?:(?P<direction>[lr])(?P<layer>\d+)?_)?(?P<part>[ih]2h_(?:weight|bias)|h2r_weight)"
     )
     rows = RowNames("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias", "h2r_weight")

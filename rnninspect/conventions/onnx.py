@@ -23,6 +23,7 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import DIRECTIONS, Array, Direction, Trace, ZeroLength
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.engine import cells
@@ -33,14 +34,14 @@ _CELLS: dict[int, Cell] = {len(order): cell for cell, order in ORDER.items()}
 _PEEPHOLES = (0, 2, 1)  # P holds i, o, f; canonical is i, f, o
 _ACTIVATIONS = frozenset({"activations", "activation_alpha", "activation_beta"})
 _NODE = r"(?:(?P<name>[^.]+)\.)?"
-_GIVEN = re.compile(r"(.*[./])?(sequence_lens|initial_[hc])")  # of a node too, but no weights
+_GIVEN = regex(r"(.*[./])?(sequence_lens|initial_[hc])")  # of a node too, but no weights
 
 
 class Onnx(ScopedConvention):
     name = "onnx"
     separator = "."
     variables = "W, R, B, P"
-    variable = re.compile(r"(?:.*\.)?(?P<part>[WRBP])")
+    variable = regex(r"(?:.*\.)?(?P<part>[WRBP])")
     files: Mapping[str, float] = {".onnx": 3.0}
     time_major = True
     stacks_states = True

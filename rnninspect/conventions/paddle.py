@@ -20,16 +20,17 @@ from rnninspect.conventions.weights.express import refuse
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, PaddingPolicy, Trace
 from rnninspect.core.weights import Weights
 
-_CELL = re.compile(r"(?P<before>.*\.)?(?P<layer>\d+)\.cell(?:_(?P<direction>fw|bw))?\.(?P<part>\w+)")
+_CELL = regex(r"(?P<before>.*\.)?(?P<layer>\d+)\.cell(?:_(?P<direction>fw|bw))?\.(?P<part>\w+)")
 
 
 class Paddle(RowConvention):
     name = "paddle"
     variables = "…weight_ih_l0, …weight_hh_l0, …bias_ih_l0, …bias_hh_l0, or 0.cell.weight_ih"
-    variable = re.compile(
+    variable = regex(
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_ho)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
     rows = RowNames(projection="weight_ho", projection_by_unit=True)

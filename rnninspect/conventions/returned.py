@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rnninspect.conventions import live
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 
-_PLACE = re.compile(r"returned((?:\.\w+)+)")
+_PLACE = regex(r"returned((?:\.\w+)+)")
 
 
 def take_returned(
@@ -25,6 +24,10 @@ def take_returned(
     Returns: the other arrays, and a slot for each part of what was returned, under its own name.
     """
     listed = {name: array for name, array in arrays.items() if _PLACE.fullmatch(name)}
+    if not listed:
+        return dict(arrays), ()
+    from rnninspect.conventions import live
+
     tree: dict[str, Any] = {}
     for name, array in listed.items():
         *groups, last = name.split(".")[1:]
@@ -32,7 +35,7 @@ def take_returned(
         for group in groups:
             level = level.setdefault(group, {})
         level[last] = array
-    parted = live.parted(_as_tuple(tree)) if listed else None
+    parted = live.parted(_as_tuple(tree))
     if parted is None:
         return dict(arrays), ()
     outputs, state = parted

@@ -17,7 +17,7 @@ import numpy as np
 from rnninspect.conventions.base import Facts, Gates
 from rnninspect.conventions.dumps.positions import place_lists, unnamed_pair
 from rnninspect.conventions.dumps.writer import DumpNames
-from rnninspect.conventions.tf1_fixes import FIXES, OTHER_AXES, TWO_DIRECTIONS
+from rnninspect.conventions.fixes.tf1 import FIXES, OTHER_AXES, TWO_DIRECTIONS
 from rnninspect.conventions.weights import gates
 from rnninspect.conventions.weights.express import merge_biases, refuse
 from rnninspect.conventions.weights.scopes import Parts, Scope, blocks
@@ -25,6 +25,7 @@ from rnninspect.conventions.weights.stack import ScopedConvention
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction, Trace
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.core.wording import argument
@@ -41,7 +42,7 @@ class TensorFlow1(ScopedConvention):
     stacks_directions = True  # bidirectional_dynamic_rnn around two MultiRNNCells
     joins: frozenset[Between] = frozenset({"concat", "apart"})
     variables = "…/lstm_cell/kernel, …/lstm_cell/bias, …/gru_cell/gates/kernel"
-    variable = re.compile(
+    variable = regex(
         r"(?:.*?/)??(?P<part>(?:gates|candidate)/(?:kernel|bias)|projection/kernel|kernel|bias|w_[ifo]_diag)(?::0)?"
     )
     cell_first = True

@@ -20,6 +20,7 @@ from rnninspect.conventions.weights.express import refuse
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.errors import ShapeError
@@ -34,7 +35,7 @@ _RUN_PACKED = (
 class Torch(RowConvention):
     name = "torch"
     variables = "…weight_ih_l0, …weight_hh_l0, …bias_ih_l0, …bias_hh_l0"
-    variable = re.compile(
+    variable = regex(
         r"(?:.*\.)?(?P<part>(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l(?P<layer>\d+)(?P<direction>_reverse)?)?"
     )
     files: Mapping[str, float] = {".pt": 3.0, ".pth": 3.0, ".ckpt": 1.0, ".safetensors": 0.5, ".bin": 1.0}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rnninspect.core.regex import regex
+
 _NAMES = {
     "B": "batch",
     "T": "steps",
@@ -13,7 +15,7 @@ _NAMES = {
     "D": "directions",
 }
 _AXIS = r"(?:\([LDBTHF](?: [LDBTHF])+\)|[LDBTHF])"
-_CODE = re.compile(rf"(?<![^\s(])(?:\[{_AXIS}(?:, {_AXIS})+\]|{_AXIS}(?: {_AXIS})+)(?![^\s,;.:)])")
+_CODE = regex(rf"(?<![^\s(])(?:\[{_AXIS}(?:, {_AXIS})+\]|{_AXIS}(?: {_AXIS})+)(?![^\s,;.:)])")
 
 
 def in_words(text: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.errors import ShapeError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @frozen(eq=False)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rnninspect.core.frozen import frozen
+from rnninspect.core.regex import regex
 
 
 @frozen
@@ -60,7 +61,7 @@ def owners(scope: str, layers: Iterable[str]) -> tuple[str, ...]:
 
 # What Keras' own files call the groups of layers and cells: paths with these are whole, with nothing between.
 _GROUPS = frozenset({"layers", "cells", "cell", "forward_layer", "backward_layer"})
-_HALF = re.compile(r"(forward|backward)_")
+_HALF = regex(r"(forward|backward)_")
 
 
 def _start(layer: tuple[str, ...], scope: tuple[str, ...]) -> int | None:

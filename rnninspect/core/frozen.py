@@ -1,10 +1,11 @@
-"""Frozen dataclasses that share their methods: a start makes ninety, and to write and compile each one's own took a
-sixth of its time. `dataclass` writes what differs: the fields, and the `__init__` that fills them."""
+"""Frozen dataclasses that share their methods: a start makes eighty, and to write and compile each one's own took a
+sixth of its time. `dataclass` gathers the fields; it writes an `__init__` only to refuse a wrong call or to show it."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -26,17 +27,42 @@ def _sharing(kind: type[T], methods: dict[str, Any]) -> type[T]:
     for name, method in methods.items():
         if name not in vars(kind):
             setattr(kind, name, method)
-    return dataclass(repr=False, eq=False)(kind)
+    return dataclass(init=False, repr=False, eq=False)(kind)
 
 
-def _set_once(self: Any, name: str, content: Any) -> None:
-    """`__init__` sets each field; nothing is set a second time."""
-    if name in self.__dict__ or name not in self.__dataclass_fields__:
-        _refuse(self, name)
-    self.__dict__[name] = content
+def _fill(self: Any, /, *values: Any, **named: Any) -> None:
+    """Set each field to what was passed for it, or to its default."""
+    passed = {**dict(zip(self.__match_args__, values, strict=False)), **named}
+    fits, filled = len(passed) == len(values) + len(named), self.__dict__
+    for name, f in self.__dataclass_fields__.items():
+        if name in passed:
+            filled[name] = passed.pop(name)
+        elif f.default is not MISSING:
+            filled[name] = f.default
+        elif f.default_factory is not MISSING:
+            filled[name] = f.default_factory()
+        else:
+            fits = False
+    if passed or not fits:
+        _with_init(type(self))(*values, **named)  # raises as any dataclass does
+    if hasattr(self, "__post_init__"):
+        self.__post_init__()
 
 
-def _refuse(self: Any, name: str) -> None:
+def _with_init(kind: type[T]) -> type[T]:
+    """The class with the `__init__` that `dataclass` writes."""
+    plain = {"__qualname__": kind.__qualname__, "__signature__": None}
+    return dataclass(repr=False, eq=False)(type(kind.__name__, (kind,), plain))
+
+
+class _Signature:
+    """The signature of a class, when it is asked for."""
+
+    def __get__(self, _: Any, kind: Any) -> inspect.Signature:
+        return inspect.signature(_with_init(kind))
+
+
+def _refuse(self: Any, name: str, *_: Any) -> None:
     raise FrozenInstanceError(f"cannot change {name!r} of {type(self).__name__}")
 
 
@@ -57,5 +83,11 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({shown})"
 
 
-_ALWAYS = {"__setattr__": _set_once, "__delattr__": _refuse, "__repr__": _repr}
+_ALWAYS = {
+    "__init__": _fill,
+    "__signature__": _Signature(),
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__repr__": _repr,
+}
 _COMPARING = {"__eq__": _equals, "__hash__": _hash}

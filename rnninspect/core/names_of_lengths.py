@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from rnninspect.core.arrays import to_array
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 
-LENGTHS_NAME = re.compile(
+LENGTHS_NAME = regex(
     r"(^|_)(lens?|lengths?|sizes?|widths?|(n|num)_?steps|seq_?lens?|(n|num)_?(words|frames|tokens|turns|sents|sentences|utterances|"
     r"segments|chunks|chars|characters|timesteps))(_|$)|lens?$|lengths?$"
 )
-MASK_NAME = re.compile(r"mask|is_?pad|valid|dones?$")
-_PAD_IS_TRUE = re.compile(r"(key_)?pad(ding)?_?mask|is_?pad")
+MASK_NAME = regex(r"mask|is_?pad|valid|dones?$")
+_PAD_IS_TRUE = regex(r"(key_)?pad(ding)?_?mask|is_?pad")
 
 
 def runs_on(mask: Bools) -> bool:

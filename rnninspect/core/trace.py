@@ -10,17 +10,20 @@ Steps count from 0 along the time axis as stored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from rnninspect.core.frozen import frozen
 from rnninspect.errors import ShapeError
 
-Array = npt.NDArray[Any]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+Bools = np.ndarray[tuple[Any, ...], np.dtype[np.bool_]]
+Ints = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
@@ -39,7 +42,7 @@ PaddingPolicy = Literal["zero", "repeat", "computed", "any"]
 ZeroLength = Literal["initial", "wrap", "zero"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False)
 class Track:
     """One layer read in one direction.
 
@@ -68,7 +71,7 @@ class Track:
         return f"<Track: {', '.join([self.name, *(f'{n} {list(a.shape)}' for n, a in arrays if a is not None)])}>"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@frozen(eq=False)
 class Trace:
     """A run: which steps are real, and what every track returned.
 

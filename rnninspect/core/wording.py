@@ -12,15 +12,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from rnninspect.core.regex import regex
+
 # From an argument's Python name and its value (None: the argument as such) to what its user types.
 Wording = Callable[[str, Any], str]
 
 # The brackets of a placeholder: noncharacters, which Unicode keeps out of text. In a hostile file name they stay as
 # they are, unless what stands between them reads as a placeholder.
 _BEGIN, _END = "\ufdd0", "\ufdd1"
-_PLACEHOLDER = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
-_INNER = re.compile(r"(\w+)(?:([:=])(.*))?", re.DOTALL)  # a name, and a text or JSON behind it
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
+_PLACEHOLDER = regex(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
+_INNER = regex(r"(\w+)(?:([:=])(.*))?", re.DOTALL)  # a name, and a text or JSON behind it
+_NUMBER = regex(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
 def argument(name: str, value: Any = None) -> str:

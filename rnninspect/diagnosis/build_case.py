@@ -8,17 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.batch import Initial, read_batch, read_initial_states
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.dumps.misfits import by_row
 from rnninspect.conventions.returned import take_returned
-from rnninspect.conventions.weights.prefix import likely_weights
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
 from rnninspect.core.evidence import Origin, Reading, Role, Slot
@@ -29,12 +27,14 @@ from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, TimeOrder, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument, worded
-from rnninspect.diagnosis.batch_axes import with_axes_of_batch
 from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, measure_all
 from rnninspect.measure.weigh import DumpArrays, weigh
+
+if TYPE_CHECKING:
+    from rnninspect.conventions.dumps.batch import Initial
 
 MOST_WEIGHTS = 2**31  # numbers that are drawn at most: 8 GiB in float32
 
@@ -68,6 +68,9 @@ def run_case(
 
     `named_roles`: arrays that the user named for a role; they win over the file's own.
     """
+    from rnninspect.conventions.dumps.batch import read_batch, read_initial_states
+    from rnninspect.diagnosis.batch_axes import with_axes_of_batch
+
     options = options or RunOptions()
     framework = conventions.get(convention)
     axes = ""
@@ -179,6 +182,8 @@ def read_weights(
 
     `feeds`: what the layers read, where the file says it.
     """
+    from rnninspect.conventions.weights.prefix import likely_weights
+
     named = likely_weights({name: to_array(array, name) for name, array in arrays.items()})
     framework = conventions.get(convention)
     alike = conventions.of_weights(named)

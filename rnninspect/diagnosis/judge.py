@@ -22,11 +22,8 @@ from rnninspect.core.finding import FAILED, SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
-from rnninspect.diagnosis.facts_beneath import facts_beneath
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
-from rnninspect.diagnosis.starts_beneath import starts_beneath
-from rnninspect.diagnosis.two_causes import two_causes
 from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
     UNEXPLAINED_DIFFERENCE,
@@ -34,7 +31,6 @@ from rnninspect.diagnosis.unexplained import (
     unexplained_states,
     unlike_its_weights,
 )
-from rnninspect.diagnosis.weights_beneath import weights_beneath
 from rnninspect.errors import UserError
 
 
@@ -97,6 +93,8 @@ def _two_causes(
     """Two causes that explain every state together, where `causes` leave one unexplained or are only suspected."""
     if not mismatched_places(case) - explained_by(causes) and all(p.certainty != "suspected" for p in causes):
         return []
+    from rnninspect.diagnosis.two_causes import two_causes
+
     with _skipping_faults(UNEXPLAINED, skipped):
         together = two_causes(case, rules)
         return [] if together is None else together.both
@@ -107,6 +105,8 @@ def _facts_beneath(
     case: Case, cause: Proposal, proposals: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
 ) -> list[Proposal]:
     """What the only cause hid beside the states."""
+    from rnninspect.diagnosis.facts_beneath import facts_beneath
+
     with _skipping_faults(cause.rule, skipped):
         return list(facts_beneath(case, rules[cause.rule], rules, frozenset(p.rule for p in proposals)))
     return []
@@ -126,6 +126,9 @@ def _weights_beneath(
     case: Case, kept: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
 ) -> list[Proposal]:
     """The mistake of the weights that the causes `kept` hid."""
+    from rnninspect.diagnosis.starts_beneath import starts_beneath
+    from rnninspect.diagnosis.weights_beneath import weights_beneath
+
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return weights_beneath(case, rules, frozenset(p.rule for p in kept)) or starts_beneath(case, rules)
     return []

@@ -10,10 +10,8 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
-from rnninspect.diagnosis.lengths_by_run import lengths_by_run
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
-from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.measure.facts import TrackFacts, under
 
 
@@ -27,6 +25,8 @@ def with_mask_by_run(case: Case) -> Case:
         return case
     if is_of_its_run(case):
         return case
+    from rnninspect.diagnosis.lengths_by_run import lengths_by_run
+
     tried: list[Bools] = []
     for mask in _suggested(case.facts):
         if mask.all() or not mask.any() or any(np.array_equal(mask, other) for other in tried):
@@ -55,6 +55,8 @@ def is_right(case: Case) -> bool:
 def is_of_its_run(case: Case) -> bool:
     """Whether a run of the weights gives every output of a real step, and every state that no output tells; True
     without inputs or weights."""
+    from rnninspect.diagnosis.unseen_states import states_unlike_the_run
+
     if not (case.has("inputs") and case.has("weights")):
         return True
     return not disagreement(case) and next(states_unlike_the_run(case, UNEXPLAINED), None) is None

@@ -10,7 +10,6 @@ import numpy as np
 from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.padded_inputs import ends_of_inputs
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import as_before, may_mask, with_mask
 from rnninspect.diagnosis.rule import Rule, listed
@@ -99,6 +98,8 @@ def _candidates(case: Case) -> Iterator[tuple[Ints | None, str]]:
 
 def _ends_of(inputs: Array) -> tuple[Ints | None, str]:
     """Where the rows of `[B, T, F]` go over into one vector, and which that is."""
+    from rnninspect.diagnosis.evidence.padded_inputs import ends_of_inputs
+
     zero = inputs.ndim == 3 and bool((inputs[:, -1] == 0).all(-1).any())
     return ends_of_inputs(
         inputs

@@ -10,12 +10,8 @@ import numpy as np
 
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.first_differences import explain
-from rnninspect.diagnosis.evidence.one_step import first_bad_steps
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
-from rnninspect.diagnosis.two_causes import is_too_large
-from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 from rnninspect.measure.difference import TrackDifference
 
 UNEXPLAINED = "unexplained-state"
@@ -24,6 +20,8 @@ UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
     """The states `left` by every rule: which step each equals, or how near the worst of them comes to one."""
+    from rnninspect.diagnosis.two_causes import is_too_large
+
     rows = rows_of(left)
     origins = dict(_origins(case, left))
     clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
@@ -68,6 +66,8 @@ def unexplained_difference(differences: list[TrackDifference], opening: str) -> 
     worst = max(differences, key=lambda d: d.largest, default=None)
     if worst is None or worst.largest == 0:
         return
+    from rnninspect.diagnosis.evidence.first_differences import explain
+
     row, step, unit = worst.worst()
     yield Finding(
         rule=UNEXPLAINED_DIFFERENCE,
@@ -85,6 +85,9 @@ def unexplained_difference(differences: list[TrackDifference], opening: str) -> 
 
 def unlike_its_weights(case: Case) -> Iterator[Finding]:
     """A dump that no run of its weights gives, though every state is where it ought to be."""
+    from rnninspect.diagnosis.evidence.one_step import first_bad_steps
+    from rnninspect.diagnosis.unseen_states import states_unlike_the_run
+
     if disagreement(case) == 0:
         yield from states_unlike_the_run(case, UNEXPLAINED)
         return

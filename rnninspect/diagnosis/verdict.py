@@ -11,7 +11,6 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
-from rnninspect.diagnosis.evidence.padded_inputs import begins_in_zeros, ends_of_inputs
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
@@ -141,6 +140,8 @@ def _in_words(case: Case, rows: Ints) -> str:
 def _padding_that_inputs_show(case: Case) -> Untested | None:
     """The inputs end, or begin, in what looks like padding, and nobody said which steps are real: a run that read it
     and one of full rows give the same numbers."""
+    from rnninspect.diagnosis.evidence.padded_inputs import begins_in_zeros, ends_of_inputs
+
     if case.trace.knows_padding or case.batch is None or case.trace.steps == 1:
         return None
     inputs = case.batch.inputs[:, : case.trace.steps]

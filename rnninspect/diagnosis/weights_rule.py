@@ -6,9 +6,6 @@ from collections.abc import Iterable
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
-from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part
-from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
 from rnninspect.diagnosis.evidence.weight_search import compared, fixed, fixed_by_two, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule
@@ -21,6 +18,8 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part
+
         fit = fixed(case)
         if fit is None and _nothing_simpler(case):
             fit = fixed_in_a_part(case) or fixed_by_two(case)
@@ -54,6 +53,9 @@ class WeightsRule(Rule):
 @once
 def _nothing_simpler(case: Case) -> bool:
     """Whether neither one missing thing, nor the state that rows began with, nor a layout explains the difference."""
+    from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias, fitted_clip, fitted_peepholes
+    from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
+
     fits = (fitted_bias, fitted_clip, fitted_peepholes)
     simpler = any(f.mismatched.any() for f in case.facts) or any(f(case) for f in fits)
     return not simpler and not follows_from_step_one(case)

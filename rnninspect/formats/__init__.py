@@ -19,9 +19,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats import storage, streams
-from rnninspect.formats.atomic_write import write_whole
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
-from rnninspect.formats.tree import left_out, note_left_out, shown
 from rnninspect.formats.witness import witness
 
 HEAD = 4096  # bytes that tell a format
@@ -103,6 +101,8 @@ def _without_text(read: NamedArrays, member: str | None) -> NamedArrays:
     text = [name for name, array in read.arrays.items() if array.dtype.kind in "US" and name != member]
     if not text or not any(array.dtype.kind in NUMERIC for array in read.arrays.values()):
         return read
+    from rnninspect.formats.tree import left_out, note_left_out, shown
+
     kept = {name: array for name, array in read.arrays.items() if name not in text}
     others = [left_out(name, "text") for name in text]
     notes = (*read.notes, note_left_out(others))
@@ -218,6 +218,8 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
 
     Every format's `write(arrays, file)` is handed a real binary file, open for writing and reading, wherever it goes.
     """
+    from rnninspect.formats.atomic_write import write_whole
+
     if target == "-":
         stream = stdout or sys.stdout.buffer
         with storage.temporary() as file:
@@ -236,6 +238,8 @@ def write_layer(target: str, arrays: Mapping[str, Array], framework: str, option
     `framework`: whose names the arrays have; `options`: what its users state beside them. Raises UserError where the
     format holds another framework's layers.
     """
+    from rnninspect.formats.atomic_write import write_whole
+
     models = [f.module for f in formats() if hasattr(f.module, "write_layer") and target.endswith(f.suffixes)]
     if not models:
         write_arrays(target, arrays)

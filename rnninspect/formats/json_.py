@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, only_once, whole
@@ -20,7 +20,7 @@ EXTRA: str | None = None
 SUMMARY = "nested or ragged lists, or an object of named arrays"
 
 
-_WHOLE = re.compile(rb'"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|true|false|null|NaN|-?Infinity')
+_WHOLE = regex(rb'"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|true|false|null|NaN|-?Infinity')
 _CUT = 40  # bytes of a token that the end of the head may cut
 
 

@@ -7,7 +7,6 @@ here every one of them becomes a UserError of one line.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -16,12 +15,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 from rnninspect.formats import streams
 from rnninspect.formats.base import need, whole
 
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
+SCHEME = regex(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
 USUAL_SCHEMES = ("s3", "gs", "https", "http", "abfs", "hdfs", "sftp", "file", "memory")  # named first
 HEAD = 4096  # bytes that tell whether a stream is text
 BLOCK = 8 << 20  # bytes that are in memory at a time

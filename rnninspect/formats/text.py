@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rnninspect.core.precision import Precision
+from rnninspect.core.regex import regex
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, whole
 from rnninspect.formats.text_blocks import blocks
@@ -31,7 +32,7 @@ SUFFIXES = (".txt", ".log", ".out", ".md", ".html", ".htm", ".eml")
 EXTRA: str | None = None
 SUMMARY = "what was printed or pasted: numpy, torch, TensorFlow, JAX, pages, mails, transcripts"
 MOST_ALIKE = 16  # arrays of one name among which the same one is looked for
-_MARK = re.compile(
+_MARK = regex(
     r"\btensor\((?=\s*\[)|\bgrad_fn=|\bVariable containing:|\btf\.Tensor\b|\bTensor\((?=shape=)"
     r"|\b(?:Device)?Array\((?=\s*\[)|<NDArray\b"
 )

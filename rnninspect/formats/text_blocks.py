@@ -16,17 +16,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.formats.text_nodes import Broken, Literal
 from rnninspect.formats.text_numbers import precision_of
 
-_HEADER = re.compile(r"\(\s*\d+\s*,(?:\s*\d+\s*,)*\s*\.\s*,\s*\.\s*\)\s*=")
-_SIZE = re.compile(r"\[torch\.(?:cuda\.|sparse\.)?\w*Tensor of size ([\dx]+)[^\]\n]*\]")
-_ANCHOR = re.compile(f"{_HEADER.pattern}|{_SIZE.pattern}")
-_COLUMNS = re.compile(r"Columns \d+ (?:to|and) \d+|Column \d+")
-_FACTOR = re.compile(r"1(?:\.0*)?e([-+]?\d+)\s*\*")
+_HEADER = regex(r"\(\s*\d+\s*,(?:\s*\d+\s*,)*\s*\.\s*,\s*\.\s*\)\s*=")
+_SIZE = regex(r"\[torch\.(?:cuda\.|sparse\.)?\w*Tensor of size ([\dx]+)[^\]\n]*\]")
+_ANCHOR = regex(f"{_HEADER.pattern}|{_SIZE.pattern}")
+_COLUMNS = regex(r"Columns \d+ (?:to|and) \d+|Column \d+")
+_FACTOR = regex(r"1(?:\.0*)?e([-+]?\d+)\s*\*")
 _NUMBER = r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++|nan|inf)(?:e[-+]?\d++)?"
-_NUMBERS = re.compile(rf"{_NUMBER}(?:\s++{_NUMBER})*+")
+_NUMBERS = regex(rf"{_NUMBER}(?:\s++{_NUMBER})*+")
 
 
 @dataclass(eq=False)

@@ -13,10 +13,11 @@ from collections import Counter
 from itertools import pairwise
 from operator import itemgetter
 
+from rnninspect.core.regex import regex
 from rnninspect.errors import UnreadableError
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_CONTROLS = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = regex(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _PLAIN = 0.9  # the least share of ASCII in text of an unknown 8-bit encoding
 
 _SIGNS = {
@@ -37,38 +38,36 @@ _SIGNS = {
 }
 _TABLE = str.maketrans(_SIGNS)
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
-_HTML = re.compile(
-    r"<(?:!doctype|/?(?:html|body|pre|code|p|div|span|br|table|td|li)\b)[^<>]*>|&(?:[lg]t|nbsp|#\d+);", re.I
-)
+_ANSI = regex(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+_HTML = regex(r"<(?:!doctype|/?(?:html|body|pre|code|p|div|span|br|table|td|li)\b)[^<>]*>|&(?:[lg]t|nbsp|#\d+);", re.I)
 _INVISIBLE = (("<script", "</script>"), ("<style", "</style>"), ("<!--", "-->"))
-_BLOCK = re.compile(r"</?(?:p|div|pre|br|hr|tr|li|ul|ol|h[1-6]|table|blockquote|section|article|title)\b[^<>]*>", re.I)
-_INLINE = re.compile(
+_BLOCK = regex(r"</?(?:p|div|pre|br|hr|tr|li|ul|ol|h[1-6]|table|blockquote|section|article|title)\b[^<>]*>", re.I)
+_INLINE = regex(
     r"</?(?:html|head|body|code|span|a|b|i|em|strong|font|td|th|tt|samp|kbd|sub|sup|small|img|meta|link|main|header|"
     r"footer|nav|button|input|label|svg|path|tbody|thead|time|mark|u|s|q|cite|!doctype)\b[^<>]*>",
     re.I,
 )
 
-_CONTINUED = re.compile(r"^(?:[> ]*>>> .*\n)(?:[> ]*\.\.\.(?: .*)?\n)+", re.M)
-_PROMPT = re.compile(
+_CONTINUED = regex(r"^(?:[> ]*>>> .*\n)(?:[> ]*\.\.\.(?: .*)?\n)+", re.M)
+_PROMPT = regex(
     r"(?:^|(?<=\r))[ ]*(?:(?:>[ ]?)+|\|[ ](?=[ ]*[\[(\w]))?[ ]*"
     r"(?:(?:In|Out) ?\[\d*\]: ?|\.{3}: |\(Pdb\+*\) (?:pp? )?|i?pdb> (?:pp? )?)?",
     re.M,
 )
-_COMMENTED = re.compile(r"(?:^|(?<=\r))[ ]*(?:#|//|%)+[>=]?[ ]*(?=[\[(]|array|tensor|Array|dtype|\.\.\.|[-\d.])", re.M)
-_MARGINS = (re.compile(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), re.compile(r"([\w./@-]+)[ ]*\|[ ]?"), re.compile(r"(\+)[ ]"))
+_COMMENTED = regex(r"(?:^|(?<=\r))[ ]*(?:#|//|%)+[>=]?[ ]*(?=[\[(]|array|tensor|Array|dtype|\.\.\.|[-\d.])", re.M)
+_MARGINS = (regex(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), regex(r"([\w./@-]+)[ ]*\|[ ]?"), regex(r"(\+)[ ]"))
 _FEW, _MANY, _MOST = 4, 20000, 0.8  # lines of a text that may have a margin, and the share of them that must
-_ASSERTED = re.compile(r"^E(?: {3}| *$)", re.M)  # what pytest puts before the lines of a failure
+_ASSERTED = regex(r"^E(?: {3}| *$)", re.M)  # what pytest puts before the lines of a failure
 _TIME = (
     r"[\[(]?(?:\d{4}[-/.]\d\d[-/.]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[-+]\d\d:?\d\d)?[\])]?(?: \d+(?= [A-Za-z]))?"
 )
 _LEVEL = r"[\[(<]?(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|TRACE|stdout|stderr|(?:\w+ )?pid=\d+|rank ?\d+)[\])>]?"
 _WHERE = r"\[?(?!(?:nan|inf|tensor|array|Array)\b)[A-Za-z_<][\w./@>-]*(?::\w+)*"
-_LOGGED = re.compile(rf"(?:(?:{_TIME}|{_LEVEL}|{_WHERE})(?: *[-:|\]] ?| +|(?<=[\])])))+")
-_OF_LOGS = re.compile(rf"{_TIME}|\b{_LEVEL}")
-_DIGIT = re.compile(r"\d")
-_FENCE = re.compile(r"^[ ]*(?:'''|~~~).*$|^[ ]*'''", re.M)
-_SCALAR = re.compile(
+_LOGGED = regex(rf"(?:(?:{_TIME}|{_LEVEL}|{_WHERE})(?: *[-:|\]] ?| +|(?<=[\])])))+")
+_OF_LOGS = regex(rf"{_TIME}|\b{_LEVEL}")
+_DIGIT = regex(r"\d")
+_FENCE = regex(r"^[ ]*(?:'''|~~~).*$|^[ ]*'''", re.M)
+_SCALAR = regex(
     r"\b(?:(?:np|numpy)\.(?:float|int|uint|bool)\w*|(?:torch\.)?tensor|Array|np\.bool_?)"
     r"\(\s*([-+]?[\d.][\w.+-]*|True|False|nan|-?inf)\s*(?:,[^()\[\]\n]*)?\)"
 )

@@ -9,9 +9,8 @@
 
 Printed arrays are islands in prose, logs and code: what does not follow the grammar is left where it breaks off, what
 was whole until there stays, and reading goes on behind it. No character is read twice, so the time is linear in the
-text whatever it holds. Parsing libraries were weighed: lark and pyparsing want a grammar of the whole text, backtrack
-on what it does not cover, and take a minute for a log of 50 MB; parsimonious and parsy recurse, which a million
-brackets end. One regular expression for tokens and a stack do.
+text whatever it holds: one pattern for tokens and a stack. Of parsing libraries, lark and pyparsing want a grammar of
+the whole text and take a minute for a log of 50 MB; parsimonious and parsy recurse, which a million brackets end.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rnninspect.core.regex import regex
 from rnninspect.formats.text_nodes import Broken, Group, Literal, Node, Plain
 from rnninspect.formats.text_numbers import Row, as_array, read_row
 
@@ -62,18 +62,18 @@ WRAPPERS = frozenset(
 )
 _NOT_VALUES = frozenset(["shape", "size", "dtype", "device", "place", "ctx", "order"])  # what stands beside numbers
 
-_START = re.compile(
+_START = regex(
     r"\[(?=[\s]*(?:[-+]?\.?\d|[-+]?nan\b|[-+]?inf\b|True\b|False\b|\[|\(|<|\{|\.\.\.|['\"]|[A-Za-z_][\w.]*\())"
     r"(?:(?<==\[)|(?<== \[)|(?!\s*+\d*+\s*+\]))"  # `[1]` is a place or a reference, unless it is assigned
     r"|\((?=[\s]*(?:[\[({<]|['\"][\w ./]*['\"],|[A-Za-z_][\w.]*\s*[=(]))"
     r"|\{(?=\s*(?:['\"]|[A-Za-z_]\w*\s*:\s*[\[(\w]))"
     r"|<(?=tf\.\w+[: ])"
 )
-_ROW = re.compile(r"([^\[\](){}<>]*)\]")
-_NAME_BEFORE = re.compile(r"[A-Za-z_][\w.]*\Z")
-_STRAY = re.compile(r"\s*\]")
-_DEEP = re.compile(rf"(?:[\[({{]\s*+){{{DEEPEST + 1},}}+")
-_TOKEN = re.compile(
+_ROW = regex(r"([^\[\](){}<>]*)\]")
+_NAME_BEFORE = regex(r"[A-Za-z_][\w.]*\Z")
+_STRAY = regex(r"\s*\]")
+_DEEP = regex(rf"(?:[\[({{]\s*+){{{DEEPEST + 1},}}+")
+_TOKEN = regex(
     r"(?P<space>\s+|\#[^\n]*)"
     r"|(?P<ellipsis>\.\.\.)"
     r"|(?P<key>[A-Za-z_]\w*\s*=(?!=))"

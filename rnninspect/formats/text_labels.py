@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import re
 
+from rnninspect.core.regex import regex
+
 _MOST = 300  # characters before an array in which its label is looked for
-_ASSIGNED = re.compile(r"((?:[A-Za-z_]\w*)(?:(?:\.\w+)|(?:\[[^\[\]=]{0,30}\]))*)\s*(?::\s*[\w.\[\], ]+)?=\s*\Z")
-_MARKS = re.compile(r"[:=]>?\s*\Z|->\s*\Z")
-_CALL = re.compile(r"(?:print|pprint|pp|display|repr|str|evaluate|run|eval|type)\s*\(\s*(.*?)\)*\s*;?\s*\Z")
-_METHODS = re.compile(
+_ASSIGNED = regex(r"((?:[A-Za-z_]\w*)(?:(?:\.\w+)|(?:\[[^\[\]=]{0,30}\]))*)\s*(?::\s*[\w.\[\], ]+)?=\s*\Z")
+_MARKS = regex(r"[:=]>?\s*\Z|->\s*\Z")
+_CALL = regex(r"(?:print|pprint|pp|display|repr|str|evaluate|run|eval|type)\s*\(\s*(.*?)\)*\s*;?\s*\Z")
+_METHODS = regex(
     r"(?:\.(?:eval|numpy|detach|cpu|data|tolist|asnumpy|item|T|get|float|double|squeeze|clone|copy)(?:\([^()]*\)?)?)+\Z"
 )
-_EXPRESSION = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]{0,30}\])*")
-_QUOTED = re.compile(r"[bfru]?(['\"])(.{0,60}?)\1")
-_SKIPPED = re.compile(
+_EXPRESSION = regex(r"[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]{0,30}\])*")
+_QUOTED = regex(r"[bfru]?(['\"])(.{0,60}?)\1")
+_SKIPPED = regex(
     r"(?:Variable|Parameter) containing:?|Out ?\[\d*\]:?|<[^>]*>|\W*|array|tensor|python|py|text|console|pycon", re.I
 )
-_LEAD = re.compile(r"^(?:[\s*#>•·\-+]+|\(?\d+[.)]\s+|[$%]\s+)+")
-_LOG = re.compile(r"\b(?:INFO|DEBUG|WARNING|WARN|ERROR|TRACE|root|stdout|stderr)\b[:\]\s]*|\d[\d:.,/T+-]{4,}Z?\s*")
+_LEAD = regex(r"^(?:[\s*#>•·\-+]+|\(?\d+[.)]\s+|[$%]\s+)+")
+_LOG = regex(r"\b(?:INFO|DEBUG|WARNING|WARN|ERROR|TRACE|root|stdout|stderr)\b[:\]\s]*|\d[\d:.,/T+-]{4,}Z?\s*")
 _FILLERS = frozenset(
     [
         "my",
@@ -91,7 +93,7 @@ _FILLERS = frozenset(
 _WORDS = 4  # in a label; more are a sentence
 
 # What the numbers of these say is a shape, an axis or a place, and no data of a run.
-_NO_DATA = re.compile(
+_NO_DATA = regex(
     r"(?:.*[._ ])?(?:shape|tensorshape|size|dim|dims|dimensions?|axis|axes|perm|strides?|rank|index|indices|idx)"
     r"s?",
     re.I,

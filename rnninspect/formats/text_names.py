@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rnninspect.core.regex import regex
 from rnninspect.formats.text_labels import as_name, is_no_data, label_before
 from rnninspect.formats.text_nodes import Broken, Group, Literal, Node, Plain
 
@@ -13,8 +14,8 @@ RETURNED = "returned"  # what a layer's call returned, printed as one tuple or l
 _HARMLESS = (
     "cuda|cpu|to|float|double|long|int|half|astype|numpy|detach|clone|contiguous|requires_grad_?|type|copy|type_as"
 )
-_AFTER = re.compile(rf"(?:\.(?:{_HARMLESS})\([^()\n]*\))*")
-_COMPUTED = re.compile(r"[ ]*(?:\.(?:[A-Za-z_]\w*)|\[|\*|/|@|[-+](?=[ ]*[\w(]))")
+_AFTER = regex(rf"(?:\.(?:{_HARMLESS})\([^()\n]*\))*")
+_COMPUTED = regex(r"[ ]*(?:\.(?:[A-Za-z_]\w*)|\[|\*|/|@|[-+](?=[ ]*[\w(]))")
 _KEPT = frozenset(
     ["dict", "list", "tuple", "deque", "defaultdict", "OrderedDict", "dict_values", "dict_items", "odict_values"]
 )

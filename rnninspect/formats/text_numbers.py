@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnninspect.core.precision import EXACT, Precision
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 
 ELLIPSIS = "..."
@@ -15,12 +16,12 @@ MOST = 40  # decimals that are counted
 FULL = 15  # significant digits from which on a number is not rounded: its type holds no more
 
 _NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?|nan|inf(?:inity)?"
-_WORD = re.compile(rf"[-+]?(?:{_NUMBER})", re.I)
-_GLUED = re.compile(rf"(?<=[\d.])(?=[-+](?:{_NUMBER}))", re.I)  # `0.5-0.25`, where the white space is lost
-_COMMENT = re.compile(r"#[^\n]*")
+_WORD = regex(rf"[-+]?(?:{_NUMBER})", re.I)
+_GLUED = regex(rf"(?<=[\d.])(?=[-+](?:{_NUMBER}))", re.I)  # `0.5-0.25`, where the white space is lost
+_COMMENT = regex(r"#[^\n]*")
 _TRUTH = {"True": 1, "False": 0, "true": 1, "false": 0}
-_EXPONENT = re.compile(r"[\d.][eE][-+]?\d")
-_UNSCALED = re.compile(r"(?<![\w.+-])[-+]?\d+\.\d*(?![\d.eE])")
+_EXPONENT = regex(r"[\d.][eE][-+]?\d")
+_UNSCALED = regex(r"(?<![\w.+-])[-+]?\d+\.\d*(?![\d.eE])")
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays, guarded
@@ -29,9 +30,9 @@ SUFFIXES = (".pt", ".pth", ".bin")
 EXTRA: str | None = None
 SUMMARY = "tensors that torch.save wrote: a state dict, nested dicts and tuples, packed sequences"
 
-_OWN = re.compile(r"[^/]+/(data\.pkl|constants\.pkl|data/\d+|\.?data/.*|code/.*|version|byteorder|\.\w+)")
+_OWN = regex(r"[^/]+/(data\.pkl|constants\.pkl|data/\d+|\.?data/.*|code/.*|version|byteorder|\.\w+)")
 # Pickles of protocol 0 and 1 begin with no mark of their own, but with a container or a name.
-_OLD_PICKLE = re.compile(rb"\((?:[dlt]p\d+\n|c[\w.]+\n\w+\n)|c[\w.]+\n\w+\n|[}\]]q\x00")
+_OLD_PICKLE = regex(rb"\((?:[dlt]p\d+\n|c[\w.]+\n\w+\n)|c[\w.]+\n\w+\n|[}\]]q\x00")
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch before 1.6 begins with its magic number, pickled
 _SAVE = "save tensors, or model.state_dict(), with torch.save"
 

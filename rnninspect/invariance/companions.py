@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.invariance.batch import Group, Input, Layout
 from rnninspect.invariance.nested import last_name
 from rnninspect.invariance.padding_content import constant_step, with_padding
 from rnninspect.invariance.statements import is_additive
 
-_TARGET = re.compile(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
+_TARGET = regex(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
 
 
 def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) -> Input:

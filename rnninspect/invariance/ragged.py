@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 from rnninspect.invariance.convert import like
 from rnninspect.invariance.nested import last_name, mapped
 
-_OFFSETS = re.compile(r"cu_?(seq)?_?len|offset|indptr|row_(splits|starts)|ptr$", re.IGNORECASE)
+_OFFSETS = regex(r"cu_?(seq)?_?len|offset|indptr|row_(splits|starts)|ptr$", re.IGNORECASE)
 _PACKED = ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
 
 

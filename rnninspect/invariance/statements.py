@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -12,12 +11,13 @@ import numpy as np
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
 
-_PLAIN_NAME = re.compile(r"len(s|gth|gths)?$")  # no width, size or step that may count something else
+_PLAIN_NAME = regex(r"len(s|gth|gths)?$")  # no width, size or step that may count something else
 FAR_BELOW = -1e3  # of a mask that is added to scores
 
 

@@ -14,7 +14,6 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.elided import Gaps, show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.misfits import misfit, starts_some_layers_alone
-from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
@@ -29,7 +28,6 @@ from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
 from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles
 from rnninspect.measure.directions import maybe_two, turned, without_exchanged
-from rnninspect.measure.fewer_rows import with_fewer_rows
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
 
 
@@ -151,6 +149,8 @@ def _weigh(
     try:
         return choose_roles(guesses, read)
     except ShapeError:
+        from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
+
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
         arrays, whose_known = convention.prepare(dump.arrays, config), dump.convention != "auto"
@@ -196,6 +196,8 @@ def _fitting(
     try:
         return slots, readings(convention, slots, config, whose_known)
     except ShapeError:
+        from rnninspect.measure.fewer_rows import with_fewer_rows
+
         usual = config.time_major or (convention.time_major and not config.axes_stated)
         fewer = with_fewer_rows(slots, usual)
         if fewer is None and may_be_merged(slots, config):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.conventions.live_weights import as_named
+from rnninspect.conventions.live.weights import as_named
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, TimeOrder, Track

@@ -12,7 +12,6 @@ from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Ints, Track
 from rnninspect.core.wording import worded
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.first_differences import explain
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.verdict import untested, verdict
@@ -123,6 +122,8 @@ def _comparison(case: Case) -> dict[str, Any] | None:
     worst place with both values, and the smallest tolerance that would pass; padding and non-finite places apart."""
     if case.other is None:
         return None
+    from rnninspect.diagnosis.evidence.first_differences import explain
+
     tracks = [_difference(d) for d in case.differences]
     states = state_differences(case.trace, case.other)
     return {

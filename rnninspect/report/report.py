@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rnninspect.core.finding import SEVERITIES, Finding, Verdict
 from rnninspect.errors import UnknownNameError
-from rnninspect.report.layers import placed, to_dict, verdict_of
 from rnninspect.report.record import ReportRecord
 
 if TYPE_CHECKING:
@@ -100,11 +99,15 @@ class Reports(tuple[Report, ...]):
     @property
     def verdict(self) -> Verdict:
         """`findings` where one report has any; else `clean` where every one is, and `unjudged` where one is not."""
+        from rnninspect.report.layers import verdict_of
+
         return verdict_of(dict(Counter(str(r.verdict) for r in self)))
 
     @property
     def findings(self) -> list[Finding]:
         """The findings of all reports, in their order; each has its layer's `name` and the number of its `call`."""
+        from rnninspect.report.layers import placed
+
         return [finding for r in self for finding in placed(r)]
 
     def summary(self, width: int = 80) -> str:
@@ -116,6 +119,8 @@ class Reports(tuple[Report, ...]):
 
     def to_dict(self) -> dict[str, Any]:
         """All reports as one object, as JSON has it: `verdict`, `counts`, `layers`, and `reports`, every one whole."""
+        from rnninspect.report.layers import to_dict
+
         return to_dict(self)
 
     def to_json(self) -> str:

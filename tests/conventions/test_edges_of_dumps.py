@@ -16,7 +16,7 @@ from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.positions import place_lists
 from rnninspect.conventions.dumps.roles import guess_roles
 from rnninspect.conventions.dumps.shapes import suits
-from rnninspect.conventions.live_weights import as_named
+from rnninspect.conventions.live.weights import as_named
 from rnninspect.conventions.returned import take_returned
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig

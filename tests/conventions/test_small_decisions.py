@@ -10,7 +10,7 @@ from rnninspect.conventions.dumps.misfits import several
 from rnninspect.conventions.dumps.roles import guess_roles
 from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.conventions.dumps.unread import _looks_like
-from rnninspect.conventions.live_state import _is_h_list_and_c_list
+from rnninspect.conventions.live.state import _is_h_list_and_c_list
 from rnninspect.conventions.weights.scopes import blocks
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig

@@ -7,19 +7,19 @@ any other; else the two likeliest are named.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.roles import matches
 from rnninspect.core.evidence import UNKNOWN, Belief, Origin
 from rnninspect.core.frozen import frozen
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import PaddingPolicy
 
 ENOUGH, MARGIN = 1.5, 1.0  # what decides: this much, and that much more than any other
 MOST_NAMES = 4.0  # what names count at most: a dump of many layers says nothing more than one of a few
-_ANYBODYS = re.compile(r"outputs?|h|c|states?|final|inputs?|x|mask|0|1|seq_lengths?|sequence_lengths?")
-_NOBODYS = re.compile(r"lengths?|inputs?|mask")
+_ANYBODYS = regex(r"outputs?|h|c|states?|final|inputs?|x|mask|0|1|seq_lengths?|sequence_lengths?")
+_NOBODYS = regex(r"lengths?|inputs?|mask")
 
 
 @frozen

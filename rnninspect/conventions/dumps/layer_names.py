@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_NUMBER = re.compile(r"_?(\d+)$")
-_DIRECTION = re.compile(r"forward|backward|fw|bw")
+from rnninspect.core.regex import regex
+
+_NUMBER = regex(r"_?(\d+)$")
+_DIRECTION = regex(r"forward|backward|fw|bw")
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from itertools import product
 
 from rnninspect.conventions.dumps.shapes import match_name, suits
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction
 
 _WAYS: dict[str, Direction] = {
@@ -22,8 +23,8 @@ _WAYS: dict[str, Direction] = {
     "backward": "backward",
 }
 _WAY = "|".join(sorted(_WAYS, key=len, reverse=True))
-_ENDS = (re.compile(rf"(?P<stem>.+)[._/](?P<way>{_WAY})"), re.compile(r"(?P<stem>.+)[._/](?:l|layer_?)?(?P<layer>\d)"))
-_BEGINS = re.compile(rf"(?P<way>{_WAY})[._/](?P<stem>.+)")
+_ENDS = (regex(rf"(?P<stem>.+)[._/](?P<way>{_WAY})"), regex(r"(?P<stem>.+)[._/](?:l|layer_?)?(?P<layer>\d)"))
+_BEGINS = regex(rf"(?P<way>{_WAY})[._/](?P<stem>.+)")
 _LIST = r"(?:.*_)?(?:states?|hidden)"  # a list of these may hold h and c in turn
 _CELL = r"(?:.*[._])?c(?:ells?|xs?|_?[nt])?(?:_state)?"
 

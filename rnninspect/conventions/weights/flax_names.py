@@ -12,13 +12,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnninspect.core.cell import Cell
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.engine import cells
 from rnninspect.errors import UserError
 
-_BEHIND = re.compile(r"/(raw_)?value$")  # a variable's number in a state of nnx
-_IF = re.compile(r"(^|/)if_/")
-_NNX = re.compile(r"[.]nnx[.][^.]+$")  # of a file: layer.nnx.npz
+_BEHIND = regex(r"/(raw_)?value$")  # a variable's number in a state of nnx
+_IF = regex(r"(^|/)if_/")
+_NNX = regex(r"[.]nnx[.][^.]+$")  # of a file: layer.nnx.npz
 
 
 def normalised(name: str) -> str:

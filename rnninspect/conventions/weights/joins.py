@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rnninspect.conventions.weights.prefix import layer_of
 from rnninspect.conventions.weights.scopes import Scope
 from rnninspect.core.feed import Feed, owners
 from rnninspect.core.trace import Direction
@@ -46,6 +45,8 @@ def because(placed: Placed, feeds: Mapping[str, Feed], module_of: ModuleOf) -> s
     depth = 1 + max(layer for _, layer, _ in placed)
     if depth == 1:
         return ""
+    from rnninspect.conventions.weights.prefix import layer_of
+
     names = list(dict.fromkeys(layer_of(scope.name) for scope, _, _ in placed))
     reasons = dict.fromkeys(_reason(lower, upper, feeds, module_of, depth) for lower, upper in _neighbours(placed))
     if names[0] and list(reasons) == [_is_one_module(names[0])]:

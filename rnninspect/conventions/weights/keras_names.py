@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rnninspect.conventions.dumps.writer import DumpNames
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import LayerWeights, Weights
 
 WORDS = ("forward", "backward")
 _CLASSES = {"lstm": "lstm", "gru": "gru", "rnn": "simple_rnn"}
 _BY_NUMBER = ("kernel", "recurrent_kernel", "bias")  # the order of a cell's `vars` in `.weights.h5`
-_NUMBERED = re.compile(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
-_NO_LAYER = re.compile(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
-_STACKED = re.compile(r"stacked_rnn_cells|(^|[/.])cells[/.]")
+_NUMBERED = regex(r"(.*(?:^|/)cell(?:s/[^/]+)?/(?:cells/[^/]+/)?)vars/(\d+)")
+_NO_LAYER = regex(r"layers|model_weights|cell|vars|\w*_cell(_\d+)?|(forward|backward)_.*")
+_STACKED = regex(r"stacked_rnn_cells|(^|[/.])cells[/.]")
 
 
 def by_part(name: str) -> str:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 
 from rnninspect.core.frozen import frozen
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.errors import UnknownNameError, UserError
 
 # The part of a scope's name from which on it speaks of one direction or cell within a layer.
-_INNER = re.compile(r"(forward|backward|fw|bw)(_\w+)?|(\w+_)?cells?(_\d+)?")
+_INNER = regex(r"(forward|backward|fw|bw)(_\w+)?|(\w+_)?cells?(_\d+)?")
 
 
 def layer_of(scope: str) -> str:

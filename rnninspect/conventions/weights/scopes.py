@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnninspect.core.frozen import frozen
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction
 from rnninspect.errors import ShapeError
 
@@ -21,8 +22,8 @@ _WORDS: dict[str, Direction] = {
     "reverse": "backward",
     "r": "backward",
 }
-_NAMED = re.compile(r"(?:^|[/._])(fw|bw|forward|backward)(?=[/._]|$)")
-_LOOKS_LIKE_A_WEIGHT = re.compile(r".*(weight|bias|kernel|diag).*|[WRBPbw]|w_.*")
+_NAMED = regex(r"(?:^|[/._])(fw|bw|forward|backward)(?=[/._]|$)")
+_LOOKS_LIKE_A_WEIGHT = regex(r".*(weight|bias|kernel|diag).*|[WRBPbw]|w_.*")
 
 
 @frozen(eq=False)

@@ -8,16 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.weights.checks import check_finite, check_stated, is_stack, units_of
 from rnninspect.conventions.weights.express import attributes
 from rnninspect.conventions.weights.joins import Placed, because, height, may_be_stated, reads_of, unjoined
-from rnninspect.conventions.weights.prefix import LayerOverview, layer_of
 from rnninspect.conventions.weights.scopes import Parts, Scope, find_scopes
-from rnninspect.conventions.weights.variants import offer
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
@@ -26,6 +24,9 @@ from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
+
+if TYPE_CHECKING:
+    from rnninspect.conventions.weights.prefix import LayerOverview
 
 
 class ScopedConvention(Convention):
@@ -130,6 +131,8 @@ class ScopedConvention(Convention):
 
 
 def _no_variables(convention: ScopedConvention, arrays: Mapping[str, Array]) -> str:
+    from rnninspect.conventions.weights.variants import offer
+
     listed = ", ".join(list(arrays)[:12]) + (f" and {len(arrays) - 12} more" if len(arrays) > 12 else "")
     offered = offer(arrays)
     return f"found no {convention.name} weights ({convention.variables}) among {listed or 'no arrays'}" + (
@@ -253,6 +256,8 @@ def overview(
     convention: ScopedConvention, scopes: Iterable[Scope], feeds: Mapping[str, Feed]
 ) -> tuple[LayerOverview, ...]:
     """Every layer, by name (a stack under one name is one)."""
+    from rnninspect.conventions.weights.prefix import layer_of
+
     by_name: dict[str, list[Scope]] = {}
     for scope in scopes:
         by_name.setdefault(layer_of(scope.name), []).append(scope)
@@ -260,6 +265,8 @@ def overview(
 
 
 def _overview(convention: ScopedConvention, name: str, scopes: list[Scope], reads: str) -> LayerOverview:
+    from rnninspect.conventions.weights.prefix import LayerOverview
+
     kinds = [convention.cell_of(scope) for scope in scopes]
     cells_named = [cell for cell in kinds if cell is not None]
     directions = len({scope.direction for scope in scopes})

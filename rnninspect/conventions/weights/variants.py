@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 
 _GATES = {4: "lstm", 3: "gru", 1: "rnn"}
-_HINT = re.compile(r"hh|h2h|rec|hidden|(^|[_./])[uU]($|[_./\d])")
+_HINT = regex(r"hh|h2h|rec|hidden|(^|[_./])[uU]($|[_./\d])")
 _TORCH = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 _KERAS = ("kernel", "recurrent_kernel", "bias")
 # What torch keeps in place of a weight that it computes anew (torch/nn/utils/{weight_norm,parametrize}.py), and fastai.
-_COMPUTED = re.compile(
+_COMPUTED = regex(
     r"(?P<layer>(?:.*\.)?)(?:(?P<weight>weight_[ih]h(?:_l\d+(?:_reverse)?)?)_(?P<how>g|v|orig|raw)"
     r"|parametrizations\.(?P<parametrised>weight_[ih]h(?:_l\d+(?:_reverse)?)?)\.original\d?)"
 )

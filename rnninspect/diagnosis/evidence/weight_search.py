@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of, each, pairs
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.casts import narrowed
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
+
+if TYPE_CHECKING:
+    from rnninspect.diagnosis.evidence.weight_changes import Change
 
 ROWS, STEPS = 4, 10  # what a change is tried on first
 GLANCE = 2  # steps that tell most changes from chance: the recurrent ones show from the second on
@@ -50,6 +53,8 @@ def fixed(case: Case) -> WeightFix | None:
 @once
 def fixed_by_two(case: Case) -> WeightFix | None:
     """The two changes that together make the weights give the dump, if nothing simpler does."""
+    from rnninspect.diagnosis.evidence.weight_changes import pairs
+
     return _search(case, pairs) if _may_differ(case) else None
 
 
@@ -109,6 +114,8 @@ def lower_precision(case: Case) -> str | None:
     A run of weights and inputs rounded so must be as far from the right run as the dump is, and nearer to the dump:
     numbers of other weights are no nearer to it.
     """
+    from rnninspect.diagnosis.evidence.weight_changes import each
+
     if case.batch is None or case.weights is None:
         return None
     for name in ("float16", "bfloat16"):
@@ -144,6 +151,8 @@ def largest(case: Case, trace: Trace) -> float:
 
 
 def _changes(case: Case) -> Iterable[Change]:
+    from rnninspect.diagnosis.evidence.weight_changes import changes_of
+
     assert case.weights is not None
     return changes_of(case.weights)
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
@@ -42,6 +41,8 @@ class BiasDropped(WeightsRule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
+
         yield from super().check(case)
         fit = fitted_bias(case)
         if fit is not None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip, fitted_peepholes
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
@@ -39,6 +38,8 @@ class ClipOrPeepholeIgnored(WeightsRule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip, fitted_peepholes
+
         yield from super().check(case)
         clip = fitted_clip(case)
         if clip is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.evidence.weight_changes import ordered
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.engine import cells
@@ -39,6 +38,8 @@ class GateOrder(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
+        from rnninspect.diagnosis.evidence.weight_changes import ordered
+
         gates = len(cells.get(weights.spec.cell).gates)
         if gates < 3:
             raise CannotInject("needs several gates")

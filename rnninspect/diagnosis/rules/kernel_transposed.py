@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.evidence.weight_changes import each, turn_recurrent
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
@@ -34,6 +33,8 @@ class KernelTransposed(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
+        from rnninspect.diagnosis.evidence.weight_changes import each, turn_recurrent
+
         if any(w.recurrent_kernel.shape[1] != w.recurrent_kernel.shape[2] for w in weights.layers):
             raise CannotInject("needs a square recurrent kernel")
         return each(weights, turn_recurrent)

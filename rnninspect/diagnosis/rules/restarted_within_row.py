@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
-from rnninspect.diagnosis.evidence.restarts import Begin, can_run_steps, restarted_from, restarts, steps_alone
-from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, final_states, first_read
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
+
+if TYPE_CHECKING:
+    from rnninspect.diagnosis.evidence.restarts import Begin
 
 ENDED = "the state in which a row ended"
 
@@ -49,6 +51,8 @@ class RestartedWithinRow(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.restarts import can_run_steps, restarts
+
         if disagreement(case) == 0 or fixed(case) is not None or not can_run_steps(case):
             return
         for facts in case.facts:
@@ -62,6 +66,8 @@ class RestartedWithinRow(Rule):
 
     def _say(self, facts: TrackFacts, start: str, anew: Bools, rows: Bools) -> Iterator[Proposal]:
         """Which steps start anew: all of them, or some while the others carry on."""
+        from rnninspect.diagnosis.evidence.starts import first_read
+
         later = facts.mask & (np.arange(facts.steps) != first_read(facts)[:, None]) & rows[:, None]
         every = np.array_equal(anew, later)
         places = [f"outputs[{b}, {t}]" for b, t in np.argwhere(anew)[:5].tolist()]
@@ -87,6 +93,8 @@ class RestartedWithinRow(Rule):
         )
 
     def inject(self, case: Case) -> Case:
+        from rnninspect.diagnosis.evidence.restarts import can_run_steps, steps_alone
+
         if case.weights is None or case.batch is None or not can_run_steps(case):
             raise CannotInject("needs inputs and weights, and one layer or one direction")
         if case.trace.mask.sum(1).max(initial=0) < 2 or any(t.order != "time" for t in case.trace.tracks):
@@ -111,6 +119,9 @@ class RestartedWithinRow(Rule):
 
 def _starts(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Begin]]:
     """The states from which a step may start anew, in words."""
+    from rnninspect.diagnosis.evidence.restarts import restarted_from
+    from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, final_states
+
     yield "zeros", lambda track, _: without_start(track)
     if any(t.initial is not None and t.initial.any() for t in case.trace.tracks):
         yield "the initial state", lambda track, _: track

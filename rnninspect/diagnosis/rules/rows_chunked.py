@@ -11,14 +11,6 @@ from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import agreeing
-from rnninspect.diagnosis.evidence.starts import (
-    begun_elsewhere,
-    describe_starts,
-    final_states,
-    origins,
-    started,
-    starts_off,
-)
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -48,6 +40,8 @@ class RowsChunked(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.starts import describe_starts, final_states, origins, starts_off
+
         if case.chunk is not None or any(t.initial is not None for t in case.trace.tracks):
             return
         if disagreement(case) == 0 or fixed(case) is not None:
@@ -95,6 +89,8 @@ class RowsChunked(Rule):
 
 def _given(case: Case, facts: TrackFacts, whose: Ints) -> Bools:
     """`[B]`: rows that a run from those other rows' states gives to the end."""
+    from rnninspect.diagnosis.evidence.starts import begun_elsewhere, final_states, started
+
     states = final_states(case)
     if states is None or case.batch is None or (whose < 0).all():
         return np.zeros(whose.shape, dtype=np.bool_)

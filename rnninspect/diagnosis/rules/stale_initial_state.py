@@ -9,9 +9,6 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.chunks import chain_breaks
-from rnninspect.diagnosis.evidence.starts import follows, states_in_dump
-from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, follows_from_step_one
 from rnninspect.diagnosis.evidence.weight_search import fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -56,6 +53,9 @@ class StaleInitialState(Rule):
         return [] if case.chunk is not None and case.chunk.named_initial is not None else super().missing(case)
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        from rnninspect.diagnosis.evidence.chunks import chain_breaks
+        from rnninspect.diagnosis.evidence.teacher_forcing import follows_from_step_one
+
         if case.chunk is not None:
             for broken in chain_breaks(case):
                 fix = PUT_BACK if broken.other_rows else ""
@@ -77,6 +77,8 @@ class StaleInitialState(Rule):
             )
 
     def inject(self, case: Case) -> Case:
+        from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps
+
         if case.weights is None or case.batch is None or any(t.initial is not None for t in case.trace.tracks):
             raise CannotInject("needs inputs, weights and no initial state")
         if case.trace.layers > 1:
@@ -99,6 +101,8 @@ class StaleInitialState(Rule):
 
 def _origins(case: Case, facts: TrackFacts, rows: Bools) -> Iterator[tuple[str, Bools]]:
     """Which state of the dump each of these rows started from, in words, and the rows that did."""
+    from rnninspect.diagnosis.evidence.starts import follows, states_in_dump
+
     left = rows.copy()
     for origin, states in states_in_dump(case):
         some = np.flatnonzero(left)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnninspect.core.weights import Weights
-from rnninspect.diagnosis.evidence.weight_changes import flip_update
 from rnninspect.diagnosis.rule import CannotInject, Thread
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.engine import cells
@@ -41,6 +40,8 @@ class UpdateGateFlipped(WeightsRule):
     )
 
     def corrupt(self, weights: Weights) -> Weights:
+        from rnninspect.diagnosis.evidence.weight_changes import flip_update
+
         if "z" not in cells.get(weights.spec.cell).gates:
             raise CannotInject("needs a GRU")
         return flip_update(weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from rnninspect.core.finding import Finding
+from rnninspect.core.regex import regex
 from rnninspect.report.record import ReportRecord, TrackReport
 from rnninspect.report.renderers import _comparison, _findings, _header, _text, _verdicts, _words
 from rnninspect.report.renderers._rows import shown_rows
@@ -13,8 +14,8 @@ from rnninspect.report.renderers.view import View
 NAME = "markdown"
 SUMMARY = "Markdown for tickets, comments and job summaries: verdict, findings with fixes, a table of rows"
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$@!]|:(?=\w))")
-_LIST = re.compile(r"^([-+=]|\d+(?=[.)]))")  # what begins a list or underlines a heading
+_SPECIAL = regex(r"([\\`*_\[\]<>#|~&$@!]|:(?=\w))")
+_LIST = regex(r"^([-+=]|\d+(?=[.)]))")  # what begins a list or underlines a heading
 
 
 def render(report: ReportRecord, view: View) -> str:

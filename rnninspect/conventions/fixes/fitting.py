@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from rnninspect.core.cell import Cell
+from rnninspect.core.regex import regex
 
 # States of an LSTM as fixes write them, and those of a cell without c.
 _STATES: Mapping[str, str] = {
@@ -67,14 +68,14 @@ OF_BOTH_DIRECTIONS: Mapping[str, str] = {
     "flat-gather-wrong-stride": "direction-missing",
     "wrong-layer": "direction-missing",
 }
-_OF_TOP_LAYER = re.compile(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counted from its end
+_OF_TOP_LAYER = regex(r"\b(h|h_n)\[-([12])\]")  # a stack of states, counted from its end
 # One state, of a cell with c a tuple with fields: `state_fw.hidden`, `state[-1].h`, `s.h for s in state`.
-_FIELD = re.compile(r"\b((?:states?(?:_fw|_bw)?|s)(?:\[-?\d+\])?)\.(h|hidden|cell)\b")
+_FIELD = regex(r"\b((?:states?(?:_fw|_bw)?|s)(?:\[-?\d+\])?)\.(h|hidden|cell)\b")
 # All of it: `c, h = state`, `(c_fw, h_fw), (c_bw, h_bw) = state_fw, state_bw`.
-_WHOLE_STATE = re.compile(r"(?<![.\w])(state(?:_fw|_bw)?)(?=  # LSTMState|, state_bw  # LSTMState)")
-_WIDTH = re.compile(r"\b([48])H\b")  # the gates side by side, in one bias or two
+_WHOLE_STATE = regex(r"(?<![.\w])(state(?:_fw|_bw)?)(?=  # LSTMState|, state_bw  # LSTMState)")
+_WIDTH = regex(r"\b([48])H\b")  # the gates side by side, in one bias or two
 # Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
-_GATES = re.compile(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
+_GATES = regex(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
 
 def replaced(code: str, pairs: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.conventions.dumps.unpacking import unpack
-from rnninspect.conventions.live_state import LiveState, nests
+from rnninspect.conventions.live.state import LiveState, nests
 from rnninspect.core.arrays import framework, holds_arrays, is_array, padded, rank, to_array
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.frozen import frozen
