@@ -35,7 +35,7 @@ def says_padding(mask: Bools, name: str) -> bool:
 
 
 def rows_by_name(values: Mapping[str, Any], rows: int, steps: int) -> tuple[str, Array] | None:
-    """The first of these named values that its name and its numbers make the lengths `[B]`, or else the mask `[B, T]`
+    """The first of these values that its name and its numbers both show to be lengths `[B]`, or else the mask `[B, T]`
     (True = real), of a call of `[rows, steps]`. None where there is none: names alone say too little.
     """
     arrays = {name: _as_numbers(value) for name, value in values.items()}

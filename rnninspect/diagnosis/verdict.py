@@ -28,7 +28,7 @@ class Untested:
 
 
 def verdict(case: Case, findings: Iterable[Finding]) -> Verdict:
-    """`findings` where one is an error or a warning; else `clean` where something could have failed."""
+    """`findings` where one is an error or a warning, `clean` where none is though one could be, else `unjudged`."""
     if any(f.severity != "note" for f in findings):
         return "findings"
     return "clean" if untested(case) is None else "unjudged"

@@ -78,7 +78,7 @@ def _takes_whole(signature: Mapping[str, inspect.Parameter]) -> bool:
 def look_up(
     asked: set[Asked], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outermost: bool
 ) -> Any:
-    """What was asked for, copied, where it is among the arguments of this forward; and the times of its tensors.
+    """What was asked for among the arguments of this forward, copied; and its tensors' first two axes.
 
     A callable is asked by the outermost forward alone; what it raises becomes a text that says so.
     """
