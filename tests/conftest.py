@@ -1,10 +1,12 @@
-"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, and `--shuffle SEED`
-changes the order."""
+"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, no test sees the colours
+of another, and `--shuffle SEED` changes the order."""
 
 from __future__ import annotations
 
 import os
 import random
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -28,3 +30,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     draw = random.Random(seed)
     files = {item.path: draw.random() for item in items}
     items.sort(key=lambda item: (files[item.path], draw.random()))
+
+
+@pytest.fixture(autouse=True)
+def _styles_of_its_own() -> Iterator[None]:
+    """rich keeps a style's codes as they were printed first, be it in 16 colours: forget them after each test."""
+    yield
+    if "rich.style" in sys.modules:
+        style = sys.modules["rich.style"].Style
+        style.parse.cache_clear()
+        style._add.cache_clear()

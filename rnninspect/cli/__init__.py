@@ -144,8 +144,7 @@ def _called(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
-        note(f"{message} ({_origin(error)}see rnninspect{_where(error)} --help)")
+        note(f"{_wrong_line(error)} ({_origin(error)}see rnninspect{_where(error)} --help)")
         return UNJUDGED
     except MemoryError as error:
         note(f"not enough memory: {error or 'the arrays are too large for this machine'}")
@@ -164,6 +163,15 @@ def _called(arguments: Sequence[str] | None) -> int:
             raise
         note(_unexpected(bug))
         return UNJUDGED
+
+
+def _wrong_line(error: click.ClickException) -> str:
+    """What is wrong with the line, on one line; an unknown option in words that are the same in every click."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return " ".join(error.format_message().split())
+    known = [name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)]
+    near = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
+    return f"no such option {error.option_name!r}{near}"
 
 
 def _wants_traceback(arguments: Sequence[str] | None) -> bool:

@@ -113,10 +113,14 @@ class Count(click.IntRange):
 class Words(Choice):
     """One of a few words, in any case; what is nearly one is proposed."""
 
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """The words that there are, and which may have been meant."""
-        names = [str(name) for name in self.choices]
-        return f"{str(value)!r} is not one of {', '.join(map(repr, names))}{did_you_mean(str(value), names)}"
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word; what is none is refused with the words that there are, and those that may have been meant."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            names = [str(name) for name in self.choices]
+            near = did_you_mean(str(value), names)
+            self.fail(f"{str(value)!r} is not one of {', '.join(map(repr, names))}{near}", param, ctx)
 
 
 def one_of(*names: str) -> Choice:

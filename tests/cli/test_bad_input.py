@@ -177,7 +177,9 @@ LENGTHS = [
 ]
 OPTIONS = [
     ("rum", "no such command 'rum'; did you mean 'run'? Known: compare, run"),
-    ("run --hiden-size 3", "No such option '--hiden-size'", "'--hidden-size'"),
+    ("run --hiden-size 3", "no such option '--hiden-size'; did you mean '--hidden-size'? (see rnninspect run --help)"),
+    ("run --xyzzy", "no such option '--xyzzy'. (see rnninspect run --help)"),
+    ("run -Z", "no such option '-Z'. (see rnninspect run --help)"),
     ("run {BATCH} again", "unexpected extra argument (again)"),
     ("run {BATCH} --cell lstn", "'lstn' is not one of 'lstm', 'gru', "),
     ("run {BATCH} --dtype float23", "'float64', 'float32', 'float16', 'bfloat16'"),
