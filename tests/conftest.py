@@ -1,5 +1,5 @@
-"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, no test sees the colours
-of another, and `--shuffle SEED` changes the order."""
+"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, no test sees another's
+colours, and `--shuffle SEED` changes the order."""
 
 from __future__ import annotations
 

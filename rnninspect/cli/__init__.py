@@ -169,8 +169,8 @@ def _wrong_line(error: click.ClickException) -> str:
     """What is wrong with the line, on one line; an unknown option in words that are the same in every click."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return " ".join(error.format_message().split())
-    known = [name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)]
-    near = did_you_mean(error.option_name, [name for name in known if name.startswith("--")])
+    names = [name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)]
+    near = did_you_mean(error.option_name, [name for name in names if name.startswith("--")])
     return f"no such option {error.option_name!r}{near}"
 
 
