@@ -1,8 +1,10 @@
 """Two mistakes at once: which rules can be injected together, and what a report then names of them.
 
 `python -m tests.support.pairs EVERY with|without [FIRST]` prints, of one pair in EVERY (from number FIRST on),
-with weights or without, the share of which both, one or neither is named, by kind. Interrupted, it prints the table so
-far. Two mistakes of which the second overwrites the first are no pair; it says how many of those there are.
+with weights or without, how many of each kind are named as two, and what could be named of the others
+(`pair_classes`): the share named is of those where neither mistake alone gives the arrays and the arrays tell the two.
+Interrupted, it prints the table so far. Two mistakes of which the second overwrites the first are no pair; it says how
+many of those there are.
 """
 
 from __future__ import annotations
@@ -11,29 +13,32 @@ import functools
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
-from rnninspect.diagnosis.rule import CannotInject, Rule
+from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
+from tests.support.alike import alike, injected, same
 from tests.support.made import correct_case
+from tests.support.pair_classes import CLASSES, Class, class_of
 
 SHAPES = [(cell, layers, directions) for cell in ("lstm", "gru") for layers in (1, 2) for directions in (1, 2)]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two mistakes in one case, injected in this order."""
+    """Two mistakes in one case, injected in this order in a `right` run."""
 
     first: Rule
     second: Rule
     case: Case
+    right: Case
 
     @property
     def names(self) -> tuple[str, str]:
@@ -56,33 +61,26 @@ def pairs_in(case: Case, overwritten: Counter[tuple[str, str]] | None = None) ->
     first left in inputs and lengths.
     """
     overwritten = Counter() if overwritten is None else overwritten
-    alone = {name: injected for name, rule in rules().items() if (injected := _injected(rule, case)) is not None}
+    alone = {name: one for name, rule in rules().items() if (one := injected(rule, case)) is not None}
     for first, one in alone.items():
         if isinstance(rules()[first], WeightsRule):
             continue
         for second, other in alone.items():
             if second == first:
                 continue
-            both = _injected(rules()[second], one)
-            if both is None or not _can_be_read(both) or _alike(both, one):
+            both = injected(rules()[second], one)
+            if both is None or not _can_be_read(both) or alike(both, one):
                 continue
-            again = _injected(rules()[second], _run_rightly(one)) if _changes_what_is_stated(case, one) else other
-            if _alike(both, other) or (again is not None and _alike(both, again)):
+            again = injected(rules()[second], _run_rightly(one)) if _changes_what_is_stated(case, one) else other
+            if alike(both, other) or (again is not None and alike(both, again)):
                 overwritten[first, second] += 1
                 continue
-            yield Pair(rules()[first], rules()[second], both)
-
-
-def _injected(rule: Rule, case: Case) -> Case | None:
-    try:
-        return rule.inject(case)
-    except (CannotInject, UserError, AssertionError, ValueError, IndexError):
-        return None  # the last four: what another mistake left is no case that this one is made in
+            yield Pair(rules()[first], rules()[second], both, case)
 
 
 def _changes_what_is_stated(case: Case, one: Case) -> bool:
     """Whether a mistake is made in inputs or lengths, of which a right run would give other states."""
-    return one.batch is not None and not (_same(case.batch, one.batch) and _same(case.trace.mask, one.trace.mask))
+    return one.batch is not None and not (same(case.batch, one.batch) and same(case.trace.mask, one.trace.mask))
 
 
 def _run_rightly(case: Case) -> Case:
@@ -101,28 +99,6 @@ def _can_be_read(case: Case) -> bool:
     return set(outputs) <= {shape} and (case.other is None or case.other.mask.shape == shape)
 
 
-def _alike(one: Case, other: Case) -> bool:
-    """Whether two cases hold the same numbers, read the same way."""
-    if one.reading.time_swapped != other.reading.time_swapped or one.config != other.config:
-        return False
-    pieces = [(one.trace, other.trace), (one.batch, other.batch), (one.weights, other.weights)]
-    return all(_same(a, b) for a, b in [*pieces, (one.other, other.other), (one.chunk, other.chunk)])
-
-
-def _same(one: object, other: object) -> bool:
-    if one is other:
-        return True
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if hasattr(one, "__dataclass_fields__") and type(one) is type(other):
-        return all(_same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))  # type: ignore[arg-type]
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return False
-    return bool(one == other)
-
-
 def kind_of(rule: Rule) -> str:
     """Weights, or the group of its lesson."""
     return "weights" if isinstance(rule, WeightsRule) else rule.group
@@ -130,34 +106,40 @@ def kind_of(rule: Rule) -> str:
 
 @dataclass
 class Tally:
-    """Pairs by kind and by how many of the two were named, and what was said where not both were."""
+    """Pairs by kind and by what came of them, and what was said where not both were named."""
 
-    shares: dict[tuple[str, ...], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    missed: list[tuple[Pair, list[Finding]]] = field(default_factory=list)
+    shares: dict[tuple[str, ...], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    counts: Counter[int] = field(default_factory=Counter)
+    not_both: list[tuple[Pair, Class, list[Finding]]] = field(default_factory=list)
 
     def add(self, pair: Pair) -> int:
         """Judges a pair and counts it; how many of the two were named."""
         findings = judge(pair.case, rules()).findings
         named = {name for f in findings for name in (f.rule, *f.alternatives)}
         count = sum(name in named for name in pair.names)
-        self.shares[tuple(sorted((kind_of(pair.first), kind_of(pair.second))))][count] += 1
+        self.counts[count] += 1
+        kind = "both"
         if count < 2:
-            self.missed.append((pair, findings))
+            what = class_of(pair.right, pair.case, pair.second, findings)
+            self.not_both.append((pair, what, findings))
+            kind = what.kind
+        self.shares[tuple(sorted((kind_of(pair.first), kind_of(pair.second))))][kind] += 1
         return count
 
-    @property
-    def counts(self) -> Counter[int]:
-        """How many pairs have two, one or none of them named."""
-        return sum(self.shares.values(), Counter())
-
     def table(self) -> str:
-        total = self.counts
-        lines = [f"{total.total()} pairs: {total[2]} both named, {total[1]} one, {total[0]} neither"]
-        for kinds, counts in sorted(self.shares.items()):
-            lines.append(
-                f"  {' x '.join(kinds)}: {counts[2]} of {counts.total()} both, {counts[1]} one, {counts[0]} neither"
-            )
+        """The counts of every kind; `counts` has them by how many of the two were named."""
+        total = sum(self.shares.values(), Counter[str]())
+        lines = [f"{total.total()} pairs: {_in_words(total)}; named: {self.counts[2]} both, {self.counts[1]} one"]
+        lines += [f"  {' x '.join(kinds)}: {_in_words(counts)}" for kinds, counts in sorted(self.shares.items())]
         return "\n".join(lines)
+
+
+def _in_words(counts: Counter[str]) -> str:
+    """How many of those that can be told were named as two, and how many there are of each other class."""
+    right = counts["both"] + counts["other pair"]
+    can = right + counts["missed"]
+    others = "".join(f", {counts[kind]} {kind}" for kind in CLASSES if counts[kind])
+    return f"{right} of {can}{f' ({right / can:.1%})' if can else ''}{others}"
 
 
 def main(every: int, picked: str, first: int = 0) -> None:
@@ -170,8 +152,9 @@ def main(every: int, picked: str, first: int = 0) -> None:
     try:
         for pair, shape in _sample(every, first, picked == "with", overwritten):
             if tally.add(pair) < 2:
-                _, findings = tally.missed[-1]
-                print(*pair.names, shape, [(f.rule, f.certainty, *f.alternatives) for f in findings], flush=True)
+                _, what, findings = tally.not_both[-1]
+                named = [(f.rule, f.certainty, *f.alternatives) for f in findings]
+                print(what.kind, *what.shown_by, "<-", *pair.names, shape, named, flush=True)
     except KeyboardInterrupt:
         print("interrupted; so far:")
     print(tally.table())

@@ -1,0 +1,128 @@
+"""What could be named of two mistakes at once: told by injecting others, not by what a report says.
+
+A pair of which not both are named is one of four kinds. `one`: a single mistake gives every array of the pair, so that
+a second must not be sought. `other pair`: two others give the same arrays, and these are named. `lost`: too little is
+left to tell the two from many others. `missed`: all else, what the tool ought to have named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from rnninspect.core.finding import Finding
+from rnninspect.core.trace import Array, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import Rule
+from rnninspect.diagnosis.rules import rules
+from rnninspect.measure.matching import gather
+from tests.support.alike import alike, injected
+
+Kind = Literal["one", "other pair", "lost", "missed"]
+CLASSES: tuple[Kind, ...] = ("one", "other pair", "lost", "missed")
+MANY = 3  # other pairs that give the same arrays: a report names two alternatives at most
+
+
+@dataclass(frozen=True)
+class Class:
+    """The kind, and the rules that show it."""
+
+    kind: Kind
+    shown_by: tuple[str, ...] = ()
+
+
+def class_of(right: Case, both: Case, second: Rule, findings: list[Finding]) -> Class:
+    """What could be named of two mistakes, the `second` made in what the first left of a `right` run.
+
+    both: the case as it was given to the tool, with weights or without. findings: what the tool said of it.
+    """
+    single = next(_single_mistakes(right, both), None)
+    if single is not None:
+        return Class("one", (single,))
+    named = {name for f in findings for name in (f.rule, *f.alternatives)}
+    others = tuple(_other_firsts(right, both, second))
+    if second.name in named and not named.isdisjoint(others):
+        return Class("other pair", tuple(name for name in others if name in named))
+    if len(others) > MANY:
+        return Class("lost", others)
+    if not any(np.asarray(facts.final).any() for facts in both.facts):
+        return Class("lost", ("no state that is not zero is beside its outputs",))
+    return Class("missed", others)
+
+
+def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
+    """The rules whose mistake, made alone in a right run, gives the arrays of both, or whose mistake undone leaves a
+    right run.
+
+    The right run is the one that the pair was made from, or any other that these arrays may be of: with their outputs
+    and the states that these tell, or with their states and these at the steps where they belong.
+    """
+    weighed = both.weights is not None
+    for name, rule in rules().items():
+        for run in (right, *_conceivable(right, both)):
+            one = injected(rule, run)
+            if one is not None and alike(one if weighed else one.with_weights(None), both):
+                yield name
+    for name, rule in rules().items():
+        if rule.missing(both):
+            continue
+        for undone in rule.undo(both):
+            if _is_right(undone.case):
+                yield name
+
+
+def _conceivable(right: Case, both: Case) -> Iterator[Case]:
+    """The right runs that may lie behind the arrays of both, with the weights of the one that does.
+
+    Weights that were given would give other numbers.
+    """
+    if both.weights is not None or both.trace.mask.shape != right.trace.mask.shape:
+        return
+    steps = {(t.layer, t.direction): both.trace.expected_steps(t) for t in both.trace.tracks}
+
+    def at_end(track: Track) -> Array:
+        assert track.outputs is not None
+        expected = np.maximum(steps[track.layer, track.direction], 0)
+        return np.asarray(gather(track.outputs, np.arange(expected.size), expected))
+
+    def with_states_of_outputs(track: Track) -> Track:
+        return track if track.outputs is None else replace(track, final=at_end(track))
+
+    def with_cells_exchanged(track: Track) -> Track:
+        return track if track.outputs is None else replace(track, final=at_end(track), cell=track.final)
+
+    def with_outputs_of_states(track: Track) -> Track:
+        before = right.trace.track(track.layer, track.direction)
+        if (
+            before is None
+            or before.outputs is None
+            or track.final is None
+            or before.outputs.shape[2] != track.final.shape[1]
+        ):
+            return track
+        outputs, rows = before.outputs.copy(), np.flatnonzero(steps[track.layer, track.direction] >= 0)
+        outputs[rows, steps[track.layer, track.direction][rows]] = track.final[rows]
+        return replace(track, outputs=outputs)
+
+    for change in (with_states_of_outputs, with_cells_exchanged, with_outputs_of_states):
+        run = both.with_tracks(change)
+        if _is_right(run):
+            yield run.with_weights(right.weights)
+
+
+def _is_right(case: Case) -> bool:
+    """Whether nothing is said of a case."""
+    return not judge(case, rules(), seek_two=False).findings
+
+
+def _other_firsts(right: Case, both: Case, second: Rule) -> Iterator[str]:
+    """The first mistakes with which the second gives the same arrays, the one that was made among them."""
+    for name, rule in rules().items():
+        one = None if rule is second else injected(rule, right)
+        two = None if one is None else injected(second, one)
+        if two is not None and alike(two if both.weights is not None else two.with_weights(None), both):
+            yield name
