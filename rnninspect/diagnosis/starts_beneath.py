@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
@@ -35,11 +34,15 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
     few = small(case, STEPS)
     if not _can_tell(few) or any(t.initial is not None for t in case.trace.tracks):
         return []
-    for change, rule in product((c for c in changes_of(case.weights) if not c.alone), asked):
-        if _remaining(few, change, rule, quick=True):
-            whole = _remaining(case, change, rule)
-            if whole:
-                return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
+    for change in (c for c in changes_of(case.weights) if not c.alone):
+        changed = _changed(few, change)
+        if disagreement(changed) == 0:
+            continue
+        for rule in asked:
+            if _may_start_so(changed, rule) and _remaining(changed, rule):
+                whole = _remaining(_changed(case, change), rule)
+                if whole:
+                    return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
     return []
 
 
@@ -49,15 +52,21 @@ def _can_tell(few: Case) -> bool:
     return few.trace.steps <= MOST_STEPS and int((few.trace.mask.sum(1) > fewest_steps(few.weights)).sum()) >= 2
 
 
-def _remaining(case: Case, change: Change, rule: Rule, quick: bool = False) -> list[Proposal]:
-    """What the rule says once the weights are changed, if that explains every row that a run of them does not give.
-
-    `quick`: a few units are asked first whether a fit of all is worth its time.
-    """
+def _changed(case: Case, change: Change) -> Case:
+    """The case with the weights changed, in which no further change is looked for."""
     assert case.weights is not None
     changed = case.with_weights(change.apply(case.weights))
-    changed = replace(changed, layer=replace(changed.layer, weights_as_run=True))  # no further change is looked for
-    if disagreement(changed) == 0 or (quick and rule.name == STALE and not first_units_follow(changed)):
+    return replace(changed, layer=replace(changed.layer, weights_as_run=True))
+
+
+def _may_start_so(few: Case, rule: Rule) -> bool:
+    """Whether a fit of all units is worth its time, told by a few of them."""
+    return rule.name != STALE or first_units_follow(few)
+
+
+def _remaining(changed: Case, rule: Rule) -> list[Proposal]:
+    """What the rule says once the weights are changed, if that explains every row that a run of them does not give."""
+    if disagreement(changed) == 0:
         return []
     proposals = [p for p in rule.check(changed) if p.severity != "note"]
     explained = frozenset[Place]().union(*(p.places for p in proposals))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.teacher_forcing import first_units_follow
+from rnninspect.diagnosis.evidence.weight_search import disagreement, small
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.starts_beneath import starts_beneath
-from tests.support.made import correct_case
+from tests.support.made import correct_case, random_weights
 
 LENGTHS = np.array([6, 1, 8, 5, 7])
 WEIGHTS = ["bias-dropped", "gate-order", "recurrent-activation"]
@@ -57,3 +60,34 @@ def test_numbers_that_no_such_two_give(cell: str) -> None:
     random = np.random.default_rng(2).uniform(-0.8, 0.8, (5, 8, 6)).astype(np.float32)
     noise = case.with_tracks(lambda t: replace(t, outputs=random, final=None, cell=None))
     assert starts_beneath(noise, rules()) == []
+
+
+@pytest.mark.parametrize(("cell", "units", "directions"), [("lstm", 256, 1), ("gru", 256, 1), ("lstm", 128, 2)])
+def test_the_search_is_bounded(cell: str, units: int, directions: int) -> None:
+    """64 rows of 200 steps and 256 units of other weights altogether: every change and start is tried within a second."""
+    lengths = np.random.default_rng(0).integers(1, 201, 64)
+    case = correct_case(cell, 1, directions, lengths=lengths, steps=200, units=units)
+    other = correct_case(cell, 1, directions, lengths=lengths[:2] % 4 + 1, steps=4, units=units, seed=9).weights
+    wrong = case.with_weights(other)
+    assert disagreement(wrong) > 0
+    spent = []
+    for _ in range(2):  # another's work on this machine slows one of them
+        began = time.process_time()
+        assert starts_beneath(wrong, rules()) == []
+        spent.append(time.process_time() - began)
+    assert min(spent) < 1
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 2.0])
+def test_a_few_units_tell_of_a_start_at_any_size_of_the_weights(scale: float) -> None:
+    """The look at a few units of a few rows rejects no true start, be the gates linear or all but saturated."""
+    for seed in range(8):
+        drawn = random_weights("lstm", 12, 12, seed=seed)
+        layers = tuple(
+            replace(w, input_kernel=w.input_kernel * scale, recurrent_kernel=w.recurrent_kernel * scale)
+            for w in drawn.layers
+        )
+        case = correct_case(
+            "lstm", lengths=LENGTHS, steps=8, units=12, weights=replace(drawn, layers=layers), seed=seed
+        )
+        assert first_units_follow(small(rules()["stale-initial-state"].inject(case), 5)), seed

@@ -13,11 +13,12 @@ HOPELESS = 12  # rounds after which a fit that has not halved its largest residu
 ENOUGH = 1e-6  # a step that changes the residuals by a smaller share is the last that is worth its runs
 
 
-def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Array:
+def levenberg(residuals: Callable[[Array], Array], count: int, units: int, hopeless: int = HOPELESS) -> Array:
     """`[S, H]`: for each unit the `count` numbers that make its residuals smallest, from zero.
 
     `residuals` takes such an array to the residuals `[N, H]` of each unit. Levenberg-Marquardt (Marquardt 1963, "An
-    algorithm for least-squares estimation of nonlinear parameters"), slopes by finite differences.
+    algorithm for least-squares estimation of nonlinear parameters"), slopes by finite differences. `hopeless`: the
+    rounds after which it ends unless the largest residual has halved.
     """
     best = np.zeros((count, units))
     error = residuals(best)
@@ -44,6 +45,6 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int) -> Ar
         cost = np.minimum(cost, trial_cost)
         if (settled | (damping > 1e6) | (cost < 1e-22)).all():
             break
-        if turn + 1 == HOPELESS and np.abs(error).max(initial=0.0) > start / 2:
+        if turn + 1 == hopeless and np.abs(error).max(initial=0.0) > start / 2:
             break
     return best

@@ -15,7 +15,7 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
+from rnninspect.diagnosis.evidence.levenberg_marquardt import HOPELESS, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
 from rnninspect.diagnosis.once import once
@@ -25,6 +25,7 @@ from rnninspect.measure.facts import TrackFacts
 GRID = 9  # cell states that are tried first where a clip makes the fit flat
 FEW = 4  # rows that are looked at before all are
 FEW_UNITS = 8  # units that are looked at before all are
+GLANCE = 4  # rounds of a fit in which these show whether it leads anywhere
 
 
 def weights_of(case: Case) -> Weights:
@@ -204,14 +205,14 @@ def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights, uni
         gap = (_after_first(case, facts, layer_weights, later, cell.reshape(shape), units) - target) * later[..., None]
         return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
 
-    count = shape[0] * shape[1]
+    count, rounds = shape[0] * shape[1], HOPELESS if units is None else GLANCE
     start = np.zeros((1, count))
     clip = weights_of(case).spec.cell_clip
     if clip:  # where the next c is clipped whatever this one is, no slope leads away: begin at the best of a grid
         grid = np.linspace(-clip, clip, GRID)
         costs = np.stack([(residuals(np.full((1, count), value)) ** 2).sum(0) for value in grid])
         start = grid[costs.argmin(0)][None]
-    return (start + levenberg(lambda cell: residuals(start + cell), 1, count)).reshape(shape)
+    return (start + levenberg(lambda cell: residuals(start + cell), 1, count, rounds)).reshape(shape)
 
 
 def _after_first(

@@ -80,6 +80,7 @@ def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
     return bool(per_track) and max(d.largest_padded for d in per_track) <= tolerance(case)
 
 
+@once
 def tolerance(case: Case) -> float:
     """How far two right runs may be apart: by the dump's own precision, or half a unit of its last printed digit."""
     outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
