@@ -180,6 +180,13 @@ class Case:
         """Return the case with another tolerance; its facts are measured again."""
         return replace(self, tolerance=tolerance, choice=replace(self.choice, measured=None))
 
+    def with_padding_at_zero(self) -> Case:
+        """The case with zeros in all masked outputs."""
+        real = self.trace.stored_mask
+        return self.with_tracks(
+            lambda t: t if t.outputs is None else replace(t, outputs=np.where(real(t)[..., None], t.outputs, 0))
+        )
+
     def with_tracks(self, change: Callable[[Track], Track]) -> Case:
         """Return the case with every track changed; rules inject their mistake so."""
         return self.with_trace(replace(self.trace, tracks=tuple(change(t) for t in self.trace.tracks)))

@@ -25,7 +25,7 @@ def united(proposals: list[Proposal]) -> list[Proposal]:
     for p in proposals:
         key = (p.rule, p.message, p.severity)
         if key in united:
-            p = replace(p, places=united[key].places | p.places, spoils=united[key].spoils | p.spoils)
+            p = replace(p, places=united[key].places | p.places, spoils=united[key].spoils | p.spoils, copies=())
         united[key] = p
     return list(united.values())
 
@@ -35,6 +35,7 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
 
     States of all zeros equal any zeroed step, so they count only where nothing else tells two causes apart.
     """
+    proposals = _with_originals_apart(proposals)
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
     chosen: list[Proposal] = []
     left = mismatched_places(case)
@@ -49,6 +50,28 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
         chosen.append(replace(proposal, alternatives=others[:2]))
         left -= proposal.places
     return chosen
+
+
+def _with_originals_apart(proposals: list[Proposal]) -> list[Proposal]:
+    """The proposals, those of copies without the group that another cause explains where every group of them is off,
+    and without their alternatives on that group."""
+    originals = [(p, _original(p, proposals)) for p in proposals]
+    named = [(p.alternatives, group) for p, group in originals if group]
+    return [
+        replace(p, places=p.places - group)
+        for p, group in originals
+        if not any(p.rule in names and p.places <= original for names, original in named)
+    ]
+
+
+def _original(copied: Proposal, proposals: list[Proposal]) -> frozenset[Place]:
+    """The group of copies that another cause explains; empty where one group is right, or no other cause does."""
+    others = [p for p in proposals if not p.copies and p.rule not in copied.alternatives]
+    if len(copied.copies) > 1 and all(copied.copies):
+        for group in copied.copies:
+            if any(group <= p.places and not copied.places <= p.places for p in others):
+                return group
+    return frozenset()
 
 
 def without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], spared: list[Proposal]) -> list[Proposal]:

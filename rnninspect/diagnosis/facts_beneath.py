@@ -1,34 +1,98 @@
 """What a cause hid beside the states: padding and steps, looked at once more where its mistake is undone.
 
-Asked only where one cause explains every state that is off, and one way of undoing it leaves every state right.
+Asked only where every state that is off is explained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
+import numpy as np
+
+from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import Proposal, Rule
+from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.two_causes import is_too_large
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
 
-def facts_beneath(case: Case, cause: Rule, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[Proposal]:
-    """What other rules say of the outputs once `cause` is undone, but for what it implies or is `named` already."""
-    if is_too_large(case):
+def facts_beneath(
+    case: Case, causes: Sequence[Rule], rules: Mapping[str, Rule], named: frozenset[str]
+) -> Iterator[Proposal]:
+    """What other rules say of the outputs once the `causes` are undone, but for what is `named` already.
+
+    Where they cannot be undone, being several or of states alone, the states are put right by the outputs: what the
+    causes imply is then left out.
+    """
+    without = None if is_too_large(case) else _without(case, causes)
+    if without is None:
         return
-    for undone in cause.undo(case):
-        if any(facts.mismatched.any() for facts in undone.case.facts):
+    undone, implied = without
+    for rule in rules.values():
+        if rule in causes or rule.name in named or rule.name in implied or not _reads_outputs(rule, undone.case):
             continue
-        for rule in rules.values():
-            if rule.name in named or rule.name in cause.implies or not _reads_outputs(rule, undone.case):
-                continue
-            for p in rule.check(undone.case):
-                if p.kind != "state" and p.certainty == "proven":
-                    message = f"with {undone.how} ({cause.name}), {p.message}"
-                    yield replace(p, message=message, evidence=p.evidence | {"beneath": cause.name})
-        return
+        for p in chain(rule.check(undone.case), rule.of_outputs(undone.case)):
+            if p.kind != "state" and p.certainty == "proven":
+                names = " and ".join(cause.name for cause in causes)
+                message = f"with {undone.how} ({names}), {p.message}"
+                yield replace(p, message=message, evidence=p.evidence | {"beneath": causes[0].name})
+
+
+def _without(case: Case, causes: Sequence[Rule]) -> tuple[Undone, frozenset[str]] | None:
+    """The case without these causes, and the rules whose findings they still leave; None where a cause is in the
+    outputs, and no way of undoing it puts every state right."""
+    for undone in causes[0].undo(case) if len(causes) == 1 else ():
+        if not any(facts.mismatched.any() for facts in undone.case.facts):
+            return undone, frozenset() if _moves_states_alone(case, undone.case) else frozenset(causes[0].implies)
+    if any(cause.in_outputs for cause in causes):
+        return None
+    implied = frozenset(name for cause in causes for name in cause.implies)
+    return Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
+
+
+def _moves_states_alone(case: Case, undone: Case) -> bool:
+    """Whether undoing a cause left outputs and lengths alone: what is then said of them is no symptom of it."""
+    pairs = zip(case.trace.tracks, undone.trace.tracks, strict=True)
+    return np.array_equal(case.trace.mask, undone.trace.mask) and all(a.outputs is b.outputs for a, b in pairs)
+
+
+def differences_beneath(case: Case, kept: Sequence[Rule], rules: Mapping[str, Rule]) -> list[Proposal]:
+    """What two dumps differ by once one of the rules `kept` is undone; empty where that explains no difference."""
+    for cause in kept:
+        for undone in cause.undo(case):
+            for rule in rules.values():
+                if rule.compares and "weights" not in rule.needs and not rule.missing(undone.case):
+                    proposals = [p for p in rule.check(undone.case) if p.certainty == "proven"]
+                    if proposals:
+                        return [_beneath(p, undone, cause) for p in proposals]
+    return []
+
+
+def _beneath(p: Proposal, undone: Undone, cause: Rule) -> Proposal:
+    message = f"with {undone.how} ({cause.name}), {p.message}"
+    return replace(p, message=message, evidence=p.evidence | {"beneath": cause.name})
+
+
+def with_right_states(case: Case, cells: bool = True) -> Case:
+    """The case with every state that its outputs tell at the step that it ought to equal; itself where none is off.
+
+    cells: whether c is left as it is: no output tells it.
+    """
+    right = {
+        (f.track.layer, f.track.direction): np.where((f.expected >= 0)[:, None], f.at_end, f.final)
+        for f in case.facts
+        if f.mismatched.any()
+    }
+    if not right:
+        return case
+
+    def put_right(track: Track) -> Track:
+        final = right.get((track.layer, track.direction), track.final)
+        return replace(track, final=final, cell=track.cell if cells else None)
+
+    return case.with_tracks(put_right)
 
 
 def _reads_outputs(rule: Rule, case: Case) -> bool:

@@ -60,15 +60,20 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     besides = [p for p in proposals if p.kind != "state" and p.rule not in in_pair]
     kept = without_symptoms(causes + besides, rules, spared=pair)
     if seek_two and not left:
-        if len(causes) == 1:
-            kept += _facts_beneath(case, causes[0], proposals, sound, skipped)
+        swapped = [p for p in kept if case.reading.time_swapped and p.kind == "fact" and p.severity == "error"]
+        hiding = swapped or causes
+        if hiding and not pair:
+            kept = _with_facts_beneath(case, hiding, kept, sound, skipped)
         if _may_lack_weights(case, [rules[p.rule] for p in kept]):
             beneath = _weights_beneath(case, kept, sound, skipped)
             kept = without_symptoms(kept + beneath, rules, spared=beneath + pair)
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(unexplained_states(case, left))
-    if not any(rules[p.rule].compares for p in kept):
+    if seek_two and case.other is not None and not any(rules[p.rule].compares for p in kept):
+        hidden = _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)
+        findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
+    if not any(rules[f.rule].compares for f in findings if f.rule in rules):
         findings.extend(unexplained_difference(case.differences, "the two dumps differ"))
         if not causes and not any(f.severity == "error" for f in findings) and _has_weights(case):
             findings.extend(unlike_its_weights(case))
@@ -91,7 +96,9 @@ def _two_causes(
     case: Case, causes: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
 ) -> list[Proposal]:
     """Two causes that explain every state together, where `causes` leave one unexplained or are only suspected."""
-    if not mismatched_places(case) - explained_by(causes) and all(p.certainty != "suspected" for p in causes):
+    suspected = [p for p in causes if p.certainty == "suspected"]
+    doubted = suspected if len(causes) == 1 else [p for p in suspected if rules[p.rule].at_best != "suspected"]
+    if not mismatched_places(case) - explained_by(causes) and not doubted:
         return []
     from rnninspect.diagnosis.two_causes import two_causes
 
@@ -101,14 +108,34 @@ def _two_causes(
     return []
 
 
-def _facts_beneath(
-    case: Case, cause: Proposal, proposals: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
+def _with_facts_beneath(
+    case: Case, causes: list[Proposal], kept: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
 ) -> list[Proposal]:
-    """What the only cause hid beside the states."""
+    """What was `kept`, and what the causes hid beside the states, without the symptoms of that."""
     from rnninspect.diagnosis.facts_beneath import facts_beneath
 
-    with _skipping_faults(cause.rule, skipped):
-        return list(facts_beneath(case, rules[cause.rule], rules, frozenset(p.rule for p in proposals)))
+    beneath: list[Proposal] = []
+    with _skipping_faults(causes[0].rule, skipped):
+        hiding = [rules[name] for name in dict.fromkeys(n for p in causes for n in _names(case, p))]
+        told = {p.rule for p in kept}.union(*(rules[p.rule].implies for p in causes if case.reading.time_swapped))
+        beneath = list(facts_beneath(case, hiding, rules, frozenset(told)))
+    implied = {name for p in beneath for name in rules[p.rule].implies}
+    return [p for p in (*kept, *beneath) if p in causes or p.rule not in implied]
+
+
+def _names(case: Case, p: Proposal) -> tuple[str, ...]:
+    """The rule of a cause; of a reading of other axes the alternative, which can be undone, if there is one."""
+    return p.alternatives[:1] if case.reading.time_swapped and p.alternatives else (p.rule,)
+
+
+def _differences_beneath(
+    case: Case, kept: list[Rule], rules: Mapping[str, Rule], skipped: list[NotChecked]
+) -> list[Proposal]:
+    """What two dumps differ by beneath a cause."""
+    from rnninspect.diagnosis.facts_beneath import differences_beneath
+
+    with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
+        return differences_beneath(case, kept, rules)
     return []
 
 

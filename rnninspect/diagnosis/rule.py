@@ -46,7 +46,8 @@ class Proposal:
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
     where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
     could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
-    `fix`: the fix of this proposal, if it differs from the rule's.
+    `fix`: the fix of this proposal, if it differs from the rule's. `copies`: places that hold one another's states,
+    in groups: where all groups are off, one of them is the original, and what is wrong with it has another cause.
     """
 
     rule: str
@@ -60,6 +61,7 @@ class Proposal:
     alternatives: tuple[str, ...] = ()
     spoils: frozenset[Place] = frozenset()
     fix: str = ""
+    copies: tuple[frozenset[Place], ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
@@ -93,6 +95,8 @@ class Rule:
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
+    `in_outputs`: the outputs are not what the layer gave, and so tell no right state.
+    `at_best`: the certainty of what it says where all of its evidence is there.
     `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
 
@@ -108,6 +112,8 @@ class Rule:
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
     reads_c: bool = False
+    in_outputs: bool = False
+    at_best: Certainty = "proven"
     example: Example = "single"
     print_out: str | None = None
     compares: bool = False
@@ -126,6 +132,10 @@ class Rule:
 
         A second mistake may hide this one from `check`: the other rules are then checked on the remaining difference.
         """
+        return ()
+
+    def of_outputs(self, case: Case) -> Iterable[Proposal]:
+        """What the outputs alone show of this mistake, whatever the states hold: asked beneath another cause."""
         return ()
 
     def code(self, case: Case) -> str:

@@ -41,10 +41,10 @@ def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
     if is_too_large(case):
         return None
     bare = _states_alone(case)
-    pairs = [pair for rule in rules.values() if not rule.missing(bare) for pair in _pairs_with(bare, rule, rules)]
+    pairs = [pair for rule in rules.values() if _may_be_undone(bare, rule) for pair in _pairs_with(bare, rule, rules)]
     if not pairs:
         return None
-    best = max(pairs, key=lambda pair: pair.second.strength)
+    best = max(pairs, key=lambda pair: (pair.second.certainty == "proven", pair.second.strength))
     named = {p.rule for p in best.both}
     first = dict.fromkeys(pair.first.rule for pair in pairs if pair.second.rule == best.second.rule)
     second = dict.fromkeys(pair.second.rule for pair in pairs if pair.first.rule == best.first.rule)
@@ -52,6 +52,11 @@ def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
         replace(best.first, alternatives=tuple(name for name in first if name not in named)[:2]),
         replace(best.second, alternatives=tuple(name for name in second if name not in named)[:2]),
     )
+
+
+def _may_be_undone(case: Case, rule: Rule) -> bool:
+    """Whether all that a rule needs is there, but for lengths: states may tell of a mistake without them."""
+    return all(need == "lengths" for need in rule.missing(case))
 
 
 def is_too_large(case: Case) -> bool:
@@ -80,13 +85,21 @@ def _pairs_with(case: Case, rule: Rule, rules: Mapping[str, Rule]) -> Iterator[T
 def _whole_causes(undone: Undone, mismatched: frozenset[Place], rules: list[Rule]) -> Iterator[Proposal]:
     """The rules that alone explain every state that is off once the first mistake is undone; `mismatched`: before."""
     left = _mismatched(undone.case)
-    if not left or not _can_tell(undone.case, mismatched):
+    if not _can_tell(undone.case, mismatched):
         return
-    for rule in rules:
-        proposals = [p for p in rule.check(undone.case) if p.kind == "state" and p.certainty == "proven"]
+    for rule in rules if left else ():
+        proposals = [
+            p for p in rule.check(undone.case) if p.kind == "state" and p.certainty in ("proven", rule.at_best)
+        ]
         explained = frozenset().union(*(p.places for p in proposals))
-        if proposals and left <= explained:
+        if proposals and left <= explained and not any(p.copies and all(p.copies) for p in proposals):
             yield replace(max(proposals, key=lambda p: len(p.places)), places=explained)
+    if left or undone.case.trace.knows_padding:
+        return
+    for rule in rules:  # of states that fit a reading of other axes, which no row shows to be off
+        for p in rule.check(undone.case):
+            if p.kind == "fact" and p.certainty == "proven" and p.severity == "error" and mismatched <= p.places:
+                yield p
 
 
 def _mismatched(case: Case) -> frozenset[Place]:
@@ -123,7 +136,8 @@ def _first(rule: Rule, undone: Undone, second: Proposal, mismatched: frozenset[P
         "{rows}: no single mistake gives this final_state.h; two together do, and this is one of them: with "
         f"{undone.how}, what remains is {second.rule}"
     )
-    return Proposal(rule.name, message, mismatched, rule.severity, evidence={"together_with": second.rule})
+    evidence = {"together_with": second.rule}
+    return Proposal(rule.name, message, mismatched, rule.severity, second.certainty, evidence=evidence)
 
 
 def _second(rule: Rule, undone: Undone, second: Proposal) -> Proposal:

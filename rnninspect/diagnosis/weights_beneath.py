@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import only_rows
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, may_mend
+from rnninspect.diagnosis.facts_beneath import with_right_states
 from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
@@ -37,7 +37,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
     that one more; none where no such two bring the two together."""
     if case.batch is None or case.weights is None or case.other is not None or disagreement(case) == 0:
         return []
-    right = _with_right_states(case)
+    right = with_right_states(case)
     for way in _ways(right, right is not case, rules, named):
         few = only_rows(way.undone.case, _few(case))
         if disagreement(few) == 0:
@@ -48,22 +48,6 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
             if changes:
                 return changes
     return []
-
-
-def _with_right_states(case: Case) -> Case:
-    """The case with every state that its outputs tell at the step that it ought to equal."""
-    right = {
-        (f.track.layer, f.track.direction): np.where((f.expected >= 0)[:, None], f.at_end, f.final)
-        for f in case.facts
-        if f.mismatched.any()
-    }
-    if not right:
-        return case
-
-    def put_right(track: Track) -> Track:
-        return replace(track, final=right.get((track.layer, track.direction), track.final))
-
-    return case.with_tracks(put_right)
 
 
 def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
@@ -78,7 +62,7 @@ def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: 
             if not _changes_the_comparison(right, undone.case):
                 continue
             if rule.name in named or np.array_equal(undone.case.trace.mask, right.trace.mask):
-                yield _Way(rule, replace(undone, case=_with_right_states(undone.case)))
+                yield _Way(rule, replace(undone, case=with_right_states(undone.case)))
 
 
 def _changes_the_comparison(case: Case, undone: Case) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
@@ -24,6 +26,23 @@ def run_ends(facts: TrackFacts) -> Ints:
         if not np.abs(last - before).max() > MOVED * np.abs(last).max():
             ends[row] = -1
     return np.asarray(ends, dtype=np.int64)
+
+
+def ends_of_outputs(tracks: Sequence[TrackFacts]) -> Ints | None:
+    """`[B]`: the step at which each row's outputs stop and are zero from there on, the same in all tracks, T where they
+    do not stop; None where tracks differ, a zero lies between, or no row stops."""
+    ends: Ints | None = None
+    for facts in tracks:
+        stop = facts.steps - _trailing(facts.zero)
+        within = np.arange(facts.steps) < stop[:, None]
+        if (
+            facts.track.order == "reversed"
+            or (facts.zero & within).any()
+            or (ends is not None and (ends != stop).any())
+        ):
+            return None
+        ends = stop
+    return None if ends is None or not (ends < tracks[0].steps).any() else np.asarray(ends, dtype=np.int64)
 
 
 def contradicts_lengths(facts: TrackFacts) -> Bools:

@@ -64,7 +64,7 @@ def test_numbers_that_no_such_two_give(cell: str) -> None:
 
 @pytest.mark.parametrize(("cell", "units", "directions"), [("lstm", 256, 1), ("gru", 256, 1), ("lstm", 128, 2)])
 def test_the_search_is_bounded(cell: str, units: int, directions: int) -> None:
-    """64 rows of 200 steps and 256 units of other weights altogether: every change and start is tried within a second."""
+    """64 rows of 200 steps and 256 units of other weights: every change and start is tried within a second."""
     lengths = np.random.default_rng(0).integers(1, 201, 64)
     case = correct_case(cell, 1, directions, lengths=lengths, steps=200, units=units)
     other = correct_case(cell, 1, directions, lengths=lengths[:2] % 4 + 1, steps=4, units=units, seed=9).weights

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnninspect.diagnosis import judge as judging
 from rnninspect.diagnosis import two_causes
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
@@ -76,7 +75,7 @@ def test_two_are_not_sought_where_one_suffices(monkeypatch: pytest.MonkeyPatch) 
     def never(*_: object) -> None:
         raise AssertionError("two causes were sought")
 
-    monkeypatch.setattr(judging, "two_causes", never)
+    monkeypatch.setattr(two_causes, "two_causes", never)
     right = correct(("lstm", 1, 2)).with_weights(None)
     assert judge(right, rules()).findings == []
     for name in ("rows-permuted", "lengths-ignored", "cell-hidden-swapped", "pooled-state"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnninspect.core.finding import Finding
-from rnninspect.diagnosis import judge as judging
+from rnninspect.diagnosis import weights_beneath as beneath
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
@@ -106,7 +106,7 @@ def test_weights_are_not_sought_where_a_run_agrees(monkeypatch: pytest.MonkeyPat
     def never(*_: object) -> None:
         raise UserWarning
 
-    monkeypatch.setattr(judging, "weights_beneath", never)
+    monkeypatch.setattr(beneath, "weights_beneath", never)
     assert [f.rule for f in findings(injected(("gru", 1, 1), "gate-order"))] == ["gate-order"]
 
 

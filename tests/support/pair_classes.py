@@ -19,6 +19,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.measure.matching import gather
 from tests.support.alike import alike, injected
 
@@ -44,6 +45,8 @@ def class_of(right: Case, both: Case, second: Rule, findings: list[Finding]) -> 
     if single is not None:
         return Class("one", (single,))
     named = {name for f in findings for name in (f.rule, *f.alternatives)}
+    if _differs_by_absent_cells(right, both, second):
+        return Class("lost", ("all but a c that is absent is as the second alone leaves it",))
     others = tuple(_other_firsts(right, both, second))
     if second.name in named and not named.isdisjoint(others):
         return Class("other pair", tuple(name for name in others if name in named))
@@ -63,6 +66,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
     """
     weighed = both.weights is not None
     for name, rule in rules().items():
+        if isinstance(rule, WeightsRule) and not weighed:
+            continue
         for run in (right, *_conceivable(right, both)):
             one = injected(rule, run)
             if one is not None and alike(one if weighed else one.with_weights(None), both):
@@ -117,6 +122,17 @@ def _conceivable(right: Case, both: Case) -> Iterator[Case]:
 def _is_right(case: Case) -> bool:
     """Whether nothing is said of a case."""
     return not judge(case, rules(), seek_two=False).findings
+
+
+def _differs_by_absent_cells(right: Case, both: Case, second: Rule) -> bool:
+    """Whether the second mistake alone gives the same arrays but for cell states, which both lacks."""
+    alone = injected(second, right)
+    if alone is None or len(alone.trace.tracks) != len(both.trace.tracks):
+        return False
+    absent = [track.cell is None for track in both.trace.tracks]
+    tracks = tuple(replace(t, cell=None) if gone else t for t, gone in zip(alone.trace.tracks, absent, strict=True))
+    without = alone.with_trace(replace(alone.trace, tracks=tracks))
+    return alike(without if both.weights is not None else without.with_weights(None), both)
 
 
 def _other_firsts(right: Case, both: Case, second: Rule) -> Iterator[str]:

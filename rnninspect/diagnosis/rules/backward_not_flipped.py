@@ -38,6 +38,7 @@ class BackwardNotFlipped(Rule):
     group = "Directions"
     place = 2
     needs = ("outputs", "a direction read backwards", "inputs", "weights")
+    in_outputs = True
     implies = ("backward-final-at-last-step", "backward-read-padding", "gate-order", "padding-repeats-last-output")
     example = "bidirectional"
     compares = True

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, places, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
@@ -54,11 +54,13 @@ class DirectionDuplicated(Rule):
             if len(pair) != 2 or pair[0].final.shape != pair[1].final.shape:
                 continue
             equal = np.asarray(same(pair[0].final, pair[1].final).all(-1)) & ~pair[0].final_zero
+            seen = [Seen(f, f.mismatched & equal) for f in pair]
             yield from proposal(
                 self,
-                [Seen(f, f.mismatched & equal) for f in pair],
+                seen,
                 "{rows}: the two halves of final_state.h are equal bit for bit; one direction was taken twice",
                 strength=5,
+                copies=tuple(places(s.facts, s.rows) for s in seen),
             )
 
     def inject(self, case: Case) -> Case:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import DIRECTIONS, Bools, Direction, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed, places
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, listed, places
 from rnninspect.measure.matching import same
 
 
@@ -42,7 +42,8 @@ class LayersShareState(Rule):
             for group in _groups(case.trace, direction):
                 rows = np.flatnonzero(_real_rows(case.trace))
                 layers = [track.layer for track in group]
-                off = frozenset(p for f in case.facts if f.track in group for p in places(f, f.mismatched))
+                by_layer = [places(f, f.mismatched) for f in case.facts if f.track in group]
+                off = frozenset[Place]().union(*by_layer)
                 if off and len(group) < case.trace.layers:
                     continue  # one layer's state in another's place
                 yield Proposal(
@@ -53,6 +54,7 @@ class LayersShareState(Rule):
                     kind="state" if off else "fact",
                     strength=6,
                     alternatives=("wrong-layer",) if off else (),
+                    copies=tuple(by_layer) if len(by_layer) == len(group) else (),
                     evidence={"layers": layers},
                 )
 

@@ -29,6 +29,7 @@ class LeftPadded(Rule):
     group = "Wrong step"
     place = 5
     needs = ("outputs", "lengths")
+    in_outputs = True
     implies = ("padding-computed", "lengths-ignored")
     threads = (
         Thread(
@@ -75,6 +76,19 @@ class LeftPadded(Rule):
             steps=(case.trace.steps - 1,),
             strength=3,
         )
+
+    def of_outputs(self, case: Case) -> Iterable[Proposal]:
+        """Rows of two lengths must show it."""
+        short = [f.short & ~f.mask.all(1) for f in case.facts]
+        several = any(np.unique(f.ends[rows]).size > 1 for f, rows in zip(case.facts, short, strict=True))
+        if several and any(True for _ in self.undo(case)):
+            yield from proposal(
+                self,
+                [Seen(f, rows) for f, rows in zip(case.facts, short, strict=True)],
+                "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before "
+                "the data, not after it",
+                kind="padding",
+            )
 
     def _stated(self, case: Case) -> Iterable[Proposal]:
         """A mask that pads on the left says so itself: a note, for whoever counts on lengths."""

@@ -12,7 +12,7 @@ from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import run_ends
+from rnninspect.measure.run_ends import ends_of_outputs, run_ends
 
 
 class LengthsMisaligned(Rule):
@@ -50,6 +50,20 @@ class LengthsMisaligned(Rule):
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
                 strength=-1 if not several else 0 if -1 in used else 1 if ended is None else 2,
+            )
+
+    def of_outputs(self, case: Case) -> Iterable[Proposal]:
+        ends = ends_of_outputs(case.facts)
+        if ends is None or np.array_equal(ends, case.facts[0].ends) or case.trace.mask_given:
+            return
+        if np.array_equal(np.sort(ends), np.sort(case.facts[0].ends)):
+            yield from proposal(
+                self,
+                [Seen(facts, ends != facts.ends) for facts in case.facts],
+                "{rows}: the outputs end at other rows' lengths; the lengths that were really used are "
+                f"[{listed(ends.tolist(), 12)}], a permutation of those given",
+                kind="padding",
+                evidence={"lengths_used": ends.tolist()[:64]},
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:

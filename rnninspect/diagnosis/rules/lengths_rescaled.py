@@ -22,6 +22,7 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.run_ends import ends_of_outputs
 
 
 class LengthsRescaled(Rule):
@@ -75,6 +76,22 @@ class LengthsRescaled(Rule):
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
+
+    def of_outputs(self, case: Case) -> Iterable[Proposal]:
+        lengths, ends = case.trace.lengths, ends_of_outputs(case.facts)
+        if lengths is None or ends is None or case.trace.mask_given or np.unique(ends).size < 2:
+            return
+        for stride in range(2, 17):
+            if any(np.array_equal(used, ends) for used in (-(-lengths // stride), lengths // stride)):
+                yield from proposal(
+                    self,
+                    [Seen(facts, facts.ends > 0) for facts in case.facts],
+                    f"{{rows}}: the outputs end at step 1/{stride} * length - 1, one ratio for all rows; the lengths "
+                    "belong to a time axis of another scale",
+                    kind="padding",
+                    evidence={"ratio": f"1/{stride}"},
+                )
+                return
 
     def undo(self, case: Case) -> Iterable[Undone]:
         lengths = case.trace.lengths

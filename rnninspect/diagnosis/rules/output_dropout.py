@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
+GLANCE = 8  # units, and states, that are looked at first
 TELLING = 8  # units that were kept at least, for one factor to be more than chance
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
 
@@ -33,6 +34,7 @@ class OutputDropout(Rule):
     group = "What the state holds"
     place = 3
     needs = ("outputs", "lengths")
+    in_outputs = True
     implies = ("mask-hole", "padding-computed")
     example = "rows"
     threads = (
@@ -65,8 +67,12 @@ class OutputDropout(Rule):
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep."""
-        if not (case.has("inputs") and case.has("weights")) or disagreement(case) == 0:
+        """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep. Where
+        there are no weights the states tell it of the steps that they were taken from."""
+        if not (case.has("inputs") and case.has("weights")):
+            yield from _undone_by_states(case)
+            return
+        if disagreement(case) == 0:
             return
         before = [_undropped(case, track) for track in case.trace.tracks]
         if any(outputs is not None for outputs in before):
@@ -91,6 +97,44 @@ class OutputDropout(Rule):
             )
 
         return case.with_tracks(dropped)
+
+
+def _undone_by_states(case: Case) -> Iterator[Undone]:
+    """With each state in place of the one output, of any row and step, whose units are 0 or its own times 1/keep."""
+    off = [(f, int(row)) for f in case.facts for row in np.flatnonzero(f.mismatched & ~f.final_zero & ~f.somewhere)]
+    told = [scale for f, row in off[:GLANCE] for scale in _scales_of(f.outputs, f.final[row])]
+    scale = float(np.median(told)) if len(off) > 1 and told else 0.0
+    if scale < 1 + CLOSE or not np.isfinite(scale):
+        return
+    before: dict[int, Array] = {}
+    for facts, row in off:
+        places = np.argwhere(_multiples(facts.outputs, facts.final[row], scale))
+        if len(places) != 1:
+            return
+        before.setdefault(id(facts.track), facts.outputs.copy())[tuple(places[0])] = facts.final[row]
+    tracks = tuple(replace(t, outputs=before.get(id(t), t.outputs)) for t in case.trace.tracks)
+    how = f"the outputs as they were before dropout with keep probability {1 / scale:.3g}"
+    yield Undone(how, case.with_trace(replace(case.trace, tracks=tracks)))
+
+
+def _scales_of(outputs: Array, state: Array) -> Iterator[float]:
+    """The multiples > 1 that some step's units are of the state's, those that are not 0: two of them at least."""
+    alive = np.flatnonzero(state)[:GLANCE]
+    with np.errstate(all="ignore"):
+        ratios = outputs[..., alive].astype(np.float64) / state[alive].astype(np.float64)
+        ratios = ratios[((ratios != 0).sum(-1) > 1) & (ratios >= 0).all(-1)]
+        low = np.where(ratios == 0, np.inf, ratios).min(-1, initial=np.inf)
+        yield from low[(ratios.max(-1, initial=0.0) <= low * (1 + 2 * CLOSE)) & (low > 1 + CLOSE)].tolist()
+
+
+def _multiples(outputs: Array, state: Array, scale: float) -> Bools:
+    """`[B, T]`: the steps whose units are all 0 or `scale` times the state's, and not all 0; a few units first."""
+    few = state[:GLANCE]
+    hits: Bools = _fits(outputs[..., :GLANCE].reshape(-1, few.size), few, np.full(1, scale)).reshape(outputs.shape[:2])
+    rows, steps = np.nonzero(hits)
+    units = outputs[rows, steps]
+    hits[rows, steps] = _fits(units, state, np.full(1, scale)) & (units != 0).any(-1)
+    return hits
 
 
 def _undropped(case: Case, track: Track) -> Array | None:

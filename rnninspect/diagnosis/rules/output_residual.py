@@ -14,6 +14,8 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
+GLANCE = 8  # units that are looked at first
+
 
 class OutputResidual(Rule):
     name = "output-residual"
@@ -28,6 +30,7 @@ class OutputResidual(Rule):
     group = "What the state holds"
     place = 4
     needs = ("outputs", "lengths", "inputs")
+    in_outputs = True
     implies = ("padding-computed",)
     example = "rows"
     threads = (
@@ -63,7 +66,9 @@ class OutputResidual(Rule):
     def undo(self, case: Case) -> Iterable[Undone]:
         if case.batch is not None and _can_add(case):
             room = max(case.tolerance.atol, _rounding(case.trace.tracks[-1].outputs, case.batch.inputs))
-            bare = _with_inputs_added(case, -1)
+            bare = _with_inputs_added(case, -1).with_tracks(
+                lambda t: _rounded_to_states(t, case.trace.layers - 1, room)
+            )
             yield Undone(
                 "the inputs taken off the outputs", replace(bare, tolerance=replace(case.tolerance, atol=room))
             )
@@ -90,6 +95,21 @@ def _rounding(outputs: Array | None, inputs: Array) -> float:
         return 0.0
     largest = [float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in (outputs, inputs)]
     return float(np.finfo(outputs.dtype).eps) * sum(largest)
+
+
+def _rounded_to_states(track: Track, top: int, room: float) -> Track:
+    """The top layer's track with every output that is within rounding of one of its states as that state, which other
+    rules then find bit for bit; a few units are looked at first."""
+    if track.layer != top or track.outputs is None or track.final is None:
+        return track
+    if track.final.shape[1] != track.outputs.shape[2]:
+        return track
+    outputs = track.outputs.copy()
+    for state in track.final[np.isfinite(track.final).all(-1) & track.final.any(-1)]:
+        rows, steps = np.nonzero((np.abs(outputs[..., :GLANCE] - state[:GLANCE]) <= room).all(-1))
+        near = (np.abs(outputs[rows, steps] - state) <= room).all(-1)
+        outputs[rows[near], steps[near]] = state
+    return replace(track, outputs=outputs)
 
 
 def _with_inputs_added(case: Case, times: int) -> Case:

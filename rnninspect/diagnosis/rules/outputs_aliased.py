@@ -28,6 +28,7 @@ class OutputsAliased(Rule):
     group = "What the state holds"
     place = 5
     needs = ("outputs",)
+    in_outputs = True
     implies = ("padding-repeats-last-output", "padding-computed", "mask-hole", "off-by-one-length")
     threads = (
         Thread(

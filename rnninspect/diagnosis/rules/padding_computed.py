@@ -80,15 +80,7 @@ class PaddingComputed(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if case.trace.knows_padding and any("computed" in facts.padding for facts in case.facts):
-            blank = case.trace.stored_mask
-            yield Undone(
-                "padded outputs at zero",
-                case.with_tracks(
-                    lambda t: replace(
-                        t, outputs=None if t.outputs is None else np.where(blank(t)[..., None], t.outputs, 0)
-                    )
-                ),
-            )
+            yield Undone("padded outputs at zero", case.with_padding_at_zero())
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or case.trace.mask.all() or case.trace.padding != "zero":

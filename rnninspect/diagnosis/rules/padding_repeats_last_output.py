@@ -17,6 +17,7 @@ from rnninspect.diagnosis.rule import (
     Rule,
     Seen,
     Thread,
+    Undone,
     is_usual,
     past_the_end,
     proposal,
@@ -82,6 +83,10 @@ class PaddingRepeats(Rule):
             kind="padding",
             severity="note" if usual else "error",
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if case.trace.knows_padding and any("repeat" in facts.padding for facts in case.facts):
+            yield Undone("padded outputs at zero", case.with_padding_at_zero())
 
     def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.evidence import Slot
-from rnninspect.core.trace import Bools, Track
+from rnninspect.core.trace import Bools, Trace, Track, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import equal_at
+from rnninspect.measure.matching import equal_at, gather
 
 
 class RowTakenForStep(Rule):
@@ -79,6 +79,29 @@ class RowTakenForStep(Rule):
             evidence={"row": row},
         )
 
+    def undo(self, case: Case) -> Iterable[Undone]:
+        """With the first axis as the batch, and each row's own last step in place of the one row's steps."""
+        lengths = next((s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"), None)
+        columns = {_column(facts) for facts in case.facts}
+        steps = case.trace.batch_size  # as stated
+        if not case.reading.time_swapped or lengths is None or lengths.size != case.trace.steps:
+            return
+        if len(columns) != 1 or None in columns or not ((lengths > 0) & (lengths <= steps)).all():
+            return
+        if any(t.initial is not None for t in case.trace.tracks):
+            return  # a state a row, and these would be others
+        trace = replace(case.trace, mask=prefix_mask(lengths, steps), lengths=lengths)
+        tracks = tuple(_with_own_states(trace, track) for track in case.trace.tracks)
+        reading = replace(case.reading, time_swapped=False, time_major=not case.reading.time_major)
+        put_back = case.with_reading(replace(reading, trace=replace(trace, tracks=tracks)))
+        batch = case.batch
+        if batch is not None and batch.inputs.shape[:2] != case.trace.mask.shape:
+            return
+        if batch is not None:
+            inputs = np.ascontiguousarray(batch.inputs.swapaxes(0, 1))
+            batch = replace(batch, inputs=inputs, mask=trace.mask, lengths=lengths, mask_given=False)
+        yield Undone("the first axis as the batch and each row's own state", replace(put_back, batch=batch))
+
     def inject(self, case: Case) -> Case:
         lengths = case.trace.lengths
         if lengths is None or case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
@@ -96,6 +119,16 @@ class RowTakenForStep(Rule):
         reading = replace(case.reading, trace=trace, time_swapped=True, as_stated=False)
         slots = (*case.dump.slots, Slot("lengths", "lengths", lengths))
         return replace(case.with_reading(reading), batch=None, dump=replace(case.dump, slots=slots))
+
+
+def _with_own_states(trace: Trace, track: Track) -> Track:
+    """The track with its axes put back, and the states that its outputs tell."""
+    if track.outputs is None:
+        return track
+    turned = replace(track, outputs=track.outputs.swapaxes(0, 1))
+    expected = trace.expected_steps(turned)
+    assert turned.outputs is not None
+    return replace(turned, final=gather(turned.outputs, np.arange(expected.size), np.maximum(expected, 0)), cell=None)
 
 
 def _column(facts: TrackFacts) -> int | None:

@@ -162,7 +162,7 @@ def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
 def _told(case: Case, facts: TrackFacts) -> Ints | None:
     """`[B]`: the row in whose outputs each state that is off is found, at any step; None where that is no permutation,
     or changes nothing."""
-    source = np.arange(facts.mismatched.size)
+    source = np.full(facts.mismatched.size, -1)
     places = case.elsewhere(facts, facts.mismatched & ~facts.final_zero)
     if len(places) < 2:
         return None
@@ -171,6 +171,11 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
         if len(rows) != 1:
             return None
         source[row] = rows.pop()
+    silent = facts.mismatched & facts.final_zero  # a row of zeros may be of any of those that are left
+    source = np.where((source < 0) & ~silent, np.arange(source.size), source)
+    left = np.setdiff1d(np.arange(source.size), source)
+    if left.size == np.count_nonzero(silent):
+        source[silent] = left
     moved = source != np.arange(source.size)
     return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.finding import Severity
+from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
@@ -32,6 +32,7 @@ class StateFromAnotherRun(Rule):
     fix = "outputs, state = layer(inputs, lengths)  # both from one call, at one precision"
     group = "What the state holds"
     place = 6
+    at_best: Certainty = "suspected"
     needs = ("outputs", "lengths")
     threads = (
         Thread(

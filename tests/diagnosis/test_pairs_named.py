@@ -1,0 +1,109 @@
+"""Pairs of mistakes of which one hid the other: both are named, and no second one where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnninspect.core.finding import Finding
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import CannotInject
+from rnninspect.diagnosis.rules import rules
+from tests.support.made import correct_case
+from tests.support.pairs import SHAPES, correct
+
+LSTM, GRU, STACK, TWO, FOUR = ("lstm", 1, 1), ("gru", 1, 1), ("gru", 2, 1), ("gru", 1, 2), ("lstm", 2, 2)
+NAMED = [
+    # a copy whose original is off
+    ("rows-permuted", "direction-duplicated", TWO),
+    ("off-by-one-length", "layers-share-state", FOUR),
+    ("state-from-another-run", "direction-duplicated", TWO),
+    ("state-from-another-run", "layers-share-state", STACK),
+    # outputs that lie or end elsewhere, under a state that is no step of theirs
+    ("pooled-state", "left-padded", STACK),
+    ("state-never-written", "left-padded", LSTM),
+    ("lengths-misaligned", "pooled-state", LSTM),
+    # padding that hides under a wrong state, and a pool over padding that has changed since
+    ("padding-computed", "flat-gather-wrong-stride", STACK),
+    ("state-never-written", "padding-computed", FOUR),
+    ("pooled-state", "padding-repeats-last-output", STACK),
+    # states that tell of outputs that were dropped or added to
+    ("lengths-ignored", "output-dropout", LSTM),
+    ("rows-permuted", "output-dropout", GRU),
+    ("off-by-one-length", "output-residual", STACK),
+    # a row taken for a step
+    ("row-taken-for-step", "rows-permuted", LSTM),
+    ("padding-repeats-last-output", "row-taken-for-step", GRU),
+    # a difference of two dumps beneath a cause; a second run beside a cause
+    ("precision-drift", "left-padded", ("lstm", 1, 2)),
+    ("output-residual", "state-from-another-run", GRU),
+    # a symptom that the cause does not explain, for it is there without it
+    ("zero-length-row", "rows-permuted", STACK),
+]
+
+
+def injected(shape: tuple[str, int, int], *names: str) -> Case:
+    case = correct(shape)
+    for name in names:
+        case = rules()[name].inject(case)
+    return case.with_weights(None)
+
+
+def findings(case: Case) -> list[Finding]:
+    return judge(case, rules()).findings
+
+
+@pytest.mark.parametrize(("first", "second", "shape"), NAMED)
+def test_both_of_two_mistakes_are_named(first: str, second: str, shape: tuple[str, int, int]) -> None:
+    """Both mistakes are named, as causes or alternatives; no state is left, and none is called unexplained."""
+    judged = findings(injected(shape, first, second))
+    assert {first, second} <= {name for f in judged for name in (f.rule, *f.alternatives)}, judged
+    assert not any(f.unexplained or f.rule.startswith("unexplained") for f in judged)
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_one_mistake_is_given_no_second(name: str) -> None:
+    """Of one mistake in a right run, without weights, nothing is said to go with it or to lie beneath it."""
+    for shape in (LSTM, TWO, STACK):
+        try:
+            case = injected(shape, name)
+        except CannotInject:
+            continue
+        for f in findings(case):
+            assert not {"together_with", "beneath"} & set(f.evidence), (shape, f)
+
+
+def test_outputs_of_a_right_run_tell_of_no_mistake() -> None:
+    """What rules say of outputs alone, whatever the states hold: nothing of any right run, be its lengths odd ones."""
+    runs = [correct(shape) for shape in SHAPES]
+    runs += [
+        correct_case("gru", lengths=np.array(lengths), steps=max(lengths) + more)
+        for lengths in ([2, 4, 6], [1, 1, 2], [3, 3, 3], [6, 4, 2, 1])
+        for more in (0, 1, 6)
+    ]
+    for case in runs:
+        for rule in rules().values():
+            assert list(rule.of_outputs(case)) == [], (rule.name, case.trace.lengths)
+
+
+def test_a_copy_of_a_right_half_is_the_copy_alone() -> None:
+    """Where one half is right, the other was copied from it: no other cause is asked for the first."""
+    for shape in (TWO, FOUR):
+        assert [f.rule for f in findings(injected(shape, "direction-duplicated"))] == ["direction-duplicated"]
+    assert {f.rule for f in findings(injected(STACK, "layers-share-state"))} == {"layers-share-state"}
+
+
+def test_states_tell_of_dropout_only_by_one_factor() -> None:
+    """Outputs that were dropped are put back where each state's own step is found; other outputs are left alone."""
+    rule = rules()["output-dropout"]
+    case = injected(LSTM, "rows-permuted", "output-dropout")
+    (undone,) = rule.undo(case)
+    right = injected(LSTM, "rows-permuted")
+    before, after = right.facts[0], undone.case.facts[0]
+    assert right.elsewhere(before, before.mismatched) == undone.case.elsewhere(after, before.mismatched)
+    assert not list(rule.undo(right))
+    uneven = case.with_tracks(lambda t: replace(t, outputs=np.asarray(t.outputs) * (1 + np.abs(np.asarray(t.outputs)))))
+    assert not list(rule.undo(uneven))
