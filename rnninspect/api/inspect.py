@@ -25,8 +25,8 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import as_merged, as_one_half, with_defaults, with_direction_of_weights
-from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.defaults import as_merged, as_one_half, as_turned, with_defaults, with_direction_of_weights
+from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
@@ -147,13 +147,19 @@ def inspect_case(
     rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
-    otherwise = as_merged(case, judgement) or as_one_half(case, judgement)
+    otherwise = _otherwise(case, judgement)
     if otherwise is not None:
         case, judgement = otherwise, judge(otherwise, rules)
     judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     failed = [f"the rule {rule.rule} {rule.reason}" for rule in judgement.not_checked if rule.failed]
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)} | {"notes": [*made.notes, *failed]})
+
+
+def _otherwise(case: Case, judgement: Judgement) -> Case | None:
+    """The case in a reading of which what was found is no mistake; None where no such one is left open."""
+    ways = (as_merged, as_one_half, as_turned)
+    return next((other for way in ways if (other := way(case, judgement)) is not None), None)
 
 
 def prepared(case: Case) -> Case:

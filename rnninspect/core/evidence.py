@@ -34,6 +34,9 @@ class Slot:
         return self.name.rpartition("#")[2].rpartition("/")[2]
 
 
+STATED = "stated"  # what speaks for a framework that somebody named
+
+
 @frozen
 class Belief:
     """That a framework made these arrays, and what speaks for it, the strongest first (`.pt`, `output, h_n`, …)."""
@@ -77,6 +80,11 @@ class Evidence:
     def decided(self) -> bool:
         """Whether one framework is known: stated, or far likelier than any other."""
         return len(self.conventions) < 2
+
+    @property
+    def framework_stated(self) -> bool:
+        """Whether somebody said whose arrays these are."""
+        return any(belief.because == (STATED,) for belief in self.conventions)
 
 
 @frozen(eq=False)

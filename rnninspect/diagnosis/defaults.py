@@ -72,6 +72,39 @@ def as_one_half(case: Case, judgement: Judgement) -> Case | None:
     return as_forward_half(case) if accused and may_be_directions(case) else None
 
 
+def as_turned(case: Case, judgement: Judgement) -> Case | None:
+    """The case read backwards, its outputs reversed as a whole, where it would otherwise be padded on the left and its
+    framework, or one of those it may be of, has a layer that gives the same (Keras `go_backwards`); None else.
+
+    That is so where the steps before the data are zeros, and neither inputs that begin in padding nor weights tell.
+    """
+    trace, config = case.trace, case.config
+    accused = any(f.rule == "left-padded" and f.severity == "error" for f in judgement.findings)
+    if not accused or config.directions is not None or config.keep_order is not None or trace.directions > 1:
+        return None
+    turns = case.convention.order(replace(config, go_backwards=True)) == "reversed"
+    if not (turns or not case.reading.evidence.decided) or _inputs_tell(case):
+        return None
+    tracks = tuple(replace(t, direction="backward", order="reversed") for t in trace.tracks)
+    turned = case.with_trace(replace(trace, tracks=tracks))
+    if any(f.mismatched.any() or not f.zero[~f.mask].all() for f in turned.facts):
+        return None
+    sentence = (
+        "none was stated; masked steps come first and every state is the last: it may read backwards (go_backwards), "
+        "or the rows are padded on the left (left-padded)"
+    )
+    return _noting(turned, turned.trace, "direction", sentence)
+
+
+def _inputs_tell(case: Case) -> bool:
+    """Whether weights run on the inputs, or inputs that begin with one vector over and over, as padding does, say which
+    steps were read."""
+    if case.batch is None or case.batch.inputs.shape[1] != case.trace.steps:
+        return False
+    leading = case.batch.inputs[np.arange(case.trace.steps) < case.trace.steps - case.trace.mask.sum(1)[:, None]]
+    return case.weights is not None or bool((leading == leading[:1]).all())
+
+
 def _planes(case: Case) -> list[tuple[Array | None, Array | None]] | None:
     """Each plane `[B, H]` of the states h and c of three axes, where planes may be directions, though they were not
     read so; None where nothing leaves that open."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rnninspect import conventions
 from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, PaddingPolicy, Trace
@@ -187,9 +188,20 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
 
 def is_usual(case: Case, padding: PaddingPolicy) -> bool:
     """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
-    if case.trace.padding in (padding, "any") or (case.config.padding is None and not case.reading.evidence.decided):
+    if case.trace.padding in (padding, "any"):
         return True
-    return case.config.padding is None and padding in case.convention.also_leaves
+    return case.config.padding is None and (not case.reading.evidence.decided or bool(_who_leaves(case, padding)))
+
+
+def _who_leaves(case: Case, padding: PaddingPolicy) -> str:
+    """The framework that leaves this besides what the case's has as its padding: that one itself, or the one that the
+    weights are of, where whose the arrays are was not stated; empty where neither does."""
+    if padding in case.convention.also_leaves:
+        return case.convention.name
+    if case.weights is None or not case.weights.convention or case.reading.evidence.framework_stated:
+        return ""
+    theirs = conventions.get(case.weights.convention)
+    return theirs.name if padding in (theirs.padding_for(case.config), *theirs.also_leaves) else ""
 
 
 def whose_habit(case: Case, padding: PaddingPolicy) -> str:
@@ -197,7 +209,8 @@ def whose_habit(case: Case, padding: PaddingPolicy) -> str:
     if not is_usual(case, padding) or case.trace.padding == "any":
         return ""
     if case.config.padding is not None or case.reading.evidence.decided:
-        return f"; {case.convention.name} does so"
+        who = case.convention.name if case.trace.padding == padding else _who_leaves(case, padding)
+        return f"; {who} does so"
     names = " or ".join(belief.name for belief in case.reading.evidence.conventions)
     return f"; a habit of some frameworks, and whose arrays these are is not decided ({names})"
 

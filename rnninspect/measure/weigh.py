@@ -18,7 +18,7 @@ from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
-from rnninspect.core.evidence import UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
+from rnninspect.core.evidence import STATED, UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
@@ -80,7 +80,7 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
 def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
     """The framework that was stated, or the likeliest before anything is measured."""
     if dump.convention != "auto":
-        return conventions.get(dump.convention), (Belief(dump.convention, ("stated",)),)
+        return conventions.get(dump.convention), (Belief(dump.convention, (STATED,)),)
     first = _believed(dump, Hints(tuple(dump.arrays), dump.origin, options=config.options))
     beliefs = _believed(dump, _hints(dump, config, _guesses(conventions.get(first[0].name), dump, config)[0].slots))
     return conventions.get(beliefs[0].name), beliefs

@@ -45,10 +45,10 @@ class OutputsAliased(Rule):
         varies = _inputs_vary(case)
         seen = []
         for facts in case.facts:
-            if not facts.lengths_known and facts.uniform.size == 1:
-                continue  # one real step, that its padding repeats
             long = facts.mask.sum(1) > 1
             alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies & ~_saturated(facts)
+            if not facts.lengths_known and (long & alike).sum() == 1:
+                continue  # one real step, that its padding repeats
             zero = facts.uniform & facts.final_zero  # of such rows nothing tells a kept buffer from an empty one
             if (long & alike).any() and (alike | zero)[long].all():
                 seen.append(Seen(facts, alike))

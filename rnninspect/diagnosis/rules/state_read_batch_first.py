@@ -114,6 +114,9 @@ class StateReadBatchFirst(Rule):
         if hits.sum() != 1:
             return
         row = int(np.flatnonzero(hits)[0])
+        others = np.arange(hits.size) != row
+        if any((f.at_expected & ~f.uninformative & others).any() for f in facts):
+            return  # a row that holds its own state holds no slot of another
         mismatched = frozenset().union(*(places(f, f.mismatched) for f in facts))
         which_rows = describe_rows(sorted({b for *_, b in mismatched}), case.trace.batch_size)
         yield Proposal(
