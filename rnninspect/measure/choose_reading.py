@@ -91,9 +91,11 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     right = [i for i in right if i == 0 or readings[i].left_open]
     used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
     if not right and fit(0).anywhere < 0.5:
-        likely = [i for i in range(1, len(readings)) if _fits_anywhere(readings[i], tolerance)]
+        likely = [i for i in range(1, len(readings)) if not _loses_single_steps(readings[0], readings[i])]
+        likely = [i for i in likely if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
         better = fit(best).anywhere > max(fit(0).anywhere, LITTLE)
+        better = better and not (_is_square(readings[0], readings[best]) and fit(best).expected <= fit(0).expected)
         used = best if better and not _only_the_first_pads(readings, measured, best) else 0
     chosen_fit = fit(used)
 
@@ -104,6 +106,19 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
 
     rivals = tuple(reading for i, reading in enumerate(readings) if i != used and fits_as_well(i))
     return Choice(readings[used], rivals, measured[used])
+
+
+def _loses_single_steps(first: Reading, rival: Reading) -> bool:
+    """Whether the rival takes one step of each of many rows, as lengths count them, for many steps of one row: states
+    in another order of the rows then equal its steps by themselves."""
+    return first.trace.steps == 1 and first.trace.knows_padding and not rival.trace.knows_padding
+
+
+def _is_square(first: Reading, rival: Reading) -> bool:
+    """Whether the rival has other axes of as many rows as steps: states in another order of the rows equal some step of
+    it, but not the last ones."""
+    rows, steps = first.trace.mask.shape
+    return rival.time_swapped and rows == steps
 
 
 def fit_of(choice: Choice) -> float:

@@ -99,7 +99,8 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
         rows[off] = is_pool(facts, pool, off, atol)
-        telling = int((rows & apart).sum()) * facts.final.shape[1]
+        counted = facts.mask.sum(1) if pool.real else pool.steps
+        telling = int((rows & apart & (counted > 1)).sum()) * facts.final.shape[1]  # one step is its own pool
         if telling > (4 if atol else 1) and (best is None or rows.sum() > best[1].sum()):
             best = pool, rows
     return best
