@@ -33,7 +33,8 @@ def facts_beneath(
     for rule in rules.values():
         if rule in causes or rule.name in named or rule.name in implied or not _reads_outputs(rule, undone.case):
             continue
-        for p in chain(rule.check(undone.case), rule.of_outputs(undone.case)):
+        checked = () if undone.case is case else rule.check(undone.case)  # else it has said so already
+        for p in chain(checked, rule.of_outputs(undone.case)):
             if p.kind != "state" and p.certainty == "proven":
                 names = " and ".join(cause.name for cause in causes)
                 message = f"with {undone.how} ({names}), {p.message}"
@@ -43,12 +44,14 @@ def facts_beneath(
 def _without(case: Case, causes: Sequence[Rule]) -> tuple[Undone, frozenset[str]] | None:
     """The case without these causes, and the rules whose findings they still leave; None where a cause is in the
     outputs, and no way of undoing it puts every state right."""
+    implied = frozenset(name for cause in causes for name in cause.implies)
+    if not any(facts.mismatched.any() for facts in case.facts) and not case.reading.time_swapped:
+        return Undone("the states as they are", case), implied
     for undone in causes[0].undo(case) if len(causes) == 1 else ():
         if not any(facts.mismatched.any() for facts in undone.case.facts):
-            return undone, frozenset() if _moves_states_alone(case, undone.case) else frozenset(causes[0].implies)
+            return undone, frozenset() if _moves_states_alone(case, undone.case) else implied
     if any(cause.in_outputs for cause in causes):
         return None
-    implied = frozenset(name for cause in causes for name in cause.implies)
     return Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
 
 

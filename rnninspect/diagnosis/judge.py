@@ -61,7 +61,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     kept = without_symptoms(causes + besides, rules, spared=pair)
     if seek_two and not left:
         swapped = [p for p in kept if case.reading.time_swapped and p.kind == "fact" and p.severity == "error"]
-        hiding = swapped or causes
+        hiding = swapped or causes or [p for p in kept if p.kind == "fact" and p.severity == "error"]
         if hiding and not pair:
             kept = _with_facts_beneath(case, hiding, kept, sound, skipped)
         if _may_lack_weights(case, [rules[p.rule] for p in kept]):

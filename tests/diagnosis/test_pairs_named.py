@@ -40,6 +40,11 @@ NAMED = [
     # a difference of two dumps beneath a cause; a second run beside a cause
     ("precision-drift", "left-padded", ("lstm", 1, 2)),
     ("output-residual", "state-from-another-run", GRU),
+    ("precision-drift", "output-residual", STACK),
+    ("cell-overwritten-by-hidden", "state-from-another-run", LSTM),
+    ("inputs-differ", "state-from-another-run", GRU),
+    # outputs that end elsewhere beside half of the state
+    ("lengths-misaligned", "direction-missing", TWO),
     # a symptom that the cause does not explain, for it is there without it
     ("zero-length-row", "rows-permuted", STACK),
 ]

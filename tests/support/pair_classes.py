@@ -7,6 +7,7 @@ left to tell the two from many others. `missed`: all else, what the tool ought t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,6 +26,7 @@ from tests.support.alike import alike, injected
 
 Kind = Literal["one", "other pair", "lost", "missed"]
 CLASSES: tuple[Kind, ...] = ("one", "other pair", "lost", "missed")
+ROUNDING = 1e-6  # by which two ways of running one row differ
 MANY = 3  # other pairs that give the same arrays: a report names two alternatives at most
 
 
@@ -36,24 +38,33 @@ class Class:
     shown_by: tuple[str, ...] = ()
 
 
-def class_of(right: Case, both: Case, second: Rule, findings: list[Finding]) -> Class:
-    """What could be named of two mistakes, the `second` made in what the first left of a `right` run.
+@functools.cache
+def made_alone(rule: Rule, right: Case) -> Case | None:
+    """The right run with one mistake, made once."""
+    return injected(rule, right)
+
+
+def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[Finding]) -> Class:
+    """What could be named of two mistakes, the `second` made in what the `first` left of a `right` run.
 
     both: the case as it was given to the tool, with weights or without. findings: what the tool said of it.
     """
+    if not any(np.asarray(facts.final).any() for facts in both.facts):
+        return Class("lost", ("no state that is not zero is beside its outputs",))
     single = next(_single_mistakes(right, both), None)
     if single is not None:
         return Class("one", (single,))
     named = {name for f in findings for name in (f.rule, *f.alternatives)}
-    if _differs_by_absent_cells(right, both, second):
+    alone = made_alone(second, right)
+    if alone is not None and _gives(alone, both):
         return Class("lost", ("all but a c that is absent is as the second alone leaves it",))
+    if _states_are_of_nowhere(right, both, first, second):
+        return Class("lost", ("the outputs that the first one's states are of are gone",))
     others = tuple(_other_firsts(right, both, second))
     if second.name in named and not named.isdisjoint(others):
         return Class("other pair", tuple(name for name in others if name in named))
     if len(others) > MANY:
         return Class("lost", others)
-    if not any(np.asarray(facts.final).any() for facts in both.facts):
-        return Class("lost", ("no state that is not zero is beside its outputs",))
     return Class("missed", others)
 
 
@@ -69,8 +80,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
         if isinstance(rule, WeightsRule) and not weighed:
             continue
         for run in (right, *_conceivable(right, both)):
-            one = injected(rule, run)
-            if one is not None and alike(one if weighed else one.with_weights(None), both):
+            one = made_alone(rule, right) if run is right else injected(rule, run)
+            if one is not None and _gives(one, both):
                 yield name
     for name, rule in rules().items():
         if rule.missing(both):
@@ -98,7 +109,8 @@ def _conceivable(right: Case, both: Case) -> Iterator[Case]:
         return track if track.outputs is None else replace(track, final=at_end(track))
 
     def with_cells_exchanged(track: Track) -> Track:
-        return track if track.outputs is None else replace(track, final=at_end(track), cell=track.final)
+        there = track.outputs is not None and track.cell is not None
+        return replace(track, final=at_end(track), cell=track.final) if there else track
 
     def with_outputs_of_states(track: Track) -> Track:
         before = right.trace.track(track.layer, track.direction)
@@ -124,21 +136,48 @@ def _is_right(case: Case) -> bool:
     return not judge(case, rules(), seek_two=False).findings
 
 
-def _differs_by_absent_cells(right: Case, both: Case, second: Rule) -> bool:
-    """Whether the second mistake alone gives the same arrays but for cell states, which both lacks."""
-    alone = injected(second, right)
-    if alone is None or len(alone.trace.tracks) != len(both.trace.tracks):
+def _gives(case: Case, both: Case) -> bool:
+    """Whether a case holds the arrays of both, which may lack weights and cell states that it has."""
+    if len(case.trace.tracks) != len(both.trace.tracks):
         return False
-    absent = [track.cell is None for track in both.trace.tracks]
-    tracks = tuple(replace(t, cell=None) if gone else t for t, gone in zip(alone.trace.tracks, absent, strict=True))
-    without = alone.with_trace(replace(alone.trace, tracks=tracks))
-    return alike(without if both.weights is not None else without.with_weights(None), both)
+    pairs = zip(case.trace.tracks, both.trace.tracks, strict=True)
+    bare = case.with_trace(
+        replace(case.trace, tracks=tuple(replace(t, cell=None) if other.cell is None else t for t, other in pairs))
+    )
+    return alike(bare if both.weights is not None else bare.with_weights(None), both, ROUNDING)
+
+
+def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether a state that the first mistake changed can be told by nothing that is left: it was some output, and the
+    second left zeros, or none, of every one that it equals; nor do weights tell it."""
+    one, alone = made_alone(first, right), made_alone(second, right)
+    if one is None or alone is None or both.weights is not None:
+        return False
+    for track in both.trace.tracks:
+        before = one.trace.track(track.layer, track.direction)
+        without = alone.trace.track(track.layer, track.direction)
+        if track.final is None or track.outputs is None or before is None or before.outputs is None:
+            continue
+        theirs = None if without is None else without.final
+        for row, state in enumerate(track.final):
+            if not state.any() or (theirs is not None and row < len(theirs) and np.array_equal(theirs[row], state)):
+                continue
+            if _is_gone(state, before.outputs, track.outputs):
+                return True
+    return False
+
+
+def _is_gone(state: Array, before: Array, after: Array) -> bool:
+    """Whether a state `[H]` is an output before, and nothing is left after of any output that it was."""
+    if before.shape[2] != state.size or not (there := (before == state).all(-1)).any():
+        return False
+    return not after[there].any() if before.shape == after.shape else not (after == state).all(-1).any()
 
 
 def _other_firsts(right: Case, both: Case, second: Rule) -> Iterator[str]:
     """The first mistakes with which the second gives the same arrays, the one that was made among them."""
     for name, rule in rules().items():
-        one = None if rule is second else injected(rule, right)
+        one = None if rule is second else made_alone(rule, right)
         two = None if one is None else injected(second, one)
-        if two is not None and alike(two if both.weights is not None else two.with_weights(None), both):
+        if two is not None and _gives(two, both):
             yield name

@@ -120,7 +120,7 @@ class Tally:
         self.counts[count] += 1
         kind = "both"
         if count < 2:
-            what = class_of(pair.right, pair.case, pair.second, findings)
+            what = class_of(pair.right, pair.case, pair.first, pair.second, findings)
             self.not_both.append((pair, what, findings))
             kind = what.kind
         self.shares[tuple(sorted((kind_of(pair.first), kind_of(pair.second))))][kind] += 1

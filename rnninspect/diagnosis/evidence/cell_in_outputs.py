@@ -8,6 +8,7 @@ from rnninspect.core.trace import Bools
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
+NEARLY = 0.02  # of the largest unit: two runs of one layer are no farther apart, h and c are
 SLACK = 1 + 1e-6  # times which rounding may carry |h| over its bound
 
 
@@ -29,3 +30,12 @@ def bounded_by_cell(facts: TrackFacts) -> Bools:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     h, c = np.abs(facts.final.astype(np.float64)), np.abs(cell.astype(np.float64))
     return np.asarray((h <= c * SLACK).all(-1) & (h < c).any(-1))
+
+
+def nearly_cell(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose h and c are the same state, of two runs or cast: neither is the other's counterpart."""
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    h, c = facts.final.astype(np.float64), cell.astype(np.float64)
+    return np.asarray(np.abs(h - c).max(-1) <= NEARLY * np.abs(c).max(-1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step
+from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -47,7 +47,10 @@ class CellHiddenSwapped(Rule):
         return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        proven = [Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts)) for facts in case.facts]
+        proven = [
+            Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts) & ~nearly_cell(facts))
+            for facts in case.facts
+        ]
         yield from proposal(
             self,
             proven,

@@ -29,7 +29,7 @@ class InputsDiffer(Rule):
     group = "Weights and arithmetic"
     place = 10
     needs = ("outputs", "inputs", "second dump")
-    implies = ("precision-drift", "backward-read-padding", "state-from-another-run")
+    implies = ("precision-drift", "backward-read-padding")
     compares = True
     threads = (
         Thread(

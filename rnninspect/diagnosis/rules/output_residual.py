@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
+from rnninspect.measure.casts import narrowed
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -104,12 +105,18 @@ def _rounded_to_states(track: Track, top: int, room: float) -> Track:
         return track
     if track.final.shape[1] != track.outputs.shape[2]:
         return track
-    outputs = track.outputs.copy()
+    coarse = (o for o in _coarser(track.outputs) if np.abs(o - track.outputs).max(initial=0.0) <= room)
+    outputs = next(coarse, track.outputs).copy()
     for state in track.final[np.isfinite(track.final).all(-1) & track.final.any(-1)]:
         rows, steps = np.nonzero((np.abs(outputs[..., :GLANCE] - state[:GLANCE]) <= room).all(-1))
         near = (np.abs(outputs[rows, steps] - state) <= room).all(-1)
         outputs[rows[near], steps[near]] = state
     return replace(track, outputs=outputs)
+
+
+def _coarser(outputs: Array) -> Iterator[Array]:
+    """The outputs rounded as a run in lower precision leaves them: their sum with the inputs was not."""
+    yield from (narrowed(outputs, name) for name in ("float16", "bfloat16") if outputs.dtype == np.float32)
 
 
 def _with_inputs_added(case: Case, times: int) -> Case:

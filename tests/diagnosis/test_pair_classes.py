@@ -1,0 +1,40 @@
+"""What could be named of two mistakes is told by injecting others: the measure of pairs excuses no real miss."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rules import rules
+from tests.support.alike import alike, injected
+from tests.support.pair_classes import class_of
+from tests.support.pairs import correct
+
+CLASSES = [
+    ("mask-hole", "outputs-aliased", ("gru", 1, 1), "one"),  # every output is the state, whatever the outputs were
+    ("last-column-as-final-state", "left-padded", ("lstm", 1, 1), "other pair"),  # states of zeros
+    ("rows-permuted", "rows-dropped", ("gru", 1, 2), "lost"),  # the state of a row whose outputs are dropped
+    ("lengths-ignored", "output-residual", ("gru", 1, 1), "lost"),  # the state of a step that is zero since
+    ("direction-missing", "direction-duplicated", ("lstm", 1, 2), "lost"),  # no state of the top layer
+    ("off-by-one-length", "rows-permuted", ("gru", 1, 1), "missed"),  # were it not named
+]
+
+
+@pytest.mark.parametrize(("first", "second", "shape", "kind"), CLASSES)
+def test_the_class_of_two_mistakes(first: str, second: str, shape: tuple[str, int, int], kind: str) -> None:
+    """One mistake suffices, two others are named, too little is left, or the tool missed them."""
+    right, all_rules = correct(shape), rules()
+    case = all_rules[second].inject(all_rules[first].inject(right)).with_weights(None)
+    findings = [] if kind == "missed" else judge(case, all_rules).findings
+    assert class_of(right, case, all_rules[first], all_rules[second], findings).kind == kind
+
+
+def test_cases_are_alike_to_within_the_room_that_is_given() -> None:
+    """A state moved by less than the room is alike; one mistake is not another."""
+    right = correct(("gru", 1, 1))
+    drifted = injected(rules()["state-from-another-run"], right)
+    assert drifted is not None
+    assert not alike(drifted, right)
+    assert alike(drifted, right, room=0.1)
+    assert alike(right, right)
+    assert injected(rules()["cell-hidden-swapped"], right) is None
