@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -74,9 +75,9 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
     """The header of an array that takes `length` bytes with it; UnreadableError where its numbers do not."""
     at = file.tell()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on headers of Python 2
-            shape, fortran, dtype = HEADERS[np.lib.format.read_magic(file)](file)
+        version = np.lib.format.read_magic(file)
+        size = file.read(2 if version == (1, 0) else 4)
+        shape, fortran, dtype = _described(version, size + file.read(int.from_bytes(size, "little")))
     except KeyError:
         raise UnreadableError(f"{name}: it is of a version of .npy that numpy has not, or damaged; {AGAIN}") from None
     except ValueError as error:
@@ -94,6 +95,14 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
             f"{shown(max(0, length - header.start))} are there; {AGAIN}"
         )
     return header
+
+
+@lru_cache
+def _described(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype as a header says: numpy reads it as Python's source, and many arrays have the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on headers of Python 2
+        return HEADERS[version](io.BytesIO(header))
 
 
 def from_bytes(raw: bytes, length: int, name: str) -> Array:
