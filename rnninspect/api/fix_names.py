@@ -126,7 +126,7 @@ def _initial(track: Track, of_cell: bool) -> Array | None:
 def _lengths(case: Case) -> Array:
     """`[B]`: as stated, else as many as steps are real."""
     lengths = case.trace.lengths
-    return np.asarray(case.trace.mask.sum(1) if lengths is None else lengths)
+    return np.asarray(case.trace.real_counts if lengths is None else lengths)
 
 
 def stored(case: Case, array: Array) -> Array:

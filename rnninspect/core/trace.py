@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -121,6 +122,11 @@ class Trace:
         """Whether lengths or a mask were stated, so that padding can be told from data."""
         return self.lengths is not None or self.mask_given
 
+    @cached_property
+    def real_counts(self) -> Ints:
+        """`[B]`: how many steps of each row are real."""
+        return count_true(self.mask)
+
     @property
     def layers(self) -> int:
         return 1 + max(track.layer for track in self.tracks)
@@ -145,6 +151,10 @@ class Trace:
         return np.where(mask.any(1), last_true(mask), -1).astype(np.int64)
 
 
+MANY = 1 << 15  # marks that are worth looking at eight at a time
+EIGHTS = 128  # of eight marks each that are summed at once: each count stays within its byte
+
+
 def last_true(mask: Bools) -> Ints:
     """`[B]`: the index of each row's last True step (T-1 where a row has none).
 
@@ -152,7 +162,20 @@ def last_true(mask: Bools) -> Ints:
     array([1, 0])
     """
     steps = mask.shape[1]
-    return np.asarray(steps - 1 - mask[:, ::-1].argmax(1), dtype=np.int64)
+    if mask.size < MANY or steps % 8 or not mask.flags.c_contiguous:
+        return np.asarray(steps - 1 - mask[:, ::-1].argmax(1), dtype=np.int64)
+    eights = mask.view(np.uint64)  # eight steps at once: first the last eight with a mark, and then the mark in them
+    eight = last_true(eights != 0)
+    within = np.take_along_axis(eights, eight[:, None], axis=1).view(np.bool_)
+    return np.asarray(8 * eight + 7 - within[:, ::-1].argmax(1), dtype=np.int64)
+
+
+def count_true(mask: Bools) -> Ints:
+    """`[B]`: how many steps of each row are True."""
+    if mask.size < MANY or mask.shape[1] % (8 * EIGHTS) or not mask.flags.c_contiguous:
+        return np.asarray(mask.sum(1), dtype=np.int64)
+    summed = mask.view(np.uint64).reshape(len(mask), -1, EIGHTS).sum(-1)
+    return np.asarray(summed.view(np.uint8).sum(1), dtype=np.int64)
 
 
 def prefix_mask(lengths: npt.ArrayLike, steps: int) -> Bools:

@@ -101,7 +101,7 @@ def _inputs_tell(case: Case) -> bool:
     steps were read."""
     if case.batch is None or case.batch.inputs.shape[1] != case.trace.steps:
         return False
-    leading = case.batch.inputs[np.arange(case.trace.steps) < case.trace.steps - case.trace.mask.sum(1)[:, None]]
+    leading = case.batch.inputs[np.arange(case.trace.steps) < case.trace.steps - case.trace.real_counts[:, None]]
     return case.weights is not None or bool((leading == leading[:1]).all())
 
 

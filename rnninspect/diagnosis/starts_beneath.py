@@ -49,7 +49,7 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
 def _can_tell(few: Case) -> bool:
     """Whether two rows have more steps than a start needs to show itself, and none so many that a try takes long."""
     assert few.weights is not None
-    return few.trace.steps <= MOST_STEPS and int((few.trace.mask.sum(1) > fewest_steps(few.weights)).sum()) >= 2
+    return few.trace.steps <= MOST_STEPS and int((few.trace.real_counts > fewest_steps(few.weights)).sum()) >= 2
 
 
 def _changed(case: Case, change: Change) -> Case:
@@ -76,7 +76,7 @@ def _remaining(changed: Case, rule: Rule) -> list[Proposal]:
 def _not_given(case: Case) -> frozenset[Place]:
     """The rows that a run does not give, of as many steps as a start needs to show itself."""
     assert case.weights is not None
-    limit, enough = tolerance(case), case.trace.mask.sum(1) >= fewest_steps(case.weights)
+    limit, enough = tolerance(case), case.trace.real_counts >= fewest_steps(case.weights)
     return frozenset(
         (d.track.layer, d.track.direction, int(b))
         for d in compared(case, case.reference)

@@ -75,7 +75,7 @@ def _changes_the_comparison(case: Case, undone: Case) -> bool:
 
 def _few(case: Case) -> np.ndarray:
     """`[N]`: rows that are tried first: long ones, and the shortest, in which padding shows most."""
-    order = np.argsort(-case.trace.mask.sum(1), kind="stable")
+    order = np.argsort(-case.trace.real_counts, kind="stable")
     return order if order.size <= FEW else np.concatenate([order[: FEW - 2], order[-2:]])
 
 

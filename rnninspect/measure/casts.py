@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -22,25 +22,27 @@ def alike(
     slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
 ) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
     """Outputs and states rounded alike, as print-outs or else as casts, to what, and the tolerance to match within."""
-    slots, to, tolerance = evened(slots, printed, tolerance)
+    samples = {slot: sample_of(slot.array) for slot in slots if slot.role in ("outputs", "h")}  # c decides nothing
+    slots, to, tolerance = evened(slots, samples, printed, tolerance)
     if to is None:
-        slots, to = cast_alike(slots)
+        slots, to = cast_alike(slots, samples.values())
     return slots, to, tolerance
 
 
-def cast_alike(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], Precision | None]:
-    """Outputs and states rounded to the narrowest type among them, and which; as they are where all hold the same.
+def cast_alike(slots: tuple[Slot, ...], samples: Collection[Array]) -> tuple[tuple[Slot, ...], Precision | None]:
+    """Outputs and states rounded to the narrowest type among them, as `samples` of them show, and which; as they are
+    where all hold the same.
 
     A cast state then equals the step that it was cast from, bit for bit; that of another run still equals none.
     """
-    kind = narrowest([slot.array for slot in slots if slot.role in ("outputs", "h")])
+    kind = narrowest(samples)
     if kind is None:
         return slots, None
     alike = tuple(replace(s, array=narrowed(s.array, kind)) if s.role in PRINTED else s for s in slots)
     return alike, Precision(kind=kind)
 
 
-def narrowest(arrays: Sequence[Array]) -> str | None:
+def narrowest(arrays: Collection[Array]) -> str | None:
     """The narrowest type that one of `arrays` holds numbers of, where another holds more; else None.
 
     >>> narrowest([np.array([0.5, 0.25, 0.75], np.float16), np.array([0.1, 0.2, 0.3], np.float32)])

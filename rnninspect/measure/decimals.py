@@ -97,11 +97,16 @@ def coarsest(arrays: Sequence[Array], printed: Sequence[Precision | None] = ()) 
 
 
 def evened(
-    slots: tuple[Slot, ...], printed: Mapping[str, Precision], tolerance: Tolerance
+    slots: tuple[Slot, ...], samples: Mapping[Slot, Array], printed: Mapping[str, Precision], tolerance: Tolerance
 ) -> tuple[tuple[Slot, ...], Precision | None, Tolerance]:
-    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match."""
-    compared = [slot for slot in slots if slot.role in ("outputs", "h")]  # c says nothing on how those are compared
-    to = coarsest([s.array for s in compared], [s.printed or printed.get(s.name) for s in compared])
+    """Outputs and states rounded alike, to what, and the tolerance within which two print-outs of one number match.
+
+    Args: `slots`; `samples` of those whose numbers tell; `printed`: how arrays were rounded, by name, as a file says;
+    `tolerance`: what was stated.
+    """
+    precisions = [slot.printed or printed.get(slot.name) for slot in samples]
+    arrays = [sample if p is None else s.array for (s, sample), p in zip(samples.items(), precisions, strict=True)]
+    to = coarsest(arrays, precisions)
     if to is None:
         return slots, None, tolerance
     evened = tuple(replace(s, array=rounded(s.array, to)) if s.role in PRINTED else s for s in slots)

@@ -78,7 +78,7 @@ def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Toler
 
 def _fits_nowhere(choice: Choice) -> bool:
     """Whether there are rows of two real steps or more, and no state of them equals a step of its own."""
-    rows = choice.reading.trace.mask.sum(1) > 1
+    rows = choice.reading.trace.real_counts > 1
     return bool(rows.any()) and not any((facts.equal.any(1) & rows).any() for facts in choice.measured or ())
 
 
@@ -113,7 +113,7 @@ def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer, dire
     facts = choice.measured[0] if choice.measured and len(choice.measured) == 1 else None
     if facts is None or facts.track.direction != "backward" or choice.reading.trace.directions > 1:
         return choice
-    rows = _telling(facts) & (facts.mask.sum(1) > 1)
+    rows = _telling(facts) & (facts.real_counts > 1)
     if facts.steps < 2 or rows.sum() < 2 or not facts.mismatched[rows].all():
         return choice
     orders: tuple[TimeOrder, ...] = ("within", "reversed", "time")
@@ -175,7 +175,7 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
 def _padding_first(facts: TrackFacts) -> bool:
     """Whether every state is the last stored step, and rows begin with as many zero steps as they have masked ones."""
     rows = _telling(facts)
-    masked = (~facts.mask).sum(1)
+    masked = facts.steps - facts.real_counts
     short = rows & (masked > 0)
     if not short.any() or not facts.mask[short, 0].all() or not facts.equal[rows, -1].all():
         return False
@@ -216,7 +216,7 @@ def _is_beside_its_c(track: Track) -> bool:
 
 def _ends_where_one_begins(facts: TrackFacts) -> bool:
     """Whether every state is the last real step, at which the second half of the units has only begun."""
-    rows = np.flatnonzero(_telling(facts) & (facts.mask.sum(1) > 2))[:MOST_ROWS]
+    rows = np.flatnonzero(_telling(facts) & (facts.real_counts > 2))[:MOST_ROWS]
     if rows.size < 2 or not np.take_along_axis(facts.equal[rows], facts.expected[rows, None], 1).all():
         return False
     ends = [gather(facts.outputs, rows, at) for at in (facts.mask[rows].argmax(1), facts.expected[rows])]

@@ -13,9 +13,9 @@ import numpy as np
 
 from rnninspect.core.finding import PaddingClass, Status
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, last_true
+from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, count_true, last_true
 from rnninspect.errors import ShapeError
-from rnninspect.measure.matching import gather, same
+from rnninspect.measure.matching import any_of, gather, same
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.padding import padding_classes
 from rnninspect.measure.scan import Scan, scan
@@ -64,6 +64,11 @@ class TrackFacts:
         return np.where(self.mask.any(1), last_true(self.mask) + 1, 0).astype(np.int64)
 
     @cached_property
+    def real_counts(self) -> Ints:
+        """`[B]`: how many steps of each row are real."""
+        return count_true(self.mask)
+
+    @cached_property
     def closest(self) -> Nearest:
         """`[B]` each: the nearest step, its distance, and the margin to the second nearest; of a row whose final state
         equals a step, that step (the expected one first), 0 and NaN. Only the other rows are read for it."""
@@ -102,7 +107,7 @@ class TrackFacts:
     @cached_property
     def somewhere(self) -> Bools:
         """`[B]`: the final state equals, or is near, some step of its row."""
-        return np.asarray(self.equal.any(1) | self.near.any(1))
+        return np.asarray(self.equal.any(1) | self.has_near)
 
     @cached_property
     def at_expected(self) -> Bools:
@@ -120,9 +125,16 @@ class TrackFacts:
         return empty if not self.lengths_known and (empty.size == 1 or not empty.all()) else np.zeros_like(empty)
 
     @cached_property
+    def has_near(self) -> Bools:
+        """`[B]`: some step is near the final state."""
+        return any_of(self.near)
+
+    @cached_property
     def all_near(self) -> Bools:
         """`[B]`: the tolerance takes every step of the row for its final state, and so cannot tell the steps apart."""
-        return np.asarray((self.equal | self.near).all(1) & self.near.any(1) & (self.steps > 1))
+        if not self.has_near.any():
+            return self.has_near
+        return np.asarray((self.equal | self.near).all(1) & self.has_near & (self.steps > 1))
 
     @cached_property
     def uninformative(self) -> Bools:
@@ -159,7 +171,7 @@ class TrackFacts:
                 "match": hit & ~others,
                 "ambiguous": hit,
                 "elsewhere": hits > 0,
-                "near": np.any(self.near, axis=1),
+                "near": self.has_near,
             }
         else:
             rules |= {"match": hits == 1, "ambiguous": hits > 0}

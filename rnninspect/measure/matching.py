@@ -23,8 +23,14 @@ def same(a: Array, b: Array) -> Bools:
     return np.asarray(equal)
 
 
+def any_of(marks: Bools) -> Bools:
+    """`[B]`: the rows of `[B, T]` with a mark; told by one step where that stands for all, as what was seen nowhere."""
+    return np.asarray((marks[:, :1] if marks.strides[1] == 0 else marks).any(1))
+
+
 def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
     """`[N, H]`: `outputs[rows[n], steps[n]]`, in the order of memory, pages let go on the way."""
+    outputs = np.asarray(outputs)
     if outputs.nbytes <= MAPPED_AROUND:
         return np.asarray(outputs[rows, steps])
     picked = np.empty((rows.size, outputs.shape[2]), dtype=outputs.dtype)

@@ -56,7 +56,7 @@ def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) ->
     """Whether the states of two directions, `[B, H]`, lie near to where their direction ends in `outputs` `[B, T, H]`,
     and equal no step: at the last real step the backward direction has only begun, and the forward one at the first.
     """
-    rows = np.flatnonzero(trace.mask.sum(1) > 1)[:MOST_ROWS]
+    rows = np.flatnonzero(trace.real_counts > 1)[:MOST_ROWS]
     if rows.size < 2:
         return False
     steps, real = np.asarray(outputs[rows], dtype=np.float64), trace.mask[rows]

@@ -44,6 +44,7 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
     `repeats` `[B, T]`: the steps that equal the one before them, and are as far. A difference that is not finite counts
     as infinite, so NaN never poisons the rest; two NaN count as equal.
     """
+    outputs = np.asarray(outputs)  # to slice a memmap costs more than its plain view
     step = np.zeros(rows.size, dtype=np.int64)
     best, second = np.full(rows.size, np.inf), np.full(rows.size, np.inf)
     few_tell = True  # until a tile shows that its steps are to be read in full
@@ -69,6 +70,7 @@ def nearest_steps(outputs: Array, final: Array, rows: Ints, repeats: Bools) -> N
 def near_steps(outputs: Array, final: Array, rows: Ints, rtol: float, atol: float) -> Bools:
     """`[N, T]`: of these rows `[N]` (ascending), the steps that equal the final state or are within
     `atol + rtol * |final|` of it in every unit (numpy's rule)."""
+    outputs = np.asarray(outputs)
     near = np.zeros((rows.size, outputs.shape[1]), dtype=np.bool_)
     head = max(1, HEAD_BYTES // outputs.itemsize)
 

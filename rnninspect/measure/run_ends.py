@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Ints
+from rnninspect.core.trace import Bools, Ints, last_true
 from rnninspect.measure.facts import TrackFacts
 
 MOVED = 1e-3  # of the largest unit: a step that moved by more did not creep into a fixed point
@@ -60,4 +60,4 @@ def shows_lengths(facts: TrackFacts) -> bool:
 def _trailing(marks: Bools) -> Ints:
     """`[B]`: how many steps up to the last column are marked without a gap."""
     steps = marks.shape[1]
-    return np.asarray(np.where(marks.all(1), steps, np.argmin(marks[:, ::-1], axis=1)), dtype=np.int64)
+    return np.asarray(np.where(marks.all(1), steps, steps - 1 - last_true(~marks)), dtype=np.int64)

@@ -21,7 +21,7 @@ import numpy as np
 
 from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
-from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.core.trace import Array, Bools, Ints, last_true
 from rnninspect.measure.matching import parts, places, same
 
 HEAD = 4  # units looked at, one after the other, before whole steps are
@@ -142,8 +142,7 @@ def _bits_around(tile: Array, ends: Ints) -> tuple[Array, Array]:
 
 def _ends(blank: Bools) -> Ints:
     """`[b]`: where the last run of True in each row of `[b, t]` begins; t where the row does not end in one."""
-    ends = blank.shape[1] - np.argmin(blank[:, ::-1], axis=1)
-    return np.where(blank.all(1), 0, ends)
+    return np.where(blank.all(1), 0, last_true(~blank) + 1)
 
 
 def _settle_zeros(values: Array, blank: Bools) -> None:

@@ -171,7 +171,7 @@ def _difference(between: TrackDifference) -> dict[str, Any]:
 def _lengths(case: Case) -> Ints | None:
     if case.trace.lengths is not None:
         return case.trace.lengths
-    return np.asarray(case.trace.mask.sum(1)) if case.trace.knows_padding else None
+    return np.asarray(case.trace.real_counts) if case.trace.knows_padding else None
 
 
 def _track_report(

@@ -69,7 +69,7 @@ def _agreeing(case: Case) -> frozenset[tuple[int, Direction]]:
 
 def _few(case: Case) -> Case:
     """A few short rows of several steps, whole where something reads backwards: that cannot be cut to first steps."""
-    lengths = case.trace.mask.sum(1)
+    lengths = case.trace.real_counts
     rows = np.lexsort((lengths, lengths <= GLANCE))[:ROWS]
     steps = int(np.flatnonzero(case.trace.mask[rows].any(0)).max(initial=0)) + 1
     return cut_to(case, rows, min(steps, STEPS) if is_causal(case) else steps)

@@ -17,7 +17,7 @@ STEPS = 16
 
 def longest(facts: TrackFacts, most: int) -> Ints:
     """The rows `[N]` with the most real steps, at most `most` of them."""
-    return np.argsort(-facts.mask.sum(1), kind="stable")[:most].astype(np.int64)
+    return np.argsort(-facts.real_counts, kind="stable")[:most].astype(np.int64)
 
 
 def opening(case: Case, facts: TrackFacts, rows: Ints) -> tuple[Case, TrackFacts]:

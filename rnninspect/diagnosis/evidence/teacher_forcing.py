@@ -128,7 +128,7 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         first = _first(facts)
         rows = np.arange(first.size)
         ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
-        starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.mask.sum(1) >= fewest)
+        starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.real_counts >= fewest)
         starts_off &= _begins_where_stated(case, facts)
         if not starts_off.any():
             continue

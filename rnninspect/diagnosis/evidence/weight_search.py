@@ -196,7 +196,7 @@ def small(case: Case, most: int = STEPS) -> Case:
     Of one layer in both directions the forward one alone, whose first steps need no others: conversions are the same.
     """
     case = _forward_of_one_layer(case)
-    rows = np.argsort(-case.trace.mask.sum(1), kind="stable")[:ROWS]
+    rows = np.argsort(-case.trace.real_counts, kind="stable")[:ROWS]
     return cut_to(case, rows, min(most, case.trace.steps) if is_causal(case) else case.trace.steps)
 
 

@@ -86,9 +86,9 @@ class BackwardFinalAtLastStep(Rule):
 
     def inject(self, case: Case) -> Case:
         ways = {(t.direction, t.order) for t in case.trace.tracks}
-        if ("backward", "time") not in ways or not (case.trace.mask.sum(1) > 1).any():
+        if ("backward", "time") not in ways or not (case.trace.real_counts > 1).any():
             raise CannotInject("needs a direction read backwards, stored in time, and a row of two or more steps")
-        rows, ends = np.arange(case.trace.batch_size), case.trace.mask.sum(1) - 1
+        rows, ends = np.arange(case.trace.batch_size), case.trace.real_counts - 1
 
         def misread(track: Track) -> Track:
             if track.direction != "backward" or track.outputs is None:

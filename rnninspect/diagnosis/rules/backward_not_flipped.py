@@ -114,7 +114,7 @@ class BackwardNotFlipped(Rule):
 
     def inject(self, case: Case) -> Case:
         ways = {(t.direction, t.order) for t in case.trace.tracks}
-        if ("backward", "time") not in ways or not (case.trace.mask.sum(1) > 1).any() or case.trace.mask_given:
+        if ("backward", "time") not in ways or not (case.trace.real_counts > 1).any() or case.trace.mask_given:
             raise CannotInject("needs a direction read backwards, stored in time, and a row of two or more steps")
         return _with_backward_turned(case)
 
@@ -126,7 +126,7 @@ def _whole_axis(case: Case) -> str:
 
 def _with_backward_turned(case: Case) -> Case:
     """The case with the backward outputs turned round within each row's length."""
-    lengths = case.trace.mask.sum(1)
+    lengths = case.trace.real_counts
 
     def turned(track: Track) -> Track:
         if track.direction != "backward" or track.outputs is None:
@@ -144,7 +144,7 @@ def _padding_first(case: Case) -> list[Seen]:
         forward = next((f for f in case.facts if f.track.layer == facts.track.layer and f is not facts), None)
         if facts.track.direction != "backward" or facts.track.order != "time" or forward is None:
             continue
-        lead = np.arange(facts.steps) < (~facts.mask).sum(1)[:, None]
+        lead = np.arange(facts.steps) < (facts.steps - facts.real_counts)[:, None]
         telling = facts.short & facts.mask[:, 0]
         begins = _blank(facts, lead) & ~_blank(forward, lead)
         if telling.any() and begins[telling].all():

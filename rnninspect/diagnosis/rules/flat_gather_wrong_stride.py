@@ -65,9 +65,9 @@ class FlatGatherWrongStride(Rule):
             )
 
     def inject(self, case: Case) -> Case:
-        if case.trace.steps == case.trace.batch_size or (case.trace.mask.sum(1) == 0).any():
+        if case.trace.steps == case.trace.batch_size or (case.trace.real_counts == 0).any():
             raise CannotInject("needs as many rows as not steps, and no empty row")
-        rows, lengths = np.arange(case.trace.batch_size), case.trace.mask.sum(1)
+        rows, lengths = np.arange(case.trace.batch_size), case.trace.real_counts
         if ((rows * case.trace.steps + lengths - 1) % rows.size == rows).all():
             raise CannotInject("here every flat index stays within its row")
 
@@ -75,7 +75,7 @@ class FlatGatherWrongStride(Rule):
             if track.outputs is None or track.direction == "backward":
                 return track
             b, t = track.outputs.shape[:2]
-            index = np.arange(b) * t + case.trace.mask.sum(1) - 1
+            index = np.arange(b) * t + case.trace.real_counts - 1
             flat = track.outputs.swapaxes(0, 1).reshape(b * t, -1)
             return replace(track, final=flat[index], cell=None)
 

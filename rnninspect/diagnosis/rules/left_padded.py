@@ -103,17 +103,17 @@ class LeftPadded(Rule):
         )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        short = (case.trace.mask.sum(1) > 0) & ~case.trace.mask.all(1)
-        lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.mask.sum(1))[:, None]
+        short = (case.trace.real_counts > 0) & ~case.trace.mask.all(1)
+        lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.real_counts)[:, None]
         if case.trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
             return
         if all((f.zero | ~lead)[short].all() and not f.zero[short, -1].any() for f in case.facts):
-            yield Undone("the rows moved to the front", _moved(case, case.trace.mask.sum(1) - case.trace.steps))
+            yield Undone("the rows moved to the front", _moved(case, case.trace.real_counts - case.trace.steps))
 
     def inject(self, case: Case) -> Case:
         if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
             raise CannotInject("needs right, zeroed padding")
-        return _moved(case, case.trace.steps - case.trace.mask.sum(1))
+        return _moved(case, case.trace.steps - case.trace.real_counts)
 
 
 def _moved(case: Case, shift: Ints) -> Case:
@@ -161,7 +161,7 @@ def _leads_with_zeros(case: Case) -> bool:
     """Whether the inputs of every row begin with as many zero frames as the row is short of T."""
     if case.batch is None or case.batch.inputs.shape[1] != case.trace.steps:
         return False
-    lead = np.arange(case.trace.steps)[None] < case.trace.steps - case.trace.mask.sum(1)[:, None]
+    lead = np.arange(case.trace.steps)[None] < case.trace.steps - case.trace.real_counts[:, None]
     return not case.batch.inputs[lead].any()
 
 

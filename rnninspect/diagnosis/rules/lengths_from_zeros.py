@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Bools, Ints, prefix_mask
+from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
 from rnninspect.measure.scan import scan
@@ -46,7 +46,7 @@ class LengthsFromZeros(Rule):
             return  # one row tells most batches, whose padding is not zero
         filled = ~scan(inputs, np.zeros_like(inputs, shape=inputs.shape[::2])).zero
         counts = filled.sum(1)
-        ends = np.where(filled.any(1), filled.shape[1] - filled[:, ::-1].argmax(1), 0)
+        ends = np.where(filled.any(1), last_true(filled) + 1, 0)
         rows = np.flatnonzero((lengths == counts) & (counts < ends))
         if not rows.size or (lengths != counts).any():
             return

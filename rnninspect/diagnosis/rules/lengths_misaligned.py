@@ -79,7 +79,7 @@ class LengthsMisaligned(Rule):
                 yield Undone(how, case.with_lengths(np.array(used, dtype=np.int64)))
 
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
+        lengths = case.trace.real_counts
         if case.batch is None or case.weights is None or case.trace.mask_given or np.unique(lengths).size < 2:
             raise CannotInject("needs inputs, weights and uneven lengths")
         used = -np.sort(-lengths)

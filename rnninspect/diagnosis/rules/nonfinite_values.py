@@ -11,6 +11,7 @@ from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import any_of
 
 
 class NonfiniteValues(Rule):
@@ -39,7 +40,7 @@ class NonfiniteValues(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
             state = _nonfinite_state(facts)
-            rows = facts.nonfinite.any(1) | state
+            rows = any_of(facts.nonfinite) | state
             if not rows.any():
                 continue
             yield from proposal(
@@ -71,7 +72,7 @@ def _nonfinite_state(facts: TrackFacts) -> Bools:
 def _where(facts: TrackFacts) -> str:
     if not facts.nonfinite.any():
         return "every output is finite, but the final state is not"
-    row = int(np.flatnonzero(facts.nonfinite.any(1))[0])
+    row = int(np.flatnonzero(any_of(facts.nonfinite))[0])
     step = int(np.flatnonzero(facts.nonfinite[row])[0])
     unit = int(np.flatnonzero(~np.isfinite(facts.outputs[row, step]))[0])
     value = facts.outputs[row, step, unit]

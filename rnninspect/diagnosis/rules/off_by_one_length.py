@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Ints
+from rnninspect.core.trace import Bools, Ints, last_true
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
@@ -118,7 +118,7 @@ class OffByOneLength(Rule):
                 yield Undone(f"lengths {abs(offset)} {_way(offset)}", case.with_lengths(lengths + offset))
 
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
+        lengths = case.trace.real_counts
         if case.trace.mask_given or (lengths < 2).all() or case.trace.tracks[0].order != "time":
             raise CannotInject("needs right padding and rows of two or more steps")
         rows = np.arange(lengths.size)
@@ -166,7 +166,7 @@ def _run_ended_there(case: Case) -> bool:
     """Whether the outputs of every row become zero where its state was taken, not where its length says."""
     for facts in case.facts:
         ends = _ends(case, facts)
-        ran = np.where((~facts.zero).any(1), facts.steps - (~facts.zero[:, ::-1]).argmax(1), 0)
+        ran = np.where(facts.zero.all(1), 0, last_true(~facts.zero) + 1)
         for offset, every in _offsets(facts, ends):
             short = (ends + offset < facts.steps) & (ends + offset > 0)
             if every and short.any() and np.array_equal(ran[short], (ends + offset)[short]):

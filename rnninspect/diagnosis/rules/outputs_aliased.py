@@ -14,7 +14,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import same
+from rnninspect.measure.matching import any_of, same
 
 
 class OutputsAliased(Rule):
@@ -45,8 +45,8 @@ class OutputsAliased(Rule):
         varies = _inputs_vary(case)
         seen = []
         for facts in case.facts:
-            long = facts.mask.sum(1) > 1
-            alike = facts.uniform & ~facts.final_zero & ~facts.nonfinite.any(1) & varies & ~_saturated(facts)
+            long = facts.real_counts > 1
+            alike = facts.uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & ~_saturated(facts)
             if not facts.lengths_known and (long & alike).sum() == 1:
                 continue  # one real step, that its padding repeats
             zero = facts.uniform & facts.final_zero  # of such rows nothing tells a kept buffer from an empty one
@@ -62,7 +62,7 @@ class OutputsAliased(Rule):
         )
 
     def inject(self, case: Case) -> Case:
-        if not (case.trace.mask.sum(1) > 1).any() or case.trace.directions > 1:
+        if not (case.trace.real_counts > 1).any() or case.trace.directions > 1:
             raise CannotInject("needs one direction and a row of two or more steps")
 
         def aliased(track: Track) -> Track:

@@ -91,7 +91,7 @@ class PaddingRepeats(Rule):
     def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:
             raise CannotInject("needs a row with zeroed padding on the right")
-        ends = np.maximum(case.trace.mask.sum(1) - 1, 0)
+        ends = np.maximum(case.trace.real_counts - 1, 0)
         index = np.minimum(np.arange(case.trace.steps)[None], ends[:, None])[..., None]
 
         def repeated(track: Track) -> Track:

@@ -97,7 +97,7 @@ class RestartedWithinRow(Rule):
 
         if case.weights is None or case.batch is None or not can_run_steps(case):
             raise CannotInject("needs inputs and weights, and one layer or one direction")
-        if case.trace.mask.sum(1).max(initial=0) < 2 or any(t.order != "time" for t in case.trace.tracks):
+        if case.trace.real_counts.max(initial=0) < 2 or any(t.order != "time" for t in case.trace.tracks):
             raise CannotInject("needs a row of two steps, in the order of time")
         alone = steps_alone(case, lambda track, _: without_start(track))
         real, some = case.trace.mask, np.asarray(case.trace.mask.any(1))[:, None]

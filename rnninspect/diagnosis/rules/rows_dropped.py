@@ -55,7 +55,7 @@ class RowsDropped(Rule):
         )
 
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
+        lengths = case.trace.real_counts
         rows = np.flatnonzero(lengths == lengths.max(initial=0))
         if case.reading.state_rows is not None or rows.size in (0, lengths.size) or case.batch is None:
             raise CannotInject("needs inputs, and rows that end before others")

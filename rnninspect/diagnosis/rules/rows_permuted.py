@@ -60,7 +60,7 @@ class RowsPermuted(Rule):
 
     def _put_back(self, case: Case, name: str, order: Ints) -> str:
         """The code that puts the states of that name back from this order."""
-        if np.array_equal(order, np.argsort(-case.trace.mask.sum(1), kind="stable")):  # rows of one length in turn
+        if np.array_equal(order, np.argsort(-case.trace.real_counts, kind="stable")):  # rows of one length in turn
             return self.fix.replace("h = h[", f"{name} = {name}[")
         return (
             f"order = [{listed(order.tolist(), order.size)}]  # the rows that these states are of\n"
@@ -124,7 +124,7 @@ class RowsPermuted(Rule):
             yield Undone(how, _with_states_of(case, np.argsort(source)))
 
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
+        lengths = case.trace.real_counts
         order = np.argsort(-lengths, kind="stable")
         if (order == np.arange(order.size)).all():
             order = np.roll(order, 1)
@@ -148,7 +148,7 @@ def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
     told = next((source for facts in case.facts if (source := _told(case, facts)) is not None), None)
     if told is not None:
         yield told, f"the states put back in the order of rows [{listed(told.tolist(), 12)}]"
-    lengths = case.trace.mask.sum(1)
+    lengths = case.trace.real_counts
     tried = [] if told is None else [told]
     for how, key in (("longest", -lengths), ("shortest", lengths)):
         order = np.argsort(key, kind="stable")

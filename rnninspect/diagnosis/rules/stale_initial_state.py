@@ -83,7 +83,7 @@ class StaleInitialState(Rule):
             raise CannotInject("needs inputs, weights and no initial state")
         if case.trace.layers > 1:
             raise CannotInject("needs one layer: of a stack the outputs do not tell where each layer began")
-        if case.trace.mask.sum(1).max(initial=0) < fewest_steps(case.weights):
+        if case.trace.real_counts.max(initial=0) < fewest_steps(case.weights):
             raise CannotInject("needs a row whose later steps can show what they follow from")
         rng = np.random.default_rng(3)
 

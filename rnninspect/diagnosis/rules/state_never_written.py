@@ -47,7 +47,7 @@ class StateNeverWritten(Rule):
         )
 
     def inject(self, case: Case) -> Case:
-        lengths = case.trace.mask.sum(1)
+        lengths = case.trace.real_counts
         rows = (lengths > 0) & (lengths < lengths.max(initial=0))
         if not rows.any() or not case.trace.knows_padding:
             raise CannotInject("needs lengths, and a row shorter than another")

@@ -71,7 +71,7 @@ class TruncatedTimeAxis(Rule):
         if lengths is not None and kept < lengths.max(initial=0) <= input_steps:
             yield from self._of_rows_that_go_on(case, lengths)
             return
-        longest = int(case.trace.mask.sum(1).max(initial=0))
+        longest = int(case.trace.real_counts.max(initial=0))
         how = ", the longest row" if longest == kept else ""
         yield Proposal(
             self.name,
@@ -101,7 +101,7 @@ class TruncatedTimeAxis(Rule):
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.steps < 2 or any(t.order != "time" for t in case.trace.tracks):
             raise CannotInject("needs inputs of two or more steps")
-        keep = max(1, min(int(case.trace.mask.sum(1).max()), case.trace.steps))
+        keep = max(1, min(int(case.trace.real_counts.max()), case.trace.steps))
         padded = case.trace.steps + 2 if keep == case.trace.steps else case.trace.steps
         inputs = np.concatenate([case.batch.inputs, case.batch.inputs[:, :2]], 1)[:, :padded]
         mask = np.zeros(inputs.shape[:2], dtype=np.bool_)
