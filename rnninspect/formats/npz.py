@@ -137,5 +137,11 @@ def _crc(file: BinaryIO, start: int, size: int) -> int:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Write every array, uncompressed, so that readers can map them."""
-    np.savez(target, **arrays)  # type: ignore[arg-type]
+    """Write every array, uncompressed, so that readers can map them.
+
+    As `np.savez` does, which takes no array of the name `file` and, before numpy 2, leaves a full disk's archive open.
+    """
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

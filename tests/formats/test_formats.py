@@ -490,3 +490,16 @@ def test_float8_is_refused_by_name(tmp_path: Path) -> None:
     write_safetensors(path, x=("F8_E4M3", np.zeros(2, np.uint8)))
     with pytest.raises(ShapeError, match=r"x \(F8_E4M3\)"):
         read_arrays(path)
+
+
+def test_an_npz_is_what_numpy_writes(tmp_path: Path) -> None:
+    """Byte for byte, for every order in memory; and an array may have the names that `np.savez` keeps for itself."""
+    rng = np.random.default_rng(0)
+    arrays = {"a/b": rng.normal(size=(3, 4)), "F": np.asfortranarray(rng.normal(size=(3, 4))), "0d": np.array(1 << 40)}
+    np.savez(tmp_path / "numpy.npz", **arrays)
+    write_arrays(str(tmp_path / "own.npz"), arrays)
+    assert (tmp_path / "own.npz").read_bytes() == (tmp_path / "numpy.npz").read_bytes()
+    reserved = {"file": np.zeros(2), "allow_pickle": np.ones(3)}
+    write_arrays(str(tmp_path / "reserved.npz"), reserved)
+    back = read_arrays(tmp_path / "reserved.npz").arrays
+    assert {name: array.tolist() for name, array in back.items()} == {n: a.tolist() for n, a in reserved.items()}
