@@ -65,13 +65,17 @@ class OutputResidual(Rule):
                 )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        if case.batch is not None and _can_add(case):
-            room = max(case.tolerance.atol, _rounding(case.trace.tracks[-1].outputs, case.batch.inputs))
-            bare = _with_inputs_added(case, -1).with_tracks(
+        if case.batch is None or not _can_add(case):
+            return
+        room = max(case.tolerance.atol, _rounding(case.trace.tracks[-1].outputs, case.batch.inputs))
+        computed = any(padding == "computed" for facts in case.facts for padding in facts.padding)
+        for padding_too in (False, True) if computed else (False,):
+            bare = _with_inputs_added(case, -1, padding_too).with_tracks(
                 lambda t: _rounded_to_states(t, case.trace.layers - 1, room)
             )
+            where = ", of padded steps too" if padding_too else ""
             yield Undone(
-                "the inputs taken off the outputs", replace(bare, tolerance=replace(case.tolerance, atol=room))
+                f"the inputs taken off the outputs{where}", replace(bare, tolerance=replace(case.tolerance, atol=room))
             )
 
     def inject(self, case: Case) -> Case:
@@ -119,15 +123,16 @@ def _coarser(outputs: Array) -> Iterator[Array]:
     yield from (narrowed(outputs, name) for name in ("float16", "bfloat16") if outputs.dtype == np.float32)
 
 
-def _with_inputs_added(case: Case, times: int) -> Case:
-    """The case with the inputs added so many times to the top layer's real outputs."""
+def _with_inputs_added(case: Case, times: int, padding_too: bool = False) -> Case:
+    """The case with the inputs added so many times to the top layer's outputs of real steps, or of all."""
     batch = case.batch
     assert batch is not None
+    steps = case.trace.mask | padding_too
 
     def added(track: Track) -> Track:
         if track.outputs is None or track.layer != case.trace.layers - 1:
             return track
-        return replace(track, outputs=np.where(case.trace.mask[..., None], track.outputs + times * batch.inputs, 0))
+        return replace(track, outputs=np.where(steps[..., None], track.outputs + times * batch.inputs, 0))
 
     return case.with_tracks(added)
 

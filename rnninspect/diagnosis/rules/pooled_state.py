@@ -28,7 +28,7 @@ class PooledState(Rule):
     )
     fix = (
         "h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\n"
-        "pooled = np.where(mask[..., None], outputs, 0).sum(1) / lengths[:, None]"
+        "pooled = np.where(mask[..., None], outputs, 0).sum(1) / np.maximum(lengths, 1)[:, None]"
     )
     fixed_in = "arrays"
     group = "What the state holds"
