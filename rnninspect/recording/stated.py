@@ -92,9 +92,11 @@ def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settle
     if mask is not None:
         return Settled(mask=mask)
     if whole.size != rows:
-        return _unfit(
-            stated_lengths, f"{_described(stated_lengths, numbers)}, but {called} has {rows} rows and {steps} steps"
-        )
+        why = f"{_described(stated_lengths, numbers)}, but {called} has {rows} rows and {steps} steps"
+        if not _count_the_other_axis(numbers, rows, steps):
+            return _unfit(stated_lengths, why)
+        crossed = f"{why}: if they count its rows, it was given [B, T, F] for [T, B, F], or the other way round"
+        return _unfit(stated_lengths, crossed, "batch-time-swapped")
     lengths = whole.reshape(-1)
     if not stated_lengths.exact and lengths.dtype.kind in "iuf" and lengths.size and lengths.max() > steps:
         return _unfit(
@@ -193,10 +195,15 @@ def _described(stated_lengths: Stated, numbers: Array) -> str:
     return f"{who} has {numbers.size} values" if numbers.ndim < 2 else f"{who} is {numbers.shape}"
 
 
-def _unfit(stated_lengths: Stated, why: str) -> Settled:
+def _count_the_other_axis(numbers: Array, rows: int, steps: int) -> bool:
+    """Whether there is a length for every step, and none counts more than there are rows: batch and time exchanged."""
+    return numbers.shape == (steps,) and numbers.dtype.kind in "iu" and 0 < numbers.max(initial=0) <= rows
+
+
+def _unfit(stated_lengths: Stated, why: str, hint: str = "") -> Settled:
     if stated_lengths.exact:
         raise ShapeError(why)
-    return Settled(open=why)
+    return Settled(open=why, hint=hint)
 
 
 def _belongs(lengths: Array, rows: int, steps: int, times: tuple[tuple[int, int], ...]) -> bool:
