@@ -13,7 +13,8 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import Proposal, Rule, Undone
+from rnninspect.diagnosis.cover import mismatched_places
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone
 from rnninspect.diagnosis.two_causes import is_too_large
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
@@ -76,6 +77,27 @@ def differences_beneath(case: Case, kept: Sequence[Rule], rules: Mapping[str, Ru
 def _beneath(p: Proposal, undone: Undone, cause: Rule) -> Proposal:
     message = f"with {undone.how} ({cause.name}), {p.message}"
     return replace(p, message=message, evidence=p.evidence | {"beneath": cause.name})
+
+
+def states_beneath(case: Case, causes: Sequence[Rule], rules: Mapping[str, Rule]) -> Iterator[Proposal]:
+    """What explains every state that is off once one of the causes is undone, where none is off before: outputs or
+    lengths that are wrong themselves may agree with states that are wrong too."""
+    if is_too_large(case) or any(facts.mismatched.any() for facts in case.facts):
+        return
+    for cause in causes:
+        for undone in cause.undo(case):
+            left = mismatched_places(undone.case)
+            asked = [rule for rule in rules.values() if rule is not cause and not rule.missing(undone.case)]
+            whole = [p for rule in asked for p in rule.check(undone.case) if _explains(p, left)]
+            if whole:
+                best = max(whole, key=lambda p: p.strength)
+                others = dict.fromkeys(p.rule for p in whole if p.rule != best.rule)
+                yield replace(_beneath(best, undone, cause), alternatives=tuple(others)[:2])
+                return
+
+
+def _explains(p: Proposal, left: frozenset[Place]) -> bool:
+    return bool(left) and p.kind == "state" and p.certainty == "proven" and left <= p.places
 
 
 def with_right_states(case: Case, cells: bool = True) -> Case:

@@ -66,6 +66,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
             kept = _with_facts_beneath(case, hiding, kept, sound, skipped)
         if _may_lack_weights(case, [rules[p.rule] for p in kept]):
             beneath = _weights_beneath(case, kept, sound, skipped)
+            beneath += _states_beneath(case, beneath, sound, skipped)
             kept = without_symptoms(kept + beneath, rules, spared=beneath + pair)
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
@@ -112,13 +113,13 @@ def _with_facts_beneath(
     case: Case, causes: list[Proposal], kept: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
 ) -> list[Proposal]:
     """What was `kept`, and what the causes hid beside the states, without the symptoms of that."""
-    from rnninspect.diagnosis.facts_beneath import facts_beneath
+    from rnninspect.diagnosis.facts_beneath import facts_beneath, states_beneath
 
     beneath: list[Proposal] = []
     with _skipping_faults(causes[0].rule, skipped):
         hiding = [rules[name] for name in dict.fromkeys(n for p in causes for n in _names(case, p))]
         told = {p.rule for p in kept}.union(*(rules[p.rule].implies for p in causes if case.reading.time_swapped))
-        beneath = list(facts_beneath(case, hiding, rules, frozenset(told)))
+        beneath = [*facts_beneath(case, hiding, rules, frozenset(told)), *states_beneath(case, hiding, rules)]
     implied = {name for p in beneath for name in rules[p.rule].implies}
     return [p for p in (*kept, *beneath) if p in causes or p.rule not in implied]
 
@@ -126,6 +127,17 @@ def _with_facts_beneath(
 def _names(case: Case, p: Proposal) -> tuple[str, ...]:
     """The rule of a cause; of a reading of other axes the alternative, which can be undone, if there is one."""
     return p.alternatives[:1] if case.reading.time_swapped and p.alternatives else (p.rule,)
+
+
+def _states_beneath(
+    case: Case, beneath: list[Proposal], rules: Mapping[str, Rule], skipped: list[NotChecked]
+) -> list[Proposal]:
+    """The states that are wrong though the outputs, wrong by what a run of the weights told, agree with them."""
+    from rnninspect.diagnosis.facts_beneath import states_beneath
+
+    with _skipping_faults(UNEXPLAINED, skipped):
+        return list(states_beneath(case, [rules[p.rule] for p in beneath], rules))
+    return []
 
 
 def _differences_beneath(

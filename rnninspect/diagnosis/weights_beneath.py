@@ -47,6 +47,10 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
             changes = list(_weights_of(case, way, rules, named))
             if changes:
                 return changes
+    for way in _ways_beneath(right, rules, named):
+        few = only_rows(way.undone.case, _few(case))
+        if way.rule is not None and disagreement(few) == 0 and disagreement(way.undone.case) == 0:
+            return [_alone(case, way.rule, way.undone)]
     return []
 
 
@@ -63,6 +67,19 @@ def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: 
                 continue
             if rule.name in named or np.array_equal(undone.case.trace.mask, right.trace.mask):
                 yield _Way(rule, replace(undone, case=with_right_states(undone.case)))
+
+
+def _ways_beneath(right: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
+    """The case with one mistake that is named undone, and then one more."""
+    for cause in (rules[name] for name in named if not isinstance(rules[name], WeightsRule)):
+        for before in cause.undo(right):
+            for rule in rules.values():
+                if isinstance(rule, WeightsRule) or rule.name in named:
+                    continue
+                for undone in rule.undo(before.case):
+                    if np.array_equal(undone.case.trace.mask, before.case.trace.mask):
+                        both = f"{before.how} ({cause.name}) and {undone.how}"
+                        yield _Way(rule, Undone(both, with_right_states(undone.case)))
 
 
 def _changes_the_comparison(case: Case, undone: Case) -> bool:

@@ -45,16 +45,18 @@ NAMED = [
     ("inputs-differ", "state-from-another-run", GRU),
     # outputs that end elsewhere beside half of the state
     ("lengths-misaligned", "direction-missing", TWO),
+    # lengths of another scale, under which states of zeros look right
+    ("last-column-as-final-state", "lengths-rescaled", STACK),
     # a symptom that the cause does not explain, for it is there without it
     ("zero-length-row", "rows-permuted", STACK),
 ]
 
 
-def injected(shape: tuple[str, int, int], *names: str) -> Case:
+def injected(shape: tuple[str, int, int], *names: str, weighed: bool = False) -> Case:
     case = correct(shape)
     for name in names:
         case = rules()[name].inject(case)
-    return case.with_weights(None)
+    return case if weighed else case.with_weights(None)
 
 
 def findings(case: Case) -> list[Finding]:
@@ -69,12 +71,20 @@ def test_both_of_two_mistakes_are_named(first: str, second: str, shape: tuple[st
     assert not any(f.unexplained or f.rule.startswith("unexplained") for f in judged)
 
 
+@pytest.mark.parametrize("shape", [TWO, FOUR])
+def test_states_that_agree_with_outputs_in_reversed_time_are_named(shape: tuple[str, int, int]) -> None:
+    """Backward states taken at the wrong end of outputs that were then turned look right; the weights tell both."""
+    judged = findings(injected(shape, "backward-final-at-last-step", "backward-not-flipped", weighed=True))
+    assert {f.rule for f in judged} == {"backward-final-at-last-step", "backward-not-flipped"}
+    assert [f.rule for f in findings(injected(shape, "backward-not-flipped", weighed=True))] == ["backward-not-flipped"]
+
+
 @pytest.mark.parametrize("name", sorted(rules()))
 def test_one_mistake_is_given_no_second(name: str) -> None:
-    """Of one mistake in a right run, without weights, nothing is said to go with it or to lie beneath it."""
-    for shape in (LSTM, TWO, STACK):
+    """Of one mistake in a right run, with weights or without, nothing is said to go with it or to lie beneath it."""
+    for shape, weighed in ((LSTM, False), (TWO, False), (STACK, False), (LSTM, True), (TWO, True)):
         try:
-            case = injected(shape, name)
+            case = injected(shape, name, weighed=weighed)
         except CannotInject:
             continue
         for f in findings(case):

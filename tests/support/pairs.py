@@ -79,8 +79,9 @@ def pairs_in(case: Case, overwritten: Counter[tuple[str, str]] | None = None) ->
 
 
 def _changes_what_is_stated(case: Case, one: Case) -> bool:
-    """Whether a mistake is made in inputs or lengths, of which a right run would give other states."""
-    return one.batch is not None and not (same(case.batch, one.batch) and same(case.trace.mask, one.trace.mask))
+    """Whether a mistake is made in inputs, lengths or initial states, of which a right run would give other states."""
+    runs = [(c.batch, c.trace.mask, tuple((t.initial, t.initial_cell) for t in c.trace.tracks)) for c in (case, one)]
+    return one.batch is not None and not same(*runs)
 
 
 def _run_rightly(case: Case) -> Case:
