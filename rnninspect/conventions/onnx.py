@@ -111,7 +111,7 @@ class Onnx(ScopedConvention):
             "dropped = onnx.helper.make_node('Dropout', ['Y'], ['Y_dropped'])  # behind Y; the state is Y_h"
         ),
         "output-residual": (
-            "summed = onnx.helper.make_node('Add', ['Y', 'X'], ['Y_sum'])  # behind Y; Y_h never holds the sum"
+            "summed = Y.transpose(0, 2, 1, 3).reshape(x.shape) + x  # beside Y [T, D, B, H]; Y_h never holds the sum"
         ),
         "outputs-aliased": "steps.append(Y.copy())  # a copy of each step, not one buffer",
         "state-from-another-run": "Y, Y_h = session.run(['Y', 'Y_h'], feed)  # both from one run",
