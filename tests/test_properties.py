@@ -20,7 +20,7 @@ from rnninspect.api.parallel import split_rows
 from rnninspect.api.parallel.workers import Processes
 from rnninspect.core import tiles
 from rnninspect.core.trace import Array
-from tests.support.properties import Run, answer, explore, runs, sizes
+from tests.support.properties import Answer, Run, answer, explore, runs, sizes
 
 # Mistakes that do not count the steps of the whole.
 PADDED_ALIKE = ("off-by-one-length", "rows-permuted", "wrong-layer", "cell-hidden-swapped")
@@ -56,12 +56,22 @@ def _mapped(path: str) -> Array:
 
 @sizes(25, 600)
 def test_the_order_of_the_rows_does_not_matter(examples: int) -> None:
-    """Rows in another order: each is judged as before, two rows among them."""
+    """Rows in another order: each is judged as before, two rows among them.
+
+    A wrong flat index lands elsewhere in another order, on zeros in one alone: as an alternative it may come and go.
+    """
+
+    def judged(run: Run, order: list[int] | None = None) -> Answer:
+        whole = answer(run, order)
+        findings = [
+            (*about, [r for r in others if r != "flat-gather-wrong-stride"]) for *about, others in whole.findings
+        ]
+        return replace(whole, findings=findings)
 
     def check(run: Run, places: list[int]) -> None:
         order = [place for place in places if place < run.rows]
         permuted = run.with_arrays(lambda name, array: np.take(array, order, axis=int(name in run.stacked)))
-        assert answer(permuted, order) == answer(run)
+        assert judged(permuted, order) == judged(run)
 
     explore(examples, check, runs(), st.permutations(range(5)))
 
