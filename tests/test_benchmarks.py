@@ -10,6 +10,14 @@ import pytest
 from tests.support.places import ROOT
 
 
+def printed(*arguments: str) -> str:
+    """What the benchmarks print at tiny sizes."""
+    command = [sys.executable, "-m", "tests.benchmarks", "--tiny", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -23,8 +31,13 @@ from tests.support.places import ROOT
 )
 def test_a_benchmark_runs(name: str, shown: str) -> None:
     """One command prints each table, with numbers in it."""
-    command = [sys.executable, "-m", "tests.benchmarks", "--tiny", "--only", name]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert shown in done.stdout
-    assert [line for line in done.stdout.splitlines()[1:] if any(word[:1].isdigit() for word in line.split())]
+    table = printed("--only", name)
+    assert shown in table
+    assert [line for line in table.splitlines()[1:] if any(word[:1].isdigit() for word in line.split())]
+
+
+def test_a_device_is_measured_or_visibly_skipped() -> None:
+    """The device's table has a line for each cell; of a device that is not there it says that it is skipped."""
+    lines = printed("--device", "cpu").splitlines()
+    assert [line.split()[0] for line in lines[3:]] == ["lstm", "gru", "rnn", "lstm,", "lstm,", "gru,"]
+    assert "skipped: torch" in printed("--device", "xpu")

@@ -3,6 +3,7 @@
     python -m tests.benchmarks --only compare      one of them
     python -m tests.benchmarks --largest 10        the largest dump, in GB (1 by default)
     python -m tests.benchmarks --tiny              tiny sizes, one round: only shows that it runs
+    python -m tests.benchmarks --device cuda       the forward pass on a GPU alone; skipped, and said so, without one
 
 Ways that are compared are timed in turn, in one process or as children of one, and ratios are what is to be read:
 times drift from machine to machine.
@@ -29,8 +30,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where dumps are written (a temporary folder by default)")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, one round")
+    parser.add_argument("--device", metavar="NAME", help="the forward pass on that device, and nothing else")
     options = parser.parse_args(arguments)
     rounds, chosen = 1 if options.tiny else options.rounds, options.only or NAMES
+    if options.device:
+        from tests.benchmarks import device  # imports torch
+
+        device.table(options.device, options.tiny, rounds)
+        return
     print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)

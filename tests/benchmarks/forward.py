@@ -45,11 +45,12 @@ WAYS = ("ours", "packed", "no lengths", "onnxruntime", "masked loop", "products"
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One batch and one layer. `x`: `[B, T, F]`, `lengths`: `[B]`."""
+    """One batch and one layer. `x`: `[B, T, F]`, `lengths`: `[B]`, on the host. `device`: where it is computed."""
 
     x: torch.Tensor
     lengths: torch.Tensor
     weights: Weights
+    device: str = "cpu"
 
     @property
     def spec(self) -> CellSpec:
@@ -89,7 +90,7 @@ def problem(shape: tuple[int, int, int, int], spec: CellSpec, peepholes: bool, s
 def ours(p: Problem) -> Callable[[], Any]:
     inputs, lengths = p.x.numpy(), p.lengths.numpy()
     batch = Batch(inputs, prefix_mask(lengths, inputs.shape[1]), lengths)
-    return lambda: run.run(batch, p.weights)[0].outputs
+    return lambda: run.run(batch, p.weights, device=p.device)[0].outputs
 
 
 def torch_module(p: Problem) -> torch.nn.RNNBase | None:
@@ -107,7 +108,7 @@ def torch_module(p: Problem) -> torch.nn.RNNBase | None:
     ):
         parameter = getattr(module, name)
         parameter.data = torch.from_numpy(array.reshape(parameter.shape).copy())
-    return module
+    return module.to(p.device)
 
 
 def packed(p: Problem) -> Callable[[], Any] | None:
@@ -116,8 +117,8 @@ def packed(p: Problem) -> Callable[[], Any] | None:
         return None
 
     def call() -> Any:
-        out, _ = module(pack_padded_sequence(p.x, p.lengths, batch_first=True, enforce_sorted=False))
-        return pad_packed_sequence(out, batch_first=True, total_length=steps)[0].numpy()
+        out, _ = module(pack_padded_sequence(p.x.to(p.device), p.lengths, batch_first=True, enforce_sorted=False))
+        return pad_packed_sequence(out, batch_first=True, total_length=steps)[0].cpu().numpy()
 
     return call
 
@@ -172,11 +173,11 @@ def masked_loop(p: Problem) -> Callable[[], Any]:
     """What people write: every step for all rows, the state held where the row has ended."""
     w, spec = p.layer, p.spec
     kernel, recurrent = (
-        torch.from_numpy(k.transpose(1, 0, 2).reshape(k.shape[1], -1).copy())
+        torch.from_numpy(k.transpose(1, 0, 2).reshape(k.shape[1], -1).copy()).to(p.device)
         for k in (w.input_kernel, w.recurrent_kernel)
     )
-    bias, inner = torch.from_numpy(w.bias.reshape(-1)), torch.from_numpy(np.asarray(w.recurrent_bias).reshape(-1))
-    peep = None if w.peepholes is None else torch.from_numpy(w.peepholes)
+    bias, inner = (torch.from_numpy(np.asarray(b).reshape(-1)).to(p.device) for b in (w.bias, w.recurrent_bias))
+    peep = None if w.peepholes is None else torch.from_numpy(w.peepholes).to(p.device)
     units = w.units
 
     def sigma(x: torch.Tensor) -> torch.Tensor:
@@ -212,14 +213,15 @@ def masked_loop(p: Problem) -> Callable[[], Any]:
     cell = {"lstm": lstm, "gru": gru, "rnn": rnn}[spec.cell]
 
     def call() -> Any:
-        h = c = torch.zeros(p.x.shape[0], units)
+        x, lengths = p.x.to(p.device), p.lengths.to(p.device)
+        h = c = torch.zeros(len(x), units, device=p.device)
         outputs = []
-        for t in range(p.x.shape[1]):
-            real = (t < p.lengths)[:, None]
-            new_h, new_c = cell(p.x[:, t], h, c)
+        for t in range(x.shape[1]):
+            real = (t < lengths)[:, None]
+            new_h, new_c = cell(x[:, t], h, c)
             outputs.append(torch.where(real, new_h, torch.zeros_like(new_h)))
             h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
-        return torch.stack(outputs, 1).numpy()
+        return torch.stack(outputs, 1).cpu().numpy()
 
     return call
 
