@@ -74,7 +74,7 @@ class Graph:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize(("directions", "rules"), [(1, OF_ONE), (2, OF_TWO)], ids=["one", "two"])
 def test_tensorflow_states(tf: Any, cell: str, directions: int, rules: tuple[str, ...]) -> None:
-    """Whatever the mistake was, the state that the code gives is that of each row alone, in one direction and in two."""
+    """Whatever the mistake was, the state that the code gives is that of each row alone, in one direction and two."""
     with tf.Graph().as_default():
         graph = Graph(tf, cell, directions)
         for rule in rules:
