@@ -25,7 +25,10 @@ def united(proposals: list[Proposal]) -> list[Proposal]:
     for p in proposals:
         key = (p.rule, p.message, p.severity)
         if key in united:
-            p = replace(p, places=united[key].places | p.places, spoils=united[key].spoils | p.spoils, copies=())
+            before = united[key]
+            alike = len(before.copies) == len(p.copies) and all(before.copies) and all(p.copies)
+            copies = tuple(a | b for a, b in zip(before.copies, p.copies, strict=True)) if alike else ()
+            p = replace(p, places=before.places | p.places, spoils=before.spoils | p.spoils, copies=copies)
         united[key] = p
     return list(united.values())
 
@@ -56,12 +59,12 @@ def _with_originals_apart(proposals: list[Proposal]) -> list[Proposal]:
     """The proposals, those of copies without the group that another cause explains where every group of them is off,
     and without their alternatives on that group."""
     originals = [(p, _original(p, proposals)) for p in proposals]
-    named = [(p.alternatives, group) for p, group in originals if group]
-    return [
-        replace(p, places=p.places - group)
-        for p, group in originals
-        if not any(p.rule in names and p.places <= original for names, original in named)
-    ]
+    apart: dict[str, frozenset[Place]] = {}
+    for p, group in originals:
+        for name in p.alternatives if group else ():
+            apart[name] = apart.get(name, frozenset()) | group
+    kept = [(p, group) for p, group in originals if not p.places <= apart.get(p.rule, frozenset())]
+    return [replace(p, places=p.places - group) for p, group in kept]
 
 
 def _original(copied: Proposal, proposals: list[Proposal]) -> frozenset[Place]:

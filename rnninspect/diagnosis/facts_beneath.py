@@ -32,9 +32,10 @@ def facts_beneath(
         return
     undone, implied = without
     for rule in rules.values():
-        if rule in causes or rule.name in named or rule.name in implied or not _reads_outputs(rule, undone.case):
+        if rule in causes or rule.name in named or not _reads_outputs(rule, undone.case):
             continue
-        checked = () if undone.case is case else rule.check(undone.case)  # else it has said so already
+        said_already = undone.case is case or rule.name in implied
+        checked = () if said_already else rule.check(undone.case)
         for p in chain(checked, rule.of_outputs(undone.case)):
             if p.kind != "state" and p.certainty == "proven":
                 names = " and ".join(cause.name for cause in causes)

@@ -22,7 +22,12 @@ NAMED = [
     ("off-by-one-length", "layers-share-state", FOUR),
     ("state-from-another-run", "direction-duplicated", TWO),
     ("state-from-another-run", "layers-share-state", STACK),
+    ("rows-permuted", "layers-share-state", ("gru", 2, 2)),
+    ("rows-permuted", "direction-duplicated", FOUR),
+    # one direction's state in the other's place, and its own wrong too
+    ("directions-exchanged", "off-by-one-length", TWO),
     # outputs that lie or end elsewhere, under a state that is no step of theirs
+    ("lengths-misaligned", "flat-gather-wrong-stride", LSTM),
     ("pooled-state", "left-padded", STACK),
     ("state-never-written", "left-padded", LSTM),
     ("lengths-misaligned", "pooled-state", LSTM),

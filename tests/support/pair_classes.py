@@ -56,8 +56,8 @@ def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[
         return Class("one", (single,))
     named = {name for f in findings for name in (f.rule, *f.alternatives)}
     alone = made_alone(second, right)
-    if alone is not None and _gives(alone, both):
-        return Class("lost", ("all but a c that is absent is as the second alone leaves it",))
+    if alone is not None and _gives(replace(alone, other=both.other, other_batch=both.other_batch), both):
+        return Class("lost", ("all but a second dump, or a c that is absent, is as the second alone leaves it",))
     if _states_are_of_nowhere(right, both, first, second):
         return Class("lost", ("the outputs that the first one's states are of are gone",))
     others = tuple(_other_firsts(right, both, second))
@@ -75,6 +75,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
     The right run is the one that the pair was made from, or any other that these arrays may be of: with their outputs
     and the states that these tell, or with their states and these at the steps where they belong.
     """
+    if _is_of_other_axes(both):
+        yield "batch-time-swapped"
     weighed = both.weights is not None
     for name, rule in rules().items():
         if isinstance(rule, WeightsRule) and not weighed:
@@ -89,6 +91,15 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
         for undone in rule.undo(both):
             if _is_right(undone.case):
                 yield name
+
+
+def _is_of_other_axes(both: Case) -> bool:
+    """Whether the arrays are those of a layer that ran along the other axes: every state a row's last step, in outputs
+    that are nowhere blank, and neither inputs nor weights to say otherwise."""
+    if not both.reading.time_swapped or both.batch is not None or not both.facts:
+        return False
+    forward = all(facts.track.direction == "forward" for facts in both.facts)
+    return forward and all(bool(facts.equal[:, -1].all()) and not facts.zero.any() for facts in both.facts)
 
 
 def _conceivable(right: Case, both: Case) -> Iterator[Case]:
@@ -148,23 +159,29 @@ def _gives(case: Case, both: Case) -> bool:
 
 
 def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -> bool:
-    """Whether a state that the first mistake changed can be told by nothing that is left: it was some output, and the
-    second left zeros, or none, of every one that it equals; nor do weights tell it."""
+    """Whether a state that the second mistake left as it was can be told by nothing that is left, because of the first:
+    it was some output, and the second left zeros, or none, of every one that it equals; nor do weights tell it."""
     one, alone = made_alone(first, right), made_alone(second, right)
     if one is None or alone is None or both.weights is not None:
         return False
     for track in both.trace.tracks:
-        before = one.trace.track(track.layer, track.direction)
-        without = alone.trace.track(track.layer, track.direction)
-        if track.final is None or track.outputs is None or before is None or before.outputs is None:
+        place = track.layer, track.direction
+        runs = [right.trace.track(*place), one.trace.track(*place), alone.trace.track(*place)]
+        start, before, after = [(t.outputs, t.final) if t is not None else (None, None) for t in runs]
+        if track.final is None or track.outputs is None or before[0] is None or start[0] is None:
             continue
-        theirs = None if without is None else without.final
-        for row, state in enumerate(track.final):
-            if not state.any() or (theirs is not None and row < len(theirs) and np.array_equal(theirs[row], state)):
+        for state in track.final:
+            if not state.any() or not _is_among(state, before[1]) or not _is_gone(state, before[0], track.outputs):
                 continue
-            if _is_gone(state, before.outputs, track.outputs):
+            anyway = after[0] is not None and _is_among(state, after[1]) and _is_gone(state, start[0], after[0])
+            if not anyway:
                 return True
     return False
+
+
+def _is_among(state: Array, states: Array | None) -> bool:
+    """Whether a state `[H]` is one of these `[B, H]`."""
+    return states is not None and any(np.array_equal(state, other) for other in states)
 
 
 def _is_gone(state: Array, before: Array, after: Array) -> bool:

@@ -74,7 +74,7 @@ class DirectionsExchanged(Rule):
         if way is not None:
             yield from proposal(
                 self,
-                seen,
+                _where_they_lie(seen) if way.what == "states" else seen,
                 f"{{rows}}: {way.sentence}",
                 strength=5,
                 fix="" if way.what == "states" else way.code,
@@ -158,6 +158,18 @@ def _seen_way(case: Case) -> tuple[_Way | None, list[Seen]]:
         if convincing(case, seen) and _count(seen) > _count(best[1]):
             best = way, seen
     return best
+
+
+def _where_they_lie(seen: list[Seen]) -> list[Seen]:
+    """The states that are right in the other direction, in the place in which they were seen: what else is wrong there
+    has another cause."""
+    right = {(s.facts.track.layer, s.facts.track.direction): s.rows for s in seen}
+    other = {"forward": "backward", "backward": "forward"}
+    return [
+        Seen(s.facts, s.facts.mismatched & right[s.facts.track.layer, other[s.facts.track.direction]])  # type: ignore[index]
+        for s in seen
+        if (s.facts.track.layer, other[s.facts.track.direction]) in right
+    ]
 
 
 def _count(seen: list[Seen]) -> int:
