@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Array, Track, ZeroLength
+from rnninspect.core.trace import Array, ZeroLength
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import top_tracks
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at, same
@@ -62,17 +61,12 @@ class ZeroLengthRow(Rule):
             return self.fix
         start = any(t.initial is not None for t in case.trace.tracks)
         empty = "~mask.any(1)" if case.trace.mask_given else "lengths == 0"
-        if case.trace.zero_length == "wrap":
-            return _wrapped(case, empty)
         return f"h[{empty}] = {f'h_0[{empty}]' if start else '0'}  # no last step: it ends in its initial state"
 
     def mends(self, case: Case) -> bool:
-        """Where it holds something else than the framework leaves there, and its arrays hold that."""
+        """Where it holds something else."""
         empty = [(f, int(row)) for f in case.facts for row in np.flatnonzero(f.ends == 0)]
-        usual = case.trace.zero_length
-        if not any(_holds(f, row, usual) not in _right(usual) for f, row in empty):
-            return False
-        return usual != "wrap" or all(t.cell is None and t.outputs is not None for t in case.trace.tracks)
+        return any(_holds(f, row, case.trace.zero_length) not in ("initial", "zeros") for f, row in empty)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kinds: dict[str, list[Seen]] = {}
@@ -80,15 +74,15 @@ class ZeroLengthRow(Rule):
             for row in np.flatnonzero(facts.ends == 0):
                 rows = np.arange(facts.ends.size) == row
                 kinds.setdefault(_holds(facts, int(row), case.trace.zero_length), []).append(Seen(facts, rows))
-        right = _right(case.trace.zero_length)
-        wrong = {kind: seen for kind, seen in kinds.items() if kind not in right}
-        kinds = wrong or kinds  # one track at fault makes the row's state wrong
+        if "wrapped" in kinds or "previous" in kinds or "other" in kinds:
+            for right in ("initial", "zeros"):
+                kinds.pop(right, None)  # one track at fault makes the row's state wrong
         for kind, seen in kinds.items():
             yield from proposal(
                 self,
                 seen,
                 f"{{rows}}: length 0, so there is no final step; as for final_state.h, {HOLDS[kind]}",
-                severity="warning" if kind in right else "error",
+                severity="warning" if kind in ("initial", "zeros") else "error",
                 kind="fact",
                 evidence={"holds": kind},
             )
@@ -104,28 +98,6 @@ class ZeroLengthRow(Rule):
         return case.with_trace(replace(case.trace, mask=mask, lengths=lengths, tracks=ran.tracks))
 
 
-def _right(usual: ZeroLength) -> tuple[str, ...]:
-    """Which of HOLDS a right run's empty row may be in a framework that leaves `usual` there."""
-    return ("initial", "zeros", "wrapped") if usual == "wrap" else ("initial", "zeros")
-
-
-def _wrapped(case: Case, empty: str) -> str:
-    """The code that gives empty rows what the index -1 wraps around to: where a pass over the whole row ends."""
-    tracks = top_tracks(case)
-    ends = map(_wrapped_step, tracks)
-    places = [f"[{end}, {empty}]" if case.reading.time_major else f"[{empty}, {end}]" for end in ends]
-    names = [("h", "outputs")] if len(tracks) == 1 else [(f"h_{way}", f"outputs_{way}") for way in ("fw", "bw")]
-    return "\n".join(
-        f"{h}[{empty}] = {outputs}{place}  # no last step: the index -1 wraps around"
-        for (h, outputs), place in zip(names, places, strict=True)
-    )
-
-
-def _wrapped_step(track: Track) -> int:
-    """Where a pass over the whole row ends: at the first step, if it reads back along the stored time."""
-    return 0 if track.direction == "backward" and track.order == "time" else -1
-
-
 def _holds(facts: TrackFacts, row: int, usual: ZeroLength) -> str:
     """Which of HOLDS the state of this row is."""
     track = facts.track
@@ -135,7 +107,7 @@ def _holds(facts: TrackFacts, row: int, usual: ZeroLength) -> str:
         return "initial"
     if usual == "zero" and not facts.final[row].any():
         return "zeros"
-    if facts.equal[row, _wrapped_step(track)]:
+    if facts.equal[row, -1]:
         return "wrapped"
     before = np.full(facts.ends.size, row - 1)
     if row and equal_at(facts.outputs, facts.final, before, np.full_like(before, facts.steps - 1))[row]:
