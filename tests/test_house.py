@@ -55,7 +55,7 @@ diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restar
 diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/unexplained diagnosis/judge
-diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run
+diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
 diagnosis/supposed diagnosis/defaults diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view

@@ -169,7 +169,8 @@ def _weights_beneath(
     from rnninspect.diagnosis.weights_beneath import weights_beneath
 
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
-        return weights_beneath(case, rules, frozenset(p.rule for p in kept)) or starts_beneath(case, rules)
+        beneath = weights_beneath(case, rules, frozenset(p.rule for p in kept))
+        return [] if beneath is None else beneath or starts_beneath(case, rules)
     return []
 
 

@@ -32,19 +32,20 @@ class _Way:
     undone: Undone
 
 
-def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> list[Proposal]:
+def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> list[Proposal] | None:
     """What a run of the weights disagrees by, beneath the causes `named` or one more: the weights' own mistake, and
-    that one more; none where no such two bring the two together."""
+    that one more; none where no such two bring the two together, and None where the causes alone do."""
     if case.batch is None or case.weights is None or case.other is not None or disagreement(case) == 0:
         return []
+    told = named.union(*(rules[name].implies for name in named))  # and their symptoms
     right = with_right_states(case)
     for way in _ways(right, right is not case, rules, named):
         few = only_rows(way.undone.case, _few(case))
         if disagreement(few) == 0:
             if way.rule is not None and disagreement(way.undone.case) == 0:
-                return [] if way.rule.name in named else [_alone(case, way.rule, way.undone)]
+                return None if way.rule.name in told else [_alone(case, way.rule, way.undone)]
         elif _may_be_quick(case) and _may_mend(case, way, few):
-            changes = list(_weights_of(case, way, rules, named))
+            changes = list(_weights_of(case, way, rules, told))
             if changes:
                 return changes
     for way in _ways_beneath(right, rules, named):
@@ -111,8 +112,8 @@ def _may_mend(case: Case, way: _Way, few: Case) -> bool:
     return as_they_were and fitted_bias(few) is not None
 
 
-def _weights_of(case: Case, way: _Way, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[Proposal]:
-    """The weights' mistake in the whole case, and the mistake that was undone, where it is not named yet."""
+def _weights_of(case: Case, way: _Way, rules: Mapping[str, Rule], told: frozenset[str]) -> Iterator[Proposal]:
+    """The weights' mistake in the whole case, and the mistake that was undone, where it is not told yet."""
     how = way.undone.how if way.rule is None else f"{way.undone.how} ({way.rule.name})"
     for rule in rules.values():
         if not isinstance(rule, WeightsRule) or rule.missing(way.undone.case):
@@ -122,7 +123,7 @@ def _weights_of(case: Case, way: _Way, rules: Mapping[str, Rule], named: frozens
                 continue
             together = {} if way.rule is None else {"together_with": way.rule.name}
             yield replace(p, message=f"with {how}, {p.message}", evidence=p.evidence | together)
-            if way.rule is not None and way.rule.name not in named:
+            if way.rule is not None and way.rule.name not in told:
                 yield _beside(case, way.rule, way.undone, rule)
             return
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+import rnninspect
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis import weights_beneath as beneath
 from rnninspect.diagnosis.case import Case
@@ -120,3 +122,29 @@ def test_the_search_is_bounded() -> None:
     began = time.process_time()
     assert weights_beneath(off, rules(), frozenset()) == []
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("shape", [("lstm", 1, 2), ("gru", 2, 2), ("rnn", 1, 2)], ids=str)
+def test_symptoms_of_lengths_ignored_are_not_named_beside_it(shape: tuple[str, int, int]) -> None:
+    """A backward pass that read the padding first is what lengths that never arrived do, and no second mistake; the
+    weights' own beneath it is."""
+    assert [f.rule for f in findings(injected(shape, "lengths-ignored"))] == ["lengths-ignored"]
+    if shape[1] == 1:
+        both = findings(injected(shape, "lengths-ignored", "bias-dropped"))
+        assert {f.rule for f in both} == {"lengths-ignored", "bias-dropped"}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_other_weights_of_a_projection_are_left_unexplained(both: bool) -> None:
+    """No cell state is fitted where a projection mixes the units that would show it; nothing is refused either."""
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(3, 6, proj_size=4, batch_first=True, bidirectional=both)
+    inputs = torch.randn(5, 8, 3)
+    with torch.no_grad():
+        outputs, (h, c) = layer(inputs)
+        for parameter in layer.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    order = [1, 2, 0, 4, 3]
+    dump = {"output": outputs, "h_n": h[:, order], "c_n": c[:, order], "inputs": inputs, "lengths": np.full(5, 8)}
+    report = rnninspect.inspect({k: np.asarray(v) for k, v in dump.items()}, weights=layer.state_dict())
+    assert [f.rule for f in report.findings] == ["rows-permuted"]

@@ -114,7 +114,7 @@ def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
 
 def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     weights = weights_of(case)
-    if disagreement(case) == 0 or weights.depth > 1 or any(w.projection is not None for w in weights.layers):
+    if disagreement(case) == 0 or not _units_are_apart(weights):
         return
     limit = tolerance(case)
     fewest = fewest_steps(weights)
@@ -178,12 +178,17 @@ def _later_error(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> 
     return worst
 
 
+def _units_are_apart(weights: Weights) -> bool:
+    """Whether each unit of c shows in an output of its own: no layer is above it, and no projection mixes them."""
+    return weights.depth == 1 and all(w.projection is None for w in weights.layers)
+
+
 def first_units_follow(case: Case) -> bool:
     """Whether the later steps of a few units follow from some cell state after the first one: a quick look before
     `follows_from_step_one` fits one for all of them. True of a cell without c, which needs no fit."""
     weights = weights_of(case)
-    if weights.depth > 1 or not cells.get(weights.spec.cell).has_c:
-        return weights.depth == 1
+    if not _units_are_apart(weights) or not cells.get(weights.spec.cell).has_c:
+        return _units_are_apart(weights)
     for facts in case.facts:
         layer_weights, later = weights.at(0, facts.track.direction), facts.mask.copy()
         later[np.arange(len(later)), _first(facts)] = False

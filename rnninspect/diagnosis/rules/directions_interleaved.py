@@ -20,6 +20,7 @@ OF_TIME_MAJOR = "outputs = outputs.reshape(T, D, B, -1).transpose(0, 2, 1, 3).re
 OF_STEPS = (
     "outputs = outputs.swapaxes(0, 1).reshape(T, D, B, -1).transpose(2, 0, 1, 3).reshape(B, T, -1)  # of [T, D, B, H]"
 )
+OF_UNITS = "outputs = np.concatenate([outputs[..., 0::2], outputs[..., 1::2]], axis=-1)  # forward, backward"
 OF_ROWS = "outputs = outputs.reshape(B, D, T, -1).transpose(0, 2, 1, 3).reshape(B, T, -1)  # of [B, D, T, H]"
 
 
@@ -69,8 +70,13 @@ class DirectionsInterleaved(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         pair = _pair(case.trace)
-        if pair is not None:
-            yield Undone("every second unit of the states taken for a direction", case.with_trace(_apart(case, pair)))
+        if pair is None:
+            return
+        yield Undone("every second unit of the states taken for a direction", case.with_trace(_apart(case, pair)))
+        outputs = _units_apart(pair)
+        if outputs is not None:
+            how = "every second unit of the outputs taken for a direction"
+            yield Undone(how, case.with_trace(_with_outputs(case.trace, pair, outputs)))
 
     def inject(self, case: Case) -> Case:
         pair = _pair(case.trace)
@@ -103,6 +109,21 @@ def _apart(case: Case, pair: tuple[Track, Track]) -> Trace:
     return _with_halves(case.trace, pair, np.concatenate([state[:, 0::2], state[:, 1::2]], 1))
 
 
+def _units_apart(pair: tuple[Track, Track]) -> Array | None:
+    """`[D, B, T, H]`: every second unit of the outputs for a direction; None where they were not both recorded."""
+    forward, backward = pair
+    if forward.outputs is None or backward.outputs is None or forward.outputs.shape != backward.outputs.shape:
+        return None
+    both = np.concatenate([forward.outputs, backward.outputs], -1)
+    return np.stack([both[..., 0::2], both[..., 1::2]])
+
+
+def _with_outputs(trace: Trace, pair: tuple[Track, Track], halves: Array) -> Trace:
+    """The trace with `[D, B, T, H]` for the outputs of the two directions."""
+    fixed = {id(track): half for track, half in zip(pair, halves, strict=True)}
+    return replace(trace, tracks=tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in trace.tracks))
+
+
 @frozen(eq=False)
 class _Mend:
     """Another reading that may be the right one: the state's features sorted out, or (`whole`) the outputs' rows."""
@@ -126,11 +147,14 @@ def _mended(case: Case) -> Iterator[_Mend]:
     rows, steps, units = forward.outputs.shape
 
     def read_as(halves: Array) -> Trace:
-        """`[D, B, T, H]` for the outputs of the two directions."""
-        fixed = {id(track): half for track, half in zip(pair, halves, strict=True)}
-        tracks = tuple(replace(t, outputs=fixed.get(id(t), t.outputs)) for t in case.trace.tracks)
-        return replace(case.trace, tracks=tracks)
+        return _with_outputs(case.trace, pair, halves)
 
+    apart = _units_apart(pair) if _may_be_apart(case, pair) else None
+    if apart is not None:
+        sentence = (
+            "taking every second unit of the outputs as one direction makes every state right: they are interleaved"
+        )
+        yield _Mend(sentence, OF_UNITS, read_as(apart), whole=True)
     if _may_mend(case, pair, lambda d, b, t: (*divmod(d * rows + b, 2), t)):
         outputs = np.concatenate([forward.outputs, backward.outputs], -1)  # [B, T, 2H]
         by_step = outputs.swapaxes(0, 1).reshape(steps, 2, rows, units)  # the memory of [T, B, 2H] as [T, D, B, H]
@@ -146,6 +170,21 @@ def _mended(case: Case) -> Iterator[_Mend]:
 
 
 Place = Callable[[int, Ints, Ints], tuple[Ints, Ints, Ints]]  # direction, rows, steps -> rows, halves, steps
+
+
+def _may_be_apart(case: Case, pair: tuple[Track, Track]) -> bool:
+    """Whether any state that is off ends one direction of outputs that hold the two directions' units in turn."""
+    for direction, track in enumerate(pair):
+        facts = next((f for f in case.facts if f.track is track), None)
+        if facts is None:
+            continue
+        if case.tolerance.rtol or case.tolerance.atol:
+            return True
+        off = np.flatnonzero(facts.mismatched & (facts.expected >= 0))
+        ends = [gather(np.asarray(t.outputs), off, facts.expected[off]) for t in pair]
+        if same(np.concatenate(ends, -1)[:, direction::2], np.asarray(facts.final)[off]).all(-1).any():
+            return True
+    return False
 
 
 def _may_mend(case: Case, pair: tuple[Track, Track], place: Place) -> bool:

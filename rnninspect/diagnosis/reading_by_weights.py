@@ -1,0 +1,82 @@
+"""Layers and directions that nobody stated, read off the weights: a dump that holds one state may be of several layers.
+
+Arrays alone do not tell `h_n[-1]` of three layers from the state of one, nor two directions side by side from one that
+is twice as wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnninspect.conventions.dumps.readings import readings
+from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.weights import Weights
+from rnninspect.diagnosis.build_case import batch_of
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.errors import ShapeError
+from rnninspect.measure.choose_reading import choose_reading
+
+TOLD = "the weights have {} layer(s) of {} direction(s)"
+
+
+def with_tracks_of_weights(case: Case) -> Case:
+    """The case with as many layers and directions as its weights, where fewer were read and nobody stated them.
+
+    The outputs are then the top layer's. The case as it is where a run of the lowest layer gives them, where they are
+    as wide as one of two directions, and where the arrays cannot be read so.
+    """
+    weights = case.weights
+    if weights is None or case.batch is None or case.reading.state_rows is not None or case.trace.layers > 1:
+        return case
+    config = _as_weights(case, weights)
+    if config == case.config or (_has_widths(case, weights) and disagreement(case) == 0):
+        return case
+    return _read_again(case, weights, config)
+
+
+def _as_weights(case: Case, weights: Weights) -> LayerConfig:
+    """What is stated, and the layers and directions of the weights where nothing is stated of them."""
+    config, width = case.config, _width(case)
+    if config.layers is None and weights.depth > 1:
+        config = replace(config, layers=weights.depth)
+    both = len(weights.directions) == 2 and case.trace.directions == 1
+    if both and config.directions is None and width == 2 * weights.layers[-1].units:
+        config = replace(config, direction="bidirectional")
+    return config
+
+
+def _read_again(case: Case, weights: Weights, config: LayerConfig) -> Case:
+    """The case under another statement, its axes as they were; itself where the arrays, or their widths, do not fit."""
+    slots = tuple(map(_of_one_layer, case.dump.slots))
+    try:
+        fitting = readings(case.convention, slots, config, case.reading.evidence.framework_stated)
+    except ShapeError:
+        return case
+    fitting = [r for r in fitting if r.time_major == case.reading.time_major and r.trace.steps == case.trace.steps]
+    if not fitting:
+        return case
+    choice = choose_reading(fitting, case.tolerance)
+    told = TOLD.format(weights.depth, len(weights.directions))
+    evidence = replace(case.reading.evidence, because=(*case.reading.evidence.because, told))
+    reading = replace(choice.reading, evidence=evidence, time_swapped=case.reading.time_swapped)
+    again = replace(case.with_reading(reading, choice.measured), batch=batch_of(case.dump.slots, reading))
+    return again if _has_widths(again, weights) else case
+
+
+def _of_one_layer(slot: Slot) -> Slot:
+    """A state `[1, B, H]`, which `h_n[-1:]` is, as `[B, H]`: a stack of layers would need all of them."""
+    alone = slot.role in ("h", "c") and slot.array.ndim == 3 and slot.array.shape[0] == 1
+    return replace(slot, array=slot.array[0]) if alone else slot
+
+
+def _width(case: Case) -> int:
+    return max((t.outputs.shape[2] for t in case.trace.tracks if t.outputs is not None), default=0)
+
+
+def _has_widths(case: Case, weights: Weights) -> bool:
+    """Whether the outputs of every track are as wide as the weights of its layer and direction."""
+    units = {(w.layer, w.direction): w.units for w in weights.layers}
+    recorded = [t for t in case.trace.tracks if t.outputs is not None]
+    return all(t.outputs is not None and t.outputs.shape[2] == units.get((t.layer, t.direction)) for t in recorded)
