@@ -48,7 +48,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
             changes = list(_weights_of(case, way, rules, told))
             if changes:
                 return changes
-    for way in _ways_beneath(right, rules, named):
+    for way in _ways_beneath(right, rules, named, told):
         few = only_rows(way.undone.case, _few(case))
         if way.rule is not None and disagreement(few) == 0 and disagreement(way.undone.case) == 0:
             return [_alone(case, way.rule, way.undone)]
@@ -70,12 +70,14 @@ def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: 
                 yield _Way(rule, replace(undone, case=with_right_states(undone.case)))
 
 
-def _ways_beneath(right: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
-    """The case with one mistake that is named undone, and then one more."""
+def _ways_beneath(
+    right: Case, rules: Mapping[str, Rule], named: frozenset[str], told: frozenset[str]
+) -> Iterator[_Way]:
+    """The case with one mistake that is `named` undone, and then one more that is not `told` by it."""
     for cause in (rules[name] for name in named if not isinstance(rules[name], WeightsRule)):
         for before in cause.undo(right):
             for rule in rules.values():
-                if isinstance(rule, WeightsRule) or rule.name in named:
+                if isinstance(rule, WeightsRule) or rule.name in told:
                     continue
                 for undone in rule.undo(before.case):
                     if np.array_equal(undone.case.trace.mask, before.case.trace.mask):
