@@ -65,12 +65,25 @@ def mend(
         if finding is None:
             raise UserError(_refusal(wrong[0], case))
         finding = _decided(finding, case, make, arrays, causes)
+        _check_outputs(finding, report, case)
         if changes and (finding.rule, tuple(finding.rows)) == (changes[-1].rule, changes[-1].rows):
             raise UserError(
                 f"{finding.rule}: {first_line(finding)}: that was done, and it is still there; run the layer again"
             )
         changes.append(carried_out(every_rule()[finding.rule], finding, case, arrays))
     raise UserError(f"{wrong[0].rule}: it is still there after {MOST} changes; run the layer again")
+
+
+def _check_outputs(finding: Finding, report: Report, case: Case) -> None:
+    """Raise UserError where the fix takes h from outputs that are not what the layer gave."""
+    rules = every_rule()
+    changed = [f.rule for f in report.findings if f.rule in rules and rules[f.rule].in_outputs]
+    code = rules[finding.rule].code(rules[finding.rule].seen_as(case)).partition("#")[0]
+    if changed and finding.rule not in changed and "outputs" in code:
+        raise UserError(
+            f"{finding.rule}: its fix takes h from the outputs, and these are not what the layer gave "
+            f"({', '.join(changed)}): these arrays do not suffice, run again: {first_line(finding)}"
+        )
 
 
 def _check_finished(case: Case, report: Report, unused: list[str]) -> None:

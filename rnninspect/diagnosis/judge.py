@@ -60,14 +60,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     besides = [p for p in proposals if p.kind != "state" and p.rule not in in_pair]
     kept = without_symptoms(causes + besides, rules, spared=pair)
     if seek_two and not left:
-        swapped = [p for p in kept if case.reading.time_swapped and p.kind == "fact" and p.severity == "error"]
-        hiding = swapped or causes or [p for p in kept if p.kind == "fact" and p.severity == "error"]
-        if hiding and not pair:
-            kept = _with_facts_beneath(case, hiding, kept, sound, skipped)
-        if _may_lack_weights(case, [rules[p.rule] for p in kept]):
-            beneath = _weights_beneath(case, kept, sound, skipped)
-            beneath += _states_beneath(case, beneath, sound, skipped)
-            kept = without_symptoms(kept + beneath, rules, spared=beneath + pair)
+        kept = _with_hidden(case, kept, causes, pair, sound, skipped)
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(unexplained_states(case, left))
@@ -99,14 +92,37 @@ def _two_causes(
     """Two causes that explain every state together, where `causes` leave one unexplained or are only suspected."""
     suspected = [p for p in causes if p.certainty == "suspected"]
     doubted = suspected if len(causes) == 1 else [p for p in suspected if rules[p.rule].at_best != "suspected"]
-    if not mismatched_places(case) - explained_by(causes) and not doubted:
+    left = mismatched_places(case) - explained_by(causes)
+    if not left and not doubted:
         return []
     from rnninspect.diagnosis.two_causes import two_causes
 
     with _skipping_faults(UNEXPLAINED, skipped):
         together = two_causes(case, rules)
-        return [] if together is None else together.both
+        if together is not None and (left or len(causes) > 1 or together.second.certainty == "proven"):
+            return together.both
     return []
+
+
+def _with_hidden(
+    case: Case,
+    kept: list[Proposal],
+    causes: list[Proposal],
+    pair: list[Proposal],
+    rules: Mapping[str, Rule],
+    skipped: list[NotChecked],
+) -> list[Proposal]:
+    """What was `kept`, and the mistakes of padding, steps and weights that the causes hid."""
+    swapped = [p for p in kept if case.reading.time_swapped and p.kind == "fact" and p.severity == "error"]
+    hiding = swapped or causes or [p for p in kept if p.kind == "fact" and p.severity == "error"]
+    if hiding and not pair:
+        kept = _with_facts_beneath(case, hiding, kept, rules, skipped)
+    if not _may_lack_weights(case, [rules[p.rule] for p in kept]):
+        return kept
+    beneath = _weights_beneath(case, kept, rules, skipped)
+    beneath += _states_beneath(case, beneath, rules, skipped)
+    implied = {name for p in beneath for name in rules[p.rule].implies}  # one of the pair may be a symptom of these
+    return without_symptoms(kept + beneath, rules, spared=beneath + [p for p in pair if p.rule not in implied])
 
 
 def _with_facts_beneath(

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.unpacking import may_be_cells
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
@@ -188,7 +187,7 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
 
     That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
     layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
-    second half at the last one. Not beside a c that may be behind that h: the backward c is of step 0.
+    second half at the last one. Not beside the c of that h.
     """
     trace = choice.reading.trace
     states = [slot for slot in slots if slot.role == "h"]
@@ -209,9 +208,10 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
 
 
 def _is_beside_its_c(track: Track) -> bool:
-    """Whether a cell state may be behind this very h in all units: both were returned, and h is no step of outputs."""
+    """Whether a cell state stands beside h that has its sign in all units: both were returned, and h is no step of the
+    outputs. Of two directions the backward c is of step 0, and of that sign by chance alone."""
     c, h = track.cell, track.final
-    return c is not None and h is not None and c.shape == h.shape and may_be_cells(c, h)
+    return c is not None and h is not None and c.shape == h.shape and bool((c * h >= 0).all() and c.any())
 
 
 def _ends_where_one_begins(facts: TrackFacts) -> bool:

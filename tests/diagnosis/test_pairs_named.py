@@ -127,3 +127,10 @@ def test_states_tell_of_dropout_only_by_one_factor() -> None:
     assert not list(rule.undo(right))
     uneven = case.with_tracks(lambda t: replace(t, outputs=np.asarray(t.outputs) * (1 + np.abs(np.asarray(t.outputs)))))
     assert not list(rule.undo(uneven))
+
+
+def test_a_symptom_of_wrong_weights_or_order_is_no_third_cause() -> None:
+    """A backward half that was never flipped beside exchanged directions: two causes with weights, and no state at the
+    last step, which is what the first looks like without them."""
+    case = injected(TWO, "backward-not-flipped", "directions-exchanged", weighed=True)
+    assert {f.rule for f in findings(case)} == {"backward-not-flipped", "directions-exchanged"}
