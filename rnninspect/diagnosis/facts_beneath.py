@@ -88,17 +88,20 @@ def states_beneath(case: Case, causes: Sequence[Rule], rules: Mapping[str, Rule]
     for cause in causes:
         for undone in cause.undo(case):
             left = mismatched_places(undone.case)
-            asked = [rule for rule in rules.values() if rule is not cause and not rule.missing(undone.case)]
+            if not left:
+                continue
+            others = [rule for rule in rules.values() if rule is not cause and not isinstance(rule, WeightsRule)]
+            asked = [rule for rule in others if not rule.missing(undone.case)]
             whole = [p for rule in asked for p in rule.check(undone.case) if _explains(p, left)]
             if whole:
                 best = max(whole, key=lambda p: p.strength)
-                others = dict.fromkeys(p.rule for p in whole if p.rule != best.rule)
-                yield replace(_beneath(best, undone, cause), alternatives=tuple(others)[:2])
+                also = dict.fromkeys(p.rule for p in whole if p.rule != best.rule)
+                yield replace(_beneath(best, undone, cause), alternatives=tuple(also)[:2])
                 return
 
 
 def _explains(p: Proposal, left: frozenset[Place]) -> bool:
-    return bool(left) and p.kind == "state" and p.certainty == "proven" and left <= p.places
+    return p.kind == "state" and p.certainty == "proven" and left <= p.places
 
 
 def with_right_states(case: Case, cells: bool = True) -> Case:

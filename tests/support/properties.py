@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -75,6 +76,14 @@ class Run:
             and name not in self.stacked
             and not name.endswith(("Y_h", "Y_c"))
         ]
+
+    @property
+    def without_cells(self) -> Run:
+        """The run without c, whose size beside h is that of an activation: twice the numbers are no LSTM's."""
+        kept = {
+            name: array for name, array in self.arrays.items() if not re.search(r"(^|[._])c(_n|ell)?(\.\d+)?$", name)
+        }
+        return replace(self, arrays=kept)
 
     def with_arrays(self, change: Callable[[str, Array], Array]) -> Run:
         """The run with every array changed."""
