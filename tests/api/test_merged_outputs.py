@@ -74,7 +74,7 @@ def test_a_wrong_state_is_named() -> None:
     forward, backward, h = ran(layer)
     assert accused(judged(forward + backward, h[:, [1, 0, 2, 3]], layer)) == ["rows-permuted"]
     forward, backward, h = ran(layer, None)
-    assert set(accused(judged(forward + backward, h, layer))) == {"lengths-ignored", "backward-read-padding"}
+    assert accused(judged(forward + backward, h, layer)) == ["lengths-ignored"]  # and with it the backward pass
 
 
 def test_what_no_run_gives_is_unjudged() -> None:
