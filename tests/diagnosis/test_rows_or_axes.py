@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rnninspect
+from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.rules import rules
 from rnninspect.report.report import Report
 from tests.support.made import correct_case
@@ -54,3 +55,14 @@ def test_other_axes_are_seen(size: int) -> None:
     arrays = {"output": track.outputs.swapaxes(0, 1), "h_n": track.final[None]}
     report = rnninspect.inspect(arrays, lengths=np.full(size, size), convention="torch", time_major=False)
     assert "batch-time-swapped" in named(report)
+
+
+@pytest.mark.parametrize("lengths", [[1, 2], [2, 2]])
+def test_inputs_say_how_many_rows_there_are(lengths: list[int]) -> None:
+    """ONNX's `Y` `[2, 2, 1, H]` fits two rows, or one of two directions; inputs of two rows fit the first alone."""
+    right = correct_case("gru", 1, 1, lengths=np.array(lengths), steps=2, convention="onnx")
+    arrays = build_case.dump(rules()["rows-permuted"].inject(right))
+    report = rnninspect.inspect(arrays, convention="onnx")
+    assert report.shape["batch"] == 2
+    assert report.shape["directions"] == 1
+    assert "rows-permuted" in {name for f in report.findings for name in (f.rule, *f.alternatives)}

@@ -12,7 +12,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
-from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown
+from rnninspect.conventions.dumps.misfits import by_row, check_cell, for_each, no_reading, shown
 from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
@@ -59,7 +59,20 @@ def readings(
         raise misfits[0]
     if not fitting:
         raise ShapeError(no_reading(slots, config, tried))
-    return sorted(fitting, key=lambda r: (not r.as_stated, r.time_swapped))
+    return sorted(_with_rows_of_inputs(fitting, slots), key=lambda r: (not r.as_stated, r.time_swapped))
+
+
+def _with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> list[Reading]:
+    """The readings without those of other axes that the inputs fit in no order, where the inputs fit the usual axes:
+    in a batch of two rows and two steps, `[B, T, 1, H]` would be one row of two directions."""
+    inputs = [slot.array for slot in slots if slot.role == "inputs"]
+
+    def fits(reading: Reading) -> bool:
+        return all(by_row(array, reading) is not None for array in inputs)
+
+    if not inputs or not any(r.as_stated and fits(r) for r in fitting):
+        return fitting
+    return [r for r in fitting if not r.time_swapped or fits(r)]
 
 
 def _forms(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
