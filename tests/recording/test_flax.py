@@ -130,7 +130,7 @@ def test_nnx(cell: str) -> None:
     assert [(r.source["name"], r.verdict) for r in right.inspect()] == [("below", "clean"), ("above", "clean")]
     wrong = recorded(lambda: model(X), model)
     assert rules(wrong, name="below") == ["lengths-ignored"]
-    assert rules(wrong, name="above") == ["backward-read-padding", "lengths-ignored"]
+    assert rules(wrong, name="above") == ["lengths-ignored"]
 
 
 def test_nnx_misuse() -> None:
