@@ -112,7 +112,7 @@ def test_a_row_that_holds_its_own_state_holds_no_slot_of_another() -> None:
     assert not list(rule.check(wrong.with_trace(replace(wrong.trace, tracks=tracks))))
 
 
-@pytest.mark.parametrize("seed", [90261, 91613, 91955, 97362, 97530, 130590])
+@pytest.mark.parametrize("seed", [90261, 91613, 91955, 97362, 97530, 130590, 160243, 771313])
 def test_runs_that_were_accused(seed: int) -> None:
     """Right runs of which one to five things are not said, that were accused before."""
     for run, label, answer in answers(seed):

@@ -81,6 +81,8 @@ class LengthsRescaled(Rule):
         lengths, ends = case.trace.lengths, ends_of_outputs(case.facts)
         if lengths is None or ends is None or case.trace.mask_given or np.unique(ends).size < 2:
             return
+        if np.array_equal(ends, lengths):  # lengths of 0 and 1 are half of themselves, rounded up
+            return
         for stride in range(2, 17):
             if any(np.array_equal(used, ends) for used in (-(-lengths // stride), lengths // stride)):
                 yield from proposal(
