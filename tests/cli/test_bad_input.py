@@ -332,7 +332,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
 
     target = tmp_path / "dump.npz"
     target.write_bytes(b"old")
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     check_refused(rnninspect("run", "-q", "--save", target), "cannot write", "No space left on device")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["dump.npz"]
