@@ -7,13 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnninspect.core.finding import Finding
-from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case
-from tests.support.pairs import correct
+from tests.support.pairs import correct, findings, made
 
 BENEATH = [
     ("padding-repeats-last-output", "rows-permuted", ("lstm", 2, 2)),
@@ -24,18 +21,6 @@ BENEATH = [
     ("mask-hole", "output-residual", ("gru", 1, 1)),
     ("mask-hole", "rows-permuted", ("lstm", 1, 1)),
 ]
-
-
-def made(shape: tuple[str, int, int], *mistakes: str, weighed: bool = False) -> Case:
-    """A right run with these mistakes made in it, one after the other, without its weights unless `weighed`."""
-    case = correct(shape)
-    for name in mistakes:
-        case = rules()[name].inject(case)
-    return case if weighed else case.with_weights(None)
-
-
-def findings(case: Case) -> list[Finding]:
-    return judge(case, rules()).findings
 
 
 @pytest.mark.parametrize(("hidden", "cause", "shape"), BENEATH)

@@ -7,13 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnninspect.core.finding import Finding
-from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case
-from tests.support.pairs import SHAPES, correct
+from tests.support.pairs import SHAPES, correct, findings, made
 
 LSTM, GRU, STACK, TWO, FOUR = ("lstm", 1, 1), ("gru", 1, 1), ("gru", 2, 1), ("gru", 1, 2), ("lstm", 2, 2)
 NAMED = [
@@ -57,21 +54,10 @@ NAMED = [
 ]
 
 
-def injected(shape: tuple[str, int, int], *names: str, weighed: bool = False) -> Case:
-    case = correct(shape)
-    for name in names:
-        case = rules()[name].inject(case)
-    return case if weighed else case.with_weights(None)
-
-
-def findings(case: Case) -> list[Finding]:
-    return judge(case, rules()).findings
-
-
 @pytest.mark.parametrize(("first", "second", "shape"), NAMED)
 def test_both_of_two_mistakes_are_named(first: str, second: str, shape: tuple[str, int, int]) -> None:
     """Both mistakes are named, as causes or alternatives; no state is left, and none is called unexplained."""
-    judged = findings(injected(shape, first, second))
+    judged = findings(made(shape, first, second))
     assert {first, second} <= {name for f in judged for name in (f.rule, *f.alternatives)}, judged
     assert not any(f.unexplained or f.rule.startswith("unexplained") for f in judged)
 
@@ -79,9 +65,9 @@ def test_both_of_two_mistakes_are_named(first: str, second: str, shape: tuple[st
 @pytest.mark.parametrize("shape", [TWO, FOUR])
 def test_states_that_agree_with_outputs_in_reversed_time_are_named(shape: tuple[str, int, int]) -> None:
     """Backward states taken at the wrong end of outputs that were then turned look right; the weights tell both."""
-    judged = findings(injected(shape, "backward-final-at-last-step", "backward-not-flipped", weighed=True))
+    judged = findings(made(shape, "backward-final-at-last-step", "backward-not-flipped", weighed=True))
     assert {f.rule for f in judged} == {"backward-final-at-last-step", "backward-not-flipped"}
-    assert [f.rule for f in findings(injected(shape, "backward-not-flipped", weighed=True))] == ["backward-not-flipped"]
+    assert [f.rule for f in findings(made(shape, "backward-not-flipped", weighed=True))] == ["backward-not-flipped"]
 
 
 @pytest.mark.parametrize("name", sorted(rules()))
@@ -89,7 +75,7 @@ def test_one_mistake_is_given_no_second(name: str) -> None:
     """Of one mistake in a right run, with weights or without, nothing is said to go with it or to lie beneath it."""
     for shape, weighed in ((LSTM, False), (TWO, False), (STACK, False), (LSTM, True), (TWO, True)):
         try:
-            case = injected(shape, name, weighed=weighed)
+            case = made(shape, name, weighed=weighed)
         except CannotInject:
             continue
         for f in findings(case):
@@ -112,16 +98,16 @@ def test_outputs_of_a_right_run_tell_of_no_mistake() -> None:
 def test_a_copy_of_a_right_half_is_the_copy_alone() -> None:
     """Where one half is right, the other was copied from it: no other cause is asked for the first."""
     for shape in (TWO, FOUR):
-        assert [f.rule for f in findings(injected(shape, "direction-duplicated"))] == ["direction-duplicated"]
-    assert {f.rule for f in findings(injected(STACK, "layers-share-state"))} == {"layers-share-state"}
+        assert [f.rule for f in findings(made(shape, "direction-duplicated"))] == ["direction-duplicated"]
+    assert {f.rule for f in findings(made(STACK, "layers-share-state"))} == {"layers-share-state"}
 
 
 def test_states_tell_of_dropout_only_by_one_factor() -> None:
     """Outputs that were dropped are put back where each state's own step is found; other outputs are left alone."""
     rule = rules()["output-dropout"]
-    case = injected(LSTM, "rows-permuted", "output-dropout")
+    case = made(LSTM, "rows-permuted", "output-dropout")
     (undone,) = rule.undo(case)
-    right = injected(LSTM, "rows-permuted")
+    right = made(LSTM, "rows-permuted")
     before, after = right.facts[0], undone.case.facts[0]
     assert right.elsewhere(before, before.mismatched) == undone.case.elsewhere(after, before.mismatched)
     assert not list(rule.undo(right))
@@ -132,5 +118,5 @@ def test_states_tell_of_dropout_only_by_one_factor() -> None:
 def test_a_symptom_of_wrong_weights_or_order_is_no_third_cause() -> None:
     """A backward half that was never flipped beside exchanged directions: two causes with weights, and no state at the
     last step, which is what the first looks like without them."""
-    case = injected(TWO, "backward-not-flipped", "directions-exchanged", weighed=True)
+    case = made(TWO, "backward-not-flipped", "directions-exchanged", weighed=True)
     assert {f.rule for f in findings(case)} == {"backward-not-flipped", "directions-exchanged"}

@@ -53,6 +53,19 @@ def correct(shape: tuple[str, int, int]) -> Case:
     return correct_case(cell, layers, directions, lengths=rows)
 
 
+def made(shape: tuple[str, int, int], *mistakes: str, weighed: bool = False) -> Case:
+    """A right run with these mistakes made in it, one after the other, without its weights unless `weighed`."""
+    case = correct(shape)
+    for name in mistakes:
+        case = rules()[name].inject(case)
+    return case if weighed else case.with_weights(None)
+
+
+def findings(case: Case) -> list[Finding]:
+    """What is said of the case."""
+    return judge(case, rules()).findings
+
+
 def pairs_in(case: Case, overwritten: Counter[tuple[str, str]] | None = None) -> Iterator[Pair]:
     """Every two mistakes that this case has room for together: each changes what the other leaves.
 
@@ -115,14 +128,14 @@ class Tally:
 
     def add(self, pair: Pair) -> int:
         """Judges a pair and counts it; how many of the two were named."""
-        findings = judge(pair.case, rules()).findings
-        named = {name for f in findings for name in (f.rule, *f.alternatives)}
+        judged = findings(pair.case)
+        named = {name for f in judged for name in (f.rule, *f.alternatives)}
         count = sum(name in named for name in pair.names)
         self.counts[count] += 1
         kind = "both"
         if count < 2:
-            what = class_of(pair.right, pair.case, pair.first, pair.second, findings)
-            self.not_both.append((pair, what, findings))
+            what = class_of(pair.right, pair.case, pair.first, pair.second, judged)
+            self.not_both.append((pair, what, judged))
             kind = what.kind
         self.shares[tuple(sorted((kind_of(pair.first), kind_of(pair.second))))][kind] += 1
         return count
@@ -153,8 +166,8 @@ def main(every: int, picked: str, first: int = 0) -> None:
     try:
         for pair, shape in _sample(every, first, picked == "with", overwritten):
             if tally.add(pair) < 2:
-                _, what, findings = tally.not_both[-1]
-                named = [(f.rule, f.certainty, *f.alternatives) for f in findings]
+                _, what, judged = tally.not_both[-1]
+                named = [(f.rule, f.certainty, *f.alternatives) for f in judged]
                 print(what.kind, *what.shown_by, "<-", *pair.names, shape, named, flush=True)
     except KeyboardInterrupt:
         print("interrupted; so far:")
