@@ -14,7 +14,7 @@ from tests.support.places import PACKAGE, ROOT
 # The one list of rooms: every file and folder of the package, in the order in which one may import another, never
 # upward. `folder/*` is an open set: every file there that is not named itself, and none of them imports another.
 ORDER = """
-core/frozen core/regex
+core/frozen core/regex core/modules_in
 core/wording errors
 _version
 core/trace core/feed core/precision core/cell core/weights core/full_lengths core/axis_words core/layer_config
@@ -52,7 +52,8 @@ diagnosis/evidence/part_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
-diagnosis/weights_rule diagnosis/rules/* diagnosis/rules/__init__
+diagnosis/weights_rule diagnosis/rules/cell_state/* diagnosis/rules/two_directions/* diagnosis/rules/weights/*
+diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
@@ -260,6 +261,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "formats",
         "core/feed",
         "core/frozen",
+        "core/modules_in",
         "core/regex",
         "core/trace",
         "core/precision",
@@ -273,6 +275,7 @@ def test_formats_and_renderers_know_no_neighbours() -> None:
         "core/axis_words",
         "core/finding",
         "core/frozen",
+        "core/modules_in",
         "core/regex",
         "report",
     }

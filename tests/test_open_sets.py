@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnninspect.diagnosis.rules import NEEDS
 from tests.support.places import PACKAGE, ROOT, SAMPLES
 
 MADE_UP = ROOT / "tests" / "support" / "open_sets"
@@ -88,7 +89,7 @@ def test_every_open_set_has_its_made_up_file() -> None:
     from tests.test_house import ROOMS as LIST
 
     folders = {room.removesuffix("/*") for room in LIST if room.endswith("/*")}
-    assert folders - {"cli"} == set(ROOMS.values())
+    assert folders - {"cli"} == {*ROOMS.values(), *(f"diagnosis/rules/{folder}" for folder in NEEDS)}
     assert {path.stem for path in MADE_UP.glob("*.py")} == {f"madeup_{what}" for what in ROOMS}
 
 
@@ -119,6 +120,28 @@ def test_the_rule_is_explained_shown_and_taught(house: House) -> None:
     lessons = json.loads(house("demo", "--all", "--format", "json"))
     assert ("What the state holds", "made-up") in [(lesson["group"], lesson["rule"]) for lesson in lessons]
     house("compare", str(SAMPLES / "published.npz"), "--select", "made-up")
+
+
+@pytest.mark.parametrize("folder", NEEDS)
+def test_a_rule_may_lie_in_the_folder_of_what_it_needs(house: House, folder: str) -> None:
+    """It is listed, and not checked where that evidence is lacking; its file is not even imported then."""
+    text, name = (MADE_UP / "madeup_rule.py").read_text("utf-8"), f"of-{folder.replace('_', '-')}"
+    text = text.replace('    name = "made-up"', f'    name = "{name}"\n    needs = {NEEDS[folder]}')
+    path = house.folder / "rnninspect/diagnosis/rules" / folder / f"of_{folder}.py"
+    outputs = np.arange(1, 25, dtype=np.float32).reshape(2, 3, 4)
+    np.savez(house.folder / "bare.npz", outputs=outputs, h=outputs[:, -1])
+    path.write_text(text, "utf-8")
+    assert f"{name} " in house("list", "rules")
+    lines = house.run(
+        "import sys\n"
+        "from rnninspect.cli import call\n"
+        "call(['compare', 'bare.npz', '--lengths', '3,3', '-q', '--format', 'json'])\n"
+        f"print(any('of_{folder}' in module for module in sys.modules))\n"
+    )
+    path.unlink()
+    reasons = {rule["rule"]: rule["reason"] for rule in json.loads("\n".join(lines[:-1]))["not_checked"]}
+    assert reasons[name] == f"needs {' and '.join(NEEDS[folder][1:])}"
+    assert lines[-1] == "False"
 
 
 def test_the_format_is_written_and_read(house: House) -> None:

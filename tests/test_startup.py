@@ -74,6 +74,8 @@ def test_compare_imports_what_it_needs(form: str, needed: str, other: str) -> No
     modules = imported("compare", str(SAMPLES / "published.npz"), "-q", "--format", form)
     assert {needed, "rnninspect.formats.npz", "rnninspect.diagnosis.rules.lengths_ignored"} <= modules
     assert not modules & (HEAVY | OTHERS | {other}) - brought_by_numpy()
+    without = ("rnninspect.diagnosis.rules.weights", "rnninspect.diagnosis.rules.two_directions")
+    assert not [module for module in modules if module.startswith(without)]
 
 
 def test_help_imports_no_command() -> None:

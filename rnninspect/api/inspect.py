@@ -191,7 +191,7 @@ def _refuse_other_widths(case: Case) -> None:
             )
 
 
-def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, Rule]:
+def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> Mapping[str, Rule]:
     """The rules by name, less those ignored, or only those selected; UnknownNameError on an unknown one.
 
     What a report says where no rule explains the numbers has a name too, and can be ignored.
@@ -201,7 +201,8 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> dict[str, 
     for name in (*select, *ignore):
         if name not in (all_rules if name in select else known_names):
             raise UnknownNameError("rule", name, sorted(known_names), "`rnninspect list rules`")
-    return {n: r for n, r in all_rules.items() if (not select or n in select) and n not in ignore}
+    names = [n for n in all_rules if (not select or n in select) and n not in ignore]
+    return all_rules if len(names) == len(all_rules) else {n: all_rules[n] for n in names}
 
 
 def _unpacked(batch: Any, config: LayerConfig) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.core.evidence import Origin
+from rnninspect.core.modules_in import modules_in
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnknownNameError
 
@@ -18,10 +18,8 @@ from rnninspect.errors import UnknownNameError
 def conventions() -> dict[str, Convention]:
     """Every convention by its name, tf1 first (the project's own question), then by name."""
     by_name: dict[str, Convention] = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.ispkg:
-            continue  # no framework, but what they share
-        convention = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CONVENTION", None)
+    for module in modules_in(__path__):
+        convention = getattr(importlib.import_module(f"{__name__}.{module}"), "CONVENTION", None)
         if convention is not None:
             by_name[convention.name] = convention
     return dict(sorted(by_name.items(), key=lambda item: (item[0] != "tf1", item[0])))

@@ -24,6 +24,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
+from rnninspect.diagnosis.rules import Rules
 from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
     UNEXPLAINED_DIFFERENCE,
@@ -51,7 +52,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     skipped: list[NotChecked] = []
     proposals = united(list(_proposals(case, rules, skipped)))
     failed = {s.rule for s in skipped if s.failed}
-    sound = {name: rule for name, rule in rules.items() if name not in failed}
+    sound = {name: rule for name, rule in rules.items() if name not in failed} if failed else rules
     causes = cover(case, [p for p in proposals if p.kind == "state"])
     pair = _two_causes(case, causes, sound, skipped) if seek_two else []
     causes = pair or causes
@@ -77,13 +78,13 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
 
 def _proposals(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> Iterator[Proposal]:
     """What each rule proposes; rules that lack something, or fail, are put among the `skipped`."""
-    for rule in rules.values():
-        missing = rule.missing(case)
+    for name in rules:
+        missing = rules.missing(name, case) if isinstance(rules, Rules) else rules[name].missing(case)
         if missing:
-            skipped.append(NotChecked(rule.name, lacking(missing, case)))
+            skipped.append(NotChecked(name, lacking(missing, case)))
             continue
-        with _skipping_faults(rule.name, skipped):
-            yield from list(rule.check(case))
+        with _skipping_faults(name, skipped):
+            yield from list(rules[name].check(case))
 
 
 def _two_causes(

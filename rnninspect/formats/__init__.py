@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import pkgutil
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from rnninspect.core.frozen import frozen
+from rnninspect.core.modules_in import modules_in
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError
 from rnninspect.formats import storage, streams
@@ -55,7 +55,7 @@ def formats() -> tuple[Format, ...]:
 @cache
 def _files() -> tuple[str, ...]:
     """The names of this folder's modules; listed once, not for every dump of many."""
-    return tuple(item.name for item in pkgutil.iter_modules(__path__))
+    return tuple(modules_in(__path__))
 
 
 @cache

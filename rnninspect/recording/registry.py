@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rnninspect.core.modules_in import modules_in
 from rnninspect.errors import UserError
 from rnninspect.recording.base import Recorder
 
@@ -16,7 +16,7 @@ from rnninspect.recording.base import Recorder
 def recorders() -> dict[str, Recorder]:
     """Every recorder of this folder, by its name."""
     package = __name__.rpartition(".")[0]
-    modules = (item.name for item in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    modules = modules_in([str(Path(__file__).parent)])
     candidates = [getattr(importlib.import_module(f"{package}.{name}"), "RECORDER", None) for name in modules]
     return {recorder.name: recorder for recorder in sorted(filter(None, candidates), key=lambda r: r.name)}
 

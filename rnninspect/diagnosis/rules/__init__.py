@@ -1,24 +1,70 @@
-"""The mistakes that rnninspect names, one file each. A new file with a RULE is a new rule."""
+"""The mistakes that rnninspect names, one file each. A new file with a RULE is a new rule.
+
+A folder holds rules that need the same evidence, each in a file of its own name. Their files are imported once a case
+has that evidence, or once a rule is asked for by name.
+"""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
 
+from rnninspect.core.modules_in import modules_in
+from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.errors import UnknownNameError
 
+# What every rule of a folder needs.
+NEEDS = {
+    "cell_state": ("outputs", "cell state"),
+    "two_directions": ("outputs", "two directions"),
+    "weights": ("outputs", "inputs", "weights"),
+}
+
+
+class Rules(Mapping[str, Rule]):
+    """Rules by name. `modules`: where each is below this package; it is imported when the rule is asked for."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> Rule:
+        return _imported(self._modules[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def missing(self, name: str, case: Case) -> list[str]:
+        """The evidence that a rule needs and the case does not hold, as its folder says or else the rule itself."""
+        folder = self._modules[name].rpartition(".")[0]
+        return [need for need in NEEDS.get(folder, ()) if not case.has(need)] or self[name].missing(case)
+
 
 @cache
-def rules() -> dict[str, Rule]:
-    """Every rule by its name."""
-    by_name = {}
-    for module in pkgutil.iter_modules(__path__):
-        rule = getattr(importlib.import_module(f"{__name__}.{module.name}"), "RULE", None)
+def _imported(module: str) -> Rule:
+    rule: Rule = importlib.import_module(f"{__name__}.{module}").RULE
+    return rule
+
+
+@cache
+def rules() -> Rules:
+    """Every rule by its name, in order."""
+    modules = {}
+    for file in modules_in(__path__):
+        rule = getattr(importlib.import_module(f"{__name__}.{file}"), "RULE", None)
         if rule is not None:
-            by_name[rule.name] = rule
-    return dict(sorted(by_name.items()))
+            modules[rule.name] = file
+    for folder in NEEDS:
+        for file in modules_in(f"{path}/{folder}" for path in __path__):
+            modules[file.replace("_", "-")] = f"{folder}.{file}"
+    return Rules(dict(sorted(modules.items())))
 
 
 def get(name: str) -> Rule:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 
 from rnninspect.core.cell import Cell, CellDescription, CellSpec
+from rnninspect.core.modules_in import modules_in
 from rnninspect.core.weights import LayerWeights
 from rnninspect.engine.step import Make, StepCell
 from rnninspect.errors import UnknownNameError
@@ -16,8 +16,8 @@ from rnninspect.errors import UnknownNameError
 def cells() -> dict[str, CellDescription]:
     """Every kind of cell by its name, lstm first (what a layer is where nothing is stated), then by name."""
     by_name: dict[str, CellDescription] = {}
-    for module in pkgutil.iter_modules(__path__):
-        cell = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CELL", None)
+    for module in modules_in(__path__):
+        cell = getattr(importlib.import_module(f"{__name__}.{module}"), "CELL", None)
         if cell is not None:
             by_name[cell.name] = cell
     return dict(sorted(by_name.items(), key=lambda item: (item[0] != "lstm", item[0])))

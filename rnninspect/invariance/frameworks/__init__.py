@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from rnninspect.core.modules_in import modules_in
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Framework, LiveModel
 
@@ -19,7 +19,7 @@ def frameworks() -> dict[str, Framework]:
     """Every framework by its name, in the order in which they are asked: torch, a backend of Keras, comes behind it,
     and functions last, since every model is called.
     """
-    modules = (importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in modules_in(__path__))
     listed = [module.FRAMEWORK for module in modules if hasattr(module, "FRAMEWORK")]
     return {one.name: one for one in sorted(listed, key=lambda one: (LAST.get(one.name, 0), one.name))}
 

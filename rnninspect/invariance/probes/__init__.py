@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 
+from rnninspect.core.modules_in import modules_in
 from rnninspect.errors import UnknownNameError
 from rnninspect.invariance.probe import Probe
 
@@ -13,7 +13,7 @@ from rnninspect.invariance.probe import Probe
 @cache
 def probes() -> dict[str, Probe]:
     """Every probe by its short name, in the order in which they are made."""
-    modules = (importlib.import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in modules_in(__path__))
     listed = sorted((m.PROBE for m in modules if hasattr(m, "PROBE")), key=lambda one: one.order)
     return {one.probe: one for one in listed}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 from types import ModuleType
 from typing import Any, Protocol, cast
 
+from rnninspect.core.modules_in import modules_in
 from rnninspect.errors import UnknownNameError
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers.view import View
@@ -37,8 +37,8 @@ def _imported(name: str) -> ModuleType:
 @cache
 def _renderers() -> dict[str, Renderer]:
     renderers = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = _imported(info.name)
+    for name in modules_in(__path__):
+        module = _imported(name)
         if hasattr(module, "NAME"):
             renderers[module.NAME] = cast(Renderer, module)
     return dict(sorted(renderers.items()))
@@ -47,9 +47,9 @@ def _renderers() -> dict[str, Renderer]:
 @cache
 def _renderer(format: str) -> Renderer | None:
     """The renderer of that format; a file called as the format is tried first, so that no other need be imported."""
-    for info in pkgutil.iter_modules(__path__):
-        if info.name.rstrip("_") == format:
-            module = _imported(info.name)
+    for name in modules_in(__path__):
+        if name.rstrip("_") == format:
+            module = _imported(name)
             if getattr(module, "NAME", None) == format:
                 return cast(Renderer, module)
     return _renderers().get(format)
