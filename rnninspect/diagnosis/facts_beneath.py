@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import mismatched_places
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone
@@ -31,12 +31,18 @@ def facts_beneath(
     if without is None:
         return
     undone, implied = without
+    right = with_right_states(case, cells=False)
+    symptoms = frozenset(name for cause in causes for name in cause.implies)
     for rule in rules.values():
         if rule in causes or rule.name in named or not _reads_outputs(rule, undone.case):
             continue
         said_already = undone.case is case or rule.name in implied
         checked = () if said_already else rule.check(undone.case)
         for p in chain(checked, rule.of_outputs(undone.case)):
+            if rule.name in symptoms and (p.severity == "note" or not _is_there_anyway(rule, case, right, undone.case)):
+                continue
+            if any(rule.name in cause.leaves for cause in causes) and _is_in_what_changed(p, case, undone.case):
+                continue
             if p.kind != "state" and p.certainty == "proven":
                 names = " and ".join(cause.name for cause in causes)
                 message = f"with {undone.how} ({names}), {p.message}"
@@ -51,28 +57,51 @@ def _without(case: Case, causes: Sequence[Rule]) -> tuple[Undone, frozenset[str]
         return Undone("the states as they are", case), implied
     for undone in causes[0].undo(case) if len(causes) == 1 else ():
         if not any(facts.mismatched.any() for facts in undone.case.facts):
-            return undone, frozenset() if _moves_states_alone(case, undone.case) else implied
+            return undone, frozenset()
     if any(cause.in_outputs for cause in causes):
         return None
     return Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
 
 
-def _moves_states_alone(case: Case, undone: Case) -> bool:
-    """Whether undoing a cause left outputs and lengths alone: what is then said of them is no symptom of it."""
-    pairs = zip(case.trace.tracks, undone.trace.tracks, strict=True)
-    return np.array_equal(case.trace.mask, undone.trace.mask) and all(a.outputs is b.outputs for a, b in pairs)
+def _is_there_anyway(rule: Rule, case: Case, right: Case, undone: Case) -> bool:
+    """Whether what may be a symptom of a cause is no matter of the lengths that undoing it changed: a rule says it with
+    those that were stated too. `right`: the case with its states as they ought to be."""
+    if np.array_equal(case.trace.mask, undone.trace.mask):
+        return True
+    return any(p.kind != "state" and p.severity != "note" for p in rule.check(right))
+
+
+def _is_in_what_changed(p: Proposal, case: Case, undone: Case) -> bool:
+    """Whether a proposal is of a track whose outputs undoing changed."""
+    changed = [a for a, b in zip(case.trace.tracks, undone.trace.tracks, strict=True) if a.outputs is not b.outputs]
+    return any((track.layer, track.direction) == (layer, way) for track in changed for layer, way, _ in p.places)
 
 
 def differences_beneath(case: Case, kept: Sequence[Rule], rules: Mapping[str, Rule]) -> list[Proposal]:
-    """What two dumps differ by once one of the rules `kept` is undone; empty where that explains no difference."""
+    """What two dumps differ by once one of the rules `kept` is undone, or by their states, where it is one of the
+    outputs; empty where that explains no difference."""
     for cause in kept:
-        for undone in cause.undo(case):
+        for undone in chain(cause.undo(case), _states_for_outputs(case) if cause.in_outputs else ()):
             for rule in rules.values():
                 if rule.compares and "weights" not in rule.needs and not rule.missing(undone.case):
                     proposals = [p for p in rule.check(undone.case) if p.certainty == "proven"]
                     if proposals:
                         return [_beneath(p, undone, cause) for p in proposals]
     return []
+
+
+def _states_for_outputs(case: Case) -> Iterator[Undone]:
+    """Two dumps of which nothing is compared but the states h."""
+    if case.other is not None and all(t.final is not None for t in (*case.trace.tracks, *case.other.tracks)):
+        trace, other = (_of_states(trace) for trace in (case.trace, case.other))
+        yield Undone("the states alone compared", replace(case.with_trace(trace), batch=None, other=other))
+
+
+def _of_states(trace: Trace) -> Trace:
+    """A trace of one step, whose outputs are the states."""
+    tracks = tuple(replace(t, outputs=None if t.final is None else t.final[:, None]) for t in trace.tracks)
+    one_step = np.ones((trace.batch_size, 1), dtype=np.bool_)
+    return replace(trace, tracks=tracks, mask=one_step, lengths=None, mask_given=False)
 
 
 def _beneath(p: Proposal, undone: Undone, cause: Rule) -> Proposal:

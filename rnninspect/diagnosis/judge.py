@@ -135,8 +135,12 @@ def _with_facts_beneath(
     beneath: list[Proposal] = []
     with _skipping_faults(causes[0].rule, skipped):
         hiding = [rules[name] for name in dict.fromkeys(n for p in causes for n in _names(case, p))]
-        told = {p.rule for p in kept}.union(*(rules[p.rule].implies for p in causes if case.reading.time_swapped))
-        beneath = [*facts_beneath(case, hiding, rules, frozenset(told)), *states_beneath(case, hiding, rules)]
+        beside = [p for p in kept if p not in causes]
+        told = {name for p in kept for name in (p.rule, *p.alternatives)}
+        told = told.union(*(rules[p.rule].implies for p in (causes if case.reading.time_swapped else beside)))
+        beneath = [*facts_beneath(case, hiding, rules, frozenset(told))]
+        hiding += [rules[p.rule] for p in beneath]
+        beneath += states_beneath(case, hiding, rules)
     implied = {name for p in beneath for name in rules[p.rule].implies}
     return [p for p in (*kept, *beneath) if p in causes or p.rule not in implied]
 

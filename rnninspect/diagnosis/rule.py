@@ -94,6 +94,7 @@ class Rule:
     `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
     `reads_c`: what it reconstructs is the final state as c holds it, whatever h is.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
+    `leaves`: those of its symptoms that the outputs which it changed keep where it is undone.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
     `in_outputs`: the outputs are not what the layer gave, and so tell no right state.
@@ -112,6 +113,7 @@ class Rule:
     place: int = 100
     needs: tuple[str, ...] = ("outputs",)
     implies: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
     reads_c: bool = False
     in_outputs: bool = False
     at_best: Certainty = "proven"

@@ -40,8 +40,9 @@ def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
     """
     if is_too_large(case):
         return None
-    bare = _states_alone(case)
-    pairs = [pair for rule in rules.values() if _may_be_undone(bare, rule) for pair in _pairs_with(bare, rule, rules)]
+    bare, states = _states_alone(case), [rule for rule in rules.values() if not rule.compares]
+    pairs = [pair for rule in states if _may_be_undone(bare, rule) for pair in _pairs_with(bare, rule, rules)]
+    pairs += [pair for rule in _of_two_dumps(case, rules) for pair in _pairs_with(case.with_weights(None), rule, rules)]
     if not pairs:
         return None
     best = max(pairs, key=lambda pair: (pair.second.certainty == "proven", pair.second.strength))
@@ -52,6 +53,11 @@ def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
         replace(best.first, alternatives=tuple(name for name in first if name not in named)[:2]),
         replace(best.second, alternatives=tuple(name for name in second if name not in named)[:2]),
     )
+
+
+def _of_two_dumps(case: Case, rules: Mapping[str, Rule]) -> list[Rule]:
+    """The rules that explain what two dumps differ by, and do without weights."""
+    return [rule for rule in rules.values() if rule.compares and "weights" not in rule.needs and not rule.missing(case)]
 
 
 def _may_be_undone(case: Case, rule: Rule) -> bool:

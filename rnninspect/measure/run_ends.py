@@ -45,6 +45,19 @@ def ends_of_outputs(tracks: Sequence[TrackFacts]) -> Ints | None:
     return None if ends is None or not (ends < tracks[0].steps).any() else np.asarray(ends, dtype=np.int64)
 
 
+def stops_of_outputs(tracks: Sequence[TrackFacts]) -> Ints | None:
+    """`[B]`: the step at which each row's outputs stop, zero (in all tracks) or repeated (in those that are read
+    forwards) from there on; T where they do not stop, None where no row does, or tracks differ."""
+    zeros = ends_of_outputs(tracks)
+    forward = [facts for facts in tracks if facts.track.direction == "forward"]
+    if zeros is not None or not forward:
+        return zeros
+    stops = [run_ends(facts) for facts in forward]
+    if any((stop != stops[0]).any() for stop in stops) or not (stops[0] > 0).any():
+        return None
+    return np.asarray(np.where(stops[0] < 0, forward[0].steps, stops[0]), dtype=np.int64)
+
+
 def contradicts_lengths(facts: TrackFacts) -> Bools:
     """`[B]`: rows whose outputs show another end than was stated."""
     ends = run_ends(facts)

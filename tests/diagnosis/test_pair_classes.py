@@ -15,6 +15,13 @@ CLASSES = [
     ("last-column-as-final-state", "left-padded", ("lstm", 1, 1), "other pair"),  # states of zeros
     ("rows-permuted", "rows-dropped", ("gru", 1, 2), "lost"),  # the state of a row whose outputs are dropped
     ("lengths-ignored", "output-residual", ("gru", 1, 1), "lost"),  # the state of a step that is zero since
+    ("left-padded", "padding-computed", ("gru", 1, 1), "lost"),  # the state of a step that was overwritten since
+    ("precision-drift", "inputs-differ", ("gru", 1, 1), "lost"),  # the dump that it differs from was replaced
+    ("padding-computed", "left-padded", ("gru", 1, 1), "one"),  # the last column of some unmasked run
+    ("padding-computed", "left-padded", ("gru", 1, 2), "missed"),  # but no backward state of one
+    ("flat-gather-wrong-stride", "state-never-written", ("gru", 1, 2), "one"),  # zeros that were zeros before
+    ("last-column-as-final-state", "padding-computed", ("gru", 1, 2), "other pair"),  # states of zeros
+    ("lengths-ignored", "pooled-state", ("gru", 1, 2), "other pair"),  # padding computed in another run
     ("direction-missing", "direction-duplicated", ("lstm", 1, 2), "lost"),  # no state of the top layer
     ("off-by-one-length", "rows-permuted", ("gru", 1, 1), "missed"),  # were it not named
 ]

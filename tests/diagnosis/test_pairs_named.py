@@ -49,8 +49,32 @@ NAMED = [
     ("lengths-misaligned", "direction-missing", TWO),
     # lengths of another scale, under which states of zeros look right
     ("last-column-as-final-state", "lengths-rescaled", STACK),
+    ("padding-repeats-last-output", "lengths-rescaled", GRU),
+    # lengths of another scale under which another step was read, or that are cut to the time axis
+    ("off-by-one-length", "lengths-rescaled", LSTM),
+    ("length-exceeds-time", "lengths-rescaled", STACK),
     # a symptom that the cause does not explain, for it is there without it
     ("zero-length-row", "rows-permuted", STACK),
+    ("zero-length-row", "off-by-one-length", GRU),
+    ("padding-computed", "off-by-one-length", GRU),
+    ("off-by-one-length", "padding-computed", STACK),
+    ("padding-computed", "lengths-rescaled", TWO),
+    ("output-dropout", "padding-computed", LSTM),
+    ("padding-computed", "output-residual", ("gru", 2, 2)),
+    ("padding-repeats-last-output", "output-dropout", GRU),
+    # dropout over a sum, over one buffer, or beside a second run
+    ("output-residual", "output-dropout", TWO),
+    ("outputs-aliased", "output-dropout", GRU),
+    ("state-from-another-run", "output-dropout", STACK),
+    # numbers of a second dump that are finer, and states that agree where outputs do not
+    ("pooled-state", "precision-drift", TWO),
+    ("output-dropout", "precision-drift", GRU),
+    ("precision-drift", "output-dropout", LSTM),
+    ("precision-drift", "outputs-aliased", STACK),
+    # one buffer beside rows that tell nothing of it
+    ("nonfinite-values", "outputs-aliased", GRU),
+    ("outputs-aliased", "lengths-rescaled", LSTM),
+    ("outputs-aliased", "rows-dropped", GRU),
 ]
 
 

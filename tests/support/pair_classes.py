@@ -58,9 +58,15 @@ def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[
     alone = made_alone(second, right)
     if alone is not None and _gives(replace(alone, other=both.other, other_batch=both.other_batch), both):
         return Class("lost", ("all but a second dump, or a c that is absent, is as the second alone leaves it",))
+    if _second_dump_is_replaced(right, both, first, second):
+        return Class("lost", ("the dump that the first one's differs from is gone",))
     if _states_are_of_nowhere(right, both, first, second):
         return Class("lost", ("the outputs that the first one's states are of are gone",))
-    others = tuple(_other_firsts(right, both, second))
+    others = tuple(
+        dict.fromkeys((*_other_firsts(right, both, second), *_firsts_of_another_run(right, both, first, second)))
+    )
+    if second.name in others:
+        return Class("one", (second.name,))
     if second.name in named and not named.isdisjoint(others):
         return Class("other pair", tuple(name for name in others if name in named))
     if len(others) > MANY:
@@ -77,6 +83,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
     """
     if _is_of_other_axes(both):
         yield "batch-time-swapped"
+    if _is_of_ignored_lengths(both):
+        yield "lengths-ignored"
     weighed = both.weights is not None
     for name, rule in rules().items():
         if isinstance(rule, WeightsRule) and not weighed:
@@ -100,6 +108,19 @@ def _is_of_other_axes(both: Case) -> bool:
         return False
     forward = all(facts.track.direction == "forward" for facts in both.facts)
     return forward and all(bool(facts.equal[:, -1].all()) and not facts.zero.any() for facts in both.facts)
+
+
+def _is_of_ignored_lengths(both: Case) -> bool:
+    """Whether the arrays are those of some layer that ran over its padding, whose weights nobody gave: no padded output
+    is blank, and every state is where a direction that reads all steps ends."""
+    if both.weights is not None or not both.facts or both.trace.mask.all() or not both.trace.knows_padding:
+        return False
+    ends = {"forward": -1, "backward": 0}
+    return all(
+        facts.equal[:, ends[facts.track.direction]].all()
+        and {"computed"} == {p for p, full in zip(facts.padding, facts.mask.all(1), strict=True) if not full}
+        for facts in both.facts
+    )
 
 
 def _conceivable(right: Case, both: Case) -> Iterator[Case]:
@@ -158,9 +179,19 @@ def _gives(case: Case, both: Case) -> bool:
     return alike(bare if both.weights is not None else bare.with_weights(None), both, ROUNDING)
 
 
+def _second_dump_is_replaced(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the second mistake put a dump of its own in place of the one that the first differs from."""
+    one, alone = made_alone(first, right), made_alone(second, right)
+    if one is None or alone is None or not first.compares or one.other is None or alone.other is None:
+        return False
+    first_dump, second_dump, dump = (replace(both, other=case.other, other_batch=None) for case in (one, alone, both))
+    return alike(second_dump, dump) and not alike(first_dump, dump)
+
+
 def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -> bool:
     """Whether a state that the second mistake left as it was can be told by nothing that is left, because of the first:
-    it was some output, and the second left zeros, or none, of every one that it equals; nor do weights tell it."""
+    it was some output, and the second left zeros, none, or numbers of its own in place of every one that it equals; nor
+    do weights tell it."""
     one, alone = made_alone(first, right), made_alone(second, right)
     if one is None or alone is None or both.weights is not None:
         return False
@@ -171,7 +202,11 @@ def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -
         if track.final is None or track.outputs is None or before[0] is None or start[0] is None:
             continue
         for state in track.final:
-            if not state.any() or not _is_among(state, before[1]) or not _is_gone(state, before[0], track.outputs):
+            if not state.any() or not _is_among(state, before[1]):
+                continue
+            if not _is_gone(state, before[0], track.outputs) and not _is_overwritten(
+                state, before[0], track.outputs, after[0]
+            ):
                 continue
             anyway = after[0] is not None and _is_among(state, after[1]) and _is_gone(state, start[0], after[0])
             if not anyway:
@@ -189,6 +224,50 @@ def _is_gone(state: Array, before: Array, after: Array) -> bool:
     if before.shape[2] != state.size or not (there := (before == state).all(-1)).any():
         return False
     return not after[there].any() if before.shape == after.shape else not (after == state).all(-1).any()
+
+
+def _is_overwritten(state: Array, before: Array, outputs: Array, alone: Array | None) -> bool:
+    """Whether a state `[H]` is an output before and none of `outputs`, which hold in its places what the second mistake
+    alone leaves there: numbers that nothing of the first is in."""
+    if alone is None or not before.shape == outputs.shape == alone.shape:
+        return False
+    there = (before == state).all(-1)
+    return bool(there.any()) and np.array_equal(outputs[there], alone[there]) and not (outputs == state).all(-1).any()
+
+
+def _firsts_of_another_run(right: Case, both: Case, first: Rule, second: Rule) -> Iterator[str]:
+    """The first mistakes with which the second gives the same arrays in another run, whose weights nobody gave: its
+    padding computed as the first one's is, or states of zeros, of which nothing tells where they are from."""
+    one, alone = made_alone(first, right), made_alone(second, right)
+    if both.weights is not None or one is None or alone is None:
+        return
+    padding = {p for facts in one.facts for p in facts.padding}
+    if "computed" in padding and np.array_equal(one.trace.mask, right.trace.mask):
+        with_padding = one.with_tracks(lambda t: replace(t, final=_at_end(one, t), cell=t.cell))
+        two = injected(second, with_padding)
+        if two is not None and _gives(two, both):
+            yield "padding-computed"
+    if len(alone.trace.tracks) == len(both.trace.tracks) and _gives(_with_zeros_of(alone, both), both):
+        yield "state-never-written"
+
+
+def _at_end(case: Case, track: Track) -> Array | None:
+    """`[B, H]`: the outputs of each row's own last step."""
+    steps = np.maximum(case.trace.expected_steps(track), 0)
+    return track.final if track.outputs is None else np.asarray(gather(track.outputs, np.arange(steps.size), steps))
+
+
+def _with_zeros_of(case: Case, both: Case) -> Case:
+    """The case with zeros for every state that is zero in both."""
+
+    def zeroed(state: Array | None, theirs: Array | None) -> Array | None:
+        if state is None or theirs is None or state.shape != theirs.shape:
+            return state
+        return np.where(theirs.any(-1, keepdims=True), state, 0).astype(state.dtype)
+
+    pairs = zip(case.trace.tracks, both.trace.tracks, strict=True)
+    tracks = tuple(replace(a, final=zeroed(a.final, b.final), cell=zeroed(a.cell, b.cell)) for a, b in pairs)
+    return case.with_trace(replace(case.trace, tracks=tracks))
 
 
 def _other_firsts(right: Case, both: Case, second: Rule) -> Iterator[str]:

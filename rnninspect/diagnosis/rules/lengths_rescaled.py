@@ -22,7 +22,7 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import ends_of_outputs
+from rnninspect.measure.run_ends import stops_of_outputs
 
 
 class LengthsRescaled(Rule):
@@ -62,7 +62,8 @@ class LengthsRescaled(Rule):
         lengths = case.trace.lengths
         if lengths is None:
             return
-        ratios = [_ratio(facts, lengths) for facts in case.facts]
+        stride = _stride_of_outputs(case)
+        ratios = [_ratio(facts, lengths, stride) for facts in case.facts]
         if all(ratio is None for ratio, _ in ratios):
             yield from self._counted_before(case, lengths)
         for facts, (ratio, used) in zip(case.facts, ratios, strict=True):
@@ -70,7 +71,7 @@ class LengthsRescaled(Rule):
                 continue
             yield from proposal(
                 self,
-                [Seen(facts, facts.equals(used - 1))],
+                [Seen(facts, _ends_at(facts, used))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
                 "the lengths belong to a time axis of another scale",
                 evidence={"ratio": str(ratio)},
@@ -78,28 +79,23 @@ class LengthsRescaled(Rule):
             )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
-        lengths, ends = case.trace.lengths, ends_of_outputs(case.facts)
-        if lengths is None or ends is None or case.trace.mask_given or np.unique(ends).size < 2:
-            return
-        if np.array_equal(ends, lengths):  # lengths of 0 and 1 are half of themselves, rounded up
-            return
-        for stride in range(2, 17):
-            if any(np.array_equal(used, ends) for used in (-(-lengths // stride), lengths // stride)):
-                yield from proposal(
-                    self,
-                    [Seen(facts, facts.ends > 0) for facts in case.facts],
-                    f"{{rows}}: the outputs end at step 1/{stride} * length - 1, one ratio for all rows; the lengths "
-                    "belong to a time axis of another scale",
-                    kind="padding",
-                    evidence={"ratio": f"1/{stride}"},
-                )
-                return
+        stride = _stride_of_outputs(case)
+        if stride:
+            yield from proposal(
+                self,
+                [Seen(facts, facts.ends > 0) for facts in case.facts],
+                f"{{rows}}: the outputs end at step 1/{stride} * length - 1, one ratio for all rows; the lengths "
+                "belong to a time axis of another scale",
+                kind="padding",
+                evidence={"ratio": f"1/{stride}"},
+            )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         lengths = case.trace.lengths
         if lengths is None or case.trace.mask_given or not (lengths > 0).all():
             return
-        told = [used for facts in case.facts for ratio, used in [_ratio(facts, lengths)] if ratio is not None]
+        stride = _stride_of_outputs(case)
+        told = [used for facts in case.facts for ratio, used in [_ratio(facts, lengths, stride)] if ratio is not None]
         tried = [lengths.tolist()]
         for used in (*told, (lengths + 1) // 2, lengths // 2):
             if (used > 0).all() and used.tolist() not in tried:
@@ -118,7 +114,7 @@ class LengthsRescaled(Rule):
             f"{case.trace.steps} steps of the time axis: the lengths were counted before a stride of {stride}",
             frozenset((f.track.layer, f.track.direction, int(b)) for f in case.facts for b in rows),
             kind="fact",
-            certainty="suspected",
+            certainty="proven" if _stride_of_outputs(case) == stride else "suspected",
             alternatives=("length-exceeds-time",),
             evidence={"ratio": f"1/{stride}"},
         )
@@ -130,12 +126,28 @@ class LengthsRescaled(Rule):
         return case.with_trace(replace(case.trace, lengths=lengths * 2, mask=_doubled(lengths, case.trace.steps)))
 
 
+def _stride_of_outputs(case: Case) -> int:
+    """The stride by which the outputs of all rows end before their lengths, cut to the time axis; 0 where none is."""
+    lengths, ends = case.trace.lengths, stops_of_outputs(case.facts)
+    if lengths is None or ends is None or case.trace.mask_given or np.unique(ends).size < 2:
+        return 0
+    if np.array_equal(ends, np.minimum(lengths, case.trace.steps)):  # 0 and 1 are half of themselves, rounded up
+        return 0
+    for stride in range(2, 17):
+        rounded = (np.minimum(used, case.trace.steps) for used in (-(-lengths // stride), lengths // stride))
+        if any(np.array_equal(used, ends) for used in rounded):
+            return stride
+    return 0
+
+
 def _told(case: Case) -> tuple[Fraction, Ints, Ints] | None:
     """The ratio, the lengths as given and those that the states show; None where no track tells, or a mask is given."""
     lengths = case.trace.lengths
     if lengths is None or case.trace.mask_given:
         return None
-    ratios = [(ratio, lengths, used) for ratio, used in (_ratio(f, lengths) for f in case.facts) if ratio is not None]
+    stride = _stride_of_outputs(case)
+    told = (_ratio(facts, lengths, stride) for facts in case.facts)
+    ratios = [(ratio, lengths, used) for ratio, used in told if ratio is not None]
     return ratios[0] if ratios else None
 
 
@@ -155,8 +167,9 @@ def _doubled(lengths: Ints, steps: int) -> Bools:
     return np.arange(steps)[None] < (lengths * 2)[:, None]
 
 
-def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
-    """The one ratio by which every row that can tell ends at `ceil(ratio * length)` (or floor), and those ends."""
+def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | None, Ints]:
+    """The one ratio by which every row that can tell ends at `ceil(ratio * length)` (or floor), and those ends; that of
+    the `stride` alone, where the outputs show one."""
     nothing = None, lengths
     if facts.track.direction == "backward" and facts.track.order == "time":
         return nothing
@@ -169,21 +182,29 @@ def _ratio(facts: TrackFacts, lengths: Ints) -> tuple[Fraction | None, Ints]:
     steps = np.flatnonzero(facts.equal[anchor])[:8].tolist()
     told = [Fraction(step + 1, int(lengths[anchor])).limit_denominator(16) for step in steps]
     strides = [Fraction(1, n) for n in range(2, 17)]  # rounded, a stride is no longer the ratio of any one row
-    for ratio in dict.fromkeys([*(r for r in told if 1 in r.as_integer_ratio()), *strides, *told]):
+    likely = [Fraction(1, stride)] if stride else [*(r for r in told if 1 in r.as_integer_ratio()), *strides, *told]
+    for ratio in dict.fromkeys(likely):
         if ratio == 1:
             continue
         for rounding in (np.ceil, np.floor):
             used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
-            if facts.equals(used - 1)[selective].all():
+            if (_ends_at(facts, used) if ratio in strides else facts.equals(used - 1))[selective].all():
                 return ratio, used
     return nothing
 
 
+def _ends_at(facts: TrackFacts, used: Ints) -> Bools:
+    """`[B]`: rows whose state equals their step `used` - 1, or the last that there is, where that lies beyond it."""
+    return facts.equals(np.minimum(used, facts.steps) - 1)
+
+
 def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
-    """Whether these rows all end one number of steps before or after their lengths: simpler than any ratio."""
+    """Whether these rows all end one number of steps before or after their lengths, or those cut to the time axis:
+    simpler than any ratio."""
     shared: set[int] | None = None
     for b in rows.tolist():
-        offsets = set((np.flatnonzero(facts.equal[b]) + 1 - lengths[b]).tolist())
+        ends = np.flatnonzero(facts.equal[b]) + 1
+        offsets = {*(ends - lengths[b]).tolist(), *(ends - min(int(lengths[b]), facts.steps)).tolist()}
         shared = offsets if shared is None else shared & offsets
     return bool((shared or set()) - {0})
 
@@ -191,7 +212,8 @@ def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
 def _ends_as_stated(case: Case, lengths: Ints) -> bool:
     """Whether a row that the time axis has room for, and that can tell, ends where its length says."""
     inside = (lengths > 0) & (lengths <= case.trace.steps)
-    return any(bool((inside & f.at_expected & ~f.uninformative).any()) for f in case.facts)
+    forward = [f for f in case.facts if f.track.direction == "forward"]  # the others end at step 0 whatever the length
+    return any(bool((inside & f.at_expected & ~f.uninformative).any()) for f in forward)
 
 
 RULE = LengthsRescaled()

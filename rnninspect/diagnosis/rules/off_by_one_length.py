@@ -73,7 +73,8 @@ class OffByOneLength(Rule):
             ends = _ends(case, facts)
             for offset, every in _offsets(facts, ends):
                 beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
-                rows = _rows_at(facts, ends, offset) & (facts.mismatched | (facts.ends == 0) | beyond)
+                empty = (facts.ends == 0) & ~facts.final_zero  # zeros are what a row without a step ends in anyway
+                rows = _rows_at(facts, ends, offset) & (facts.mismatched | empty | beyond)
                 plural = "s" if abs(offset) != 1 else ""
                 yield from proposal(
                     self,
@@ -114,8 +115,9 @@ class OffByOneLength(Rule):
             return
         told = [p.evidence["offset"] for p in self.check(case)]
         for offset in dict.fromkeys((*told, -1, 1)):
-            if (lengths + offset > 0).all() and (lengths + offset <= case.trace.steps).all():
-                yield Undone(f"lengths {abs(offset)} {_way(offset)}", case.with_lengths(lengths + offset))
+            if (lengths + offset <= case.trace.steps).all() and _ends_before_its_first(case, lengths + offset):
+                moved = case.with_lengths(np.maximum(lengths + offset, 0))
+                yield Undone(f"lengths {abs(offset)} {_way(offset)}", moved)
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.real_counts
@@ -204,9 +206,17 @@ def _ends(case: Case, facts: TrackFacts) -> Ints:
 
 
 def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
-    """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy."""
+    """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy, whose
+    padding may have been zero, and a run of no step leaves zeros."""
     steps = ends - 1 + offset
-    return facts.equals(np.where(steps < 0, steps + facts.steps, steps))
+    return facts.equals(np.where(steps < 0, steps + facts.steps, steps)) | ((steps < 0) & facts.final_zero)
+
+
+def _ends_before_its_first(case: Case, moved: Ints) -> bool:
+    """Whether each row that these lengths `[B]` leave no step holds what a step before its first one gives."""
+    empty = moved <= 0
+    tracks = [f for f in case.facts if f.track.direction == "forward"] if empty.any() else []
+    return all((f.final_zero | f.equal[:, -1])[empty].all() for f in tracks) and not empty.all()
 
 
 def _step(offset: int) -> str:

@@ -16,6 +16,7 @@ from rnninspect.measure.facts import TrackFacts
 
 GLANCE = 8  # units, and states, that are looked at first
 TELLING = 8  # units that were kept at least, for one factor to be more than chance
+ROUGH = 0.02  # of the largest state: a second run, or a lower precision, beneath the dropout
 CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
 
 
@@ -36,6 +37,7 @@ class OutputDropout(Rule):
     needs = ("outputs", "lengths")
     in_outputs = True
     implies = ("mask-hole", "padding-computed")
+    leaves = ("mask-hole",)  # no state tells of a step that was dropped as a whole
     example = "rows"
     threads = (
         Thread(
@@ -71,6 +73,7 @@ class OutputDropout(Rule):
         there are no weights the states tell it of the steps that they were taken from."""
         if not (case.has("inputs") and case.has("weights")):
             yield from _undone_by_states(case)
+            yield from _undone_roughly(case)
             return
         if disagreement(case) == 0:
             return
@@ -100,7 +103,8 @@ class OutputDropout(Rule):
 
 
 def _undone_by_states(case: Case) -> Iterator[Undone]:
-    """With each state in place of the one output, of any row and step, whose units are 0 or its own times 1/keep."""
+    """With each state in place of the outputs, of one row and any step, whose units are 0 or its own times 1/keep: its
+    padding may repeat it."""
     off = [(f, int(row)) for f in case.facts for row in np.flatnonzero(f.mismatched & ~f.final_zero & ~f.somewhere)]
     told = [scale for f, row in off[:GLANCE] for scale in _scales_of(f.outputs, f.final[row])]
     scale = float(np.median(told)) if len(off) > 1 and told else 0.0
@@ -109,12 +113,44 @@ def _undone_by_states(case: Case) -> Iterator[Undone]:
     before: dict[int, Array] = {}
     for facts, row in off:
         places = np.argwhere(_multiples(facts.outputs, facts.final[row], scale))
-        if len(places) != 1:
+        if np.unique(places[:, 0]).size != 1:
             return
-        before.setdefault(id(facts.track), facts.outputs.copy())[tuple(places[0])] = facts.final[row]
+        outputs = before.setdefault(id(facts.track), facts.outputs.copy())
+        outputs[places[:, 0], places[:, 1]] = facts.final[row]
+        if not facts.mask[places[:, 0], places[:, 1]].all():  # its padding repeats it, of which some was dropped whole
+            outputs[places[0, 0], ~facts.mask[places[0, 0]] & facts.zero[places[0, 0]]] = facts.final[row]
     tracks = tuple(replace(t, outputs=before.get(id(t), t.outputs)) for t in case.trace.tracks)
     how = f"the outputs as they were before dropout with keep probability {1 / scale:.3g}"
     yield Undone(how, case.with_trace(replace(case.trace, tracks=tracks)))
+
+
+def _undone_roughly(case: Case) -> Iterator[Undone]:
+    """Where the states of a track are all near a multiple of their own expected step, in the units that are not 0 there:
+    they may be of a second run besides. Those units as they were, the others as the states have them."""
+    before: dict[int, Array] = {}
+    for facts in case.facts:
+        scale = _rough_scale(facts)
+        if scale:
+            rows, end, state = np.flatnonzero(facts.mismatched), facts.at_end[facts.mismatched], facts.final
+            outputs = before[id(facts.track)] = facts.outputs.copy()
+            outputs[rows, facts.expected[rows]] = np.where(end == 0, state[rows], end / scale)
+            how = f"the outputs as they were before dropout with keep probability {1 / scale:.3g}"
+    if before:
+        tracks = tuple(replace(t, outputs=before.get(id(t), t.outputs)) for t in case.trace.tracks)
+        yield Undone(how, case.with_trace(replace(case.trace, tracks=tracks)))
+
+
+def _rough_scale(facts: TrackFacts) -> float:
+    """The factor that the units of every state that is off are times, to within ROUGH, at their expected step, but for
+    those that are 0 there; 0 where there is none, or a state equals some step."""
+    end, state = (np.asarray(a[facts.mismatched], dtype=np.float64) for a in (facts.at_end, facts.final))
+    if not end.size or facts.equal[facts.mismatched].any() or not (end == 0).any() or not np.isfinite(state).all():
+        return 0.0
+    room = np.abs(state).max() * ROUGH
+    large = (end != 0) & (np.abs(state) > room * GLANCE)
+    scale = float(np.median(end[large] / state[large])) if np.count_nonzero(large) >= TELLING else 0.0
+    fits = scale > 1 + ROUGH and bool((np.abs(end / scale - state) <= room)[end != 0].all())
+    return scale if fits else 0.0
 
 
 def _scales_of(outputs: Array, state: Array) -> Iterator[float]:
@@ -152,7 +188,8 @@ def _undropped(case: Case, track: Track) -> Array | None:
     scale = float(np.median(outputs[kept] / run[kept]))
     if not (scale > 1 + CLOSE and (np.abs(outputs - scale * run) <= limit * scale)[~lost].all()):
         return None
-    return np.asarray(np.where(real[..., None], ran.outputs, track.outputs))
+    of_run = (track.outputs == 0) | (np.abs(track.outputs - scale * ran.outputs) <= limit * scale)
+    return np.asarray(np.where((real | of_run.all(-1))[..., None], ran.outputs, track.outputs))
 
 
 def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:

@@ -77,6 +77,8 @@ class OutputResidual(Rule):
             yield Undone(
                 f"the inputs taken off the outputs{where}", replace(bare, tolerance=replace(case.tolerance, atol=room))
             )
+        if any((facts.mismatched & ~facts.final_zero).any() for facts in case.facts):
+            yield Undone("the inputs added to the states too", _with_inputs_in_states(case))
 
     def inject(self, case: Case) -> Case:
         if not _can_add(case):
@@ -133,6 +135,24 @@ def _with_inputs_added(case: Case, times: int, padding_too: bool = False) -> Cas
         if track.outputs is None or track.layer != case.trace.layers - 1:
             return track
         return replace(track, outputs=np.where(steps[..., None], track.outputs + times * batch.inputs, 0))
+
+    return case.with_tracks(added)
+
+
+def _with_inputs_in_states(case: Case) -> Case:
+    """The case with each input added to the top layer's state of its step, as it was to the outputs, which a second
+    mistake may have changed since."""
+    batch = case.batch
+    assert batch is not None
+
+    def added(track: Track) -> Track:
+        if track.final is None or track.layer != case.trace.layers - 1 or track.final.shape[1] != batch.inputs.shape[2]:
+            return track
+        steps = case.trace.expected_steps(track)
+        rows = np.flatnonzero(steps >= 0)
+        final = track.final.copy()
+        final[rows] += batch.inputs[rows, steps[rows]]
+        return replace(track, final=final)
 
     return case.with_tracks(added)
 

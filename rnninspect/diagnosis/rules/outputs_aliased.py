@@ -49,8 +49,8 @@ class OutputsAliased(Rule):
             alike = facts.uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & ~_saturated(facts)
             if not facts.lengths_known and (long & alike).sum() == 1:
                 continue  # one real step, that its padding repeats
-            zero = facts.uniform & facts.final_zero  # of such rows nothing tells a kept buffer from an empty one
-            if (long & alike).any() and (alike | zero)[long].all():
+            silent = facts.uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
+            if (long & alike).any() and (alike | silent)[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
         yield from proposal(

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone
 from rnninspect.measure.difference import is_drift
 
 
@@ -56,6 +56,15 @@ class PrecisionDrift(Rule):
             kind="fact",
             evidence={"largest": largest, "precisions": pair},
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        differing = [d for d in case.differences if d.largest > 0]
+        if case.other is None or not differing or not all(is_drift(d) for d in differing):
+            return
+        if np.array_equal(case.other.mask, case.trace.mask):
+            yield Undone(
+                "the numbers of the other dump", replace(case, other=None, other_batch=None).with_trace(case.other)
+            )
 
     def inject(self, case: Case) -> Case:
         if not any(t.outputs is not None and t.outputs.dtype == np.float32 for t in case.trace.tracks):

@@ -39,9 +39,9 @@ class RowsDropped(Rule):
         if kept is None:
             return
         lost = sorted(set(range(kept.batch_size)) - set(kept.rows))
-        right = frozenset(p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative))
+        right = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))
         if not right:
-            return  # the rows are not told by where they end
+            return  # no row is told by its own outputs
         which = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}"
         yield Proposal(
             self.name,
