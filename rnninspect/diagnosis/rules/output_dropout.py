@@ -125,7 +125,7 @@ def _undone_by_states(case: Case) -> Iterator[Undone]:
 
 
 def _undone_roughly(case: Case) -> Iterator[Undone]:
-    """Where the states of a track are all near a multiple of their own expected step, in the units that are not 0 there:
+    """Where the states of a track are all near a multiple of their expected step, in the units that are not 0 there:
     they may be of a second run besides. Those units as they were, the others as the states have them."""
     before: dict[int, Array] = {}
     for facts in case.facts:
