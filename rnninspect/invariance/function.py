@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
-from rnninspect.invariance.model import Key, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.model import Change, Key, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import mapped
 
 
@@ -95,7 +95,7 @@ class FunctionModel:
         """The results alone."""
         return Traced(self.run(arguments, manner))
 
-    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Change) -> Any:
         """None: layers are not seen (`lengths` `[B]`, `final` `[B, H]`)."""
         return None
 

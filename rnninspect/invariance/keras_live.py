@@ -14,7 +14,7 @@ from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
 from rnninspect.invariance.keras_keep import flat_states, plain_attributes, random_numbers_kept
-from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
 
 ROOT: Key = ("", 0)
@@ -135,13 +135,14 @@ class KerasModel:
                 raise watch.error or failure from None
         return Traced(results, tuple(call for call in watch.calls if call is not None))
 
-    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Change) -> Any:
         """The results with other vectors behind layers that tell padding by its value; None where there is no such."""
         changed = []
 
         def around(call: Any, *args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            replaced = change(to_array(output, "the vectors"))
+            looked_up = args[0] if args else next(iter(kwargs.values()))
+            replaced = change(to_array(looked_up, "what is looked up"), to_array(output, "the vectors"))
             if replaced is None:
                 return output
             changed.append(True)

@@ -11,6 +11,8 @@ from rnninspect.core.trace import Array
 
 Key = tuple[str, int]  # a layer's name, and which of its calls
 Patch = Callable[[Mapping[str, Array]], Mapping[str, Array]]  # a call's results by path -> those that it is to return
+# What a layer looks up and what it returns for that -> what it is to return, None where that stays.
+Change = Callable[[Array, Array], Array | None]
 
 
 class RunFailed(Exception):
@@ -81,7 +83,7 @@ class LiveModel(Protocol):
     def trace(self, arguments: Mapping[str, Any], manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
         """`run`, with every call of a layer; `patches` change what some of them return."""
 
-    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Change) -> Any:
         """`run`, with `change` made to what embedding layers return; None where the model calls none."""
 
     def rule(self, layer: Key, arguments: Mapping[str, Any], lengths: Array, final: Array | None) -> Any:

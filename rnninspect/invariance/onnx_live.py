@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError, UserError
-from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.onnx_graph import RECURRENT, Graph, Node, open_session, plain
 
 _TYPES = {
@@ -130,7 +130,7 @@ class OnnxModel:
         except Exception as error:
             raise RunFailed(one_line(error)) from error
 
-    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Change) -> Any:
         """The outputs with changed rows in place of those that Gather nodes look up in a stored table."""
         if self._graph is None:
             return None
@@ -138,8 +138,8 @@ class OnnxModel:
         values = self._values(feed, {})
         replaced = {}
         for node in self._graph.nodes:
-            for name in node.results.values() if node.table else ():
-                changed = change(values[name]) if values[name].dtype.kind == "f" else None
+            for name in node.results.values() if node.table and node.inputs.get(1) in values else ():
+                changed = change(values[node.inputs[1]], values[name]) if values[name].dtype.kind == "f" else None
                 if changed is not None:
                     replaced[name] = np.asarray(changed, values[name].dtype)
         if not replaced:

@@ -14,7 +14,7 @@ from rnninspect.invariance.axes import Sizes
 from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Difference, Run, Shapes, aligned, differences
 from rnninspect.invariance.convert import like
-from rnninspect.invariance.model import Key, LayerCall, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
+from rnninspect.invariance.model import Change, Key, LayerCall, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
 from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.ragged import rebuilt_arguments, spread
 
@@ -80,7 +80,7 @@ class Model:
         results = mapped(whole.results, lambda path, leaf: _spread(leaf, batch))
         return Traced(results, [_spread_call(call, batch) for call in whole.calls])
 
-    def embeddings(self, batch: Batch, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, batch: Batch, change: Change) -> Any:
         """The same, with `change` made to what embedding layers return; None where there are none."""
         self._passed()
         return self.live.embeddings(self.arguments(batch), Manner(), change)

@@ -148,6 +148,39 @@ def test_what_relies_on_the_padding_that_there_is() -> None:
     assert not any("for as long as" in note for note in check_padding(mean, X, LENGTHS).notes)
 
 
+class Translator(nn.Module):
+    """Attention to the embedded source, without the steps that hold token 0, or to its first four steps whatever they
+    are; the target is looked up as a whole or step by step.
+    """
+
+    def __init__(self, right: bool, stepwise: bool, shift: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.right, self.stepwise, self.shift = right, stepwise, shift
+        self.source, self.target = nn.Embedding(12, 6), nn.Embedding(12, 6)
+
+    def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+        steps = self.source(source + self.shift)
+        asked = [self.target(column) for column in target.T] if self.stepwise else self.target(target).unbind(1)
+        scores = torch.stack([torch.einsum("btu,bu->bt", steps, vector) for vector in asked], 1)
+        left_out = source.eq(0) if self.right else (torch.arange(source.shape[1]) >= 4).expand(len(source), -1)
+        return scores.masked_fill(left_out[:, None], -1e9).softmax(-1) @ steps
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("stepwise", [True, False])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_another_lookup_of_the_same_shape_is_not_the_padding(right: bool, stepwise: bool, shift: int) -> None:
+    """Vectors of as many units as there are steps, and a target as long as the source, are no padded source: a model
+    that tells padding by its token is right, and one that attends to four steps of a row of three is not.
+    """
+    rng = torch.Generator().manual_seed(3)
+    source, target = torch.randint(1, 10, (3, 6), generator=rng), torch.randint(1, 10, (3, 6), generator=rng)
+    source = source * real(LENGTHS, 6)
+    report = check_padding(Translator(right, stepwise, shift), source, LENGTHS, target, lengths={"source": "lengths"})
+    assert (report.verdict == "clean") is right, report
+
+
 def test_a_model_that_exits_has_failed() -> None:
     """`sys.exit` within a model ends no check without a word."""
 

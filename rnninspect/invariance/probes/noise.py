@@ -133,9 +133,9 @@ def _embedded_padding_matters(trial: Trial) -> bool | None:
     tokens = [one for one in trial.batch.inputs if one.noised and one.group is not None]
     rng = np.random.default_rng(0)
 
-    def change(vectors: Array) -> Array | None:
+    def change(looked_up: Array, vectors: Array) -> Array | None:
         for one in tokens:
-            padded = _padded_at(trial, one, vectors)
+            padded = _padded_at(trial, one, looked_up)
             if padded is not None:
                 changed = vectors.copy()
                 changed[padded] = rng.normal(size=changed[padded].shape)
@@ -149,20 +149,32 @@ def _embedded_padding_matters(trial: Trial) -> bool | None:
     return any(d.rows for d in _differences(trial, run))
 
 
-def _padded_at(trial: Trial, one: Input, vectors: Array) -> Array | None:
-    """Where these vectors, looked up for an input, are padding; None where they are not of this input."""
+def _padded_at(trial: Trial, one: Input, looked_up: Array) -> Array | None:
+    """Where what a layer looks up is an input's padding; None where it is not this input's numbers.
+
+    Arrays of the same shape are common (a target sequence, a step's vectors of as many units as there are steps), so
+    each number of the input must stand for a single number that is looked up: itself, or what the model made of it.
+    """
     assert one.group is not None
     real = trial.batch.groups[one.group].real
     real = real.reshape(real.shape + (1,) * (one.array.ndim - 2))
     if one.inner is not None:
         real = real & one.inner.reshape(one.inner.shape + (1,) * (one.array.ndim - 3))
     padded = ~one.changed(np.broadcast_to(real, one.steps_first.shape)).array
-    if vectors.shape[: padded.ndim] == padded.shape:  # a layer that masks returns as many numbers as it reads
-        return padded
-    leading = vectors.shape[:-1]
-    if leading == padded.shape[::-1]:
-        return padded.T
-    return padded.reshape(leading) if int(np.prod(leading)) == padded.size else None
+    for numbers, where in ((one.array, padded), (one.array.swapaxes(0, 1), padded.swapaxes(0, 1))):
+        if numbers.size == looked_up.size and _stand_for(numbers.reshape(-1), looked_up.reshape(-1)):
+            return where.reshape(looked_up.shape)
+    return None
+
+
+def _stand_for(numbers: Array, others: Array) -> bool:
+    """Whether equal ones of the first stand where equal ones of the second do.
+
+    >>> _stand_for(np.array([3, 0, 3]), np.array([4, 1, 4])), _stand_for(np.array([3, 0, 3]), np.array([4, 1, 1]))
+    (True, False)
+    """
+    _, first, number = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.array_equal(others[first][number], others, equal_nan=True)
 
 
 def _remark(trial: Trial) -> str:

@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
-from rnninspect.invariance.model import Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
+from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.torch_modules.expand import expanded
 from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything, settings_kept
@@ -193,12 +193,13 @@ class TorchModel:
                 self._kept = keeping
         return Traced(results, tuple(call for call in watch.calls if call is not None))
 
-    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Callable[[Array], Array | None]) -> Any:
+    def embeddings(self, arguments: Mapping[str, Any], manner: Manner, change: Change) -> Any:
         """The results with what embeddings return changed; None where none was called, or nothing could be changed."""
         changed = []
 
-        def hook(module: nn.Module, args: Any, output: Any) -> Any:
-            replaced = change(expanded(output)) if isinstance(output, Tensor) else None
+        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            looked_up = args[0] if args else kwargs["input"]
+            replaced = change(expanded(looked_up), expanded(output)) if isinstance(output, Tensor) else None
             if replaced is None:
                 return None
             changed.append(True)
@@ -209,7 +210,7 @@ class TorchModel:
         layers = [m for m in self._module.modules() if isinstance(m, nn.Embedding)]
         with ExitStack() as stack:
             for module in layers:
-                stack.callback(module.register_forward_hook(hook).remove)
+                stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
             keeping = self._kept
             self._kept = Kept(self._module)
             try:
