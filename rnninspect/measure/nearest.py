@@ -173,13 +173,15 @@ def _largest_gap(values: Array, target: Array, where: Bools) -> Array:
     room = np.empty((height, min(width, steps), units), dtype=narrow)
     for i in range(0, rows, height):
         for j in range(0, steps, width):
-            here = slice(i, i + height), slice(j, j + width)
-            if not where[here].any():
+            asked = np.flatnonzero(where[i : i + height, j : j + width].any(0))
+            if not asked.size:
                 continue
+            here = slice(i, i + height), slice(j + asked[0], j + asked[-1] + 1)
             gap = room[: len(largest[here]), : largest[here].shape[1]]
             with np.errstate(invalid="ignore", over="ignore"):
                 np.subtract(values[here], target[i : i + height, None], out=gap, dtype=narrow)
-            np.abs(gap, out=gap).max(-1, initial=0.0, out=largest[here])
+            bits = np.abs(gap, out=gap).view(f"u{narrow.itemsize}")  # in the order of the numbers, NaN above all
+            bits.max(-1, initial=0, out=largest[here].view(bits.dtype))
     return largest
 
 
