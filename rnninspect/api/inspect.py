@@ -29,7 +29,6 @@ from rnninspect.diagnosis.defaults import as_merged, as_one_half, as_turned, wit
 from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
-from rnninspect.diagnosis.reading_by_weights import with_tracks_of_weights
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
@@ -167,6 +166,7 @@ def prepared(case: Case) -> Case:
     """The case with what its numbers prove and nobody stated: merged directions, lengths, a mask, an activation."""
     if case.weights is not None:
         from rnninspect.api.merged_outputs import with_merged_outputs
+        from rnninspect.diagnosis.reading_by_weights import with_tracks_of_weights
 
         case = with_tracks_of_weights(with_merged_outputs(case))
         _refuse_other_widths(case)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice, product
 
 from rnninspect.conventions.base import DIRECTION_WORDS, Convention
@@ -126,6 +127,7 @@ def _further_states(convention: Convention, rest: Mapping[str, Array], slots: tu
     return tuple(n for n, a in rest.items() if a.shape == states[0].array.shape and not is_taken(n, a, slots))
 
 
+@lru_cache(maxsize=1 << 12)  # each name is asked of every framework, once for each that it might be of
 def matches(convention: Convention, name: str) -> bool:
     """Whether it is a name that the framework's own arrays have."""
     return any(match_name(p, name) for role in convention.names.values() for p in role)

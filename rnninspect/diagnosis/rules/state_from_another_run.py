@@ -143,7 +143,7 @@ def _near_expected(facts: TrackFacts) -> Bools:
     distance = _expected_distance(facts)
     finite = np.abs(facts.final[np.isfinite(facts.final).all(-1)].astype(np.float64))
     scale = finite.max(initial=0.0)
-    rows = unmatched & (distance <= DRIFT * scale)
+    rows: Bools = unmatched & (distance <= DRIFT * scale)
     if not rows.any():  # the outputs need not be searched for the nearest steps
         return rows
     rows &= facts.nearest == facts.expected
