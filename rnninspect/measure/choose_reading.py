@@ -83,10 +83,11 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
         return _fit(measured[i])
 
     def is_right(i: int) -> bool:
-        if not may_fit(readings[i].trace, tolerance, 1.0):
+        if i not in measured and not may_fit(readings[i].trace, tolerance, 1.0):
             return False
         return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
 
+    fit(0)  # asked for in any case, so that its expected steps need not be looked up first
     right = [i for i in sorted(range(len(readings)), key=lambda i: not readings[i].left_open) if is_right(i)]
     right = [i for i in right if i == 0 or readings[i].left_open]
     used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
@@ -100,7 +101,9 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     chosen_fit = fit(used)
 
     def fits_as_well(i: int) -> bool:
-        if chosen_fit.anywhere == 0 or not may_fit(readings[i].trace, tolerance, chosen_fit.expected):
+        if chosen_fit.anywhere == 0:
+            return False
+        if i not in measured and not may_fit(readings[i].trace, tolerance, chosen_fit.expected):
             return False
         return fit(i).anywhere >= chosen_fit.anywhere and fit(i).expected >= chosen_fit.expected
 
