@@ -36,6 +36,14 @@ def test_a_benchmark_runs(name: str, shown: str) -> None:
     assert [line for line in table.splitlines()[1:] if any(word[:1].isdigit() for word in line.split())]
 
 
+def test_cpu_time_is_what_is_asked_for() -> None:
+    """`--cpu` measures the CPU time of one thread, and the tables say so."""
+    table = printed("--cpu", "--only", "compare", "--only", "forward")
+    assert "ms of CPU (medians" in table
+    assert "1 threads" in table
+    assert "lstm (ms of CPU)" in table
+
+
 def test_a_device_is_measured_or_visibly_skipped() -> None:
     """The device's table has a line for each cell; of a device that is not there it says that it is skipped."""
     lines = printed("--device", "cpu").splitlines()

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks --only compare      one of them
     python -m tests.benchmarks --largest 10        the largest dump, in GB (1 by default)
+    python -m tests.benchmarks --cpu               CPU time of one thread in `compare` and `forward`, on a busy machine
     python -m tests.benchmarks --tiny              tiny sizes, one round: only shows that it runs
     python -m tests.benchmarks --device cuda       the forward pass on a GPU alone; skipped, and said so, without one
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where dumps are written (a temporary folder by default)")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, one round")
+    parser.add_argument("--cpu", action="store_true", help="CPU time of one thread, in `compare` and `forward`")
     parser.add_argument("--device", metavar="NAME", help="the forward pass on that device, and nothing else")
     options = parser.parse_args(arguments)
     rounds, chosen = 1 if options.tiny else options.rounds, options.only or NAMES
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         if "startup" in chosen:
             startup.main(["--repeat", str(rounds)])
         if "compare" in chosen:
-            compare.table(folder, options.tiny, rounds)
+            compare.table(folder, options.tiny, rounds, options.cpu)
         if "memory" in chosen:
             processes.memory(folder, options.tiny, options.largest)
         if "against" in chosen:
@@ -58,7 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     if "forward" in chosen:
         from tests.benchmarks import forward  # imports torch
 
-        forward.main(["--cells", "all", "--rounds", str(rounds), *(["--tiny"] if options.tiny else [])])
+        flags = [*(["--tiny"] if options.tiny else []), *(["--cpu"] if options.cpu else [])]
+        forward.main(["--cells", "all", "--rounds", str(rounds), *flags])
 
 
 if __name__ == "__main__":

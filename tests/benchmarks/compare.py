@@ -67,7 +67,9 @@ def ways(dump: Dump) -> dict[str, Callable[[], Any]]:
     }
 
 
-def timed(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def timed(
+    calls: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each, in turn, so that whatever else the machine does hits all of them; ways that take a second
     are called twice and no more."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -75,22 +77,23 @@ def timed(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
         for name, call in calls.items():
             if turn > 1 and taken[name][0] > 1:
                 continue
-            start = time.perf_counter()
+            start = clock()
             call()
             if turn:  # the first round warms the page cache
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def table(folder: Path, tiny: bool, rounds: int) -> None:
+def table(folder: Path, tiny: bool, rounds: int, cpu: bool = False) -> None:
     """Prints milliseconds, and ours (facts and rules) as passes of np.max and as a share of np.isclose."""
     shape = TINY if tiny else SHAPE
-    print(f"\ncompare, outputs {list(shape)}, ms (medians of {rounds})")
+    clock = time.process_time if cpu else time.perf_counter
+    print(f"\ncompare, outputs {list(shape)}, ms{' of CPU' * cpu} (medians of {rounds})")
     names = ("np.max", "rnninspect", "with report", "np.isclose", "assert_allclose")
     print(f"{'':<28}" + "".join(f"{name:>17}" for name in names) + f"{'passes':>9}{'isclose/ours':>14}")
     for kind, options in KINDS.items():
         dump = make(folder, shape if tiny else NARROW.get(kind, shape), **options)
-        taken = timed(ways(dump), rounds)
+        taken = timed(ways(dump), rounds, clock)
         passes, gain = taken["rnninspect"] / taken["np.max"], taken["np.isclose"] / taken["rnninspect"]
         print(f"{kind:<28}" + "".join(f"{1e3 * taken[name]:17.1f}" for name in names) + f"{passes:9.2f}{gain:14.1f}")
         dump.outputs.unlink()

@@ -264,28 +264,33 @@ def ways(p: Problem, threads: int) -> dict[str, Callable[[], Any]]:
     return there
 
 
-def timed(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def timed(
+    calls: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median milliseconds of each, in turn; every call has run before."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            taken[name].append(1e3 * (time.perf_counter() - start))
+            taken[name].append(1e3 * (clock() - start))
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def table(cell: str, shapes: list[tuple[int, int, int, int]], rounds: int, threads: int) -> None:
+def table(cell: str, shapes: list[tuple[int, int, int, int]], rounds: int, threads: int, cpu: bool = False) -> None:
     """Prints one cell's table: milliseconds, and ours as a share of packed torch and as a multiple of the loop."""
-    print(f"\n{cell} (ms)")
-    print(f"{'B x T x F x H':<24}" + "".join(f"{way:>13}" for way in WAYS) + f"{'ours/packed':>13}{'loop/ours':>11}")
+    print(f"\n{cell} (ms{' of CPU' * cpu})")
+    named = "".join(f"{way:>13}" for way in WAYS)
+    print(f"{'B x T x F x H':<24}{named}{'ours/packed':>13}{'loop/ours':>11}{'loop/products':>15}")
     for shape in shapes:
         with torch.inference_mode():
             p = problem(shape, *CELLS[cell])
-            taken = timed({**ways(p, threads), "products": products(p)}, rounds)
+            clock = time.process_time if cpu else time.perf_counter
+            taken = timed({**ways(p, threads), "products": products(p)}, rounds, clock)
         row = "".join(f"{taken[way]:13.2f}" if way in taken else f"{'-':>13}" for way in WAYS)
         share = f"{taken['ours'] / taken['packed']:13.2f}" if "packed" in taken else f"{'-':>13}"
-        print(f"{' x '.join(map(str, shape)):<24}{row}{share}{taken['masked loop'] / taken['ours']:11.2f}")
+        gained = "".join(f"{taken['masked loop'] / taken[way]:{n}.2f}" for way, n in (("ours", 11), ("products", 15)))
+        print(f"{' x '.join(map(str, shape)):<24}{row}{share}{gained}")
 
 
 def growth(shape: tuple[int, int, int, int], rounds: int) -> None:
@@ -307,14 +312,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cells", default="lstm", help=f"'all', or one of: {'; '.join(CELLS)}")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu", action="store_true", help="CPU time of one thread: what others do disturbs it less")
     parser.add_argument("--growth", action="store_true", help="time against real steps, too")
     parser.add_argument("--tiny", action="store_true", help="tiny shapes, one round: only shows that it runs")
     options = parser.parse_args(arguments)
+    options.threads = 1 if options.cpu else options.threads
     torch.set_num_threads(options.threads)
     shapes, rounds = (TINY, 1) if options.tiny else (SHAPES, options.rounds)
     print(f"{platform.machine()}, {options.threads} threads, torch {torch.__version__}, float32, medians of {rounds}")
     for cell in CELLS if options.cells == "all" else [options.cells]:
-        table(cell, shapes, rounds, options.threads)
+        table(cell, shapes, rounds, options.threads, options.cpu)
     if options.growth or options.tiny:
         growth(shapes[1], rounds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -97,13 +98,21 @@ def jobs(folder: Path, tiny: bool) -> None:
         np.savez(few / f"{i:02}.npz", **arrays)
     for name, where, total in (("small", many, count), ("of 17 MB", few, large)):
         print(f"\n{total} dumps, {name}, by processes ({os.cpu_count()} cores)")
-        print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}")
+        print(f"{'jobs':>6}{'s':>8}{'dumps/s':>10}{'speed-up':>10}{'CPU ms each':>13}")
         alone = 0.0
         for n in (1, 2) if tiny else (1, 2, 4):
             arguments = ["compare", str(where), "--convention", "tf1", "--jobs", str(n), "--format", "ndjson", "-q"]
+            before = _cpu_of_children()
             seconds = ran(["-m", "rnninspect", *arguments, "-o", os.devnull])[0]
+            each = 1e3 * (_cpu_of_children() - before) / total
             alone = alone or seconds
-            print(f"{n:>6}{seconds:8.2f}{total / seconds:10.1f}{alone / seconds:10.2f}", flush=True)
+            print(f"{n:>6}{seconds:8.2f}{total / seconds:10.1f}{alone / seconds:10.2f}{each:13.2f}", flush=True)
+
+
+def _cpu_of_children() -> float:
+    """Seconds of CPU of all processes that were begun here and have ended, their own ones too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def made(shape: tuple[int, int, int]) -> dict[str, np.ndarray[Any, Any]]:
