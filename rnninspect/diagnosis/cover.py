@@ -78,12 +78,19 @@ def _original(copied: Proposal, proposals: list[Proposal]) -> frozenset[Place]:
 
 
 def without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], spared: list[Proposal]) -> list[Proposal]:
-    """Leave out what another proposal implies on all of its rows, except the `spared` ones."""
+    """Leave out what another proposal implies on all of its rows, except the `spared` ones, and what explains states of
+    other tracks than that one does."""
     kept = []
     for p in proposals:
         causes = [q for q in proposals if p.rule in rules[q.rule].implies]
+        if p.kind == "state":
+            causes = [q for q in causes if q.kind != "state" or _tracks_of(p) & _tracks_of(q)]
         rows = set(rows_of(p.places))
         explained = {row for q in causes for row in rows_of(q.places)}
         if not causes or not rows <= explained or p in spared:
             kept.append(p)
     return kept
+
+
+def _tracks_of(p: Proposal) -> frozenset[tuple[int, str]]:
+    return frozenset((layer, direction) for layer, direction, _ in p.places)

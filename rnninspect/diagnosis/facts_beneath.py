@@ -27,47 +27,49 @@ def facts_beneath(
     Where they cannot be undone, being several or of states alone, the states are put right by the outputs: what the
     causes imply is then left out.
     """
-    without = None if is_too_large(case) else _without(case, causes)
-    if without is None:
-        return
-    undone, implied = without
-    right = with_right_states(case, cells=False)
+    ways = [] if is_too_large(case) else _without(case, causes)
+    right, told = with_right_states(case, cells=False), set(named)
     symptoms = frozenset(name for cause in causes for name in cause.implies)
-    for rule in rules.values():
-        if rule in causes or rule.name in named or not _reads_outputs(rule, undone.case):
-            continue
-        said_already = undone.case is case or rule.name in implied
-        checked = () if said_already else rule.check(undone.case)
-        for p in chain(checked, rule.of_outputs(undone.case)):
-            if rule.name in symptoms and (p.severity == "note" or not _is_there_anyway(rule, case, right, undone.case)):
+    leaves = frozenset(name for cause in causes for name in cause.leaves)
+    for undone, implied in ways:
+        for rule in rules.values():
+            if rule in causes or rule.name in told or not _reads_outputs(rule, undone.case):
                 continue
-            if any(rule.name in cause.leaves for cause in causes) and _is_in_what_changed(p, case, undone.case):
-                continue
-            if p.kind != "state" and p.certainty == "proven":
+            checked = () if undone.case is case or rule.name in implied else rule.check(undone.case)
+            for p in chain(checked, rule.of_outputs(undone.case)):
+                if p.kind == "state" or p.certainty != "proven":
+                    continue
+                if rule.name in symptoms and not _stands_anyway(rule, p, case, right, undone.case):
+                    continue
+                if rule.name in leaves and _is_in_what_changed(p, case, undone.case):
+                    continue
+                told.add(rule.name)
                 names = " and ".join(cause.name for cause in causes)
                 message = f"with {undone.how} ({names}), {p.message}"
                 yield replace(p, message=message, evidence=p.evidence | {"beneath": causes[0].name})
 
 
-def _without(case: Case, causes: Sequence[Rule]) -> tuple[Undone, frozenset[str]] | None:
-    """The case without these causes, and the rules whose findings they still leave; None where a cause is in the
-    outputs, and no way of undoing it puts every state right."""
+def _without(case: Case, causes: Sequence[Rule]) -> list[tuple[Undone, frozenset[str]]]:
+    """The case without these causes, and the rules whose findings they still leave; none where a cause is in the
+    outputs, and no way of undoing it puts every state right. Where undoing changed the lengths, with those that were
+    stated too, under which the states are put right."""
     implied = frozenset(name for cause in causes for name in cause.implies)
     if not any(facts.mismatched.any() for facts in case.facts) and not case.reading.time_swapped:
-        return Undone("the states as they are", case), implied
+        return [(Undone("the states as they are", case), implied)]
+    put_right = Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
+    in_outputs = any(cause.in_outputs for cause in causes)
     for undone in causes[0].undo(case) if len(causes) == 1 else ():
         if not any(facts.mismatched.any() for facts in undone.case.facts):
-            return undone, frozenset()
-    if any(cause.in_outputs for cause in causes):
-        return None
-    return Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
+            as_stated = np.array_equal(case.trace.mask, undone.case.trace.mask)
+            return [(undone, frozenset[str]()), *([] if as_stated or in_outputs else [put_right])]
+    return [] if in_outputs else [put_right]
 
 
-def _is_there_anyway(rule: Rule, case: Case, right: Case, undone: Case) -> bool:
-    """Whether what may be a symptom of a cause is no matter of the lengths that undoing it changed: a rule says it with
-    those that were stated too. `right`: the case with its states as they ought to be."""
-    if np.array_equal(case.trace.mask, undone.trace.mask):
-        return True
+def _stands_anyway(rule: Rule, p: Proposal, case: Case, right: Case, undone: Case) -> bool:
+    """Whether what may be a symptom of a cause is an error, and no matter of the lengths that undoing it changed: its
+    rule says it with those that were stated too. `right`: the case with its states as they ought to be."""
+    if p.severity == "note" or np.array_equal(case.trace.mask, undone.trace.mask):
+        return p.severity != "note"
     return any(p.kind != "state" and p.severity != "note" for p in rule.check(right))
 
 

@@ -18,7 +18,9 @@ CLASSES = [
     ("left-padded", "padding-computed", ("gru", 1, 1), "lost"),  # the state of a step that was overwritten since
     ("precision-drift", "inputs-differ", ("gru", 1, 1), "lost"),  # the dump that it differs from was replaced
     ("padding-computed", "left-padded", ("gru", 1, 1), "one"),  # the last column of some unmasked run
-    ("padding-computed", "left-padded", ("gru", 1, 2), "missed"),  # but no backward state of one
+    ("pooled-state", "output-dropout", ("gru", 1, 1), "lost"),  # a mean of numbers that were dropped
+    ("directions-exchanged", "direction-missing", ("gru", 1, 2), "one"),  # one half, whichever
+    ("directions-exchanged", "direction-duplicated", ("gru", 1, 2), "one"),
     ("flat-gather-wrong-stride", "state-never-written", ("gru", 1, 2), "one"),  # zeros that were zeros before
     ("last-column-as-final-state", "padding-computed", ("gru", 1, 2), "other pair"),  # states of zeros
     ("lengths-ignored", "pooled-state", ("gru", 1, 2), "other pair"),  # padding computed in another run

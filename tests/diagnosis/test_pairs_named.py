@@ -71,6 +71,17 @@ NAMED = [
     ("output-dropout", "precision-drift", GRU),
     ("precision-drift", "output-dropout", LSTM),
     ("precision-drift", "outputs-aliased", STACK),
+    ("pooled-state", "state-from-another-run", TWO),
+    # padding that was moved to the front with its row
+    ("padding-repeats-last-output", "left-padded", GRU),
+    ("padding-computed", "left-padded", TWO),
+    ("lengths-ignored", "left-padded", FOUR),
+    # half of a state in which the directions are interleaved; a symptom of another track's cause
+    ("directions-interleaved", "off-by-one-length", TWO),
+    ("directions-interleaved", "direction-duplicated", TWO),
+    ("directions-interleaved", "direction-missing", ("gru", 2, 2)),
+    ("directions-exchanged", "backward-final-at-last-step", FOUR),
+    ("off-by-one-length", "padding-repeats-last-output", GRU),
     # one buffer beside rows that tell nothing of it
     ("nonfinite-values", "outputs-aliased", GRU),
     ("outputs-aliased", "lengths-rescaled", LSTM),

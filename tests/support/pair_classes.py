@@ -7,7 +7,6 @@ left to tell the two from many others. `missed`: all else, what the tool ought t
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -23,6 +22,7 @@ from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.measure.matching import gather
 from tests.support.alike import alike, injected
+from tests.support.lost_pairs import made_alone, what_is_gone
 
 Kind = Literal["one", "other pair", "lost", "missed"]
 CLASSES: tuple[Kind, ...] = ("one", "other pair", "lost", "missed")
@@ -36,12 +36,6 @@ class Class:
 
     kind: Kind
     shown_by: tuple[str, ...] = ()
-
-
-@functools.cache
-def made_alone(rule: Rule, right: Case) -> Case | None:
-    """The right run with one mistake, made once."""
-    return injected(rule, right)
 
 
 def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[Finding]) -> Class:
@@ -58,10 +52,8 @@ def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[
     alone = made_alone(second, right)
     if alone is not None and _gives(replace(alone, other=both.other, other_batch=both.other_batch), both):
         return Class("lost", ("all but a second dump, or a c that is absent, is as the second alone leaves it",))
-    if _second_dump_is_replaced(right, both, first, second):
-        return Class("lost", ("the dump that the first one's differs from is gone",))
-    if _states_are_of_nowhere(right, both, first, second):
-        return Class("lost", ("the outputs that the first one's states are of are gone",))
+    if gone := what_is_gone(right, both, first, second):
+        return Class("lost", (gone,))
     others = tuple(
         dict.fromkeys((*_other_firsts(right, both, second), *_firsts_of_another_run(right, both, first, second)))
     )
@@ -85,6 +77,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
         yield "batch-time-swapped"
     if _is_of_ignored_lengths(both):
         yield "lengths-ignored"
+    if one_half := _is_one_half(both):
+        yield one_half
     weighed = both.weights is not None
     for name, rule in rules().items():
         if isinstance(rule, WeightsRule) and not weighed:
@@ -121,6 +115,20 @@ def _is_of_ignored_lengths(both: Case) -> bool:
         and {"computed"} == {p for p, full in zip(facts.padding, facts.mask.all(1), strict=True) if not full}
         for facts in both.facts
     )
+
+
+def _is_one_half(both: Case) -> str:
+    """The rule of a state of which only one half is there, or one half twice, and that is what either direction ends
+    in: the halves have no names of their own."""
+    top = [t for t in both.trace.tracks if t.layer == both.trace.layers - 1]
+    finals = [t.final for t in top if t.final is not None]
+    if len(top) != 2 or both.weights is not None or not finals or any((f != finals[0]).any() for f in finals):
+        return ""
+    below = [f for f in both.facts if f.track.layer != both.trace.layers - 1]
+    ends = [_at_end(both, t) for t in top]
+    if any(f.mismatched.any() for f in below) or not any(e is not None and (e == finals[0]).all() for e in ends):
+        return ""
+    return "direction-missing" if len(finals) == 1 else "direction-duplicated"
 
 
 def _conceivable(right: Case, both: Case) -> Iterator[Case]:
@@ -177,62 +185,6 @@ def _gives(case: Case, both: Case) -> bool:
         replace(case.trace, tracks=tuple(replace(t, cell=None) if other.cell is None else t for t, other in pairs))
     )
     return alike(bare if both.weights is not None else bare.with_weights(None), both, ROUNDING)
-
-
-def _second_dump_is_replaced(right: Case, both: Case, first: Rule, second: Rule) -> bool:
-    """Whether the second mistake put a dump of its own in place of the one that the first differs from."""
-    one, alone = made_alone(first, right), made_alone(second, right)
-    if one is None or alone is None or not first.compares or one.other is None or alone.other is None:
-        return False
-    first_dump, second_dump, dump = (replace(both, other=case.other, other_batch=None) for case in (one, alone, both))
-    return alike(second_dump, dump) and not alike(first_dump, dump)
-
-
-def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -> bool:
-    """Whether a state that the second mistake left as it was can be told by nothing that is left, because of the first:
-    it was some output, and the second left zeros, none, or numbers of its own in place of every one that it equals; nor
-    do weights tell it."""
-    one, alone = made_alone(first, right), made_alone(second, right)
-    if one is None or alone is None or both.weights is not None:
-        return False
-    for track in both.trace.tracks:
-        place = track.layer, track.direction
-        runs = [right.trace.track(*place), one.trace.track(*place), alone.trace.track(*place)]
-        start, before, after = [(t.outputs, t.final) if t is not None else (None, None) for t in runs]
-        if track.final is None or track.outputs is None or before[0] is None or start[0] is None:
-            continue
-        for state in track.final:
-            if not state.any() or not _is_among(state, before[1]):
-                continue
-            if not _is_gone(state, before[0], track.outputs) and not _is_overwritten(
-                state, before[0], track.outputs, after[0]
-            ):
-                continue
-            anyway = after[0] is not None and _is_among(state, after[1]) and _is_gone(state, start[0], after[0])
-            if not anyway:
-                return True
-    return False
-
-
-def _is_among(state: Array, states: Array | None) -> bool:
-    """Whether a state `[H]` is one of these `[B, H]`."""
-    return states is not None and any(np.array_equal(state, other) for other in states)
-
-
-def _is_gone(state: Array, before: Array, after: Array) -> bool:
-    """Whether a state `[H]` is an output before, and nothing is left after of any output that it was."""
-    if before.shape[2] != state.size or not (there := (before == state).all(-1)).any():
-        return False
-    return not after[there].any() if before.shape == after.shape else not (after == state).all(-1).any()
-
-
-def _is_overwritten(state: Array, before: Array, outputs: Array, alone: Array | None) -> bool:
-    """Whether a state `[H]` is an output before and none of `outputs`, which hold in its places what the second mistake
-    alone leaves there: numbers that nothing of the first is in."""
-    if alone is None or not before.shape == outputs.shape == alone.shape:
-        return False
-    there = (before == state).all(-1)
-    return bool(there.any()) and np.array_equal(outputs[there], alone[there]) and not (outputs == state).all(-1).any()
 
 
 def _firsts_of_another_run(right: Case, both: Case, first: Rule, second: Rule) -> Iterator[str]:

@@ -98,6 +98,13 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int |
     return pooled
 
 
+def pool_values(facts: TrackFacts, pool: Pool, rows: Ints) -> Array:
+    """`[N, H]`: the pool of these rows `[N]`, in the states' precision."""
+    outputs = np.asarray(facts.outputs[rows])
+    counted = facts.mask[rows] if pool.real else np.arange(facts.steps) < pool.steps[rows, None]
+    return np.asarray(_pooled(outputs, counted, pool.kind)[0].astype(facts.final.dtype))
+
+
 def _pooled(outputs: Array, counted: Bools, kind: Kind) -> tuple[Array, Array]:
     """`[N, H]`: the pool in float64, and what its rounding may amount to."""
     chosen = counted[..., None]

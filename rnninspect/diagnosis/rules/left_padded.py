@@ -12,6 +12,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import same
 
 
 class LeftPadded(Rule):
@@ -30,7 +31,7 @@ class LeftPadded(Rule):
     place = 5
     needs = ("outputs", "lengths")
     in_outputs = True
-    implies = ("padding-computed", "lengths-ignored")
+    implies = ("padding-computed", "lengths-ignored", "mask-hole")
     threads = (
         Thread(
             "https://github.com/Atcold/NYU-DLSP20/pull/814",
@@ -63,8 +64,9 @@ class LeftPadded(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
+        moved = _ends_moved(case)
         seen = [
-            Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts))
+            Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts) | (moved & facts.mismatched))
             for facts in case.facts
             if facts.track.order == "time"
         ]
@@ -107,7 +109,8 @@ class LeftPadded(Rule):
         lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.real_counts)[:, None]
         if case.trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
             return
-        if all((f.zero | ~lead)[short].all() and not f.zero[short, -1].any() for f in case.facts):
+        blank = all(_is_blank(f, lead, short) and not f.zero[short, -1].any() for f in case.facts)
+        if blank or _starts_moved(case)[short].all():
             yield Undone("the rows moved to the front", _moved(case, case.trace.real_counts - case.trace.steps))
 
     def inject(self, case: Case) -> Case:
@@ -123,17 +126,55 @@ def _moved(case: Case, shift: Ints) -> Case:
     )
 
 
+def _is_blank(facts: TrackFacts, lead: Bools, short: Bools) -> bool:
+    """Whether the steps that `lead` `[B, T]` the short rows are zero, or hold each row's last one."""
+    if facts.zero[short][lead[short]].all():
+        return True
+    around = np.asarray(same(facts.outputs[:, 0], facts.outputs[:, -1]).all(-1))
+    held = np.concatenate([around[:, None], facts.repeats[:, 1:]], 1)
+    return facts.track.direction == "forward" and bool(held[short][lead[short]].all())
+
+
+def _starts_moved(case: Case) -> Bools:
+    """`[B]`: rows whose backward states are all at the step at which the data of a row padded on the left begin."""
+    moved = np.zeros(case.trace.batch_size, dtype=np.bool_)
+    backward = [f for f in case.facts if f.track.direction == "backward" and f.track.order == "time"]
+    if case.trace.mask_given or not backward:
+        return moved
+    short = (case.trace.real_counts > 0) & (case.trace.real_counts < case.trace.steps)
+    begins = case.trace.steps - case.trace.real_counts
+    at_start: Bools = np.logical_and.reduce([f.equals(begins) & f.mismatched & ~f.final_zero for f in backward])
+    return np.asarray(short & at_start)
+
+
+def _ends_moved(case: Case) -> Bools:
+    """`[B]`: of two rows or more, those whose forward states are at the last step besides."""
+    ends = [f.equal[:, -1] for f in case.facts if f.track.direction == "forward"]
+    moved: Bools = np.logical_and.reduce([_starts_moved(case), *ends])
+    return moved & bool(moved.sum() > 1 and ends)
+
+
 def _blank_before(facts: TrackFacts) -> Bools:
     """`[B]`: rows whose first T - length steps are all zero, or one constant vector, and whose data fill the rest."""
     blank = np.zeros(facts.mismatched.shape, dtype=np.bool_)
-    backward = facts.track.direction == "backward"
+    backward, carried = facts.track.direction == "backward", _carried_around(facts)
     for b in np.flatnonzero((facts.mismatched | backward) & (facts.ends > 0) & (facts.ends < facts.steps)):
         lead = facts.steps - int(facts.ends[b])
         still = facts.zero[b, :lead].all() or (lead > 1 and facts.repeats[b, 1:lead].all())
+        still = still or carried[b]
         filled = not facts.zero[b, lead:].all()
         state = facts.equal[b, lead] if backward else facts.equal[b, -1]
         blank[b] = still and filled and bool(state)
-    return blank & facts.mismatched
+    blank &= facts.mismatched
+    return blank | (carried & blank.any())
+
+
+def _carried_around(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first T - length steps all hold what their last one does, and their state: padding that repeats
+    it was carried around the end. Nothing before the data can know it."""
+    lead = np.arange(facts.steps) < (facts.steps - facts.ends)[:, None]
+    around = (facts.equal | ~lead).all(1) & facts.equal[:, -1] & ~facts.uniform & ~facts.final_zero
+    return np.asarray(around & (facts.ends > 0) & lead.any(1) & (facts.track.direction == "forward"))
 
 
 def _blank_frames_before(case: Case, facts: TrackFacts) -> Bools:

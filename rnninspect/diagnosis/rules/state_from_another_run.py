@@ -11,11 +11,13 @@ from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.pooling import is_pool, pool_values, pools_of
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
 DRIFT = 0.02  # of the largest state: what bfloat16 (8 bits) loses over some hundred steps
 GLANCE = 8  # units that tell most outputs from a state
+FEW = 8  # rows that a pool is tried on first
 APART = 4.0  # the second nearest step must be this many times farther than the nearest
 
 
@@ -71,6 +73,15 @@ class StateFromAnotherRun(Rule):
                 case.with_tracks(lambda t: replace(t, final=moved[id(t)]) if id(t) in moved else t),
             )
 
+        pooled = {id(facts.track): _nearest_pools(facts) for facts in case.facts}
+        if any(states is not None for states in pooled.values()):
+
+            def taken(track: Track) -> Track:
+                states = pooled.get(id(track))
+                return track if states is None else replace(track, final=states)
+
+            yield Undone("each state taken for the pool of its row that it is nearest to", case.with_tracks(taken))
+
     def inject(self, case: Case) -> Case:
         tracks = [t for t in case.trace.tracks if t.final is not None and t.final.dtype.kind == "f"]
         if not tracks or case.trace.mask.sum() < 2:
@@ -112,6 +123,23 @@ def _nearest_outputs(case: Case, facts: TrackFacts) -> Array | None:
             return None
         states[row] = outputs[best]
     return states
+
+
+def _nearest_pools(facts: TrackFacts) -> Array | None:
+    """`[B, H]`: the states, those that are off as the pool of their row's steps that all of them are near; None where
+    they are near no one pool, or one of them is near the step that it ought to equal."""
+    off = np.flatnonzero(facts.mismatched & ~facts.final_zero)
+    if off.size < 2 or not np.isfinite(facts.final[off]).all() or facts.equal[off].any():
+        return None
+    allowed = DRIFT * float(np.abs(facts.final[off].astype(np.float64)).max())
+    if (_expected_distance(facts)[off] <= APART * allowed).all():
+        return None
+    for pool in pools_of(facts):
+        if is_pool(facts, pool, off[:FEW], allowed, GLANCE).all() and is_pool(facts, pool, off, allowed).all():
+            states = facts.final.copy()
+            states[off] = pool_values(facts, pool, off)
+            return states
+    return None
 
 
 def _near(places: list[Array], state: Array, limit: float) -> tuple[Array, Array] | None:

@@ -10,7 +10,9 @@ import numpy as np
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, places
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather, same
 
 
 class DirectionMissing(Rule):
@@ -45,6 +47,8 @@ class DirectionMissing(Rule):
         if len(top) != 2 or len(halves) != 1 or any(t.outputs is None for t in top):
             return
         facts = next((f for f in case.facts if f.track is halves[0]), None)
+        if facts is not None and facts.mismatched.any():
+            yield from self._of_the_other_half(case, facts, next(t for t in top if t is not halves[0]))
         if facts is None or not (facts.at_expected & ~facts.uninformative).any() or facts.mismatched.any():
             return
         raw = case.raw("h")
@@ -59,6 +63,23 @@ class DirectionMissing(Rule):
             kind="fact",
             evidence={"missing": missing},
         )
+
+    def _of_the_other_half(self, case: Case, facts: TrackFacts, other: Track) -> Iterable[Proposal]:
+        """Where the one half that there is ends the other direction."""
+        assert other.outputs is not None
+        steps = case.trace.expected_steps(other)
+        end = gather(other.outputs, np.arange(steps.size), np.maximum(steps, 0))
+        rows = facts.mismatched & (steps >= 0) & ~facts.final_zero
+        rows = rows & same(end, facts.final).all(-1) if end.shape == facts.final.shape else np.zeros_like(rows)
+        if rows.sum() > 1 or (rows.any() and rows[facts.mismatched].all()):
+            yield from proposal(
+                self,
+                [Seen(facts, rows)],
+                f"{{rows}}: the outputs hold two directions of {facts.final.shape[1]} units each, final_state.h only "
+                f"one: it equals the {other.direction} half at its end; the {facts.track.direction} half is missing",
+                evidence={"missing": facts.track.direction},
+                strength=4,
+            )
 
     def inject(self, case: Case) -> Case:
         if case.trace.directions != 2:

@@ -215,7 +215,9 @@ def _exchanged(trace: Trace, outputs: bool, states: bool) -> Trace | None:
 
 def _of_one_shape(track: Track, other: Track) -> bool:
     pairs = ((track.outputs, other.outputs), (track.final, other.final), (track.cell, other.cell))
-    return all((a is None) == (b is None) and (a is None or b is None or a.shape == b.shape) for a, b in pairs)
+    if any((a is None) != (b is None) for a, b in pairs[:2]):  # c may be there of one half alone
+        return False
+    return all(a is None or b is None or a.shape == b.shape for a, b in pairs)
 
 
 RULE = DirectionsExchanged()

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, convincing, fixed_by, proposal
 from rnninspect.measure.matching import gather, same
 
 APART = "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward"
@@ -67,6 +67,15 @@ class DirectionsInterleaved(Rule):
             if not convincing(case, seen):
                 continue
             yield from proposal(self, seen, f"{{rows}}: {mend.sentence}", strength=6)
+        halves = _mixed_halves(case)
+        if convincing(case, halves):
+            yield from proposal(
+                self,
+                halves,
+                "{rows}: this half of final_state.h holds units of both directions in turn: it is half of a state in "
+                "which they are interleaved",
+                strength=6,
+            )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         pair = _pair(case.trace)
@@ -107,6 +116,26 @@ def _apart(case: Case, pair: tuple[Track, Track]) -> Trace:
     """The trace with every second unit of the state for a direction."""
     state = np.concatenate([np.asarray(track.final) for track in pair], 1)
     return _with_halves(case.trace, pair, np.concatenate([state[:, 0::2], state[:, 1::2]], 1))
+
+
+def _mixed_halves(case: Case) -> list[Seen]:
+    """The half of the top layer's state that is its half of both directions' units in turn, or either, where there is
+    no other; none where both halves are, which `_apart` sorts out."""
+    of_top = [f for f in case.facts if f.track.layer == case.trace.layers - 1 and f.mismatched.any()]
+    tracks = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1 and t.outputs is not None]
+    if len(tracks) != 2 or not of_top or of_top[0].final.shape[1] < 2:
+        return []
+    rows = np.arange(case.trace.batch_size)
+    steps = [np.maximum(case.trace.expected_steps(t), 0) for t in tracks]
+    ends = [gather(np.asarray(t.outputs), rows, at) for t, at in zip(tracks, steps, strict=True)]
+    if ends[0].shape != ends[1].shape:
+        return []
+    halves = np.split(np.stack(ends, -1).reshape(rows.size, -1), 2, axis=1)
+    places = [[t.direction for t in tracks].index(f.track.direction) for f in of_top]
+    asked = [(f, halves if len(of_top) == 1 else halves[k : k + 1]) for f, k in zip(of_top, places, strict=True)]
+    holds = [(f, [f.mismatched & same(half, f.final).all(-1) & ~f.final_zero for half in of]) for f, of in asked]
+    seen = [Seen(f, max(either, key=np.count_nonzero)) for f, either in holds]
+    return [s for s in seen if s.rows.any()] if not all(s.rows.any() for s in seen) or len(seen) == 1 else []
 
 
 def _units_apart(pair: tuple[Track, Track]) -> Array | None:

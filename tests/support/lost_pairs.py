@@ -1,0 +1,101 @@
+"""What of the first of two mistakes is gone once the second is made: told by the arrays of each alone."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.rule import Rule
+from tests.support.alike import alike, injected
+
+FEW = 8  # numbers that chance may bring together
+
+
+@functools.cache
+def made_alone(rule: Rule, right: Case) -> Case | None:
+    """The right run with one mistake, made once."""
+    return injected(rule, right)
+
+
+def what_is_gone(right: Case, both: Case, first: Rule, second: Rule) -> str:
+    """What of the first mistake is left nowhere, since the second overwrote it, in words; empty where something is."""
+    if _second_dump_is_replaced(right, both, first, second):
+        return "the dump that the first one's differs from is gone"
+    if first.name == "pooled-state" and _few_terms_are_left(right, both):
+        return "of a pool, too few units have all their terms left"
+    if _states_are_of_nowhere(right, both, first, second):
+        return "the outputs that the first one's states are of are gone"
+    return ""
+
+
+def _few_terms_are_left(right: Case, both: Case) -> bool:
+    """Whether, without weights, so few units have all the outputs left that are not zero in a right run that a pool of
+    these tells nothing."""
+    if both.weights is not None or len(right.trace.tracks) != len(both.trace.tracks):
+        return False
+    left = 0
+    for before, track in zip(right.trace.tracks, both.trace.tracks, strict=True):
+        if before.outputs is None or track.outputs is None or before.outputs.shape != track.outputs.shape:
+            return False
+        left += int(((track.outputs != 0) | (before.outputs == 0)).all(1).sum())
+    return left < FEW
+
+
+def _second_dump_is_replaced(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the second mistake put a dump of its own in place of the one that the first differs from."""
+    one, alone = made_alone(first, right), made_alone(second, right)
+    if one is None or alone is None or not first.compares or one.other is None or alone.other is None:
+        return False
+    first_dump, second_dump, dump = (replace(both, other=case.other, other_batch=None) for case in (one, alone, both))
+    return alike(second_dump, dump) and not alike(first_dump, dump)
+
+
+def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether a state that the second mistake left as it was can be told by nothing that is left, because of the first:
+    it was some output, and the second left zeros, none, or numbers of its own in place of every one that it equals; nor
+    do weights tell it."""
+    one, alone = made_alone(first, right), made_alone(second, right)
+    if one is None or alone is None or both.weights is not None:
+        return False
+    for track in both.trace.tracks:
+        place = track.layer, track.direction
+        runs = [right.trace.track(*place), one.trace.track(*place), alone.trace.track(*place)]
+        start, before, after = [(t.outputs, t.final) if t is not None else (None, None) for t in runs]
+        if track.final is None or track.outputs is None or before[0] is None or start[0] is None:
+            continue
+        for state in track.final:
+            if not state.any() or not _is_among(state, before[1]):
+                continue
+            if not _is_gone(state, before[0], track.outputs) and not _is_overwritten(
+                state, before[0], track.outputs, after[0]
+            ):
+                continue
+            anyway = after[0] is not None and _is_among(state, after[1]) and _is_gone(state, start[0], after[0])
+            if not anyway:
+                return True
+    return False
+
+
+def _is_among(state: Array, states: Array | None) -> bool:
+    """Whether a state `[H]` is one of these `[B, H]`."""
+    return states is not None and any(np.array_equal(state, other) for other in states)
+
+
+def _is_gone(state: Array, before: Array, after: Array) -> bool:
+    """Whether a state `[H]` is an output before, and nothing is left after of any output that it was."""
+    if before.shape[2] != state.size or not (there := (before == state).all(-1)).any():
+        return False
+    return not after[there].any() if before.shape == after.shape else not (after == state).all(-1).any()
+
+
+def _is_overwritten(state: Array, before: Array, outputs: Array, alone: Array | None) -> bool:
+    """Whether a state `[H]` is an output before and none of `outputs`, which hold in its places what the second mistake
+    alone leaves there: numbers that nothing of the first is in."""
+    if alone is None or not before.shape == outputs.shape == alone.shape:
+        return False
+    there = (before == state).all(-1)
+    return bool(there.any()) and np.array_equal(outputs[there], alone[there]) and not (outputs == state).all(-1).any()
