@@ -82,6 +82,9 @@ NAMED = [
     ("directions-interleaved", "direction-missing", ("gru", 2, 2)),
     ("directions-exchanged", "backward-final-at-last-step", FOUR),
     ("off-by-one-length", "padding-repeats-last-output", GRU),
+    # outputs that hold c, and were dropped or added to
+    ("outputs-are-cell-state", "output-dropout", LSTM),
+    ("outputs-are-cell-state", "output-residual", ("lstm", 1, 2)),
     # one buffer beside rows that tell nothing of it
     ("nonfinite-values", "outputs-aliased", GRU),
     ("outputs-aliased", "lengths-rescaled", LSTM),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +72,10 @@ class OutputDropout(Rule):
         """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep. Where
         there are no weights the states tell it of the steps that they were taken from."""
         if not (case.has("inputs") and case.has("weights")):
-            yield from _undone_by_states(case)
+            yield from _undone_by_states(case, [f.final for f in case.facts])
+            cells = [f.track.cell for f in case.facts if f.track.cell is not None]  # outputs may hold c
+            if [c.shape for c in cells] == [f.final.shape for f in case.facts]:
+                yield from _undone_by_states(case, cells)
             yield from _undone_roughly(case)
             return
         if disagreement(case) == 0:
@@ -102,23 +105,27 @@ class OutputDropout(Rule):
         return case.with_tracks(dropped)
 
 
-def _undone_by_states(case: Case) -> Iterator[Undone]:
-    """With each state in place of the outputs, of one row and any step, whose units are 0 or its own times 1/keep: its
-    padding may repeat it."""
-    off = [(f, int(row)) for f in case.facts for row in np.flatnonzero(f.mismatched & ~f.final_zero & ~f.somewhere)]
-    told = [scale for f, row in off[:GLANCE] for scale in _scales_of(f.outputs, f.final[row])]
+def _undone_by_states(case: Case, states: Sequence[Array]) -> Iterator[Undone]:
+    """With each state, of these `[B, H]` of every track, in place of the outputs, of one row and any step, whose units
+    are 0 or its own times 1/keep: its padding may repeat it."""
+    off = [
+        (facts, row, state[row])
+        for facts, state in zip(case.facts, states, strict=True)
+        for row in np.flatnonzero(facts.mismatched & ~facts.final_zero & ~facts.somewhere).tolist()
+    ]
+    told = [scale for facts, _, state in off[:GLANCE] for scale in _scales_of(facts.outputs, state)]
     scale = float(np.median(told)) if len(off) > 1 and told else 0.0
     if scale < 1 + CLOSE or not np.isfinite(scale):
         return
     before: dict[int, Array] = {}
-    for facts, row in off:
-        places = np.argwhere(_multiples(facts.outputs, facts.final[row], scale))
+    for facts, _, state in off:
+        places = np.argwhere(_multiples(facts.outputs, state, scale))
         if np.unique(places[:, 0]).size != 1:
             return
         outputs = before.setdefault(id(facts.track), facts.outputs.copy())
-        outputs[places[:, 0], places[:, 1]] = facts.final[row]
+        outputs[places[:, 0], places[:, 1]] = state
         if not facts.mask[places[:, 0], places[:, 1]].all():  # its padding repeats it, of which some was dropped whole
-            outputs[places[0, 0], ~facts.mask[places[0, 0]] & facts.zero[places[0, 0]]] = facts.final[row]
+            outputs[places[0, 0], ~facts.mask[places[0, 0]] & facts.zero[places[0, 0]]] = state
     tracks = tuple(replace(t, outputs=before.get(id(t), t.outputs)) for t in case.trace.tracks)
     how = f"the outputs as they were before dropout with keep probability {1 / scale:.3g}"
     yield Undone(how, case.with_trace(replace(case.trace, tracks=tracks)))

@@ -113,7 +113,9 @@ def _rounded_to_states(track: Track, top: int, room: float) -> Track:
         return track
     coarse = (o for o in _coarser(track.outputs) if np.abs(o - track.outputs).max(initial=0.0) <= room)
     outputs = next(coarse, track.outputs).copy()
-    for state in track.final[np.isfinite(track.final).all(-1) & track.final.any(-1)]:
+    cells = [] if track.cell is None or track.cell.shape != track.final.shape else [track.cell]  # outputs may hold c
+    states = np.concatenate([track.final, *cells])
+    for state in states[np.isfinite(states).all(-1) & states.any(-1)]:
         rows, steps = np.nonzero((np.abs(outputs[..., :GLANCE] - state[:GLANCE]) <= room).all(-1))
         near = (np.abs(outputs[rows, steps] - state) <= room).all(-1)
         outputs[rows[near], steps[near]] = state

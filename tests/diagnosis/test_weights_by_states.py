@@ -1,0 +1,44 @@
+"""Wrong weights beside outputs that no run can be compared with are told by the final states, and no others are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.weights_by_states import weights_by_states
+from tests.support.made import correct_case
+from tests.support.pairs import correct, findings, made
+
+NAMED = [
+    ("output-dropout", "gate-order", ("gru", 1, 1)),
+    ("output-dropout", "bias-dropped", ("gru", 2, 2)),
+    ("outputs-aliased", "update-gate-flipped", ("gru", 2, 1)),
+    ("outputs-are-cell-state", "forget-bias", ("lstm", 1, 2)),
+    ("output-dropout", "kernel-transposed", ("lstm", 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "shape"), NAMED)
+def test_weights_are_told_by_states_alone(first: str, second: str, shape: tuple[str, int, int]) -> None:
+    """What is wrong with the outputs is named, and the weights' mistake that a run of them leaves in the states."""
+    judged = findings(made(shape, first, second, weighed=True))
+    assert {first, second} <= {name for f in judged for name in (f.rule, *f.alternatives)}
+
+
+@pytest.mark.parametrize("name", ["output-dropout", "outputs-aliased", "outputs-are-cell-state", "output-residual"])
+def test_right_weights_beside_wrong_outputs_are_not_accused(name: str) -> None:
+    """Of one mistake in the outputs nothing is said of the weights, with which a run ends in the states."""
+    judged = findings(made(("lstm", 1, 1), name, weighed=True))
+    assert [f.rule for f in judged] == [name]
+
+
+def test_states_that_no_change_gives_tell_nothing() -> None:
+    """States of other rows, and weights that nobody's slip gives, are no mistake of the weights; long rows are not
+    run for every change."""
+    permuted = made(("gru", 1, 1), "output-dropout", "rows-permuted", weighed=True)
+    assert weights_by_states(permuted) == []
+    wrong = rules()["gate-order"].inject(correct(("gru", 1, 1)))
+    assert [p.rule for p in weights_by_states(wrong)] == ["gate-order"]
+    long = rules()["gate-order"].inject(correct_case("gru", 1, 1, lengths=np.full(3, 80), steps=80))
+    assert weights_by_states(long) == []
