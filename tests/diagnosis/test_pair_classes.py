@@ -25,6 +25,8 @@ CLASSES = [
     ("last-column-as-final-state", "padding-computed", ("gru", 1, 2), "other pair"),  # states of zeros
     ("lengths-ignored", "pooled-state", ("gru", 1, 2), "other pair"),  # padding computed in another run
     ("direction-missing", "direction-duplicated", ("lstm", 1, 2), "lost"),  # no state of the top layer
+    ("off-by-one-length", "output-residual", ("gru", 1, 1), "missed"),  # a sum can be undone
+    ("output-dropout", "padding-computed", ("gru", 1, 1), "missed"),  # of padding that was zero, nothing is gone
     ("off-by-one-length", "rows-permuted", ("gru", 1, 1), "missed"),  # were it not named
 ]
 

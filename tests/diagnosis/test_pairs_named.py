@@ -64,6 +64,7 @@ NAMED = [
     ("padding-repeats-last-output", "output-dropout", GRU),
     # dropout over a sum, over one buffer, or beside a second run
     ("output-residual", "output-dropout", TWO),
+    ("output-residual", "state-never-written", GRU),
     ("outputs-aliased", "output-dropout", GRU),
     ("state-from-another-run", "output-dropout", STACK),
     # numbers of a second dump that are finer, and states that agree where outputs do not

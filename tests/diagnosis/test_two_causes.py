@@ -113,15 +113,18 @@ def test_a_few_numbers_tell_of_no_two_causes() -> None:
 
 
 def test_the_search_is_bounded() -> None:
-    """64 rows of 200 steps and 256 units whose states equal nothing: two causes are sought for a second at most, and
-    twice that on a busy machine."""
+    """64 rows of 200 steps and 256 units whose states equal nothing: two causes are sought for a second at most, the
+    quicker of two times: the machine may be busy."""
     lengths = np.random.default_rng(0).integers(1, 201, 64)
     case = correct_case("lstm", 1, 2, lengths=lengths, steps=200, units=128).with_weights(None)
     lost = case.with_tracks(lambda t: replace(t, final=np.asarray(t.final)[:, ::-1] * 0.5))
     assert lost.facts
-    began = time.process_time()
-    assert two_causes.two_causes(lost, rules()) is None
-    assert time.process_time() - began < 2
+    taken = []
+    for _ in range(2):
+        began = time.process_time()
+        assert two_causes.two_causes(lost, rules()) is None
+        taken.append(time.process_time() - began)
+    assert min(taken) < 1
 
 
 def test_outputs_too_large_for_the_search_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,9 +70,10 @@ def _states_are_of_nowhere(right: Case, both: Case, first: Rule, second: Rule) -
         for state in track.final:
             if not state.any() or not _is_among(state, before[1]):
                 continue
-            if not _is_gone(state, before[0], track.outputs) and not _is_overwritten(
-                state, before[0], track.outputs, after[0]
-            ):
+            overwritten = after[0] is not None and _is_overwritten(
+                state, (start[0], before[0], after[0]), track.outputs
+            )
+            if not overwritten and not _is_gone(state, before[0], track.outputs):
                 continue
             anyway = after[0] is not None and _is_among(state, after[1]) and _is_gone(state, start[0], after[0])
             if not anyway:
@@ -92,10 +93,15 @@ def _is_gone(state: Array, before: Array, after: Array) -> bool:
     return not after[there].any() if before.shape == after.shape else not (after == state).all(-1).any()
 
 
-def _is_overwritten(state: Array, before: Array, outputs: Array, alone: Array | None) -> bool:
-    """Whether a state `[H]` is an output before and none of `outputs`, which hold in its places what the second mistake
-    alone leaves there: numbers that nothing of the first is in."""
-    if alone is None or not before.shape == outputs.shape == alone.shape:
+def _is_overwritten(state: Array, runs: tuple[Array, Array, Array], outputs: Array) -> bool:
+    """Whether a state `[H]` is an output of the first mistake's run and none of `outputs`, which hold in its place what
+    the second alone makes there of other numbers: nothing of the first is in them.
+
+    runs: the outputs of the right run, and of those with the first and with the second mistake alone.
+    """
+    start, before, alone = runs
+    if not start.shape == before.shape == outputs.shape == alone.shape:
         return False
     there = (before == state).all(-1)
-    return bool(there.any()) and np.array_equal(outputs[there], alone[there]) and not (outputs == state).all(-1).any()
+    is_anywhere = (outputs == state).all(-1).any() or (start[there] == state).all(-1).any()
+    return bool(there.any()) and np.array_equal(outputs[there], alone[there]) and not is_anywhere

@@ -55,7 +55,8 @@ class OutputResidual(Rule):
             if facts.track.order == "reversed":
                 inputs = inputs[:, ::-1]
             rows = facts.mismatched & _adds_up(facts, inputs)
-            if rows.sum() > 1 or (rows.any() and rows[facts.mismatched].all()):
+            others = facts.mismatched & ~rows & ~facts.final_zero  # zeros, which are of no residual, have another cause
+            if rows.sum() > 1 or (rows.any() and not others.any()):
                 yield from proposal(
                     self,
                     [Seen(facts, rows)],
