@@ -14,7 +14,7 @@ from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
-from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure
+from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure, of_other_rows
 
 FEW = 16  # rows that are looked at before all are
 
@@ -23,6 +23,9 @@ LITTLE = 0.25  # share of rows that fit a rival reading at most where it is not 
 
 
 SAMPLE = 32  # rows by which a rival reading of a large dump is judged first
+
+
+ENOUGH = 4  # masked numbers that must be zero, or repeat, before they tell axes: a few are so by chance
 
 
 MANY_STEPS = 1 << 16  # rows x steps from which on it is
@@ -91,7 +94,11 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     right = [i for i in sorted(range(len(readings)), key=lambda i: not readings[i].left_open) if is_right(i)]
     right = [i for i in right if i == 0 or readings[i].left_open]
     used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
-    if not right and fit(0).anywhere < 0.5:
+    moved = next((i for i, r in enumerate(readings) if _only_rows_moved(r)), None) if not right else None
+    if moved is not None and fit(0).expected < 1:
+        used = moved
+        fit(used)
+    elif not right and fit(0).anywhere < 0.5:
         likely = [i for i in range(1, len(readings)) if not _loses_single_steps(readings[0], readings[i])]
         likely = [i for i in likely if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
@@ -111,10 +118,32 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     return Choice(readings[used], rivals, measured[used])
 
 
+def with_axes_of_padding(readings: list[Reading], tolerance: Tolerance, measurer: Measurer) -> list[Reading]:
+    """The readings of those axes by which the outputs are padded exactly where the lengths say, where there are as many
+    rows as steps and they are not so by the others: whatever the states hold, the layer has counted those steps."""
+    first = readings[0].trace
+    if first.batch_size != first.steps or not first.knows_padding or first.mask.all():
+        return readings
+    axes = {reading.time_major for reading in readings if padded_exactly(measurer(reading.trace, tolerance))}
+    return [reading for reading in readings if reading.time_major in axes] if len(axes) == 1 else readings
+
+
+def padded_exactly(facts: tuple[TrackFacts, ...]) -> bool:
+    """Whether steps are zero, or repeat the one before, where they are masked and nowhere else."""
+    told = sum(int(np.count_nonzero(~f.mask)) * f.outputs.shape[2] for f in facts)
+    return told >= ENOUGH and all(np.array_equal(f.zero | f.repeats, ~f.mask) for f in facts)
+
+
 def _loses_single_steps(first: Reading, rival: Reading) -> bool:
     """Whether the rival takes one step of each of many rows, as lengths count them, for many steps of one row: states
     in another order of the rows then equal its steps by themselves."""
     return first.trace.steps == 1 and first.trace.knows_padding and not rival.trace.knows_padding
+
+
+def _only_rows_moved(reading: Reading) -> bool:
+    """Whether the states of every track are the right ones, in another order of the rows."""
+    told = [of_other_rows(reading.trace, track) for track in reading.trace.tracks]
+    return any(told) and all(moved is not False for moved in told)
 
 
 def _is_square(first: Reading, rival: Reading) -> bool:

@@ -42,6 +42,8 @@ def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
     candidates = _readable(guesses, read)
     if len(candidates) == 1 and fit_of(candidates[0].choice) >= CONVINCING:
         return candidates[0]
+    kept = [c for c in candidates if c.choice.reading.as_stated and fit_of(c.choice) >= CONVINCING]
+    candidates = kept or candidates  # what breaks with the axes or states that are usual, or stated, is no rival of it
     fits = [fit_of(candidate.choice) for candidate in candidates]
     best = max(range(len(candidates)), key=lambda i: fits[i], default=None)
     if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
@@ -52,6 +54,9 @@ def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
 def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
     """The one guess whose state is made of steps of the outputs, of whichever rows; None where none or several are."""
     candidates = [candidate for candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
+    fits = [fit_of(candidate.choice) for candidate in candidates]
+    if sum(fit == max(fits) >= CONVINCING for fit in fits) > 1:
+        return None
     shares = [max(fit_of(c.choice), share_of_steps(c.choice.reading)) for c in candidates]
     best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
     if best is None or shares[best] < CONVINCING or sum(share == shares[best] for share in shares) > 1:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.hypotheses import axes_stated
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
@@ -30,7 +31,12 @@ def turned(
         choice = with_states_viewed(choice, readings, tolerance, measurer)
     if not config.go_backwards and config.keep_order is None:
         choice = read_in_order(choice, tolerance, measurer, config.directions is not None)
-    return choice if config.directions is not None else read_backwards(choice, tolerance, measurer)
+    if config.directions is not None:
+        return choice
+    backwards = read_backwards(choice, tolerance, measurer)
+    if backwards is choice and not axes_stated(config):
+        return _backwards_by_other_axes(choice, readings, tolerance, measurer)
+    return backwards
 
 
 def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> Choice:
@@ -54,6 +60,23 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
     ):
         if told:
             return _backwards(choice, order, because, tolerance, measurer)  # type: ignore[arg-type]
+    return choice
+
+
+def _backwards_by_other_axes(
+    choice: Choice, readings: list[Reading], tolerance: Tolerance, measurer: Measurer
+) -> Choice:
+    """The reading of the other axes as a backward layer alone, where there are as many rows as steps, nobody said which
+    is time, no state of the choice is right and all are so; else the choice itself."""
+    trace = choice.reading.trace
+    if trace.batch_size != trace.steps or not choice.measured or any(f.at_expected.any() for f in choice.measured):
+        return choice
+    for reading in readings:
+        if reading.time_major != choice.reading.time_major and reading.trace.directions == 1:
+            other = Choice(reading, (), measurer(reading.trace, tolerance), choice.rounded_to)
+            backwards = read_backwards(other, tolerance, measurer)
+            if backwards is not other:
+                return backwards
     return choice
 
 
@@ -167,7 +190,8 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
         if not (facts.equal[rows, 0].all() and facts.mask[rows, 0].all()):
             return False
         ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
-        apart, total = apart + int((rows & ~ends).sum()), total + rows.size
+        one_step = facts.real_counts == 1  # its first step is its last one, and tells nothing
+        apart, total = apart + int((rows & ~ends).sum()), total + int((~one_step).sum())
     return apart >= min(2, total)
 
 

@@ -15,7 +15,7 @@ from rnninspect.core.finding import PaddingClass, Status
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, count_true, last_true
 from rnninspect.errors import ShapeError
-from rnninspect.measure.matching import any_of, gather, same
+from rnninspect.measure.matching import any_of, gather, same, step_keys
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.padding import padding_classes
 from rnninspect.measure.scan import Scan, scan
@@ -257,6 +257,19 @@ def may_end_right(trace: Trace, track: Track, rtol: float, atol: float, rows: In
     if not trace.knows_padding:  # a row of zeros may have no real step
         right[~right] = [not np.any(outputs[row]) for row in rows[~right]]
     return right
+
+
+def of_other_rows(trace: Trace, track: Track) -> bool | None:
+    """Whether the final states are the outputs at the expected steps in another order of the rows, each once. None
+    where nothing tells: rows of no step, an end that is not known, and where `measure` gives None."""
+    outputs, final = track.outputs, track.final
+    if outputs is None or final is None or outputs.shape[2] != final.shape[1] or not _knows_end(trace, track):
+        return None
+    expected = trace.expected_steps(track)
+    ends, states = step_keys(gather(outputs, np.arange(expected.size), np.maximum(expected, 0))), step_keys(final)
+    if (expected < 0).any() or (np.sort(ends)[1:] == np.sort(ends)[:-1]).all():
+        return None
+    return bool((ends != states).any() and np.array_equal(np.sort(ends), np.sort(states)))
 
 
 def fits_anywhere(track: Track, rtol: float, atol: float, rows: slice) -> bool:

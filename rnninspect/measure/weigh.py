@@ -25,7 +25,15 @@ from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, PaddingPolicy
 from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, choose_reading, fit_of, measure_all
+from rnninspect.measure.choose_reading import (
+    Choice,
+    Measurer,
+    Tolerance,
+    choose_reading,
+    fit_of,
+    measure_all,
+    with_axes_of_padding,
+)
 from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles
 from rnninspect.measure.directions import maybe_two, turned, without_exchanged
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
@@ -173,6 +181,7 @@ def _read(
     if dump.as_printed:
         slots, to, tolerance = alike(slots, dump.printed, tolerance)
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
+    fitting = with_axes_of_padding(fitting, tolerance, measurer)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     chosen = turned(chosen, fitting, config, tolerance, measurer)
     if config.directions is None:

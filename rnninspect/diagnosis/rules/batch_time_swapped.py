@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, rows_of
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, places, rows_of
+from rnninspect.measure.choose_reading import padded_exactly
 
 
 class BatchTimeSwapped(Rule):
@@ -37,12 +38,11 @@ class BatchTimeSwapped(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if not case.reading.time_swapped:
             return
-        matched = [
-            (f.track.layer, f.track.direction, int(b)) for f in case.facts for b in np.flatnonzero(f.equal.any(1))
-        ]
-        if not matched:
+        matched = [place for f in case.facts for place in places(f, np.asarray(f.equal.any(1)))]
+        shown = case.trace.batch_size == case.trace.steps and padded_exactly(case.facts)
+        if not matched and not shown:
             return
-        if _outputs_alone(case):
+        if matched and _outputs_alone(case):
             yield self._of_outputs_alone(case, frozenset(matched))
             return
         expected = "time-major" if case.config.time_major else "batch-major"
@@ -54,14 +54,18 @@ class BatchTimeSwapped(Rule):
         lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the other axes"
         lengths = lengths if kept or counted else "no lengths are known"
         right = (kept or not (counted or by_user)) and not any(f.mismatched.any() for f in case.facts)
+        rows = describe_rows(rows_of(matched), case.trace.batch_size)
+        fits = f"does the final state equal output steps, in {rows}; {lengths}"
+        if shown and not right:  # padding tells the axes alone: what is wrong with the states has a cause of its own
+            right, fits = True, "are the outputs padded where the lengths say"
+            matched = [place for f in case.facts for place in places(f, np.asarray(f.ends > 0))]
         yield Proposal(
             self.name,
-            f"{opening}, but only if read {used} does the final state equal output steps, in "
-            f"{describe_rows(rows_of(matched), case.trace.batch_size)}; {lengths}",
+            f"{opening}, but only if read {used} {fits}",
             frozenset(matched),
             severity="error" if not right else "warning" if by_user else "note",  # a layer may have been told otherwise
             kind="fact",
-            alternatives=("row-taken-for-step",) if _one_row(case) else (),
+            alternatives=("row-taken-for-step",) if _one_row(case) and not shown else (),
             evidence={"reading": case.reading.text},
         )
 

@@ -82,6 +82,7 @@ class LengthsIgnored(Rule):
             steps=(steps - 1,),
             strength=2,
             spoils=backward,
+            alternatives=("row-taken-for-step",) if _may_be_a_row(case) else (),
         )
         zeroed = [Seen(facts, rows) for facts in case.facts if (rows := _went_on_unseen(facts)).any()]
         ran = _ran_on(case, zeroed)
@@ -100,6 +101,17 @@ class LengthsIgnored(Rule):
             raise CannotInject("needs inputs, weights and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+def _may_be_a_row(case: Case) -> bool:
+    """Whether the states may as well be the last row's steps: nobody said which of two axes of one size is time, and
+    the first was taken for it; one vector a row was taken, the last column in every row."""
+    config, trace = case.config, case.trace
+    usual = case.reading.evidence.decided and case.convention.time_major
+    open_axes = case.reading.time_major and not (config.axes_stated or usual)
+    flat = all(slot.array.ndim == 2 for slot in case.dump.slots if slot.role == "h")
+    square = trace.batch_size == trace.steps and trace.directions == 1
+    return open_axes and flat and square and all(bool(facts.equal[:, -1].all()) for facts in case.facts)
 
 
 def _went_on_unseen(facts: TrackFacts) -> Bools:

@@ -189,7 +189,9 @@ def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | No
             continue
         for rounding in (np.ceil, np.floor):
             used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
-            if (_ends_at(facts, used) if ratio in strides else facts.equals(used - 1))[selective].all():
+            one_end = not np.ptp(used[selective])  # one step for all rows would be no ratio of their lengths
+            ends = _ends_at(facts, used) if ratio in strides else facts.equals(used - 1)
+            if not one_end and ends[selective].all():
                 return ratio, used
     return nothing
 

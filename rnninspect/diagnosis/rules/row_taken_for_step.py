@@ -12,6 +12,7 @@ from rnninspect.core.trace import Bools, Trace, Track, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
+from rnninspect.measure.choose_reading import padded_exactly
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at, gather
 
@@ -47,8 +48,8 @@ class RowTakenForStep(Rule):
         return case.trace.batch_size == case.trace.steps
 
     def seen_as(self, case: Case) -> Case:
-        """With the first axis as the batch, as stated."""
-        if not case.reading.time_swapped or not self.mends(case):
+        """With the first axis as the batch, as stated, or as the padding says."""
+        if not case.reading.time_swapped or not self.mends(case) or padded_exactly(case.facts):
             return case
         tracks = tuple(
             t if t.outputs is None else replace(t, outputs=t.outputs.swapaxes(0, 1)) for t in case.trace.tracks
@@ -57,23 +58,24 @@ class RowTakenForStep(Rule):
         return case.with_reading(replace(reading, trace=replace(case.trace, tracks=tracks)))
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.reading.time_swapped:
+        square = case.trace.batch_size == case.trace.steps > 1
+        if square and (padded_exactly(case.facts) or not case.reading.time_swapped):
+            for facts in case.facts:
+                row = _row(facts, case.trace.steps)
+                if row is not None:
+                    yield from self._say([Seen(facts, facts.mismatched)], row, _whose_word(case))
+        elif case.reading.time_swapped:
             rows = {_column(facts) for facts in case.facts}
             row = rows.pop() if len(rows) == 1 else None
             if row is not None and _padded_as_stated(case):
                 yield from self._say([Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in case.facts], row)
-        elif case.trace.batch_size == case.trace.steps > 1:
-            for facts in case.facts:
-                row = _row(facts, case.trace.steps)
-                if row is not None:
-                    yield from self._say([Seen(facts, facts.mismatched)], row)
 
-    def _say(self, seen: list[Seen], row: int) -> Iterable[Proposal]:
+    def _say(self, seen: list[Seen], row: int, whose_word: str = "as stated") -> Iterable[Proposal]:
         yield from proposal(
             self,
             seen,
             f"final_state.h equals outputs[{row}, 0:{len(seen[0].rows)}], one row with all its steps: the first axis "
-            "of these outputs is the batch, as stated, and its last entry is a row",
+            f"of these outputs is the batch, {whose_word}, and its last entry is a row",
             kind="state" if any(s.facts.mismatched.any() for s in seen) else "fact",
             strength=6,
             evidence={"row": row},
@@ -121,6 +123,13 @@ class RowTakenForStep(Rule):
         return replace(case.with_reading(reading), batch=None, dump=replace(case.dump, slots=slots))
 
 
+def _whose_word(case: Case) -> str:
+    """Who says that the first axis is the batch, where as many rows as steps leave both open."""
+    if padded_exactly(case.facts):
+        return "as the padding says"
+    return "as stated" if case.config.axes_stated else f"as is usual for {case.convention.name}"
+
+
 def _with_own_states(trace: Trace, track: Track) -> Track:
     """The track with its axes put back, and the states that its outputs tell."""
     if track.outputs is None:
@@ -142,7 +151,7 @@ def _column(facts: TrackFacts) -> int | None:
 def _row(facts: TrackFacts, count: int) -> int | None:
     """The one row b for which every state `h[t]` equals `outputs[b, t]`, where as many rows as steps hide it."""
     wrong = np.flatnonzero(facts.mismatched & ~facts.final_zero)
-    if wrong.size < 2 or facts.uniform.all():
+    if not wrong.size or facts.mismatched.sum() < 2 or facts.uniform.all():
         return None
     first = int(wrong[0])
     candidates = np.flatnonzero((facts.outputs[:, first] == facts.final[first]).all(-1))
@@ -159,13 +168,21 @@ def _differ(facts: TrackFacts, row: int) -> bool:
 
 
 def _padded_as_stated(case: Case) -> bool:
-    """Whether the outputs are zero exactly where the lengths pad them with the axes as stated, not as exchanged."""
+    """Whether the outputs are zero, or repeat, exactly where the lengths pad them with the axes as stated, not as
+    exchanged."""
     rows, steps = case.trace.steps, case.trace.batch_size  # as stated
     lengths = [s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"]
     if case.trace.mask_given or not lengths or lengths[0].size != rows:
         return False
     padded: Bools = np.arange(steps)[:, None] >= lengths[0][None]
-    return bool(padded.any()) and all(np.array_equal(f.zero, padded) for f in case.facts)
+    return bool(padded.any()) and all(np.array_equal(f.zero | _repeats(f), padded) for f in case.facts)
+
+
+def _repeats(facts: TrackFacts) -> Bools:
+    """`[B, T]`: steps that equal the one before along the first axis, which is time as stated."""
+    repeats: Bools = np.zeros(facts.zero.shape, dtype=np.bool_)
+    repeats[1:] = (facts.outputs[1:] == facts.outputs[:-1]).all(-1)
+    return repeats
 
 
 RULE = RowTakenForStep()

@@ -71,6 +71,10 @@ class RowsPermuted(Rule):
         """Where every state has a row of its own, the same in all tracks of a direction."""
         return bool(_by_direction(case))
 
+    def missing(self, case: Case) -> list[str]:
+        """Of rows of one step nobody need say how long they are."""
+        return [need for need in super().missing(case) if need != "lengths" or case.trace.steps > 1]
+
     def check(self, case: Case) -> Iterable[Proposal]:
         for permutation in (True, False):
             seen, order = [], []
