@@ -7,6 +7,7 @@ and where two causes are possible that are mended in two ways, one must be chose
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -61,17 +62,79 @@ def mend(
             report = _as_facts(report, case)
             _check_finished(case, report, [c for c in causes if c not in {change.rule for change in changes}])
             return tuple(changes), report
-        finding = next((f for f in wrong if _is_mendable(f, case, causes)), None)
+        pair = [f for f in wrong if "together_with" in f.evidence]
+        first, way = _of_a_pair(pair, case, make, arrays, judge) if pair else (None, 0)
+        finding = first or next((f for f in wrong if _is_mendable(f, case, causes)), None)
         if finding is None:
             raise UserError(_refusal(wrong[0], case))
-        finding = _decided(finding, case, make, arrays, causes)
-        _check_outputs(finding, report, case)
+        seen = _ways(finding, case)[way]
+        finding = _with_rows_of_its_pair(_decided(finding, seen, make, arrays, causes), report, seen)
+        _check_outputs(finding, report, seen)
         if changes and (finding.rule, tuple(finding.rows)) == (changes[-1].rule, changes[-1].rows):
             raise UserError(
                 f"{finding.rule}: {first_line(finding)}: that was done, and it is still there; run the layer again"
             )
-        changes.append(carried_out(every_rule()[finding.rule], finding, case, arrays))
+        changes.append(carried_out(every_rule()[finding.rule], finding, seen, arrays))
     raise UserError(f"{wrong[0].rule}: it is still there after {MOST} changes; run the layer again")
+
+
+def _of_a_pair(
+    pair: list[Finding], case: Case, make: Make, arrays: Arrays, judge: Callable[[Case], Report]
+) -> tuple[Finding | None, int]:
+    """Of two mistakes found together the one to mend first, and which of `_ways` shows its fix: after it the fewest
+    are left. None where no such fix leaves a known mistake alone."""
+    tried: list[tuple[int, Finding, int]] = []
+    for finding in pair:
+        for way in range(len(_ways(finding, case))):
+            left = _left_after(finding, way, make, arrays, judge)
+            tried += [(left, finding, way)] if left is not None else []
+    return min(tried, key=lambda t: t[0])[1:] if tried else (None, 0)
+
+
+def _left_after(finding: Finding, way: int, make: Make, arrays: Arrays, judge: Callable[[Case], Report]) -> int | None:
+    """How many mistakes are left after this fix; None where it cannot be carried out, or leaves an unknown one."""
+    copies = {name: array.copy() for name, array in arrays.items()}
+    case = inspect.prepared(make(copies))
+    rule, seen = every_rule()[finding.rule], _ways(finding, case)[way]
+    if not rule.mends(seen):
+        return None
+    try:
+        carried_out(rule, _with_rows_of_its_pair(finding, judge(case), seen), seen, copies)
+        mended = make(copies)
+    except UserError:
+        return None
+    left = [f for f in judge(mended).findings if _is_wrong(f, inspect.prepared(mended))]
+    return None if any(f.rule not in every_rule() for f in left) else len(left)
+
+
+def _ways(finding: Finding, case: Case) -> list[Case]:
+    """The case, and how it is where what the finding was found together with is undone: its fix may show there alone.
+    What the fix writes must be the dump's own then, and not made by undoing."""
+    rule, other = every_rule().get(finding.rule), every_rule().get(finding.evidence.get("together_with", ""))
+    ways = [case]
+    if rule is None or other is None:
+        return ways
+    for undone in other.undo(case):
+        code = rule.code(undone.case)
+        written = ("outputs",) if re.search(r"\boutputs\w* =", code) else ("final", "cell")
+        reads = ("outputs",) if "outputs" in code.partition("#")[0] else ()
+        if all(
+            getattr(a, name) is getattr(b, name)
+            for a, b in zip(case.trace.tracks, undone.case.trace.tracks, strict=True)
+            for name in (*written, *reads)
+        ):
+            ways.append(undone.case)
+    return ways
+
+
+def _with_rows_of_its_pair(finding: Finding, report: Report, case: Case) -> Finding:
+    """The finding with the rows of the one that it was found together with, where its fix takes every state anew from
+    the outputs: whose those were does not matter then."""
+    rule, other = every_rule()[finding.rule], finding.evidence.get("together_with")
+    if rule.moves != "h" or "outputs[" not in rule.code(rule.seen_as(case)).partition("#")[0]:
+        return finding
+    rows = {row for f in report.findings if f.rule == other for row in f.rows}
+    return replace(finding, rows=sorted(rows.union(finding.rows)))
 
 
 def _check_outputs(finding: Finding, report: Report, case: Case) -> None:

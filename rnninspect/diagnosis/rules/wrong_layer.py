@@ -48,9 +48,9 @@ class WrongLayer(Rule):
         for facts in case.facts:
             if facts.track.layer == 0 or not facts.mismatched.any():
                 continue
+            in_question = facts.mismatched & ~facts.final_zero & ~facts.equal.any(1) & ~_stands_below(case, facts)
             for where, states, exact in _lower_states(case, facts):
-                agree = _agree(facts.final, states, 0.0 if exact else tolerance(case))
-                rows = facts.mismatched & ~facts.final_zero & ~facts.equal.any(1) & agree
+                rows = in_question & _agree(facts.final, states, 0.0 if exact else tolerance(case))
                 if rows.any():
                     yield from proposal(
                         self,
@@ -72,6 +72,15 @@ class WrongLayer(Rule):
             return replace(track, final=bottom.final, cell=bottom.cell) if track is top else track
 
         return case.with_tracks(lowered)
+
+
+def _stands_below(case: Case, facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose top state stands where a lower layer's belongs: the layers are in another order."""
+    rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    for track in case.trace.tracks:
+        if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
+            rows |= same(track.final, facts.at_end).all(-1) & (facts.expected >= 0)
+    return rows
 
 
 def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, bool]]:

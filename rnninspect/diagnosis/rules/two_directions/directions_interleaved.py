@@ -40,7 +40,7 @@ class DirectionsInterleaved(Rule):
     group = "Directions"
     place = 6
     needs = ("outputs", "two directions")
-    implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned")
+    implies = ("rows-permuted", "padding-computed", "direction-duplicated", "lengths-misaligned", "mask-hole")
     example = "bidirectional"
     threads = (
         Thread(
