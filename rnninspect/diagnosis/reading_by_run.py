@@ -26,13 +26,17 @@ def with_reading_by_run(case: Case) -> Case:
 
     Another reading than the chosen one is taken only where a run gives every number of it and not of the chosen one.
     """
-    case = _ordered_by_run(_turned_as_read(case))
+    case = _ordered_by_run(_turned_as_read(case), case.config)
     settled = with_mask_by_run(case)
     if case.other is not None or not (case.facts and case.has("inputs") and case.has("weights")):
         return settled
     if is_of_its_run(settled):
         return settled
-    return next(filter(is_right, map(with_mask_by_run, _others(case))), settled)
+    right = next(filter(is_right, map(with_mask_by_run, _others(case))), None)
+    if right is not None or not disagreement(case):
+        return right or settled
+    outputs_alone = (_ordered_by_run(other, case.config) for other in _backwards(case))
+    return next((other for other in outputs_alone if not disagreement(other)), settled)
 
 
 def _others(case: Case) -> Iterator[Case]:
@@ -95,21 +99,30 @@ def _turned_as_read(case: Case) -> Case:
     return _turned(case, kept if case.convention.order(kept) == order else turned_round)
 
 
-def _ordered_by_run(case: Case) -> Case:
+def _ordered_by_run(case: Case, said_of_it: LayerConfig) -> Case:
     """The case with the outputs of its one backward track in the order in which a run of the weights gives them, where
-    the order was taken from the states alone."""
+    nobody stated the order: one that its framework leaves them in, or any where it was taken from the states alone."""
     trace = case.trace
-    if NO_ORDER not in trace.source.get("direction", "") or case.batch is None or case.weights is None:
+    if said_of_it.keep_order is not None or said_of_it.go_backwards or case.batch is None or case.weights is None:
         return case
-    if trace.directions > 1 or case.weights.directions != ("backward",) or disagreement(case) == 0:
+    if trace.directions > 1 or {t.direction for t in trace.tracks} != {"backward"} or disagreement(case) == 0:
         return case
     source = {**trace.source, "direction": "a run of the weights that reads backwards gives these outputs"}
-    for order in ORDERS:
+    for order in ORDERS if NO_ORDER in trace.source.get("direction", "") else _orders_of(case):
         tracks = tuple(replace(track, order=order) for track in trace.tracks)
         other = case.with_trace(replace(trace, tracks=tracks, source=source))
         if disagreement(other) == 0:
             return other
     return case
+
+
+def _orders_of(case: Case) -> list[TimeOrder]:
+    """The orders in which the framework that the outputs are known to be of leaves those of a backward layer."""
+    if not case.reading.evidence.decided:
+        return []
+    reverse = replace(case.config, direction="reverse", keep_order=None)
+    configs = [reverse, replace(reverse, keep_order=True), replace(reverse, go_backwards=True)]
+    return list(dict.fromkeys(case.convention.order(config) for config in configs))
 
 
 def _turned(case: Case, config: LayerConfig) -> Case:

@@ -146,7 +146,9 @@ def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer, dire
             continue
         because = f"{NO_ORDER}; every state is {_WHERE[order]}, so they are taken as {order}"
         other = _backwards(choice, order, because, tolerance, measurer)
-        if other.measured and not other.measured[0].mismatched.any() and _pads_so(other.measured[0]):
+        if not other.measured or other.measured[0].mismatched.any():
+            continue
+        if _pads_so(other.measured[0]) or _computes_padding(other, order):
             return other
     return choice
 
@@ -162,6 +164,13 @@ _WHERE = {
 def _pads_so(facts: TrackFacts) -> bool:
     """Whether zeros stand where that order has its padding: before the real steps or behind them."""
     return not facts.zero[facts.mask].any() and bool(facts.zero[~facts.mask].all())
+
+
+def _computes_padding(choice: Choice, order: TimeOrder) -> bool:
+    """Whether padding stands behind the real steps and was computed, as this framework leaves it: it tells no order."""
+    facts = (choice.measured or ())[0]
+    usual = order != "reversed" and choice.reading.trace.padding == "computed"
+    return usual and set(facts.padding) <= {"none", "computed"}
 
 
 def _backwards(choice: Choice, order: TimeOrder, because: str, tolerance: Tolerance, measurer: Measurer) -> Choice:

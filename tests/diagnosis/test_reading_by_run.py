@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
@@ -102,3 +103,46 @@ def test_axes_that_a_run_tells_are_not_accused_as_stated() -> None:
     arrays = build_case.dump(build_case.run_case(batch, config, "keras", weights=BACKWARD))
     assert accused(read("keras", arrays, FORWARD)) == []
     assert accused(read("keras", arrays, random_weights("lstm", 3, 4, seed=5))) != []
+
+
+def flax_in_reverse(keep_order: bool, lengths: np.ndarray) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """What is known of a run of Flax's `RNN(reverse=True)` whose padding was computed, its outputs and its state."""
+    made = random_weights("gru", 3, 4)
+    weights = replace(made, layers=tuple(replace(w, direction="backward") for w in made.layers))
+    config = LayerConfig(cell="gru", direction="reverse", keep_order=keep_order)
+    inputs = np.random.default_rng(3).normal(size=(4, 6, 3)).astype(np.float32)
+    case = build_case.run_case({"inputs": inputs, "lengths": lengths}, config, "flax", weights=weights)
+    track = case.trace.tracks[0]
+    assert track.outputs is not None
+    assert track.final is not None
+    known = {"inputs": inputs, "weights": case.convention.write_weights(weights), "convention": "flax"}
+    return {**known, "lengths": lengths}, track.outputs, track.final
+
+
+@pytest.mark.parametrize("direction", [{}, {"direction": "reverse"}])
+@pytest.mark.parametrize("keep_order", [True, False])
+@pytest.mark.parametrize("lengths", [[6, 2, 3, 5], [6, 6, 6, 6]])
+def test_a_run_tells_the_order_of_a_backward_layer(
+    lengths: list[int], keep_order: bool, direction: dict[str, str]
+) -> None:
+    """Whether Flax kept the order of the outputs need not be stated beside inputs and weights: the state that its call
+    returned is right, the one after a single input is named, and nothing else."""
+    known, outputs, state = flax_in_reverse(keep_order, np.array(lengths))
+    right = rnninspect.inspect(outputs, state, **known, **direction)
+    assert (right.verdict, [f.rule for f in right.findings if f.severity != "note"]) == ("clean", [])
+    after_one = outputs[np.arange(4), np.array(lengths) - 1] if keep_order else outputs[:, 0]
+    report = rnninspect.inspect(outputs, after_one, **known, **direction)
+    assert [f.rule for f in report.findings if f.severity != "note"] == ["backward-final-at-last-step"]
+
+
+def test_without_a_run_nothing_tells_the_order_of_a_backward_layer() -> None:
+    """A state at step 0 is that of outputs put back in order, or the one after a single input: computed padding behind
+    the lengths speaks for neither, and the order is asked for."""
+    known, outputs, state = flax_in_reverse(True, np.array([6, 2, 3, 5]))
+    about = {"convention": "flax", "lengths": known["lengths"], "direction": "reverse"}
+    report = rnninspect.inspect(outputs, state, **about)
+    assert report.verdict == "unjudged"
+    assert "keep_order" in report.would_decide
+    assert rnninspect.inspect(outputs, state, **about, keep_order=True).verdict == "clean"
+    wrong = rnninspect.inspect(outputs, state, **about, keep_order=False)
+    assert [f.rule for f in wrong.findings if f.severity != "note"] == ["backward-final-at-last-step"]
