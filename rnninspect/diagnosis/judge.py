@@ -28,7 +28,7 @@ from rnninspect.diagnosis.rules import Rules
 from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
     UNEXPLAINED_DIFFERENCE,
-    unexplained_difference,
+    dumps_differ,
     unexplained_states,
     unlike_its_weights,
 )
@@ -67,9 +67,10 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         findings.append(unexplained_states(case, left))
     if seek_two and case.other is not None and not any(rules[p.rule].compares for p in kept):
         hidden = _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)
+        hidden = hidden or _of_the_other_dump(case, sound, skipped)
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
     if not any(rules[f.rule].compares for f in findings if f.rule in rules):
-        findings.extend(unexplained_difference(case.differences, "the two dumps differ"))
+        findings.extend(dumps_differ(case))
         if not causes and not any(f.severity == "error" for f in findings) and _has_weights(case):
             findings.extend(unlike_its_weights(case))
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
@@ -169,6 +170,15 @@ def _differences_beneath(
 
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return differences_beneath(case, kept, rules)
+    return []
+
+
+def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> list[Proposal]:
+    """The mistake of the weights that a second dump was run with."""
+    from rnninspect.diagnosis.other_by_weights import causes_of_other
+
+    with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
+        return causes_of_other(case, rules)
     return []
 
 

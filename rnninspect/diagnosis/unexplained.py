@@ -83,6 +83,14 @@ def unexplained_difference(differences: list[TrackDifference], opening: str) -> 
     )
 
 
+def dumps_differ(case: Case) -> Iterator[Finding]:
+    """A second dump that differs from the first without a known cause, and what would tell more."""
+    for finding in unexplained_difference(case.differences, "the two dumps differ"):
+        both = [name for name in ("inputs", "weights") if not case.has(name)]
+        more = f"; two dumps alone do not tell by what: give {' and '.join(both)} of either run" if both else ""
+        yield replace(finding, message=finding.message + more)
+
+
 def unlike_its_weights(case: Case) -> Iterator[Finding]:
     """A dump that no run of its weights gives, though every state is where it ought to be."""
     from rnninspect.diagnosis.evidence.one_step import first_bad_steps

@@ -72,11 +72,11 @@ def test_interleaved_directions_beside_permuted_rows(where: str, rows: np.ndarra
         "outputs": (outputs.swapaxes(2, 3).reshape(5, 7, -1), right[1]),
         "rows of outputs": (outputs.swapaxes(1, 2).reshape(5, 7, -1), right[1]),
     }[where]
-    known = {"lengths": case.trace.lengths, "bidirectional": True, "convention": "torch"}
-    report = rnninspect.inspect(wrong[0], wrong[1][rows], **known)
+    about = {"lengths": case.trace.lengths, "bidirectional": True, "convention": "torch"}
+    report = rnninspect.inspect(wrong[0], wrong[1][rows], **about)
     expected = ["directions-interleaved", *(["rows-permuted"] if rows is ROWS else [])]
     assert sorted(f.rule for f in report.findings) == expected
-    fixed = rnninspect.fix(wrong[0], wrong[1][rows], **known)
+    fixed = rnninspect.fix(wrong[0], wrong[1][rows], **about)
     assert fixed.report.verdict == "clean"
     np.testing.assert_array_equal(fixed.arrays["outputs"], right[0])
     np.testing.assert_array_equal(fixed.arrays["final_state"], right[1])

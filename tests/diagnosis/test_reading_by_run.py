@@ -115,8 +115,8 @@ def flax_in_reverse(keep_order: bool, lengths: np.ndarray) -> tuple[dict[str, An
     track = case.trace.tracks[0]
     assert track.outputs is not None
     assert track.final is not None
-    known = {"inputs": inputs, "weights": case.convention.write_weights(weights), "convention": "flax"}
-    return {**known, "lengths": lengths}, track.outputs, track.final
+    beside = {"inputs": inputs, "weights": case.convention.write_weights(weights), "convention": "flax"}
+    return {**beside, "lengths": lengths}, track.outputs, track.final
 
 
 @pytest.mark.parametrize("direction", [{}, {"direction": "reverse"}])
@@ -127,19 +127,19 @@ def test_a_run_tells_the_order_of_a_backward_layer(
 ) -> None:
     """Whether Flax kept the order of the outputs need not be stated beside inputs and weights: the state that its call
     returned is right, the one after a single input is named, and nothing else."""
-    known, outputs, state = flax_in_reverse(keep_order, np.array(lengths))
-    right = rnninspect.inspect(outputs, state, **known, **direction)
+    beside, outputs, state = flax_in_reverse(keep_order, np.array(lengths))
+    right = rnninspect.inspect(outputs, state, **beside, **direction)
     assert (right.verdict, [f.rule for f in right.findings if f.severity != "note"]) == ("clean", [])
     after_one = outputs[np.arange(4), np.array(lengths) - 1] if keep_order else outputs[:, 0]
-    report = rnninspect.inspect(outputs, after_one, **known, **direction)
+    report = rnninspect.inspect(outputs, after_one, **beside, **direction)
     assert [f.rule for f in report.findings if f.severity != "note"] == ["backward-final-at-last-step"]
 
 
 def test_without_a_run_nothing_tells_the_order_of_a_backward_layer() -> None:
     """A state at step 0 is that of outputs put back in order, or the one after a single input: computed padding behind
     the lengths speaks for neither, and the order is asked for."""
-    known, outputs, state = flax_in_reverse(True, np.array([6, 2, 3, 5]))
-    about = {"convention": "flax", "lengths": known["lengths"], "direction": "reverse"}
+    beside, outputs, state = flax_in_reverse(True, np.array([6, 2, 3, 5]))
+    about = {"convention": "flax", "lengths": beside["lengths"], "direction": "reverse"}
     report = rnninspect.inspect(outputs, state, **about)
     assert report.verdict == "unjudged"
     assert "keep_order" in report.would_decide

@@ -90,9 +90,9 @@ def test_one_step_and_permuted_rows(
     outputs, final = run("zero", np.full(rows, 1))
     outputs = outputs[:, :1]
     state = final[None] if stacked else final
-    known = {"convention": convention, **axes, **({"lengths": np.ones(rows, dtype=int)} if lengths else {})}
-    assert named(rnninspect.inspect(outputs, state, **known)) == []
-    assert named(rnninspect.inspect(outputs, np.roll(state, 1, axis=-2), **known)) == ["rows-permuted"]
+    about = {"convention": convention, **axes, **({"lengths": np.ones(rows, dtype=int)} if lengths else {})}
+    assert named(rnninspect.inspect(outputs, state, **about)) == []
+    assert named(rnninspect.inspect(outputs, np.roll(state, 1, axis=-2), **about)) == ["rows-permuted"]
 
 
 def test_other_numbers_are_no_permuted_rows() -> None:
