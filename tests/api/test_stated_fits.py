@@ -123,3 +123,14 @@ def test_an_initial_state_of_a_dump_that_leaves_layers_out() -> None:
     for other in (np.zeros((ROWS, UNITS + 1), np.float32), np.zeros((2, ROWS + 1, UNITS), np.float32)):
         report = rnninspect.inspect({**arrays, "h_0": other})
         assert any("h_0" in sentence for sentence in report.source["unused"])
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_an_initial_state_of_more_layers_says_what_to_state(layers: int) -> None:
+    """Beside the top layer's state alone, one of all layers is refused in a line that says how it fits; and then it
+    does."""
+    outputs = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    arrays = {"output": outputs, "h_n": outputs[:, -1], "h_0": np.zeros((layers, 4, 6), dtype=np.float32)}
+    with pytest.raises(UserError, match=f"holds {layers} states, and the final state is of 1: state layers={layers}$"):
+        rnninspect.inspect(arrays, convention="torch", lengths=[5, 5, 5, 5])
+    assert rnninspect.inspect(arrays, convention="torch", lengths=[5, 5, 5, 5], layers=layers).verdict == "clean"

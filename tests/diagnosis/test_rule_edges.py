@@ -13,6 +13,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track, prefix_mask
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Proposal
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.rules.state_reshaped_not_transposed import TOP_ALONE
@@ -195,3 +196,19 @@ def test_a_row_that_starts_anew_from_an_initial_state_with_zeros() -> None:
     wrong = begun.with_tracks(lambda t: replace(t, outputs=outputs, final=final))
     (proposal,) = proposals("restarted-within-row", wrong)
     assert (rows(proposal), proposal.evidence) == ([2], {"restarts": [[2, 3]], "start": "the initial state"})
+
+
+def test_outputs_that_hold_c_but_for_the_last_bits_of_some_rows() -> None:
+    """Rows of one loop may differ in their last bits from another: where one row's c is the output exactly, the
+    others' are that cause too, and no second one."""
+    case = rules()["outputs-are-cell-state"].inject(correct_case("lstm")).with_weights(None)
+
+    def nudged(track: Track) -> Track:
+        assert track.cell is not None
+        cell = track.cell.copy()
+        cell[1:3] = np.nextafter(cell[1:3], np.float32(2))
+        return replace(track, cell=cell)
+
+    errors = [f for f in judge(case.with_tracks(nudged), rules()).findings if f.severity != "note"]
+    assert [f.rule for f in errors] == ["outputs-are-cell-state"]
+    assert errors[0].rows == [0, 1, 2, 3, 4]

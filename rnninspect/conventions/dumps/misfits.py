@@ -73,7 +73,7 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
         return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
     if slot.role == "c" and all(t.cell is None for t in trace.tracks):
         return f"as a cell state it fits no layer of {trace.batch_size} rows"
-    each = for_each((slot,), len(trace.tracks), trace.batch_size)
+    each = for_each((slot,), len(trace.tracks), trace.batch_size) or _for_more_layers(slot, reading)
     if slot.role == "initial_h" and all(t.initial is None for t in trace.tracks):
         return f"as an initial state it fits no layer of {trace.batch_size} rows{each}"
     if slot.role == "initial_c" and all(t.initial_cell is None for t in trace.tracks):
@@ -113,6 +113,22 @@ def for_each(slots: tuple[Slot, ...], count: int, rows: int) -> str:
         return ""
     seen, units = list(next(iter(shapes))), next(iter(shapes))[-1]
     return f": it is {seen}, one state; give one for every layer and direction, [L, B, H] = {[count, rows, units]}"
+
+
+def _for_more_layers(slot: Slot, reading: Reading) -> str:
+    """What to state where an initial state is of more layers or directions than the final state shows."""
+    trace, shape = reading.trace, slot.array.shape
+    if len(shape) != 3 or shape[1] != trace.batch_size or shape[0] <= len(trace.tracks):
+        return ""
+    widths = {t.final.shape[1] for t in trace.tracks if t.final is not None}
+    ways = []
+    if shape[2] in widths and shape[0] % trace.directions == 0:
+        ways.append(argument("layers", shape[0] // trace.directions))
+    if trace.directions == 1 and widths == {2 * shape[2]} and shape[0] % 2 == 0:
+        more = "" if shape[0] == 2 else f" and {argument('layers', shape[0] // 2)}"
+        ways.append(argument("bidirectional", True) + more)
+    how = f"state {' or '.join(ways)}" if ways else "state the layer's shape"
+    return f": it holds {shape[0]} states, and the final state is of {len(trace.tracks)}: {how}"
 
 
 def untold(guess: Guess) -> str:

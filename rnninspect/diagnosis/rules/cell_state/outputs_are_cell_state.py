@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_final_step
+from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_nearly_final_step
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
@@ -35,7 +35,7 @@ class OutputsAreCellState(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         yield from proposal(
             self,
-            [Seen(facts, cell_is_final_step(facts) & bounded_by_cell(facts)) for facts in case.facts],
+            [Seen(facts, cell_is_nearly_final_step(facts) & bounded_by_cell(facts)) for facts in case.facts],
             "{rows}: final_state.c equals the outputs at the expected step and final_state.h does not, though |h| is "
             "the smaller of the two in every unit, as in any LSTM: the outputs hold c",
             strength=5,
