@@ -28,6 +28,7 @@ from rnninspect.errors import UserError
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 from rnninspect.report.report import Report
 
+LAST_BITS = 1e-6  # of the largest number
 MOST = 8  # mistakes one behind the other
 Make = Callable[[Arrays], Case]
 
@@ -62,6 +63,8 @@ def mend(
             report = _as_facts(report, case)
             _check_finished(case, report, [c for c in causes if c not in {change.rule for change in changes}])
             return tuple(changes), report
+        if _took_last_bits(case, arrays):
+            continue
         pair = [f for f in wrong if "together_with" in f.evidence]
         first, way = _of_a_pair(pair, case, make, arrays, judge) if pair else (None, 0)
         finding = first or next((f for f in wrong if _is_mendable(f, case, causes)), None)
@@ -76,6 +79,20 @@ def mend(
             )
         changes.append(carried_out(every_rule()[finding.rule], finding, seen, arrays))
     raise UserError(f"{wrong[0].rule}: it is still there after {MOST} changes; run the layer again")
+
+
+def _took_last_bits(case: Case, arrays: Arrays) -> bool:
+    """Whether states were read with their last bits taken for those of the outputs, and now lie in the arrays so: what
+    is to be mended is mended there."""
+    taken = False
+    for slot in case.dump.slots:
+        array = arrays.get(slot.name)
+        if slot.role == "h" and array is not None and array.shape == slot.array.shape:
+            few = array.dtype == slot.array.dtype and not np.array_equal(array, slot.array)
+            if few and np.allclose(array, slot.array, rtol=0, atol=LAST_BITS * np.abs(array).max(initial=0.0)):
+                array[...] = slot.array
+                taken = True
+    return taken
 
 
 def _of_a_pair(

@@ -21,16 +21,16 @@ def merging(config: LayerConfig) -> LayerConfig:
 
 
 def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
-    """Whether two directions are stated, and the outputs are no wider than a state of one."""
+    """Whether two directions are stated, or named by the states, and the outputs are no wider than a state of one."""
     outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs" and slot.array.ndim]
     states = {slot.array.shape[-1] for slot in slots if slot.role == "h" and slot.array.ndim}
-    both = config.directions is not None and len(config.directions) == 2 and config.merge_mode == "concat"
-    return both and len(outputs) == 1 and states == set(outputs)
+    two = len(config.directions or {slot.direction for slot in slots if slot.role == "h" and slot.direction}) == 2
+    return two and config.merge_mode == "concat" and len(outputs) == 1 and states == set(outputs)
 
 
 def as_merged(reading: Reading) -> Reading:
     """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
-    because = "two were stated, and the outputs are as wide as one: they may be the sum of both directions, or alike"
+    because = "there are two, and the outputs are as wide as one: they may be the sum of both directions, or alike"
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
 
 

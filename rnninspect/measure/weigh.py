@@ -22,7 +22,7 @@ from rnninspect.core.evidence import STATED, UNKNOWN, Belief, Evidence, Origin, 
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
-from rnninspect.core.trace import Array, PaddingPolicy
+from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import (
@@ -34,8 +34,9 @@ from rnninspect.measure.choose_reading import (
     measure_all,
     with_axes_of_padding,
 )
-from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles
+from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
 from rnninspect.measure.directions import maybe_two, turned, without_exchanged
+from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
 
 
@@ -78,7 +79,7 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     convention, beliefs = _framework(dump, config)
     weighed = _weigh(convention, dump, config, tolerance, measurer)
     if dump.convention == "auto":
-        beliefs = _believed(dump, _hints(dump, config, weighed.slots, weighed))
+        beliefs = _believed(dump, with_measured(_hints(dump, config, weighed.slots), weighed.choice, weighed.config))
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
@@ -100,49 +101,12 @@ def _guesses(convention: Convention, dump: DumpArrays, config: LayerConfig) -> l
     return guess_roles(convention, dump.arrays, config, dump.named, dump.returned, whose_known=whose_known)
 
 
+def _hints(dump: DumpArrays, config: LayerConfig, slots: tuple[Slot, ...]) -> Hints:
+    return with_shapes(Hints(tuple(dump.arrays), dump.origin, options=config.options), slots)
+
+
 def _believed(dump: DumpArrays, hints: Hints) -> tuple[Belief, ...]:
     return likeliest(conventions.conventions(), hints)
-
-
-def _hints(dump: DumpArrays, config: LayerConfig, slots: tuple[Slot, ...], weighed: Weighed | None = None) -> Hints:
-    """What arrays, and what was measured of them, say of the framework."""
-    outputs = [s for s in slots if s.role == "outputs"]
-    states = [s for s in slots if s.role == "h"]
-    alone = len(states) == 1 and states[0].layer is None and states[0].direction is None
-    stacked = (alone and states[0].array.ndim == 3) if states else None
-    hints = Hints(
-        tuple(dump.arrays),
-        dump.origin,
-        stacked=stacked,
-        state=f"{states[0].short or 'state'} {'(L D) B H' if stacked else 'B H'}" if states else "",
-        four_axes=any(s.array.ndim == 4 for s in outputs),
-        options=config.options,
-    )
-    if weighed is None:
-        return hints
-    reading = weighed.choice.reading
-    axes_known = weighed.config.axes_stated or weighed.config.time_major
-    usual = None if axes_known or reading.time_swapped else reading.time_major
-    return replace(
-        hints, time_major=usual, padding=_padding(weighed.choice), bidirectional=reading.trace.directions == 2
-    )
-
-
-def _padding(choice: Choice) -> PaddingPolicy | None:
-    """What masked outputs hold, where most states are right: the padding of a mistaken run is no evidence."""
-    if not choice.reading.trace.knows_padding or not choice.measured:
-        return None
-    classes: list[str] = []
-    for facts in choice.measured:
-        if facts.mismatched.mean() > 1 - CONVINCING:
-            return None
-        classes += [p for p, end in zip(facts.padding, facts.ends, strict=True) if end and p in _POLICIES]
-    if not classes or len(set(classes)) > 1:
-        return None
-    return _POLICIES[classes[0]]
-
-
-_POLICIES: dict[str, PaddingPolicy] = {"zero": "zero", "repeat": "repeat", "computed": "computed"}
 
 
 def _weigh(
@@ -169,6 +133,32 @@ def _weigh(
 
 
 def _read(
+    convention: Convention,
+    dump: DumpArrays,
+    guess: Guess,
+    config: LayerConfig,
+    tolerance: Tolerance,
+    measurer: Measurer,
+) -> Weighed:
+    """The guess, read; where a state equals no step, with its last bits taken for those of the outputs, if that fits
+    more."""
+    weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
+    if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:
+        return weighed
+    from rnninspect.measure.last_bits import without_last_bits
+
+    closer = without_last_bits(guess.slots)
+    if closer is None:
+        return weighed
+    note = (
+        f"states that are outputs but for the last bits ({closer[1]:.2g}) are taken for them: compiled code rounds so"
+    )
+    rounded = replace(guess, slots=closer[0], notes=(*guess.notes, note))
+    again = _read_as_given(convention, dump, rounded, config, tolerance, measurer)
+    return again if fit_of(again.choice) >= fit_of(weighed.choice) else weighed
+
+
+def _read_as_given(
     convention: Convention,
     dump: DumpArrays,
     guess: Guess,

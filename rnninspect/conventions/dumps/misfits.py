@@ -73,11 +73,13 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
         return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
     if slot.role == "c" and all(t.cell is None for t in trace.tracks):
         return f"as a cell state it fits no layer of {trace.batch_size} rows"
-    each = for_each((slot,), len(trace.tracks), trace.batch_size) or _for_more_layers(slot, reading)
-    if slot.role == "initial_h" and all(t.initial is None for t in trace.tracks):
-        return f"as an initial state it fits no layer of {trace.batch_size} rows{each}"
-    if slot.role == "initial_c" and all(t.initial_cell is None for t in trace.tracks):
-        return f"as an initial cell state it fits no layer of {trace.batch_size} rows{each}"
+    for role, what, states in (
+        ("initial_h", "an initial state", [t.initial for t in trace.tracks]),
+        ("initial_c", "an initial cell state", [t.initial_cell for t in trace.tracks]),
+    ):
+        if slot.role == role and all(state is None for state in states):
+            each = for_each((slot,), len(trace.tracks), trace.batch_size) or _for_more_layers(slot, reading)
+            return f"as {what} it fits no layer of {trace.batch_size} rows{each}"
     return None
 
 

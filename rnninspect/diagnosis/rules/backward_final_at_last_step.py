@@ -52,7 +52,8 @@ class BackwardFinalAtLastStep(Rule):
         return theirs if case.trace.directions == 2 else self.code(case)
 
     def undecided(self, case: Case) -> str:
-        if all(t.order == "time" for t in case.trace.tracks):
+        order_stated = case.config.keep_order is not None or case.config.go_backwards
+        if order_stated or all(t.order == "time" for t in case.trace.tracks):
             return ""
         return (
             "these are the first outputs of a pass whose outputs are stored in the order read, or its last ones, put "

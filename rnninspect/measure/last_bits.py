@@ -1,0 +1,53 @@
+"""States that are outputs but for their last bits: compiled code rounds what leads to a state in another way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.evidence import Slot
+from rnninspect.core.trace import Array
+
+MOST = 1 << 20  # numbers of outputs that are put in order at most
+BITS = 2.0  # of the last place of the largest number: what XLA's fusing moves, and no second run of other kernels
+MOSTLY = 0.75  # share of a state's numbers that must be outputs then
+
+
+def without_last_bits(slots: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], float] | None:
+    """The slots, the states h `[…]` with every number taken for the output that it is but for its last bits, and by how
+    much at most; None where none is so, or too few are."""
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    states = [slot.array for slot in slots if slot.role == "h"]
+    if not states or any(a.dtype.kind != "f" or a.dtype.itemsize < 4 for a in (*outputs, *states)):
+        return None
+    if not 0 < sum(a.size for a in outputs) <= MOST:
+        return None
+    numbers = np.sort(np.concatenate([np.asarray(a, dtype=np.float64).ravel() for a in outputs]))
+    numbers = numbers[np.isfinite(numbers)]
+    taken = {id(state): _taken(state, numbers) for state in states} if numbers.size else {}
+    moved = max((gap for _, gap in taken.values()), default=0.0)
+    if not moved or not all(_are_outputs(array, numbers) for array, _ in taken.values()):
+        return None
+    return tuple(replace(s, array=taken[id(s.array)][0]) if s.role == "h" else s for s in slots), moved
+
+
+def _taken(state: Array, numbers: Array) -> tuple[Array, float]:
+    """The state with each of its numbers as the nearest of `numbers` `[N]` that is so near, and the largest move."""
+    wide = np.asarray(state, dtype=np.float64)
+    finite = np.abs(wide[np.isfinite(wide)])
+    limit = BITS * float(np.finfo(state.dtype).eps) * float(finite.max(initial=0.0))
+    at = np.searchsorted(numbers, wide)
+    below, above = numbers[np.maximum(at - 1, 0)], numbers[np.minimum(at, numbers.size - 1)]
+    with np.errstate(invalid="ignore"):
+        nearest = np.where(np.abs(wide - below) < np.abs(above - wide), below, above)
+        gap = np.abs(nearest - wide)
+        near = gap <= limit
+    return np.where(near, nearest, wide).astype(state.dtype), float(gap[near].max(initial=0.0))
+
+
+def _are_outputs(state: Array, numbers: Array) -> bool:
+    """Whether most of the state's numbers are among `numbers` `[N]`."""
+    wide = np.asarray(state, dtype=np.float64).ravel()
+    at = np.minimum(np.searchsorted(numbers, wide), numbers.size - 1)
+    return bool(wide.size and (numbers[at] == wide).mean() >= MOSTLY)
