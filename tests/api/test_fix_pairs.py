@@ -101,3 +101,12 @@ def test_a_lower_layers_state_is_still_told() -> None:
     case = correct_case("gru", 2, convention="torch")
     report = rnninspect.inspect(mistaken(case, "wrong-layer"), convention="torch", layers=2)
     assert "wrong-layer" in {name for f in report.findings for name in (f.rule, *f.alternatives)}
+
+
+def test_what_is_unjudged_is_not_called_right() -> None:
+    """A stack listed in reverse order may be half of two directions: fix says what would decide, and writes nothing."""
+    arrays = mistaken(correct_case("gru", 2, convention="torch"), "layer-order-reversed")
+    assert rnninspect.inspect(arrays, convention="torch").verdict == "unjudged"
+    with pytest.raises(UserError, match="forward half of two directions"):
+        rnninspect.fix(arrays, convention="torch")
+    assert rnninspect.fix(arrays, convention="torch", layers=2).report.verdict == "clean"
