@@ -201,7 +201,7 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
         ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
         one_step = facts.real_counts == 1  # its first step is its last one, and tells nothing
         apart, total = apart + int((rows & ~ends).sum()), total + int((~one_step).sum())
-    return apart >= min(2, total)
+    return apart >= max(1, min(2, total))
 
 
 def _padding_first(facts: TrackFacts) -> bool:

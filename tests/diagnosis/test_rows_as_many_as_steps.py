@@ -145,3 +145,46 @@ def test_what_keeps_to_the_stated_axes_comes_first(convention: str) -> None:
     arrays = {"arr_0": case.trace.tracks[-1].outputs, "arr_1": states, "arr_2": initial}
     report = rnninspect.inspect(arrays, convention=convention, batch_first=True, layers=3, lengths=np.array([3, 3]))
     assert named(report) == []
+
+
+@pytest.mark.parametrize("mistake", [0, 1])
+def test_a_framework_of_other_axes_beside_another_cause(mistake: int) -> None:
+    """Where the lengths fit one order of the axes alone, that it is not the framework's default stays a note, whatever
+    else is wrong."""
+    case = correct_case("gru", lengths=np.array([6, 3, 5, 2]), steps=6, convention="flax")
+    outputs = case.trace.tracks[0].outputs
+    assert outputs is not None
+    ends = np.maximum(case.trace.real_counts - 1 - mistake, 0)
+    report = rnninspect.inspect(
+        outputs.swapaxes(0, 1), outputs[np.arange(4), ends], lengths=case.trace.lengths, convention="flax"
+    )
+    assert named(report) == ["off-by-one-length"] * mistake
+    assert "batch-time-swapped" in {f.rule for f in report.findings}
+
+
+def test_one_row_of_one_step_reads_in_no_direction() -> None:
+    """A state taken from the padding of a single row is that, and does not make the layer a backward one."""
+    outputs = np.zeros((1, 5, 3), dtype=np.float32)
+    outputs[0, 0] = [0.1, -0.2, 0.3]
+    report = rnninspect.inspect(outputs, outputs[:, -1], lengths=[1])
+    assert not {"backward-final-at-last-step", "backward-not-flipped"}.intersection(named(report))
+    assert named(report)
+
+
+def test_rows_exchanged_with_one_of_no_step() -> None:
+    """A row without steps holds another's state, and that one its zeros: two rows in one another's place, one cause."""
+    case = correct_case("gru", lengths=np.array([0, 6, 5, 3, 7]), steps=7, convention="mxnet")
+    track = case.trace.tracks[0]
+    report = rnninspect.inspect(
+        track.outputs,
+        track.final[[4, 1, 2, 3, 0]],
+        lengths=case.trace.lengths,
+        convention="mxnet",
+        batch_first=True,  # type: ignore[index]
+    )
+    assert [f.rule for f in report.findings if f.severity == "error"] == ["rows-permuted"]
+    right = rnninspect.inspect(
+        track.outputs, track.final, lengths=case.trace.lengths, convention="mxnet", batch_first=True
+    )
+    assert {f.severity for f in right.findings if f.rule == "zero-length-row"} == {"warning"}
+    assert named(right) == ["zero-length-row"]

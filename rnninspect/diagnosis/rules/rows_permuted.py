@@ -95,7 +95,7 @@ class RowsPermuted(Rule):
                 f"[{listed(order, 12)}]{how if permutation else ', not each once'}" + (copies.how if copies else ""),
                 fix=copies.fix if copies else self._fix_of_one_direction(case),
                 evidence={"rows_of_states": order[:64]},
-                strength=3 if permutation else 0,
+                strength=_strength(seen) if permutation else 0,
             )
         yield from self._of_cells_alone(case)
 
@@ -135,6 +135,13 @@ class RowsPermuted(Rule):
         if order.size < 2:
             raise CannotInject("needs two rows")
         return _with_states_of(case, order)
+
+
+def _strength(seen: list[Seen]) -> int:
+    """How much a permutation tells: more where a row of no step holds a state that is another row's, as nothing else
+    leaves it."""
+    filled = any((s.rows & (s.facts.expected < 0) & ~s.facts.final_zero).any() for s in seen)
+    return 6 if filled else 3
 
 
 def _with_states_of(case: Case, rows: Ints) -> Case:
