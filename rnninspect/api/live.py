@@ -260,6 +260,7 @@ def as_arrays(arrays: Any, what: str) -> dict[str, Array]:
     if isinstance(arrays, Mapping):
         from rnninspect.conventions.live import flattened
 
+        _refuse_steps_apart(arrays)
         return flattened(arrays)
     if holds_arrays(arrays):
         array, lengths = padded(arrays, what)
@@ -269,3 +270,16 @@ def as_arrays(arrays: Any, what: str) -> dict[str, Array]:
 
         return dict(from_nested(list(arrays), what))
     return {ANONYMOUS: to_array(arrays, what)}
+
+
+def _refuse_steps_apart(arrays: Mapping[Any, Any]) -> None:
+    """Raise ShapeError where outputs are a list of their steps: the user says which axis comes first."""
+    from rnninspect.conventions.dumps.names import is_usual
+    from rnninspect.conventions.live import are_steps
+
+    for name, value in arrays.items():
+        if are_steps(value) and len(value) > 2 and is_usual("outputs", str(name)):
+            raise ShapeError(
+                f"{name} is a list of {len(value)} arrays {tuple(value[0].shape)}, one a step: stack them, "
+                f"np.stack({name}, axis=1) is [B, T, H]"
+            )

@@ -134,3 +134,15 @@ def test_an_initial_state_of_more_layers_says_what_to_state(layers: int) -> None
     with pytest.raises(UserError, match=f"holds {layers} states, and the final state is of 1: state layers={layers}$"):
         rnninspect.inspect(arrays, convention="torch", lengths=[5, 5, 5, 5])
     assert rnninspect.inspect(arrays, convention="torch", lengths=[5, 5, 5, 5], layers=layers).verdict == "clean"
+
+
+def test_outputs_as_a_list_of_steps_are_to_be_stacked() -> None:
+    """Named outputs that are one array a step are refused by how they are stacked; and then they fit."""
+    outputs = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    steps = [outputs[:, t] for t in range(5)]
+    with pytest.raises(
+        UserError, match=r"list of 5 arrays \(4, 6\), one a step: stack them, np.stack\(outputs, axis=1\)"
+    ):
+        rnninspect.inspect({"outputs": steps, "state": outputs[:, -1]})
+    stacked = {"outputs": np.stack(steps, axis=1), "state": outputs[:, -1]}
+    assert rnninspect.inspect(stacked, lengths=[5, 5, 5, 5]).verdict == "clean"
