@@ -109,6 +109,13 @@ def test_states_that_agree_with_outputs_in_reversed_time_are_named(shape: tuple[
     assert [f.rule for f in findings(made(shape, "backward-not-flipped", weighed=True))] == ["backward-not-flipped"]
 
 
+def test_lengths_of_another_scale_beyond_the_time_axis_are_one_mistake() -> None:
+    """Doubled lengths of which some, cut to the time axis, are as far from every state as the others are not halved."""
+    for lengths, steps in (([3, 2, 3, 3], 5), ([2, 1], 3), ([1, 4, 4, 4, 4], 5)):
+        right = correct_case("gru", lengths=np.array(lengths), steps=steps).with_weights(None)
+        assert [f.rule for f in findings(rules()["lengths-rescaled"].inject(right))] == ["lengths-rescaled"]
+
+
 @pytest.mark.parametrize("name", sorted(rules()))
 def test_one_mistake_is_given_no_second(name: str) -> None:
     """Of one mistake in a right run, with weights or without, nothing is said to go with it or to lie beneath it."""

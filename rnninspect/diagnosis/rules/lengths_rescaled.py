@@ -190,7 +190,7 @@ def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | No
         for rounding in (np.ceil, np.floor):
             used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
             one_end = not np.ptp(used[selective])  # one step for all rows would be no ratio of their lengths
-            ends = _ends_at(facts, used) if ratio in strides else facts.equals(used - 1)
+            ends = _ends_at(facts, used) if stride else facts.equals(used - 1)
             if not one_end and ends[selective].all():
                 return ratio, used
     return nothing
@@ -202,12 +202,10 @@ def _ends_at(facts: TrackFacts, used: Ints) -> Bools:
 
 
 def _one_offset(facts: TrackFacts, lengths: Ints, rows: Ints) -> bool:
-    """Whether these rows all end one number of steps before or after their lengths, or those cut to the time axis:
-    simpler than any ratio."""
+    """Whether these rows all end one number of steps before or after their lengths: simpler than any ratio."""
     shared: set[int] | None = None
     for b in rows.tolist():
-        ends = np.flatnonzero(facts.equal[b]) + 1
-        offsets = {*(ends - lengths[b]).tolist(), *(ends - min(int(lengths[b]), facts.steps)).tolist()}
+        offsets = set((np.flatnonzero(facts.equal[b]) + 1 - lengths[b]).tolist())
         shared = offsets if shared is None else shared & offsets
     return bool((shared or set()) - {0})
 
