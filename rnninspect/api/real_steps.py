@@ -144,15 +144,16 @@ def _from_initial(finals: list[Any], empty: Bools, initial: Any) -> list[Any]:
     """The finals with the initial state in rows without a real step; each direction's half where one array has both."""
     states = initial if isinstance(initial, tuple) else (initial,)
     arrays = [_sequence(state, "initial_state") for state in states]
-    if len(arrays) == 1 < len(finals):
-        units = int(finals[0].shape[1])
+    shapes = ", ".join(str(tuple(a.shape)) for a in arrays)
+    (rows, units), width = finals[0].shape, sum(int(f.shape[1]) for f in finals)
+    if len(arrays) == 1 < len(finals) and arrays[0].shape and arrays[0].shape[-1] == width:
         arrays = [arrays[0][..., :units], arrays[0][..., units:]]
     wanted = [tuple(f.shape) for f in finals]
     if len(arrays) != len(finals) or any(
         tuple(a.shape) not in (w, w[1:], (1, *w[1:])) for a, w in zip(arrays, wanted, strict=True)
     ):
-        shapes = ", ".join(str(tuple(a.shape)) for a in arrays)
-        raise ShapeError(f"initial_state is {shapes}, and the final states are {', '.join(map(str, wanted))}")
+        pair = f", or a tuple of both directions' states, {' and '.join(map(str, wanted))}" if len(finals) > 1 else ""
+        raise ShapeError(f"initial_state is {shapes}: it must be as wide as the result, {(rows, width)}{pair}")
     return [_chosen(empty, a, f) for a, f in zip(arrays, finals, strict=True)]
 
 
@@ -223,6 +224,8 @@ def _is_tensor(value: Any) -> bool:
 def _sequence(value: Any, what: str) -> Any:
     """A torch tensor as it is, all else as a numpy array; UserError on the arrays of other frameworks."""
     if _is_tensor(value):
+        if value.is_complex():
+            raise ShapeError(f"{what} (torch Tensor) has dtype {str(value.dtype).split('.')[-1]}; numbers are needed")
         return value
     if is_array(value) and framework(value) != "numpy":
         raise UserError(f"{what} is of {framework(value)}: give a numpy array, np.asarray({what}), or a torch tensor")

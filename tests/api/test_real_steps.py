@@ -198,6 +198,11 @@ def test_full_rows_are_stated() -> None:
     ((2, 3, 4), {"lengths": [1, 2], "mask": np.ones((2, 3))}, "disagree"),
     ((3, 3, 4), {"mask": np.tri(3), "time_major": True}, "differ"),
     ((2, 3, 4), {"lengths": [0, 2], "initial_state": np.ones((3, 4))}, "initial_state is (3, 4)"),
+    (
+        (2, 3, 4),
+        {"lengths": [0, 2], "bidirectional": True, "initial_state": np.ones((2, 2, 2))},
+        "initial_state is (2, 2, 2): it must be as wide as the result, (2, 4), or a tuple",
+    ),
     ((2, 3, 4), {"lengths": [0, 2], "zero_length": "last"}, "last"),
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", KINDS)
@@ -217,6 +222,13 @@ def test_rows_alone_cannot_be_turned() -> None:
         rnninspect.reverse_within_lengths(np.ones(3), [1, 2, 3])
     with pytest.raises(UserError, match="which steps are real"):
         rnninspect.reverse_within_lengths(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_complex_numbers_are_refused_in_both_kinds(kind: str) -> None:
+    """No layer gives them, and a tensor is no exception."""
+    with pytest.raises(ShapeError, match="complex64; numbers are needed"):
+        rnninspect.reverse_within_lengths(as_kind(kind, np.ones((2, 3), np.complex64)), [1, 2])
 
 
 def test_another_frameworks_array_is_not_made_numpys() -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
+from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows, listed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, listed, proposal
 from rnninspect.measure.scan import scan
 
 
@@ -42,6 +42,8 @@ class LengthsFromZeros(Rule):
         if case.batch is None or lengths is None:
             return
         inputs = case.batch.inputs
+        if any(facts.mismatched.any() for facts in case.facts):
+            yield from self._of_states(case, inputs, lengths)
         if (inputs[0] != 0).any(-1).sum() != lengths[0]:
             return  # one row tells most batches, whose padding is not zero
         filled = ~scan(inputs, np.zeros_like(inputs, shape=inputs.shape[::2])).zero
@@ -61,6 +63,35 @@ class LengthsFromZeros(Rule):
             severity="warning",
             kind="fact",
             evidence={"last_nonzero_frame": (ends[rows] - 1).tolist()[:64]},
+        )
+
+    def _of_states(self, case: Case, inputs: Array, lengths: Ints) -> Iterable[Proposal]:
+        """States of a run that counted, though the lengths are right: each stands where the count of its row ends."""
+        tracks = [f for f in case.facts if f.track.direction == "forward" or f.track.order == "within"]
+        if case.trace.mask_given or inputs.shape[:2] != case.trace.mask.shape or not tracks:
+            return
+        filled = (inputs != 0).any(-1)
+        counts = filled.sum(1).astype(np.int64)
+        ends = np.where(filled.any(1), last_true(filled) + 1, 0)
+        telling = [~facts.uniform & ~facts.final_zero & (counts > 0) for facts in tracks]
+        at_count = [facts.equals(counts - 1) for facts in tracks]
+        if not all((at | ~tells).all() for at, tells in zip(at_count, telling, strict=True)):
+            return
+        short = counts < np.minimum(lengths, ends)  # a frame of zeros before the last that is none
+        seen = [Seen(f, f.mismatched & at & (counts < lengths)) for f, at in zip(tracks, at_count, strict=True)]
+        rows = np.flatnonzero(np.logical_or.reduce([s.rows for s in seen]) & short)
+        if not rows.size or _pads_on_the_left(filled, counts, rows):
+            return
+        apart = np.unique((counts - lengths)[np.logical_or.reduce(telling)]).size > 1  # from one constant offset
+        yield from proposal(
+            self,
+            seen,
+            "{rows}: final_state.h equals outputs at the step where the count of the frames that are not all zeros "
+            f"ends (row {rows[0]}: {counts[rows[0]]} of {lengths[rows[0]]} steps), and so does every other row's: the "
+            "run counted non-zero frames, and a real frame is all zeros",
+            severity="error",
+            strength=2 if apart else 1,
+            evidence={"counts": counts.tolist()[:64]},
         )
 
     def inject(self, case: Case) -> Case:

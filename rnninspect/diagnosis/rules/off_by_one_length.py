@@ -83,6 +83,7 @@ class OffByOneLength(Rule):
                     f"{'before' if offset < 0 else 'after'} the last real step"
                     + (", in every row with evidence" if every else ""),
                     evidence={"offset": offset},
+                    certainty="proven" if every or not (_selective(facts) & ~rows).any() else "suspected",
                     strength=1 if every else 0,
                 )
 
@@ -212,6 +213,11 @@ def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
     return facts.equals(np.where(steps < 0, steps + facts.steps, steps)) | ((steps < 0) & facts.final_zero)
 
 
+def _selective(facts: TrackFacts) -> Bools:
+    """`[B]`: rows that are off and stand at a step of their own, which tells by how much."""
+    return np.asarray(facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1))
+
+
 def _ends_before_its_first(case: Case, moved: Ints) -> bool:
     """Whether each row that these lengths `[B]` leave no step holds what a step before its first one gives."""
     empty = moved <= 0
@@ -235,7 +241,7 @@ def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
     """
     if facts.track.direction == "backward" and facts.track.order == "time":
         return []
-    selective = facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1)
+    selective = _selective(facts)
     votes: Counter[int] = Counter()
     for b in np.flatnonzero(selective):
         votes.update((np.flatnonzero(facts.equal[b]) - (ends[b] - 1)).tolist())
