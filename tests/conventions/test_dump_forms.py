@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from rnninspect import conventions
+from rnninspect import conventions, inspect
 from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -162,3 +162,20 @@ def test_a_stated_array_wins_over_names() -> None:
     dump = {"outputs": np.zeros((5, 7, 3)), "final_state": other, "mine": final}
     slots = {"h": Slot("h", "mine", final)}
     assert np.array_equal(read_back(conventions.get("tf1"), dump, LayerConfig(), slots).trace.tracks[0].final, final)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("options", [{"hidden_size": 1}, {"hidden_size": 4, "proj_size": 1}])
+def test_two_directions_of_one_unit_are_read(layers: int, options: dict[str, int]) -> None:
+    """States of one unit are as many layers as the outputs' two units have directions of: a right run is clean, and the
+    forward halves alone miss the backward ones."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    x, lengths = torch.randn(6, 13, 5), torch.tensor([13, 4, 9, 2, 11, 6])
+    pack, unpack = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+    lstm = torch.nn.LSTM(5, num_layers=layers, bidirectional=True, batch_first=True, **options)
+    packed, (h, c) = lstm(pack(x, lengths, batch_first=True, enforce_sorted=False))
+    outputs, _ = unpack(packed, batch_first=True)
+    assert inspect(outputs, (h, c), lengths=lengths).verdict == "clean"
+    halves = inspect(outputs, (h[::2], c[::2]), lengths=lengths)
+    assert [f.rule for f in halves.findings] == ["direction-missing"], halves
