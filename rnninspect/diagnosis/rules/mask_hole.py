@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.tiles import tiles
-from rnninspect.core.trace import Bools
+from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
+
+ENOUGH = 32  # units: where each of so many recurs, others do
 
 
 class MaskHole(Rule):
@@ -48,6 +50,8 @@ class MaskHole(Rule):
             return  # a run that reads every step gives these very outputs: a gate held the state, not a mask
         for facts in case.facts:
             holes = _holes(facts)
+            if holes.any():
+                holes = holes & _held_by_the_other(case, facts)
             if not holes.any() or facts.uniform.all() or _may_be_rounding(facts):
                 continue
             steps = sorted({int(t) for t in np.flatnonzero(holes.any(0))})
@@ -138,7 +142,87 @@ def _holes(facts: TrackFacts) -> Bools:
     inner[:, [0, -1]] = False
     moves_on = ~np.roll(held, -shift, 1)
     alive = ~np.roll(zero, shift, 1)
-    return np.asarray(held & inner & moves_on & alive)
+    return _stands_out(facts, np.asarray(held & inner & moves_on & alive), held, shift)
+
+
+def _held_by_the_other(case: Case, facts: TrackFacts) -> Bools:
+    """`[B, T]`: the steps that every other track of the layer holds too: a mask is the same for both directions."""
+    shared = np.ones(facts.mask.shape, dtype=np.bool_)
+    for other in case.facts:
+        apart = other.track.layer != facts.track.layer or other.track.direction == facts.track.direction
+        if apart or {other.track.order, facts.track.order} != {"time"}:
+            continue
+        backward = other.track.direction == "backward"
+        shared &= (np.roll(other.repeats, -1, 1) if backward else other.repeats) | other.zero
+    return shared
+
+
+def _stands_out(facts: TrackFacts, holes: Bools, held: Bools, shift: int) -> Bools:
+    """`[B, T]`: those of `holes`, the last steps of runs of `held` ones, that did not come of themselves.
+
+    An RNN over frames that stay the same converges until a step repeats the one before bit for bit; a saturated unit
+    takes the same value again and again, and one whose gate is shut keeps its value. So the state must move
+    before the run and after it by more than the root of what its numbers can tell apart, and two units or more must
+    hold there alone. A step of zeros came of neither.
+    """
+    backward = shift < 0
+    steps = np.arange(facts.steps)
+    if backward:
+        moving = np.minimum.accumulate(np.where(held, facts.steps - 1, steps)[:, ::-1], axis=1)[:, ::-1]
+    else:
+        moving = np.maximum.accumulate(np.where(held, 0, steps), axis=1)
+    kept = holes & facts.zero
+    places = np.nonzero(holes & ~facts.zero)
+    for part in parts(places[0].size, facts.outputs.shape[2]):
+        b, t = places[0][part], places[1][part]
+        kept[b, t] = _moves(facts, b, t, moving[b, t], shift)
+    moving_holes = list(zip(*np.nonzero(kept & ~facts.zero), strict=True))
+    if moving_holes:
+        keep = _keep_themselves(facts, held)
+        for b, t in moving_holes:
+            alone = ~(keep | _recurs(facts, b, t, 1 + abs(int(t) - int(moving[b, t]))))
+            kept[b, t] = alone.sum() >= min(2, alone.size)
+    return kept
+
+
+def _moves(facts: TrackFacts, b: Ints, t: Ints, before: Ints, shift: int) -> Bools:
+    """`[N]`: whether the state of rows `b` moves to the steps `before`, and on from the steps `t`."""
+    there = np.asarray(gather(facts.outputs, b, before), np.float64)
+    after = np.asarray(gather(facts.outputs, b, t + shift), np.float64)
+    earlier = before - shift
+    read = (earlier >= 0) & (earlier < facts.steps)
+    read &= facts.mask[b, np.where(read, earlier, 0)]
+    first = np.where(read[:, None], gather(facts.outputs, b, np.where(read, earlier, 0)), 0).astype(np.float64)
+    room = _room(facts) * np.abs(there).max(-1)
+    moves: Bools = (np.abs(there - first).max(-1) > room) & (np.abs(after - there).max(-1) > room)
+    return moves
+
+
+def _recurs(facts: TrackFacts, b: int, t: int, run: int) -> Bools:
+    """`[H]`: the units that hold the same at a step, the last of a `run`, and at more steps of the row."""
+    row = facts.outputs[b][facts.mask[b], :ENOUGH]
+    recurs: Bools = (row == facts.outputs[b, t, :ENOUGH]).sum(0) > run + len(row) // 100
+    return recurs
+
+
+def _keep_themselves(facts: TrackFacts, held: Bools) -> Bools:
+    """`[H]`: the units that repeat their number in one of a hundred steps where others of the row move, or more."""
+    steps, alone = 0, np.zeros(min(ENOUGH, facts.outputs.shape[2]), np.int64)
+    for b, mask in enumerate(facts.mask):
+        row = np.asarray(facts.outputs[b][:, :ENOUGH], np.float64)
+        with np.errstate(invalid="ignore"):  # of infinities; NaN moves nowhere
+            apart = np.abs(row[1:] - row[:-1])
+        moves = apart.max(-1) > _room(facts) * np.abs(row[1:]).max(-1)
+        moves &= mask[1:] & mask[:-1] & ~held[b, 1:] & ~held[b, :-1]
+        steps += int(moves.sum())
+        alone += ((apart == 0) & moves[:, None]).sum(0)
+    keep: Bools = (alone > 0) & (100 * alone >= steps)
+    return keep
+
+
+def _room(facts: TrackFacts) -> float:
+    """By which share a state moves more than rounding makes it: the root of what its numbers tell apart."""
+    return float(np.sqrt(np.finfo(facts.outputs.dtype).eps))
 
 
 def _varied(facts: TrackFacts, steps: Bools) -> Bools:
