@@ -13,7 +13,8 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
 
-KEEP_ALL = "assert outputs.shape[:2] == inputs.shape[:2]  # save the outputs of all steps; what was cut is not padding"
+REMARK = "save the outputs of all steps; what was cut is not padding"
+KEEP_ALL = f"assert outputs.shape[:2] == inputs.shape[:2]  # {REMARK}"
 
 
 class TruncatedTimeAxis(Rule):
@@ -28,7 +29,8 @@ class TruncatedTimeAxis(Rule):
     fixed_in = "arrays"
     group = "Wrong step"
     place = 9
-    needs = ("inputs",)
+    needs = ("outputs",)
+    implies = ("length-exceeds-time",)
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/1591",
@@ -45,16 +47,16 @@ class TruncatedTimeAxis(Rule):
     )
 
     def code(self, case: Case) -> str:
-        if not self.mends(case):
-            return KEEP_ALL
         axis = time_axis(case)
+        if not self.mends(case):
+            return KEEP_ALL if _is_cut(case) else f"assert lengths.max() <= outputs.shape[{axis}]  # {REMARK}"
         room = "[(0, 0), (0, missing), (0, 0)]" if axis else "[(0, missing), (0, 0), (0, 0)]"
         lines = [f"missing = inputs.shape[{axis}] - outputs.shape[{axis}]", f"outputs = np.pad(outputs, {room})"]
         return "\n".join([*lines, *["mask = np.pad(mask, [(0, 0), (0, missing)])"] * case.trace.mask_given])
 
     def fitted(self, case: Case, theirs: str) -> str:
         """A framework's code restores padding alone."""
-        return theirs if self.mends(case) else KEEP_ALL
+        return theirs if self.mends(case) else self.code(case)
 
     def mends(self, case: Case) -> bool:
         """Where it is known that what was cut off is padding."""
@@ -62,12 +64,12 @@ class TruncatedTimeAxis(Rule):
         return case.trace.knows_padding and (lengths is None or int(lengths.max(initial=0)) <= case.trace.steps)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.batch is None:
+        lengths = case.trace.lengths
+        if case.batch is None or not _is_cut(case):
+            if lengths is not None and (lengths > case.trace.steps).any():
+                yield from self._of_states_beyond(case, lengths)
             return
         input_steps, kept = case.batch.inputs.shape[1], case.trace.steps
-        if input_steps <= kept:
-            return
-        lengths = case.trace.lengths
         if lengths is not None and kept < lengths.max(initial=0) <= input_steps:
             yield from self._of_rows_that_go_on(case, lengths)
             return
@@ -98,6 +100,29 @@ class TruncatedTimeAxis(Rule):
             Proposal(self.name, message, frozenset(), severity="error", kind="fact", evidence=evidence)
         ]
 
+    def _of_states_beyond(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
+        """Lengths beyond the steps that there are, which every shorter row bears out, and states that are no step."""
+        longer = lengths > case.trace.steps
+        tracks = [f for f in case.facts if f.track.direction == "forward" and f.track.order == "time"]
+        lost = [Seen(f, f.mismatched & longer & ~f.somewhere) for f in tracks]
+        borne_out = [~longer & ~f.uninformative & f.at_expected for f in tracks]
+        if (
+            not all(np.array_equal(s.rows, longer) and b.any() for s, b in zip(lost, borne_out, strict=True))
+            or any((f.mismatched & ~longer).any() for f in case.facts)
+            or any((f.mismatched & longer).any() for f in case.facts if f not in tracks)
+        ):
+            return
+        yield from proposal(
+            self,
+            lost,
+            f"{{rows}}: the length is beyond the {case.trace.steps} steps of the outputs and final_state.h is none of "
+            "them, while the other rows end where their lengths say: the outputs were cut after the run, or these "
+            "lengths are of other rows",
+            certainty="suspected",
+            severity="error",
+            evidence={"outputs_steps": case.trace.steps, "longest": int(lengths.max())},
+        )
+
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.trace.steps < 2 or any(t.order != "time" for t in case.trace.tracks):
             raise CannotInject("needs inputs of two or more steps")
@@ -112,6 +137,11 @@ class TruncatedTimeAxis(Rule):
 
         trace = replace(case.trace, mask=case.trace.mask[:, :keep])
         return replace(case.with_trace(trace).with_tracks(cut), batch=replace(case.batch, inputs=inputs, mask=mask))
+
+
+def _is_cut(case: Case) -> bool:
+    """Whether the inputs have more steps than the outputs."""
+    return case.batch is not None and case.batch.inputs.shape[1] > case.trace.steps
 
 
 RULE = TruncatedTimeAxis()
