@@ -22,6 +22,7 @@ from rnninspect.core.finding import FAILED, SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
+from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
 from rnninspect.diagnosis.rules import Rules
@@ -71,8 +72,8 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
     if not any(rules[f.rule].compares for f in findings if f.rule in rules):
         findings.extend(dumps_differ(case))
-        if not causes and not any(f.severity == "error" for f in findings) and _has_weights(case):
-            findings.extend(unlike_its_weights(case))
+        if _has_weights(case):
+            findings.extend(_unlike_its_weights(case, kept, rules) if not left else [])
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
     return Judgement(findings, skipped, {place: p.rule for p in kept for place in p.spoils})
 
@@ -180,6 +181,20 @@ def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotC
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return causes_of_other(case, rules)
     return []
+
+
+def _unlike_its_weights(case: Case, kept: list[Proposal], rules: Mapping[str, Rule]) -> list[Finding]:
+    """What a run of the weights gives otherwise, where no cause that was `kept` may be why: all are in states alone,
+    and the dump was read by its usual axes."""
+    causes = [p for p in kept if p.kind == "state" or p.severity == "error"]
+    if not causes:
+        return list(unlike_its_weights(case))
+    if case.reading.time_swapped or not all(rules[p.rule].in_states for p in causes) or disagreement(case) == 0:
+        return []
+    undone = (
+        way.case for p in causes for way in rules[p.rule].undo(case)
+    )  # the rows of outputs may be, not those of states
+    return [] if any(disagreement(one) == 0 for one in undone) else list(unlike_its_weights(case))
 
 
 def _has_weights(case: Case) -> bool:

@@ -98,6 +98,7 @@ class Rule:
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
     `in_outputs`: the outputs are not what the layer gave, and so tell no right state.
+    `in_states`: the states alone were taken wrongly: outputs, inputs and lengths are those of the run.
     `at_best`: the certainty of what it says where all of its evidence is there.
     `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
@@ -116,6 +117,7 @@ class Rule:
     leaves: tuple[str, ...] = ()
     reads_c: bool = False
     in_outputs: bool = False
+    in_states: bool = False
     at_best: Certainty = "proven"
     example: Example = "single"
     print_out: str | None = None

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
@@ -21,7 +21,7 @@ from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, small, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
-from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.facts import TrackFacts, measure
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
 FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
@@ -82,7 +82,7 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
     layers = []
     size = 0.0
     for layer_weights in weights.layers:
-        facts = next((f for f in case.facts if f.track.direction == layer_weights.direction), None)
+        facts = _facts_of(case, layer_weights.direction)
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
         residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), layer_weights, slots)
@@ -95,6 +95,16 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
     return Fitted(before, after, size, description) if fixes_difference(case, before, after) else None
+
+
+def _facts_of(case: Case, direction: Direction) -> TrackFacts | None:
+    """The facts of a direction of one layer; where its state was not recorded, with the one that its outputs end in."""
+    facts = next((f for f in case.facts if f.track.direction == direction), None)
+    track = case.trace.track(0, direction)
+    if facts is not None or track is None or track.outputs is None or track.final is not None:
+        return facts
+    ends = np.maximum(case.trace.expected_steps(track), 0)
+    return measure(case.trace, replace(track, final=track.outputs[np.arange(ends.size), ends]))
 
 
 def _with(layer_weights: LayerWeights, slots: list[tuple[str, int]], vectors: Array) -> LayerWeights:

@@ -29,6 +29,7 @@ class BackwardFinalAtLastStep(Rule):
     place = 1
     needs = ("outputs", "a direction read backwards")
     example = "bidirectional"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/yunjey/pytorch-tutorial/issues/149",

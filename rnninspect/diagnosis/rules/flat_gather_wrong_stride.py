@@ -32,6 +32,7 @@ class FlatGatherWrongStride(Rule):
     needs = ("outputs", "lengths")
     implies = ("rows-permuted", "lengths-misaligned")
     example = "rows"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/aymericdamien/TensorFlow-Examples/issues/153",

@@ -23,6 +23,7 @@ class LastColumn(Rule):
     place = 2
     needs = ("outputs", "lengths")
     print_out = "printed.txt"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/1830",

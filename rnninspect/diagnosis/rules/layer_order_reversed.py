@@ -29,6 +29,7 @@ class LayerOrderReversed(Rule):
     needs = ("outputs",)
     implies = ("wrong-layer",)
     example = "stack"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/keras-team/keras/pull/11021",

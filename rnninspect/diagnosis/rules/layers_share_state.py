@@ -26,6 +26,7 @@ class LayersShareState(Rule):
     needs = ()
     implies = ("wrong-layer",)
     example = "stack"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/zhedongzheng/finch/issues/1",

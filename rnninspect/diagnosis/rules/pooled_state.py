@@ -33,6 +33,7 @@ class PooledState(Rule):
     fixed_in = "arrays"
     group = "What the state holds"
     place = 10
+    in_states = True
     threads = (
         Thread(
             "https://github.com/facebookresearch/InferSent/issues/51",

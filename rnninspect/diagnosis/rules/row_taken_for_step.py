@@ -29,6 +29,7 @@ class RowTakenForStep(Rule):
     place = 12
     implies = ("batch-time-swapped", "lengths-ignored", "padding-computed", "lengths-misaligned")
     example = "rows"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/3426",

@@ -27,6 +27,7 @@ class RowsDropped(Rule):
     group = "Rows, axes, layers"
     place = 11
     needs = ("outputs",)
+    in_states = True
     threads = (
         Thread(
             "https://github.com/sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning/issues/132",

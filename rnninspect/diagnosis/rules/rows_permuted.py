@@ -34,6 +34,7 @@ class RowsPermuted(Rule):
     place = 1
     needs = ("outputs", "lengths")
     implies = ("zero-length-row",)
+    in_states = True
     threads = (
         Thread(
             "https://github.com/Lizhen0628/text_classification/issues/12",
@@ -125,7 +126,11 @@ class RowsPermuted(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         for source, how in _orders(case):
-            yield Undone(how, _with_states_of(case, np.argsort(source)))
+            back = np.argsort(source)
+            yield Undone(how, _with_states_of(case, back))
+            if case.batch is not None and len(case.batch.inputs) == back.size:  # or the outputs were sorted, and not x
+                batch = replace(case.batch, inputs=case.batch.inputs[back])
+                yield Undone(f"{how}, and the inputs so too", replace(_with_states_of(case, back), batch=batch))
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.real_counts

@@ -25,6 +25,7 @@ class StateNeverWritten(Rule):
     group = "What the state holds"
     place = 9
     needs = ("outputs", "lengths")
+    in_states = True
     threads = (
         Thread(
             "https://github.com/pytorch/rl/issues/3711",

@@ -42,6 +42,7 @@ class StateReadBatchFirst(Rule):
     needs = ("outputs",)
     implies = ("direction-missing", "rows-permuted", "wrong-layer", "lengths-misaligned")
     example = "stack"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/19675",

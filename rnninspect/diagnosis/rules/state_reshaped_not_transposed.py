@@ -29,6 +29,7 @@ class StateReshaped(Rule):
     needs = ("outputs",)
     implies = ("rows-permuted", "wrong-layer", "lengths-misaligned", "direction-duplicated")
     example = "bidirectional"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/graykode/nlp-tutorial/issues/38",

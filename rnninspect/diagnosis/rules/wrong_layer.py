@@ -30,6 +30,7 @@ class WrongLayer(Rule):
     needs = ("outputs",)
     implies = ("state-from-another-run",)
     example = "stack"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/spro/practical-pytorch/issues/81",

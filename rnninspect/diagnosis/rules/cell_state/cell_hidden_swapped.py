@@ -28,6 +28,7 @@ class CellHiddenSwapped(Rule):
     place = 1
     reads_c = True
     needs = ("outputs", "cell state")
+    in_states = True
     threads = (
         Thread(
             "https://github.com/microsoft/nni/pull/2842",

@@ -26,6 +26,7 @@ class CellOverwritten(Rule):
     group = "What the state holds"
     place = 2
     needs = ("outputs", "cell state")
+    in_states = True
     threads = (
         Thread(
             "https://github.com/joeynmt/joeynmt/issues/51",

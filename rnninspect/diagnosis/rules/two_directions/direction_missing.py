@@ -31,6 +31,7 @@ class DirectionMissing(Rule):
     place = 5
     needs = ("outputs", "two directions")
     example = "bidirectional"
+    in_states = True
     threads = (
         Thread(
             "https://github.com/AuCson/PyTorch-Batch-Attention-Seq2seq/issues/2",
