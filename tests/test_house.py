@@ -30,7 +30,8 @@ engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init_
 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
-conventions/dumps/positions conventions/dumps/shapes conventions/dumps/siblings conventions/dumps/unread
+conventions/dumps/positions conventions/dumps/numbered_pairs conventions/dumps/shapes conventions/dumps/siblings
+conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
@@ -43,7 +44,8 @@ conventions/__init__
 conventions/live/state conventions/live/__init__ conventions/live/weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
-measure/decimals measure/casts measure/directions measure/merged measure/hints measure/last_bits measure/weigh
+measure/decimals measure/casts measure/directions measure/pairs measure/merged
+measure/hints measure/last_bits measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs

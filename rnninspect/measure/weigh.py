@@ -38,6 +38,7 @@ from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
 from rnninspect.measure.directions import maybe_two, turned, without_exchanged
 from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
+from rnninspect.measure.pairs import maybe_a_pair
 
 
 @frozen(eq=False)
@@ -175,7 +176,9 @@ def _read_as_given(
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     chosen = turned(chosen, fitting, config, tolerance, measurer)
     if config.directions is None:
-        chosen = maybe_two(chosen, slots)
+        chosen = (
+            maybe_two(chosen, slots) if config.layers is not None else maybe_a_pair(maybe_two(chosen, slots), slots)
+        )
     if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
         merged = _merged(convention, guess, slots, config)
         if merged is not None:

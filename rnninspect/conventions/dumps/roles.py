@@ -15,6 +15,7 @@ from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
+from rnninspect.conventions.dumps.numbered_pairs import as_directions
 from rnninspect.conventions.dumps.positions import are_own_steps, as_values_tell, note_of_order, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
@@ -169,7 +170,7 @@ def _placed(convention: Convention, slots: tuple[Slot, ...], config: LayerConfig
     placed = convention.place(slots, config)
     if any(slot.position is not None for slot in placed):
         placed = place_lists(placed, config, convention.cell_first)
-    return placed
+    return as_directions(placed, config)
 
 
 def _siblings(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...], slots: list[Slot]) -> list[Slot]:
@@ -180,6 +181,7 @@ def _siblings(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...]
     family = siblings(role, arrays, patterns)
     if role == "outputs" and any(slot.layer is not None for slot in family):
         states = siblings("h", arrays, (*PLAIN_NAMES["h"], *USUAL_NAMES["h"]))
+        states = states or _usual("h", {name: a for name, a in arrays.items() if suits("h", a)})  # `state.0.h`
         return family if layers_of(family) == layers_of(states) else []
     layers_of_outputs = {slot.layer for slot in slots if slot.role == "outputs"}
     if family and layers_of_outputs == layers_of(family):

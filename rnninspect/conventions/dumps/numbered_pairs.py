@@ -1,0 +1,65 @@
+"""Two numbered outputs beside two numbered states: two layers, or the (forward, backward) of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.conventions.dumps.positions import FEW
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
+from rnninspect.core.trace import DIRECTIONS, Array
+
+_NUMBERED = regex(r".*[._/][01](?:[._/](?:h|c|hidden|cell|[01]))?")  # `outputs.0`, `state_1`, `state.0.c`
+_LAYER = regex(r"(?:.*[._/])?(?:l|layer_?)[._/]?[01](?:[._/].*)?")
+
+
+def are_numbered_pairs(slots: tuple[Slot, ...]) -> bool:
+    """Whether outputs and states h are two arrays each, told apart by a 0 and a 1 that nobody called a layer's."""
+    return all(_is_pair([slot for slot in slots if slot.role == role]) for role in ("outputs", "h"))
+
+
+def as_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
+    """The slots with 0 and 1 taken for forward and backward, as `bidirectional_dynamic_rnn` returns both, where two
+    directions were stated, or a state is the first step of one of the outputs and none is the first of the other's."""
+    both = len(config.directions or ()) == len(DIRECTIONS)
+    if config.layers not in (None, 1) or (config.directions and not both) or not are_numbered_pairs(slots):
+        return slots
+    if not both and not (config.layers is None and _one_reads_backwards(slots)):
+        return slots
+    return tuple(
+        replace(slot, layer=None, direction=DIRECTIONS[slot.layer]) if slot.layer in (0, 1) else slot for slot in slots
+    )
+
+
+def _is_pair(slots: list[Slot]) -> bool:
+    numbered = all(_NUMBERED.fullmatch(slot.name) and not _LAYER.fullmatch(slot.name) for slot in slots)
+    return numbered and [slot.layer for slot in slots if slot.direction is None] == [0, 1]
+
+
+def _one_reads_backwards(slots: tuple[Slot, ...]) -> bool:
+    """Whether of two outputs one begins in most rows with a state, and the other does not."""
+    outputs, states = (_arrays(slots, role) for role in ("outputs", "h"))
+    begins = [any(_begins_with(array, state) for state in states) for array in outputs]
+    return sum(begins) == 1
+
+
+def _arrays(slots: tuple[Slot, ...], role: Role) -> list[Array]:
+    return [slot.array for slot in slots if slot.role == role]
+
+
+def _begins_with(outputs: Array, states: Array) -> bool:
+    """Whether most rows of `[B, H]` are step 0 of outputs `[B, T, H]` or `[T, B, H]`, and these have further steps."""
+    if outputs.ndim != 3 or states.ndim != 2 or outputs.shape[-1] != states.shape[-1]:
+        return False
+    for axis in (0, 1):
+        if outputs.shape[axis] != len(states) or outputs.shape[1 - axis] < 2:
+            continue
+        few = np.moveaxis(outputs, axis, 0)[:FEW]
+        rows = states[:FEW].any(-1) & few[:, 1:].any((1, 2))  # a row of one real step begins where it ends
+        equal = (few[:, 0] == states[:FEW]).all(-1)
+        if rows.sum() > 1 and equal[rows].mean() > 0.5:
+            return True
+    return False
