@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,27 @@ def test_the_last_step_of_two_directions_is_not_called_clean(kind: str) -> None:
     outputs, state = ran(kind, directions=1, units=2 * UNITS)
     one = rnninspect.inspect(outputs, state[0], lengths=LENGTHS)
     assert (one.verdict, says_two(one)) == ("clean", False)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_most_layers_of_two_directions_are_told_from_those_of_one(kind: str) -> None:
+    """Of many random layers taken at their last step: most of two directions are undecided, and none of one is."""
+    lengths = [13, 4, 9, 1, 11, 6]
+    undecided = {1: 0, 2: 0}
+    for seed, directions in product(range(16), (1, 2)):
+        torch.manual_seed(seed)
+        layer = getattr(torch.nn, kind)(FEATURES, 16 // directions, batch_first=True, bidirectional=directions == 2)
+        with torch.no_grad():
+            packed, _ = layer(
+                pack_padded_sequence(
+                    torch.randn(ROWS, 13, FEATURES), torch.tensor(lengths), batch_first=True, enforce_sorted=False
+                )
+            )
+        outputs = pad_packed_sequence(packed, batch_first=True)[0]
+        report = rnninspect.inspect(outputs, outputs[np.arange(ROWS), np.array(lengths) - 1], lengths=lengths)
+        undecided[directions] += report.verdict == "unjudged"
+    assert undecided[1] == 0
+    assert undecided[2] >= 11
 
 
 @pytest.mark.parametrize("numpy", [True, False])
