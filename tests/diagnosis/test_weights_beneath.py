@@ -95,10 +95,10 @@ def test_right_weights_are_not_accused(name: str) -> None:
 
 
 def test_other_weights_are_left_unexplained() -> None:
-    """Weights of another layer beside wrong states: no change is made up for them."""
+    """Weights of another layer beside wrong states: no change is made up for them, and the difference is said."""
     case = injected(("gru", 1, 1), "rows-permuted")
     reported = findings(case.with_weights(correct_case("gru", seed=9).weights))
-    assert {f.rule for f in reported} == {"rows-permuted"}
+    assert {f.rule for f in reported} == {"rows-permuted", "unexplained-difference"}
 
 
 def test_weights_are_not_sought_where_a_run_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +147,4 @@ def test_other_weights_of_a_projection_are_left_unexplained(both: bool) -> None:
     order = [1, 2, 0, 4, 3]
     dump = {"output": outputs, "h_n": h[:, order], "c_n": c[:, order], "inputs": inputs, "lengths": np.full(5, 8)}
     report = rnninspect.inspect({k: np.asarray(v) for k, v in dump.items()}, weights=layer.state_dict())
-    assert [f.rule for f in report.findings] == ["rows-permuted"]
+    assert [f.rule for f in report.findings] == ["rows-permuted", "unexplained-difference"]
