@@ -34,7 +34,8 @@ conventions/dumps/positions conventions/dumps/numbered_pairs conventions/dumps/s
 conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
-conventions/dumps/unpacking conventions/dumps/lengths conventions/dumps/hypotheses conventions/dumps/readings
+conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
+conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
 conventions/weights/stack

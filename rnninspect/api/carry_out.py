@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnninspect.api.fix_names import Mended, run
-from rnninspect.api.fix_write import Arrays, written
+from rnninspect.api.fix_write import Arrays, exchanged, written
+from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
@@ -48,7 +49,10 @@ def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Cha
     mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))
     if not mended:
         raise UserError(f"{finding.rule}: its fix changes nothing here; run again: {first_line(finding)}")
-    names = [name for item in mended for name in written(item, finding, case, arrays)]
+    if EXCHANGED in case.trace.source and {item.field for item in mended} == {"final", "cell"}:
+        names = list(exchanged(finding, case, arrays))
+    else:
+        names = [name for item in mended for name in written(item, finding, case, arrays)]
     others = " or ".join(finding.alternatives)
     why = f"{finding.message} (or it is {others}, which these numbers cannot tell)" if others else finding.message
     return Change(rule.name, tuple(dict.fromkeys(names)), tuple(finding.rows), why, code)

@@ -39,6 +39,15 @@ def written(item: Mended, finding: Finding, case: Case, arrays: Arrays) -> Itera
         yield name
 
 
+def exchanged(finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
+    """Put the dump's h under the name of its c and its c under that of its h, whose shapes differ; give the names."""
+    states, cells = ([slot for slot in case.dump.slots if slot.role == role] for role in ("h", "c"))
+    for h, c in zip(states, cells, strict=True):
+        one, other = _owner(h.array, arrays, finding), _owner(c.array, arrays, finding)
+        arrays[one], arrays[other] = arrays[other], arrays[one]
+        yield from (one, other)
+
+
 def _written_for_all(item: Mended, finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
     if item.field == "inputs" and case.batch is not None:
         yield _owner(case.batch.inputs, arrays, finding)

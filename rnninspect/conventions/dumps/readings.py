@@ -13,6 +13,7 @@ from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, output
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import by_row, check_cell, for_each, no_reading, shown
+from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
 from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
@@ -50,7 +51,8 @@ def readings(
         for shape in shapes(convention, by_role, config_tried, whose_known):
             for outputs in _outputs(convention, by_role["outputs"], shape, config_tried):
                 try:
-                    fitting.extend(_with_states(convention, by_role, config_tried, shape, outputs, tried, note))
+                    fits = _with_states(convention, by_role, config_tried, shape, outputs, tried, note)
+                    fitting.extend(as_exchanged(reading, slots, slots_tried) for reading in fits)
                 except ShapeError as error:
                     if axes_stated(config) or (whose_known and not convention.time_major):
                         raise
@@ -77,11 +79,14 @@ def _with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> lis
 
 def _forms(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
     """The slots in each form that they may have, with the layer that goes with it and a note on what was done to them:
-    packed rows, as they are, and where nothing fits so, a state `[B, N*H]` as c beside h, and as layers side by side.
+    packed rows, as they are, and where nothing fits so, h and c of a projection exchanged, a state `[B, N*H]` as c
+    beside h, and as layers side by side.
     """
     for unpacked, note in with_rows_unpacked(slots, config.time_major):
         yield unpacked, config, note
     yield slots, config, ""
+    if crossed := exchanged(slots):
+        yield crossed, config, ""
     outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))
     if len(outputs) != 1 or len(states) != 1 or outputs[0].ndim != 3 or states[0].ndim != 2:
         return

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
@@ -48,6 +49,14 @@ class CellHiddenSwapped(Rule):
         return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        if EXCHANGED in case.trace.source:
+            yield from proposal(
+                self,
+                [Seen(facts, np.ones(facts.ends.shape, dtype=np.bool_)) for facts in case.facts],
+                "{rows}: the state given as c has the units of the outputs and the one given as h has more, as c of a "
+                "projected LSTM has: they are swapped",
+                kind="fact",
+            )
         proven = [
             Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts) & ~nearly_cell(facts))
             for facts in case.facts
