@@ -227,7 +227,7 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
     undecided = rule.undecided(case)
     if undecided:
         raise UserError(
-            f"{rule.name}{where}: {undecided}; or {argument('cause', rule.name)} where the states are known to be off"
+            f"{rule.name}{where}: {undecided}; or {argument('cause', rule.name)} where {rule.chosen_where(case)}"
         )
     if len(possible) == 1:
         return finding

@@ -163,6 +163,10 @@ class Rule:
         """What is open about this mistake, so that a fix would be a guess, and what would decide; else empty."""
         return ""
 
+    def chosen_where(self, case: Case) -> str:
+        """What a user who chooses this cause, though it is undecided, knows: what its code then takes for wrong."""
+        return "the states are known to be off"
+
     def inject(self, case: Case) -> Case:
         """Make the mistake in a correct case. Raises CannotInject if the case cannot show it."""
         raise NotImplementedError

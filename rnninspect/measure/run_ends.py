@@ -13,8 +13,8 @@ MOVED = 1e-3  # of the largest unit: a step that moved by more did not creep int
 
 
 def run_ends(facts: TrackFacts) -> Ints:
-    """`[B]`: the step at which a row's outputs stop at once, zero or repeated up to the last column; -1 where they do
-    not, or creep to a stop, as those of a layer do that reads on over its padding."""
+    """`[B]`: the step at which a row's outputs stop at once, zero, filled with a number or repeated up to the last
+    column; -1 where they do not, or creep to a stop, as those of a layer do that reads on over its padding."""
     if facts.track.order == "reversed":
         return np.full(facts.ends.size, -1, dtype=np.int64)
     zero = facts.zero[:, -1]
@@ -25,7 +25,18 @@ def run_ends(facts: TrackFacts) -> Ints:
         before = facts.outputs[row, ends[row] - 2].astype(np.float64) if ends[row] > 1 else np.zeros_like(last)
         if not np.abs(last - before).max() > MOVED * np.abs(last).max():
             ends[row] = -1
-    return np.asarray(ends, dtype=np.int64)
+    return np.asarray(_before_fill(facts, ends), dtype=np.int64)
+
+
+def _before_fill(facts: TrackFacts, ends: Ints) -> Ints:
+    """`[B]`: the ends, one step earlier where what repeats from there on is a padding value: one number in every unit,
+    the same in all rows that stop, after steps of several numbers."""
+    rows = np.flatnonzero((ends > 1) & ~facts.zero[:, -1])
+    repeated, before = facts.outputs[rows, -1], facts.outputs[rows, ends[rows] - 2]
+    filled = rows.size and (repeated == repeated[0, 0]).all() and (before != before[:, :1]).any(-1).all()
+    moved = ends.copy()
+    moved[rows if filled else rows[:0]] -= 1
+    return moved
 
 
 def ends_of_outputs(tracks: Sequence[TrackFacts]) -> Ints | None:

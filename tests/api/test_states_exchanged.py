@@ -36,7 +36,8 @@ def test_named_states_that_are_exchanged_are_told_by_their_widths(kind: dict[str
     report = rnninspect.inspect(dump, convention=convention)
     assert [(f.rule, f.rows) for f in report.findings] == [("cell-hidden-swapped", [0, 1, 2, 3])]
     right = rnninspect.inspect(dump | {"h_n": h, "c_n": c}, convention=convention)
-    assert right.verdict == "clean" and not right.findings
+    assert right.verdict == "clean"
+    assert not right.findings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,8 +54,10 @@ def test_fix_puts_each_state_under_its_own_name(kind: dict[str, Any]) -> None:
     """The arrays change their names, whole, and the dump is clean then."""
     outputs, h, c = packed_run(**kind)
     fixed = rnninspect.fix({"output": outputs, "h_n": c, "c_n": h, "lengths": np.array(LENGTHS)})
-    assert fixed.report.verdict == "clean" and fixed.changes[0].arrays == ("h_n", "c_n")
-    assert np.array_equal(fixed.arrays["h_n"], h) and np.array_equal(fixed.arrays["c_n"], c)
+    assert fixed.report.verdict == "clean"
+    assert fixed.changes[0].arrays == ("h_n", "c_n")
+    assert np.array_equal(fixed.arrays["h_n"], h)
+    assert np.array_equal(fixed.arrays["c_n"], c)
 
 
 def test_a_second_mistake_beside_it_is_told_too() -> None:

@@ -55,3 +55,13 @@ def test_outputs_in_reversed_time_show_no_end() -> None:
 def test_rows_of_zeros_show_no_end() -> None:
     """A row whose outputs are zero everywhere may have ended anywhere."""
     assert run_ends(facts_of(np.zeros_like(MOVING), RAN)).tolist() == [-1] * 5
+
+
+def test_a_padding_value_is_no_step() -> None:
+    """One number in every unit, alike in all rows: the run ended before it; a repeated step ends it later."""
+    filled = np.where(REAL, MOVING, -1.0)
+    assert run_ends(facts_of(filled, RAN)).tolist() == [4, 1, -1, 3, -1]  # of one padded step nothing repeats
+    assert shows_lengths(facts_of(filled, RAN))
+    one_number = REPEATED.copy()
+    one_number[:] = REPEATED[:, :, :1]  # a layer whose units are all alike
+    assert run_ends(facts_of(one_number, RAN)).tolist() == [4, 1, -1, 3, 6]

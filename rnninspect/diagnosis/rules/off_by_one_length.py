@@ -41,32 +41,46 @@ class OffByOneLength(Rule):
 
     def code(self, case: Case) -> str:
         offset = _lengths_are_off(case)
-        if offset is None:
-            return gathered(case, self.fix)
-        return _moved(offset)
+        if offset is not None:
+            return _moved(offset)
+        longer = _longer_run(case)
+        return gathered(case, self.fix) if longer is None else _lengthened(longer)
 
     def fitted(self, case: Case, theirs: str) -> str:
         """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip."""
         offset = _lengths_are_off(case)
         if offset is not None:
             return _moved(offset)
+        longer = _longer_run(case)
+        if longer is not None:
+            return _lengthened(longer)
         offsets = {o for facts in case.facts for o, every in _offsets(facts, _ends(case, facts)) if every}
         if len(offsets) != 1 or offsets == {-1}:
             return theirs
         return f"last_index = lengths - 1  # not {_step(offsets.pop())}: lengths count the real steps of a row"
 
     def mends(self, case: Case) -> bool:
-        """Unless the run itself ended there, as its padding shows: then the lengths are wrong, or the run is."""
-        return _lengths_are_off(case) is not None or not _run_ended_there(case)
+        """Unless the run itself ended before the lengths, as its padding shows: then they are wrong, or the run is."""
+        return _lengths_are_off(case) is not None or _longer_run(case) is not None or not _run_ended_there(case)
 
     def undecided(self, case: Case) -> str:
         """Whether the states are one step off, or the lengths."""
         if _lengths_are_off(case) is not None or _lengths_stand(case):
             return ""
+        longer = _longer_run(case)
+        if longer is not None:
+            return (
+                f"outputs and states end {_steps(longer)} after the lengths: these may be too small, or the run had "
+                f"others, and nothing tells which: give the right {argument('lengths')}, or run again"
+            )
         return (
             "the states may be off, or the lengths, and nothing tells which: give inputs that are zero past the rows' "
             f"ends, or the right {argument('lengths')}"
         )
+
+    def chosen_where(self, case: Case) -> str:
+        """That of a run which went on past the lengths, which are then what is put right."""
+        return super().chosen_where(case) if _longer_run(case) is None else "the lengths are known to be too small"
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
@@ -139,6 +153,15 @@ def _moved(offset: int) -> str:
     return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
 
 
+def _lengthened(offset: int) -> str:
+    """Lengths that the run itself shows to be too small, unless it had others."""
+    return f"lengths = lengths + {offset}  # the outputs end there, as the states do; if these are right, run again"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' if count != 1 else ''}"
+
+
 def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
     """By how many steps every length goes past the step from which on its row repeats, and the rows `[B]` that show it;
     0 where no one number does. Lengths may have been cut to T, and a row that is shorter than that repeats throughout.
@@ -175,6 +198,17 @@ def _run_ended_there(case: Case) -> bool:
             if every and short.any() and np.array_equal(ran[short], (ends + offset)[short]):
                 return True
     return False
+
+
+def _longer_run(case: Case) -> int | None:
+    """By how many steps the run went on past every length, as outputs and states show together: the states are those
+    of its last step, and the steps before them would be wrong ones."""
+    lengths = case.trace.lengths
+    offsets = {o for f in case.facts for o, every in _offsets(f, _ends(case, f)) if every}
+    if lengths is None or case.trace.mask_given or len(offsets) != 1 or not _run_ended_there(case):
+        return None
+    offset = next(iter(offsets))
+    return offset if offset > 0 and (lengths + offset <= case.trace.steps).all() else None
 
 
 def _lengths_are_off(case: Case) -> int | None:

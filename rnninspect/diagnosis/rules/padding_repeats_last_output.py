@@ -64,7 +64,7 @@ class PaddingRepeats(Rule):
                 f,
                 np.array([p == "repeat" for p in f.padding])
                 & ~f.mismatched
-                & ~f.uniform
+                & (~f.uniform | _of_one_step(f))
                 & ~f.final_zero
                 & past_the_end(f),
             )
@@ -100,6 +100,13 @@ class PaddingRepeats(Rule):
             return replace(track, outputs=np.take_along_axis(track.outputs, index, 1))
 
         return case.with_tracks(repeated)
+
+
+def _of_one_step(facts: TrackFacts) -> Bools:
+    """`[B]`: rows with one real step, of which none but a padded one can equal it, where longer rows show that the
+    layer's steps differ."""
+    differ = (facts.mask.sum(1) > 1) & ~facts.uniform
+    return np.asarray((facts.mask.sum(1) == 1) & differ.any())
 
 
 def _may_be_rounding(facts: TrackFacts) -> Bools:
