@@ -15,6 +15,7 @@ from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure, of_other_rows
+from rnninspect.measure.run_ends import ends_of_outputs
 
 FEW = 16  # rows that are looked at before all are
 
@@ -122,10 +123,32 @@ def with_axes_of_padding(readings: list[Reading], tolerance: Tolerance, measurer
     """The readings of those axes by which the outputs are padded exactly where the lengths say, where there are as many
     rows as steps and they are not so by the others: whatever the states hold, the layer has counted those steps."""
     first = readings[0].trace
-    if first.batch_size != first.steps or not first.knows_padding or first.mask.all():
+    if first.batch_size != first.steps:
+        return readings
+    if not first.knows_padding:
+        return _as_zeros_end(readings, tolerance, measurer)
+    if first.mask.all():
         return readings
     axes = {reading.time_major for reading in readings if padded_exactly(measurer(reading.trace, tolerance))}
     return [reading for reading in readings if reading.time_major in axes] if len(axes) == 1 else readings
+
+
+def _as_zeros_end(readings: list[Reading], tolerance: Tolerance, measurer: Measurer) -> list[Reading]:
+    """The readings of the axes that are stated or usual, where rows end in zeros by these and by the others zeros lie
+    between steps; without lengths nothing but that tells them apart."""
+    usual = [reading for reading in readings if not reading.time_swapped]
+    if len({reading.time_major for reading in usual}) != 1 or len(usual) == len(readings):
+        return readings
+
+    def ends(some: list[Reading]) -> bool:
+        measured = [measurer(reading.trace, tolerance) for reading in some]
+        told = [facts for facts in measured if facts]
+        return any(ends_of_outputs(facts) is not None for facts in told) if told else True
+
+    zeros = [int(f.zero.sum()) for f in measurer(usual[0].trace, tolerance)]
+    if not zeros or min(zeros) < ENOUGH or not ends(usual) or ends([r for r in readings if r.time_swapped]):
+        return readings
+    return usual
 
 
 def padded_exactly(facts: tuple[TrackFacts, ...]) -> bool:

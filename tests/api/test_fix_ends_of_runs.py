@@ -31,7 +31,7 @@ def packed_run(padding_value: float = 0.0, bidirectional: bool = False) -> dict[
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("missing", [1, 2])
 def test_lengths_that_the_run_shows_too_small_are_what_is_mended(missing: int, bidirectional: bool) -> None:
-    """The states are those of the run's own last steps: earlier ones would be wrong, and called right by the lengths."""
+    """The states are those of the run's own last steps: earlier ones would be wrong."""
     dump = packed_run(bidirectional=bidirectional)
     short = dump | {"lengths": LENGTHS - missing}
     (finding,) = [f for f in rnninspect.inspect(short).findings if f.rule == "off-by-one-length"]
