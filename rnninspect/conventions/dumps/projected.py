@@ -35,7 +35,7 @@ def exchanged(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
 def as_exchanged(reading: Reading, slots: tuple[Slot, ...], read: tuple[Slot, ...]) -> Reading:
     """The reading, which says so where it took the h of `slots` for c and their c for h, as those `read` have it."""
     h, taken = (next(s for s in some if s.role == "h") for some in (slots, read))
-    if not any(taken.array is slot.array for slot in slots if slot.role == "c"):
+    if taken.array is h.array or not any(taken.array is slot.array for slot in slots if slot.role == "c"):
         return reading
     wide, narrow = (f"{slot.name} {list(slot.array.shape)}" for slot in (h, taken))
     told = f"{wide} is wider than a step of the outputs, and {narrow} is not: they are read as c and h"
