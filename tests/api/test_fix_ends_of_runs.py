@@ -50,9 +50,10 @@ def test_a_state_read_one_step_late_is_mended_where_the_run_went_on() -> None:
     with torch.no_grad():
         outputs = torch.nn.GRU(3, 5, batch_first=True)(torch.randn(4, 7, 3))[0].numpy()
     rows, lengths = np.arange(4), LENGTHS - 1
-    fixed = rnninspect.fix(
-        {"output": outputs, "h_n": outputs[rows, lengths][None].copy(), "lengths": lengths}, cause="off-by-one-length"
-    )
+    dump = {"output": outputs, "h_n": outputs[rows, lengths][None].copy(), "lengths": lengths}
+    (finding,) = [f for f in rnninspect.inspect(dump).findings if f.rule == "off-by-one-length"]
+    assert finding.fix.startswith("last_index = lengths - 1  # not length:")
+    fixed = rnninspect.fix(dump, cause="off-by-one-length")
     assert np.array_equal(fixed.arrays["h_n"][0], outputs[rows, lengths - 1])
 
 

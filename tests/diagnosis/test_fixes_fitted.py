@@ -52,16 +52,16 @@ def test_shapes_in_code_have_the_blocks_of_the_cell(convention: object, cell: st
     ("offset", "zeroed", "code"),
     [
         (-1, False, "lengths = last_index + 1"),
-        (1, False, "last_index = lengths - 1  # not length:"),
-        (2, False, "last_index = lengths - 1  # not length + 1:"),
+        (1, False, "lengths = lengths + 1  # the outputs end there"),
+        (2, False, "lengths = lengths + 2  # the outputs end there"),
         (-2, False, "last_index = lengths - 1  # not length - 3:"),
         (-1, True, "lengths = lengths - 1"),
         (1, True, "lengths = lengths + 1"),
     ],
 )
 def test_lengths_are_mended_the_way_that_they_are_off(framework: str, offset: int, zeroed: bool, code: str) -> None:
-    """One step before, after, or more: the code moves that way; lengths that inputs contradict are moved. The outputs
-    are zero past both ends: computed ones would be a second mistake in a framework that leaves none."""
+    """One step before, after, or more: the code moves that way; lengths that inputs contradict are moved, and so are
+    those that the outputs go past. These are zero past both ends: computed ones would be a second mistake."""
     rng = np.random.default_rng(0)
     lengths, rows = np.array([5, 3, 7, 4, 6]), np.arange(5)
     outputs = rng.uniform(-1, 1, (5, 10, 6)).astype(np.float32)
