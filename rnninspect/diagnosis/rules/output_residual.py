@@ -55,7 +55,8 @@ class OutputResidual(Rule):
             if facts.track.order == "reversed":
                 inputs = inputs[:, ::-1]
             rows = facts.mismatched & _adds_up(facts, inputs)
-            others = facts.mismatched & ~rows & ~facts.final_zero  # zeros, which are of no residual, have another cause
+            # Zeros, which are of no residual, have another cause, unless they were the last column before it was added.
+            others = facts.mismatched & ~rows & ~(facts.final_zero & ~_padded_with(facts, inputs))
             if rows.sum() > 1 or (rows.any() and not others.any()):
                 yield from proposal(
                     self,
@@ -85,6 +86,11 @@ class OutputResidual(Rule):
         if not _can_add(case):
             raise CannotInject("needs as many features as units, and outputs in input time")
         return _with_inputs_added(case, 1)
+
+
+def _padded_with(facts: TrackFacts, inputs: Array) -> Bools:
+    """`[B]`: the rows whose last column is padding that holds the inputs `[B, T, F]`: it was zero before."""
+    return np.asarray(~facts.mask[:, -1] & (facts.outputs[:, -1] == inputs[:, -1]).all(-1))
 
 
 def _can_add(case: Case) -> bool:
