@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -111,6 +110,8 @@ def jobs(folder: Path, tiny: bool) -> None:
 
 def _cpu_of_children() -> float:
     """Seconds of CPU of all processes that were begun here and have ended, their own ones too."""
+    import resource  # which Windows lacks
+
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
