@@ -23,8 +23,7 @@ Example = Literal["single", "bidirectional", "rows", "clipped", "gru", "stack", 
 Place = tuple[int, str, int]  # layer, direction, row
 # What a fix does: it corrects the saved arrays, or says what to change before the layer is run again.
 FixedIn = Literal["arrays", "run"]
-# What a fix of the arrays moves: h of the rows that were found; whole states, of which c takes the same way unless
-# it stands right already; or rows of every layer's states.
+# What a fix of the arrays moves: h of the rows found; whole states (c too, unless it is right); or rows of every layer.
 Moves = Literal["h", "state", "rows"]
 # The groups of the lessons, in their order: from what is met most often to what needs the most evidence.
 Group = Literal[
@@ -46,9 +45,8 @@ class Proposal:
     In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
     where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
-    could have failed; among causes that explain the same rows the strongest is named and the others are alternatives.
-    `fix`: the fix of this proposal, if it differs from the rule's. `copies`: places that hold one another's states,
-    in groups: where all groups are off, one of them is the original, and what is wrong with it has another cause.
+    could have failed; of causes of the same rows the strongest is named, the others are alternatives. `fix`: its own,
+    if not the rule's. `copies`: places that hold one another's states: where all are off, one is the original.
     """
 
     rule: str
@@ -97,10 +95,9 @@ class Rule:
     `leaves`: those of its symptoms that the outputs which it changed keep where it is undone.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
-    `in_outputs`: the outputs are not what the layer gave, and so tell no right state.
-    `in_states`: the states alone were taken wrongly: outputs, inputs and lengths are those of the run.
-    `at_best`: the certainty of what it says where all of its evidence is there.
-    `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
+    `in_outputs`: the outputs are not what the layer gave, and so tell no right state. `in_states`: the states alone are
+    wrong: outputs, inputs and lengths are those of the run. `at_best`: its certainty where all of its evidence is
+    there. `compares`: it explains what two dumps differ by. `threads`: where people met it, in public.
     """
 
     name: str

@@ -32,7 +32,6 @@ class DirectionDuplicated(Rule):
     needs = ("outputs", "two directions")
     implies = ("backward-final-at-last-step",)
     example = "bidirectional"
-    in_states = True
     threads = (
         Thread(
             "https://github.com/tflearn/tflearn/pull/522",
