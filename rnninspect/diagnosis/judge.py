@@ -191,9 +191,8 @@ def _unlike_its_weights(case: Case, kept: list[Proposal], rules: Mapping[str, Ru
         return list(unlike_its_weights(case))
     if case.reading.time_swapped or not all(rules[p.rule].in_states for p in causes) or disagreement(case) == 0:
         return []
-    undone = (
-        way.case for p in causes for way in rules[p.rule].undo(case)
-    )  # the rows of outputs may be, not those of states
+    # Undone, since a cause may be in the outputs as well: in the order of their rows, say.
+    undone = (way.case for p in causes for way in rules[p.rule].undo(case))
     return [] if any(disagreement(one) == 0 for one in undone) else list(unlike_its_weights(case))
 
 

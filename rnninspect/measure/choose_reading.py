@@ -18,17 +18,9 @@ from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, m
 from rnninspect.measure.run_ends import ends_of_outputs
 
 FEW = 16  # rows that are looked at before all are
-
-
 LITTLE = 0.25  # share of rows that fit a rival reading at most where it is not worth a thought
-
-
 SAMPLE = 32  # rows by which a rival reading of a large dump is judged first
-
-
 ENOUGH = 4  # masked numbers that must be zero, or repeat, before they tell axes: a few are so by chance
-
-
 MANY_STEPS = 1 << 16  # rows x steps from which on it is
 
 

@@ -128,10 +128,9 @@ def _holes(facts: TrackFacts) -> Bools:
     have settled for good.
     """
     mask, zero = facts.mask, facts.zero
-    backward = facts.track.direction == "backward" and facts.track.order == "time"
-    shift = -1 if backward else 1
+    shift = -1 if _reads_leftward(facts) else 1
     rows = ((facts.ends >= 3) & ~facts.uniform)[:, None]
-    repeats = np.roll(facts.repeats, -1, 1) if backward else facts.repeats
+    repeats = _repeated(facts)
     if not any(np.any(mask[p] & (repeats[p] | zero[p])) for p in parts(*mask.shape)):
         return np.broadcast_to(np.False_, mask.shape)  # as in most dumps, which may be large
     held = _varied(facts, repeats & mask & ~zero & rows)
@@ -145,6 +144,16 @@ def _holes(facts: TrackFacts) -> Bools:
     return _stands_out(facts, np.asarray(held & inner & moves_on & alive), held, shift)
 
 
+def _reads_leftward(facts: TrackFacts) -> bool:
+    """Whether the step read before one lies after it."""
+    return facts.track.direction == "backward" and facts.track.order == "time"
+
+
+def _repeated(facts: TrackFacts) -> Bools:
+    """`[B, T]`: the steps that repeat the one read before them."""
+    return np.roll(facts.repeats, -1, 1) if _reads_leftward(facts) else facts.repeats
+
+
 def _held_by_the_other(case: Case, facts: TrackFacts) -> Bools:
     """`[B, T]`: the steps that every other track of the layer holds too: a mask is the same for both directions."""
     shared = np.ones(facts.mask.shape, dtype=np.bool_)
@@ -152,8 +161,7 @@ def _held_by_the_other(case: Case, facts: TrackFacts) -> Bools:
         apart = other.track.layer != facts.track.layer or other.track.direction == facts.track.direction
         if apart or {other.track.order, facts.track.order} != {"time"}:
             continue
-        backward = other.track.direction == "backward"
-        shared &= (np.roll(other.repeats, -1, 1) if backward else other.repeats) | other.zero
+        shared &= _repeated(other) | other.zero
     return shared
 
 
