@@ -14,6 +14,7 @@ the names that were printed.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import random
@@ -81,6 +82,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=TREE.parent / "log.jsonl")
     parser.add_argument("--only", nargs="*", help="mutants by name, instead of a sample")
     options = parser.parse_args()
+    if not options.map.exists() and importlib.util.find_spec("coverage") is None:
+        raise SystemExit("coverage.py is needed to measure which test executes what: install the test extra")
     copy_tree()
     if not options.map.exists():
         pytest_there("-p", "tests.support.coverage_map", f"--map={options.map.resolve()}")
