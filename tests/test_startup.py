@@ -67,7 +67,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(
     ("form", "needed", "other"),
-    [("table", "rich.console", "json"), ("json", "json", "rnninspect.report.renderers.table")],
+    [("table", "rich.text", "rich.console"), ("json", "json", "rnninspect.report.renderers.table")],
 )
 def test_compare_imports_what_it_needs(form: str, needed: str, other: str) -> None:
     """Of formats and renderers, only those of this file and this result; no framework, no extra, no numpy.ma."""

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -94,31 +94,59 @@ def check_selection(report: report_types.ReportRecord, options: dict[str, Any]) 
 
 
 def _print_table(report: report_types.ReportRecord, options: dict[str, Any], err: bool) -> None:
-    from rnninspect.report.renderers.table import renderable
+    from rnninspect.report.renderers.table import render, table_lines
 
     console, view = _terminal(options, err)
-    with console.capture() as capture:
-        console.print(renderable(report, view))
-    click.echo(capture.get(), nl=False, color=True, err=err)
+    if console is None:
+        text = render(report, view)
+    else:
+        with console.capture() as capture:
+            for line in table_lines(report, view):
+                console.print(line)
+        text = capture.get()
+    click.echo(text, nl=False, color=True, err=err)
 
 
-def _terminal(options: dict[str, Any], err: bool) -> tuple[Console, View]:
-    """The terminal, or what stands in its place, and how it is to be written to."""
-    from rich.console import Console
-
+def _terminal(options: dict[str, Any], err: bool) -> tuple[Console | None, View]:
+    """The terminal, or what stands in its place, and how it is to be written to; no Console where nothing is styled."""
     from rnninspect.report.renderers.view import NARROWEST, View
 
-    console = Console(highlight=False, stderr=err, **_colour(options["color"]))
-    console.width = max(console.width or 80, NARROWEST)  # COLUMNS=0 is said where nobody knows
+    stream = sys.stderr if err else sys.stdout
+    console, width, encoding = None, 0, getattr(stream, "encoding", None) or "utf-8"
+    if _is_plain(stream, options["color"]):
+        width = _columns()
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False, stderr=err, **_colour(options["color"]))
+        width, encoding = console.width, console.encoding
+        console.width = max(width or 80, NARROWEST)
     view = View(
         **_view(
             options,
-            width=console.width,
-            color=console.color_system is not None,
-            ascii=ascii_only(console.encoding, os.environ),
+            width=max(width or 80, NARROWEST),  # COLUMNS=0 is said where nobody knows
+            color=console is not None and console.color_system is not None,
+            ascii=ascii_only(encoding, os.environ),
         )
     )
     return console, view
+
+
+def _is_plain(stream: TextIO, color: str) -> bool:
+    """Whether no style is written there for sure: to no terminal, and nothing asks for one."""
+    asked = color == "always" or "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ
+    return not asked and not stream.isatty()
+
+
+def _columns() -> int:
+    """As rich tells it: COLUMNS, or else the width of the first stream that is a terminal; 0 where none is."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit():
+        return int(columns)
+    for stream in range(3):
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(stream).columns
+    return 0
 
 
 def _colour(choice: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Frozen dataclasses that share their methods: a start makes eighty, and to write and compile each one's own took a
-sixth of its time. `dataclass` gathers the fields; it writes an `__init__` only to refuse a wrong call or to show it."""
+sixth of its time. `dataclass` gathers the fields when they are first asked for, which a third never are; it writes
+an `__init__` only to refuse a wrong call or to show it."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from threading import RLock
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -27,14 +29,31 @@ def _sharing(kind: type[T], methods: dict[str, Any]) -> type[T]:
     for name, method in methods.items():
         if name not in vars(kind):
             setattr(kind, name, method)
-    return dataclass(init=False, repr=False, eq=False)(kind)
+    kind.__dataclass_fields__ = _Fields(kind)  # type: ignore[attr-defined]
+    return kind
+
+
+class _Fields:
+    """The fields of a class, which take this one's place."""
+
+    _lock = RLock()
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._kind = kind
+
+    def __get__(self, *_: Any) -> Any:
+        with self._lock:
+            if vars(self._kind)["__dataclass_fields__"] is self:
+                dataclass(init=False, repr=False, eq=False)(self._kind)
+        return self._kind.__dataclass_fields__
 
 
 def _fill(self: Any, /, *values: Any, **named: Any) -> None:
     """Set each field to what was passed for it, or to its default."""
+    all_fields, filled = self.__dataclass_fields__, self.__dict__
     passed = {**dict(zip(self.__match_args__, values, strict=False)), **named}
-    fits, filled = len(passed) == len(values) + len(named), self.__dict__
-    for name, f in self.__dataclass_fields__.items():
+    fits = len(passed) == len(values) + len(named)
+    for name, f in all_fields.items():
         if name in passed:
             filled[name] = passed.pop(name)
         elif f.default is not MISSING:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from io import StringIO
 from typing import Any
 from xml.etree import ElementTree
 
-from rich.console import Console
 from rich.text import Text
 
 from rnninspect.core.finding import SEVERITIES
@@ -138,19 +136,10 @@ def _rows_of(reports: Sequence[ReportRecord], view: View) -> list[dict[str, str]
 
 
 def _table(reports: Sequence[ReportRecord], view: View) -> str:
-    out = StringIO()
-    system = "256" if view.color else None
-    console = Console(
-        file=out,
-        width=view.width,
-        force_terminal=view.color,
-        color_system=system,  # type: ignore[arg-type]
-        legacy_windows=False,
-        _environ={},
-    )
-    for line in summary(reports, view):
-        console.print(line)
-    parts = [out.getvalue(), *(render(report, "table", **vars(view)) for report in first_faults(reports)[:1])]
+    parts = [
+        _text.drawn(summary(reports, view), view),
+        *(render(report, "table", **vars(view)) for report in first_faults(reports)[:1]),
+    ]
     parts += [plain(rest(reports, view))] if rest(reports, view) else []
     return "\n".join(parts)
 

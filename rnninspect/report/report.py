@@ -81,11 +81,11 @@ class Report(ReportRecord):
         return fragment(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rnninspect.report.renderers.table import renderable
+        from rnninspect.report.renderers.table import table_lines
         from rnninspect.report.renderers.view import View
 
         plain = not (options.encoding or "").lower().startswith("utf")
-        yield renderable(self, View(width=options.max_width, color=console.color_system is not None, ascii=plain))
+        yield from table_lines(self, View(width=options.max_width, color=console.color_system is not None, ascii=plain))
 
 
 class Reports(tuple[Report, ...]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -124,3 +125,22 @@ def test_its_signature_is_known() -> None:
     assert list(ours.parameters) == list(pythons.parameters)
     assert ours.parameters["name"].default == "h"
     assert ours.parameters["rows"].default is inspect.Parameter.empty
+
+
+def test_fields_are_gathered_once_however_many_ask() -> None:
+    """Threads that make the first objects of a class at once all see its fields, and a subclass those of both."""
+
+    @frozen
+    class Step:
+        row: int
+        units: list[int] = field(default_factory=list)
+
+    class Later(Step):
+        """No dataclass itself."""
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(Step, range(64)))
+    assert [(step.row, step.units) for step in made] == [(row, []) for row in range(64)]
+    assert [f.name for f in fields(Later)] == [f.name for f in fields(Step)] == ["row", "units"]
+    assert is_dataclass(Later)
+    assert Later(3) == Later(3)

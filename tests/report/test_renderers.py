@@ -23,7 +23,7 @@ from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 from rnninspect.report.load import from_dict
 from rnninspect.report.record import Excerpt, ReportRecord, TrackReport
 from rnninspect.report.renderers import _elide, _numbers, _text, render, renderers
-from rnninspect.report.renderers.table import renderable
+from rnninspect.report.renderers.table import table_lines
 from rnninspect.report.renderers.view import View, chosen
 from tests.support.reports import (
     LENGTHS,
@@ -615,12 +615,13 @@ def test_an_altered_report_is_refused_or_rendered(path: tuple[Any, ...], odd: An
         assert render(report, name, width=60, verbose=True).endswith("\n")
 
 
-def test_renderable_prints_as_it_renders() -> None:
+def test_lines_print_as_they_render() -> None:
     """A console of the same width prints what `render` returns: no line is folded or marked up a second time."""
     for make in (lengths_ignored, hostile, long_and_wide):
         console = Console(width=80, no_color=True, _environ={}, file=open("/dev/null", "w"))  # noqa: SIM115
         with console.capture() as capture:
-            console.print(renderable(make(), View(width=80)))
+            for line in table_lines(make(), View(width=80)):
+                console.print(line)
         assert ESCAPE.sub("", capture.get()) == render(make(), "table")
         console.file.close()
 

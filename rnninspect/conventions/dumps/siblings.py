@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
 from rnninspect.conventions.dumps.shapes import match_name, suits
 from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.frozen import frozen
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Direction
 
@@ -29,7 +29,7 @@ _LIST = r"(?:.*_)?(?:states?|hidden)"  # a list of these may hold h and c in tur
 _CELL = r"(?:.*[._])?c(?:ells?|xs?|_?[nt])?(?:_state)?"
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     """What a name says: the name without its layer and direction, and these."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Parts:
     optional: tuple[str, ...] = ()
 
 
-@dataclass
+@frozen(eq=False)
 class _Group:
     arrays: dict[str, Array] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)

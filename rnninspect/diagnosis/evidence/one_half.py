@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import DIRECTIONS
 from rnninspect.diagnosis.case import Case
 
-_IN_A_LIST = re.compile(r"[^.]*\.\d+")  # `final_state.0`; lists of pairs are how a stack of cells nests its layers
+_IN_A_LIST = regex(r"[^.]*\.\d+")  # `final_state.0`; lists of pairs are how a stack of cells nests its layers
 
 
 def may_be_directions(case: Case) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from rnninspect.diagnosis.rule import (
 )
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import stops_of_outputs
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class LengthsRescaled(Rule):
@@ -155,6 +158,7 @@ def _told(case: Case) -> tuple[Fraction, Ints, Ints] | None:
 def _scaled(ratio: Fraction, lengths: Ints, used: Ints) -> str:
     """The lengths used as an expression of those given, rounded up or down.
 
+    >>> from fractions import Fraction
     >>> _scaled(Fraction(1, 2), np.array([3, 4]), np.array([2, 2]))
     '(lengths + 1) // 2'
     """
@@ -181,6 +185,8 @@ def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | No
         return nothing
     anchor = selective[np.argmax(lengths[selective])]
     steps = np.flatnonzero(facts.equal[anchor])[:8].tolist()
+    from fractions import Fraction  # where a state is off
+
     told = [Fraction(step + 1, int(lengths[anchor])).limit_denominator(16) for step in steps]
     strides = [Fraction(1, n) for n in range(2, 17)]  # rounded, a stride is no longer the ratio of any one row
     likely = [Fraction(1, stride)] if stride else [*(r for r in told if 1 in r.as_integer_ratio()), *strides, *told]

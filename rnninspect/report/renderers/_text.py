@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from collections.abc import Sequence
 from io import StringIO
+from typing import TYPE_CHECKING, cast
 
-from rich.console import Console
 from rich.text import Text
 
 from rnninspect.core.frozen import frozen
+from rnninspect.report.renderers.view import View
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Legible on white and on black, nearly 4 to 1 (W3C's contrast): numbers among the 256 colours, since a terminal's theme
 # decides what "green" is (xterm's is 2.2 to 1 on white). A terminal with 16 colours gets green, red, cyan and magenta.
@@ -83,10 +87,19 @@ def severity(name: str, marks: Marks) -> tuple[str, str]:
     return {"error": (marks.wrong, BAD), "warning": (marks.nonfinite, WARN)}.get(name, (marks.note, FACT))
 
 
-@cache
-def _ruler() -> Console:
-    """Only measures: Text.wrap asks for a console."""
-    return Console(file=StringIO(), width=80, _environ={})
+def drawn(lines: Sequence[Text], view: View) -> str:
+    """Lines of at most `view.width` cells as text, styled where `view.color` says so, whatever the environment says."""
+    if not view.color:
+        return "".join(f"{line.plain}\n" for line in lines)
+    from rich.console import Console  # as much to import as all else that draws
+
+    out = StringIO()
+    console = Console(
+        file=out, width=view.width, force_terminal=True, color_system="256", legacy_windows=False, _environ={}
+    )
+    for line in lines:
+        console.print(line)
+    return out.getvalue()
 
 
 def hanging(lead: Text, body: Text, width: int) -> list[Text]:
@@ -104,7 +117,8 @@ def hanging(lead: Text, body: Text, width: int) -> list[Text]:
 
 def wrapped(text: Text, width: int) -> list[Text]:
     """Lines of at most `width` cells; words that are longer are broken."""
-    lines = list(text.wrap(_ruler(), width, overflow="fold"))
+    no_console = cast("Console", None)  # it would only be asked for the style of spaces that justify
+    lines = list(text.wrap(no_console, width, overflow="fold"))
     for line in lines:
         line.rstrip()
     return lines

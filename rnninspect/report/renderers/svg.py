@@ -11,7 +11,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers import _header, _text
-from rnninspect.report.renderers.table import renderable
+from rnninspect.report.renderers.table import table_lines
 from rnninspect.report.renderers.view import View
 
 NAME = "svg"
@@ -33,7 +33,8 @@ def render(report: ReportRecord, view: View) -> str:
         legacy_windows=False,
         _environ={},
     )
-    console.print(renderable(report, view))
+    for line in table_lines(report, view):
+        console.print(line)
     title = f"rnninspect {_text.clean(report.command, view.ascii)}"
     name = _header.source_name(report, view)
     return console.export_svg(title=f"{title} {name}".strip(), code_format=_FRAME, theme=_THEME).rstrip() + "\n"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
-from rich.console import Console, Group
 from rich.text import Text
 
 from rnninspect.report.record import ReportRecord, Row, TrackReport
-from rnninspect.report.renderers import _grid
+from rnninspect.report.renderers import _grid, _text
 from rnninspect.report.renderers._brief import brief
 from rnninspect.report.renderers._comparison import comparison
 from rnninspect.report.renderers._findings import findings, not_checked
@@ -25,22 +22,12 @@ TABLES_OF_MANY = 6  # of a batch with more rows than are listed
 
 def render(report: ReportRecord, view: View) -> str:
     """The same text whatever the environment says: only `view` decides on width, colour and ASCII."""
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=view.width,
-        force_terminal=view.color,
-        color_system="256" if view.color else None,
-        legacy_windows=False,
-        _environ={},
-    )
-    console.print(renderable(report, view))
-    return out.getvalue()
+    return _text.drawn(table_lines(report, view), view)
 
 
-def renderable(report: ReportRecord, view: View) -> Group:
-    """Lines of at most `view.width` cells, for a Console of that width: the answer first, or the whole of it."""
-    return Group(*(_whole(report, view) if view.table == "full" else brief(report, view)))
+def table_lines(report: ReportRecord, view: View) -> list[Text]:
+    """Lines of at most `view.width` cells: the answer first, or the whole of it."""
+    return _whole(report, view) if view.table == "full" else brief(report, view)
 
 
 def _whole(report: ReportRecord, view: View) -> list[Text]:
