@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rnninspect import conventions
 from rnninspect.conventions.dumps.misfits import several
+from rnninspect.conventions.dumps.names import PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.roles import guess_roles
-from rnninspect.conventions.dumps.shapes import fits_as_state
+from rnninspect.conventions.dumps.shapes import fits_as_state, match_name
 from rnninspect.conventions.dumps.unread import _looks_like
 from rnninspect.conventions.live.state import _is_h_list_and_c_list
 from rnninspect.conventions.weights.scopes import blocks
@@ -73,3 +78,24 @@ def test_frameworks_that_keep_a_stack_flat_are_shown_no_nested_state(name: str) 
     convention = conventions.get(name)
     for rule in convention.fixes:
         assert convention.fix(rule, layers=2) == convention.fix(rule, layers=1)
+
+
+PATTERNS = sorted(
+    {
+        p
+        for table in (*(c.names for c in conventions.conventions().values()), PLAIN_NAMES, USUAL_NAMES)
+        for p in sum(table.values(), ())
+    }
+    | {"a|bc", "(?:a|bc)d", "a{2}b", "x?(?:y(?:z)?)*w+", r"[abc]+_\d", r"h_?n"}
+)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@settings(max_examples=6)
+@given(st.data())
+def test_no_name_is_passed_over_unasked(pattern: str, data: st.DataObject) -> None:
+    """Every name of a pattern is matched, whatever was seen in the pattern before it was compiled."""
+    name = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert match_name(pattern, name) is not None
+    other = data.draw(st.text("abchnstx_.01", max_size=8))
+    assert bool(match_name(pattern, other)) == bool(re.fullmatch(pattern, other))

@@ -49,8 +49,24 @@ def is_prefix(array: Array) -> bool:
 
 def match_name(pattern: str, name: str) -> re.Match[str] | None:
     """The match of the whole name, or of the name with its slashes (HDF5 groups, Flax trees) as dots."""
+    if _word_in_all(pattern) not in name:
+        return None
     whole = _compiled(pattern).fullmatch
     return whole(name) or (whole(name.replace("/", ".")) if "/" in name else None)
+
+
+@cache
+def _word_in_all(pattern: str) -> str:
+    """The longest word that every name of this pattern holds, to spare compiling most patterns; empty if unsure.
+
+    >>> [_word_in_all(p) for p in (r"states?(?:\\.(?P<layer>\\d+))?\\.h", r"inputs?|x", "[hc]")]
+    ['state', '', '']
+    """
+    plain = re.sub(r"\\.|\[[^]]*\]", " ", pattern)
+    while (inner := re.sub(r"\([^()]*\)[?*]?", " ", plain)) != plain:
+        plain = inner
+    pieces = re.findall(r"\w+", re.sub(r"\w[?*]", " ", plain))
+    return "" if set(plain) & set("|{") else max(pieces, key=len, default="")
 
 
 @cache
