@@ -14,6 +14,8 @@ LENGTHS = [12, 4, 9, 2, 7, 5]
 NAMES = [
     ("outputs.0", "outputs.1", "final_state.0", "final_state.1"),
     ("outputs_0", "outputs_1", "state_0", "state_1"),
+    ("outputs.0", "outputs.1", "states.0", "states.1"),
+    ("outputs/0", "outputs/1", "final_states/0", "final_states/1"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Two numbered outputs beside two numbered states: two layers, or the (forward, backward) of one."""
+"""Two numbered states, beside two outputs or one as wide as both: two layers, or (forward, backward) of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import FEW
+from rnninspect.conventions.dumps.positions import FEW, are_own_steps
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.regex import regex
@@ -25,9 +25,13 @@ def as_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, .
     """The slots with 0 and 1 taken for forward and backward, as `bidirectional_dynamic_rnn` returns both, where two
     directions were stated, or a state is the first step of one of the outputs and none is the first of the other's."""
     both = len(config.directions or ()) == len(DIRECTIONS)
-    if config.layers not in (None, 1) or (config.directions and not both) or not are_numbered_pairs(slots):
+    if config.layers not in (None, 1) or (config.directions and not both):
         return slots
-    if not both and not (config.layers is None and _one_reads_backwards(slots)):
+    if are_numbered_pairs(slots):
+        told = both or (config.layers is None and _one_reads_backwards(slots))
+    else:
+        told = _are_of_halves(slots)
+    if not told:
         return slots
     return tuple(
         replace(slot, layer=None, direction=DIRECTIONS[slot.layer]) if slot.layer in (0, 1) else slot for slot in slots
@@ -37,6 +41,20 @@ def as_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, .
 def _is_pair(slots: list[Slot]) -> bool:
     numbered = all(_NUMBERED.fullmatch(slot.name) and not _LAYER.fullmatch(slot.name) for slot in slots)
     return numbered and [slot.layer for slot in slots if slot.direction is None] == [0, 1]
+
+
+def _are_of_halves(slots: tuple[Slot, ...]) -> bool:
+    """Whether of two numbered states each is half as wide as the one outputs, and they are no states of two layers:
+    the second the upper one's, of one direction, and the first of neither."""
+    outputs, states = ([s for s in slots if s.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or outputs[0].array.ndim != 3 or outputs[0].layer is not None or not _is_pair(states):
+        return False
+    widths = {2 * slot.array.shape[-1] for slot in states if slot.array.ndim == 2}
+    if widths != {outputs[0].array.shape[-1]}:
+        return False
+    halves = np.split(outputs[0].array, 2, axis=-1)
+    lower, upper = ([are_own_steps(half, slot.array) for half in halves] for slot in states)
+    return any(lower) or not any(upper)
 
 
 def _one_reads_backwards(slots: tuple[Slot, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import product
 
@@ -30,6 +30,9 @@ def place_lists(
     placed = [slot for slot in slots if slot.position is None]
     for h, c in _PAIRS:
         listed = [slot for slot in slots if slot.position is not None and slot.role == h]
+        if _numbered_alike(listed, slots):
+            placed += [replace(slot, layer=slot.position[0], position=None) for slot in listed if slot.position]
+            continue
         for layer in dict.fromkeys(slot.layer for slot in listed):
             one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
             first = is_cell_first([s.array for s in one]) if cell_first is None else cell_first
@@ -38,9 +41,16 @@ def place_lists(
     return tuple(placed)
 
 
+def _numbered_alike(listed: list[Slot], slots: tuple[Slot, ...]) -> bool:
+    """Whether outputs have the numbers of the list: `outputs.0` ends in `states.0`, and none of these is a c."""
+    numbers = [slot.layer for slot in slots if slot.role == "outputs"]
+    places = [slot.position for slot in listed]
+    return len(numbers) > 1 and len(places) == len(numbers) and set(places) == {(number,) for number in numbers}
+
+
 def unnamed_pair(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
     """`state.0` and `state.1` of one LSTM layer, a tuple without field names, as places in a list and not as layers."""
-    has_c = config.cell is not None and cells.get(config.cell).has_c
+    has_c = _shows_c(slots) if config.cell is None else cells.get(config.cell).has_c
     if not has_c or config.layers not in (None, 1) or any(slot.role == "c" for slot in slots):
         return slots
     return tuple(
@@ -49,6 +59,34 @@ def unnamed_pair(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ..
         else slot
         for slot in slots
     )
+
+
+def of_layers(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
+    """The slots with a list as the h of every layer where the values say so, whichever framework's order it had."""
+    listed = sorted((s for s in slots if s.role == "h" and s.position is not None), key=lambda s: s.position or ())
+    if not listed or listed[0].layer is not None or config.layers == 1:
+        return slots
+    if _directions(listed[0], config, slots) > 1 or not are_layers([s.array for s in listed], 1, slots):
+        return slots
+    numbers = {slot.name: number for number, slot in enumerate(listed)}
+    return tuple(
+        replace(slot, layer=numbers[slot.name], position=None) if slot.name in numbers else slot for slot in slots
+    )
+
+
+def _shows_c(slots: tuple[Slot, ...]) -> bool:
+    """Whether of two numbered states one is the last step of the one outputs, and the other can be its c alone."""
+    outputs, states = ([slot for slot in slots if slot.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or [slot.layer for slot in states] != [0, 1] or any(slot.direction for slot in states):
+        return False
+    h = [slot.array for slot in states if are_own_steps(outputs[0].array, slot.array)]
+    c = [slot.array for slot in states if not any(slot.array is array for array in h)]
+    return len(h) == 1 and are_pairs(h, c) and not are_pairs(c, h) and _of_one_sign(h[0], c[0])
+
+
+def _of_one_sign(h: Array, c: Array) -> bool:
+    """Whether every unit of h has the sign of its c, as an output gate from 0 to 1 leaves it."""
+    return bool((np.signbit(h) == np.signbit(c))[(h != 0) & (c != 0)].all())
 
 
 def _placed(
@@ -81,9 +119,10 @@ def _placed(
     ]
 
 
-def as_values_tell(slots: tuple[Slot, ...], listed: Collection[str]) -> tuple[Slot, ...]:
+def as_values_tell(slots: tuple[Slot, ...], listed: Set[str]) -> tuple[Slot, ...]:
     """The slots with h and c of lists exchanged where the values say that the list held them the other way round."""
-    pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c) and h.name in listed]
+    pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c)]
+    pairs = [pair for pair in pairs if {pair[0].name, pair[1].name} <= listed]
     h, c = [pair[0].array for pair in pairs], [pair[1].array for pair in pairs]
     if not are_pairs(c, h) or are_pairs(h, c):
         return slots
@@ -188,6 +227,8 @@ def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> in
 
 
 def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
+    if len(listed) % (2 * directions) or _has_own_c(listed[0], slots):
+        return False
     if config.cell is not None:
         return cells.get(config.cell).has_c
     if any(slot.role == "c" for slot in slots):
@@ -197,3 +238,9 @@ def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: 
         return True
     whole = config.layers is None and len(listed) % (2 * directions) == 0
     return whole and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))
+
+
+def _has_own_c(first: Slot, slots: tuple[Slot, ...]) -> bool:
+    """Whether the c of a list of states have names of their own, so that it holds none: `cells.0` beside `states.0`."""
+    role = dict(_PAIRS).get(first.role)
+    return any(slot.role == role and first.layer in (None, slot.layer) for slot in slots)

@@ -16,7 +16,13 @@ from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.numbered_pairs import as_directions
-from rnninspect.conventions.dumps.positions import are_own_steps, as_values_tell, note_of_order, place_lists
+from rnninspect.conventions.dumps.positions import (
+    are_own_steps,
+    as_values_tell,
+    note_of_order,
+    of_layers,
+    place_lists,
+)
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.unread import WORDS
@@ -95,8 +101,9 @@ def guess_roles(
         more += list(_of_values(rest, placed_so_far))
         notes = tuple(f"{slot.name} {_shape(slot)} is taken as the {WORDS[slot.role]}, by its shape" for slot in more)
         notes += tuple(f"{s.name} {_shape(s)} is taken as the {_named(s)}, by its numbers" for s in halves)
-        placed = _placed(convention, (*slots, *more), config)
-        listed = {slot.name for slot in slots if slot.position is not None}
+        told = (*slots, *more) if whose_known else of_layers((*slots, *more), config)
+        placed = _placed(convention, told, config)
+        listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
         if not whose_known:
             ordered = as_values_tell(placed, listed)
             notes += note_of_order(placed, ordered, convention.name, convention.cell_first)

@@ -1,0 +1,128 @@
+"""`states.0`, `states.1`: the h of two layers, of two directions, or the h and c of one layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+
+LENGTHS = [11, 3, 8, 1, 6]
+CELLS = ["LSTM", "GRU", "RNN"]
+LISTS = ["states.{}", "states/{}", "states_{}", "state.{}", "final_states/{}", "h.{}", "final_state.{}"]
+
+
+def _layer(cell: str, x: torch.Tensor, both: bool = False) -> tuple[torch.Tensor, Any, Any]:
+    """Outputs `[B, T, D*H]` of a right packed run, h `[D, B, H]`, and c or None."""
+    layer = getattr(torch.nn, cell)(x.shape[-1], 6, batch_first=True, bidirectional=both)
+    lengths = torch.tensor(LENGTHS)
+    with torch.no_grad():
+        packed, state = layer(
+            torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        )
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    h, c = state if isinstance(state, tuple) else (state, None)
+    return outputs, h.numpy(), None if c is None else c.numpy()
+
+
+def _stack(cell: str, layers: int, seed: int) -> tuple[list[Any], list[Any], list[Any]]:
+    """Every layer's outputs `[B, T, H]`, h `[B, H]` and c, of layers that were run one after the other."""
+    torch.manual_seed(seed)
+    x = torch.randn(5, 11, 4)
+    outputs, h, c = [], [], []
+    for _ in range(layers):
+        x, h_of_layer, c_of_layer = _layer(cell, x)
+        outputs.append(x.numpy())
+        h.append(h_of_layer[0])
+        c.append(None if c_of_layer is None else c_of_layer[0])
+    return outputs, h, c
+
+
+def _listed(name: str, arrays: list[Any]) -> dict[str, Any]:
+    return {name.format(i): array for i, array in enumerate(arrays)}
+
+
+def _layers_of(report: Any) -> list[tuple[int, str]]:
+    return [(track.layer, track.direction) for track in report.tracks]
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [2, 3])
+def test_states_numbered_as_the_outputs_are_of_these_layers(name: str, cell: str, layers: int) -> None:
+    """Right layers are accused of nothing, whatever is stated, and a last column keeps its name in its own layer."""
+    outputs, h, _ = _stack(cell, layers, seed=layers)
+    dump = _listed("outputs.{}", outputs)
+    dump |= _listed(name, h) | {"lengths": np.array(LENGTHS)}
+    for told in ({}, {"cell": cell.lower()}, {"convention": "tf1"}, {"layers": layers}):
+        report = rnninspect.inspect(dump, **told)
+        assert not report.findings
+        assert _layers_of(report) == [(layer, "forward") for layer in range(layers)]
+    wrong = dump | {name.format(0): outputs[0][:, -1].copy()}
+    finding, *others = rnninspect.inspect(wrong, layers=layers).findings
+    assert (finding.rule, finding.layer, others) == ("last-column-as-final-state", 0, [])
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [2, 3])
+def test_a_list_beside_the_top_outputs_holds_the_h_of_every_layer(name: str, cell: str, layers: int) -> None:
+    """No two of them can be h and c, and the last one ends the outputs: clean, also for an LSTM that is stated."""
+    outputs, h, _ = _stack(cell, layers, seed=10 + layers)
+    dump = {"outputs": outputs[-1], "lengths": np.array(LENGTHS)} | _listed(name, h)
+    for told in ({}, {"cell": cell.lower()}, {"layers": layers}):
+        assert rnninspect.inspect(dump, **told).verdict in ("clean", "unjudged")
+        assert not rnninspect.inspect(dump, **told).findings
+    assert rnninspect.inspect(dump, layers=layers).verdict == "clean"
+
+
+@pytest.mark.parametrize("name", LISTS[:-2])
+@pytest.mark.parametrize("told", [{}, {"cell": "lstm"}, {"convention": "keras"}])
+def test_h_and_c_of_one_layer_stay_h_and_c(name: str, told: Any) -> None:
+    """A Keras LSTM's `states.0`, `states.1` beside its outputs are (h, c); exchanged, that is named."""
+    (outputs,), (h,), (c,) = _stack("LSTM", 1, seed=3)
+    dump = {"outputs": outputs, "lengths": np.array(LENGTHS)}
+    report = rnninspect.inspect(dump | _listed(name, [h, c]), **told)
+    assert report.verdict == "clean"
+    if told.get("convention"):
+        exchanged = rnninspect.inspect(dump | _listed(name, [c, h]), **told)
+        assert [f.rule for f in exchanged.findings] == ["cell-hidden-swapped"]
+
+
+@pytest.mark.parametrize("order", ["hc", "ch"])
+@pytest.mark.parametrize("told", [{}, {"cell": "lstm"}])
+def test_the_values_tell_h_from_c_where_no_framework_is_stated(order: str, told: Any) -> None:
+    """`final_state.0`, `final_state.1` of one LSTM are clean in either order: TensorFlow's is only one of two."""
+    (outputs,), (h,), (c,) = _stack("LSTM", 1, seed=4)
+    pair = [h, c] if order == "hc" else [c, h]
+    dump = {"o": outputs, "lengths": np.array(LENGTHS)} | _listed("final_state.{}", pair)
+    assert rnninspect.inspect(dump, **told).verdict == "clean"
+    assert len(rnninspect.inspect(dump, **told).tracks) == 1
+
+
+def test_c_under_names_of_their_own_leave_the_list_to_h() -> None:
+    """`cells.0` beside `states.0`: the list of states holds no c, whatever it is called."""
+    outputs, h, c = _stack("LSTM", 2, seed=5)
+    dump = {"lengths": np.array(LENGTHS)} | _listed("outputs.{}", outputs)
+    dump |= _listed("states.{}", h) | _listed("cells.{}", c)
+    assert rnninspect.inspect(dump).verdict == "clean"
+    exchanged = {**dump, "states.1": c[1], "cells.1": h[1]}
+    assert [(f.rule, f.layer) for f in rnninspect.inspect(exchanged).findings] == [("cell-hidden-swapped", 1)]
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("told", [{}, {"bidirectional": True}])
+def test_two_numbered_states_of_half_the_width_are_two_directions(name: str, cell: str, told: Any) -> None:
+    """Beside one `[B, T, 2H]` two states `[B, H]` are forward and backward; exchanged, that is named."""
+    torch.manual_seed(6)
+    outputs, h, _ = _layer(cell, torch.randn(5, 11, 4), both=True)
+    dump = {"outputs": outputs.numpy(), "lengths": np.array(LENGTHS)}
+    report = rnninspect.inspect(dump | _listed(name, list(h)), **told)
+    assert report.verdict == "clean"
+    assert _layers_of(report) == [(0, "forward"), (0, "backward")]
+    exchanged = rnninspect.inspect(dump | _listed(name, list(h[::-1])), **told)
+    assert [f.rule for f in exchanged.findings] == ["directions-exchanged"]
