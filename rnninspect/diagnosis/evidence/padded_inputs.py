@@ -32,6 +32,24 @@ def begins_in_zeros(inputs: Array) -> bool:
     return bool(rows.size) and bool((inputs[rows] != 0).any())
 
 
+def led_by_blanks(inputs: Array, counts: Ints) -> bool:
+    """Whether every row of `[B, T, F]` is blank before its last `counts[b]` steps, and at no other step of any row.
+
+    Blank: zeros; or one vector, where rows are led by several counts of it. One zero before every row, or one symbol,
+    may be how rows begin; nothing but padding in front is as long as each row is short of T.
+    """
+    lead = inputs.shape[1] - counts[counts > 0]
+    padded = np.flatnonzero((counts > 0) & (counts < inputs.shape[1]))
+    if inputs.ndim != 3 or not padded.size or (lead == 1).all():
+        return False
+    blank = inputs[padded[0], 0]
+    if blank.any() and (lead[lead > 0] == lead[lead > 0][0]).all():
+        return False
+    if any((inputs[b, : inputs.shape[1] - counts[b]] != blank).any() for b in padded):
+        return False
+    return all((inputs[b, inputs.shape[1] - counts[b] :] != blank).any(-1).all() for b in np.flatnonzero(counts > 0))
+
+
 def _alike_at_the_end(inputs: Array) -> Ints:
     """`[B]`: how many steps up to the last equal it, itself included."""
     count, alive = np.zeros(inputs.shape[0], dtype=np.int64), np.ones(inputs.shape[0], dtype=np.bool_)

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
 from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
+
+RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
 
 
 class LeftPadded(Rule):
@@ -49,18 +52,25 @@ class LeftPadded(Rule):
 
     def code(self, case: Case) -> str:
         names = ["outputs", *(["inputs"] if _leads_with_zeros(case) else [])]
-        if time_axis(case) == 1 and len(names) == 1:
+        if _any(_read_in_front(case)):
+            names = ["inputs"]  # the outputs lack steps that were never read
+        elif time_axis(case) == 1 and len(names) == 1:
             return self.fix
         rows, axis = ("{0}.swapaxes(0, 1)", ", axis=1") if time_axis(case) == 0 else ("{0}", "")
         turned = "{0} = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(" + rows + ", shifts)]" + axis + ")"
-        return "\n".join(["shifts = lengths - T", *(turned.format(name) for name in names)])
+        steps = f"inputs.shape[{time_axis(case)}]" if names == ["inputs"] else "T"
+        lines = [f"shifts = lengths - {steps}", *(turned.format(name) for name in names)]
+        return "\n".join([*lines, *([RUN_AGAIN] if "outputs" not in names else [])])
 
     def mends(self, case: Case) -> bool:
         """Where the steps before the data are zeros, which no layer with biases gives: it has not read them."""
+        if _any(_read_in_front(case)):
+            return False
         by_track = [(f, np.flatnonzero(_blank_before(f) | _blank_frames_before(case, f))) for f in case.facts]
         return all(f.zero[b, : f.steps - int(f.ends[b])].all() for f, blank in by_track for b in blank)
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        yield from self._read(case)
         if case.trace.mask_given:
             yield from self._stated(case)
             return
@@ -92,6 +102,19 @@ class LeftPadded(Rule):
                 kind="padding",
             )
 
+    def _read(self, case: Case) -> Iterable[Proposal]:
+        """A run that counted from the first step: it read the padding, and not the data of as many steps at the end."""
+        counts = case.trace.real_counts
+        several = (counts[counts > 0] != counts.max()).any()
+        yield from proposal(
+            self,
+            _read_in_front(case),
+            "{rows}: the inputs are blank before their last `length` steps and nowhere else: the padding lies before "
+            "the data, and the run, which read `length` steps from the first on, read it in place of the last data",
+            kind="fact",
+            alternatives=() if several else ("lengths-from-zeros",),
+        )
+
     def _stated(self, case: Case) -> Iterable[Proposal]:
         """A mask that pads on the left says so itself: a note, for whoever counts on lengths."""
         mask = case.trace.mask
@@ -117,6 +140,24 @@ class LeftPadded(Rule):
         if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
             raise CannotInject("needs right, zeroed padding")
         return _moved(case, case.trace.steps - case.trace.real_counts)
+
+
+def _read_in_front(case: Case) -> list[Seen]:
+    """The short rows whose inputs are padded in front, though each state is right for padding behind."""
+    trace, batch = case.trace, case.batch
+    if batch is None or batch.inputs.shape[1] < trace.steps or batch.inputs.shape[0] != trace.batch_size:
+        return []
+    short = (trace.real_counts > 0) & (trace.real_counts < batch.inputs.shape[1])
+    short &= ~np.logical_or.reduce([facts.mismatched for facts in case.facts])
+    right = [short & facts.at_expected & ~facts.uninformative for facts in case.facts]
+    behind = np.array_equal(trace.mask, prefix_mask(trace.real_counts, trace.steps))
+    if not behind or not any(rows.any() for rows in right) or not led_by_blanks(batch.inputs, trace.real_counts):
+        return []
+    return [Seen(facts, rows) for facts, rows in zip(case.facts, right, strict=True)]
+
+
+def _any(seen: list[Seen]) -> bool:
+    return any(s.rows.any() for s in seen)
 
 
 def _moved(case: Case, shift: Ints) -> Case:

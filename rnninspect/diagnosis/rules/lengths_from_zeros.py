@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, listed, proposal
 from rnninspect.measure.scan import scan
 
@@ -52,8 +53,9 @@ class LengthsFromZeros(Rule):
         rows = np.flatnonzero((lengths == counts) & (counts < ends))
         if not rows.size or (lengths != counts).any():
             return
-        if any(f.mismatched[rows].any() for f in case.facts) and _pads_on_the_left(filled, counts, rows):
-            return
+        off = any(f.mismatched[rows].any() for f in case.facts)
+        if led_by_blanks(inputs, counts) or (off and _pads_on_the_left(filled, counts, rows)):
+            return  # `left-padded` says so
         yield Proposal(
             self.name,
             f"{describe_rows(rows.tolist(), lengths.size)}: the lengths count the frames that are not all zeros, but "

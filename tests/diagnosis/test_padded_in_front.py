@@ -1,0 +1,117 @@
+"""Inputs padded in front and lengths counted from the first step: the run read the padding in place of the data."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+from rnninspect.report.report import Report
+
+LENGTHS = [13, 4, 9, 2, 11, 6]
+
+
+def padded_inputs(lengths: list[int], steps: int, symbol: float = 0.0, behind: bool = False) -> torch.Tensor:
+    """`[B, T, 5]`: every row's frames, and `symbol` in all units of the padding before them, or behind."""
+    frames = torch.randn(len(lengths), steps, 5, generator=torch.Generator().manual_seed(3))
+    for row, length in enumerate(lengths):
+        padding = slice(length, None) if behind else slice(0, steps - length)
+        frames[row, padding] = symbol
+    return frames
+
+
+def packed_run(layer: torch.nn.RNNBase, inputs: torch.Tensor, lengths: list[int], total: int | None) -> tuple:
+    """Outputs and state of a packed run, which reads `lengths` steps from the first on."""
+    packed = pack_padded_sequence(inputs, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+    outputs, state = layer(packed)
+    return pad_packed_sequence(outputs, batch_first=True, total_length=total)[0], state
+
+
+def named(report: Report) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.severity) for finding in report.findings]
+
+
+@pytest.mark.parametrize(("kind", "two"), list(itertools.product(["LSTM", "GRU", "RNN"], [False, True])))
+def test_padding_in_front_of_a_packed_run(kind: str, two: bool) -> None:
+    """With lengths, with weights too, and with lengths that the zeroed outputs tell; the fix runs the layer again."""
+    layer = getattr(torch.nn, kind)(5, 7, batch_first=True, bidirectional=two)
+    inputs = padded_inputs(LENGTHS, 13)
+    outputs, state = packed_run(layer, inputs, LENGTHS, 13)
+    for more in ({"lengths": LENGTHS}, {"lengths": LENGTHS, "weights": layer.state_dict()}, {}):
+        report = rnninspect.inspect(outputs, state, inputs=inputs, **more)
+        assert named(report) == [("left-padded", "error")], list(more)
+        assert report.findings[0].rows == [1, 2, 3, 4, 5]
+        assert "outputs = " not in report.findings[0].fix
+
+
+def test_the_fix_and_a_new_run_are_clean() -> None:
+    """The plain code moves the inputs' rows to the front; the layer run again is right, and nothing else is."""
+    layer = torch.nn.GRU(5, 7, batch_first=True)
+    inputs = padded_inputs(LENGTHS, 13)
+    outputs, state = packed_run(layer, inputs, LENGTHS, 13)
+    arrays = {"outputs": outputs.detach().numpy(), "h": state[0].detach().numpy(), "inputs": inputs.numpy()}
+    (finding,) = rnninspect.inspect(arrays, lengths=LENGTHS).findings
+    names = {"np": np, "inputs": inputs.numpy(), "lengths": np.array(LENGTHS)}
+    exec(finding.fix, names)
+    moved = torch.tensor(names["inputs"])
+    assert all(moved[row, :n].all() and not moved[row, n:].any() for row, n in enumerate(LENGTHS))
+    outputs, state = packed_run(layer, moved, LENGTHS, 13)
+    assert named(rnninspect.inspect(outputs, state, inputs=moved, lengths=LENGTHS, weights=layer.state_dict())) == []
+
+
+def test_an_embedded_symbol_in_front_is_padding_too() -> None:
+    """One vector before the rows, as many times as each is short, is a padding symbol that was looked up."""
+    layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs(LENGTHS, 13, symbol=0.5)
+    outputs, state = packed_run(layer, inputs, LENGTHS, 13)
+    assert named(rnninspect.inspect(outputs, state, inputs=inputs, lengths=LENGTHS)) == [("left-padded", "error")]
+
+
+def test_outputs_shorter_than_inputs_padded_in_front() -> None:
+    """No row fills the inputs, and the outputs end with the longest row: all of them are padded in front."""
+    lengths = [9, 4, 2, 6]
+    layer, inputs = torch.nn.LSTM(5, 7, batch_first=True), padded_inputs(lengths, 12)
+    outputs, state = packed_run(layer, inputs, lengths, None)
+    report = rnninspect.inspect(outputs, state, inputs=inputs, lengths=lengths)
+    assert ("left-padded", "error") in named(report)
+    assert report.findings[0].rows == [0, 1, 2, 3]
+
+
+def test_a_state_gathered_at_the_lengths_of_an_unmasked_run() -> None:
+    """Outputs of every step, and a state taken at `length - 1`, which is in the middle of the padding or the data."""
+    layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs(LENGTHS, 13)
+    outputs, _ = layer(inputs)
+    state = outputs[torch.arange(6), torch.tensor(LENGTHS) - 1]
+    assert ("left-padded", "error") in named(rnninspect.inspect(outputs, state, inputs=inputs, lengths=LENGTHS))
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_padding_behind_is_right(two: bool) -> None:
+    """The right twin: the same lengths, the padding behind, be it zeros or a symbol."""
+    layer = torch.nn.LSTM(5, 7, batch_first=True, bidirectional=two)
+    for symbol in (0.0, 0.5):
+        inputs = padded_inputs(LENGTHS, 13, symbol, behind=True)
+        outputs, state = packed_run(layer, inputs, LENGTHS, 13)
+        assert rnninspect.inspect(outputs, state, inputs=inputs, lengths=LENGTHS).verdict == "clean"
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_a_first_frame_of_every_row_is_no_padding(start: float) -> None:
+    """Rows that all begin in one start frame and are read up to their last but one: nothing is padded in front."""
+    layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs([8] * 4, 8)
+    inputs[:, 0] = start
+    outputs, state = packed_run(layer, inputs, [7] * 4, 8)
+    assert "left-padded" not in dict(named(rnninspect.inspect(outputs, state, inputs=inputs, lengths=[7] * 4)))
+
+
+def test_a_real_frame_of_zeros_in_one_row_is_not_padding_of_all() -> None:
+    """One row led by zeros, and another with a zero frame in its middle: frames were counted, and the data has zeros."""
+    layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs([8] * 4, 8)
+    inputs[1, :2] = 0
+    inputs[2, 4] = 0
+    lengths = [8, 6, 7, 8]
+    outputs, state = packed_run(layer, inputs, lengths, 8)
+    assert "lengths-from-zeros" in dict(named(rnninspect.inspect(outputs, state, inputs=inputs, lengths=lengths)))
