@@ -50,7 +50,8 @@ measure/hints measure/last_bits measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
-diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/weight_search
+diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
+diagnosis/evidence/weight_search
 diagnosis/evidence/part_search
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

@@ -108,7 +108,7 @@ def test_a_first_frame_of_every_row_is_no_padding(start: float) -> None:
 
 
 def test_a_real_frame_of_zeros_in_one_row_is_not_padding_of_all() -> None:
-    """One row led by zeros, and another with a zero frame in its middle: frames were counted, and the data has zeros."""
+    """One row led by zeros, and another with a zero frame inside: the data has zeros, which were not counted."""
     layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs([8] * 4, 8)
     inputs[1, :2] = 0
     inputs[2, 4] = 0

@@ -7,7 +7,7 @@ forcing: Williams & Zipser 1989, "A learning algorithm for continually running f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import HOPELESS, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
+from rnninspect.diagnosis.evidence.weight_changes import as_float64
 from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
@@ -81,21 +82,12 @@ def plain_outputs(
     case: Case, batch: Batch, layer_weights: LayerWeights, state: Array | None = None, cell: Array | None = None
 ) -> Array:
     """One layer, one direction, in float64: the outputs `[B, T, H]` of a plain run."""
-    weights = replace(weights_of(case), layers=(_as_float64(replace(layer_weights, layer=0)),))
+    weights = replace(weights_of(case), layers=(as_float64(replace(layer_weights, layer=0)),))
     track = Track(0, layer_weights.direction, None, state, None, state, cell)
     trace = Trace(batch.mask, (track,), None, True, "zero", "initial", case.convention.name)
     ran = case.with_trace(trace).with_weights(weights).run(batch).tracks[0].outputs
     assert ran is not None
     return ran.astype(np.float64)
-
-
-def _as_float64(layer_weights: LayerWeights) -> LayerWeights:
-    arrays = {
-        f.name: getattr(layer_weights, f.name)
-        for f in fields(layer_weights)
-        if isinstance(getattr(layer_weights, f.name), np.ndarray)
-    }
-    return replace(layer_weights, **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 
 def fewest_steps(weights: Weights) -> int:

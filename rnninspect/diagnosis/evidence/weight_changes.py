@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -185,6 +185,16 @@ def _kernel_changes(weights: Weights) -> Iterator[Change]:
 def each(weights: Weights, change: Callable[[LayerWeights], LayerWeights]) -> Weights:
     """The weights with every layer's changed."""
     return replace(weights, layers=tuple(change(w) for w in weights.layers))
+
+
+def as_float64(layer_weights: LayerWeights) -> LayerWeights:
+    """The same weights, every array of them in float64."""
+    arrays = {
+        f.name: getattr(layer_weights, f.name)
+        for f in fields(layer_weights)
+        if isinstance(getattr(layer_weights, f.name), np.ndarray)
+    }
+    return replace(layer_weights, **{name: array.astype(np.float64) for name, array in arrays.items()})
 
 
 def _with_spec(weights: Weights, **changed: object) -> Weights:

@@ -189,7 +189,7 @@ def _stands_out(facts: TrackFacts, holes: Bools, held: Bools, shift: int) -> Boo
         keep = _keep_themselves(facts, held)
         for b, t in moving_holes:
             alone = ~(keep | _recurs(facts, b, t, 1 + abs(int(t) - int(moving[b, t]))))
-            kept[b, t] = alone.sum() >= min(2, alone.size)
+            kept[b, t] = alone.sum() >= 2
     return kept
 
 

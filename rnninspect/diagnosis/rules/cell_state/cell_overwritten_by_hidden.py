@@ -7,12 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Track
+from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.measure.decimals import decimals
+from rnninspect.measure.difference import precision
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
+
+# By how much of a number two roundings may move it, in each precision.
+ROUNDING = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-22, "float64": 2.0**-51}
+FEW_UNITS = 3  # with fewer, the gates of all units are wide open too often
+TELLING = 8  # different numbers that no few gates leave as they are
 
 
 class CellOverwritten(Rule):
@@ -39,9 +46,10 @@ class CellOverwritten(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        plain = case.config.attributes.get("activation") in (None, "tanh")
         yield from proposal(
             self,
-            [] if _runs_so(case) else [Seen(facts, _overwritten(facts)) for facts in case.facts],
+            [] if _runs_so(case) else [Seen(facts, _overwritten(facts, plain)) for facts in case.facts],
             "{rows}: final_state.c equals final_state.h bit for bit, which no LSTM computes: one overwrote the other",
             kind="fact",
         )
@@ -56,16 +64,33 @@ class CellOverwritten(Rule):
         return case.with_tracks(overwritten)
 
 
-def _overwritten(facts: TrackFacts) -> Bools:
-    """`[B]`: c equals h in rows where some unit is not zero: |h| < |c| there, however small, unless an output gate is
-    wide open and tanh leaves c as it is; one such unit is chance, a whole row is not.
-    """
+def _overwritten(facts: TrackFacts, plain: bool) -> Bools:
+    """`[B]`: c equals h in rows where some unit is not zero, and no open output gate explains it; `plain`: tanh stands
+    between c and h."""
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape:
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
     finite = np.isfinite(facts.final.astype(np.float64)).all(-1)  # NaN in both says nothing
-    alive = (cell != 0).any(-1)
-    return np.asarray(same(cell, facts.final).all(-1) & finite & alive & (facts.expected >= 0))
+    alive = (cell != 0).any(-1) & finite & (facts.expected >= 0)
+    equal: Bools = np.asarray(same(cell, facts.final).all(-1) & alive)
+    told = plain and _shrinks(np.asarray(cell[equal]))
+    return equal if told or _too_many_for_gates(np.asarray(cell[alive]), equal[alive]) else np.zeros_like(equal)
+
+
+def _shrinks(cell: Array) -> bool:
+    """Whether tanh makes some number of c `[N, H]` smaller, whatever the output gate then does: not by its rounding,
+    which leaves those near zero as they are."""
+    if not cell.size:
+        return False
+    size, places = np.abs(cell.astype(np.float64)), decimals(cell)
+    room = ROUNDING[precision(cell)] * size if places is None else np.maximum(10.0**-places, ROUNDING["float32"] * size)
+    return bool((size - np.tanh(size) > room).any())
+
+
+def _too_many_for_gates(cell: Array, equal: Bools) -> bool:
+    """Whether c `[N, H]` equals h in every row, in more numbers than output gates are wide open at once by chance."""
+    few = cell.ndim < 2 or cell.shape[1] < FEW_UNITS or not equal.all()
+    return not few and len(set(np.abs(cell).ravel().tolist()) - {0.0}) >= TELLING
 
 
 def _runs_so(case: Case) -> bool:

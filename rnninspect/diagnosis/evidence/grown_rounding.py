@@ -1,0 +1,69 @@
+"""Rounding that grows from step to step: with large weights two right runs part, as any two that round otherwise do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_changes import as_float64
+from rnninspect.measure.difference import TrackDifference, differences
+
+APART = (
+    16  # times as far as a run in float64 is from one in float32: any two of these grow alike, from chance beginnings
+)
+LITTLE = 0.05  # of the largest number: of a stack in two directions, whose first steps carry the lower layer's last
+
+
+def is_grown_rounding(case: Case, per_track: list[TrackDifference], limit: float) -> bool:
+    """Whether a dump leaves a run of its weights at no step by more than that run has left one in float64 by then.
+
+    `per_track`: the dump beside the run, `limit`: how far two right runs may be apart. Weights that are wrong show
+    where rows begin, before anything could grow.
+    """
+    if case.batch is None or case.weights is None or not all(_may_be(case, d, limit) for d in per_track):
+        return False
+    layers = tuple(as_float64(layer) for layer in case.weights.layers)
+    batch = replace(case.batch, inputs=case.batch.inputs.astype(np.float64))
+    wide = case.with_weights(replace(case.weights, layers=layers)).run(batch)
+    grown = {(d.track.layer, d.track.direction): d for d in differences(case.reference, wide)}
+    for d in per_track:
+        own = grown.get((d.track.layer, d.track.direction))
+        if own is None or own.difference.shape[1] < d.difference.shape[1]:
+            return False
+        room = limit + APART * _so_far(own, _is_mixed(case))[:, : d.difference.shape[1]]
+        if (d.real & (d.difference > room)).any():
+            return False
+    return True
+
+
+def _may_be(case: Case, d: TrackDifference, limit: float) -> bool:
+    """Whether the difference is none where rows begin, or little where these carry others' ends."""
+    if d.nonfinite[d.real].any():
+        return False
+    if _is_mixed(case):
+        return d.largest <= LITTLE * d.scale
+    first = np.where(_reads_leftward(d), d.real.shape[1] - 1 - d.real[:, ::-1].argmax(1), d.real.argmax(1))
+    begins = np.take_along_axis(d.difference, first[:, None], 1)[:, 0]
+    return not (begins[d.real.any(1)] > limit).any()
+
+
+def _is_mixed(case: Case) -> bool:
+    """Whether a step carries steps that are read after it: of a layer above one in two directions."""
+    return case.weights is not None and case.weights.depth > 1 and case.trace.directions > 1
+
+
+def _so_far(own: TrackDifference, mixed: bool) -> Array:
+    """`[B, T]`: the largest difference up to each step, in the order read; of the whole row, where mixed."""
+    gaps = np.where(own.real, own.difference, 0.0)
+    if mixed:
+        return np.broadcast_to(gaps.max(1, keepdims=True, initial=0.0), gaps.shape)
+    if _reads_leftward(own):
+        return np.maximum.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
+    return np.maximum.accumulate(gaps, axis=1)
+
+
+def _reads_leftward(d: TrackDifference) -> bool:
+    return d.track.direction == "backward" and d.track.order == "time"

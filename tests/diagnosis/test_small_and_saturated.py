@@ -1,0 +1,96 @@
+"""Right runs of few units whose gates are shut or wide open, or whose rounding grows: none is accused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+
+
+def scaled(layer: torch.nn.RNNBase, by: float) -> torch.nn.RNNBase:
+    """The layer with every parameter times a number."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(by)
+    return layer
+
+
+def open_gates(units: int) -> torch.nn.LSTM:
+    """An LSTM whose output gates are wide open and whose input gates are all but shut: c stays near zero."""
+    layer = torch.nn.LSTM(3, units, batch_first=True)
+    with torch.no_grad():
+        layer.bias_ih_l0[:] = 0
+        layer.bias_hh_l0[:] = 0
+        layer.bias_ih_l0[:units] = -14
+        layer.bias_ih_l0[3 * units :] = 40
+    return layer
+
+
+def accused(*arrays: object, **more: object) -> list[str]:
+    report = rnninspect.inspect(*arrays, batch_first=True, **more)  # type: ignore[arg-type]
+    return [f.rule for f in report.findings if f.severity != "note"]
+
+
+@pytest.mark.parametrize("units", [1, 2])
+@pytest.mark.parametrize("rows", [1, 5, 40])
+def test_an_open_gate_over_a_cell_near_zero(units: int, rows: int) -> None:
+    """tanh and the gate leave such a c as it is: h is it bit for bit, in a right run."""
+    torch.manual_seed(units)
+    x = torch.randn(rows, 3, 3)
+    with torch.no_grad():
+        outputs, (h, c) = open_gates(units)(x)
+    assert torch.equal(h, c)
+    assert accused(outputs, (h, c), lengths=[3] * rows) == []
+    assert accused(outputs, (h, c)) == []
+
+
+@pytest.mark.parametrize("units", [1, 2, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_cell_state_overwritten_by_h(units: int, dtype: torch.dtype) -> None:
+    """The wrong twin, of any number of units and precision: one number that tanh would have made smaller tells."""
+    torch.manual_seed(units + 4)
+    with torch.no_grad():
+        outputs, (h, _) = scaled(torch.nn.LSTM(3, units, batch_first=True), 8)(torch.randn(20, 6, 3))
+    outputs, h = outputs.to(dtype).float(), h.to(dtype).float()
+    assert accused(outputs, (h, h), lengths=[6] * 20) == ["cell-overwritten-by-hidden"]
+
+
+def test_a_bfloat16_cast_makes_no_h_of_c() -> None:
+    """c near a tenth and h are one number in bfloat16, where the output gate is open: nothing was overwritten."""
+    c = torch.full((4, 1), 0.03)
+    h = torch.tanh(c)
+    h, c = h.to(torch.bfloat16).float(), c.to(torch.bfloat16).float()
+    assert torch.equal(h, c)
+    outputs = torch.stack([h * 0.5, h], dim=1)
+    assert accused(outputs, (h[None], c[None]), lengths=[2] * 4) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("layers", [1, 2])
+def test_rounding_that_grows_is_no_other_weights(seed: int, layers: int) -> None:
+    """Weights twenty times as large make a run chaotic: a run of one row at a time parts from one of the batch."""
+    torch.manual_seed(seed)
+    layer = scaled(torch.nn.GRU(2, 8, num_layers=layers, batch_first=True), 12)
+    x = torch.randn(6, 60, 2)
+    with torch.no_grad():
+        wide = layer.double()(x.double())
+        weights = {name: a.float() for name, a in layer.state_dict().items()}
+    outputs, h = (a.float() for a in wide)
+    run = torch.nn.GRU(2, 8, num_layers=layers, batch_first=True)
+    run.load_state_dict(weights)
+    assert accused(outputs, h, lengths=[60] * 6, inputs=x, weights=weights) == []
+
+
+@pytest.mark.parametrize("wrong", ["bias_hh_l0", "bias_ih_l0", "weight_hh_l0"])
+def test_other_weights_beneath_rounding_that_grows(wrong: str) -> None:
+    """The wrong twin: a parameter that is another shows where rows begin, whatever grows later."""
+    torch.manual_seed(1)
+    layer = scaled(torch.nn.GRU(2, 8, batch_first=True), 12)
+    x = torch.randn(6, 60, 2)
+    with torch.no_grad():
+        outputs, h = layer(x)
+    weights = {name: a.clone() for name, a in layer.state_dict().items()}
+    weights[wrong] += torch.from_numpy(np.random.default_rng(0).normal(size=weights[wrong].shape).astype(np.float32))
+    assert accused(outputs, h, lengths=[60] * 6, inputs=x, weights=weights) != []
