@@ -18,9 +18,9 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part
+        from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part, forget_bias_in_a_part
 
-        fit = fixed(case)
+        fit = fixed(case) or forget_bias_in_a_part(case)
         if fit is None and _nothing_simpler(case):
             fit = fixed_in_a_part(case) or fixed_by_two(case)
         if fit is None or self.name not in {c.rule for c in fit.changes}:

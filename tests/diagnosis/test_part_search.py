@@ -105,3 +105,41 @@ def test_a_search_that_would_take_long_is_not_made(monkeypatch: pytest.MonkeyPat
             again = wrong.with_weights(wrong.weights)
             assert fixed_in_a_part(again) is None
     assert fixed_in_a_part(wrong) is not None
+
+
+@pytest.mark.parametrize(
+    ("layers", "directions", "where"),
+    [
+        (2, 1, (1, "forward")),
+        (2, 1, (0, "forward")),
+        (1, 2, (0, "forward")),
+        (1, 2, (0, "backward")),
+        (2, 2, (1, "backward")),
+    ],
+)
+@pytest.mark.parametrize("more", [1.0, -1.0])
+def test_the_forget_bias_of_one_part_is_told(layers: int, directions: int, where: tuple[int, str], more: float) -> None:
+    """Added once too often, or not at all, in one layer or direction: no bias that may be any number."""
+
+    def moved(g: LayerWeights) -> LayerWeights:
+        bias = g.bias.copy()
+        bias[1] += more  # the gates of an LSTM: i, f, g, o
+        return replace(g, bias=bias)
+
+    wrong = with_part(ran("lstm", layers, directions), lambda g: (g.layer, g.direction) == where, moved)
+    (finding,) = judge(wrong, rules()).findings
+    assert finding.rule == "forget-bias"
+    assert finding.evidence["change"].startswith(f"{-more:+g} added to the forget gate's bias, in layer {where[0]}")
+
+
+def test_another_bias_of_one_direction_is_no_forget_bias() -> None:
+    """The twin: half of the constant, or another gate's, is a bias that was lost."""
+    for gate, more in ((1, 0.5), (0, 1.0)):
+
+        def moved(g: LayerWeights, gate: int = gate, more: float = more) -> LayerWeights:
+            bias = g.bias.copy()
+            bias[gate] += more
+            return replace(g, bias=bias)
+
+        wrong = with_part(ran("lstm", 1, 2), lambda g: g.direction == "backward", moved)
+        assert [f.rule for f in judge(wrong, rules()).findings] == ["bias-dropped"]

@@ -94,3 +94,28 @@ def test_other_weights_beneath_rounding_that_grows(wrong: str) -> None:
     weights = {name: a.clone() for name, a in layer.state_dict().items()}
     weights[wrong] += torch.from_numpy(np.random.default_rng(0).normal(size=weights[wrong].shape).astype(np.float32))
     assert accused(outputs, h, lengths=[60] * 6, inputs=x, weights=weights) != []
+
+
+@pytest.mark.parametrize(("layers", "directions", "rows"), [(1, 2, 2), (2, 1, 2), (2, 2, 4), (1, 2, 3), (1, 1, 1)])
+def test_a_cell_state_of_one_unit_lies_as_h_does(layers: int, directions: int, rows: int) -> None:
+    """As many rows as states, one unit each: c is read along the axes of h, whose units are those of the outputs."""
+    torch.manual_seed(layers + directions)
+    layer = torch.nn.LSTM(2, 1, num_layers=layers, bidirectional=directions == 2, batch_first=True)
+    x = torch.randn(rows, 4, 2)
+    with torch.no_grad():
+        outputs, (h, c) = layer(x)
+    assert accused(outputs, (h, c), lengths=[4] * rows, inputs=x, weights=layer.state_dict()) == []
+    moved = c.flip(1)
+    if rows > 1:
+        assert accused(outputs, (h, moved), lengths=[4] * rows, inputs=x, weights=layer.state_dict()) != []
+
+
+def test_a_gate_that_shuts_is_no_kept_buffer() -> None:
+    """Two steps of one unit are alike where the update gate is shut; a buffer of five units in four steps is told."""
+    held = np.array([[[0.4], [0.4]]], dtype=np.float32)
+    frames = np.array([[[1.0], [90.0]]], dtype=np.float32)
+    assert accused(held, held[:, -1], lengths=[2], inputs=frames) == []
+    rng = np.random.default_rng(0)
+    buffer = np.repeat(rng.uniform(-0.5, 0.5, (1, 1, 5)), 4, axis=1).astype(np.float32)
+    frames = rng.normal(size=(1, 4, 2)).astype(np.float32)
+    assert accused(buffer, buffer[:, -1], lengths=[4], inputs=frames) == ["outputs-aliased"]

@@ -93,6 +93,9 @@ def state_layouts(
             yield Layout(layout.axes.replace(" B ", " "), layout.placed, layout.usual)
         return
     column = array.ndim == 3 and array.shape[0] == rows and array.shape[2] == 1 != units
+    if column and units is None:  # or states of one unit
+        for layers_first in (not batch_first, batch_first):
+            yield from _three_axes(array, rows, layers, directions, units, layers_first, batch_first)
     if column:  # [B, D*H, 1]: what attention multiplies by
         array = array[:, :, 0]
     if array.ndim == 4:

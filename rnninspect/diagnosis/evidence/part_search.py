@@ -53,6 +53,21 @@ def fixed_in_a_part(case: Case) -> WeightFix | None:
     return None
 
 
+@once
+def forget_bias_in_a_part(case: Case) -> WeightFix | None:
+    """The forget bias of one layer or direction, of several, added or taken once, after which the weights give the
+    dump; None where that is not it. A bias that may be any number would fit too, and say less."""
+    if case.layer.weights_as_run or disagreement(case) == 0 or case.weights is None or case.batch is None:
+        return None
+    changes = [change for change, _ in changes_of_a_part(case.weights) if change.rule == "forget-bias"]
+    few, limit = _few(case) if changes else case, tolerance(case)
+    for change in changes if not _is_too_much(few, case.weights, len(changes)) else ():
+        after = left_by(case, (change,)) if left_by(few, (change,)) <= limit else np.inf
+        if fixes_difference(case, disagreement(case), after):
+            return WeightFix((change,), disagreement(case), after)
+    return None
+
+
 def _is_too_much(case: Case, weights: Weights, trials: int) -> bool:
     """Whether so many runs of the case would take longer than some seconds."""
     steps = trials * case.trace.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -103,6 +104,24 @@ def pool_values(facts: TrackFacts, pool: Pool, rows: Ints) -> Array:
     outputs = np.asarray(facts.outputs[rows])
     counted = facts.mask[rows] if pool.real else np.arange(facts.steps) < pool.steps[rows, None]
     return np.asarray(_pooled(outputs, counted, pool.kind)[0].astype(facts.final.dtype))
+
+
+def rows_of_pools(facts: TrackFacts, atol: float) -> Ints | None:
+    """`[B]`: the row whose pool each state is, told by a few units; None where states are no rows' pools, or each its
+    own row's, or where two rows' pools are too alike to tell."""
+    few = replace(facts, track=replace(facts.track, outputs=facts.outputs[..., :UNITS], final=facts.final[:, :UNITS]))
+    rows = np.arange(facts.ends.size)
+    if (facts.somewhere & facts.mismatched).any() or rows.size < 2 or not facts.mismatched.any():
+        return None
+    for pool in pools_of(few):
+        counted = facts.mask if pool.real else np.ones(facts.mask.shape, dtype=np.bool_)
+        value, rounding = _pooled(np.asarray(few.outputs), counted, pool.kind)
+        apart = np.abs(value[None] - few.final[:, None].astype(np.float64))  # [state, row, unit]
+        fits = (apart <= rounding[None] + atol + _rounding_unit(few.outputs) * np.abs(value)[None]).all(-1)
+        if (fits.sum(0) == 1).all() and (fits.sum(1) == 1).all():
+            source = fits.argmax(1).astype(np.int64)
+            return source if (source != rows).any() else None
+    return None
 
 
 def _pooled(outputs: Array, counted: Bools, kind: Kind) -> tuple[Array, Array]:

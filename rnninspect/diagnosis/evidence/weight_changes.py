@@ -91,12 +91,27 @@ def changes_of_a_part(weights: Weights) -> Iterator[tuple[Change, frozenset[tupl
         for parts, name in ((("recurrent_kernel",), "recurrent kernel"), (("input_kernel",), "input kernel")):
             description = f"only the {name}'s gate blocks read in the order {in_words}"
             yield _of_each("gate-order", description, put_in_order(order, parts), alone=True), everywhere
-    changes = [change for change in changes_of(weights) if change.turn is not None]
+    changes = [*_forget_bias_changes(weights), *changes_of(weights)]
+    changes = [change for change in changes if change.turn is not None]
     for part, name in _parts(weights):
         for change in changes:
             assert change.turn is not None
             description = f"{change.description}, {name} alone"
             yield Change(change.rule, description, _of_part(part, change.turn), alone=True), part
+
+
+def _forget_bias_changes(weights: Weights) -> Iterator[Change]:
+    """The forget bias that a run adds, once more or once less, in the weights of each layer and direction."""
+    cell = cells.get(weights.spec.cell)
+    if "forget_bias" not in cell.fields:
+        return
+    gate = np.array([float(name == "f") for name in cell.gates])[:, None]
+    for more in (1.0, -1.0):
+
+        def turn(g: LayerWeights, more: float = more) -> LayerWeights:
+            return replace(g, bias=g.bias + (more * gate).astype(g.bias.dtype))
+
+        yield _of_each("forget-bias", f"{more:+g} added to the forget gate's bias", turn)
 
 
 def _parts(weights: Weights) -> Iterator[tuple[frozenset[tuple[int, Direction]], str]]:

@@ -16,6 +16,8 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of, same
 
+ENOUGH = 12  # numbers that repeat: gates that are shut keep fewer of themselves
+
 
 class OutputsAliased(Rule):
     name = "outputs-aliased"
@@ -50,7 +52,8 @@ class OutputsAliased(Rule):
             if not facts.lengths_known and (long & alike).sum() == 1:
                 continue  # one real step, that its padding repeats
             silent = facts.uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
-            if (long & alike).any() and (alike | silent)[long].all():
+            repeated = int((facts.real_counts - 1)[long & alike].sum()) * facts.final.shape[1]
+            if repeated >= ENOUGH and (alike | silent)[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
         yield from proposal(

@@ -12,6 +12,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
+from rnninspect.diagnosis.evidence.pooling import rows_of_pools
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, same, step_keys
@@ -162,6 +163,9 @@ def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
     """Permutations that put row `source[b]`'s state in row b: one that the outputs tell by equal steps, whichever they
     are, and those of rows that were sorted by length."""
     told = next((source for facts in case.facts if (source := _told(case, facts)) is not None), None)
+    if told is None:
+        pooled = (rows_of_pools(facts, case.tolerance.atol) for facts in case.facts)
+        told = next((source for source in pooled if source is not None), None)
     if told is not None:
         yield told, f"the states put back in the order of rows [{listed(told.tolist(), 12)}]"
     lengths = case.trace.real_counts

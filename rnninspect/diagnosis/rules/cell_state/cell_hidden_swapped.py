@@ -77,7 +77,8 @@ class CellHiddenSwapped(Rule):
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        if _can_swap(case):
+        as_named = [facts.mismatched & bounded_by_cell(facts) for facts in case.facts]
+        if _can_swap(case) and not any(rows.any() for rows in as_named):
             yield Undone("h and c exchanged", case.with_tracks(_swapped))
 
     def inject(self, case: Case) -> Case:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_nearly_final_step
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 
 
 class OutputsAreCellState(Rule):
@@ -40,6 +40,13 @@ class OutputsAreCellState(Rule):
             "the smaller of the two in every unit, as in any LSTM: the outputs hold c",
             strength=5,
         )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        """c in h's place, as the outputs hold it: each h is the smaller of the two, so that they were not exchanged."""
+        apart = [facts.mismatched & ~bounded_by_cell(facts) for facts in case.facts]
+        if not any(rows.any() for rows in apart) and all(t.cell is not None for t in case.trace.tracks):
+            in_place = case.with_tracks(lambda track: replace(track, final=track.cell, cell=track.final))
+            yield Undone("c compared with the outputs in place of h", in_place)
 
     def inject(self, case: Case) -> Case:
         if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):

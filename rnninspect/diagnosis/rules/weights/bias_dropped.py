@@ -42,9 +42,10 @@ class BiasDropped(WeightsRule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
+        from rnninspect.diagnosis.evidence.part_search import forget_bias_in_a_part
 
         yield from super().check(case)
-        fit = fitted_bias(case)
+        fit = fitted_bias(case) if forget_bias_in_a_part(case) is None else None
         if fit is not None:
             yield Proposal(
                 self.name,
