@@ -25,6 +25,7 @@ from rnninspect.diagnosis.rules import rules as every_rule
 from rnninspect.diagnosis.verdict import verdict
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
+from rnninspect.measure.one_or_two import ONE
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 from rnninspect.report.report import Report
 
@@ -62,6 +63,7 @@ def mend(
         if not wrong:
             report = _as_facts(report, case)
             _check_finished(case, report, [c for c in causes if c not in {change.rule for change in changes}])
+            _check_direction(case, changes)
             return tuple(changes), report
         if _took_last_bits(case, arrays):
             continue
@@ -187,6 +189,19 @@ def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
                 f"at other steps than these say (row {row} at step {ends[row] - 1}, its length is {facts.ends[row]}): "
                 "the run had other lengths; state those, or run again"
             )
+
+
+def _check_direction(case: Case, changes: list[Change]) -> None:
+    """Raise UserError where states were taken anew from outputs whose one direction nobody stated and nothing shows: of
+    two side by side the backward half would now be wrong."""
+    taken = [change.rule for change in changes if every_rule()[change.rule].moves == "h"]
+    if taken and ONE in case.trace.source and case.weights is None:
+        units = case.facts[0].final.shape[1]
+        raise UserError(
+            f"{taken[-1]}: its fix depends on the direction, which nobody stated and nothing shows: one of {units} "
+            f"units ends in its last step, and of two of {units // 2} side by side the second at step 0; state "
+            f"{argument('direction', 'forward')} or {argument('bidirectional', True)}"
+        )
 
 
 def _as_facts(report: Report, case: Case) -> Report:

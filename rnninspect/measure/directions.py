@@ -8,19 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.conventions.dumps.hypotheses import axes_stated
-from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import gather
 
 MOST_ROWS = 64  # rows that are looked at
-# Two halves that begin at opposite ends: the share of rows in which each begins smaller than it ends, and how small
-# they begin beside how they end; or how many standard errors, over rows and units, the second half ends smaller than it
-# begins. Measured: so look 1 in 200 layers of one direction, and 3 in 4 of two (LSTM, GRU).
-MOSTLY, TOGETHER, SURELY = 0.7, 0.6, 2.0
-EITHER = 0.9  # how small either half may begin beside how it ends, at most
 
 
 def turned(
@@ -136,7 +130,7 @@ def read_in_order(choice: Choice, tolerance: Tolerance, measurer: Measurer, dire
     facts = choice.measured[0] if choice.measured and len(choice.measured) == 1 else None
     if facts is None or facts.track.direction != "backward" or choice.reading.trace.directions > 1:
         return choice
-    rows = _telling(facts) & (facts.real_counts > 1)
+    rows = telling(facts) & (facts.real_counts > 1)
     if facts.steps < 2 or rows.sum() < 2 or not facts.mismatched[rows].all():
         return choice
     orders: tuple[TimeOrder, ...] = ("within", "reversed", "time")
@@ -188,7 +182,8 @@ def _backwards(choice: Choice, order: TimeOrder, because: str, tolerance: Tolera
     )
 
 
-def _telling(facts: TrackFacts) -> Bools:
+def telling(facts: TrackFacts) -> Bools:
+    """Say which rows `[B]` have a real step, steps that differ, and a state that is not all zero."""
     return np.asarray((facts.expected >= 0) & ~facts.uniform & ~facts.final_zero)
 
 
@@ -196,7 +191,7 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
     """Whether every row's state is its step 0 and, in two states at least or the only one, not the last step."""
     apart = total = 0
     for facts in measured:
-        rows = _telling(facts)
+        rows = telling(facts)
         if not (facts.equal[rows, 0].all() and facts.mask[rows, 0].all()):
             return False
         ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
@@ -207,63 +202,13 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
 
 def _padding_first(facts: TrackFacts) -> bool:
     """Whether every state is the last stored step, and rows begin with as many zero steps as they have masked ones."""
-    rows = _telling(facts)
+    rows = telling(facts)
     masked = facts.steps - facts.real_counts
     short = rows & (masked > 0)
     if not short.any() or not facts.mask[short, 0].all() or not facts.equal[rows, -1].all():
         return False
     leading = np.where(facts.zero.all(1), facts.steps, (~facts.zero).argmax(1))
     return bool((leading[short] == masked[short]).all())
-
-
-def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
-    """The choice, said to be undecided where its one direction may be two side by side, taken at the same step.
-
-    That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
-    layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
-    second half at the last one. Not beside the c of that h.
-    """
-    trace = choice.reading.trace
-    states = [slot for slot in slots if slot.role == "h"]
-    if not choice.measured or len(choice.measured) != 1 or len(states) != 1:
-        return choice
-    facts = choice.measured[0]
-    if trace.directions > 1 or facts.track.direction != "forward" or facts.track.initial is not None:
-        return choice
-    units = facts.final.shape[1]
-    if units % 2 or not _ends_where_one_begins(facts) or _is_beside_its_c(facts.track):
-        return choice
-    because = (
-        f"none was stated; one direction of {units} units fits, and so do two of {units // 2} side by side, whose "
-        "backward half would then be at the wrong end, after one input: outputs[:, -1] of a bidirectional layer"
-    )
-    source = {**trace.source, "direction": because}
-    return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))
-
-
-def _is_beside_its_c(track: Track) -> bool:
-    """Whether a cell state stands beside h that has its sign in all units: both were returned, and h is no step of the
-    outputs. Of two directions the backward c is of step 0, and of that sign by chance alone."""
-    c, h = track.cell, track.final
-    return c is not None and h is not None and c.shape == h.shape and bool((c * h >= 0).all() and c.any())
-
-
-def _ends_where_one_begins(facts: TrackFacts) -> bool:
-    """Whether every state is the last real step, at which the second half of the units has only begun."""
-    rows = np.flatnonzero(_telling(facts) & (facts.real_counts > 2))[:MOST_ROWS]
-    if rows.size < 2 or not np.take_along_axis(facts.equal[rows], facts.expected[rows, None], 1).all():
-        return False
-    ends = [gather(facts.outputs, rows, at) for at in (facts.mask[rows].argmax(1), facts.expected[rows])]
-    half = facts.final.shape[1] // 2
-    first, last = (np.abs(end.astype(np.float64)).reshape(rows.size, 2, half) for end in ends)
-    begun = [(first[:, 0], last[:, 0]), (last[:, 1], first[:, 1])]  # of each half: where it begins, where it ends
-    shares = [float(small.sum() / max(large.sum(), np.finfo(np.float64).tiny)) for small, large in begun]
-    mostly = all((small.sum(-1) < large.sum(-1)).mean() >= MOSTLY for small, large in begun)
-    if mostly and max(shares) < EITHER and shares[0] * shares[1] < TOGETHER:
-        return True
-    gap = first[:, 1] - last[:, 1]
-    surely = gap.mean() * np.sqrt(gap.size) > SURELY * gap.std()
-    return bool(surely and shares[0] < 1 and shares[1] < EITHER)
 
 
 def without_exchanged(readings: list[Reading]) -> list[Reading]:

@@ -35,9 +35,10 @@ from rnninspect.measure.choose_reading import (
     with_axes_of_padding,
 )
 from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
-from rnninspect.measure.directions import maybe_two, turned, without_exchanged
+from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
+from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair
 
 

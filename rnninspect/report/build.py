@@ -99,7 +99,7 @@ def _notes(case: Case) -> list[str]:
         for s in case.dump.slots
         if s.role == "mask" and case.config.full_lengths == "stated" and (s.array == 0).any()
     ]
-    notes += [f"{about}: {text}" for about, text in case.trace.source.items()]
+    notes += [worded(f"{about}: {text}") for about, text in case.trace.source.items()]
     digits = case.choice.rounded_to
     if digits is None:
         return notes
