@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.conventions.dumps.misfits import several, untold
 from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Track
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, fit_of
@@ -71,14 +71,22 @@ def _may_tell(reading: Reading) -> bool:
 
 
 def share_of_steps(reading: Reading) -> float:
-    """The share of states that equal a step of the outputs, be it another row's; zeros tell nothing."""
+    """The share of states that equal a step of the outputs, be it another row's or the other direction's; zeros tell
+    nothing."""
     seen = [
-        _is_step(state, track.outputs)
+        any(_is_step(state, outputs) for outputs in _outputs_of(reading, track))
         for track in reading.trace.tracks
         if track.outputs is not None and track.final is not None
         for state in track.final[np.flatnonzero(np.asarray(track.final).any(-1))[:FEW]]
     ]
     return sum(seen) / len(seen) if seen else 0.0
+
+
+def _outputs_of(reading: Reading, track: Track) -> list[Array]:
+    """The outputs of the track's layer in every direction that has as many units, its own first."""
+    others = [t.outputs for t in reading.trace.tracks if t.layer == track.layer and t is not track]
+    every = [array for array in (track.outputs, *others) if array is not None]
+    return [array for array in every if array.shape == every[0].shape]
 
 
 def _is_step(state: Array, outputs: Array) -> bool:

@@ -18,7 +18,7 @@ from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 
-_NEITHER: tuple[Role, ...] = ("inputs", "lengths", "mask", "initial_h", "initial_c")
+_NEITHER: tuple[Role, ...] = ("lengths", "mask", "initial_h", "initial_c")
 
 
 def is_told(guess: Guess) -> bool:
@@ -41,10 +41,13 @@ def guesses_by_shape(
     """Every pair of arrays of which one can be the other's final state, whatever their names say of these two roles.
 
     What is `named` stays; so does what a name tells of another role. The other roles are then told by names as usual.
+    Where nothing else can be the outputs, what a name calls inputs may be (`x, h = gru(x)`).
     None where there are very many: one of the first few would be taken for the only one.
     """
     outputs, states = (_may_be(role, arrays, named) for role in ("outputs", "h"))
-    pairs = [(o, h) for o, h in product(outputs, states) if o.array is not h.array and fits_as_state(h.array, o.array)]
+    pairs = _pairs(outputs, states)
+    if not pairs and "outputs" not in named:
+        pairs = _pairs([slot for slot in _of_other_names("outputs", arrays, named) if _says_inputs(slot.name)], states)
     for pair in pairs if len(pairs) <= MOST_GUESSES else ():
         told = {**named, "outputs": pair[0], "h": pair[1]}
         notes = tuple(
@@ -56,10 +59,19 @@ def guesses_by_shape(
             yield replace(guess, notes=(*notes, *guess.notes))
 
 
+def _pairs(outputs: list[Slot], states: list[Slot]) -> list[tuple[Slot, Slot]]:
+    return [(o, h) for o, h in product(outputs, states) if o.array is not h.array and fits_as_state(h.array, o.array)]
+
+
 def _may_be(role: Role, arrays: Mapping[str, Array], named: Mapping[Role, Slot]) -> list[Slot]:
     """The array that was named for the role, else every one whose name speaks of nothing but outputs or states."""
     if role in named:
         return [named[role]]
+    return [slot for slot in _of_other_names(role, arrays, named) if not _says_inputs(slot.name)]
+
+
+def _of_other_names(role: Role, arrays: Mapping[str, Array], named: Mapping[Role, Slot]) -> list[Slot]:
+    """Every array that was named for nothing and whose name speaks of neither lengths, mask nor another thing."""
     taken = [slot.array for slot in named.values()]
     return [
         Slot(role, name, array)
@@ -68,3 +80,7 @@ def _may_be(role: Role, arrays: Mapping[str, Array], named: Mapping[Role, Slot])
         and not any(is_usual(other, name) for other in _NEITHER)
         and not re.fullmatch(OTHER_THINGS, name)
     ]
+
+
+def _says_inputs(name: str) -> bool:
+    return is_usual("inputs", name)
