@@ -25,7 +25,8 @@ formats/witness formats/storage formats/atomic_write formats/keras_config format
 formats/onnx_quantised formats/onnx_axes formats/onnx_feeds formats/onnx_model
 formats/keras_model formats/hdf5 formats/npy formats/npz formats/torch_pickle formats/torchscript formats/json_
 formats/text_clean formats/text_nodes formats/text_numbers
-formats/text_grammar formats/text_blocks formats/text_labels formats/text_names formats/* formats/__init__
+formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
+formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
@@ -35,7 +36,7 @@ conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
-conventions/dumps/readings
+conventions/dumps/stacked conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
 conventions/weights/stack

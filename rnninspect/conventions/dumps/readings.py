@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import by_row, check_cell, for_each, no_reading, shown
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
+from rnninspect.conventions.dumps.stacked import with_directions_apart, with_pair_by_axes, with_pair_shown
 from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
@@ -31,8 +32,7 @@ def readings(
 
     `whose_known`: the framework is stated, so that its default axes are the usual ones; else either may be.
 
-    Raises ShapeError with the shapes and the readings tried where there is none, or where a role is missing, and where
-    lengths or a mask fit none.
+    Raises ShapeError with shapes and readings tried where none fits, a role is missing, or lengths or a mask fit none.
     """
     for role, missing in (
         ("outputs", f"outputs (name them with {argument('outputs')}, or give inputs and weights, whose run has some)"),
@@ -44,7 +44,7 @@ def readings(
     fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []
-    for slots_tried, config_tried, note in _forms(slots, config):
+    for slots_tried, config_tried, note in _forms(slots, config, convention):
         by_role = {role: tuple(s for s in slots_tried if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
         if fitting:
             break  # a likelier form was read
@@ -77,14 +77,20 @@ def _with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> lis
     return [r for r in fitting if not r.time_swapped or fits(r)]
 
 
-def _forms(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
+def _forms(
+    slots: tuple[Slot, ...], config: LayerConfig, convention: Convention
+) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
     """The slots in each form that they may have, with the layer that goes with it and a note on what was done to them:
-    packed rows, as they are, and where nothing fits so, h and c of a projection exchanged, a state `[B, N*H]` as c
-    beside h, and as layers side by side.
+    packed rows, h and c in one stack that shows both, as they are, and where nothing fits so, a stack of directions or
+    of h and c, h and c of a projection exchanged, a state `[B, N*H]` as c beside h, and as layers side by side.
     """
     for unpacked, note in with_rows_unpacked(slots, config.time_major):
         yield unpacked, config, note
+    for apart, note in with_pair_shown(slots, convention, config):
+        yield apart, config, note
     yield slots, config, ""
+    for apart, note in (*with_directions_apart(slots, config), *with_pair_by_axes(slots, convention, config)):
+        yield apart, config, note
     if crossed := exchanged(slots):
         yield crossed, config, ""
     outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))

@@ -1,0 +1,170 @@
+"""Tuples that `np.savez` stacked to one array: (h, c) as `[2, L*D, B, H]`, (forward, backward) as `[2, B, T, H]`.
+
+A lone array with two halves may as well hold two layers: the numbers say which, and where they do not, the form that
+has these axes by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.positions import FEW, are_own_steps, are_pairs
+from rnninspect.core.evidence import Slot
+from rnninspect.core.frozen import frozen
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import DIRECTIONS, Array
+from rnninspect.engine import cells
+
+ENOUGH = 8  # numbers by which c is known to belong to h: of one sign with it, and no smaller
+Form = tuple[tuple[Slot, ...], str]
+
+
+@frozen(eq=False)
+class _Halves:
+    """h and c out of one array, `[…, B, H]` each, whichever came first."""
+
+    h: Array
+    c: Array
+    axis: int
+    cell_first: bool
+
+
+def with_pair_shown(slots: tuple[Slot, ...], convention: Convention, config: LayerConfig) -> Iterator[Form]:
+    """The slots with a lone state `[2, …]` or `[L, 2, B, H]` as h and c where its numbers show that it is both: h is
+    made of steps of the outputs, c is not, and may be the c behind this h.
+
+    c is taken for the first half where the framework returns it first, or where both halves are whole stacks.
+    """
+    for halves in _halves(slots, config):
+        if halves.cell_first and not (convention.cell_first or halves.h.ndim == 3):
+            continue
+        if _is_shown(halves, _outputs(slots), convention):
+            yield _apart(slots, halves)
+            return
+
+
+def with_pair_by_axes(slots: tuple[Slot, ...], convention: Convention, config: LayerConfig) -> Iterator[Form]:
+    """The slots with a lone state of four axes as h and c, in the order that they come in: what is left where it cannot
+    be layers and directions."""
+    for halves in _halves(slots, config):
+        if _is_usual(halves, convention):
+            yield _apart(slots, halves)
+
+
+def with_directions_apart(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[Form]:
+    """The slots with outputs of four axes in each form that holds one direction or two: `[2, B, T, H]`, `[T, D, B, H]`
+    and `[B, T, D, H]`; the one whose forward steps the states are comes first."""
+    outputs = [slot for slot in slots if slot.role == "outputs"]
+    if len(outputs) != 1 or outputs[0].array.ndim != 4:
+        return
+    array, name = outputs[0].array, outputs[0].name or "outputs"
+    others = tuple(slot for slot in slots if slot is not outputs[0])
+    forms: list[Form] = []
+    if array.shape[0] == 2:
+        note = f"{name} {list(array.shape)} is read as (forward, backward), stacked"
+        pair = (replace(outputs[0], array=half, direction=d) for half, d in zip(array, DIRECTIONS, strict=True))
+        forms.append(((*pair, *others), note))
+    if array.shape[1] in (1, 2):
+        note = f"{name} {list(array.shape)} is read as [T, D, B, H]"
+        by_time = [array[:, k] if config.time_major else array[:, k].swapaxes(0, 1) for k in range(array.shape[1])]
+        ways = DIRECTIONS if len(by_time) == 2 else (None,)
+        each = (replace(outputs[0], array=half, direction=d) for half, d in zip(by_time, ways, strict=True))
+        forms.append(((*each, *others), note))
+    if array.shape[2] in (1, 2):
+        axes = "[T, B, D, H]" if config.time_major else "[B, T, D, H]"
+        whole = replace(outputs[0], array=array.reshape(*array.shape[:2], -1))
+        forms.append(((whole, *others), f"{name} {list(array.shape)} is read as {axes}"))
+    yield from sorted(forms, key=lambda form: not _ends_in_states(form[0]))
+
+
+def _halves(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[_Halves]:
+    """Every way in which a lone state can hold h and c, where the outputs are one array and the cell has a c."""
+    states = [slot for slot in slots if slot.role == "h"]
+    if len(states) != 1 or any(slot.role == "c" for slot in slots) or _outputs(slots) is None:
+        return
+    if config.cell is not None and not cells.get(config.cell).has_c:
+        return
+    whole = states[0].array
+    if whole.dtype.kind != "f" or states[0].layer is not None or states[0].direction is not None:
+        return
+    for axis in (0, 1)[: whole.ndim - 2]:
+        if whole.ndim > 4 or whole.shape[axis] != 2 or (config.layers == 2 and whole.ndim == 3):
+            continue
+        first, second = np.moveaxis(whole, axis, 0)
+        yield _Halves(first, second, axis, cell_first=False)
+        yield _Halves(second, first, axis, cell_first=True)
+
+
+def _apart(slots: tuple[Slot, ...], halves: _Halves) -> Form:
+    """The slots with the state as h and c, and an initial state of the same axes taken apart alike."""
+    whole = next(slot for slot in slots if slot.role == "h")
+    apart: list[Slot] = []
+    for slot in slots:
+        alone = not any(s.role == "initial_c" for s in slots)
+        if slot is whole:
+            apart += [replace(slot, array=halves.h), replace(slot, role="c", array=halves.c)]
+        elif slot.role == "initial_h" and alone and slot.array.shape == whole.array.shape:
+            pair = list(np.moveaxis(slot.array, halves.axis, 0))
+            h, c = reversed(pair) if halves.cell_first else pair
+            apart += [replace(slot, array=h), replace(slot, role="initial_c", array=c)]
+        else:
+            apart.append(slot)
+    order = "(c, h)" if halves.cell_first else "(h, c)"
+    each = ", one a layer" if halves.axis == 1 else ""
+    return tuple(apart), f"{whole.name or 'the state'} {list(whole.array.shape)} is read as {order}, stacked{each}"
+
+
+def _is_usual(halves: _Halves, convention: Convention) -> bool:
+    """Whether four axes come so: whole stacks as (h, c) of every framework that has them, a layer's pair in its own
+    order."""
+    return halves.h.ndim == 3 and halves.cell_first == (convention.cell_first if halves.axis == 1 else False)
+
+
+def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) -> bool:
+    """Whether h is made of steps of the outputs and c of none, and c is one behind this h; in a stack of four axes a
+    wrong h is one too, whose c cannot be told: two layers would have to be wrong in two ways."""
+    if outputs is None:
+        return False
+    units = halves.h.shape[-1]
+    if outputs.shape[-1] not in (units, 2 * units):
+        return False
+    directions = outputs.shape[-1] // units
+    h, c = (part if part.ndim == 2 else part[-directions] for part in (halves.h, halves.c))
+    forward = outputs[..., :units]
+    if _share_of_steps(c, forward) > 0 or _share_of_steps(h, forward) < 0.5:
+        return False
+    if _are_cells(halves):
+        return True
+    lost = (~h.any(-1) & c.any(-1)).any()  # a state of zeros beside a c: padding was taken for it
+    return bool(_is_usual(halves, convention) and (lost or not are_own_steps(forward, h)))
+
+
+def _are_cells(halves: _Halves) -> bool:
+    """Whether every c has the sign of its h and |h| <= |tanh(c)|, in more numbers than do so by chance."""
+    h, c = halves.h, halves.c
+    told = (h != 0) & (c != 0)
+    return bool(told.sum() >= ENOUGH and (np.signbit(h) == np.signbit(c))[told].all() and are_pairs([h], [c]))
+
+
+def _share_of_steps(states: Array, steps: Array) -> float:
+    """The share of rows `[B, H]` that equal a step of the outputs, of whichever row; zeros tell nothing."""
+    some = states[np.flatnonzero(states.any(-1))[:FEW]]
+    return float(np.mean([(steps == state).all(-1).any() for state in some])) if len(some) else 0.0
+
+
+def _outputs(slots: tuple[Slot, ...]) -> Array | None:
+    arrays = [slot.array for slot in slots if slot.role == "outputs"]
+    return arrays[0] if len(arrays) == 1 and arrays[0].ndim == 3 else None
+
+
+def _ends_in_states(slots: tuple[Slot, ...]) -> bool:
+    """Whether some `[B, H]` of the states are steps of the first outputs' own rows."""
+    outputs = next(slot.array for slot in slots if slot.role == "outputs")
+    planes = [
+        slot.array.reshape(-1, *slot.array.shape[-2:]) for slot in slots if slot.role == "h" and slot.array.ndim > 1
+    ]
+    return any(are_own_steps(outputs[..., : plane.shape[-1]], plane) for stack in planes for plane in stack)

@@ -1,0 +1,118 @@
+"""Tuples that `np.savez` stacked to one array: (h, c), (forward, backward), and a pair a layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+
+LENGTHS = np.array([9, 3, 6, 1, 7, 8])
+UNITS = 7
+ORDER = [2, 0, 1, 4, 5, 3]
+LAYERS: list[dict[str, Any]] = [
+    {},
+    {"bidirectional": True},
+    {"num_layers": 2},
+    {"num_layers": 2, "bidirectional": True},
+    {"num_layers": 3},
+]
+
+
+def _run(cell: str, seed: int = 8, **options: Any) -> tuple[Any, Any, Any]:
+    """Outputs `[B, T, D*H]` of a right packed run, h `[L*D, B, H]`, and c or None."""
+    torch.manual_seed(seed)
+    layer = getattr(torch.nn, cell)(5, UNITS, batch_first=True, **options)
+    with torch.no_grad():
+        packed, state = layer(
+            torch.nn.utils.rnn.pack_padded_sequence(
+                torch.randn(len(LENGTHS), 9, 5), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False
+            )
+        )
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    h, c = state if isinstance(state, tuple) else (state, None)
+    return outputs.numpy(), h.numpy(), None if c is None else c.numpy()
+
+
+def _rules(*arrays: Any, **options: Any) -> list[str]:
+    return [finding.rule for finding in rnninspect.inspect(*arrays, lengths=LENGTHS, **options).findings]
+
+
+@pytest.mark.parametrize("told", [{}, {"convention": "torch"}, {"cell": "lstm"}], ids=str)
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_a_saved_pair_of_h_and_c_is_read_and_left_as_it_is(
+    layer: dict[str, Any], told: dict[str, Any], tmp_path: Path
+) -> None:
+    """`np.savez(hidden=(h_n, c_n))` of a right run is clean and says how it was read; its fix changes nothing."""
+    outputs, h, c = _run("LSTM", **layer)
+    path = tmp_path / "dump.npz"
+    np.savez(path, output=outputs, hidden=(h, c), lengths=LENGTHS)
+    report = rnninspect.compare(str(path), **told)
+    assert (report.verdict, report.findings) == ("clean", [])
+    assert any("(h, c), stacked" in note for note in report.notes)
+    fixed = rnninspect.fix(str(path), **told)
+    assert fixed.changes == ()
+    assert np.array_equal(fixed.arrays["hidden"], np.stack([h, c]))
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_a_wrong_h_of_a_stacked_pair_keeps_its_cause(layer: dict[str, Any]) -> None:
+    """Rows in another order, of h alone or of both, and a last column are named, and nothing is said of layers."""
+    outputs, h, c = _run("LSTM", **layer)
+    assert _rules(outputs, np.stack([h[:, ORDER], c])) == ["rows-permuted"]
+    assert _rules(outputs, np.stack([h[:, ORDER], c[:, ORDER]])) == ["rows-permuted"]
+    last = h.copy()
+    halves = np.split(outputs[:, -1], 2 if "bidirectional" in layer else 1, -1)
+    last[-len(halves) :] = halves
+    assert "last-column-as-final-state" in _rules(outputs, np.stack([last, c]))
+    assert "layer-order-reversed" not in _rules(outputs, np.stack([last, c]))
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", ["GRU", "RNN", "LSTM"])
+def test_layers_stacked_alike_are_layers(cell: str, both: bool) -> None:
+    """`h_n.view(2, D, B, H)` is two layers: right as it is, and named where the upper comes first."""
+    outputs, h, _ = _run(cell, num_layers=2, bidirectional=both)
+    layers = h.reshape(2, 1 + both, *h.shape[1:])
+    assert _rules(outputs, layers) == []
+    assert _rules(outputs, layers[::-1].copy()) == ["layer-order-reversed"]
+    assert _rules(outputs, layers[:, :, ORDER]) == ["rows-permuted"]
+
+
+@pytest.mark.parametrize("whose", ["keras", "tf1", "auto"])
+def test_a_pair_without_a_layers_axis_is_read_by_its_numbers(whose: str) -> None:
+    """`[2, B, H]` is h and c whichever comes first, where h ends each row and c has its sign and is no smaller."""
+    outputs, h, c = _run("LSTM")
+    report = rnninspect.inspect(outputs, np.stack([h[0], c[0]]), lengths=LENGTHS, convention=whose)
+    assert (report.verdict, [t.layer for t in report.tracks]) == ("clean", [0])
+    assert _rules(outputs, np.stack([h[0][ORDER], c[0]]), convention=whose) == ["rows-permuted"]
+
+
+def test_a_pair_a_layer_is_read_in_the_frameworks_order() -> None:
+    """TensorFlow's ((c, h), (c, h)) as `[L, 2, B, H]` is two layers, wrong where the top one's h is."""
+    outputs, h, c = _run("LSTM", num_layers=2)
+    pairs = np.stack([np.stack([c[k], h[k]]) for k in (0, 1)])
+    report = rnninspect.inspect(outputs, pairs, lengths=LENGTHS, convention="tf1")
+    assert (report.verdict, [t.layer for t in report.tracks]) == ("clean", [0, 1])
+    pairs[1, 1] = pairs[1, 1][ORDER]
+    assert _rules(outputs, pairs, convention="tf1") == ["rows-permuted"]
+
+
+def test_stacked_directions_are_outputs() -> None:
+    """Outputs `[2, B, T, H]`, `[T, 2, B, H]` and `[B, T, 2, H]` are both directions, and a wrong half is named."""
+    outputs, h, _ = _run("GRU", bidirectional=True)
+    forward, backward = np.split(outputs, 2, -1)
+    stacked = {
+        "pair": np.stack([forward, backward]),
+        "T D B H": np.stack([forward.swapaxes(0, 1), backward.swapaxes(0, 1)], 1),
+        "B T D H": np.stack([forward, backward], 2),
+    }
+    exchanged = h[::-1].copy()
+    for name, array in stacked.items():
+        for wrap in (np.asarray, torch.tensor):
+            assert _rules(wrap(array), wrap(h)) == [], name
+            assert _rules(wrap(array), wrap(exchanged)) == ["directions-exchanged"], name
