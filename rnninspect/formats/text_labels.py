@@ -9,14 +9,14 @@ import re
 
 from rnninspect.core.regex import regex
 
-_MOST = 300  # characters before an array in which its label is looked for
+NEAR = 300  # characters before an array in which its label is looked for
 _ASSIGNED = regex(r"((?:[A-Za-z_]\w*)(?:(?:\.\w+)|(?:\[[^\[\]=]{0,30}\]))*)\s*(?::\s*[\w.\[\], ]+)?=\s*\Z")
 _MARKS = regex(r"[:=]>?\s*\Z|->\s*\Z")
 _CALL = regex(r"(?:print|pprint|pp|display|repr|str|evaluate|run|eval|type)\s*\(\s*(.*?)\)*\s*;?\s*\Z")
-_METHODS = regex(
+METHODS = regex(
     r"(?:\.(?:eval|numpy|detach|cpu|data|tolist|asnumpy|item|T|get|float|double|squeeze|clone|copy)(?:\([^()]*\)?)?)+\Z"
 )
-_EXPRESSION = regex(r"[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]{0,30}\])*")
+EXPRESSION = regex(r"[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]{0,30}\])*")
 _QUOTED = regex(r"[bfru]?(['\"])(.{0,60}?)\1")
 _SKIPPED = regex(
     r"(?:Variable|Parameter) containing:?|Out ?\[\d*\]:?|<[^>]*>|\W*|array|tensor|python|py|text|console|pycon", re.I
@@ -108,7 +108,7 @@ def label_before(text: str, start: int, floor: int) -> str:
     >>> label_before("and I ran it on the other machine that we have.\\n[[0.5]]", 48, 0)
     ''
     """
-    floor = max(floor, start - _MOST)
+    floor = max(floor, start - NEAR)
     lines = re.split(r"[\n\r]", text[floor:start])
     last, above = lines[-1], [line for line in lines[:-1] if line.strip()]
     if last.strip():
@@ -122,12 +122,24 @@ def label_before(text: str, start: int, floor: int) -> str:
     return ""
 
 
+def last_line(text: str, start: int, floor: int) -> str:
+    """The line that may hold the label of the array at `start`: its own as far as it goes, or the next one above."""
+    *above, last = re.split(r"[\n\r]", text[max(floor, start - NEAR) : start])
+    near = [last, *[line for line in above[::-1] if line.strip()][:3]]
+    return next((line for line in near if not _SKIPPED.fullmatch(line.strip())), "")
+
+
+def without_marks(line: str) -> str:
+    """The line without what stands before and behind a label."""
+    return _MARKS.sub("", _LEAD.sub("", _LOG.sub("", line)).strip().strip("*_ ")).strip()
+
+
 def _label(line: str, before_array: bool) -> str:
     """The label that a line is: an expression, the argument of a print, or a few words."""
     line = _LEAD.sub("", _LOG.sub("", line)).strip().strip("*_ ")
     marked = _MARKS.search(line) is not None
     line = _MARKS.sub("", line).strip()
-    if _EXPRESSION.fullmatch(bare := _METHODS.sub("", line)):
+    if EXPRESSION.fullmatch(bare := METHODS.sub("", line)):
         return bare
     call = _CALL.search(line)
     if call:
@@ -135,8 +147,8 @@ def _label(line: str, before_array: bool) -> str:
     line = line.strip("'\"* ")
     if assigned := re.fullmatch(r"([A-Za-z_][\w.]*)\s*=\s*\S.*", line):
         return "" if not before_array and "(" not in line else assigned[1]
-    bare = _METHODS.sub("", line)
-    if _EXPRESSION.fullmatch(bare):
+    bare = METHODS.sub("", line)
+    if EXPRESSION.fullmatch(bare):
         return bare
     terms = [word for word in re.split(r"[\s,]+", re.sub(r"\([^()]*\)", "", line)) if word]
     if marked:
@@ -164,7 +176,7 @@ def as_name(label: str) -> str:
     >>> as_name("h_n.detach().cpu().numpy()"), as_name("outputs.tolist")
     ('h_n', 'outputs')
     """
-    label = _METHODS.sub("", label.strip().strip("'\"`*:= "))
+    label = METHODS.sub("", label.strip().strip("'\"`*:= "))
     if re.fullmatch(r"[A-Za-z_][\w./]*(?:\[[^\[\]]*\])?", label):
         plain = label.lower() if re.fullmatch(r"[A-Z][a-z]{2,}", label) else label
         return plain.rstrip("_") or label

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rnninspect.core.regex import regex
 from rnninspect.formats.text_labels import as_name, is_no_data, label_before
+from rnninspect.formats.text_listings import Listing, in_turn, listed, listing_before, named_by, prints_above
 from rnninspect.formats.text_nodes import Broken, Group, Literal, Node, Plain
 
 RETURNED = "returned"  # what a layer's call returned, printed as one tuple or list: `returned.0`, `returned.1.0`
@@ -38,13 +39,9 @@ def named(
     Args: `nodes` in the text's order; `text`; `line`: the number of the line of a place; `left`: is told of what was
     computed from a literal.
     """
-    floor, unnamed = 0, []
+    unnamed = []
     plain: list[LabelledArray] = []
-    for node in nodes:
-        if isinstance(node, Broken):
-            continue
-        label = label_before(text, node.start, min(floor, node.start))
-        floor = max(floor, node.end)
+    for node, label, listing in _labelled([node for node in nodes if not isinstance(node, Broken)], text):
         if _is_place(node, text) or is_no_data(label):
             continue
         if _is_computed(node, text):
@@ -54,16 +51,61 @@ def named(
             continue
         if isinstance(node, Literal) and not _counts(node, label, text):
             continue
-        for path, literal in _leaves(node, label):
+        for path, literal in _leaves(node, label, listing):
             plain.append(LabelledArray(path, literal, label))
             unnamed += [] if path else [literal]
     number = 0
-    for one in plain:
+    for one in _with_states_named(plain):
         if one.name or len(plain) == 1:
             yield one
         else:
             number += 1
             yield LabelledArray(f"array_{number}", one.literal, "")
+
+
+def _labelled(nodes: list[Literal | Group], text: str) -> Iterator[tuple[Literal | Group, str, Listing]]:
+    """Each value with the label before it, and the names that it gives the parts of a tuple."""
+    labels: list[str] = []
+    floors = [0]
+    for node in nodes:
+        labels.append(label_before(text, node.start, min(floors[-1], node.start)))
+        floors.append(max(floors[-1], node.end))
+    for first, node in enumerate(nodes):
+        prints = prints_above(text, node.start, min(floors[first], node.start))
+        if len(prints) > 1:
+            count = 1
+            while first + count < len(nodes) and not labels[first + count] and _follows(nodes, first + count, text):
+                count += 1
+            values = nodes[first : first + count]
+            decimals = [isinstance(one, Literal) and one.values.dtype.kind == "f" for one in values]
+            labels[first : first + count] = in_turn(prints, decimals)
+    alone = False
+    for place, (node, label) in enumerate(zip(nodes, labels, strict=True)):
+        beside = nodes[place + 1] if place + 1 < len(nodes) and not (label or labels[place + 1]) else None
+        whole = None if beside is None or not _follows(nodes, place + 1, text) else _as_one(node, beside)
+        if whole is not None and not alone:
+            yield whole, "", []
+        elif not alone:
+            floor = min(floors[place], node.start)
+            yield node, label, (listing_before(text, node.start, floor) or listed(label)) if _is_tuple(node) else []
+        alone = whole is not None and not alone
+
+
+def _is_tuple(node: Literal | Group) -> bool:
+    return isinstance(node, Group)
+
+
+def _as_one(first: Literal | Group, second: Literal | Group) -> Group | None:
+    """Outputs and a tuple of states printed side by side, `print(out, (h, c))`, as what the call returned."""
+    if isinstance(first, Group) is isinstance(second, Group):
+        return None
+    whole = Group("(", "", ((None, first), (None, second)), first.start, second.end)
+    return whole if _is_returned(list(_walk(whole, ()))) else None
+
+
+def _follows(nodes: list[Literal | Group], place: int, text: str) -> bool:
+    """Whether nothing stands between this value and the one before it."""
+    return not text[nodes[place - 1].end : nodes[place].start].strip()
 
 
 def _is_place(node: Literal | Group, text: str) -> bool:
@@ -102,13 +144,29 @@ def _counts(node: Literal, label: str, text: str) -> bool:
     return bool(strong) or "length" in label.lower()
 
 
-def _leaves(node: Literal | Group, label: str) -> Iterator[tuple[str, Literal]]:
-    """The arrays of a value with their names below `label`."""
+def _with_states_named(arrays: list[LabelledArray]) -> list[LabelledArray]:
+    """The arrays with a tuple that has no label as `state.0`, …, where outputs of three axes stand outside it."""
+    apart = {one.literal.values.shape for one in arrays if not one.name[:1].isdecimal()}
+    if not any(len(shape) == 3 for shape in apart):
+        return arrays
+    return [
+        LabelledArray(f"state.{one.name}", one.literal, one.label)
+        if one.name[:1].isdecimal() and one.literal.values.shape not in apart
+        else one
+        for one in arrays
+    ]
+
+
+def _leaves(node: Literal | Group, label: str, listing: Listing) -> Iterator[tuple[str, Literal]]:
+    """The arrays of a value with their names below `label`; those of a tuple under the names that its label lists."""
     if isinstance(node, Literal):
         yield as_name(label), node
         return
     paths = [(path, literal) for path, literal in _walk(node, ()) if not is_no_data(path[-1] if path else "")]
     paths = _without_single_places(paths)
+    if each := named_by(listing, paths, _is_returned(paths)):
+        yield from each
+        return
     if _is_returned(paths):
         label = RETURNED
     group = as_name(label)

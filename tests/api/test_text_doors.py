@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
@@ -77,3 +78,36 @@ def test_a_print_out_of_torch_gets_torchs_fix() -> None:
     assert report.convention == "torch"
     assert "h_n[-1]" in report.findings[0].fix
     assert "# if these are" not in report.findings[0].fix
+
+
+def _printed_run() -> tuple[str, str, str]:
+    """The outputs, h and c of a right packed LSTM of lengths 5, 2, 3, as torch prints them."""
+    torch.manual_seed(19)
+    lstm, pack = torch.nn.LSTM(4, 3, batch_first=True), torch.nn.utils.rnn.pack_padded_sequence
+    with torch.no_grad():
+        packed, (h, c) = lstm(pack(torch.randn(3, 5, 4), torch.tensor([5, 2, 3]), True, enforce_sorted=False))
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    return str(outputs), str(h), str(c)
+
+
+@pytest.mark.parametrize(
+    "label", ["h, c:", "(h, c):", "(h_n, c_n) =", "[h, c]:", "hidden, cell:", "state_h, state_c =", "state (h, c):"]
+)
+def test_a_labelled_tuple_is_held_to_its_label(label: str) -> None:
+    """A right tuple under `(h, c)` is clean; c printed where h is named is `cell-hidden-swapped`."""
+    outputs, h, c = _printed_run()
+    right = f"out: {outputs}\n{label} ({h}, {c})\nlengths: [5, 2, 3]"
+    assert rnninspect.inspect(text=right).verdict == "clean"
+    wrong = rnninspect.inspect(text=f"out: {outputs}\n{label} ({c}, {h})\nlengths: [5, 2, 3]")
+    assert [finding.rule for finding in wrong.findings] == ["cell-hidden-swapped"]
+
+
+def test_a_script_beside_its_output_is_read() -> None:
+    """The two arrays below two prints are what these were of; a last column there is named."""
+    outputs, h, c = _printed_run()
+    code = "lengths = [5, 2, 3]\nout, (h, c) = lstm(packed)\nprint(out)\nprint(h)\n"
+    for script in (code, f"```python\n{code}```\n", f"```python\n{code}```\n\n```\n"):
+        assert rnninspect.inspect(text=f"{script}\n{outputs}\n{h}\n").verdict == "clean"
+        wrong = rnninspect.inspect(text=f"{script}\n{outputs}\n{h.replace('0.', '0.0')}\n")
+        assert wrong.verdict == "findings"
+    assert rnninspect.inspect(text=f"{outputs} ({h}, {c})\nlengths: [5, 2, 3]").verdict == "clean"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import random
 import re
@@ -228,3 +229,77 @@ def test_a_label_that_most_lines_begin_with_stays() -> None:
     """What is before most lines and is no log's (`h_0`, `h_1`) is the arrays' names."""
     text = "\n".join(f"h_{i}: [0.{i}1, 0.{i}2]" for i in range(1, 7))
     assert list(from_text(text, "x").arrays) == [f"h_{i}" for i in range(1, 7)]
+
+
+def _tensors() -> tuple[str, str, str]:
+    """Outputs `[2, 3, 2]`, h and c `[1, 2, 2]` as torch prints them: all different."""
+    numbers = np.arange(1, 13).reshape(2, 3, 2) / 16
+    return tuple(f"tensor({a.tolist()})" for a in (numbers, numbers[None, :, 2] / 2, numbers[None, :, 1] / 4))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "h, c:",
+        "(h, c):",
+        "(h, c) =",
+        "h, c =",
+        "[h, c]:",
+        "state (h, c):",
+        ">>> h, c\n",
+        "print((h, c))\n",
+        "- (h, c) =",
+    ],
+)
+def test_a_label_of_several_names_names_the_parts_of_a_tuple(label: str) -> None:
+    """Each array of a printed tuple has the name that stands in its place, whatever brackets are around."""
+    outputs, h, c = _tensors()
+    for text in (f"out: {outputs}\n{label} ({h}, {c})\n", f"{label} ({h},\n {c})\nout: {outputs}\n"):
+        read = from_text(text, "x").arrays
+        assert sorted(read) == ["c", "h", "out"], text
+        np.testing.assert_array_equal(read["h"], np.array(ast.literal_eval(h[7:-1])))
+        np.testing.assert_array_equal(read["c"], np.array(ast.literal_eval(c[7:-1])))
+
+
+def test_nested_names_name_nested_parts() -> None:
+    """`out, (h, c) = (…, (…, …))` names all three; names that tell no state leave it to be what a call returned."""
+    outputs, h, c = _tensors()
+    assert list(from_text(f"out, (h, c) = ({outputs}, ({h}, {c}))", "x").arrays) == ["out", "h", "c"]
+    assert list(from_text(f"y, s: ({outputs}, ({h}, {c}))", "x").arrays) == [
+        "returned.0",
+        "returned.1.0",
+        "returned.1.1",
+    ]
+    assert list(from_text(f"h, c, more: ({h}, {c})\nout: {outputs}", "x").arrays)[-1] == "out"
+    assert next(iter(from_text(f"state (batch, units): ({h}, {c})\nout: {outputs}", "x").arrays)) == "state.0"
+
+
+def test_a_tuple_without_a_label_is_no_outputs() -> None:
+    """Beside outputs it is what the call returned with them, or else their state; it is never `0` and `1`."""
+    outputs, h, c = _tensors()
+    assert list(from_text(f"{outputs} ({h}, {c})", "x").arrays) == ["returned.0", "returned.1.0", "returned.1.1"]
+    assert list(from_text(f"out: {outputs}\n({h}, {c})", "x").arrays) == ["out", "state.0", "state.1"]
+
+
+@pytest.mark.parametrize("fences", [("", ""), ("```python\n", "```\n\n"), ("```\n", "```\n\n```\n")], ids=repr)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(out)\nprint(h)\n",
+        "print(out, h)\n",
+        "print(out.shape)\nprint(out)\n\nprint(h)\n",
+        "print(out);\nprint(h)  # end\n",
+    ],
+    ids=repr,
+)
+def test_what_code_printed_has_the_names_in_turn(code: str, fences: tuple[str, str]) -> None:
+    """Of arrays below pasted code the first is of the first print; where they are not as many, none has a name."""
+    outputs, h, _ = _tensors()
+    script = f"{fences[0]}out, (h, c) = lstm(packed)\n{code}{fences[1]}\n"
+    assert list(from_text(f"{script}{outputs}\n{h}\n", "x").arrays) == ["out", "h"]
+    assert list(from_text(f"{script}{outputs}\n{h}\n{h.replace('0', '1')}\n", "x").arrays) == [
+        "array_1",
+        "array_2",
+        "array_3",
+    ]
+    assert list(from_text(f"{script}out: {outputs}\nh: {h}\n", "x").arrays) == ["out", "h"]
