@@ -121,7 +121,10 @@ def with_axes_of_padding(readings: list[Reading], tolerance: Tolerance, measurer
         return _as_zeros_end(readings, tolerance, measurer)
     if first.mask.all():
         return readings
-    axes = {reading.time_major for reading in readings if padded_exactly(measurer(reading.trace, tolerance))}
+    axes: set[bool] = set()
+    for reading in readings:
+        if reading.time_major not in axes and padded_exactly(measurer(reading.trace, tolerance)):
+            axes.add(reading.time_major)
     return [reading for reading in readings if reading.time_major in axes] if len(axes) == 1 else readings
 
 

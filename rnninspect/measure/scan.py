@@ -27,6 +27,7 @@ from rnninspect.measure.matching import parts, places, same
 HEAD = 4  # units looked at, one after the other, before whole steps are
 FEW = 32  # where fewer than one step in this many is in question, the steps themselves are looked at
 LINE_BYTES = 1 << 15  # a row's part of a tile that is worth a call of its own
+WIDE_BYTES = 1 << 10  # of a step that is read at once, whatever its first unit holds
 LANE = 4096  # numbers that a product sums at a time: few calls, and too short to be split over BLAS's own threads
 
 
@@ -96,19 +97,19 @@ class _Head:
 
 def _zeros(head: _Head) -> tuple[Bools, bool]:
     """`[b, t]`: whether each step is all zero; and whether this has shown on the way that every number is finite."""
-    blank: Bools = head[0] == 0
-    if _has_bits(head.tile) and head.tile.flags.c_contiguous:
-        return _zeros_by_row(head.tile, blank)
-    if 4 * np.count_nonzero(blank) >= blank.size and _has_bits(head.tile) and not head.whole:
-        bits = _bits(head.tile)
+    tile, wide = head.tile, head.tile.shape[2] * head.tile.itemsize >= WIDE_BYTES
+    if _has_bits(tile) and tile.flags.c_contiguous:
+        return _zeros_by_row(tile, head[0] == 0)
+    if _has_bits(tile) and not head.whole and (wide or 4 * np.count_nonzero(head[0]) <= 3 * head[0].size):
+        bits = _bits(tile)
         return _without_sign(bits) == 0, _are_small(bits)
+    blank: Bools = head[0] == 0
     for unit in range(1, head.units):
         if not blank.any():
             return blank, False
         blank &= head[unit] == 0
-    if head.whole:
-        return blank, False
-    _settle_zeros(head.tile, blank)
+    if not head.whole:
+        _settle_zeros(tile, blank)
     return blank, False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
+from functools import cache
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
@@ -173,6 +174,7 @@ def _read_as_given(
     if dump.as_printed:
         slots, to, tolerance = alike(slots, dump.printed, tolerance)
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
+    measurer = cache(measurer)  # two questions may be about one reading
     fitting = with_axes_of_padding(fitting, tolerance, measurer)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     chosen = turned(chosen, fitting, config, tolerance, measurer)

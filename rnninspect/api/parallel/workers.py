@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
@@ -76,7 +76,7 @@ class Processes:
         while waiting:
             begun: deque[tuple[Item, Any]] = deque()
             with _pool(self.jobs) as pool, suppress(BrokenProcessPool):
-                yield from in_order(partial(_submitted, pool), confined, waiting, begun, AHEAD * self.jobs)
+                yield from in_order(partial(_submitted, pool, self.jobs), confined, waiting, begun, AHEAD * self.jobs)
             for item, future in begun:
                 yield _alone(confined, item, future)
 
@@ -122,14 +122,15 @@ def _alone(task: Callable[[Item], Result], item: Item, future: Future[Result]) -
         return future.result()
     with _pool(1) as pool:
         try:
-            return _submitted(pool, task, item).result()
+            return _submitted(pool, 1, task, item).result()
         except BrokenProcessPool:
             return WorkerCrashed(item, LOST)
 
 
-def _submitted(pool: ProcessPoolExecutor, task: Callable[[Item], Result], item: Item) -> Future[Result]:
+def _submitted(pool: ProcessPoolExecutor, jobs: int, task: Callable[[Item], Result], item: Item) -> Future[Result]:
     """The task, under way. The process that this may start keeps Ctrl-C away until its own `_follow` ran."""
-    with interrupts_held():
+    all_begun = len(pool._processes or ()) == jobs  # then none is begun any more, and to hold Ctrl-C costs a wake-up
+    with nullcontext() if all_begun else interrupts_held():
         return pool.submit(task, item)
 
 

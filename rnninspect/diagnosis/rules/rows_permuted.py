@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_o
 from rnninspect.diagnosis.evidence.pooling import rows_of_pools
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import gather, same, step_keys
+from rnninspect.measure.matching import same, step_keys
 
 
 class RowsPermuted(Rule):
@@ -270,9 +270,13 @@ def _directions(case: Case) -> set[Direction]:
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:
     """`[B, H]`: what each row ought to end in; an empty row in its initial state, or in its last step (`wrap`)."""
-    right = gather(facts.outputs, np.arange(facts.expected.size), facts.expected)  # -1 is the last step
     empty = facts.expected < 0
-    if not wrap:
+    if not empty.any():
+        return facts.at_end
+    right = facts.at_end.copy()
+    if wrap:
+        right[empty] = facts.outputs[empty, -1]
+    else:
         right[empty] = 0 if facts.track.initial is None else facts.track.initial[empty]
     return right
 
