@@ -23,7 +23,7 @@ from rnninspect.api.fix_write import Arrays
 from rnninspect.api.mend import Fixed, mend
 from rnninspect.api.role_arrays import slots, source_of
 from rnninspect.conventions.base import DIRECTION_WORDS
-from rnninspect.core.evidence import Origin, Slot
+from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
@@ -107,7 +107,7 @@ def fix(
             "outputs and state name arrays of a file or a mapping; here the outputs are given: leave them out"
         )
     handed |= {"final_state": final_state, "initial_state": initial_state}
-    live = _Handed(dump, handed, config, convention, tolerance, weights, weights_convention)
+    live = _Handed(dump, handed, config, convention, tolerance, weights, weights_convention, weights_prefix)
     return _fixed(*live.arrays_and_reader(), judging, {}, cause)
 
 
@@ -203,34 +203,42 @@ class _Handed:
     tolerance: Tolerance
     weights: Any
     weights_convention: str | None
+    weights_prefix: str | None
 
     def arrays_and_reader(self) -> tuple[Arrays, Callable[[Arrays], Case]]:
-        """Copies of the arrays by name, and what reads them again as they were read first."""
-        from rnninspect.api import live as handing
+        """Copies of the arrays by name, whole and as they came, and what reads them as `inspect` does."""
+        from rnninspect.api.handed import Handed, slots_of
         from rnninspect.api.weights_given import weights_given
         from rnninspect.conventions import live
 
         whose = None if self.convention == "auto" else self.convention
-        weights, config = weights_given(self.weights, self.config, self.weights_convention or whose, whose)
-        first = handing.case_of(
-            self.outputs, handing.Handed(**self.handed), config, self.convention, self.tolerance,
-            inspect.origin_of_weights(weights, self.weights_convention),
-        )  # fmt: skip
+        weights, config = weights_given(
+            self.weights, self.config, self.weights_convention or whose, whose, prefix=self.weights_prefix
+        )
+        inspect.refuse_quantised(weights)
+        handed = Handed(**self.handed)
+        names = self.weights_convention or self.convention
+        config = inspect.with_layers_of_states(config, weights, names, self.outputs, handed)
+        slots_kept, named = slots_of(self.outputs, handed, config, self.convention)
         kept: dict[str, Slot] = {}
-        for slot in first.dump.slots:
+        for slot in (*slots_kept, *named.values()):
             kept[_free(slot.name, kept)] = slot
-        origin = Origin(packages=live.packages([self.outputs, self.handed["final_state"]]))
+        by_role = {name for name, slot in kept.items() if slot is named.get(slot.role)}
+        packages = live.packages([self.outputs, self.handed["final_state"]])
+        origin = replace(inspect.origin_of_weights(weights, self.weights_convention), packages=packages)
         own_numbers = live.live(self.outputs) or live.live(self.handed["final_state"])
-        named = [name for name, slot in kept.items() if slot.role in ("inputs", "lengths", "mask")]
+        early = None
+        if weights is not None:
+            early = inspect.weights_by_name(weights, config, names)
 
         def make(current: Arrays) -> Case:
             here = {name: replace(slot, array=current[name]) for name, slot in kept.items()}
             case = read_case(
                 {},
-                config,
+                inspect.with_cell_of(early, config),
                 self.convention,
-                named_roles={here[name].role: here[name] for name in named},
-                returned=tuple(slot for name, slot in here.items() if name not in named),
+                named_roles={here[name].role: here[name] for name in by_role},
+                returned=tuple(slot for name, slot in here.items() if name not in by_role),
                 origin=origin,
                 tolerance=self.tolerance,
                 as_printed=not own_numbers,

@@ -19,7 +19,6 @@ from rnninspect.api.idle_options import with_idle_options
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Trace
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
@@ -40,6 +39,8 @@ from rnninspect.report.report import Report
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from rnninspect.api.handed import Handed
 
 Names = str | tuple[str, ...] | list[str]  # rules by name: "lengths-ignored", or several
 
@@ -98,7 +99,8 @@ def inspect(
     >>> inspect(o, o[:, -1], lengths=[2, 3])
     <Report: 1 error (last-column-as-final-state), 2 rows, convention tf1>
     """
-    from rnninspect.api.live import Handed, beside, case_of, of_text
+    from rnninspect.api.handed import Handed
+    from rnninspect.api.live import beside, case_beside, case_of, of_text
     from rnninspect.api.role_arrays import source_of
     from rnninspect.api.state_alone import is_of_a_run
     from rnninspect.api.weights_given import weights_given
@@ -115,13 +117,14 @@ def inspect(
         outputs, source = dict(read.arrays), {**source_of(read), "notes": list(read.notes)}
     origin = origin_of_weights(weights, weights_convention)
     origin = origin if text is None else replace(origin, marks=read.marks)
+    config = with_layers_of_states(config, weights, weights_convention or convention, outputs, handed)
     early = None if weights is None else weights_by_name(weights, config, weights_convention or convention)
     case = case_of(outputs, handed, with_cell_of(early, config), convention, tolerance, origin, early)
     if not is_of_a_run(case):
         case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
     if against is not None:
-        handed_beside = Handed() if isinstance(against, Trace) else Handed(lengths=lengths, mask=mask, inputs=inputs)
-        case = beside(case, case_of(against, handed_beside, config, case.convention.name, tolerance))
+        both = Handed(lengths=lengths, mask=mask, inputs=inputs)
+        case = beside(case, case_beside(against, both, config, case.convention.name, tolerance))
     whose_weights = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
     options = {**attributes, **whose_weights, "merge_mode": options.get("merge_mode")}
     return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt, options=options)
@@ -246,6 +249,27 @@ def weights_by_name(weights: Weights | Mapping[str, Any], config: LayerConfig, w
         return weights
     alike = [whose] if whose != "auto" else [convention.name for convention in conventions.of_weights(weights)]
     return read_weights(weights, config, alike[0]) if alike else None
+
+
+def with_layers_of_states(
+    config: LayerConfig, weights: Weights | Mapping[str, Any] | None, whose: str, outputs: Any, handed: Handed
+) -> LayerConfig:
+    """The statement with as many layers as nested states are of, where the weights alone do not say that they are one
+    stack: `get_weights()` has no names that would."""
+    if not isinstance(weights, Mapping) or config.layers is not None or handed.final_state is None:
+        return config
+    try:
+        weights_by_name(weights, config, whose)
+    except UserError:
+        from rnninspect.conventions.live import read_outputs, read_state
+
+        slots = read_outputs(outputs, config).slots if is_array(outputs) else ()
+        cells = (
+            read_state(handed.final_state, slots, config, None) if isinstance(handed.final_state, (list, tuple)) else ()
+        )
+        layers = 1 + max((slot.layer or 0 for slot in cells), default=0)
+        return replace(config, layers=layers) if layers > 1 else config
+    return config
 
 
 def with_cell_of(weights: Weights | None, config: LayerConfig) -> LayerConfig:

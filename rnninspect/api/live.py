@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
-
 from rnninspect import conventions
+from rnninspect.api.handed import Handed, inputs_of, named_array, parted, rows_of, slots_beside
 from rnninspect.api.state_alone import case_of_state, state_alone
 from rnninspect.conventions import live
 from rnninspect.conventions.base import DIRECTION_WORDS
 from rnninspect.conventions.dumps.batch import with_what_weights_say
-from rnninspect.conventions.dumps.elided import Gaps
-from rnninspect.core.arrays import holds_arrays, is_array, padded, rank, refuse_deep, to_array
+from rnninspect.conventions.dumps.roles import assign_roles
+from rnninspect.core.arrays import holds_arrays, padded, refuse_deep, to_array
 from rnninspect.core.batch import Batch
-from rnninspect.core.evidence import UNKNOWN, Origin, Reading, Role, Slot
+from rnninspect.core.evidence import UNKNOWN, Origin, Reading
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import read_case, rerun
@@ -27,23 +25,6 @@ from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.errors import ShapeError, UnknownNameError, UnreadableError, UserError
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.measure.choose_reading import Choice, Tolerance
-
-
-@dataclass(frozen=True, eq=False)
-class Handed:
-    """What was handed over beside the outputs, each as it came; None where it was not.
-
-    `printed`, `elided`: what a print-out tells of its arrays, by their names.
-    """
-
-    final_state: Any = None
-    cell_state: Any = None
-    initial_state: Any = None
-    lengths: Any = None
-    mask: Any = None
-    inputs: Any = None
-    printed: Mapping[str, Precision] = field(default_factory=dict)
-    elided: Mapping[str, Gaps] = field(default_factory=dict)
 
 
 def case_of(
@@ -83,15 +64,27 @@ def case_of(
         origin_here = replace(origin, packages=live.packages([handed.final_state]))
         config = with_what_weights_say(config, weights)
         return _read({}, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
-    if handed.final_state is None:
-        parted = live.parted(outputs)
-        if parted is None:
-            raise UserError("no final state: give final_state, or all that the layer's call returned")
-        outputs, handed = parted[0], replace(handed, final_state=parted[1])
+    outputs, handed = parted(outputs, handed)
     origin_here = replace(origin, packages=live.packages([outputs, handed.final_state]))
     own_numbers = live.live(outputs) or live.live(handed.final_state)
-    read = live.read_outputs(outputs, config, _rows(handed.final_state))
+    read = live.read_outputs(outputs, config, rows_of(handed.final_state))
     return _read({}, read, handed, config, convention, origin_here, tolerance, as_printed=not own_numbers)
+
+
+def case_beside(against: Any, handed: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
+    """The case of a second run; what was handed over for the first one holds for it where it has no such array."""
+    if isinstance(against, Trace):
+        handed = Handed()
+    elif isinstance(against, Mapping) and not set(against) <= set(DIRECTION_WORDS):
+        own_slots = assign_roles(conventions.get(convention), as_arrays(against, "against"), config)
+        own_roles = {slot.role for slot in own_slots}
+        steps_told = bool(own_roles & {"lengths", "mask"})
+        handed = Handed(
+            lengths=None if steps_told else handed.lengths,
+            mask=None if steps_told else handed.mask,
+            inputs=None if "inputs" in own_roles else handed.inputs,
+        )
+    return case_of(against, handed, config, convention, tolerance)
 
 
 def beside(case: Case, other: Case, what: str = "against") -> Case:
@@ -106,35 +99,6 @@ def beside(case: Case, other: Case, what: str = "against") -> Case:
     return both
 
 
-def named_array(option: str, name_or_array: Any, arrays: Mapping[str, Array]) -> Any:
-    """The array that a text names among those handed over; what is no text stays as it is.
-
-    Raises UnknownNameError where there is no array of that name, UserError where none has a name.
-    """
-    if not isinstance(name_or_array, str):
-        return name_or_array
-    if name_or_array in arrays:
-        return arrays[name_or_array]
-    if any(arrays):
-        raise UnknownNameError(f"array for {option}", name_or_array, [name for name in arrays if name])
-    raise UserError(
-        f"{option}={name_or_array!r}: nothing that was handed over has a name; give the numbers, [B], or 'full'"
-    )
-
-
-def role_slots(**arrays: Any) -> dict[Role, Slot]:
-    """A slot for every array that is given, by its role."""
-    return {role: Slot(role, role, to_array(v, role)) for role, v in arrays.items() if v is not None}  # type: ignore[misc, arg-type]
-
-
-def _rows(state: Any) -> int | None:
-    """How many rows a state has, as its first array of two axes or more says."""
-    if is_array(state):
-        return int(state.shape[-2]) if rank(state) >= 2 else None
-    parts = state.values() if isinstance(state, Mapping) else state if isinstance(state, (tuple, list)) else ()
-    return next((rows for part in parts if (rows := _rows(part)) is not None), None)
-
-
 def _read(
     arrays: Mapping[str, Array],
     outputs: live.Outputs,
@@ -146,21 +110,7 @@ def _read(
     weights: Weights | None = None,
     as_printed: bool = True,
 ) -> Case:
-    whose = convention if convention != "auto" else next(iter(origin.packages), None)
-    cell_first = conventions.get(whose).cell_first if whose else None
-    slots = list(outputs.slots)
-    if handed.final_state is not None:
-        slots += live.read_state(handed.final_state, outputs.slots, config, cell_first)
-    if handed.initial_state is not None:
-        slots += live.as_initial(live.read_state(handed.initial_state, outputs.slots, config, cell_first))
-    named = role_slots(c=handed.cell_state, lengths=handed.lengths, mask=handed.mask, inputs=_inputs(handed, config))
-    if "c" in named and any(slot.role == "c" for slot in slots):
-        raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
-    if outputs.lengths is not None:
-        named["lengths"] = _lengths(outputs.lengths, named.get("lengths"))
-    elif handed.inputs is not None and not named.keys() & {"lengths", "mask"}:
-        brought = live.read_outputs(handed.inputs, config).lengths
-        named |= {} if brought is None else {"lengths": Slot("lengths", "lengths of the inputs", brought)}
+    slots, named = slots_beside(outputs, handed, config, convention, origin.packages)
     alone = state_alone(
         arrays,
         config,
@@ -187,26 +137,6 @@ def _read(
     )
 
 
-def _inputs(handed: Handed, config: LayerConfig) -> Any:
-    """The inputs; a PackedSequence as `[B, T, F]` (`[T, B, F]` where time-major), ragged rows padded."""
-    if handed.inputs is None:
-        return None
-    return next(iter(live.read_outputs(handed.inputs, config).slots)).array
-
-
-def _lengths(packed: Array, stated_slot: Slot | None) -> Slot:
-    """The lengths that the outputs bring along; those stated beside them must be the same."""
-    if stated_slot is None or np.array_equal(packed, stated_slot.array):
-        return Slot("lengths", "lengths", packed)
-    if stated_slot.array.shape != packed.shape:
-        raise ShapeError(
-            f"lengths has {stated_slot.array.size} values, but the outputs bring {packed.size} of their own"
-        )
-    bad = np.flatnonzero(packed != stated_slot.array)[:20]
-    shown = ", ".join(f"row {b}: {stated_slot.array[b]} stated, {packed[b]} in the outputs" for b in bad)
-    raise ShapeError(f"the outputs bring their own lengths, and others are stated ({shown}); leave lengths out")
-
-
 def _of_trace(trace: Trace, handed: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:
     trace_holds = ("final_state", "cell_state", "initial_state", "lengths", "mask")
     surplus = [name for name in trace_holds if getattr(handed, name) is not None]
@@ -217,7 +147,7 @@ def _of_trace(trace: Trace, handed: Handed, config: LayerConfig, convention: str
     return Case(
         Choice(Reading(trace, "B T H", "B H")),
         Layer(conventions.get(trace.convention), config, runner=rerun),
-        batch=None if handed.inputs is None else _batch(trace, to_array(_inputs(handed, config), "inputs"), config),
+        batch=None if handed.inputs is None else _batch(trace, to_array(inputs_of(handed, config), "inputs"), config),
         tolerance=tolerance,
     )
 

@@ -51,7 +51,7 @@ def run(
     >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
     (array([2, 1]), (2, 2, 2), (2, 2))
     """
-    from rnninspect.api.live import named_array, role_slots
+    from rnninspect.api.handed import named_array, role_slots
     from rnninspect.api.weights_given import convention_of, weights_given
     from rnninspect.conventions import live
 

@@ -603,3 +603,23 @@ def test_weights_of_another_width_are_refused() -> None:
     inputs = torch.randn(3, 4, 3)
     with pytest.raises(ShapeError, match="weights of layer 0 forward have 5 units, and its outputs in this dump 2"):
         rnninspect.inspect(*layer(inputs), inputs=inputs, weights=other.state_dict(), lengths="full")
+
+
+@pytest.mark.parametrize("name", ["inputs", "x"])
+def test_a_second_dump_keeps_its_own_inputs(name: str) -> None:
+    """Inputs, and lengths, of a dump given as `against` are its own, whatever is given for the first."""
+    torch.manual_seed(33)
+    gru, lengths = torch.nn.GRU(5, 6, batch_first=True), torch.tensor([9, 4, 7])
+
+    def dump(x: torch.Tensor) -> dict[str, Any]:
+        with torch.no_grad():
+            packed, h = gru(torch.nn.utils.rnn.pack_padded_sequence(x, lengths, True, enforce_sorted=False))
+        outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+        return {"outputs": outputs.numpy(), "final_state": h.numpy(), name: x.numpy(), "lengths": lengths.numpy()}
+
+    x = torch.randn(3, 9, 5)
+    one, other = dump(x), dump(x + 0.1)
+    for against, rules in ((other, ["inputs-differ"]), (one, [])):
+        options = {"inputs": one[name], "lengths": one["lengths"], "against": against}
+        report = rnninspect.inspect(one["outputs"], one["final_state"], **options)
+        assert [finding.rule for finding in report.findings] == rules

@@ -16,6 +16,7 @@ from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import Trace
 from rnninspect.errors import UserError
 from tests.support.logical import logical_weights
+from tests.support.oracles import random_stack, run_stack
 
 FEATURES, UNITS = 2, 3
 INPUTS = np.random.default_rng(0).uniform(-1, 1, (3, 5, FEATURES))
@@ -85,6 +86,42 @@ def test_a_layers_variables_are_known_by_their_paths() -> None:
     old = SimpleNamespace(weights=[variable(a, name=f"lstm/lstm_cell/{n}:0") for n, a in flat.items()])
     assert_same(ran(new, "keras"), ran(flat, "keras"))
     assert_same(ran(old, "keras"), ran(flat, "keras"))
+
+
+def test_a_keras_layer_on_torch_is_no_torch_module() -> None:
+    """A layer that is a module of torch's too, with a `state_dict` of names that no framework has, is Keras's."""
+    flat = conventions.get("keras").write_weights(logical_weights(CellSpec("gru")))
+
+    class Variable:
+        def __init__(self, name: str, array: np.ndarray) -> None:
+            self.path, self.array = f"gru/gru_cell/{name}", array
+            self.shape, self.dtype = array.shape, array.dtype
+
+        def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+            return self.array
+
+    layer = SimpleNamespace(
+        state_dict=lambda: {f"cell._torch_params.{i}": torch.as_tensor(a) for i, a in enumerate(flat.values())},
+        get_weights=lambda: list(flat.values()),
+        weights=[Variable(name, array) for name, array in flat.items()],
+    )
+    assert_same(ran(layer, "keras"), ran(flat, "keras"))
+
+
+def test_nested_states_say_that_cells_in_a_list_are_layers() -> None:
+    """`get_weights()` of stacked cells beside a state for each is one stack; beside one state nothing says so."""
+    stack = random_stack(np.random.default_rng(3), CellSpec("lstm"), FEATURES, UNITS, layers=2, two_biases=False)
+    listed = list(conventions.get("keras").write_weights(stack).values())
+    mask = np.arange(INPUTS.shape[1]) < np.array(LENGTHS)[:, None]
+    tracks = run_stack(stack, INPUTS, mask)
+    outputs, states = tracks[1, "forward"][0], [list(tracks[layer, "forward"][1:]) for layer in (0, 1)]
+    options: dict[str, Any] = {"lengths": LENGTHS, "inputs": INPUTS, "weights": listed, "convention": "keras"}
+    assert rnninspect.inspect(outputs, states, rtol=1e-6, **options).verdict == "clean"
+    assert rnninspect.fix(outputs, states, rtol=1e-6, **options).changes == ()
+    wrong = [states[0], [np.roll(part, 1, 0) for part in states[1]]]
+    assert "rows-permuted" in {f.rule for f in rnninspect.inspect(outputs, wrong, rtol=1e-6, **options).findings}
+    with pytest.raises(UserError, match="nothing says that they are one stack"):
+        rnninspect.inspect(outputs, states[1], **options)
 
 
 def test_two_cells_in_a_list_are_directions_or_layers() -> None:

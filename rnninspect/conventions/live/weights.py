@@ -33,15 +33,17 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     if isinstance(weights, Mapping):
         leaves = [(name, value) for name, value in _leaves(weights, "") if value is not None and not _is_key(value)]
         return {name: to_array(value, name) for name, value in leaves}
-    if callable(getattr(weights, "state_dict", None)):
+    variables = _variables(weights)
+    of_keras = bool(variables) and callable(getattr(weights, "get_weights", None))  # on torch it is a module, too
+    if callable(getattr(weights, "state_dict", None)) and not of_keras:
         return as_named(weights.state_dict(), config)
     if isinstance(weights, (list, tuple)):
         return _of_list(weights, config)
     nnx = sys.modules.get("flax.nnx")  # imported by whoever holds a module of it
     if nnx is not None and isinstance(weights, nnx.Module):
         return as_named(nnx.state(weights, nnx.Param), config)
-    named = {_path(variable): variable for variable in _variables(weights)}
-    if named and len(named) == len(_variables(weights)):
+    named = {_path(variable): variable for variable in variables}
+    if named and len(named) == len(variables):
         return as_named(named, config)
     if callable(getattr(weights, "get_weights", None)):
         return _of_list(weights.get_weights(), config)

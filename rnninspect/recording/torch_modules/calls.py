@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from rnninspect import conventions
-from rnninspect.api.live import Handed, case_of
+from rnninspect.api.handed import Handed
+from rnninspect.api.live import case_of
 from rnninspect.conventions.live import is_packed, read_outputs
 from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.batch import Batch, resolve_mask
@@ -35,10 +36,8 @@ CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "R
 
 @dataclass(frozen=True)
 class Layer:
-    """What a layer computes: read when it is called, because a module can be changed later.
-
-    `not_rerun`: why no second run of its weights gives its numbers; empty where one does.
-    """
+    """What a layer computes: read when it is called, because a module can be changed later. `not_rerun`: why no second
+    run of its weights gives its numbers; empty where one does."""
 
     cell: Cell
     layers: int

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from rnninspect import conventions
-from rnninspect.api.live import Handed, case_of
+from rnninspect.api.handed import Handed
+from rnninspect.api.live import case_of
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnninspect.api.live import Handed, case_of
+from rnninspect.api.handed import Handed
+from rnninspect.api.live import case_of
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.measure.choose_reading import Tolerance
