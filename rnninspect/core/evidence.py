@@ -89,15 +89,17 @@ class Evidence:
 
 @frozen(eq=False)
 class StateRows:
-    """The rows of the batch that a final state with fewer rows is of.
+    """The rows of the batch that a final state with another number of rows is of.
 
     `rows`: row i of the state is row `rows[i]` of the batch, and of `batch_size` rows the others have none. `lengths`
-    `[B]`: those of the whole batch, where they were given.
+    `[B]`: those of the whole batch, where they were given. `slots`: where these are no rows at all but the layers and
+    directions of that one row, how many.
     """
 
     rows: tuple[int, ...]
     batch_size: int
     lengths: Ints | None = None
+    slots: int = 0
 
 
 @frozen(eq=False)

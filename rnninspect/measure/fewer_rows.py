@@ -1,4 +1,4 @@
-"""A state with fewer rows than the batch: which rows of the batch its own rows are of, told by the numbers."""
+"""A state with other rows than the batch: which rows of the batch these are of, or the layers of which one row."""
 
 from __future__ import annotations
 
@@ -49,6 +49,61 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
         if rows is not None:
             return _cut(slots, rows, size, axis)
     return None
+
+
+def with_layers_of_one_row(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
+    """The arrays of the one row of which the state `[L*D, H]` holds every layer and direction, `h_n[:, -1]`; None where
+    it does not. `time_major`: which axes of the outputs are tried first."""
+    outputs = [slot for slot in slots if slot.role == "outputs"]
+    states = [slot for slot in slots if slot.role == "h"]
+    if len(outputs) != 1 or len(states) != 1 or outputs[0].array.ndim != 3 or states[0].array.ndim != 2:
+        return None
+    lengths = next((np.asarray(s.array).reshape(-1) for s in slots if s.role == "lengths"), None)
+    candidates = [
+        (axis, row, step)
+        for axis in ((1, 0) if time_major else (0, 1))
+        if len(states[0].array) != (size := outputs[0].array.shape[axis]) and _lengths_fit(slots, size)
+        for row, step in _row_of_layers(states[0].array, outputs[0].array.swapaxes(0, axis))
+    ]
+    ends = [one for one in candidates if lengths is not None and lengths[one[1]] == one[2] + 1]
+    if not candidates:
+        return None
+    axis, row, _ = (ends or candidates)[0]
+    return _as_layers(slots, states[0], row, outputs[0].array.shape[axis], axis)
+
+
+def _row_of_layers(state: Array, outputs: Array) -> list[tuple[int, int]]:
+    """The one row of outputs `[B, T, D*H]` of which the last D of the state's vectors are steps, and the forward one's
+    step; empty where there are several or another vector is a step too: the others are of layers below.
+
+    A single vector that stands in the place of its own row is that row's.
+    """
+    width = state.shape[1]
+    if not width or outputs.shape[2] not in (width, 2 * width) or not state.any(1).all():
+        return []
+    views = [outputs[..., i : i + width] for i in range(0, outputs.shape[2], width)]
+    count, below = len(views), len(state) - len(views)
+    if len(state) < 2 or len(state) % count:
+        return []
+    hits = [locate(view, state, most=outputs.shape[0] * outputs.shape[1]) for view in views]
+    rows = set.intersection(*({row for row, _ in hits[i][below + i]} for i in range(count)))
+    if len(rows) != 1 or any(hits[i][vector] for i in range(count) for vector in range(below)):
+        return []
+    return [one for one in hits[0][below] if one[0] in rows and (count > 1 or one[0] != len(state) - 1)][:1]
+
+
+def _as_layers(slots: tuple[Slot, ...], state: Slot, row: int, size: int, axis: int) -> Fewer:
+    """The arrays of that row, and the state as `[L*D, 1, H]`, its c with it."""
+    kept, count = _cut(slots, np.array([row]), size, axis), len(state.array)
+    note = (
+        f"{state.short or 'the state'} {list(state.array.shape)} is read as the {count} layers and directions of row "
+        f"{row} alone, by its numbers; the other rows of {size} have none"
+    )
+    stacked = tuple(
+        replace(s, array=s.array[:, None]) if s.role in ("h", "c") and s.array.shape[:-1] == (count,) else s
+        for s in kept.slots
+    )
+    return Fewer(stacked, replace(kept.state_rows, slots=count), note)
 
 
 def _lengths_fit(slots: tuple[Slot, ...], size: int) -> bool:

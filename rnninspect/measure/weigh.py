@@ -197,23 +197,32 @@ def _read_as_given(
 def _fitting(
     convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool
 ) -> tuple[tuple[Slot, ...], list[Reading]]:
-    """Every reading of the arrays, or of those rows of them that a state of fewer rows is of; and the arrays read."""
+    """Every reading of the arrays, or of those rows of them that a state of fewer rows is of, or of the one row whose
+    layers it holds; and the arrays read."""
+    usual = config.time_major or (convention.time_major and not config.axes_stated)
     try:
-        return slots, readings(convention, slots, config, whose_known)
-    except ShapeError:
-        from rnninspect.measure.fewer_rows import with_fewer_rows
+        fitting = readings(convention, slots, config, whose_known)
+        if any(r.as_stated for r in fitting):
+            return slots, fitting
+        misfit_error = None
+    except ShapeError as error:
+        fitting, misfit_error = [], error
+    from rnninspect.measure.fewer_rows import with_fewer_rows, with_layers_of_one_row
 
-        usual = config.time_major or (convention.time_major and not config.axes_stated)
-        fewer = with_fewer_rows(slots, usual)
-        if fewer is None and may_be_merged(slots, config):
-            return slots, [as_merged(r) for r in readings(convention, slots, merging(config), whose_known)]
-        if fewer is None:
-            raise
-        fitting = readings(convention, fewer.slots, config, whose_known)
-        return fewer.slots, [
-            replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
-            for r in fitting
-        ]
+    fewer = with_layers_of_one_row(slots, usual)
+    if fewer is None and misfit_error is None:
+        return slots, fitting
+    fewer = fewer or with_fewer_rows(slots, usual)
+    if fewer is None and may_be_merged(slots, config):
+        return slots, [as_merged(r) for r in readings(convention, slots, merging(config), whose_known)]
+    if fewer is None:
+        assert misfit_error is not None
+        raise misfit_error
+    fitting = readings(convention, fewer.slots, config, whose_known)
+    return fewer.slots, [
+        replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
+        for r in fitting
+    ]
 
 
 def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:

@@ -37,7 +37,7 @@ class RowsDropped(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kept = case.reading.state_rows
-        if kept is None:
+        if kept is None or kept.slots:
             return
         lost = sorted(set(range(kept.batch_size)) - set(kept.rows))
         right = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))

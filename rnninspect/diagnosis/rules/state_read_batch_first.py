@@ -66,6 +66,18 @@ class StateReadBatchFirst(Rule):
         return _vector(case) is not None and any(f.mismatched.any() for f in case.facts)
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        kept = case.reading.state_rows
+        if kept is not None and kept.slots:
+            matched_places = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero))
+            yield Proposal(
+                self.name,
+                f"final_state.h has {kept.slots} rows, and the batch {kept.batch_size}: these are the {kept.slots} "
+                f"layers and directions of row {kept.rows[0]} alone: (L*D, B, H) was indexed as (B, L*D, H)",
+                matched_places,
+                kind="fact",
+                evidence={"row": kept.rows[0]},
+            )
+            return
         if case.config.state_batch_first and not case.reading.as_stated and not case.reading.time_swapped:
             matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative)}
             if matched:
@@ -98,6 +110,8 @@ class StateReadBatchFirst(Rule):
         """A vector a row, which holds the slots (layers x directions) of one single row."""
         state = _vector(case)
         count, directions = len(case.trace.tracks), case.trace.directions
+        if state is not None and case.config.layers is None and directions == 2 and len(state) % directions == 0:
+            count = len(state)  # as many layers as there may be: the top one's two directions tell
         if state is None or count < 2 or len(state) != count:
             return
         facts = [f for f in case.facts if f.mismatched.any()]
