@@ -63,7 +63,7 @@ diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/weights_by_states
 diagnosis/other_by_weights diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
-diagnosis/supposed diagnosis/defaults diagnosis/verdict
+diagnosis/supposed diagnosis/defaults diagnosis/two_side_by_side diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view
 report/renderers/_text
@@ -77,7 +77,7 @@ report/layers report/many report/report report/load report/lessons report/render
 api/config api/idle_options api/real_steps api/rounding api/state_alone
 api/role_arrays api/handed api/live api/weights_file api/weights_given api/merged_outputs api/inspect
 api/run api/chunks api/compare api/convert api/fix_names api/fix_write
-api/carry_out api/mend api/fix
+api/carry_out api/direction_taken api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/cluster api/parallel/results_file api/parallel/split_rows
 recording/stated recording/base recording/call_site recording/wrapping recording/shelf recording/track_call

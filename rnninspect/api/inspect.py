@@ -30,6 +30,7 @@ from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
+from rnninspect.diagnosis.two_side_by_side import as_two
 from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
@@ -150,7 +151,7 @@ def inspect_case(
     rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
-    otherwise = _otherwise(case, judgement)
+    otherwise = _otherwise(case, judgement, rules)
     if otherwise is not None:
         case, judgement = otherwise, judge(otherwise, rules)
     judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
@@ -159,10 +160,12 @@ def inspect_case(
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)} | {"notes": [*made.notes, *failed]})
 
 
-def _otherwise(case: Case, judgement: Judgement) -> Case | None:
-    """The case in a reading of which what was found is no mistake; None where no such one is left open."""
+def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
+    """The case in a reading of which what was found is no mistake, or a known one; None where no such one is left
+    open."""
     ways = (as_merged, as_one_half, as_turned)
-    return next((other for way in ways if (other := way(case, judgement)) is not None), None)
+    other = next((other for way in ways if (other := way(case, judgement)) is not None), None)
+    return as_two(case, judgement, rules) if other is None else other
 
 
 def prepared(case: Case) -> Case:

@@ -15,6 +15,7 @@ import numpy as np
 
 from rnninspect.api import inspect
 from rnninspect.api.carry_out import Change, carried_out, first_line
+from rnninspect.api.direction_taken import Make, check_direction, reading_two
 from rnninspect.api.fix_write import Arrays
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
@@ -25,13 +26,11 @@ from rnninspect.diagnosis.rules import rules as every_rule
 from rnninspect.diagnosis.verdict import verdict
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
-from rnninspect.measure.one_or_two import ONE
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 from rnninspect.report.report import Report
 
 LAST_BITS = 1e-6  # of the largest number
 MOST = 8  # mistakes one behind the other
-Make = Callable[[Arrays], Case]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +57,15 @@ def mend(
     for _ in range(MOST):
         case = make(arrays)
         report = judge(case)
+        if report.shape["directions"] > case.trace.directions:
+            make = reading_two(make)
+            case = make(arrays)
         case = inspect.prepared(case)
         wrong = [f for f in report.findings if _is_wrong(f, case)]
         if not wrong:
             report = _as_facts(report, case)
             _check_finished(case, report, [c for c in causes if c not in {change.rule for change in changes}])
-            _check_direction(case, changes)
+            check_direction(case, changes)
             return tuple(changes), report
         if _took_last_bits(case, arrays):
             continue
@@ -189,19 +191,6 @@ def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
                 f"at other steps than these say (row {row} at step {ends[row] - 1}, its length is {facts.ends[row]}): "
                 "the run had other lengths; state those, or run again"
             )
-
-
-def _check_direction(case: Case, changes: list[Change]) -> None:
-    """Raise UserError where states were taken anew from outputs whose one direction nobody stated and nothing shows: of
-    two side by side the backward half would now be wrong."""
-    taken = [change.rule for change in changes if every_rule()[change.rule].moves == "h"]
-    if taken and ONE in case.trace.source and case.weights is None:
-        units = case.facts[0].final.shape[1]
-        raise UserError(
-            f"{taken[-1]}: its fix depends on the direction, which nobody stated and nothing shows: one of {units} "
-            f"units ends in its last step, and of two of {units // 2} side by side the second at step 0; state "
-            f"{argument('direction', 'forward')} or {argument('bidirectional', True)}"
-        )
 
 
 def _as_facts(report: Report, case: Case) -> Report:
