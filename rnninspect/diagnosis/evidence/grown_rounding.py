@@ -30,10 +30,10 @@ def is_grown_rounding(case: Case, per_track: list[TrackDifference], limit: float
     wide = case.with_weights(replace(case.weights, layers=layers)).run(batch)
     grown = {(d.track.layer, d.track.direction): d for d in differences(case.reference, wide)}
     for d in per_track:
-        own = grown.get((d.track.layer, d.track.direction))
-        if own is None or own.difference.shape[1] < d.difference.shape[1]:
+        widened = grown.get((d.track.layer, d.track.direction))
+        if widened is None or widened.difference.shape[1] < d.difference.shape[1]:
             return False
-        room = limit + APART * _so_far(own, _is_mixed(case))[:, : d.difference.shape[1]]
+        room = limit + APART * _so_far(widened, _is_mixed(case))[:, : d.difference.shape[1]]
         if (d.real & (d.difference > room)).any():
             return False
     return True
@@ -55,12 +55,12 @@ def _is_mixed(case: Case) -> bool:
     return case.weights is not None and case.weights.depth > 1 and case.trace.directions > 1
 
 
-def _so_far(own: TrackDifference, mixed: bool) -> Array:
+def _so_far(widened: TrackDifference, mixed: bool) -> Array:
     """`[B, T]`: the largest difference up to each step, in the order read; of the whole row, where mixed."""
-    gaps = np.where(own.real, own.difference, 0.0)
+    gaps = np.where(widened.real, widened.difference, 0.0)
     if mixed:
         return np.broadcast_to(gaps.max(1, keepdims=True, initial=0.0), gaps.shape)
-    if _reads_leftward(own):
+    if _reads_leftward(widened):
         return np.maximum.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
     return np.maximum.accumulate(gaps, axis=1)
 
