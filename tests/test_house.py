@@ -53,7 +53,7 @@ diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_besid
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/weight_search
-diagnosis/evidence/part_search
+diagnosis/evidence/part_search diagnosis/evidence/states_of_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks

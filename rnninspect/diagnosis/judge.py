@@ -187,7 +187,8 @@ def _unlike_its_weights(case: Case, kept: list[Proposal], rules: Mapping[str, Ru
     """What a run of the weights gives otherwise, where no cause that was `kept` may be why: all are in states alone,
     and the dump was read by its usual axes."""
     causes = [p for p in kept if p.kind == "state" or p.severity == "error"]
-    if not causes:
+    in_padding = all(p.kind == "padding" for p in causes)  # which says nothing of a c, if the real steps are the run's
+    if not causes or (in_padding and disagreement(case) == 0):
         return list(unlike_its_weights(case))
     if case.reading.time_swapped or not all(rules[p.rule].in_states for p in causes) or disagreement(case) == 0:
         return []

@@ -52,11 +52,63 @@ def test_a_lower_layers_state_that_the_run_does_not_end_in(kind: str) -> None:
     assert verdict(options, np.stack([h[0, OTHER_ROWS], h[1]]), c) == ("findings", ["unexplained-state"])
 
 
-def test_rounded_and_unpacked_states_are_none() -> None:
-    """A c printed to two decimals is no other c, nor one of an unpacked run whose h was rightly gathered."""
+def test_rounded_states_are_none() -> None:
+    """A c printed to two decimals is no other c."""
     options, h, c = ran("LSTM", 1)
     assert c is not None
     assert verdict(options, h, np.round(c, 2)) == ("clean", [])
-    options, h, c = ran("LSTM", 1, packed=False)
-    gathered = options["outputs"].numpy()[np.arange(4), np.array(LENGTHS) - 1][None]
-    assert verdict(options, gathered, c)[1] == []
+
+
+def gathered(options: dict[str, Any]) -> np.ndarray:
+    return np.asarray(options["outputs"].numpy()[np.arange(4), np.array(LENGTHS) - 1][None])
+
+
+def right_states(kind: str, layers: int) -> tuple[np.ndarray, np.ndarray | None]:
+    _, h, c = ran(kind, layers)
+    return h, c
+
+
+def test_a_cell_state_left_behind_the_padding_where_h_was_gathered() -> None:
+    """Of an unpacked run, the c of the last column beside an h of the last real step is `lengths-ignored`, whatever the
+    padded outputs are made to hold; the c of a packed run is clean."""
+    options, _, c = ran("LSTM", 1, packed=False)
+    h = gathered(options)
+    assert verdict(options, h, c) == ("findings", ["lengths-ignored"])
+    assert verdict(options, h, right_states("LSTM", 1)[1])[0] == "clean"
+    real = (np.arange(6) < np.array(LENGTHS)[:, None])[..., None]
+    zeroed = options | {"outputs": options["outputs"] * torch.tensor(real)}
+    assert verdict(zeroed, h, c) == ("findings", ["lengths-ignored"])
+    assert verdict(zeroed, h, right_states("LSTM", 1)[1]) == ("clean", [])
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_lower_layers_state_left_behind_the_padding(kind: str) -> None:
+    """The bottom layer's h of the last column beside a top one that was gathered is `lengths-ignored`; its own is not,
+    and the rows told are those that are shorter."""
+    options, h, _ = ran(kind, 2, packed=False)
+    right_h, right_c = right_states(kind, 2)
+    top = gathered(options)[0]
+    assert verdict(options, np.stack([h[0], top]), right_c) == ("findings", ["lengths-ignored"])
+    assert verdict(options, np.stack([right_h[0], top]), right_c)[0] == "clean"
+    state = np.stack([h[0], top]) if right_c is None else (np.stack([h[0], top]), right_c)
+    report = rnninspect.inspect(final_state=state, convention="torch", **options)
+    worst = report.findings[0]
+    assert (worst.rule, worst.rows, worst.layer, worst.steps) == ("lengths-ignored", [1, 2, 3], 0, [5])
+
+
+def test_fix_refuses_a_cell_state_that_no_output_holds() -> None:
+    """No array tells the right c: `fix` says to run again, and never that the dump is right."""
+    options, _, c = ran("LSTM", 1, packed=False)
+    with pytest.raises(rnninspect.errors.UserError, match="run again"):
+        rnninspect.fix(final_state=(gathered(options), c), convention="torch", dump=options.pop("outputs"), **options)
+
+
+def test_a_wrong_cell_state_beside_padding_that_is_an_error() -> None:
+    """Padding that torch does not leave says nothing of c: one of other rows is told beside it."""
+    options, h, c = ran("LSTM", 1)
+    assert c is not None
+    outputs = options["outputs"].numpy()
+    last = np.minimum(np.arange(6), np.array(LENGTHS)[:, None] - 1)
+    repeated = options | {"outputs": outputs[np.arange(4)[:, None], last]}
+    assert verdict(repeated, h, c) == ("findings", ["padding-repeats-last-output"])
+    assert set(verdict(repeated, h, c[:, OTHER_ROWS])[1]) == {"padding-repeats-last-output", "unexplained-state"}

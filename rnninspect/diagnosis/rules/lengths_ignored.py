@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +10,22 @@ import numpy as np
 from rnninspect.core.trace import Bools
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.evidence.states_of_run import after_the_padding
+from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Place,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    describe_rows,
+    listed,
+    places,
+    proposal,
+    rows_of,
+)
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import contradicts_lengths
 
@@ -21,6 +34,7 @@ RUN_BOTH_AGAIN = (
     "outputs, (h_fw, h_bw) = layer(inputs, lengths)  # the backward pass has read the padding first: run again\n"
     "h = np.concatenate([h_fw, h_bw], axis=-1)  # the forward half, then the backward one"
 )
+RUN_ALL_AGAIN = "outputs, state = layer(inputs, lengths)  # no output holds a state that was read on over padding"
 _PROVEN = "read the padding, as a run over all steps shows, and its outputs were zeroed afterwards"
 _LIKELY = "seems to have read the padding, and its outputs to have been zeroed afterwards ({inputs} and {weights} tell)"
 
@@ -56,11 +70,13 @@ class LengthsIgnored(Rule):
     def code(self, case: Case) -> str:
         if self.mends(case):
             return gathered(case, self.fix)
+        if not _any_off(case):
+            return RUN_ALL_AGAIN
         return RUN_BOTH_AGAIN if case.trace.directions == 2 else RUN_AGAIN
 
     def mends(self, case: Case) -> bool:
-        """Where nothing read the rows from their end: such a pass has read the padding first."""
-        return all(t.direction == "forward" for t in case.trace.tracks)
+        """Where an h is off, and nothing read the rows from their end: such a pass has read the padding first."""
+        return _any_off(case) and all(t.direction == "forward" for t in case.trace.tracks)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = []
@@ -95,12 +111,38 @@ class LengthsIgnored(Rule):
             certainty="proven" if ran else "suspected",
             strength=2 if ran else -1,
         )
+        yield from _unseen_states_read_on(self, case)
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or case.trace.mask.all():
             raise CannotInject("needs inputs, weights and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+def _any_off(case: Case) -> bool:
+    return any(facts.mismatched.any() for facts in case.facts)
+
+
+def _unseen_states_read_on(rule: Rule, case: Case) -> Iterator[Proposal]:
+    """States that no output tells, left at the end of a run over the padding, where each h is of the last real step:
+    it alone was taken from the outputs. A run of the weights, which gives these outputs, tells."""
+    if case.batch is None or case.weights is None or not case.facts or _any_off(case) or disagreement(case):
+        return
+    unseen = after_the_padding(case)
+    if not unseen:
+        return
+    names = listed(f"{state} of layer {layer} {direction}" for layer, direction, state in unseen)
+    where = frozenset((layer, direction, row) for (layer, direction, _), (_, rows) in unseen.items() for row in rows)
+    yield Proposal(
+        rule.name,
+        f"{describe_rows(rows_of(where), case.trace.batch_size)}: {names} is of step {case.batch.mask.shape[1] - 1}, "
+        "the last column, as a run of the weights over every step shows: it has read the padding, while the h that the "
+        "outputs hold is of the last real step; the two are of different steps",
+        where,
+        kind="fact",
+        steps=(case.batch.mask.shape[1] - 1,),
+    )
 
 
 def _may_be_a_row(case: Case) -> bool:
