@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools
+from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.fix_code import zeroed
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of
+
+ZEROED = "outputs = np.where((np.arange(outputs.shape[1]) < lengths[:, None])[..., None], outputs, 0)"
 
 
 class NonfiniteValues(Rule):
@@ -24,7 +27,7 @@ class NonfiniteValues(Rule):
     fix = "bad = np.argwhere(~np.isfinite(inputs))  # (row, step, unit), padding too: replace these and run again"
     group = "Padding"
     place = 3
-    needs = ("outputs",)
+    needs = ()  # any state may hold some, those of layers without outputs too
     example = "rows"
     threads = (
         Thread(
@@ -39,17 +42,24 @@ class NonfiniteValues(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            state = _nonfinite_state(facts)
+            state = _nonfinite_state(facts.track)
             rows = any_of(facts.nonfinite) | state
             if not rows.any():
                 continue
+            in_padding = not state.any() and not (facts.nonfinite & facts.mask).any()
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: {_where(facts)}; {_reach(state)}",
+                f"{{rows}}: {_padding_value(facts) if in_padding else _where(facts)}; {_reach(state)}",
                 kind="fact",
+                severity="note" if in_padding else "error",
+                fix=zeroed(case, ZEROED) if in_padding else "",
                 evidence={"rows_with_nonfinite_state": np.flatnonzero(state).tolist()[:64]},
             )
+        measured = {(facts.track.layer, facts.track.direction) for facts in case.facts}
+        for track in case.trace.tracks:
+            if (track.layer, track.direction) not in measured and (rows := _nonfinite_state(track)).any():
+                yield _of_unseen(self, track, rows)
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or not case.batch.mask.any():
@@ -62,11 +72,41 @@ class NonfiniteValues(Rule):
         return case.with_trace(replace(case.trace, tracks=case.run(replace(case.batch, inputs=inputs)).tracks))
 
 
-def _nonfinite_state(facts: TrackFacts) -> Bools:
-    bad = ~np.isfinite(facts.final).all(-1) if facts.final.dtype.kind == "f" else np.zeros(len(facts.final), bool)
-    if facts.track.cell is not None and facts.track.cell.dtype.kind == "f":
-        bad = bad | ~np.isfinite(facts.track.cell).all(-1)
-    return np.asarray(bad)
+def _nonfinite_state(track: Track) -> Bools:
+    """`[B]`: rows whose h or c holds NaN or infinity."""
+    states = [state for state in (track.final, track.cell) if state is not None]
+    rows = np.zeros(len(states[0]) if states else 0, dtype=np.bool_)
+    for state in states:
+        rows = rows | ~np.isfinite(state).all(-1) if state.dtype.kind == "f" else rows
+    return rows
+
+
+def _of_unseen(rule: Rule, track: Track, rows: Bools) -> Proposal:
+    """The rows of a track whose outputs are not there to tell where it began."""
+    row = int(np.flatnonzero(rows)[0])
+    pairs = [(name, state) for name, state in (("h", track.final), ("c", track.cell)) if state is not None]
+    name, state = next((n, s) for n, s in pairs if not np.isfinite(s[row]).all())
+    unit = int(np.flatnonzero(~np.isfinite(state[row]))[0])
+    return Proposal(
+        rule.name,
+        f"{describe_rows(np.flatnonzero(rows).tolist(), rows.size)}: the {name} of {track.name}, of which no output is "
+        f"there to tell more, holds {state[row, unit]} at row {row}, unit {unit}",
+        frozenset((track.layer, track.direction, int(b)) for b in np.flatnonzero(rows)),
+        kind="fact",
+        evidence={"rows_with_nonfinite_state": np.flatnonzero(rows).tolist()[:64]},
+    )
+
+
+def _padding_value(facts: TrackFacts) -> str:
+    """What padded steps hold, where they alone hold any: one value put there, or what a run over them gave."""
+    rows = np.flatnonzero(any_of(facts.nonfinite))
+    held = np.unique(np.asarray(facts.outputs[rows])[~facts.mask[rows]])
+    what = (
+        f"every padded output is {held[0]}, a padding value"
+        if held.size == 1
+        else "padded outputs hold NaN or infinity"
+    )
+    return f"{what}; no real step holds any"
 
 
 def _where(facts: TrackFacts) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
+
+RUN_AGAIN = "outputs, states = layer(inputs, lengths)  # no output holds a lower layer's state: run again"
 
 
 class StateNeverWritten(Rule):
@@ -46,6 +48,23 @@ class StateNeverWritten(Rule):
             "never written",
             strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
         )
+        for track in case.trace.tracks:
+            rows = _zero_beneath(case, track)
+            if rows.any():
+                both = "h is" if track.cell is None else "h and c are"
+                which = describe_rows(np.flatnonzero(rows).tolist(), rows.size)
+                yield Proposal(
+                    self.name,
+                    f"{which}: {both} all zero in {track.name}, though "
+                    "the layer above ends in another state: the state was never written",
+                    frozenset((track.layer, track.direction, int(row)) for row in np.flatnonzero(rows)),
+                    kind="fact",
+                    fix="" if any(f.mismatched.any() for f in case.facts) else RUN_AGAIN,
+                )
+
+    def mends(self, case: Case) -> bool:
+        """Where the outputs hold what was never written; those of a lower layer do not."""
+        return any(facts.mismatched.any() for facts in case.facts)
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.real_counts
@@ -60,6 +79,34 @@ class StateNeverWritten(Rule):
             return replace(track, final=blanked(track.final), cell=blanked(track.cell))
 
         return case.with_tracks(unwritten)
+
+
+def _zero_beneath(case: Case, track: Track) -> Bools:
+    """`[B]`: rows of a layer without outputs whose state is all zero though the row has real steps, and the layer above
+    ends in another state. A layer that gives such zeros is excluded: by inputs that are none, by a run of the weights,
+    and, where it may rectify, by outputs that are all positive."""
+    nothing = np.zeros(case.trace.batch_size, dtype=np.bool_)
+    if track.outputs is not None or track.final is None or not case.trace.knows_padding:
+        return nothing
+    zero = case.trace.mask.any(1) & (track.final == 0).all(-1) & _all_zero(track.cell, len(track.final))
+    above = np.logical_or.reduce([~f.final_zero for f in case.facts if f.track.layer > track.layer] or [nothing])
+    zero = zero & above
+    if not zero.any() or _may_rectify(case):
+        return nothing
+    if case.batch is not None:
+        real = case.batch.inputs[:, : case.trace.steps] * case.trace.mask[..., None]
+        zero = zero & real.any((1, 2))
+        ran = case.reference.track(track.layer, track.direction) if case.weights is not None else None
+        if ran is not None and ran.final is not None:
+            zero = zero & (ran.final != 0).any(-1)
+    return np.asarray(zero)
+
+
+def _may_rectify(case: Case) -> bool:
+    """Whether the layers may be of a plain RNN with relu, whose units may all be zero: no output is negative."""
+    cell = case.weights.spec.cell if case.weights is not None else case.config.cell
+    plain = cell in (None, "rnn") and all(track.cell is None for track in case.trace.tracks)
+    return plain and not any(bool((facts.outputs < 0).any()) for facts in case.facts)
 
 
 def _all_zero(cell: Array | None, rows: int) -> Bools:
