@@ -17,6 +17,7 @@ from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import ShapeError
+from rnninspect.measure.merged import two_directions
 
 Merge = Literal["sum", "ave", "mul"]
 MERGES: dict[Merge, str] = {"sum": "sum", "ave": "mean", "mul": "product"}
@@ -68,7 +69,8 @@ def _stacks(weights: Weights) -> Iterator[Weights]:
 
 def _without_outputs(case: Case, weights: Weights) -> StateAlone:
     """What there is without the outputs: the state, and what is run."""
-    slots = tuple(slot for slot in case.dump.slots if slot.role != "outputs")
+    every = two_directions(case.dump.slots, case.config) or case.dump.slots
+    slots = tuple(slot for slot in every if slot.role != "outputs")
     batch: dict[Role, Slot] = {slot.role: slot for slot in slots if slot.role in ("inputs", "lengths", "mask")}
     config = replace(case.config, merge_mode="concat", time_major=case.reading.time_major, axes_stated=True)
     return StateAlone(

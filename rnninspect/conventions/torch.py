@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rnninspect.conventions.base import Facts, Gates
@@ -19,6 +20,7 @@ from rnninspect.conventions.weights.cudnn import RowConvention
 from rnninspect.conventions.weights.express import refuse
 from rnninspect.core.cell import Cell, CellSpec
 from rnninspect.core.evidence import Role
+from rnninspect.core.feed import NO_FEEDS, Feed
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Trace
@@ -153,6 +155,14 @@ class Torch(RowConvention):
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])weight_(ih|hh)(_l\d+(_reverse)?)?$", name) for name in names)
+
+    def read_weights(
+        self, arrays: Mapping[str, Array], config: LayerConfig, feeds: Mapping[str, Feed] = NO_FEEDS
+    ) -> Weights:
+        """A layer's names end in `_l0`, …; those of `nn.LSTMCell` and the like do not."""
+        weights = super().read_weights(arrays, config, feeds)
+        of_a_layer = any(re.search(r"_l\d+(_reverse)?$", name) for name in arrays)
+        return replace(weights, of_a_cell=not of_a_layer)
 
     def prepare(self, arrays: Mapping[str, Array], config: LayerConfig) -> Mapping[str, Array]:
         """Packed sequences (`NAME.data`, `NAME.batch_sizes`, `NAME.sorted_indices`) padded with zeros, and lengths."""

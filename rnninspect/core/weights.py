@@ -62,7 +62,8 @@ class Weights:
     `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
     two directions below it. `notes`: what was taken for granted in reading them. `backward`: what
     the cell computes in that direction, where it is not what `spec` says. `quantised`: the operator that rounds what
-    it reads to a few bits where it runs, so that its numbers are near those of these weights; else empty.
+    it reads to a few bits where it runs, so that its numbers are near those of these weights; else empty. `of_a_cell`:
+    of a cell alone, which a loop of the user's own runs step by step, and which pads nothing.
     """
 
     spec: CellSpec
@@ -74,6 +75,7 @@ class Weights:
     notes: tuple[str, ...] = ()
     backward: CellSpec | None = None
     quantised: str = ""
+    of_a_cell: bool = False
 
     @property
     def depth(self) -> int:

@@ -11,12 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_half import as_forward_half, may_be_directions
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.merged import two_directions
 
 FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
 
@@ -46,6 +48,9 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
     That is so where nobody stated otherwise, the state `[2L, B, H]` is as wide as the outputs, and every state of the
     top equals no output, nor comes near one, for no reason that is known.
     """
+    listed = _listed_directions(case, judgement)
+    if listed is not None:
+        return listed
     planes = _planes(case)
     if planes is None or len(planes) % 2:
         return None
@@ -58,6 +63,23 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
         f"{'none was' if case.config.directions is None else 'two were'} stated; the state holds two planes a layer "
         "and no output equals one of them: the outputs may be the sum (or mean, or product) of two directions, which "
         "cannot be taken apart"
+    )
+    return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its list of states as two directions', whose merged outputs nothing takes apart."""
+    errors = [finding for finding in judgement.findings if finding.severity != "note"]
+    open_ = all(f.rule == UNEXPLAINED or (f.rule, f.certainty) == ("cell-hidden-swapped", "suspected") for f in errors)
+    slots = two_directions(case.dump.slots, case.config) if errors and open_ and case.weights is None else None
+    if slots is None or not all(map(_is_far, case.facts)):
+        return None
+    states = {(slot.direction, slot.role): slot.array for slot in slots if slot.role in ("h", "c")}
+    tracks = tuple(Track(0, d, None, states[d, "h"], states.get((d, "c"))) for d in DIRECTIONS)
+    sentence = (
+        f"{'none was' if case.config.directions is None else 'two were'} stated; the list of states may be of two "
+        "directions and the outputs their sum (or mean, or product), which cannot be taken apart: if so, state "
+        f"{argument('merge_mode', 'sum')}, ave or mul"
     )
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
 

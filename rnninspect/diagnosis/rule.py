@@ -193,19 +193,19 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
 
 def is_usual(case: Case, padding: PaddingPolicy) -> bool:
     """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
-    if case.trace.padding in (padding, "any"):
-        return True
-    return case.config.padding is None and (not case.reading.evidence.decided or bool(_who_leaves(case, padding)))
+    unless_stated = not case.reading.evidence.decided or bool(_who_leaves(case, padding))
+    return case.trace.padding in (padding, "any") or (case.config.padding is None and unless_stated)
 
 
 def _who_leaves(case: Case, padding: PaddingPolicy) -> str:
-    """The framework that leaves this besides what the case's has as its padding: that one itself, or the one that the
-    weights are of, where whose the arrays are was not stated; empty where neither does."""
-    if padding in case.convention.also_leaves:
+    """Who leaves this besides what the case's framework has as its padding: itself, in one direction or otherwise, a
+    loop around a cell, or whose the weights are, where whose the arrays are was not stated; empty where none does."""
+    if padding in (case.convention.padding, *case.convention.also_leaves):
         return case.convention.name
-    if case.weights is None or not case.weights.convention or case.reading.evidence.framework_stated:
-        return ""
-    theirs = conventions.get(case.weights.convention)
+    weights = case.weights
+    if weights is None or weights.of_a_cell or not weights.convention or case.reading.evidence.framework_stated:
+        return "a loop around a cell" if weights is not None and weights.of_a_cell else ""
+    theirs = conventions.get(weights.convention)
     return theirs.name if padding in (theirs.padding_for(case.config), *theirs.also_leaves) else ""
 
 

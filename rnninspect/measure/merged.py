@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.positions import are_own_steps, are_pairs
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Trace, last_true
+from rnninspect.core.trace import DIRECTIONS, Array, Trace, last_true
 
 MOST_ROWS = 64  # rows that are looked at
 EITHER, BOTH = 0.9, 0.75  # how far a state may be from where its direction ends, as a share of how far from elsewhere
@@ -32,6 +33,41 @@ def as_merged(reading: Reading) -> Reading:
     """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
     because = "there are two, and the outputs are as wide as one: they may be the sum of both directions, or alike"
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
+
+
+def two_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...] | None:
+    """The slots with a list of states as those of one layer's two directions, which Keras's Bidirectional returns as
+    `[h, c, h, c]`, or `[h, h]` of a GRU; None where it can be no such list: as one direction or several layers, some
+    state is a step of the outputs, or the two are h and c of one LSTM."""
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    states = [slot for slot in slots if slot.role in ("h", "c")]
+    if config.layers not in (None, 1) or config.merge_mode != "concat" or len(outputs) != 1 or not _are_listed(states):
+        return None
+    roles = tuple(slot.role for slot in states)
+    if outputs[0].ndim != 3 or outputs[0].shape[-1] != states[0].array.shape[-1]:
+        return None
+    if any(are_own_steps(outputs[0], slot.array) for slot in states):
+        return None
+    if roles == ("h", "c") and (config.cell == "lstm" or are_pairs([states[0].array], [states[1].array])):
+        return None
+    if len(states) == 2:
+        states = [replace(slot, role="h") for slot in states]
+    elif len(states) != 4 or sorted(roles[:2]) != ["c", "h"] or roles[2:] != roles[:2]:
+        return None
+    half = len(states) // 2
+    again = {
+        slot.name: replace(slot, layer=None, direction=DIRECTIONS[number // half]) for number, slot in enumerate(states)
+    }
+    return tuple(again.get(slot.name, slot) for slot in slots)
+
+
+def _are_listed(states: list[Slot]) -> bool:
+    """Whether states are the entries of one list, `[B, H]` each, that nobody named for layers or directions."""
+    stems = {slot.name.rpartition(".")[0] for slot in states}
+    numbers = [slot.name.rpartition(".")[2] for slot in states]
+    alike = len({slot.array.shape for slot in states}) == 1 and all(slot.array.ndim == 2 for slot in states)
+    unnamed = all(slot.direction is None for slot in states)
+    return alike and unnamed and len(stems) == 1 and numbers == [str(number) for number in range(len(states))]
 
 
 def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bool) -> Reading | None:

@@ -93,3 +93,49 @@ def test_one_direction_of_two_is_not_taken_for_a_merge() -> None:
     report = judged(forward, h[0], layer)
     assert (report.verdict, accused(report)) == ("clean", [])
     assert not any("both directions" in note for note in report.notes)
+
+
+def listed(layer: Any) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Forward and backward outputs, and the states as Keras's Bidirectional lists them."""
+    with torch.no_grad():
+        packed, state = layer(pack_padded_sequence(inputs_of(), LENGTHS, batch_first=True))
+    outputs = pad_packed_sequence(packed, batch_first=True)[0]
+    parts = state if isinstance(state, tuple) else (state,)
+    return outputs[..., :UNITS], outputs[..., UNITS:], [part[d] for d in (0, 1) for part in parts]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("merge", MERGES)
+def test_a_list_of_both_directions_states_is_unjudged_and_with_weights_decided(merge: str, kind: str) -> None:
+    """`[h, c, h, c]` or `[h, h]` beside merged outputs accuses nobody, and says what to state; a run of the weights
+    finds the merge, and a state of other rows."""
+    layer = layer_of(kind=kind)
+    forward, backward, states = listed(layer)
+    outputs = MERGES[merge](forward, backward)
+    alone = rnninspect.inspect(outputs, states, lengths=LENGTHS)
+    assert (alone.verdict, accused(alone)) == ("unjudged", [])
+    assert "merge_mode" in str(alone.untested)
+    keras = rnninspect.inspect(outputs, states, lengths=LENGTHS, convention="keras", bidirectional=True)
+    assert accused(keras) == []
+    more: dict[str, Any] = {"lengths": LENGTHS, "inputs": inputs_of(), "weights": layer}
+    assert rnninspect.inspect(outputs, states, **more).verdict == "clean"
+    permuted = [*states[:-1], states[-1][[1, 0, 3, 2]]]
+    assert rnninspect.inspect(outputs, permuted, **more).verdict == "findings"
+
+
+def test_a_list_of_one_lstms_h_and_c_stays_accused() -> None:
+    """h and c of one LSTM, or of two layers, beside outputs that hold another run's states: no two directions."""
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(FEATURES, UNITS, batch_first=True)
+    with torch.no_grad():
+        outputs = lstm(inputs_of())[0]
+        h, c = lstm(inputs_of() * 3)[1]
+    report = rnninspect.inspect(outputs, [h[0], c[0]], lengths=[STEPS] * ROWS)
+    assert accused(report) == ["unexplained-state"]
+    stack = torch.nn.LSTM(FEATURES, UNITS, 2, batch_first=True)
+    with torch.no_grad():
+        outputs = stack(inputs_of())[0]
+        h, c = stack(inputs_of() * 3)[1]
+    flat = [h[0], c[0], h[1], c[1]]
+    report = rnninspect.inspect(outputs, flat, lengths=[STEPS] * ROWS, layers=2)
+    assert accused(report) == ["unexplained-state"]

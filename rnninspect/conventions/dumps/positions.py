@@ -99,8 +99,9 @@ def _placed(
     *,
     may_be_layers: bool,
 ) -> list[Slot]:
-    directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
     arrays = [slot.array for slot in listed]
+    directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
+    directions = 2 if directions == 1 and _are_two_directions(arrays, config, slots) else directions
     layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots)
     roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
@@ -224,6 +225,19 @@ def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> in
     if named:
         return len(named)
     return 2 if merged or (outputs and outputs[-1] == 2 * width) else 1
+
+
+def _are_two_directions(arrays: list[Array], config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
+    """Whether a list `[h, h]`, or `[h, c, h, c]`, is of two directions, which were stated, beside outputs that merge
+    both: h and c of one array each would be a pair, or one of these a step of the outputs."""
+    if len(config.directions or ()) != 2 or config.layers not in (None, 1) or len({a.shape for a in arrays}) != 1:
+        return False
+    if len(arrays) == 2 and (config.cell == "lstm" or _may_be_h_and_c(*arrays)):
+        return False
+    if len(arrays) not in (2, 4) or arrays[0].ndim != 2:
+        return False
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    return len(outputs) == 1 and not any(are_own_steps(outputs[0], array) for array in arrays)
 
 
 def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
