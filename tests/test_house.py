@@ -46,7 +46,7 @@ conventions/__init__
 conventions/live/state conventions/live/__init__ conventions/live/weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
-measure/decimals measure/casts measure/directions measure/one_or_two measure/pairs measure/merged
+measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half

@@ -13,6 +13,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.unflipped_half import with_unflipped_half
 
 MOST_ROWS = 64  # rows that are looked at
 
@@ -23,6 +24,7 @@ def turned(
     """The choice read as two directions, as a backward layer alone, or with its outputs in another order, where the
     states say so and nothing that was stated says otherwise. `readings`: all that fit."""
     if config.directions is None:
+        choice = with_unflipped_half(choice, readings, tolerance, measurer)
         choice = with_states_viewed(choice, readings, tolerance, measurer)
     if not config.go_backwards and config.keep_order is None:
         choice = read_in_order(choice, tolerance, measurer, config.directions is not None)
