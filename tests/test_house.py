@@ -63,7 +63,7 @@ diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/weights_by_states
 diagnosis/other_by_weights diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
-diagnosis/supposed diagnosis/defaults diagnosis/two_side_by_side diagnosis/verdict
+diagnosis/supposed diagnosis/defaults diagnosis/normalised diagnosis/two_side_by_side diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view
 report/renderers/_text

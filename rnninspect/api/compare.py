@@ -136,6 +136,10 @@ def compare(
                 request, weights=weights_given(weights, config, weights_convention, prefix=weights_prefix)[0]
             )
         case = case_of(request)
+        if weights is not None:
+            from rnninspect.api.weights_given import with_dropout
+
+            case = with_dropout(case, weights)
         whose = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
         options = {**config.attributes, **whose, "merge_mode": options.get("merge_mode")}
         return inspect.inspect_case(

@@ -208,7 +208,7 @@ class _Handed:
     def arrays_and_reader(self) -> tuple[Arrays, Callable[[Arrays], Case]]:
         """Copies of the arrays by name, whole and as they came, and what reads them as `inspect` does."""
         from rnninspect.api.handed import Handed, slots_of
-        from rnninspect.api.weights_given import weights_given
+        from rnninspect.api.weights_given import weights_given, with_dropout
         from rnninspect.conventions import live
 
         whose = None if self.convention == "auto" else self.convention
@@ -243,6 +243,7 @@ class _Handed:
                 tolerance=self.tolerance,
                 as_printed=not own_numbers,
             )
+            case = with_dropout(case, self.weights)
             return case.with_weights(
                 inspect.weights_of(weights, config, self.weights_convention or case.convention.name)
             )

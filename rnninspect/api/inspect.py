@@ -27,6 +27,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.defaults import as_merged, as_one_half, as_turned, with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
+from rnninspect.diagnosis.normalised import as_normalised
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
@@ -104,11 +105,12 @@ def inspect(
     from rnninspect.api.live import beside, case_beside, case_of, of_text
     from rnninspect.api.role_arrays import source_of
     from rnninspect.api.state_alone import is_of_a_run
-    from rnninspect.api.weights_given import weights_given
+    from rnninspect.api.weights_given import weights_given, with_dropout
 
     config, lengths = with_full(layer_config(**options), lengths)
     attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
+    layer = weights
     weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs, weights_prefix)
     refuse_quantised(weights)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
@@ -123,6 +125,7 @@ def inspect(
     case = case_of(outputs, handed, with_cell_of(early, config), convention, tolerance, origin, early)
     if not is_of_a_run(case):
         case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
+    case = with_dropout(case, layer)
     if against is not None:
         both = Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_beside(against, both, config, case.convention.name, tolerance))
@@ -163,7 +166,7 @@ def inspect_case(
 def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
     """The case in a reading of which what was found is no mistake, or a known one; None where no such one is left
     open."""
-    ways = (as_merged, as_one_half, as_turned)
+    ways = (as_merged, as_one_half, as_turned, as_normalised)
     other = next((other for way in ways if (other := way(case, judgement)) is not None), None)
     return as_two(case, judgement, rules) if other is None else other
 
@@ -182,6 +185,10 @@ def prepared(case: Case) -> Case:
     if proven is not case and not is_of_its_run(settled):  # the run may tell of steps that repeat others
         by_run = with_reading_by_run(case)
         settled = by_run if is_right(by_run) else settled
+    if case.layer.dropout:
+        from rnninspect.api.weights_given import without_dropped_units
+
+        settled = without_dropped_units(settled)
     return with_defaults(settled)
 
 

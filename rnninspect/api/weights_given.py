@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
-from rnninspect.conventions.live.weights import as_named
+from rnninspect.conventions.live.weights import as_named, dropout_on
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
-from rnninspect.errors import about_argument
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.errors import UserError, about_argument
 from rnninspect.formats import read_arrays
 
 
@@ -52,3 +55,29 @@ def convention_of(weights: Weights | Mapping[str, Array] | None) -> str | None:
         return (weights.convention or None) if weights is not None else None
     alike = conventions.of_weights(likely_weights(weights))
     return alike[0].name if alike else None
+
+
+def with_dropout(case: Case, weights: Any) -> Case:
+    """The case of a layer that drops units, where the object that was given for its weights is one in train mode."""
+    share = dropout_on(weights)
+    return replace(case, layer=replace(case.layer, dropout=share)) if share else case
+
+
+def without_dropped_units(case: Case) -> Case:
+    """The case without its weights, where units were dropped between its layers and a run of the weights, which drops
+    others or none, gives other numbers: it decides nothing then. Raises UserError where there is nothing else."""
+    if not case.layer.dropout or not case.has("inputs") or not case.has("weights"):
+        return case
+    if "outputs" in case.trace.source and any(facts.mismatched.any() for facts in case.facts):
+        raise UserError(
+            f"the layer is in train mode and drops {case.layer.dropout:g} of the units between its layers at random: "
+            "no run of it tells whether a state alone is right; call .eval() before the run, or give the outputs"
+        )
+    if not disagreement(case):
+        return case
+    sentence = (
+        f"not used: the layer is in train mode and drops {case.layer.dropout:g} of the units between its layers at "
+        "random, so that no run of them gives these numbers again; call .eval() before the run that is recorded"
+    )
+    trace = replace(case.trace, source={**case.trace.source, "weights": sentence})
+    return case.with_trace(trace).with_weights(None)

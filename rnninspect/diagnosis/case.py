@@ -34,6 +34,8 @@ class Layer:
     """The layer: whose it is, what the user states about it, its weights where given, and what runs them.
 
     `weights_as_run`: the outputs were computed with these very weights, those of a live layer: no other are looked for.
+    `dropout`: the share of units that a layer in train mode drops at random between its layers, so that no second run
+    gives the numbers of the first.
     """
 
     convention: Convention
@@ -41,6 +43,7 @@ class Layer:
     weights: Weights | None = None
     runner: Runner | None = None
     weights_as_run: bool = False
+    dropout: float = 0.0
 
 
 @frozen(eq=False)

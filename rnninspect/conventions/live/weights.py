@@ -53,6 +53,17 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     )
 
 
+def dropout_on(weights: Any) -> float:
+    """The share of units that a torch module, or one inside it, drops between its layers as it is: it has several, and
+    is in train mode; else 0."""
+    modules = getattr(weights, "modules", None)
+    for module in modules() if callable(modules) and hasattr(weights, "training") else ():
+        share = getattr(module, "dropout", 0)
+        if isinstance(share, float) and module.training and getattr(module, "num_layers", 1) > 1 and share > 0:
+            return share
+    return 0.0
+
+
 def _leaves(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = f"{prefix}{key}"
