@@ -66,8 +66,16 @@ def test_nonfinite_cell_states_alone() -> None:
     spoiled[0, 1, 2] = float("nan")
     report = rnninspect.inspect(outputs, (h, spoiled), lengths=LENGTHS, layers=2)
     assert [(f.rule, f.rows, f.layer) for f in report.findings] == [("nonfinite-values", [1], 0)]
-    assert "the c of layer 0 forward" in report.findings[0].message
-    assert "nan at row 1, unit 2" in report.findings[0].message
+    assert "nan in the c of layer 0 forward, row 1, unit 2" in report.findings[0].message
+
+
+def test_the_states_of_several_layers_are_told_once() -> None:
+    """NaN in both directions of a lower layer is one finding."""
+    _, outputs, h, _ = ran("GRU", bidirectional=True)
+    spoiled = changed(h, lambda half: half * float("nan"))
+    report = rnninspect.inspect(outputs, spoiled, lengths=LENGTHS, layers=2, bidirectional=True)
+    assert [finding.rule for finding in report.findings] == ["nonfinite-values"]
+    assert "layer 0, both directions" in report.findings[0].message
 
 
 def test_fix_copies_no_nonfinite_state() -> None:

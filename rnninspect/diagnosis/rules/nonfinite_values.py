@@ -10,7 +10,17 @@ import numpy as np
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import zeroed
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, listed, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    describe_rows,
+    describe_tracks,
+    listed,
+    proposal,
+)
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of
 
@@ -57,9 +67,9 @@ class NonfiniteValues(Rule):
                 evidence={"rows_with_nonfinite_state": np.flatnonzero(state).tolist()[:64]},
             )
         measured = {(facts.track.layer, facts.track.direction) for facts in case.facts}
-        for track in case.trace.tracks:
-            if (track.layer, track.direction) not in measured and (rows := _nonfinite_state(track)).any():
-                yield _of_unseen(self, track, rows)
+        unseen = [t for t in case.trace.tracks if (t.layer, t.direction) not in measured and _nonfinite_state(t).any()]
+        if unseen:
+            yield _of_unseen(self, unseen)
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or not case.batch.mask.any():
@@ -81,19 +91,22 @@ def _nonfinite_state(track: Track) -> Bools:
     return rows
 
 
-def _of_unseen(rule: Rule, track: Track, rows: Bools) -> Proposal:
-    """The rows of a track whose outputs are not there to tell where it began."""
-    row = int(np.flatnonzero(rows)[0])
+def _of_unseen(rule: Rule, tracks: list[Track]) -> Proposal:
+    """The rows of tracks whose outputs are not there to tell where it began."""
+    spoiled = [(track, int(row)) for track in tracks for row in np.flatnonzero(_nonfinite_state(track))]
+    track, row = spoiled[0]
     pairs = [(name, state) for name, state in (("h", track.final), ("c", track.cell)) if state is not None]
     name, state = next((n, s) for n, s in pairs if not np.isfinite(s[row]).all())
     unit = int(np.flatnonzero(~np.isfinite(state[row]))[0])
+    rows = sorted({r for _, r in spoiled})
+    where = describe_tracks((t.layer, t.direction) for t in tracks)
     return Proposal(
         rule.name,
-        f"{describe_rows(np.flatnonzero(rows).tolist(), rows.size)}: the {name} of {track.name}, of which no output is "
-        f"there to tell more, holds {state[row, unit]} at row {row}, unit {unit}",
-        frozenset((track.layer, track.direction, int(b)) for b in np.flatnonzero(rows)),
+        f"{describe_rows(rows, len(state))}: the state of {where}, of which no output is there to tell more, is not "
+        f"finite; the first is {state[row, unit]} in the {name} of {track.name}, row {row}, unit {unit}",
+        frozenset((t.layer, t.direction, r) for t, r in spoiled),
         kind="fact",
-        evidence={"rows_with_nonfinite_state": np.flatnonzero(rows).tolist()[:64]},
+        evidence={"rows_with_nonfinite_state": rows[:64]},
     )
 
 

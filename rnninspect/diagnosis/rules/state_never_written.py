@@ -10,7 +10,16 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, describe_rows, proposal
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    describe_rows,
+    describe_tracks,
+    proposal,
+)
 
 RUN_AGAIN = "outputs, states = layer(inputs, lengths)  # no output holds a lower layer's state: run again"
 
@@ -48,19 +57,19 @@ class StateNeverWritten(Rule):
             "never written",
             strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
         )
-        for track in case.trace.tracks:
-            rows = _zero_beneath(case, track)
-            if rows.any():
-                both = "h is" if track.cell is None else "h and c are"
-                which = describe_rows(np.flatnonzero(rows).tolist(), rows.size)
-                yield Proposal(
-                    self.name,
-                    f"{which}: {both} all zero in {track.name}, though "
-                    "the layer above ends in another state: the state was never written",
-                    frozenset((track.layer, track.direction, int(row)) for row in np.flatnonzero(rows)),
-                    kind="fact",
-                    fix="" if any(f.mismatched.any() for f in case.facts) else RUN_AGAIN,
-                )
+        blank = [(track, int(row)) for track in case.trace.tracks for row in np.flatnonzero(_zero_beneath(case, track))]
+        if blank:
+            where = describe_tracks(dict.fromkeys((track.layer, track.direction) for track, _ in blank))
+            which = describe_rows(sorted({row for _, row in blank}), case.trace.batch_size)
+            both = "h is" if blank[0][0].cell is None else "h and c are"
+            yield Proposal(
+                self.name,
+                f"{which}: {both} all zero in {where}, though the layer above ends in another state: the state was "
+                "never written",
+                frozenset((track.layer, track.direction, row) for track, row in blank),
+                kind="fact",
+                fix="" if any(f.mismatched.any() for f in case.facts) else RUN_AGAIN,
+            )
 
     def mends(self, case: Case) -> bool:
         """Where the outputs hold what was never written; those of a lower layer do not."""
