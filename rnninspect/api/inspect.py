@@ -110,7 +110,7 @@ def inspect(
     config, lengths = with_full(layer_config(**options), lengths)
     attributes = config.attributes
     tolerance, whose = Tolerance(rtol, atol), None if convention == "auto" else convention
-    layer = weights
+    layer, whose_weights = weights, {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
     weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs, weights_prefix)
     refuse_quantised(weights)
     handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
@@ -129,7 +129,6 @@ def inspect(
     if against is not None:
         both = Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_beside(against, both, config, case.convention.name, tolerance))
-    whose_weights = {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
     options = {**attributes, **whose_weights, "merge_mode": options.get("merge_mode")}
     return inspect_case(case, "inspect", source=source, select=select, ignore=ignore, excerpt=excerpt, options=options)
 
@@ -164,11 +163,9 @@ def inspect_case(
 
 
 def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
-    """The case in a reading of which what was found is no mistake, or a known one; None where no such one is left
-    open."""
-    ways = (as_merged, as_one_half, as_turned, as_normalised)
-    other = next((other for way in ways if (other := way(case, judgement)) is not None), None)
-    return as_two(case, judgement, rules) if other is None else other
+    """The case in a reading of which what was found is no mistake, or a known one; None where none such is open."""
+    others = (way(case, judgement) for way in (as_merged, as_one_half, as_turned, as_normalised))
+    return next((other for other in others if other), None) or as_two(case, judgement, rules)
 
 
 def prepared(case: Case) -> Case:
