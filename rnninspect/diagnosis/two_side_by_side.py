@@ -20,6 +20,8 @@ def as_two(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case 
     mistake reconstructs every one; None else."""
     if not any(f.rule == UNEXPLAINED for f in judgement.findings) or any(f.equal.any() for f in case.facts):
         return None
+    if any((f.final == f.final[:, :1]).all() for f in case.facts):
+        return None  # of units that are all alike the halves are the same by themselves
     two = side_by_side(case)
     return two if two is not None and _explains(judge(two, rules)) else None
 

@@ -90,6 +90,14 @@ def test_what_no_reading_explains_stays_unexplained(cell: str) -> None:
         assert report.shape["directions"] == 1
 
 
+def test_units_that_are_all_alike_are_no_state_twice() -> None:
+    """Two halves of one number are equal whatever they are: no direction is said to be duplicated."""
+    outputs, _ = _ran("GRU", 8)
+    constant = np.ones((5, 2 * UNITS), dtype=np.float32) * np.arange(1, 6, dtype=np.float32)[:, None]
+    report = rnninspect.inspect({"output": outputs, "state": constant, "lengths": LENGTHS})
+    assert [f.rule for f in report.findings if f.severity == "error"] == ["unexplained-state"]
+
+
 def test_one_direction_that_is_stated_stays_one() -> None:
     """Nothing is read against what was said."""
     outputs, state = MISTAKES["state in turn"][0](*_ran("GRU", 7))
