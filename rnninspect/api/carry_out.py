@@ -154,12 +154,19 @@ def _belongs(h: Array, cell: Array, case: Case) -> bool:
 def _moved(rule: Rule, code: str, finding: Finding, case: Case) -> Iterator[Mended]:
     """What the code makes of whole states: of c what it makes of h, unless c stands right as it is."""
     for layer in _layers_of(rule, code, case):
-        mended = run(case, code, layer)
+        mended = [item for item in run(case, code, layer) if not _is_of_the_other_half(item, rule, finding, case)]
         yield from mended
         if any(item.field == "cell" for item in mended) or not any(item.field == "final" for item in mended):
             continue
         cells = run(case, code, layer, of_cell=True) if any(t.cell is not None for t in case.trace.tracks) else []
         yield from _cells_of(rule, mended, cells, finding, case)
+
+
+def _is_of_the_other_half(item: Mended, rule: Rule, finding: Finding, case: Case) -> bool:
+    """Whether it is a state of the direction that nothing was found in, where h and c are exchanged, each track's own:
+    that half stays as it is."""
+    one_half = rule.reads_c and finding.direction is not None and case.trace.layers == 1
+    return one_half and item.track is not None and item.track.direction != finding.direction
 
 
 def _layers_of(rule: Rule, code: str, case: Case) -> list[int]:
