@@ -53,7 +53,8 @@ class FlatGatherWrongStride(Rule):
             seen, rows, steps, formula = best
             astray = facts.mismatched & seen.rows & (rows != np.arange(rows.size))
             whole = (seen.rows | facts.uninformative | ~facts.mismatched).all()
-            if not astray.any() or not (whole or (astray & ~facts.final_zero).sum() > 1):
+            telling = astray & ~facts.final_zero  # a state of zeros equals padding, whichever step that is
+            if not telling.any() or not (whole or telling.sum() > 1):
                 continue
             picked = np.flatnonzero(facts.mismatched & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
@@ -61,7 +62,7 @@ class FlatGatherWrongStride(Rule):
                 self,
                 [Seen(facts, facts.mismatched & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
-                strength=3 if (astray & ~facts.final_zero).any() else 0,
+                strength=3,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 
