@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnninspect.api.fix_names import Mended, run
-from rnninspect.api.fix_write import Arrays, exchanged, written
+from rnninspect.api.fix_write import Arrays, exchanged, remade_states, written
 from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Bools, Track
@@ -46,6 +46,8 @@ def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Cha
     nothing."""
     case = rule.seen_as(case)
     code = rule.code(case)
+    if (remade := rule.remade(case)) is not None:
+        return Change(rule.name, (remade_states(remade, finding, case, arrays),), (), finding.message, code)
     mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))
     if not mended:
         raise UserError(f"{finding.rule}: its fix changes nothing here; run again: {first_line(finding)}")

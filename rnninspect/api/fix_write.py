@@ -48,6 +48,18 @@ def exchanged(finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
         yield from (one, other)
 
 
+def remade_states(remade: Case, finding: Finding, case: Case, arrays: Arrays) -> str:
+    """Put states of other shapes in the place of the one array that holds the dump's, and give its name."""
+    slots = [slot for slot in case.dump.slots if slot.role in ("h", "c")]
+    states = [track.final for track in remade.trace.tracks]
+    if len(slots) != 1 or remade.trace.layers > 1 or any(state is None for state in states):
+        raise UserError(f"{finding.rule}: other states are missing too; run again: {finding.fix.partition(chr(10))[0]}")
+    name = _owner(slots[0].array, arrays, finding)
+    whole = np.concatenate([state for state in states if state is not None], -1).astype(arrays[name].dtype)
+    arrays[name] = whole.reshape(*[1] * (arrays[name].ndim - 2), *whole.shape)
+    return name
+
+
 def _written_for_all(item: Mended, finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
     if item.field == "inputs" and case.batch is not None:
         yield _owner(case.batch.inputs, arrays, finding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.fixes.fitting import of_either_cell
 from rnninspect.core.cell import Cell
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
@@ -72,5 +73,5 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
         trace.directions,
         below,
         trace.layers,
-        lambda theirs: rule.fitted(case, theirs),
+        lambda theirs: rule.fitted(case, theirs if cell_of(case) is not None else of_either_cell(theirs)),
     )

@@ -40,13 +40,13 @@ Group = Literal[
 
 @frozen
 class Proposal:
-    """A cause that reconstructs numbers that were seen, in the words of the report.
+    """A cause that reconstructs numbers that were seen, in the words of the report. In `message`, `{rows}` stands for
+    the rows in words, with their tracks where the case has several.
 
-    In `message`, `{rows}` stands for the rows in words, with their tracks where the case has several.
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
-    where it ought to be and yet wrong by the same cause. `strength`: how much its evidence
-    could have failed; of causes of the same rows the strongest is named, the others are alternatives. `fix`: its own,
-    if not the rule's. `copies`: places that hold one another's states: where all are off, one is the original.
+    where it ought to be and yet wrong by the same cause. `strength`: how much its evidence could have failed; of causes
+    of the same rows the strongest is named, the others are alternatives. `fix`: its own, if not the rule's. `copies`:
+    places that hold one another's states: where all are off, one is the original.
     """
 
     rule: str
@@ -87,10 +87,9 @@ class Rule:
     (`outputs_fw`, `outputs_bw` of two directions), `h` and `c` `[B, H]`, `states` `[L*D, B, H]`, `final` (one vector a
     row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`, `recurrent_kernel` and `bias`, the
     gates along the last axis. `fixed_in`: whether it mends these arrays themselves, or only a new run does. A better
-    fix for one framework stands in its convention, under the name of the rule.
-    `moves`: what such a fix moves; of all but `h`, code that says `h` (`states`, `final`) holds for c as well.
-    `group`, `place`: where the rule stands among the lessons; equal places are ordered by name.
-    `reads_c`: what it reconstructs is the final state as c holds it, whatever h is.
+    fix for one framework stands in its convention, under the name of the rule. `moves`: what such a fix moves; of all
+    but `h`, code that says `h` (`states`, `final`) holds for c as well. `group`, `place`: where the rule stands among
+    the lessons; equal places are ordered by name. `reads_c`: what it reconstructs is the final state as c holds it.
     `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
     `leaves`: those of its symptoms that the outputs which it changed keep where it is undone.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
@@ -130,10 +129,8 @@ class Rule:
         raise NotImplementedError
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        """The case as it would be without this mistake, once for each way of making it; nothing is claimed by that.
-
-        A second mistake may hide this one from `check`: the other rules are then checked on the remaining difference.
-        """
+        """The case as it would be without this mistake, once for each way of making it; nothing is claimed by that. A
+        second mistake may hide this one from `check`: other rules are then checked on the remaining difference."""
         return ()
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
@@ -151,6 +148,9 @@ class Rule:
     def seen_as(self, case: Case) -> Case:
         """The case as the rule takes it to be, where that is another reading than the one that fits its mistake."""
         return case
+
+    def remade(self, case: Case) -> Case | None:
+        """The case with states of other shapes, where only so they are right; None elsewhere."""
 
     def mends(self, case: Case) -> bool:
         """Whether that code corrects this case's own arrays; otherwise only a new run does."""

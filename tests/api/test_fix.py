@@ -192,6 +192,33 @@ def test_a_rows_steps_taken_for_states() -> None:
     assert np.array_equal(fixed.arrays["final_state"], right_states(outputs, lengths))
 
 
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)], ids=str)
+@pytest.mark.parametrize("form", ["[T, H]", "[1, T, H]", "both directions"])
+def test_a_rows_steps_taken_for_states_of_fewer_rows_or_more(shape: tuple[int, int], form: str) -> None:
+    """`outputs[-1]` of another number of rows than steps: the states of all rows take the place of that row's steps."""
+    rows, steps = shape
+    outputs = np.random.default_rng(6).normal(size=(rows, steps, 4))
+    lengths = np.array([2, 5, 3, 1, 4, 5, 2, 5][:rows])
+    lengths[0] = steps
+    outputs[np.arange(steps)[None] >= lengths[:, None]] = 0
+    taken = outputs[-1][None] if form == "[1, T, H]" else outputs[-1]
+    both = form == "both directions"
+    options: dict[str, Any] = {"lengths": lengths, "convention": "tf1"}
+    options |= {"bidirectional": True} if both else {"direction": "forward"}
+    fixed = rnninspect.fix(outputs, taken, **options)
+    right = right_states(outputs, lengths)
+    if both:
+        right[:, 2:] = outputs[:, 0, 2:]
+    assert [change.rule for change in fixed.changes] == ["row-taken-for-step"]
+    assert (fixed.report.verdict, fixed.changes[0].arrays) == ("clean", ("final_state",))
+    assert np.array_equal(fixed.arrays["final_state"].reshape(rows, 4), right)
+    assert fixed.arrays["final_state"].ndim == taken.ndim
+    names = {"np": np, "outputs": outputs, "lengths": lengths, "B": rows, "T": steps}
+    if not both:
+        exec(rnninspect.inspect(outputs, taken, **options).findings[0].fix.partition("\n")[0], names)
+        assert np.array_equal(names["h"], right)  # type: ignore[arg-type]
+
+
 def test_lengths_that_the_inputs_contradict_are_corrected() -> None:
     """Where inputs end as the states do, one step from the lengths, the lengths are wrong; else the states."""
     outputs, lengths = outputs_and_lengths()

@@ -80,3 +80,32 @@ def test_outputs_under_a_name_of_their_own_win(name: str) -> None:
     report = rnninspect.inspect({name: outputs[..., ::-1].copy(), "y": outputs, "final": h[0], "lengths": LENGTHS})
     assert (report.verdict, report.findings) == ("clean", [])
     assert not any("is taken as the outputs" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", ["feats", "features", "embedded", "src"])
+def test_c_beside_h_is_no_output_of_one_step(name: str) -> None:
+    """`h_n` and `c_n` `[1, B, H]` fit each other as outputs of one step do: the array with all steps is still read."""
+    torch.manual_seed(7)
+    x, lstm = torch.randn(5, 9, 4), torch.nn.LSTM(4, 6, batch_first=True)
+    with torch.no_grad():
+        packed, (h, c) = lstm(
+            torch.nn.utils.rnn.pack_padded_sequence(x, torch.from_numpy(LENGTHS), True, enforce_sorted=False)
+        )
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0].numpy()
+    dump = {name: outputs, "x": x.numpy(), "h_n": h.numpy(), "c_n": c.numpy(), "lengths": LENGTHS}
+    assert rnninspect.inspect(dump).verdict == "clean"
+    with pytest.raises(ShapeError, match="found no outputs"):  # no step is h_n, and what is called c is no h
+        rnninspect.inspect({**dump, "h_n": c.numpy(), "c_n": h.numpy()})
+
+
+def test_code_that_builds_an_lstm_says_what_a_gru_has() -> None:
+    """Beside a lone state nothing tells the cell: Keras' fix speaks of both; of a stated cell it does so alone."""
+    outputs, h, _ = _ran(8, both=False)
+    assert h.shape[0] == 1
+    options: dict[str, Any] = {"lengths": LENGTHS, "convention": "keras"}
+    (open_cell,) = rnninspect.inspect(outputs, outputs[:, -1], **options).findings
+    assert "LSTM(" in open_cell.fix
+    assert "or GRU" in open_cell.fix
+    (of_gru,) = rnninspect.inspect(outputs, outputs[:, -1], cell="gru", **options).findings
+    assert "outputs, h = GRU(" in of_gru.fix
+    assert "LSTM" not in of_gru.fix

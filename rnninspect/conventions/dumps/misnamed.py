@@ -41,13 +41,15 @@ def guesses_by_shape(
     """Every pair of arrays of which one can be the other's final state, whatever their names say of these two roles.
 
     What is `named` stays; so does what a name tells of another role. The other roles are then told by names as usual.
-    Where nothing else can be the outputs, what a name calls inputs may be (`x, h = gru(x)`).
+    Where nothing else can be the outputs, or of one step alone (c as a state of h), what a name calls inputs may be
+    (`x, h = gru(x)`).
     None where there are very many: one of the first few would be taken for the only one.
     """
     outputs, states = (_may_be(role, arrays, named) for role in ("outputs", "h"))
     pairs = _pairs(outputs, states)
-    if not pairs and "outputs" not in named:
-        pairs = _pairs([slot for slot in _of_other_names("outputs", arrays, named) if _says_inputs(slot.name)], states)
+    if "outputs" not in named and not any(pair[0].array.size > pair[1].array.size for pair in pairs):
+        called_inputs = [slot for slot in _of_other_names("outputs", arrays, named) if _says_inputs(slot.name)]
+        pairs += _pairs(called_inputs, [slot for slot in states if not is_usual("c", slot.name)])
     for pair in pairs if len(pairs) <= MOST_GUESSES else ():
         told = {**named, "outputs": pair[0], "h": pair[1]}
         notes = tuple(

@@ -78,6 +78,9 @@ _WIDTH = regex(r"\b([48])H\b")  # the gates side by side, in one bias or two
 _GATES = regex(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
 
 
+_BUILT = regex(r"\bLSTM\(units\b")  # a layer that is built here, not one that has a name
+
+
 def replaced(code: str, pairs: Mapping[str, str]) -> str:
     """Code with each of these pieces exchanged, in this order."""
     for before, after in pairs.items():
@@ -128,3 +131,19 @@ def of_cell(code: str, cell: Cell | None, classes: Mapping[Cell, str]) -> str:
         code = f"{gates[4]} = {gates[1]}3{gates[2]}  # {gates[3]}"
     own_class = classes.get(cell, cell.upper())
     return re.sub(r"\blstm\b", cell, re.sub(r"(?<![A-Za-z])LSTM", own_class, code))
+
+
+def of_either_cell(code: str) -> str:
+    """Code for an LSTM where nothing tells the cell: each line that builds one says what a GRU has in its place.
+
+    >>> of_either_cell("outputs, h, c = LSTM(units)(inputs)")
+    'outputs, h, c = LSTM(units)(inputs)  # or GRU(…), whose state is h alone'
+    """
+    lines = code.split("\n")
+    return "\n".join(
+        f"{line}  # {_of_gru(line)}" if _BUILT.search(line) and "#" not in line else line for line in lines
+    )
+
+
+def _of_gru(line: str) -> str:
+    return "or GRU(…), whose state is h alone" if re.search(r"\bc\b", line) else "or GRU(…)"

@@ -42,15 +42,25 @@ class RowTakenForStep(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(self.seen_as(case), self.fix)
+        return gathered(self.remade(case) or self.seen_as(case), self.fix)
 
     def mends(self, case: Case) -> bool:
-        """Only if there are as many rows as steps does each row have a state to correct."""
-        return case.trace.batch_size == case.trace.steps
+        """Where there are as many rows as steps each row has a state to correct, else where all states are made anew;
+        c is in no outputs."""
+        if case.trace.batch_size == case.trace.steps:
+            return True
+        return self.remade(case) is not None and all(t.cell is None for t in case.trace.tracks)
+
+    def remade(self, case: Case) -> Case | None:
+        if case.trace.batch_size == case.trace.steps:
+            return None
+        undone = next(iter(self.undo(case)), None)
+        return None if undone is None else undone.case
 
     def seen_as(self, case: Case) -> Case:
         """With the first axis as the batch, as stated, or as the padding says."""
-        if not case.reading.time_swapped or not self.mends(case) or padded_exactly(case.facts):
+        square = case.trace.batch_size == case.trace.steps
+        if not case.reading.time_swapped or not square or padded_exactly(case.facts):
             return case
         tracks = tuple(
             t if t.outputs is None else replace(t, outputs=t.outputs.swapaxes(0, 1)) for t in case.trace.tracks
