@@ -70,4 +70,5 @@ def test_exchanged_states_in_another_order(order: list[int]) -> None:
     torch.manual_seed(order[0])
     with torch.no_grad():
         outputs, (h, c) = torch.nn.LSTM(5, 7, batch_first=True)(torch.randn(6, 8, 5))
-    assert rules_of(outputs, (c[0][order], h[0][order]), lengths="full") == {"cell-hidden-swapped", "rows-permuted"}
+    swapped = rules_of(outputs, c[0][order], cell_state=h[0][order], lengths="full")
+    assert swapped == {"cell-hidden-swapped", "rows-permuted"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rnninspect.diagnosis.judge import judge
@@ -30,3 +32,31 @@ def test_one_buffer_is_seen_beside_rows_of_zeros() -> None:
     unwritten = rules()["state-never-written"].inject(correct(("lstm", 1, 1)))
     case = rules()["outputs-aliased"].inject(unwritten).with_weights(None)
     assert "outputs-aliased" in {finding.rule for finding in judge(case, rules()).findings}
+
+
+@pytest.mark.parametrize("shape", [("lstm", 1, 1), ("lstm", 2, 1), ("lstm", 1, 2)], ids=str)
+@pytest.mark.parametrize("other", ["cell-hidden-swapped", "outputs-are-cell-state"])
+def test_one_state_in_the_place_of_both_is_told_by_the_outputs(shape: tuple[str, int, int], other: str) -> None:
+    """Where c overwrote h the outputs are smaller than it in every unit, and where they hold c, larger than h."""
+    case = correct(shape)
+    order = ("cell-hidden-swapped", "cell-overwritten-by-hidden")
+    for name in order if other == order[0] else ("cell-overwritten-by-hidden", other):
+        case = rules()[name].inject(case)
+    assert {f.rule for f in judge(case.with_weights(None), rules()).findings} == {"cell-overwritten-by-hidden", other}
+
+
+def test_an_overwritten_c_of_another_step_tells_of_no_exchange() -> None:
+    """The twin: h, and c with it, are of the step before; nothing says which of the two the outputs are."""
+    case = rules()["off-by-one-length"].inject(correct(("lstm", 1, 1))).with_weights(None)
+    case = case.with_tracks(lambda track: replace(track, cell=track.final))
+    named = {f.rule for f in judge(case, rules()).findings}
+    assert named == {"cell-overwritten-by-hidden", "off-by-one-length"}
+
+
+def test_an_overwritten_c_is_told_beneath_a_cast() -> None:
+    """h was cast since, and c was not: no |h| of an LSTM is larger than |tanh(c)|, which c right beside it shows."""
+    right = correct(("lstm", 1, 1))
+    drifted = rules()["precision-drift"].inject(rules()["cell-overwritten-by-hidden"].inject(right))
+    assert "cell-overwritten-by-hidden" in {f.rule for f in judge(drifted, rules()).findings}
+    cast = rules()["precision-drift"].inject(right)
+    assert "cell-overwritten-by-hidden" not in {f.rule for f in judge(cast, rules()).findings}

@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_in_outputs import NEARLY
 from rnninspect.measure.decimals import decimals
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import same
 
 SLACK = 0.02  # share by which |h| may exceed |tanh(c)|: a cast to bfloat16 moves either by less
+MANY = 16  # numbers that go together as h and c do by chance once in 65,000 times, by their signs alone
 FEW_UNITS = 3  # with fewer, another row's c goes with h too often
 MOST_ROWS = 256  # rows that are set beside every other
 
@@ -50,6 +56,21 @@ def rows_of_cells(case: Case, track: Track) -> Ints | None:
     if (fits.sum(0) != 1).any() or (fits.sum(1) != 1).any():
         return None
     return np.asarray(fits.argmax(1), dtype=np.int64)
+
+
+def outputs_end_in(facts: TrackFacts) -> Literal["h", "c", ""]:
+    """Which of the two the outputs end in, where one state stands in the place of both and equals no step: h, whose c
+    the states then are, or c, whose h they are; empty where nothing tells."""
+    final, cell = facts.final, facts.track.cell
+    real = facts.expected >= 0
+    if cell is None or not same(final, cell)[real].all() or not facts.mismatched[real].all() or facts.somewhere.any():
+        return ""
+    end, final = facts.at_end[real], final[real]
+    near = np.abs(end.astype(np.float64) - final).max(-1) <= NEARLY * np.abs(final.astype(np.float64)).max(-1)
+    if near.any() or np.count_nonzero(final) < MANY:
+        return ""
+    ways = [name for name, h, c in (("h", end, final), ("c", final, end)) if go_together(h, c).all()]
+    return ways[0] if len(ways) == 1 else ""  # type: ignore[return-value]
 
 
 def go_together(final: Array, cell: Array, room: float | None = None) -> Bools:

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -73,6 +74,13 @@ class CellHiddenSwapped(Rule):
                 self,
                 suspected,
                 "{rows}: an LSTM's |h| never exceeds |c|; here it does, and it would not with c and h exchanged",
+                certainty="suspected",
+            )
+            yield from proposal(
+                self,
+                [Seen(f, f.mismatched) for f in case.facts if outputs_end_in(f) == "h"],
+                "{rows}: final_state.h, which c is too, equals no output; the outputs end as the h behind it would, "
+                "with its signs and no larger than its tanh: it holds c",
                 certainty="suspected",
             )
 

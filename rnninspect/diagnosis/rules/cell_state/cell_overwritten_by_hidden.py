@@ -9,6 +9,8 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import SLACK
+from rnninspect.diagnosis.evidence.cell_in_outputs import nearly_cell
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.decimals import decimals
@@ -47,12 +49,22 @@ class CellOverwritten(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         plain = case.config.attributes.get("activation") in (None, "tanh")
+        exact = [] if _runs_so(case) else [Seen(facts, _overwritten(facts, plain)) for facts in case.facts]
         yield from proposal(
             self,
-            [] if _runs_so(case) else [Seen(facts, _overwritten(facts, plain)) for facts in case.facts],
+            exact,
             "{rows}: final_state.c equals final_state.h bit for bit, which no LSTM computes: one overwrote the other",
             kind="fact",
         )
+        if plain and exact and not any(s.rows.any() for s in exact):
+            yield from proposal(
+                self,
+                [Seen(facts, nearly_cell(facts) & _beyond_tanh(facts) & (facts.expected >= 0)) for facts in case.facts],
+                "{rows}: final_state.c is final_state.h but for what two runs, or a cast, may differ by, and |h| is "
+                "larger than |tanh(c)|, which no LSTM computes: one overwrote the other in another run",
+                kind="fact",
+                certainty="suspected",
+            )
 
     def inject(self, case: Case) -> Case:
         if any(t.cell is None or t.final is None or t.cell.shape != t.final.shape for t in case.trace.tracks):
@@ -75,6 +87,15 @@ def _overwritten(facts: TrackFacts, plain: bool) -> Bools:
     equal: Bools = np.asarray(same(cell, facts.final).all(-1) & alive)
     told = plain and _shrinks(np.asarray(cell[equal]))
     return equal if told or _too_many_for_gates(np.asarray(cell[alive]), equal[alive]) else np.zeros_like(equal)
+
+
+def _beyond_tanh(facts: TrackFacts) -> Bools:
+    """`[B]`: rows in which some |h| exceeds |tanh(c)| by more than rounding."""
+    h, c = facts.final.astype(np.float64), np.asarray(facts.track.cell, dtype=np.float64)
+    room = SLACK * np.abs(h).max(-1, keepdims=True, initial=0.0)
+    return (
+        np.asarray((np.abs(h) - np.abs(np.tanh(c)) > room).any(-1)) if c.shape == h.shape else facts.mismatched & False
+    )
 
 
 def _shrinks(cell: Array) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_nearly_final_step
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 
@@ -40,6 +41,14 @@ class OutputsAreCellState(Rule):
             "the smaller of the two in every unit, as in any LSTM: the outputs hold c",
             strength=5,
         )
+        if case.config.attributes.get("activation") in (None, "tanh"):
+            yield from proposal(
+                self,
+                [Seen(f, f.mismatched) for f in case.facts if outputs_end_in(f) == "c"],
+                "{rows}: final_state.h, which c is too, equals no output; the outputs end as the c behind it would, "
+                "with its signs and larger in every unit: the outputs hold c",
+                certainty="suspected",
+            )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         """c in h's place, as the outputs hold it: each h is the smaller of the two, so that they were not exchanged."""
