@@ -58,7 +58,7 @@ def test_a_cell_state_overwritten_by_h(units: int, dtype: torch.dtype) -> None:
 
 
 def test_a_bfloat16_cast_makes_no_h_of_c() -> None:
-    """c near a tenth and h are one number in bfloat16, where the output gate is open: nothing was overwritten."""
+    """c of 0.03 and h are one number in bfloat16, where the output gate is open: nothing was overwritten."""
     c = torch.full((4, 1), 0.03)
     h = torch.tanh(c)
     h, c = h.to(torch.bfloat16).float(), c.to(torch.bfloat16).float()

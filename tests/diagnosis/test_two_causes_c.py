@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from tests.support.pairs import correct
@@ -60,3 +62,12 @@ def test_an_overwritten_c_is_told_beneath_a_cast() -> None:
     assert "cell-overwritten-by-hidden" in {f.rule for f in judge(drifted, rules()).findings}
     cast = rules()["precision-drift"].inject(right)
     assert "cell-overwritten-by-hidden" not in {f.rule for f in judge(cast, rules()).findings}
+
+
+def test_a_c_of_other_units_fails_no_rule() -> None:
+    """A projected LSTM's c is wider than its h, and c of both directions lies in one array: nothing is compared."""
+    rng = np.random.default_rng(0)
+    outputs = rng.uniform(-0.5, 0.5, (3, 6, 4)).astype(np.float32)
+    h, c = outputs[:, 2], rng.uniform(-0.5, 0.5, (3, 8)).astype(np.float32)
+    report = rnninspect.inspect(outputs, h, cell_state=c, lengths=[6, 6, 6])
+    assert not any("failed" in note for note in report.notes)

@@ -63,7 +63,14 @@ def outputs_end_in(facts: TrackFacts) -> Literal["h", "c", ""]:
     the states then are, or c, whose h they are; empty where nothing tells."""
     final, cell = facts.final, facts.track.cell
     real = facts.expected >= 0
-    if cell is None or not same(final, cell)[real].all() or not facts.mismatched[real].all() or facts.somewhere.any():
+    if (
+        cell is None
+        or cell.shape != final.shape
+        or not real.any()
+        or not same(final, cell)[real].all()
+        or not facts.mismatched[real].all()
+        or facts.somewhere.any()
+    ):
         return ""
     end, final = facts.at_end[real], final[real]
     near = np.abs(end.astype(np.float64) - final).max(-1) <= NEARLY * np.abs(final.astype(np.float64)).max(-1)
