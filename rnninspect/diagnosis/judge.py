@@ -220,7 +220,7 @@ def _weights_beneath(
         if beneath or beneath is None:
             return beneath or []
         by_states = weights_by_states(case) if leaves_states_alone([rules[p.rule] for p in kept]) else []
-        return by_states or starts_beneath(case, rules)
+        return by_states or starts_beneath(case, rules, frozenset(p.rule for p in kept))
     return []
 
 

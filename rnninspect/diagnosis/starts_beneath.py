@@ -12,38 +12,82 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import given_by_all
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, first_units_follow
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, small, tolerance
-from rnninspect.diagnosis.rule import Place, Proposal, Rule
-from rnninspect.diagnosis.weights_rule import everywhere
+from rnninspect.diagnosis.facts_beneath import with_right_states
+from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone
+from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
 STALE = "stale-initial-state"
+CHUNKED = "rows-chunked"
 STARTS = ("restarted-within-row", STALE)
 STEPS = 5  # on which each change is tried first
 MOST_STEPS = 64  # of a stack in two directions, which needs all of them: longer ones are not read for every change
 
 
-def starts_beneath(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
-    """The weights' mistake and the start beneath it, where one change of the weights leaves a wrong start alone."""
-    if case.weights is None or case.batch is None or case.other is not None or case.layer.weights_as_run:
-        return []
-    if disagreement(case) == 0:
+def starts_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str] = frozenset()) -> list[Proposal]:
+    """The wrong start beneath one of the causes `named`; or the weights' mistake and the start beneath it, where one
+    change of the weights leaves a wrong start alone."""
+    if case.weights is None or case.batch is None or case.other is not None or disagreement(case) == 0:
         return []
     asked = [rules[name] for name in STARTS if name in rules and not rules[name].missing(case)]
+    chunked = [rules[CHUNKED]] if CHUNKED in rules and not rules[CHUNKED].missing(case) else []
+    beneath = _beneath_causes(case, [rules[name] for name in sorted(named)], [*chunked, *asked])
+    if beneath or case.layer.weights_as_run:
+        return beneath
     few = small(case, STEPS)
     if not _can_tell(few) or any(t.initial is not None for t in case.trace.tracks):
         return []
     for change in (c for c in changes_of(case.weights) if not c.alone):
         changed = _changed(few, change)
-        if disagreement(changed) == 0:
+        some = _gives_some(changed)
+        if disagreement(changed) == 0 and not some:
             continue
-        for rule in asked:
+        for rule in chunked if some else ():
+            if whole := _remaining(_changed(case, change), rule):
+                return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
+        for rule in asked if disagreement(changed) else ():
             if _may_start_so(changed, rule) and _remaining(changed, rule):
                 whole = _remaining(_changed(case, change), rule)
                 if whole:
                     return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
     return []
+
+
+def _beneath_causes(case: Case, causes: list[Rule], asked: list[Rule]) -> list[Proposal]:
+    """What the rules `asked` say once a cause is undone and the states are as they ought to be, if that explains every
+    row that a run does not give."""
+    for cause in causes:
+        right = with_right_states(case, cells=not any(facts.mismatched.any() for facts in case.facts))
+        ways = [Undone("the states as they ought to be", right)] if right is not case and cause.in_states else []
+        for undone in (*ways, *(cause.undo(case) if not isinstance(cause, WeightsRule) else ())):
+            bare = with_right_states(undone.case)
+            bare = replace(bare, layer=replace(bare.layer, weights_as_run=True))
+            few = small(bare, STEPS)
+            others = [rule for rule in asked if rule.name not in (cause.name, *cause.implies)]
+            for rule in others:
+                if not rule.missing(bare) and _may_remain(few, rule) and (whole := _remaining(bare, rule)):
+                    return [_after(p, undone, cause) for p in whole]
+    return []
+
+
+def _may_remain(few: Case, rule: Rule) -> bool:
+    """Whether a few rows let a start be all that is wrong: where rows go on from others, some do not."""
+    if rule.name == CHUNKED:
+        return _gives_some(few)
+    return _can_tell(few) and _may_start_so(few, rule) and bool(_remaining(few, rule))
+
+
+def _after(p: Proposal, undone: Undone, cause: Rule) -> Proposal:
+    message = f"{{rows}}: with {undone.how} ({cause.name}), {p.message.removeprefix('{rows}: ')}"
+    return replace(p, message=message, evidence=p.evidence | {"beneath": cause.name})
+
+
+def _gives_some(few: Case) -> bool:
+    """Whether a run gives some row of several steps as a whole."""
+    return bool((given_by_all(few, few.reference) & (few.trace.real_counts > 1)).any())
 
 
 def _can_tell(few: Case) -> bool:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.teacher_forcing import first_units_follow
-from rnninspect.diagnosis.evidence.weight_search import disagreement, small
+from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.starts_beneath import starts_beneath
-from tests.support.made import correct_case, random_weights
+from tests.support.made import correct_case
 
 LENGTHS = np.array([6, 1, 8, 5, 7])
 WEIGHTS = ["bias-dropped", "gate-order", "recurrent-activation"]
@@ -78,16 +77,20 @@ def test_the_search_is_bounded(cell: str, units: int, directions: int) -> None:
     assert min(spent) < 1
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 2.0])
-def test_a_few_units_tell_of_a_start_at_any_size_of_the_weights(scale: float) -> None:
-    """The look at a few units of a few rows rejects no true start, be the gates linear or all but saturated."""
-    for seed in range(8):
-        drawn = random_weights("lstm", 12, 12, seed=seed)
-        layers = tuple(
-            replace(w, input_kernel=w.input_kernel * scale, recurrent_kernel=w.recurrent_kernel * scale)
-            for w in drawn.layers
-        )
-        case = correct_case(
-            "lstm", lengths=LENGTHS, steps=8, units=12, weights=replace(drawn, layers=layers), seed=seed
-        )
-        assert first_units_follow(small(rules()["stale-initial-state"].inject(case), 5)), seed
+@pytest.mark.parametrize("cause", ["left-padded", "output-residual", "pooled-state", "rows-permuted"])
+@pytest.mark.parametrize("start", ["rows-chunked", "stale-initial-state"])
+def test_a_start_is_named_beneath_another_cause(start: str, cause: str) -> None:
+    """With the cause undone, or the states as they ought to be, the start is what a run of the weights lacks."""
+    right = run_of("gru")
+    assert {start, cause} <= named(rules()[cause].inject(rules()[start].inject(right)))
+    assert start not in named(rules()[cause].inject(right))
+
+
+@pytest.mark.parametrize("weights", ["forget-bias", "gate-order", "bias-dropped"])
+def test_rows_that_go_on_from_others_are_named_beside_wrong_weights(weights: str) -> None:
+    """Most rows tell the change of the weights, and with it the others where they began."""
+    right = run_of("lstm")
+    wrong = rules()[weights].inject(rules()["rows-chunked"].inject(right))
+    together = {f.rule: f.evidence.get("together_with") for f in judge(wrong, rules()).findings}
+    assert together == {"rows-chunked": weights, weights: "rows-chunked"}
+    assert named(rules()[weights].inject(right)) == {weights}
