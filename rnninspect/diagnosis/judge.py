@@ -212,15 +212,18 @@ def _weights_beneath(
 ) -> list[Proposal]:
     """The mistake of the weights that the causes `kept` hid."""
     from rnninspect.diagnosis.starts_beneath import starts_beneath
+    from rnninspect.diagnosis.states_by_run import states_by_run
     from rnninspect.diagnosis.weights_beneath import weights_beneath
     from rnninspect.diagnosis.weights_by_states import leaves_states_alone, weights_by_states
 
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
-        beneath = weights_beneath(case, rules, frozenset(p.rule for p in kept))
+        told = frozenset(p.rule for p in kept)
+        beneath = weights_beneath(case, rules, told)
         if beneath or beneath is None:
             return beneath or []
-        by_states = weights_by_states(case) if leaves_states_alone([rules[p.rule] for p in kept]) else []
-        return by_states or starts_beneath(case, rules, frozenset(p.rule for p in kept))
+        alone = leaves_states_alone([rules[name] for name in told])
+        by_states = (weights_by_states(case) or states_by_run(case, rules, told)) if alone else []
+        return by_states or starts_beneath(case, rules, told)
     return []
 
 

@@ -33,11 +33,11 @@ def weights_by_states(case: Case) -> list[Proposal]:
         return []
     rows = _short_rows(case)
     steps = int(np.flatnonzero(case.trace.mask[rows].any(0)).max(initial=0)) + 1
-    if steps > MOST_STEPS or _can_tell(case) < TELLING or _gives_states(case, case.reference):
+    if steps > MOST_STEPS or _can_tell(case) < TELLING or gives_states(case, case.reference):
         return []
     few = cut_to(case, rows, steps)
-    telling = [change for change in changes_of(case.weights) if _gives_states(few, _run(few, change))]
-    changes = [change for change in telling if _gives_states(case, _run(case, change))]
+    telling = [change for change in changes_of(case.weights) if gives_states(few, _run(few, change))]
+    changes = [change for change in telling if gives_states(case, _run(case, change))]
     if not changes:
         return []
     others = dict.fromkeys(change.rule for change in changes[1:] if change.rule != changes[0].rule)
@@ -72,7 +72,7 @@ def _can_tell(case: Case) -> int:
     return sum(int(np.count_nonzero(t.final)) for t in case.trace.tracks if t.final is not None)
 
 
-def _gives_states(case: Case, trace: Trace) -> bool:
+def gives_states(case: Case, trace: Trace) -> bool:
     """Whether a run ends in every final state h, to within what two right runs may differ by."""
     limit, ended = tolerance(case), case.trace.real_counts > 0
     for track in case.trace.tracks:
