@@ -119,3 +119,20 @@ def test_a_gate_that_shuts_is_no_kept_buffer() -> None:
     buffer = np.repeat(rng.uniform(-0.5, 0.5, (1, 1, 5)), 4, axis=1).astype(np.float32)
     frames = rng.normal(size=(1, 4, 2)).astype(np.float32)
     assert accused(buffer, buffer[:, -1], lengths=[4], inputs=frames) == ["outputs-aliased"]
+
+
+def test_saturated_units_are_no_kept_buffer() -> None:
+    """Units at one, at zero, or a bit from one hold there whatever is read; no inputs need be given."""
+    step = np.array([[1.0, -1.0, 0.9999998807907104, 0.0]], dtype=np.float32)
+    outputs = np.repeat(np.repeat(step[:, None], 9, axis=1), 4, axis=0)
+    assert accused(outputs, outputs[:, -1], lengths=[9] * 4) == []
+
+
+@pytest.mark.parametrize("held", [0.0, 0.3])
+def test_one_unit_tells_of_no_hole(held: float) -> None:
+    """A gate that is shut zeroes one unit, or holds it, and no mask need do so; two units beside it do not."""
+    rng = np.random.default_rng(0)
+    outputs = rng.uniform(0.2, 0.8, (3, 9, 4)).astype(np.float32)
+    outputs[1, 4] = 0 if held == 0 else outputs[1, 3]
+    assert accused(outputs[..., :1], outputs[:, -1, :1], lengths=[9] * 3) == []
+    assert accused(outputs, outputs[:, -1], lengths=[9] * 3) == ["mask-hole"]

@@ -48,7 +48,7 @@ class MaskHole(Rule):
             return
         if case.has("inputs") and case.has("weights") and disagreement(case) == 0:
             return  # a run that reads every step gives these very outputs: a gate held the state, not a mask
-        for facts in case.facts:
+        for facts in (f for f in case.facts if f.outputs.shape[2] > 1):  # a gate that is shut holds or zeroes one unit
             holes = _holes(facts)
             if holes.any():
                 holes = holes & _held_by_the_other(case, facts)

@@ -9,13 +9,14 @@ import numpy as np
 
 from rnninspect.core.finding import Certainty
 from rnninspect.core.tiles import release
-from rnninspect.core.trace import Bools, Track
+from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of, same
 
+BOUND = 1e-6  # from 1: saturated but for the last bits
 ENOUGH = 12  # numbers that repeat: gates that are shut keep fewer of themselves
 
 
@@ -48,11 +49,11 @@ class OutputsAliased(Rule):
         seen = []
         for facts in case.facts:
             long = facts.real_counts > 1
-            alike = facts.uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & ~_saturated(facts)
+            alike = facts.uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & (_moving_units(facts) > 0)
             if not facts.lengths_known and (long & alike).sum() == 1:
                 continue  # one real step, that its padding repeats
             silent = facts.uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
-            repeated = int((facts.real_counts - 1)[long & alike].sum()) * facts.final.shape[1]
+            repeated = ((facts.real_counts - 1) * _moving_units(facts))[long & alike].sum()
             if repeated >= ENOUGH and (alike | silent)[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
@@ -94,9 +95,10 @@ def _inputs_vary(case: Case) -> Bools:
     return vary
 
 
-def _saturated(facts: TrackFacts) -> Bools:
-    """`[B]`: every unit of the last step is tanh's own bound, where any larger input gives the same number."""
-    return np.asarray((np.abs(facts.outputs[:, -1]) == 1).all(-1))
+def _moving_units(facts: TrackFacts) -> Ints:
+    """`[B]`: the units of the last step that larger inputs would move: not at zero, nor at tanh's own bound."""
+    size = np.abs(facts.outputs[:, -1].astype(np.float64))
+    return np.asarray(((size > 0) & (np.abs(size - 1) > BOUND)).sum(-1))
 
 
 RULE = OutputsAliased()
