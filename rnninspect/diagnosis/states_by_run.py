@@ -122,7 +122,7 @@ def _as_steps(final: Array, outputs: Array, limit: float) -> Array:
         gaps = np.abs(steps[near] - state).max(1, initial=0.0)
         near, gaps = near[gaps <= limit], gaps[gaps <= limit]
         if near.size:
-            own = near // outputs.shape[1] == b
-            best = near[np.lexsort((gaps, ~own))[0]]
+            in_row = near // outputs.shape[1] == b
+            best = near[np.lexsort((gaps, ~in_row))[0]]
             taken[b] = outputs.reshape(-1, outputs.shape[2])[best].astype(final.dtype)
     return taken

@@ -53,7 +53,9 @@ class OutputsAreCellState(Rule):
     def undo(self, case: Case) -> Iterable[Undone]:
         """c in h's place, as the outputs hold it: each h is the smaller of the two, so that they were not exchanged."""
         apart = [facts.mismatched & ~bounded_by_cell(facts) for facts in case.facts]
-        if not any(rows.any() for rows in apart) and all(t.cell is not None for t in case.trace.tracks):
+        states = [(t.final, t.cell) for t in case.trace.tracks]
+        alike = all(h is not None and c is not None and h.shape == c.shape for h, c in states)
+        if alike and not any(rows.any() for rows in apart):
             in_place = case.with_tracks(lambda track: replace(track, final=track.cell, cell=track.final))
             yield Undone("c compared with the outputs in place of h", in_place)
 
