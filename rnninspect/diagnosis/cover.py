@@ -36,7 +36,8 @@ def united(proposals: list[Proposal]) -> list[Proposal]:
 def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
     """Greedy set cover of the mismatched places, strongest evidence first among equals.
 
-    States of all zeros equal any zeroed step, so they count only where nothing else tells two causes apart.
+    States of all zeros equal any zeroed step, so they count only where nothing else tells two causes apart, and every
+    cause that explains them is an alternative, though it explains others besides.
     """
     proposals = _with_originals_apart(proposals)
     zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
@@ -48,7 +49,8 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
             break
         gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
         gain, proposal = max(gains, key=lambda g: g[0])
-        alike = [p.rule for g, p in gains if p.places & left == proposal.places & left and (g == gain or not gain[0])]
+        here = proposal.places & left
+        alike = [p.rule for g, p in gains if (p.places & left == here and g == gain if gain[0] else here <= p.places)]
         others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *alike) if r != proposal.rule))
         chosen.append(replace(proposal, alternatives=others[:2]))
         left -= proposal.places
