@@ -222,7 +222,8 @@ def _weights_beneath(
         if beneath or beneath is None:
             return beneath or []
         alone = leaves_states_alone([rules[name] for name in told])
-        by_states = (weights_by_states(case) or states_by_run(case, rules, told)) if alone else []
+        symptoms = {name for p in kept if p.kind == "state" for name in rules[p.rule].implies}
+        by_states = (weights_by_states(case) or states_by_run(case, rules, told | symptoms)) if alone else []
         return by_states or starts_beneath(case, rules, told)
     return []
 

@@ -28,8 +28,8 @@ MOST = 1 << 24  # steps that all states are set beside
 
 
 def states_by_run(case: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> list[Proposal]:
-    """What explains every state that the weights do not end in, beneath the causes `named`: a step, a row or a pool of
-    the run that was taken for it, or another run: of other inputs, or from another initial state."""
+    """What explains every state that the weights do not end in, beneath the causes and symptoms `named`: a step, a row
+    or a pool of the run that was taken for it, or another run: of other inputs, or from another initial state."""
     if case.weights is None or case.batch is None or case.other is not None or is_too_large(case):
         return []
     ends = [np.count_nonzero(track.final) for track in case.reference.tracks if track.final is not None]
