@@ -88,9 +88,8 @@ class TorchModel:
             stack.callback(self._kept.restore)
             stack.enter_context(settings_kept())
             stack.enter_context(random_numbers_kept())
-            stance = getattr(torch.compiler, "set_stance", None)
-            if stance is not None and "torch._dynamo" in sys.modules:  # else nothing was compiled
-                stack.enter_context(stance("force_eager"))
+            if "torch._dynamo" in sys.modules:  # else nothing was compiled
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
             yield
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:

@@ -52,7 +52,7 @@ class Session:
         self._open = True
         hooks.callback(self._hooks.close)
         if model is None or compiling():
-            _uncompiled(hooks, model is not None and any(map(_is_compiled, model.modules())))
+            _uncompiled(hooks)
         kinds = {torchs_class(m) for m in self._layers.values() if has_own_forward(m)}
         listen({k for k in kinds if k is not None}, self._inner, hooks)
         hooks.callback(register_module_forward_pre_hook(self._enter).remove)
@@ -231,23 +231,15 @@ def _refuse_scripted(model: nn.Module, has_layers: bool) -> None:
         )
 
 
-def _is_compiled(module: nn.Module) -> bool:
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
-
-
 def compiling() -> bool:
     """Whether anything was compiled yet in this process; to import the compiler takes seconds."""
     return "torch._dynamo" in sys.modules
 
 
-def _uncompiled(hooks: ExitStack, needed: bool) -> None:
-    """Compiled models run uncompiled until the stack closes; UserError where this torch cannot, and it is needed."""
-    stance = getattr(torch.compiler, "set_stance", None)
+def _uncompiled(hooks: ExitStack) -> None:
+    """Compiled models run uncompiled until the stack closes."""
     hooks.callback(_without(warnings.filters, _filtered()))
-    if stance is not None:
-        hooks.enter_context(stance("force_eager"))
-    elif needed:
-        raise UserError("a compiled model cannot be recorded before torch 2.6: record the model before torch.compile")
+    hooks.enter_context(torch.compiler.set_stance("force_eager"))
 
 
 def _filtered() -> Any:

@@ -40,5 +40,5 @@ def autocast(device: str) -> str:
         if not torch.is_autocast_enabled(device):
             return ""
         return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
-    except (AttributeError, TypeError, RuntimeError):  # before torch 2.4, or a device that has none
+    except RuntimeError:  # a device that has none
         return "a lower precision" if torch.is_autocast_enabled() else ""
