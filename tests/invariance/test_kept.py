@@ -279,7 +279,7 @@ def test_a_place_is_looked_for_without_the_compiler_and_without_other_weights() 
         "        super().__init__()\n"
         "        self.rnn = nn.LSTM(3, 4, batch_first=True, bidirectional=True)\n"
         "    def forward(self, x, lengths):\n"
-        "        return self.rnn(x)[0]\n"
+        "        return self.rnn(x)\n"
         "from rnninspect.diagnosis.evidence import weight_search\n"
         "def refuse(*_):\n"
         "    raise AssertionError('other weights')\n"
