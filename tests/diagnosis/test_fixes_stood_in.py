@@ -151,7 +151,7 @@ def assert_clean(case: Case, rule: str, setting: Setting) -> None:
 
 
 def with_final(case: Case, final: Any) -> Case:
-    """The case with the top layer's, or all layers', states from one vector a row; c is not given then."""
+    """The case with the top layer's, or all layers', states from one vector a row; no other state is given then."""
     final = np.asarray(final)
     if final.ndim == 3:  # a stack
         final = np.concatenate(list(final), -1)
@@ -160,7 +160,7 @@ def with_final(case: Case, final: Any) -> Case:
     count = final.shape[1] // units
     assert count in (len(tracks), case.trace.directions)
     parts = dict(zip([id(t) for t in tracks[-count:]], np.split(final, count, 1), strict=True))
-    return case.with_tracks(lambda t: replace(t, final=parts.get(id(t), t.final), cell=None))
+    return case.with_tracks(lambda t: replace(t, final=parts.get(id(t)), cell=None))
 
 
 def run_again(rule: str, setting: Setting, right: Case, names: Names) -> Case:
