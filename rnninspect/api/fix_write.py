@@ -49,7 +49,10 @@ def exchanged(finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
 
 
 def remade_states(remade: Case, finding: Finding, case: Case, arrays: Arrays) -> str:
-    """Put states of other shapes in the place of the one array that holds the dump's, and give its name."""
+    """Put states of other shapes in the place of the one array that holds the dump's, and give its name.
+
+    Raises UserError where several arrays hold them, or states are missing.
+    """
     slots = [slot for slot in case.dump.slots if slot.role in ("h", "c")]
     states = [track.final for track in remade.trace.tracks]
     if len(slots) != 1 or remade.trace.layers > 1 or any(state is None for state in states):
