@@ -194,7 +194,10 @@ def _weights(module: Any) -> dict[str, Array]:
     if linen is not None and isinstance(module, linen.Module):
         return as_named({"cell": dict(module.cell.variables["params"])}, LayerConfig())
     nnx: Any = sys.modules["flax.nnx"]
-    return as_named({"cell": nnx.to_pure_dict(nnx.state(module.cell, nnx.Param))}, LayerConfig())
+    parameters = nnx.state(module.cell, nnx.Param)
+    # flax 0.10.0 has the method alone, which later ones deprecate
+    named = nnx.to_pure_dict(parameters) if hasattr(nnx, "to_pure_dict") else parameters.to_pure_dict()
+    return as_named({"cell": named}, LayerConfig())
 
 
 def _not_rerun(cell: Any) -> str:
