@@ -87,8 +87,9 @@ class InputsReshapedNotTransposed(Rule):
 
 
 def _given(case: Case) -> Array | None:
-    """The inputs as they came, where their shape fits no reading; they hold as many numbers as they ought to."""
-    if case.batch is not None or case.weights is None:
+    """The inputs as they came, where their shape fits no reading; they hold as many numbers as they ought to. Of one
+    row or one step a view mixes nothing."""
+    if case.batch is not None or case.weights is None or 1 in case.trace.mask.shape:
         return None
     wanted = case.trace.mask.size * case.weights.layers[0].input_kernel.shape[1]
     return next((s.array for s in case.dump.slots if s.role == "inputs" and s.array.size == wanted), None)

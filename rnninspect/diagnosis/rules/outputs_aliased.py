@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect import conventions
 from rnninspect.core.finding import Certainty
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Bools, Ints, Track
@@ -43,7 +44,7 @@ class OutputsAliased(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.uniform.any() for facts in case.facts):
             return
-        if _runs_alike(case) or not (case.trace.knows_padding or case.trace.padding == "zero"):
+        if _runs_alike(case) or not (case.trace.knows_padding or _padding_is_zero(case)):
             return  # the weights give these very outputs, or padding that nobody stated may repeat the last step
         varies = _inputs_vary(case)
         seen = []
@@ -75,6 +76,13 @@ class OutputsAliased(Rule):
             return replace(track, outputs=np.repeat(track.final[:, None], track.outputs.shape[1], 1))
 
         return case.with_tracks(aliased)
+
+
+def _padding_is_zero(case: Case) -> bool:
+    """Whether no framework that these may be of repeats the last output in padding, unless that was stated."""
+    believed = [conventions.get(belief.name) for belief in case.reading.evidence.conventions]
+    repeats = any("repeat" in (whose.padding, *whose.also_leaves) for whose in believed)
+    return case.trace.padding == "zero" and (case.config.padding is not None or not repeats)
 
 
 def _runs_alike(case: Case) -> bool:

@@ -97,6 +97,8 @@ def _zero_beneath(case: Case, track: Track) -> Bools:
     nothing = np.zeros(case.trace.batch_size, dtype=np.bool_)
     if track.outputs is not None or track.final is None or not case.trace.knows_padding:
         return nothing
+    if len(nothing) == 1 and case.config.layers is None:
+        return nothing  # `[1, B, H]` of rows of one step may be read so
     zero = case.trace.mask.any(1) & (track.final == 0).all(-1) & _all_zero(track.cell, len(track.final))
     above = np.logical_or.reduce([~f.final_zero for f in case.facts if f.track.layer > track.layer] or [nothing])
     zero = zero & above
