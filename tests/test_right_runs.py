@@ -39,6 +39,7 @@ MENDED = (
     40160, 40724,  # the direction of several layers
     40277, 41391, 41499,  # the mask of two directions
     40268,  # the mask of one row
+    802080, 803657,  # whose arrays these are, beside weights of Keras
     804255,  # rows of one step, read as layers of which one is zero
     800813,  # rows of one step, repeated in a padded one
     802892,  # inputs of one row, viewed in another order

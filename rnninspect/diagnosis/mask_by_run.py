@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect import conventions
 from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
@@ -43,8 +44,12 @@ def with_mask_by_run(case: Case) -> Case:
 
 
 def may_mask(case: Case) -> bool:
-    """Whether the layer may have left out steps before a row's end: Keras, or nobody knows whose."""
-    return case.convention.padding == "repeat" or not case.reading.evidence.decided
+    """Whether the layer may have left out steps before a row's end: Keras, as the weights may say where nobody stated a
+    framework, or nobody knows whose."""
+    evidence, whose = case.reading.evidence, case.weights.convention if case.weights is not None else ""
+    if case.convention.padding == "repeat" or not evidence.decided:
+        return True
+    return bool(whose) and not evidence.framework_stated and conventions.get(whose).padding == "repeat"
 
 
 def is_right(case: Case) -> bool:
