@@ -53,8 +53,8 @@ class FlatGatherWrongStride(Rule):
             seen, rows, steps, formula = best
             astray = facts.mismatched & seen.rows & (rows != np.arange(rows.size))
             whole = (seen.rows | facts.uninformative | ~facts.mismatched).all()
-            telling = astray & ~facts.final_zero  # a state of zeros equals padding, whichever step that is
-            if not telling.any() or not (whole or telling.sum() > 1):
+            told = facts.mismatched & seen.rows & ~facts.final_zero  # zeros equal padding, whichever step that is
+            if not astray.any() or not told.any() or not (whole or (astray & told).sum() > 1):
                 continue
             picked = np.flatnonzero(facts.mismatched & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
@@ -62,7 +62,7 @@ class FlatGatherWrongStride(Rule):
                 self,
                 [Seen(facts, facts.mismatched & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
-                strength=3,
+                strength=3 if (astray & told).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 
