@@ -65,6 +65,8 @@ def names_of(case: Case, layer: int, of_cell: bool = False) -> Names:
             names[name] = np.stack(states)
     if "states" in names:
         names["final"] = np.concatenate(list(names["states"]), -1)
+        by_layer = names["states"].reshape(trace.layers, trace.directions, trace.batch_size, -1)
+        names["joined"] = by_layer.swapaxes(1, 2).reshape(trace.layers, trace.batch_size, -1)
     if case.batch is not None:
         names["inputs"] = stored(case, case.batch.inputs)
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in names.items()}
@@ -81,6 +83,9 @@ def _taken_apart(case: Case, layer: int, changed: Mapping[str, Any], of_cell: bo
             yield Mended("inputs", stored(case, array))
         elif name in ("states", "cells"):
             yield from _each(fields["h" if name == "states" else "c"], list(array), case.trace.tracks)
+        elif name == "joined":
+            halves = [half for both in array for half in np.split(both, case.trace.directions, -1)]
+            yield from _each(fields["h"], halves, case.trace.tracks)
         elif name == "final":
             yield from _each(fields["h"], np.split(array, len(case.trace.tracks), -1), case.trace.tracks)
         elif name in fields or name == "outputs":

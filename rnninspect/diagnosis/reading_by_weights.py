@@ -38,11 +38,10 @@ def with_tracks_of_weights(case: Case) -> Case:
 
 def _as_weights(case: Case, weights: Weights) -> LayerConfig:
     """What is stated, and the layers and directions of the weights where nothing is stated of them."""
-    config, width = case.config, _width(case)
+    config, width = case.config, _width(case) * case.trace.directions
     if config.layers is None and weights.depth > 1:
         config = replace(config, layers=weights.depth)
-    both = len(weights.directions) == 2 and case.trace.directions == 1
-    if both and config.directions is None and width == 2 * weights.layers[-1].units:
+    if len(weights.directions) == 2 and config.directions is None and width == 2 * weights.layers[-1].units:
         config = replace(config, direction="bidirectional")
     return config
 

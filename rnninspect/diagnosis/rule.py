@@ -84,14 +84,14 @@ class Rule:
     """One mistake. `needs`: evidence without which it is listed as not checked.
 
     `fix`: the fix for any framework, as Python on numpy arrays: `inputs` `[B, T, F]`, `outputs` `[B, T, H]`
-    (`outputs_fw`, `outputs_bw` of two directions), `h` and `c` `[B, H]`, `states` `[L*D, B, H]`, `final` (one vector a
-    row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`, `recurrent_kernel` and `bias`, the
-    gates along the last axis. `fixed_in`: whether it mends these arrays themselves, or only a new run does. A better
-    fix for one framework stands in its convention, under the name of the rule. `moves`: what such a fix moves; of all
-    but `h`, code that says `h` (`states`, `final`) holds for c as well. `group`, `place`: where the rule stands among
-    the lessons; equal places are ordered by name. `reads_c`: what it reconstructs is the final state as c holds it.
-    `implies`: rules whose findings are symptoms of this one on the same rows, and are then not listed again.
-    `leaves`: those of its symptoms that the outputs which it changed keep where it is undone.
+    (`outputs_fw`, `outputs_bw` of two directions), `h` and `c` `[B, H]`, `states` `[L*D, B, H]`, `joined` `[L, B,
+    D*H]`, `final` (one vector a row, of all states), `lengths` `[B]`, `mask` `[B, T]`, and of weights `kernel`,
+    `recurrent_kernel` and `bias`, the gates along the last axis. `fixed_in`: whether it mends these arrays themselves,
+    or only a new run does. A better fix for one framework stands in its convention, under the name of the rule.
+    `moves`: what such a fix moves; of all but `h`, code that says `h` (`states`, `final`) holds for c as well. `group`,
+    `place`: where the rule stands among the lessons; equal places are ordered by name. `reads_c`: what it reconstructs
+    is the final state as c holds it. `implies`: rules whose findings are symptoms of this one on the same rows, and are
+    then not listed again. `leaves`: those of its symptoms that the outputs which it changed keep where it is undone.
     `example`: the worked example in which it is planted and shown. `print_out`: the packaged text, as somebody would
     paste it, from which the rule is found and with which its lesson begins.
     `in_outputs`: the outputs are not what the layer gave, and so tell no right state. `in_states`: the states alone are

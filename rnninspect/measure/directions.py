@@ -85,7 +85,7 @@ def with_states_viewed(choice: Choice, readings: list[Reading], tolerance: Toler
         return choice
     for reading in readings:
         trace = reading.trace
-        if trace.directions < 2 or any(t.final is None for t in trace.tracks):
+        if trace.directions < 2 or any(t.final is None for t in trace.tracks if t.outputs is not None):
             continue
         for tracks in _otherwise(trace):
             otherwise = replace(trace, tracks=tracks)
@@ -106,8 +106,10 @@ def _otherwise(trace: Trace) -> Iterator[tuple[Track, ...]]:
     as far as their shapes allow it."""
     finals = [t.final for t in trace.tracks if t.final is not None]
     if len({f.shape for f in finals}) == 1:
-        states = np.stack(finals, 1).reshape(len(finals), trace.batch_size, -1)
-        yield tuple(replace(t, final=states[i]) for i, t in enumerate(trace.tracks))
+        for together in {len(finals), trace.directions}:  # all tracks in one vector, or each layer's
+            groups = (finals[first : first + together] for first in range(0, len(finals), together))
+            viewed = iter([s for group in groups for s in np.stack(group, 1).reshape(together, trace.batch_size, -1)])
+            yield tuple(t if t.final is None else replace(t, final=next(viewed)) for t in trace.tracks)
     others = [trace.track(t.layer, "backward" if t.direction == "forward" else "forward") for t in trace.tracks]
     pairs = [(track, other) for track, other in zip(trace.tracks, others, strict=True) if other is not None]
     if len(pairs) < len(others) or any(_shapes(track) != _shapes(other) for track, other in pairs):

@@ -26,6 +26,11 @@ class Layout:
     usual: bool = True
     shape: tuple[int, int] = (0, 0)
 
+    @property
+    def units(self) -> dict[Key, int]:
+        """H by layer and direction."""
+        return {key: int(array.shape[-1]) for key, array in self.placed.items()}
+
 
 def outputs_layout(
     array: Array,
@@ -181,3 +186,16 @@ def _two_axes(
 
 def _side_by_side(array: Array, width: int, keys: list[Key]) -> Placed:
     return {key: array[:, i * width : (i + 1) * width] for i, key in enumerate(keys)}
+
+
+def units_beside(state: Array, cell: Array, units: Mapping[Key, int]) -> dict[Key, int]:
+    """The widths of c by layer and direction, where it has the axes of `state`, whose widths are `units`: as much wider
+    as the whole (a projected LSTM's c is); empty where it has other axes.
+
+    >>> units_beside(np.ones((2, 5, 16)), np.ones((2, 5, 24)), {(1, "forward"): 8, (1, "backward"): 8})
+    {(1, 'forward'): 12, (1, 'backward'): 12}
+    """
+    wide, whole = cell.shape[-1:], state.shape[-1:]
+    if cell.shape[:-1] != state.shape[:-1] or not all(whole) or any(n * wide[0] % whole[0] for n in units.values()):
+        return {}
+    return {key: n * wide[0] // whole[0] for key, n in units.items()}

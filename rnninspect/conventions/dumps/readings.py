@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts
+from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import by_row, check_cell, for_each, no_reading, shown
@@ -133,7 +133,9 @@ def _states(slots: tuple[Slot, ...], shape: Shape, rows: int, units: Mapping[Key
     if not labelled:
         top = units.get((shape.layers - 1, shape.directions[-1])) if units else None
         if shape.alone:
-            return list(alone_layouts(slots[0].array, rows, shape.layers, shape.directions, top or _width(slots[0])))
+            return list(
+                alone_layouts(slots[0].array, rows, shape.layers, shape.directions, top or slots[0].array.shape[-1])
+            )
         return list(state_layouts(slots[0].array, rows, shape.layers, shape.directions, top, first))
     placed: dict[Key, Array] = {}
     for slot in slots:
@@ -147,10 +149,6 @@ def _states(slots: tuple[Slot, ...], shape: Shape, rows: int, units: Mapping[Key
     return [Layout("B H", placed)]
 
 
-def _width(slot: Slot) -> int:
-    return int(slot.array.shape[-1])
-
-
 def _with_states(
     convention: Convention,
     by_role: Mapping[Role, tuple[Slot, ...]],
@@ -161,7 +159,7 @@ def _with_states(
     note: str,
 ) -> Iterator[Reading]:
     rows, steps = outputs.shape
-    units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
+    units = outputs.units
     swapped = shape.swapped
     first = config.state_batch_first
     if first is None:
@@ -215,8 +213,9 @@ def _tracks(
 ) -> tuple[Track, ...]:
     """Each layer and direction with its outputs and states; `way`: how the states h are placed."""
     rows, _ = outputs.shape
-    units = {key: int(array.shape[2]) for key, array in outputs.placed.items()}
-    cell_ways = _states(by_role["c"], shape, rows, {}, first)
+    units = outputs.units
+    widths = units_beside(by_role["h"][0].array, by_role["c"][0].array, units) if by_role["c"] else {}
+    cell_ways = _states(by_role["c"], shape, rows, widths, first) or _states(by_role["c"], shape, rows, {}, first)
     cell = next((c for c in cell_ways if c.axes == way.axes), cell_ways[0] if cell_ways else None)
     initial = _initial(by_role, "initial_h", shape, rows, units, first)
     initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
@@ -11,6 +11,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_half import may_be_directions
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
 
+BY_HALVES = "states = states.reshape(L, D, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # halves h_n[0::2], h_n[1::2]"
 DIRECTIONS_FIRST = "states = states.reshape(D, L, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # layer by layer"
 
 
@@ -42,28 +43,21 @@ class LayerOrderReversed(Rule):
     )
 
     def code(self, case: Case) -> str:
-        by_direction = _directions_first(case.trace)
-        if not any(s.rows.any() for s in _mended(case, _reversed(case.trace))) and by_direction is not None:
-            return DIRECTIONS_FIRST
+        for order in _orders(case.trace):
+            if any(s.rows.any() for s in _mended(case, order.trace)):
+                return order.code
         return self.fix
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
-        for fixed, where in (
-            (_reversed(case.trace), "in the state listed first, not last: the layers are in reverse order"),
-            (
-                _directions_first(case.trace),
-                "where the states are listed by direction first, all layers forward and then all backward, not layer "
-                "by layer: [D, L, B, H], not [L, D, B, H]",
-            ),
-        ):
-            seen, halved = _mended(case, fixed), may_be_directions(case)
+        for order in _orders(case.trace):
+            seen, halved = _mended(case, order.trace), may_be_directions(case)
             one_half = f", or outputs hold the forward half of two directions ({argument('bidirectional', True)})"
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: the top layer's outputs end {where}" + one_half * halved,
+                f"{{rows}}: the top layer's outputs end {order.where}" + one_half * halved,
                 strength=4,
                 certainty="suspected" if halved else "proven",
             )
@@ -71,12 +65,9 @@ class LayerOrderReversed(Rule):
     def undo(self, case: Case) -> Iterable[Undone]:
         if case.trace.layers < 2:
             return
-        for trace, how in (
-            (_reversed(case.trace), "the layers' states in the opposite order"),
-            (_directions_first(case.trace), "the states taken as [D, L, B, H], all layers forward first"),
-        ):
-            if trace is not None:
-                yield Undone(how, case.with_trace(trace))
+        for order in _orders(case.trace):
+            if order.trace is not None:
+                yield Undone(order.undone, case.with_trace(order.trace))
 
     def inject(self, case: Case) -> Case:
         fixed = _reversed(case.trace) if case.trace.layers > 1 else None
@@ -101,17 +92,55 @@ def _reversed(trace: Trace) -> Trace | None:
     return replace(trace, tracks=tuple(tracks))
 
 
-def _directions_first(trace: Trace) -> Trace | None:
-    """The trace whose states were listed `[D, L, B, H]`, read so; None with one direction or where widths differ."""
-    count, directions = trace.layers, list(dict.fromkeys(t.direction for t in trace.tracks))
-    listed = [trace.track(layer, d) for layer in range(count) for d in directions]
-    if len(directions) < 2 or any(t is None or t.final is None for t in listed):
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """The trace with its states in another order (None where they cannot stand so), and what is said of it."""
+
+    trace: Trace | None
+    where: str
+    undone: str
+    code: str
+
+
+def _orders(trace: Trace) -> Iterator[_Order]:
+    yield _Order(
+        _reversed(trace),
+        "in the state listed first, not last: the layers are in reverse order",
+        "the layers' states in the opposite order",
+        LayerOrderReversed.fix,
+    )
+    listed = _placed(trace, lambda layer, d: divmod(d * trace.layers + layer, trace.directions))
+    yield _Order(
+        listed,
+        "where the states are listed by direction first, all layers forward and then all backward, not layer by layer: "
+        "[D, L, B, H], not [L, D, B, H]",
+        "the states taken as [D, L, B, H], all layers forward first",
+        DIRECTIONS_FIRST,
+    )
+    if trace.layers != trace.directions:  # else it is the same order
+        yield _Order(
+            _placed(trace, lambda layer, d: divmod(layer * trace.directions + d, trace.layers)[::-1]),
+            "where each layer's halves are h_n[:L] and h_n[L:], and h_n is listed layer by layer, not by direction "
+            "first: they are h_n[0::2] and h_n[1::2]",
+            "the halves of each layer taken from h_n[0::2] and h_n[1::2]",
+            BY_HALVES,
+        )
+
+
+def _placed(trace: Trace, place: Callable[[int, int], tuple[int, int]]) -> Trace | None:
+    """The trace whose states stand elsewhere; None with one direction or where widths differ.
+
+    `place`: of a layer and direction, the layer and direction that the reading took its state for.
+    """
+    directions = list(dict.fromkeys(t.direction for t in trace.tracks))
+    if len(directions) < 2 or any(t.final is None for t in trace.tracks):
         return None
-    if len({t.final.shape for t in listed if t is not None and t.final is not None}) > 1:
+    if len({t.final.shape for t in trace.tracks if t.final is not None}) > 1:
         return None
     tracks = []
     for track in trace.tracks:
-        other = listed[directions.index(track.direction) * count + track.layer]
+        layer, direction = place(track.layer, directions.index(track.direction))
+        other = trace.track(layer, directions[direction])
         assert other is not None
         tracks.append(replace(track, final=other.final, cell=other.cell))
     return replace(trace, tracks=tuple(tracks))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Trace
+from rnninspect.conventions.dumps.axes import Key
+from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
 
+AXES_JOINED = ("L B (D H)", "B L (D H)")
+JOINED = "joined = joined.reshape(L, D, B, -1).swapaxes(1, 2).reshape(L, B, -1)  # [L, B, D*H]; not h_n.view(L, B, -1)"
 TOP_ALONE = "h = h.reshape(D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # the top layer's; not states.reshape(B, -1)"
 
 
@@ -46,26 +49,24 @@ class StateReshaped(Rule):
     )
 
     def code(self, case: Case) -> str:
-        slots = next((n for trace, n in _unviewed(case) if convincing(case, fixed_by(case, trace))), None)
-        alone = slots is not None and slots < len(case.trace.tracks)
-        return TOP_ALONE if alone else self.fix
+        mended = next((view for view in _unviewed(case) if convincing(case, fixed_by(case, view.trace))), None)
+        return mended.code if mended is not None else self.fix
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        for trace, slots in _unviewed(case):
-            seen = fixed_by(case, trace)
+        for view in _unviewed(case):
+            seen = fixed_by(case, view.trace)
             if not convincing(case, seen):
                 continue
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: read as a view of ({slots}, {case.trace.batch_size}, H), every state is right: the array "
-                "was reshaped, not transposed",
+                f"{{rows}}: read as {view.told}, every state is right: the array was reshaped, not transposed",
                 strength=6,
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        for trace, slots in _unviewed(case):
-            yield Undone(f"the states read as a view of ({slots}, {case.trace.batch_size}, H)", case.with_trace(trace))
+        for view in _unviewed(case):
+            yield Undone(f"the states read as {view.told}", case.with_trace(view.trace))
 
     def inject(self, case: Case) -> Case:
         finals = [t.final for t in case.trace.tracks]
@@ -81,26 +82,48 @@ def _shape(finals: list[Array | None]) -> tuple[int, ...]:
     return finals[0].shape if finals[0] is not None else ()
 
 
-def _unviewed(case: Case) -> Iterator[tuple[Trace, int]]:
-    """The trace whose states are the memory of these, taken as (S, B, H): of all tracks, or of the top layer's."""
-    rows = case.trace.batch_size
-    top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
-    for tracks in ([*case.trace.tracks], top):
-        finals = [t.final for t in tracks]
-        if len(tracks) < 2 or any(f is None or f.shape != _shape(finals) for f in finals):
-            continue
-        memory = np.stack([f for f in finals if f is not None], 1)  # [B, S, H], as the reading took it
-        states = memory.reshape(len(tracks), rows, -1)
-        changed = {(t.layer, t.direction): states[i] for i, t in enumerate(tracks)}
-        yield (
-            replace(
-                case.trace,
-                tracks=tuple(replace(t, final=changed.get((t.layer, t.direction), t.final)) for t in case.trace.tracks),
-            ),
-            len(tracks),
-        )
+@dataclass(frozen=True, eq=False)
+class _View:
+    """The trace whose states are the memory of those given, taken as `told`, and the code that takes them so."""
+
+    trace: Trace
+    told: str
+    code: str
+
+
+def _unviewed(case: Case) -> Iterator[_View]:
+    """The states as the memory that was viewed: of each layer apart in one array `[L, B, D*H]`, else of all tracks, or
+    of the top layer's."""
+    rows, layers = case.trace.batch_size, case.trace.layers
+    by_layer = [[t for t in case.trace.tracks if t.layer == layer] for layer in range(layers)]
+    if layers > 1 and case.reading.state_axes in AXES_JOINED:
+        apart = [_as_memory(tracks, rows) for tracks in by_layer]
+        if all(apart):
+            changed = {key: state for states in apart for key, state in states.items()}
+            yield _View(_with(changed, case.trace), f"a view of ({layers * len(by_layer[0])}, {rows}, H)", JOINED)
+        return
+    top = by_layer[-1]
+    for tracks, code in ((case.trace.tracks, StateReshaped.fix), (top, TOP_ALONE)):
+        if states := _as_memory(tracks, rows):
+            yield _View(_with(states, case.trace), f"a view of ({len(tracks)}, {rows}, H)", code)
         if len(top) == len(case.trace.tracks):
             return
+
+
+def _as_memory(tracks: Sequence[Track], rows: int) -> dict[Key, Array]:
+    """The states `[B, H]` of these tracks, taken side by side as the memory of `[S, B, H]`; none where they have not
+    one shape."""
+    finals = [t.final for t in tracks]
+    if len(tracks) < 2 or any(f is None or f.shape != _shape(finals) for f in finals):
+        return {}
+    memory = np.stack([f for f in finals if f is not None], 1)  # [B, S, H], as the reading took it
+    states = memory.reshape(len(tracks), rows, -1)
+    return {(t.layer, t.direction): states[i] for i, t in enumerate(tracks)}
+
+
+def _with(states: Mapping[Key, Array], trace: Trace) -> Trace:
+    tracks = (replace(t, final=states.get((t.layer, t.direction), t.final)) for t in trace.tracks)
+    return replace(trace, tracks=tuple(tracks))
 
 
 RULE = StateReshaped()
