@@ -27,8 +27,8 @@ def facts_beneath(
     Where they cannot be undone, being several or of states alone, the states are put right by the outputs: what the
     causes imply is then left out.
     """
-    ways = [] if is_too_large(case) else _without(case, causes)
     right, told = with_right_states(case, cells=False), set(named)
+    ways = [] if is_too_large(case) else _without(case, right, causes)
     symptoms = frozenset(name for cause in causes for name in cause.implies)
     leaves = frozenset(name for cause in causes for name in cause.leaves)
     for undone, implied in ways:
@@ -39,6 +39,8 @@ def facts_beneath(
             for p in chain(checked, rule.of_outputs(undone.case)):
                 if p.kind == "state" or p.certainty != "proven":
                     continue
+                if rule.in_states and undone.case is right and case.reading.time_swapped:
+                    continue  # states that were put right along these axes are one row's along the others
                 if rule.name in symptoms and not _stands_anyway(rule, p, case, right, undone.case):
                     continue
                 if rule.name in leaves and _is_in_what_changed(p, case, undone.case):
@@ -49,14 +51,14 @@ def facts_beneath(
                 yield replace(p, message=message, evidence=p.evidence | {"beneath": causes[0].name})
 
 
-def _without(case: Case, causes: Sequence[Rule]) -> list[tuple[Undone, frozenset[str]]]:
+def _without(case: Case, right: Case, causes: Sequence[Rule]) -> list[tuple[Undone, frozenset[str]]]:
     """The case without these causes, and the rules whose findings they still leave; none where a cause is in the
     outputs, and no way of undoing it puts every state right. Where undoing changed the lengths, with those that were
     stated too, under which the states are put right."""
     implied = frozenset(name for cause in causes for name in cause.implies)
     if not any(facts.mismatched.any() for facts in case.facts) and not case.reading.time_swapped:
         return [(Undone("the states as they are", case), implied)]
-    put_right = Undone("the states as they ought to be", with_right_states(case, cells=False)), implied
+    put_right = Undone("the states as they ought to be", right), implied
     in_outputs = any(cause.in_outputs for cause in causes)
     for undone in causes[0].undo(case) if len(causes) == 1 else ():
         if not any(facts.mismatched.any() for facts in undone.case.facts):
@@ -67,8 +69,10 @@ def _without(case: Case, causes: Sequence[Rule]) -> list[tuple[Undone, frozenset
 
 def _stands_anyway(rule: Rule, p: Proposal, case: Case, right: Case, undone: Case) -> bool:
     """Whether what may be a symptom of a cause is an error, and no matter of the lengths that undoing it changed: its
-    rule says it with those that were stated too. `right`: the case with its states as they ought to be."""
-    if p.severity == "note" or np.array_equal(case.trace.mask, undone.trace.mask):
+    rule says it with those that were stated too, as these are once the axes are those that were stated. `right`: the
+    case with its states as they ought to be."""
+    as_stated = case.reading.time_swapped and not undone.reading.time_swapped
+    if p.severity == "note" or as_stated or np.array_equal(case.trace.mask, undone.trace.mask):
         return p.severity != "note"
     return any(p.kind != "state" and p.severity != "note" for p in rule.check(right))
 

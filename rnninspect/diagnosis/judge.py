@@ -139,7 +139,8 @@ def _with_facts_beneath(
         hiding = [rules[name] for name in dict.fromkeys(n for p in causes for n in _names(case, p))]
         beside = [p for p in kept if p not in causes]
         told = {name for p in kept for name in (p.rule, *p.alternatives)}
-        told = told.union(*(rules[p.rule].implies for p in (causes if case.reading.time_swapped else beside)))
+        unmade = [p for p in causes if p.rule not in _names(case, p)] if case.reading.time_swapped else beside
+        told = told.union(*(rules[p.rule].implies for p in unmade))
         beneath = [*facts_beneath(case, hiding, rules, frozenset(told))]
         hiding += [rules[p.rule] for p in beneath]
         beneath += states_beneath(case, hiding, rules)

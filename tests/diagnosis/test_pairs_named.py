@@ -38,6 +38,12 @@ NAMED = [
     ("off-by-one-length", "output-residual", STACK),
     # a row taken for a step
     ("row-taken-for-step", "rows-permuted", LSTM),
+    # one row's steps in some of the tracks, beside outputs that are not padded as stated
+    ("zero-length-row", "row-taken-for-step", GRU),
+    ("lengths-misaligned", "row-taken-for-step", LSTM),
+    ("padding-computed", "row-taken-for-step", TWO),
+    ("row-taken-for-step", "flat-gather-wrong-stride", TWO),
+    ("row-taken-for-step", "layers-share-state", FOUR),
     ("padding-repeats-last-output", "row-taken-for-step", GRU),
     # a difference of two dumps beneath a cause; a second run beside a cause
     ("precision-drift", "left-padded", ("lstm", 1, 2)),

@@ -25,11 +25,23 @@ def what_is_gone(right: Case, both: Case, first: Rule, second: Rule) -> str:
     """What of the first mistake is left nowhere, since the second overwrote it, in words; empty where something is."""
     if _second_dump_is_replaced(right, both, first, second):
         return "the dump that the first one's differs from is gone"
+    if _states_are_written_again(right, both, first, second):
+        return "every state that the first one took is written again, whatever it was"
     if first.name == "pooled-state" and _few_terms_are_left(right, both):
         return "of a pool, too few units have all their terms left"
     if _states_are_of_nowhere(right, both, first, second):
         return "the outputs that the first one's states are of are gone"
     return ""
+
+
+def _states_are_written_again(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the first mistake is in the states alone, and the second gives the same arrays of any others."""
+    one = made_alone(first, right)
+    if one is None or not first.in_states:
+        return False
+    others = one.with_tracks(lambda t: t if t.final is None else replace(t, final=-t.final))
+    again = injected(second, others)
+    return again is not None and alike(again if both.weights is not None else again.with_weights(None), both)
 
 
 def _few_terms_are_left(right: Case, both: Case) -> bool:

@@ -29,7 +29,6 @@ class FlatGatherWrongStride(Rule):
     fixed_in = "arrays"
     group = "Rows, axes, layers"
     place = 5
-    needs = ("outputs", "lengths")
     implies = ("rows-permuted", "lengths-misaligned")
     example = "rows"
     in_states = True

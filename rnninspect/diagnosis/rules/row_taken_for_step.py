@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.evidence import Slot
-from rnninspect.core.trace import Bools, Trace, Track, prefix_mask
+from rnninspect.core.trace import Bools, Ints, Trace, Track, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
@@ -75,11 +75,9 @@ class RowTakenForStep(Rule):
                 row = _row(facts, case.trace.steps)
                 if row is not None:
                     yield from self._say([Seen(facts, facts.mismatched)], row, _whose_word(case))
-        elif case.reading.time_swapped:
-            rows = {_column(facts) for facts in case.facts}
-            row = rows.pop() if len(rows) == 1 else None
-            if row is not None and _padded_as_stated(case):
-                yield from self._say([Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in case.facts], row)
+        elif case.reading.time_swapped and _lie_as_stated(case):
+            for row, tracks in _by_row(case.facts).items():
+                yield from self._say([Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in tracks], row)
 
     def _say(self, seen: list[Seen], row: int, whose_word: str = "as stated") -> Iterable[Proposal]:
         yield from proposal(
@@ -95,11 +93,10 @@ class RowTakenForStep(Rule):
     def undo(self, case: Case) -> Iterable[Undone]:
         """With the first axis as the batch, and each row's own last step in place of the one row's steps."""
         lengths = next((s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"), None)
-        columns = {_column(facts) for facts in case.facts}
         steps = case.trace.batch_size  # as stated
         if not case.reading.time_swapped or lengths is None or lengths.size != case.trace.steps:
             return
-        if len(columns) != 1 or None in columns or not ((lengths > 0) & (lengths <= steps)).all():
+        if any(_column(facts) is None for facts in case.facts) or not ((lengths >= 0) & (lengths <= steps)).all():
             return
         if any(t.initial is not None for t in case.trace.tracks):
             return  # a state a row, and these would be others
@@ -178,15 +175,40 @@ def _differ(facts: TrackFacts, row: int) -> bool:
     return not bool(facts.uniform[row])
 
 
-def _padded_as_stated(case: Case) -> bool:
-    """Whether the outputs are zero, or repeat, exactly where the lengths pad them with the axes as stated, not as
-    exchanged."""
-    rows, steps = case.trace.steps, case.trace.batch_size  # as stated
+def _lie_as_stated(case: Case) -> bool:
+    """Whether the lengths count rows along the axes as stated, and something besides says that the outputs lie so."""
     lengths = [s.array.reshape(-1) for s in case.dump.slots if s.role == "lengths"]
-    if case.trace.mask_given or not lengths or lengths[0].size != rows:
+    if case.trace.mask_given or not lengths or lengths[0].size != case.trace.steps:
         return False
-    padded: Bools = np.arange(steps)[:, None] >= lengths[0][None]
-    return bool(padded.any()) and all(np.array_equal(f.zero | _repeats(f), padded) for f in case.facts)
+    return _padded_as_stated(case, lengths[0]) or _both_end_in_one_row(case)
+
+
+def _padded_as_stated(case: Case, lengths: Ints) -> bool:
+    """Whether the outputs are zero, or repeat, exactly where the lengths pad them with the axes as stated, not as
+    exchanged: each row by its own length or all by the lengths in another order."""
+    steps = np.arange(case.trace.batch_size)[:, None]  # as stated
+    padded = [f.zero | _repeats(f) for f in case.facts]
+    counts = (~padded[0]).sum(0)
+    if counts.min() == steps.size or not np.array_equal(np.sort(counts), np.sort(lengths)):
+        return False
+    return all(np.array_equal(p, steps >= counts) for p in padded)
+
+
+def _both_end_in_one_row(case: Case) -> bool:
+    """Whether either direction's states are the last entry of the first axis as stated, of which a layer that ran along
+    the axes as exchanged would have read one half first."""
+    directions = {f.track.direction for f in case.facts if _column(f) == case.trace.steps - 1}
+    return len(directions) == 2
+
+
+def _by_row(tracks: Iterable[TrackFacts]) -> dict[int, list[TrackFacts]]:
+    """The tracks whose every state is a step of one row, by that row."""
+    rows: dict[int, list[TrackFacts]] = {}
+    for facts in tracks:
+        row = _column(facts)
+        if row is not None:
+            rows.setdefault(row, []).append(facts)
+    return rows
 
 
 def _repeats(facts: TrackFacts) -> Bools:

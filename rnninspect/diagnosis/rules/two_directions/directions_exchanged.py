@@ -74,7 +74,7 @@ class DirectionsExchanged(Rule):
         if way is not None:
             yield from proposal(
                 self,
-                _where_they_lie(seen) if way.what == "states" else seen,
+                seen if way.what == "outputs" else _where_they_lie(seen),
                 f"{{rows}}: {way.sentence}",
                 strength=5,
                 fix="" if way.what == "states" else way.code,
