@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.positions import are_own_steps
 from rnninspect.core.evidence import Role, Slot, StateRows
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints
+from rnninspect.errors import ShapeError
 from rnninspect.measure.matching import locate
 
 BY_ROW: tuple[Role, ...] = ("outputs", "inputs", "lengths", "mask", "initial_h", "initial_c")
@@ -70,6 +72,34 @@ def with_layers_of_one_row(slots: tuple[Slot, ...], time_major: bool) -> Fewer |
         return None
     axis, row, _ = (ends or candidates)[0]
     return _as_layers(slots, states[0], row, outputs[0].array.shape[axis], axis)
+
+
+def refuse_parts(slots: tuple[Slot, ...], time_major: bool) -> None:
+    """Raise ShapeError where a state `[N*L*D, B/N, H]` is that of the whole batch, in N parts one after the other along
+    the axis of layers: `torch.nn.DataParallel` so gathers what its devices return.
+
+    `time_major`: which axes of the outputs are tried first.
+    """
+    outputs, states = ([s for s in slots if s.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or len(states) != 1 or outputs[0].array.ndim != 3 or states[0].array.ndim != 3:
+        return
+    state = states[0].array
+    planes, rows, units = state.shape
+    for axis in (1, 0) if time_major else (0, 1):
+        by_row = outputs[0].array.swapaxes(0, axis)
+        parts, directions = len(by_row) // max(rows, 1), by_row.shape[2] // max(units, 1)
+        whole = parts * rows == len(by_row) and directions * units == by_row.shape[2]
+        if not whole or parts < 2 or directions not in (1, 2) or planes % (parts * directions):
+            continue
+        tops = state.reshape(parts, planes // parts, rows, units)[:, -directions]
+        if all(are_own_steps(by_row[n * rows : (n + 1) * rows, :, :units], top) for n, top in enumerate(tops)):
+            layers = planes // parts
+            raise ShapeError(
+                f"{states[0].short or 'the state'} {list(state.shape)} holds all {len(by_row)} rows in {parts} parts, "
+                f"one after the other on the axis of layers, as torch.nn.DataParallel gathers them: put them together "
+                f"along the rows: h.reshape({parts}, {layers}, {rows}, {units}).swapaxes(0, 1).reshape({layers}, "
+                f"{len(by_row)}, {units})"
+            )
 
 
 def _row_of_layers(state: Array, outputs: Array) -> list[tuple[int, int]]:

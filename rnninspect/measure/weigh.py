@@ -207,8 +207,9 @@ def _fitting(
         misfit_error = None
     except ShapeError as error:
         fitting, misfit_error = [], error
-    from rnninspect.measure.fewer_rows import with_fewer_rows, with_layers_of_one_row
+    from rnninspect.measure.fewer_rows import refuse_parts, with_fewer_rows, with_layers_of_one_row
 
+    refuse_parts(slots, usual)
     fewer = with_layers_of_one_row(slots, usual)
     if fewer is None and misfit_error is None:
         return slots, fitting

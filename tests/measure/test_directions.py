@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import rnninspect
 from rnninspect.core.trace import Array
+from rnninspect.errors import ShapeError
 from rnninspect.report.report import Report
 
 ROWS, STEPS, FEATURES, UNITS = 6, 9, 4, 8
@@ -110,6 +111,25 @@ def test_a_call_without_a_batch_axis(layers: int) -> None:
     assert (right.verdict, right.to_dict()["shape"]["batch"]) == ("clean", 1)
     swapped = rnninspect.inspect(outputs, state.flip(0), lengths="full")
     assert accused(swapped)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("layers", [2, 3])
+def test_a_call_without_a_batch_axis_of_several_layers(kind: str, layers: int) -> None:
+    """torch's unbatched `[T, H]` and `[L, H]`, whose layers nobody stated: right, and in reverse order; of as many
+    states as steps nothing tells whether they are layers."""
+    torch.manual_seed(4)
+    layer = getattr(torch.nn, kind)(FEATURES, UNITS, layers)
+    inputs = torch.randn(STEPS, FEATURES)
+    with torch.no_grad():
+        outputs, state = layer(inputs)
+    h = state[0] if isinstance(state, tuple) else state
+    for more in ({}, {"inputs": inputs, "weights": layer}):
+        right = rnninspect.inspect(outputs, state, lengths="full", **more)
+        assert (right.verdict, right.shape["layers"], right.shape["batch"]) == ("clean", layers, 1)
+    assert accused(rnninspect.inspect(outputs, h.flip(0), lengths="full"))
+    with pytest.raises(ShapeError):
+        rnninspect.inspect(outputs, outputs, lengths="full")
 
 
 @pytest.mark.parametrize("kind", ["GRU", "RNN"])

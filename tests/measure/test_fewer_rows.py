@@ -106,3 +106,30 @@ def test_the_note_gives_the_states_shape_and_twenty_rows(count: int, listed: str
     assert fewer is not None
     assert fewer.note.startswith(f"h_n [{count}, {UNITS}] has {count} rows, the batch 30: it is read as that of")
     assert f"rows {', '.join(map(str, range(1, 20)))}, {listed}, by its numbers" in fewer.note
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_parts_that_were_gathered_on_the_axis_of_layers_are_refused(
+    layers: int, directions: int, time_major: bool
+) -> None:
+    """torch.nn.DataParallel joins `[L*D, B/N, H]` of its devices to `[N*L*D, B/N, H]`: no row was dropped, the line
+    says how to put them together, and that does; a state of the first rows alone is read as such."""
+    rng, rows = np.random.default_rng(5), 6
+    outputs = rng.normal(size=(rows, STEPS, directions * UNITS)).astype(np.float32)
+    top = [outputs[:, -1, :UNITS], outputs[:, 0, UNITS:]][:directions]
+    below = list(rng.normal(size=((layers - 1) * directions, rows, UNITS)).astype(np.float32))
+    right = np.stack([*below, *top])
+    stored = outputs.swapaxes(0, 1) if time_major else outputs
+    for parts in (2, 3):
+        joined = np.concatenate(np.split(right, parts, axis=1))
+        with pytest.raises(ShapeError, match=r"torch\.nn\.DataParallel gathers them") as refused:
+            rnninspect.inspect(stored, joined, lengths="full", time_major=time_major)
+        code = str(refused.value).rpartition(": ")[2]
+        mended = eval(code, {"h": joined})  # the line's own code, on the state that it is about
+        assert np.array_equal(mended, right)
+        options = {"time_major": time_major, "layers": layers}
+        assert rnninspect.inspect(stored, mended, lengths="full", **options).verdict == "clean"
+    first = rnninspect.inspect(stored, right[:, :3], lengths="full", time_major=time_major)
+    assert "rows-dropped" in [finding.rule for finding in first.findings]

@@ -87,6 +87,8 @@ def _layer_counts(
     state, outputs = by_role["h"][0].array, by_role["outputs"][0].array
     if state.ndim == outputs.ndim == 2 and directions == 2 and 2 * state.shape[1] == outputs.shape[1]:
         return [max(1, len(state) // 2)]  # a call without a batch axis: [L*D, H]
+    if state.ndim == outputs.ndim == 2 and state.shape[1] == outputs.shape[1] and len(state) < len(outputs):
+        return [len(state)] if directions == 1 else [1]  # [L, H]; of as many rows as steps it may be the state of each
     column = state.ndim == 3 and state.shape[2] == 1 and outputs.shape[-1] not in (1, directions)
     if len(by_role["h"]) > 1 or state.ndim < 3 or column:
         return [1]
