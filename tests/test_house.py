@@ -60,7 +60,7 @@ diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
 diagnosis/weights_rule diagnosis/rules/cell_state/* diagnosis/rules/two_directions/* diagnosis/rules/weights/*
 diagnosis/rules/* diagnosis/rules/__init__
-diagnosis/cover diagnosis/two_causes diagnosis/facts_beneath
+diagnosis/cover diagnosis/two_causes diagnosis/states_lost diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/weights_by_states
 diagnosis/states_by_run
 diagnosis/other_by_weights diagnosis/unexplained diagnosis/judge

@@ -26,11 +26,17 @@ def united(proposals: list[Proposal]) -> list[Proposal]:
         key = (p.rule, p.message, p.severity)
         if key in united:
             before = united[key]
-            alike = len(before.copies) == len(p.copies) and all(before.copies) and all(p.copies)
-            copies = tuple(a | b for a, b in zip(before.copies, p.copies, strict=True)) if alike else ()
-            p = replace(p, places=before.places | p.places, spoils=before.spoils | p.spoils, copies=copies)
+            p = replace(p, places=before.places | p.places, spoils=before.spoils | p.spoils, copies=_joined(before, p))
         united[key] = p
     return list(united.values())
+
+
+def _joined(one: Proposal, other: Proposal) -> tuple[frozenset[Place], ...]:
+    """The groups of two proposals that copy one another, of those alone whose every group is off."""
+    whole = [p.copies for p in (one, other) if p.copies and all(p.copies)]
+    if len(whole) < 2 or len(whole[0]) != len(whole[1]):
+        return whole[0] if len(whole) == 1 else ()
+    return tuple(a | b for a, b in zip(*whole, strict=True))
 
 
 def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
@@ -47,7 +53,7 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
         useful = [p for p in proposals if p.places & left]
         if not useful:
             break
-        gains = [((len(p.places & left - zero), p.strength, len(p.places & left)), p) for p in useful]
+        gains = [((len(p.places & left - zero) - _originals(p), p.strength, len(p.places & left)), p) for p in useful]
         gain, proposal = max(gains, key=lambda g: g[0])
         here = proposal.places & left
         alike = [p.rule for g, p in gains if (p.places & left == here and g == gain if gain[0] else here <= p.places)]
@@ -66,12 +72,17 @@ def _with_originals_apart(proposals: list[Proposal]) -> list[Proposal]:
         for name in p.alternatives if group else ():
             apart[name] = apart.get(name, frozenset()) | group
     kept = [(p, group) for p, group in originals if not p.places <= apart.get(p.rule, frozenset())]
-    return [replace(p, places=p.places - group) for p, group in kept]
+    return [replace(p, places=p.places - group, copies=()) if group else p for p, group in kept]
+
+
+def _originals(p: Proposal) -> int:
+    """How many of the places are originals that are off by another cause, which nothing explains so far."""
+    return min(map(len, p.copies)) if p.copies else 0
 
 
 def _original(copied: Proposal, proposals: list[Proposal]) -> frozenset[Place]:
     """The group of copies that another cause explains; empty where one group is right, or no other cause does."""
-    others = [p for p in proposals if not p.copies and p.rule not in copied.alternatives]
+    others = [p for p in proposals if not (p.copies and all(p.copies)) and p.rule not in copied.alternatives]
     if len(copied.copies) > 1 and all(copied.copies):
         for group in copied.copies:
             if any(group <= p.places and not copied.places <= p.places for p in others):

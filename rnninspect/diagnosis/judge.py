@@ -96,14 +96,22 @@ def _two_causes(
     suspected = [p for p in causes if p.certainty == "suspected"]
     doubted = suspected if len(causes) == 1 else [p for p in suspected if rules[p.rule].at_best != "suspected"]
     left = mismatched_places(case) - explained_by(causes)
-    if not left and not doubted:
+    copied = any(p.copies and all(p.copies) for p in causes)
+    if not left and not doubted and not copied:
         return []
+    from rnninspect.diagnosis.states_lost import cause_beside_lost
     from rnninspect.diagnosis.two_causes import two_causes
 
     with _skipping_faults(UNEXPLAINED, skipped):
-        together = two_causes(case, rules)
-        if together is not None and (left or len(causes) > 1 or together.second.certainty == "proven"):
+        together = two_causes(case, rules) if left or doubted else None
+        if together is not None and (
+            left
+            or len(causes) > 1
+            or together.second.certainty == "proven"
+            or together.first.rule == causes[0].rule  # the second explains what is left once the one cause is undone
+        ):
             return together.both
+        return cause_beside_lost(case, causes, rules) if left or copied else []
     return []
 
 

@@ -83,6 +83,16 @@ NAMED = [
     ("padding-repeats-last-output", "left-padded", GRU),
     ("padding-computed", "left-padded", TWO),
     ("lengths-ignored", "left-padded", FOUR),
+    # states that were copied over the others, or a half that was left out, whose original is off too
+    ("layers-share-state", "direction-duplicated", FOUR),
+    ("output-dropout", "direction-duplicated", ("gru", 2, 2)),
+    ("state-reshaped-not-transposed", "layers-share-state", STACK),
+    ("state-reshaped-not-transposed", "direction-duplicated", TWO),
+    ("state-reshaped-not-transposed", "direction-missing", FOUR),
+    ("directions-exchanged", "direction-missing", FOUR),
+    ("layer-order-reversed", "direction-missing", ("gru", 2, 2)),
+    # h and c of a second run, exchanged
+    ("state-from-another-run", "cell-hidden-swapped", LSTM),
     # half of a state in which the directions are interleaved; a symptom of another track's cause
     ("directions-interleaved", "off-by-one-length", TWO),
     ("directions-interleaved", "direction-duplicated", TWO),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
 from tests.support.alike import alike, injected
@@ -27,11 +27,28 @@ def what_is_gone(right: Case, both: Case, first: Rule, second: Rule) -> str:
         return "the dump that the first one's differs from is gone"
     if _states_are_written_again(right, both, first, second):
         return "every state that the first one took is written again, whatever it was"
+    if first.name == "cell-hidden-swapped" and both.weights is None and not both.has("cell state"):
+        return "the states are c, of which no other array tells"
+    if first.name == "direction-missing" and not any(t.final is not None for t in _top(both)):
+        return "of the state of which one half was missing nothing is left"
+    if both.trace.batch_size < right.trace.batch_size and first.in_states and _is_of_no_output(both):
+        return "the rows whose steps the first one's states are were dropped"
     if first.name == "pooled-state" and _few_terms_are_left(right, both):
         return "of a pool, too few units have all their terms left"
     if _states_are_of_nowhere(right, both, first, second):
         return "the outputs that the first one's states are of are gone"
     return ""
+
+
+def _top(case: Case) -> list[Track]:
+    return [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
+
+
+def _is_of_no_output(both: Case) -> bool:
+    """Whether every state that is off, and not zero, equals no output of any track."""
+    outputs = [f.outputs.reshape(-1, f.outputs.shape[2]) for f in both.facts]
+    off = [state for f in both.facts for state in f.final[f.mismatched & ~f.final_zero]]
+    return not any((o == state).all(-1).any() for state in off for o in outputs if o.shape[1] == state.size)
 
 
 def _states_are_written_again(right: Case, both: Case, first: Rule, second: Rule) -> bool:

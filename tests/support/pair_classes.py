@@ -79,6 +79,8 @@ def _single_mistakes(right: Case, both: Case) -> Iterator[str]:
         yield "lengths-ignored"
     if one_half := _is_one_half(both):
         yield one_half
+    if _is_lower_layer(both):
+        yield "wrong-layer"
     weighed = both.weights is not None
     for name, rule in rules().items():
         if isinstance(rule, WeightsRule) and not weighed:
@@ -120,15 +122,34 @@ def _is_of_ignored_lengths(both: Case) -> bool:
 def _is_one_half(both: Case) -> str:
     """The rule of a state of which only one half is there, or one half twice, and that is what either direction ends
     in: the halves have no names of their own."""
-    top = [t for t in both.trace.tracks if t.layer == both.trace.layers - 1]
-    finals = [t.final for t in top if t.final is not None]
-    if len(top) != 2 or both.weights is not None or not finals or any((f != finals[0]).any() for f in finals):
+    if both.weights is not None:
         return ""
+    layers = [[t for t in both.trace.tracks if t.layer == k] for k in range(both.trace.layers)]
+    whole = all(_is_at_one_end(both, pair) for pair in layers if all(t.final is not None for t in pair))
+    halved = [pair for pair in layers if any(t.final is None for t in pair)]
     below = [f for f in both.facts if f.track.layer != both.trace.layers - 1]
-    ends = [_at_end(both, t) for t in top]
-    if any(f.mismatched.any() for f in below) or not any(e is not None and (e == finals[0]).all() for e in ends):
-        return ""
-    return "direction-missing" if len(finals) == 1 else "direction-duplicated"
+    if halved == layers[-1:] and not any(f.mismatched.any() for f in below) and _is_at_one_end(both, halved[0]):
+        return "direction-missing"
+    return "direction-duplicated" if whole and not halved else ""
+
+
+def _is_at_one_end(both: Case, pair: list[Track]) -> bool:
+    """Whether the states that there are of two directions are one, and what either direction ends in."""
+    finals = [t.final for t in pair if t.final is not None]
+    if len(pair) != 2 or not finals or any((f != finals[0]).any() for f in finals):
+        return False
+    ends = [_at_end(both, t) for t in pair]
+    return any(e is not None and (e == finals[0]).all() for e in ends)
+
+
+def _is_lower_layer(both: Case) -> bool:
+    """Whether the top layer's states are those of one below, in either direction, and all of these are right."""
+    top = [f for f in both.facts if f.track.layer == both.trace.layers - 1]
+    below = [f for f in both.facts if f.track.layer == both.trace.layers - 2]
+    copied = len(top) == len(below) > 0 and all(
+        a.final.shape == b.final.shape and (a.final == b.final).all() for a, b in zip(top, below, strict=True)
+    )
+    return copied and not any(f.mismatched.any() for f in both.facts if f.track.layer != both.trace.layers - 1)
 
 
 def _conceivable(right: Case, both: Case) -> Iterator[Case]:
