@@ -115,3 +115,48 @@ def test_a_real_frame_of_zeros_in_one_row_is_not_padding_of_all() -> None:
     lengths = [8, 6, 7, 8]
     outputs, state = packed_run(layer, inputs, lengths, 8)
     assert "lengths-from-zeros" in dict(named(rnninspect.inspect(outputs, state, inputs=inputs, lengths=lengths)))
+
+
+def masked_run(kind: str, lengths: list[int], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs padded in front and the outputs of a run that was told so: zeros before each row's own steps."""
+    layer, inputs = getattr(torch.nn, kind)(5, 7, batch_first=True), padded_inputs(lengths, steps)
+    outputs = torch.zeros(len(lengths), steps, 7)
+    for row, length in enumerate(lengths):
+        outputs[row, steps - length :] = layer(inputs[row : row + 1, steps - length :])[0][0].detach()
+    return inputs, outputs
+
+
+@pytest.mark.parametrize(("kind", "lengths"), [("GRU", LENGTHS), ("LSTM", [8, 3, 5, 1, 6]), ("RNN", [6, 5, 5, 4])])
+def test_a_state_counted_from_the_front_of_a_masked_run(kind: str, lengths: list[int]) -> None:
+    """Where the outputs are zero in front, step length - 1 is not the end: with lengths, with inputs, with the mask."""
+    inputs, outputs = masked_run(kind, lengths, max(lengths))
+    state = outputs[torch.arange(len(lengths)), torch.tensor(lengths) - 1]
+    mask = np.arange(max(lengths)) >= max(lengths) - np.array(lengths)[:, None]
+    for more in ({"lengths": lengths}, {"lengths": lengths, "inputs": inputs}, {"mask": mask}):
+        report = rnninspect.inspect(outputs, state, direction="forward", **more)
+        assert named(report) == [("left-padded", "error")], list(more)
+
+
+def test_the_mask_puts_a_state_counted_from_the_front_right() -> None:
+    """The fix gathers at the mask's last step, which is the end of every row."""
+    _, outputs = masked_run("GRU", [10, 4, 6, 9, 3], 10)
+    lengths = np.array([10, 4, 6, 9, 3])
+    mask = np.arange(10) >= 10 - lengths[:, None]
+    fixed = rnninspect.fix(outputs, outputs[np.arange(5), lengths - 1], mask=mask, direction="forward")
+    assert np.array_equal(fixed.arrays["final_state"], outputs[:, -1])
+
+
+def test_the_right_end_of_a_masked_run_is_right() -> None:
+    """The twin: the state is the last column, and the mask or nothing says where the padding is."""
+    _, outputs = masked_run("GRU", LENGTHS, 13)
+    mask = np.arange(13) >= 13 - np.array(LENGTHS)[:, None]
+    assert rnninspect.inspect(outputs, outputs[:, -1], mask=mask, direction="forward").verdict == "clean"
+
+
+@pytest.mark.parametrize("lengths", [[7, 3, 3], [9, 4, 4, 4]])
+def test_rows_of_one_length_padded_in_front_are_no_other_step(lengths: list[int]) -> None:
+    """Beside weights too, whose run ends elsewhere, no second cause says that another step was taken."""
+    layer, inputs = torch.nn.LSTM(5, 7, batch_first=True), padded_inputs(lengths, max(lengths))
+    outputs, state = layer(inputs)
+    report = rnninspect.inspect(outputs, state, lengths=lengths, inputs=inputs, weights=layer)
+    assert named(report) == [("left-padded", "error")]

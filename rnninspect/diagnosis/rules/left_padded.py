@@ -10,11 +10,12 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
-from rnninspect.diagnosis.fix_code import time_axis
+from rnninspect.diagnosis.fix_code import gathered, time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
+GATHER = "h = outputs[np.arange(len(outputs)), lengths - 1]  # each row's last real step"
 RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
 
 
@@ -51,10 +52,18 @@ class LeftPadded(Rule):
     )
 
     def code(self, case: Case) -> str:
+        if case.trace.mask_given:
+            return gathered(case, GATHER)
         names = ["outputs", *(["inputs"] if _leads_with_zeros(case) else [])]
+        if self._counted_from_the_front(case):
+            return "\n".join([self._rolling(case, names), gathered(case, GATHER)])
         if _any(_read_in_front(case)):
             names = ["inputs"]  # the outputs lack steps that were never read
-        elif time_axis(case) == 1 and len(names) == 1:
+        return self._rolling(case, names)
+
+    def _rolling(self, case: Case, names: list[str]) -> str:
+        """The rows of these arrays moved to the front; run again, where the outputs are not among them."""
+        if time_axis(case) == 1 and names == ["outputs"]:
             return self.fix
         rows, axis = ("{0}.swapaxes(0, 1)", ", axis=1") if time_axis(case) == 0 else ("{0}", "")
         turned = "{0} = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(" + rows + ", shifts)]" + axis + ")"
@@ -64,7 +73,9 @@ class LeftPadded(Rule):
 
     def mends(self, case: Case) -> bool:
         """Where the steps before the data are zeros, which no layer with biases gives: it has not read them."""
-        if _any(_read_in_front(case)):
+        if self._counted_from_the_front(case):
+            return len(case.trace.tracks) == 1
+        if _any(_read_in_front(case)) and not case.trace.mask_given:
             return False
         by_track = [(f, np.flatnonzero(_blank_before(f) | _blank_frames_before(case, f))) for f in case.facts]
         return all(f.zero[b, : f.steps - int(f.ends[b])].all() for f, blank in by_track for b in blank)
@@ -88,19 +99,33 @@ class LeftPadded(Rule):
             steps=(case.trace.steps - 1,),
             strength=3,
         )
+        yield from proposal(
+            self,
+            self._counted_from_the_front(case),
+            "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before the "
+            "data, not after it, and final_state.h, which equals step length - 1, was taken before the row's end",
+            kind="fact",
+        )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
-        """Rows of two lengths must show it."""
-        short = [f.short & ~f.mask.all(1) for f in case.facts]
-        several = any(np.unique(f.ends[rows]).size > 1 for f, rows in zip(case.facts, short, strict=True))
-        if several and any(True for _ in self.undo(case)):
-            yield from proposal(
-                self,
-                [Seen(f, rows) for f, rows in zip(case.facts, short, strict=True)],
-                "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before "
-                "the data, not after it",
-                kind="padding",
-            )
+        yield from proposal(
+            self,
+            self._led_by_zeros(case),
+            "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before "
+            "the data, not after it",
+            kind="padding",
+        )
+
+    def _led_by_zeros(self, case: Case) -> list[Seen]:
+        """The short rows, of two lengths at least, where the outputs are padded in front."""
+        seen = [Seen(f, f.short & ~f.mask.all(1)) for f in case.facts]
+        several = any(np.unique(s.facts.ends[s.rows]).size > 1 for s in seen)
+        return seen if several and any(True for _ in self.undo(case)) else []
+
+    def _counted_from_the_front(self, case: Case) -> list[Seen]:
+        """The same, though each state is where a row ends that is padded behind."""
+        off = case.trace.mask_given or any(f.mismatched.any() for f in case.facts)
+        return [] if off else self._led_by_zeros(case)
 
     def _read(self, case: Case) -> Iterable[Proposal]:
         """A run that counted from the first step: it read the padding, and not the data of as many steps at the end."""
@@ -108,7 +133,7 @@ class LeftPadded(Rule):
         several = (counts[counts > 0] != counts.max()).any()
         yield from proposal(
             self,
-            _read_in_front(case),
+            [] if self._counted_from_the_front(case) else _read_in_front(case),
             "{rows}: the inputs are blank before their last `length` steps and nowhere else: the padding lies before "
             "the data, and the run, which read `length` steps from the first on, read it in place of the last data",
             kind="fact",
@@ -126,6 +151,16 @@ class LeftPadded(Rule):
             severity="note",
             kind="fact",
         )
+        forward = [f for f in case.facts if f.track.direction == "forward" and f.track.order == "time"]
+        seen = [Seen(f, left & f.mismatched & f.equals(mask.sum(1) - 1)) for f in forward]
+        if any((s.rows & ~s.facts.final_zero).any() for s in seen):
+            yield from proposal(
+                self,
+                seen,
+                "{rows}: the mask puts the padding before the data, and final_state.h equals outputs at step count - "
+                f"1, as if it lay after it; the last real step is {case.trace.steps - 1}",
+                strength=4,
+            )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         short = (case.trace.real_counts > 0) & ~case.trace.mask.all(1)
