@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import rnninspect
 from rnninspect import conventions
+from rnninspect.conventions.dumps.batch import nonfinite_inputs
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
+from rnninspect.conventions.dumps.positions import are_layers
 from rnninspect.conventions.weights.config import activations_not_stated
+from rnninspect.core.batch import Batch
 from rnninspect.core.cell import CellSpec
+from rnninspect.core.evidence import Slot
 from rnninspect.core.wording import worded
 
 
@@ -41,3 +47,38 @@ def test_the_options_that_state_activations_are_those_of_the_framework(framework
 def test_cells_without_a_choice_of_activations_need_no_word() -> None:
     """torch's LSTM has one set of activations."""
     assert activations_not_stated(conventions.get("torch"), CellSpec("lstm"), {}) == ()
+
+
+@pytest.mark.parametrize(("bad", "more"), [(7, ""), (8, ""), (9, " and 1 more"), (12, " and 4 more")])
+def test_steps_that_are_not_listed_are_counted(bad: int, more: str) -> None:
+    """Eight steps with NaN are listed; how many others there are is said, and of none nothing."""
+    inputs = np.zeros((2, 12, 3), dtype=np.float32)
+    inputs[1, :bad, 0] = np.nan
+    batch = Batch(inputs, np.ones((2, 12), dtype=np.bool_), None, False)
+    places = ", ".join(f"[1, {step}]" for step in range(min(bad, 8)))
+    assert nonfinite_inputs(batch) == [f"inputs hold NaN or infinity at real steps [row, step] {places}{more}"]
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (1, 4, 3)])
+def test_one_initial_state_of_several_layers_is_asked_for_the_others(shape: tuple[int, ...]) -> None:
+    """The initial state of one layer of two, with an axis of one layer or without, lacks the other's."""
+    rng = np.random.default_rng(0)
+    outputs, state = rng.uniform(-1, 1, (4, 6, 3)), rng.uniform(-1, 1, (2, 4, 3))
+    state[1] = outputs[:, -1]
+    arrays = {"outputs": outputs, "h_n": state, "h_0": rng.normal(size=shape)}
+    with pytest.raises(rnninspect.UserError) as raised:
+        rnninspect.inspect(arrays, lengths="full", convention="torch")
+    needed = f"it is {list(shape)}, one state; give one for every layer and direction, [L, B, H] = [2, 4, 3]"
+    assert needed in worded(str(raised.value))
+
+
+@pytest.mark.parametrize("steps", [5, 6])
+def test_a_list_of_the_states_of_layers_and_directions_is_told_from_pairs_of_h_and_c(steps: int) -> None:
+    """The h of two layers in two directions, beside outputs of an even or odd number of steps: the last two entries are
+    steps of one half each, and not of the other."""
+    rng = np.random.default_rng(0)
+    outputs, below = rng.uniform(-1, 1, (4, steps, 6)), rng.uniform(-1, 1, (2, 4, 3))
+    tops = [outputs[:, -1, :3], outputs[:, 0, 3:]]
+    slots = (Slot("outputs", "outputs", outputs),)
+    assert are_layers([*below, *tops], 2, slots)
+    assert not are_layers([*below, *tops[::-1]], 2, slots)

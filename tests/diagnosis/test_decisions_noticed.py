@@ -9,9 +9,13 @@ import pytest
 import torch
 
 import rnninspect
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.evidence.teacher_forcing import forced
+from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.starts_beneath import starts_beneath
+from rnninspect.diagnosis.supposed import what_if
 from tests.support.made import correct_case, random_weights
 
 
@@ -60,3 +64,63 @@ def test_two_rows_can_tell_a_start_beneath_weights() -> None:
         case = rules()["stale-initial-state"].inject(correct_case("gru", lengths=lengths))
         both = rules()["gate-order"].inject(case)
         assert bool(starts_beneath(both, rules())) is told
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_inputs_that_are_not_a_number_in_both_dumps_do_not_differ(both: bool) -> None:
+    """A missing value (NaN) that both runs were given is the same input; one that a single run was given is not."""
+    torch.manual_seed(1)
+    one, other = (torch.nn.GRU(3, 4, batch_first=True) for _ in range(2))
+    missing = torch.randn(3, 6, 3)
+    missing[1, 2] = np.nan
+    dumps = []
+    for layer, inputs in ((one, missing), (other, missing if both else missing.nan_to_num())):
+        with torch.no_grad():
+            outputs, state = layer(inputs)
+        dumps.append({"outputs": outputs.numpy(), "state": state.numpy(), "inputs": inputs.numpy()})
+    report = rnninspect.inspect(dumps[0], lengths="full", against=dumps[1])
+    assert ("inputs-differ" in [finding.rule for finding in report.findings]) is not both
+
+
+@pytest.mark.parametrize(
+    ("listed", "suggested"),
+    [([5, 2, 4, 3], True), ([0, 2, 1, 3], False), ([5, 8, 4, 3], False), ([1.5, 2.5, 3.0, 2.0], False)],
+)
+def test_lengths_are_suggested_by_whole_numbers_of_steps_alone(listed: list[float], suggested: bool) -> None:
+    """Class labels from 0 on, numbers beyond the last step, and fractions are no lengths of anything."""
+    outputs = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+    arrays = {"outputs": outputs, "h": outputs[:, -1].copy(), "labels": np.array(listed)}
+    case = build_case.read_case(arrays, LayerConfig(), "torch")
+    assert [w.lengths for w in what_if(case, rules())] == ([listed] if suggested else [])
+
+
+def test_left_padding_that_was_computed_is_told_by_where_both_directions_end() -> None:
+    """An unmasked layer of two directions over rows padded in front: the forward state is of the last step, and the
+    backward one was taken where the data begin. Neither padding is blank, so the states alone tell it."""
+    lengths, steps = np.array([9, 4, 7, 2]), 9
+    torch.manual_seed(0)
+    layer, inputs = torch.nn.GRU(3, 4, batch_first=True, bidirectional=True), torch.randn(4, steps, 3)
+    inputs[torch.arange(steps) < torch.tensor(steps - lengths)[:, None]] = 0
+    with torch.no_grad():
+        outputs, state = layer(inputs)
+    state[1] = outputs[torch.arange(4), torch.tensor(steps - lengths), 4:]
+    (finding,) = rnninspect.inspect(outputs, state, lengths=lengths).findings
+    assert (finding.rule, finding.rows) == ("left-padded", [1, 2, 3])
+
+
+@pytest.mark.parametrize(("steps", "asked"), [(1, False), (2, True)])
+def test_lengths_are_asked_for_where_rows_can_differ_in_them(steps: int, asked: bool) -> None:
+    """Rows of one step have their final step there; of two steps, whose state it is hangs on the lengths."""
+    outputs = np.random.default_rng(0).normal(size=(5, steps, 3))
+    checked = rnninspect.inspect(outputs, outputs[:, -1]).not_checked
+    assert ("rows-permuted" in [entry.rule for entry in checked]) is asked
+
+
+def test_a_projected_state_has_no_kernel_to_transpose() -> None:
+    """The recurrent kernel of an LSTM with a projection is not square: no transposed one has its shape."""
+    case = correct_case("lstm", weights=random_weights("lstm", 5, 5))
+    assert case.weights is not None
+    narrow = [replace(w, recurrent_kernel=w.recurrent_kernel[:, :3]) for w in case.weights.layers]
+    projected = case.with_weights(replace(case.weights, layers=tuple(narrow)))
+    with pytest.raises(CannotInject, match="needs a square recurrent kernel"):
+        rules()["kernel-transposed"].inject(projected)
