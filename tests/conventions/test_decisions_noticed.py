@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -14,7 +17,10 @@ from rnninspect.conventions.weights.config import activations_not_stated
 from rnninspect.core.batch import Batch
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.wording import worded
+from rnninspect.diagnosis import build_case
+from tests.support.made import correct_case, random_weights
 
 
 @pytest.mark.parametrize(
@@ -82,3 +88,27 @@ def test_a_list_of_the_states_of_layers_and_directions_is_told_from_pairs_of_h_a
     slots = (Slot("outputs", "outputs", outputs),)
     assert are_layers([*below, *tops], 2, slots)
     assert not are_layers([*below, *tops[::-1]], 2, slots)
+
+
+@pytest.mark.parametrize(
+    ("names", "fused"), [(("lstm0_l0", "lstm0_l1"), True), (("lstm0", "lstm1"), False), (("l0", "top"), False)]
+)
+def test_a_stack_of_gluons_cells_has_a_list_of_states(names: tuple[str, ...], fused: bool) -> None:
+    """One fused layer returns `[L, B, H]`; cells return a list, though one may be called `l0` as a fused layer's is."""
+    case = correct_case("lstm", 2, 1, convention="mxnet")
+    assert case.weights is not None
+    weights = replace(case.weights, names=names, convention="mxnet")
+    arrays = conventions.get("mxnet").dump(case.trace, case.config, weights)
+    assert sorted(arrays) == (["c", "h", "outputs"] if fused else ["outputs", *(f"states.{i}" for i in range(4))])
+
+
+@pytest.mark.parametrize("direction", [None, "bidirectional"])
+def test_weights_say_whose_the_initial_states_of_a_list_are(direction: Literal["bidirectional"] | None) -> None:
+    """`[fw h, fw c, bw h, bw c]` beside weights of two directions, which nobody need state besides."""
+    rng = np.random.default_rng(0)
+    inputs, states = rng.normal(size=(3, 4, 5)), rng.normal(size=(4, 3, 5)).astype(np.float32)
+    listed = {f"initial_state.{i}": state for i, state in enumerate(states)}
+    weights = random_weights("lstm", 5, 5, directions=2)
+    ran = build_case.run_case({"inputs": inputs, **listed}, LayerConfig(direction=direction), "keras", weights=weights)
+    begun = [state for track in ran.trace.tracks for state in (track.initial, track.initial_cell)]
+    assert np.array_equal(begun, states)  # type: ignore[arg-type]

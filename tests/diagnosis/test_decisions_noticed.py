@@ -12,6 +12,7 @@ import rnninspect
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.evidence.teacher_forcing import forced
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.starts_beneath import starts_beneath
@@ -124,3 +125,16 @@ def test_a_projected_state_has_no_kernel_to_transpose() -> None:
     projected = case.with_weights(replace(case.weights, layers=tuple(narrow)))
     with pytest.raises(CannotInject, match="needs a square recurrent kernel"):
         rules()["kernel-transposed"].inject(projected)
+
+
+@pytest.mark.parametrize(
+    ("layers", "directions", "copied", "original"),
+    [(1, 2, "direction-duplicated", "lengths-ignored"), (2, 1, "layers-share-state", "off-by-one-length")],
+)
+def test_a_wrong_state_that_was_copied_is_explained_besides_the_copy(
+    layers: int, directions: int, copied: str, original: str
+) -> None:
+    """One direction's (layer's) state is wrong, and the other holds the same: a copy, and what is wrong with it."""
+    wrong = rules()[original].inject(correct_case("gru", layers, directions, convention="torch"))
+    findings = judge(rules()[copied].inject(wrong), rules()).findings
+    assert {finding.rule for finding in findings} == {copied, original}

@@ -166,8 +166,6 @@ def _turned(case: Case) -> Trace | None:
     state, tracks = case.raw("h"), case.trace.tracks
     if state is None or state.ndim != 3 or not state.shape[0] == state.shape[1] == len(tracks):
         return None
-    if any(t.final is None or t.final.shape != state[i].shape for i, t in enumerate(tracks)):
-        return None
     return replace(case.trace, tracks=tuple(replace(t, final=state[i], cell=None) for i, t in enumerate(tracks)))
 
 
