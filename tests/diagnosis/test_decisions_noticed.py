@@ -138,3 +138,14 @@ def test_a_wrong_state_that_was_copied_is_explained_besides_the_copy(
     wrong = rules()[original].inject(correct_case("gru", layers, directions, convention="torch"))
     findings = judge(rules()[copied].inject(wrong), rules()).findings
     assert {finding.rule for finding in findings} == {copied, original}
+
+
+@pytest.mark.parametrize(("symbol", "because"), [(0.0, "are zero after them"), (0.5, "repeat one vector after them")])
+def test_inputs_that_suggest_lengths_are_said_to_be_zero_where_they_are(symbol: float, because: str) -> None:
+    """Padding of zeros and padding of an embedded symbol are told apart, though one row has no padding at all."""
+    torch.manual_seed(0)
+    lengths, inputs = [6, 3, 4, 2], torch.randn(4, 6, 3)
+    for row, length in enumerate(lengths):
+        inputs[row, length:] = symbol
+    report = rnninspect.inspect(torch.nn.GRU(3, 4, batch_first=True)(inputs), inputs=inputs)
+    assert [(w.lengths, w.because) for w in report.what_if] == [(lengths, f"the inputs {because}")]

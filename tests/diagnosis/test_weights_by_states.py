@@ -42,3 +42,10 @@ def test_states_that_no_change_gives_tell_nothing() -> None:
     assert [p.rule for p in weights_by_states(wrong)] == ["gate-order"]
     long = rules()["gate-order"].inject(correct_case("gru", 1, 1, lengths=np.full(3, 80), steps=80))
     assert weights_by_states(long) == []
+
+
+@pytest.mark.parametrize("third", ["cell-overwritten-by-hidden", "zero-length-row"])
+def test_a_cause_that_leaves_the_states_h_alone_hides_no_weights(third: str) -> None:
+    """Beside outputs with dropout, c that was overwritten or an empty row: the states h still tell the weights."""
+    judged = findings(made(("lstm", 1, 1), third, "output-dropout", "gate-order", weighed=True))
+    assert {f.rule for f in judged} == {third, "output-dropout", "gate-order"}
