@@ -13,7 +13,6 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.evidence.teacher_forcing import forced
 from rnninspect.diagnosis.judge import judge
-from rnninspect.diagnosis.rule import CannotInject
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.starts_beneath import starts_beneath
 from rnninspect.diagnosis.supposed import what_if
@@ -115,16 +114,6 @@ def test_lengths_are_asked_for_where_rows_can_differ_in_them(steps: int, asked: 
     outputs = np.random.default_rng(0).normal(size=(5, steps, 3))
     checked = rnninspect.inspect(outputs, outputs[:, -1]).not_checked
     assert ("rows-permuted" in [entry.rule for entry in checked]) is asked
-
-
-def test_a_projected_state_has_no_kernel_to_transpose() -> None:
-    """The recurrent kernel of an LSTM with a projection is not square: no transposed one has its shape."""
-    case = correct_case("lstm", weights=random_weights("lstm", 5, 5))
-    assert case.weights is not None
-    narrow = [replace(w, recurrent_kernel=w.recurrent_kernel[:, :3]) for w in case.weights.layers]
-    projected = case.with_weights(replace(case.weights, layers=tuple(narrow)))
-    with pytest.raises(CannotInject, match="needs a square recurrent kernel"):
-        rules()["kernel-transposed"].inject(projected)
 
 
 @pytest.mark.parametrize(
