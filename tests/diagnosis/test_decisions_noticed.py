@@ -138,3 +138,28 @@ def test_inputs_that_suggest_lengths_are_said_to_be_zero_where_they_are(symbol: 
         inputs[row, length:] = symbol
     report = rnninspect.inspect(torch.nn.GRU(3, 4, batch_first=True)(inputs), inputs=inputs)
     assert [(w.lengths, w.because) for w in report.what_if] == [(lengths, f"the inputs {because}")]
+
+
+def test_inputs_of_other_features_differ_in_every_row() -> None:
+    """Two dumps of layers over other features are of other inputs, and both numbers of features are said."""
+    torch.manual_seed(0)
+    dumps = []
+    for features in (5, 3):
+        inputs = torch.randn(3, 6, features)
+        with torch.no_grad():
+            outputs, state = torch.nn.GRU(features, 4, batch_first=True)(inputs)
+        dumps.append({"outputs": outputs.numpy(), "h_n": state.numpy(), "inputs": inputs.numpy()})
+    (finding,) = rnninspect.inspect(dumps[0], lengths="full", against=dumps[1]).findings
+    assert (finding.rule, finding.rows) == ("inputs-differ", [0, 1, 2])
+    assert "(5 features here and 3 there)" in finding.message
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_state_that_is_not_finite_beside_finite_outputs(number: float) -> None:
+    """Where no output holds the NaN that the state holds, that is what is said, of that row alone."""
+    outputs = np.random.default_rng(0).uniform(-1, 1, (4, 6, 3))
+    state = outputs[:, -1].copy()
+    state[1, 2] = number
+    finding = rnninspect.inspect(outputs, state, lengths="full").findings[0]
+    assert (finding.rule, finding.rows) == ("nonfinite-values", [1])
+    assert "every output is finite, but the final state is not" in finding.message
