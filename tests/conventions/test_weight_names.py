@@ -126,3 +126,10 @@ def test_a_module_that_lacks_a_layer_is_no_stack() -> None:
     with pytest.raises(UserError, match="nothing says that they are one stack"):
         torch.read_weights(arrays, LayerConfig())
     assert torch.read_weights(arrays, LayerConfig(layers=2)).depth == 2
+
+
+def test_a_variable_of_a_keras_cell_beyond_its_three_is_named() -> None:
+    """A cell's `vars` are kernel, recurrent kernel and bias; a fourth is none of these, and is named as it stands."""
+    arrays = {f"layers/lstm/cell/vars/{i}": np.ones(shape) for i, shape in enumerate([(3, 16), (4, 16), (16,), (4,)])}
+    with pytest.raises(UserError, match=r"surplus: layers/lstm/cell/vars/3"):
+        conventions.get("keras").read_weights(arrays, LayerConfig())

@@ -12,6 +12,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.lengths_by_run import lengths_by_run
 from rnninspect.diagnosis.mask_by_run import with_mask_by_run
 from tests.support.made import random_weights
 
@@ -94,9 +95,9 @@ def test_a_state_of_another_row_is_of_no_length() -> None:
 
 def test_a_large_batch_is_not_run_over_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """More numbers than a moment's runs can give are left as they are."""
-    from rnninspect.diagnosis import lengths_by_run
+    from rnninspect.diagnosis import lengths_by_run as module
 
-    monkeypatch.setattr(lengths_by_run, "MOST_NUMBERS", 100)
+    monkeypatch.setattr(module, "MOST_NUMBERS", 100)
     case = unsaid("flax", MASK, backward(random_weights("gru", 3, 4)), direction="reverse", keep_order=True)
     assert with_mask_by_run(case) is case
 
@@ -135,3 +136,15 @@ def test_what_is_known_or_cannot_be_run_stays_as_it_is(settled: str) -> None:
     if settled == "no weights":
         case = case.with_weights(None)
     assert with_mask_by_run(case) is case
+
+
+@pytest.mark.parametrize(("length", "sought"), [(0, False), (1, True)])
+def test_only_a_row_of_no_steps_must_agree_in_its_padding(length: int, sought: bool) -> None:
+    """A row of zeros for a state and of outputs that no run gives is not an empty one; a row of one real step is found
+    by that step, whatever was written behind it."""
+    case = unsaid("onnx", np.arange(6) < np.array([[4], [length], [2], [3]]), random_weights("rnn", 3, 4))
+    (track,) = case.trace.tracks
+    outputs = np.array(track.outputs)
+    outputs[1, length:] = 0.5
+    lengths = lengths_by_run(case.with_trace(replace(case.trace, tracks=(replace(track, outputs=outputs),))))
+    assert (lengths is not None and lengths.tolist() == [4, 1, 2, 3]) is sought

@@ -168,15 +168,21 @@ def test_margin_of_a_single_step_is_unknown() -> None:
     assert best.distance[0] == 1.0
 
 
-def test_near_steps_is_numpys_rule() -> None:
-    """A step is near where numpy.isclose says so of every unit, and NaN equals NaN."""
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("units", [3, 20])
+def test_near_steps_is_numpys_rule(units: int, tile: int) -> None:
+    """A step is near where numpy.isclose says so of every unit, and NaN equals NaN; the first few units alone, or a
+    tile of a few steps, say the same."""
     rng = np.random.default_rng(1)
-    outputs = rng.normal(size=(4, 6, 3))
+    outputs = rng.normal(size=(4, 6, units))
     final = outputs[np.arange(4), [5, 0, 3, 2]] * (1 + 1e-4)
     outputs[1, 0, 2] = final[1, 2] = np.nan
+    outputs[0, 2] = np.where(np.arange(units) < units - 1, final[0], 9)
     expected = np.isclose(outputs, final[:, None], rtol=1e-3, atol=1e-6, equal_nan=True).all(-1)
     assert expected.sum() == 4
-    assert (near_steps(outputs, final, np.arange(4), 1e-3, 1e-6) == expected).all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "TILE_BYTES", tile)
+        assert (near_steps(outputs, final, np.arange(4), 1e-3, 1e-6) == expected).all()
 
 
 def test_equal_at_outside_the_time_axis_is_false() -> None:
