@@ -38,3 +38,13 @@ def test_what_is_not_checked_is_as_the_rules_themselves_say(cell: str, direction
     lazy, loaded = judge(case, rules()), judge(case, dict(rules()))
     assert lazy.not_checked == loaded.not_checked
     assert {rule.rule for rule in lazy.not_checked} == {n for n, rule in rules().items() if rule.missing(case)}
+
+
+def test_every_rule_of_a_group_has_a_place_of_its_own() -> None:
+    """Places run from 1 on, one rule each: two rules of one place would be taught in the order of their names."""
+    places: dict[str, list[int]] = {}
+    for rule in rules().values():
+        places.setdefault(rule.group, []).append(rule.place)
+    assert {group: sorted(of_it) for group, of_it in places.items()} == {
+        group: list(range(1, len(of_it) + 1)) for group, of_it in places.items()
+    }
