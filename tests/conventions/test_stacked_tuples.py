@@ -116,3 +116,18 @@ def test_stacked_directions_are_outputs() -> None:
         for wrap in (np.asarray, torch.tensor):
             assert _rules(wrap(array), wrap(h)) == [], name
             assert _rules(wrap(array), wrap(exchanged)) == ["directions-exchanged"], name
+
+
+def test_an_initial_state_saved_like_the_final_one_is_taken_apart_alike() -> None:
+    """`np.savez(hidden=(h_n, c_n), h0=(h_0, c_0))`: a run from there ends in the state, and not from (c_0, h_0)."""
+    torch.manual_seed(3)
+    layer, inputs = torch.nn.LSTM(5, UNITS, batch_first=True), torch.randn(6, 9, 5)
+    begun = torch.randn(2, 1, 6, UNITS)
+    with torch.no_grad():
+        outputs, ended = layer(inputs, (begun[0], begun[1]))
+    arrays = {"output": outputs.numpy(), "hidden": np.stack(ended)[:, 0], "h0": begun.numpy()[:, 0]}
+    options: dict[str, Any] = {"lengths": "full", "inputs": inputs, "weights": layer, "convention": "torch"}
+    report = rnninspect.inspect(arrays, **options)
+    assert (report.verdict, report.findings) == ("clean", [])
+    arrays["h0"] = arrays["h0"][::-1].copy()
+    assert rnninspect.inspect(arrays, **options).findings

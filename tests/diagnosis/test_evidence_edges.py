@@ -146,3 +146,14 @@ def test_one_array_without_a_role_may_be_the_lengths(extra: dict[str, Array]) ->
     case = build_case.read_case(arrays, LayerConfig(), "torch")
     tried = [(w.lengths, w.because) for w in what_if(case, rules())]
     assert tried == ([] if "other" in extra else [([5, 2, 4, 3], "they stand under 'sizes'")])
+
+
+def test_lengths_that_two_things_suggest_are_tried_once() -> None:
+    """A lone array and zeroed inputs that say the same lengths are one suggestion, by what says it first."""
+    rng = np.random.default_rng(0)
+    outputs, inputs = rng.normal(size=(4, 6, 3)), rng.normal(size=(4, 6, 2))
+    sizes = np.array([5, 2, 4, 3])
+    inputs[np.arange(6) >= sizes[:, None]] = 0
+    arrays = {"outputs": outputs, "h": outputs[:, -1].copy(), "inputs": inputs, "sizes": sizes}
+    case = build_case.read_case(arrays, LayerConfig(), "torch")
+    assert [(w.lengths, w.because) for w in what_if(case, rules())] == [(sizes.tolist(), "they stand under 'sizes'")]

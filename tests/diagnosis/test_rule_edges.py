@@ -212,3 +212,18 @@ def test_outputs_that_hold_c_but_for_the_last_bits_of_some_rows() -> None:
     errors = [f for f in judge(case.with_tracks(nudged), rules()).findings if f.severity != "note"]
     assert [f.rule for f in errors] == ["outputs-are-cell-state"]
     assert errors[0].rows == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("weighed", [True, False])
+@pytest.mark.parametrize(("layers", "directions", "lacking"), [(1, 2, 0), (1, 2, 1), (2, 1, 0), (2, 2, 2), (2, 2, 3)])
+def test_no_rule_falls_over_a_state_that_lacks_a_layer_or_direction(
+    layers: int, directions: int, lacking: int, weighed: bool
+) -> None:
+    """The states of all tracks but one, of other rows: every rule that can be checked is, whatever is not there."""
+    case = correct_case("lstm", layers, directions)
+    tracks = [replace(t, final=t.final[::-1], cell=None) for t in case.trace.tracks if t.final is not None]
+    tracks[lacking] = replace(tracks[lacking], final=None)
+    case = (case if weighed else case.with_weights(None)).with_trace(replace(case.trace, tracks=tuple(tracks)))
+    judged = judge(case, rules())
+    assert [entry for entry in judged.not_checked if entry.failed] == []
+    assert judged.findings

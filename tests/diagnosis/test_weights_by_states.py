@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,13 @@ def test_a_cause_that_leaves_the_states_h_alone_hides_no_weights(third: str) -> 
     """Beside outputs with dropout, c that was overwritten or an empty row: the states h still tell the weights."""
     judged = findings(made(("lstm", 1, 1), third, "output-dropout", "gate-order", weighed=True))
     assert {f.rule for f in judged} == {third, "output-dropout", "gate-order"}
+
+
+def test_only_states_that_are_there_must_be_those_of_a_run() -> None:
+    """The top state alone tells weights too; one of another width is of no run, and without weights nothing is told."""
+    case = made(("gru", 2, 1), "output-dropout", "gate-order", weighed=True)
+    top = case.with_tracks(lambda t: t if t.layer else replace(t, final=None))
+    assert [p.rule for p in weights_by_states(top)] == ["gate-order"]
+    narrow = case.with_tracks(lambda t: t if t.layer else replace(t, final=t.final[:, :3]))  # type: ignore[index]
+    assert weights_by_states(narrow) == []
+    assert weights_by_states(case.with_weights(None)) == []
