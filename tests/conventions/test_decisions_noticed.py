@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect import conventions
@@ -112,3 +113,16 @@ def test_weights_say_whose_the_initial_states_of_a_list_are(direction: Literal["
     ran = build_case.run_case({"inputs": inputs, **listed}, LayerConfig(direction=direction), "keras", weights=weights)
     begun = [state for track in ran.trace.tracks for state in (track.initial, track.initial_cell)]
     assert np.array_equal(begun, states)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_an_initial_state_handed_over_is_of_every_layer(kind: str) -> None:
+    """An array `[L, B, H]` is the state of L layers, and not a pair of h and c; a tuple of two such arrays is one."""
+    torch.manual_seed(5)
+    layer, inputs = getattr(torch.nn, kind)(3, 4, 2, batch_first=True), torch.randn(5, 6, 3)
+    h, c = torch.randn(2, 5, 4), torch.randn(2, 5, 4)
+    with torch.no_grad():
+        outputs, _ = layer(inputs, (h, c) if kind == "LSTM" else h)
+    begin = (h.numpy(), c.numpy()) if kind == "LSTM" else h.numpy()
+    run = rnninspect.run(inputs.numpy(), weights=layer.state_dict(), convention="torch", initial_state=begin)
+    assert np.allclose(run.tracks[-1].outputs, outputs, atol=1e-6)
