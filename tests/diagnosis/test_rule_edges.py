@@ -227,3 +227,15 @@ def test_no_rule_falls_over_a_state_that_lacks_a_layer_or_direction(
     judged = judge(case, rules())
     assert [entry for entry in judged.not_checked if entry.failed] == []
     assert judged.findings
+
+
+def test_halves_of_lengths_are_tried_where_no_state_tells_a_ratio() -> None:
+    """Frames counted before a stride of 2: a convolution rounds an odd number of them up with padding and down
+    without, so both are undone where states of zeros and computed padding show neither."""
+    frames = np.array([7, 3, 6, 5, 4])
+    case = correct_case("gru", lengths=np.array([4, 2, 3, 3, 2]), convention="flax")
+    silent = case.with_tracks(lambda t: replace(t, final=0 * t.final)).with_lengths(frames)  # type: ignore[operator]
+    tried = [undone.case.trace.lengths for undone in rules()["lengths-rescaled"].undo(silent)]
+    assert [lengths.tolist() for lengths in tried if lengths is not None] == [
+        np.ceil(frames / 2).tolist(), np.floor(frames / 2).tolist(),
+    ]  # fmt: skip
