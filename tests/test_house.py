@@ -34,7 +34,7 @@ conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fittin
 conventions/dumps/names
 conventions/dumps/positions conventions/dumps/numbered_pairs conventions/dumps/shapes conventions/dumps/siblings
 conventions/dumps/unread
-conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed
+conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
 conventions/dumps/stacked conventions/dumps/readings
@@ -48,7 +48,7 @@ conventions/live/state conventions/live/__init__ conventions/live/weights conven
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
-measure/hints measure/last_bits measure/weigh
+measure/hints measure/last_bits measure/dump_arrays measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs

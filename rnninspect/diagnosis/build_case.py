@@ -14,6 +14,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.affixes import plain_names
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.dumps.misfits import by_row
 from rnninspect.conventions.returned import take_returned
@@ -31,7 +32,8 @@ from rnninspect.diagnosis.case import Case, Dump, Layer
 from rnninspect.engine import cells
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, measure_all
-from rnninspect.measure.weigh import DumpArrays, weigh
+from rnninspect.measure.dump_arrays import DumpArrays
+from rnninspect.measure.weigh import weigh
 
 if TYPE_CHECKING:
     from rnninspect.conventions.dumps.batch import Initial
@@ -221,15 +223,17 @@ def read_case(
     """
     cell_first = None if convention == "auto" else conventions.get(convention).cell_first
     arrays, listed = take_returned(arrays, config, cell_first)
+    plain = plain_names(arrays, conventions.conventions().values())
     material = DumpArrays(
-        arrays,
+        {plain.get(name, name): array for name, array in arrays.items()},
         convention,
         named_roles or {},
         (*returned, *listed),
         origin or Origin(),
         as_printed,
-        printed or {},
-        elided or {},
+        {plain.get(name, name): precision for name, precision in (printed or {}).items()},
+        {plain.get(name, name): gaps for name, gaps in (elided or {}).items()},
+        {short: name for name, short in plain.items()},
     )
     weighed = weigh(material, config, tolerance or Tolerance(), measurer)
     return Case(

@@ -6,24 +6,21 @@ are kept in the reading's `evidence`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import cache
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.elided import Gaps, show_alike
+from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.misfits import misfit, starts_some_layers_alone
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
-from rnninspect.core.evidence import STATED, UNKNOWN, Belief, Evidence, Origin, Reading, Role, Slot
+from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.precision import Precision
-from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike
 from rnninspect.measure.choose_reading import (
@@ -37,28 +34,11 @@ from rnninspect.measure.choose_reading import (
 )
 from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
 from rnninspect.measure.directions import turned, without_exchanged
+from rnninspect.measure.dump_arrays import DumpArrays
 from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair
-
-
-@frozen(eq=False)
-class DumpArrays:
-    """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
-    returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
-    numbers of unequal decimals or types are rounded alike; `printed`: to how many each array was, where that is known.
-    `elided`: axes that a print-out cut short.
-    """
-
-    arrays: Mapping[str, Array]
-    convention: str = "auto"
-    named: Mapping[Role, Slot] = field(default_factory=dict)
-    returned: tuple[Slot, ...] = ()
-    origin: Origin = UNKNOWN
-    as_printed: bool = True
-    printed: Mapping[str, Precision] = field(default_factory=dict)
-    elided: Mapping[str, Gaps] = field(default_factory=dict)
 
 
 @frozen(eq=False)
@@ -86,7 +66,8 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
-    return _with_evidence(weighed, beliefs, dump)
+    weighed = replace(weighed, slots=tuple(map(dump.under_whole_name, weighed.slots)))
+    return _with_evidence(weighed, dump.under_whole_names(), beliefs)
 
 
 def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
@@ -262,7 +243,7 @@ def _under(
     return replace(weighed, convention=convention, choice=choice)
 
 
-def _with_evidence(weighed: Weighed, beliefs: tuple[Belief, ...], dump: DumpArrays) -> Weighed:
+def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ...]) -> Weighed:
     """The reading with why it was read so, and what was not read at all."""
     reading = weighed.choice.reading
     trace = reading.trace

@@ -12,7 +12,8 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Tolerance
-from rnninspect.measure.weigh import DumpArrays, weigh
+from rnninspect.measure.dump_arrays import DumpArrays
+from rnninspect.measure.weigh import weigh
 
 ROWS, STEPS, UNITS = 4, 6, 5
 LENGTHS = np.array([6, 2, 5, 3])

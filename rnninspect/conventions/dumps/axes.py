@@ -192,6 +192,7 @@ def units_beside(state: Array, cell: Array, units: Mapping[Key, int]) -> dict[Ke
     """The widths of c by layer and direction, where it has the axes of `state`, whose widths are `units`: as much wider
     as the whole (a projected LSTM's c is); empty where it has other axes.
 
+    >>> import numpy as np
     >>> units_beside(np.ones((2, 5, 16)), np.ones((2, 5, 24)), {(1, "forward"): 8, (1, "backward"): 8})
     {(1, 'forward'): 12, (1, 'backward'): 12}
     """

@@ -13,6 +13,7 @@ from rnninspect.core.evidence import Role
 _WORD = r"(?:[A-Za-z]\w*?_)?"  # what the array belongs to: enc_, lstm_, decoder_
 _WAY = r"[._]?(?P<direction>fw|bw|fwd|bwd|forward|backward)"
 _FINAL = r"(?!(?:init|initial|prev|previous|begin|start)_)"  # and not what a layer starts from
+_LAYER = r"(?:encoder|enc|decoder|dec|rnn|lstm|gru)"
 _STATE = r"(?:(?:output|final|last|encoder|enc|decoder|dec|rnn|lstm|gru)_)?states?"
 
 # Exact names, which say it plainly. A convention's own patterns come first.
@@ -45,10 +46,10 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         r"(?:h|hidden|final|last|state|h_?n|h_?t)[._](?P<direction>fw|bw|fwd|bwd|forward|backward)",
         _STATE + r"(?P<position>(?:\.\d+)+)",
         r"hidden(?P<position>(?:\.\d+)+)",
-        r"h_?[nt]|hx|hxs|hid|hidden|h_(?:final|last|out)|(?:final|last)_(?:h|hidden)(?:_state)?|last|final[._]h|last[._]h",
+        r"h_?[ntT]|hx|hxs|hid|hidden|h_(?:final|last|out)|(?:final|last)_(?:h|hidden)(?:_state)?|last|final[._]h|last[._]h",
         r"hidden_?(?:n|t|state)|hstate|(?:final|last)_?(?:output|memory|encoding)|(?:(?:final|last)_)?memory_state",
         _STATE,
-        r"(?:encoder|enc|decoder|dec|rnn|lstm|gru)_(?:last|final)",
+        _LAYER + r"_(?:last|final|h)",
         _FINAL + _WORD + r"(?:h_?n|hx|hxs|hidden|state_h|h_t)",
         r"(?:h_?n?|hidden|state)\.h",
     ),
@@ -58,9 +59,10 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         r"c(?P<direction>f|b)",
         _STATE + r"(?:[._](?P<layer>\d+))?[._]c(?:ell)?",
         r"(?:c|cell|c_?n|c_?t)[._](?P<direction>fw|bw|fwd|bwd|forward|backward)",
-        r"c_?[nt]|cx|cxs|cell(?:_state|_memory)?s?|c_(?:final|last|out)|(?:final|last)_(?:c|cell)(?:_state)?|final[._]c|last[._]c",
+        r"c_?[ntT]|cx|cxs|cell(?:_state|_memory)?s?|c_(?:final|last|out)|(?:final|last)_(?:c|cell)(?:_state)?|final[._]c|last[._]c",
         _FINAL + _WORD + r"(?:c_?n|cx|cells?|cell_state|state_c|c_t)",
         r"(?:(?:final|last)_)?carry_state",
+        _LAYER + r"_c",
         r"(?:h_?n?|hidden|state)\.c",
     ),
     "initial_h": (

@@ -14,6 +14,7 @@ from rnninspect.core.trace import DIRECTIONS, Array
 from rnninspect.engine import cells
 
 FEW = 16  # rows that are looked at to tell whose final state an array is
+ENOUGH = 16  # numbers that agree by chance once in 65,536 dumps
 SLACK = 1 + 1e-6  # times which rounding may carry |h| over |c|
 
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
@@ -162,6 +163,13 @@ def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
     if not h or len(h) != len(c) or any(a.shape != b.shape for a, b in zip(h, c, strict=True)):
         return False
     return all(_bounded(np.asarray(a, dtype=np.float64), np.asarray(b)) for a, b in zip(h, c, strict=True))
+
+
+def is_behind(h: Array, c: Array) -> bool:
+    """Whether `c` can be nothing but the cell state behind `h`: of its sign and larger everywhere, in many numbers."""
+    if h.shape != c.shape or h.dtype.kind != "f" or c.dtype.kind != "f" or np.count_nonzero(h) < ENOUGH:
+        return False
+    return bool((h * c >= 0).all() and np.count_nonzero(c) >= ENOUGH and are_pairs([h], [c]))
 
 
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:

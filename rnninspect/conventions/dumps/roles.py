@@ -19,6 +19,7 @@ from rnninspect.conventions.dumps.numbered_pairs import as_directions
 from rnninspect.conventions.dumps.positions import (
     are_own_steps,
     as_values_tell,
+    is_behind,
     note_of_order,
     of_layers,
     place_lists,
@@ -99,8 +100,8 @@ def guess_roles(
         placed_so_far = [*slots, *more]
         rest = {name: a for name, a in left.items() if name not in {slot.name for slot in more}}
         more += list(_of_values(rest, placed_so_far))
-        notes = tuple(f"{slot.name} {_shape(slot)} is taken as the {WORDS[slot.role]}, by its shape" for slot in more)
-        notes += tuple(f"{s.name} {_shape(s)} is taken as the {_named(s)}, by its numbers" for s in halves)
+        notes = tuple(_by(s, "numbers" if s.role == "c" else "shape") for s in more)
+        notes += tuple(_by(s, "numbers") for s in halves)
         told = (*slots, *more) if whose_known else of_layers((*slots, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
@@ -160,7 +161,8 @@ def _by_names(
     masks = {name: a for name, a in free.items() if suits("mask", a)}
     for role in PLAIN_NAMES:
         if role not in taken_roles:
-            likely = masks if role == "mask" else free
+            untaken = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots))}
+            likely = masks if role == "mask" else untaken if role in ("initial_h", "initial_c") else free
             by_name = _by_name(role, likely, convention.names.get(role, ()), order)
             slots.extend(by_name or _siblings(role, likely, PLAIN_NAMES[role], slots) or _first(role, likely))
     for role in USUAL_NAMES:
@@ -232,7 +234,7 @@ def _candidates(role: Role, arrays: Mapping[str, Array], slots: tuple[Slot, ...]
 
 
 def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]:
-    """Lengths, a mask and inputs that only shape and value tell, where one array alone can be that."""
+    """Lengths, a mask and c that only shape and value tell, where one array alone can be that."""
     outputs = next((s.array for s in slots if s.role == "outputs" and s.array.ndim == 3), None)
     if outputs is None:
         return
@@ -248,14 +250,16 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
             yield Slot("lengths", lengths[0], arrays[lengths[0]])
         elif len(masks) == 1:
             yield Slot("mask", masks[0], arrays[masks[0]])
+    states = [s.array for s in slots if s.role == "h"]
+    if "c" not in taken_roles and len(states) == 1:
+        cells = [n for n, a in free.items() if is_behind(states[0], a)]
+        if len(cells) == 1:
+            yield Slot("c", cells[0], arrays[cells[0]])
 
 
-def _named(slot: Slot) -> str:
-    return f"{slot.direction} {WORDS[slot.role]}" if slot.direction else WORDS[slot.role]
-
-
-def _shape(slot: Slot) -> list[int]:
-    return list(slot.array.shape)
+def _by(slot: Slot, what: str) -> str:
+    role = f"{slot.direction} {WORDS[slot.role]}" if slot.direction else WORDS[slot.role]
+    return f"{slot.name} {list(slot.array.shape)} is taken as the {role}, by its {what}"
 
 
 def _layer_names(convention: Convention, arrays: Mapping[str, Array]) -> list[str]:

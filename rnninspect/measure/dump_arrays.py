@@ -1,0 +1,42 @@
+"""The named arrays that are to be read, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+
+from rnninspect.conventions.dumps.elided import Gaps
+from rnninspect.core.evidence import UNKNOWN, Origin, Role, Slot
+from rnninspect.core.frozen import frozen
+from rnninspect.core.precision import Precision
+from rnninspect.core.trace import Array
+
+
+@frozen(eq=False)
+class DumpArrays:
+    """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
+    returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
+    numbers of unequal decimals or types are rounded alike; `printed`: to how many each array was, where that is known.
+    `elided`: axes that a print-out cut short. `whole`: the names of arrays as the dump has them, where `arrays` have
+    them without what all names share.
+    """
+
+    arrays: Mapping[str, Array]
+    convention: str = "auto"
+    named: Mapping[Role, Slot] = field(default_factory=dict)
+    returned: tuple[Slot, ...] = ()
+    origin: Origin = UNKNOWN
+    as_printed: bool = True
+    printed: Mapping[str, Precision] = field(default_factory=dict)
+    elided: Mapping[str, Gaps] = field(default_factory=dict)
+    whole: Mapping[str, str] = field(default_factory=dict)
+
+    def under_whole_name(self, slot: Slot) -> Slot:
+        """The slot with the name that its array has in the dump."""
+        return replace(slot, name=self.whole.get(slot.name, slot.name))
+
+    def under_whole_names(self) -> DumpArrays:
+        """The same with all names as the dump has them."""
+        arrays = {self.whole.get(name, name): array for name, array in self.arrays.items()}
+        printed = {self.whole.get(name, name): precision for name, precision in self.printed.items()}
+        return replace(self, arrays=arrays, printed=printed, whole={})
