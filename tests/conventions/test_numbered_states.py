@@ -126,3 +126,18 @@ def test_two_numbered_states_of_half_the_width_are_two_directions(name: str, cel
     assert _layers_of(report) == [(0, "forward"), (0, "backward")]
     exchanged = rnninspect.inspect(dump | _listed(name, list(h[::-1])), **told)
     assert [f.rule for f in exchanged.findings] == ["directions-exchanged"]
+
+
+@pytest.mark.parametrize("told", [{}, {"convention": "keras"}, {"convention": "mxnet"}])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_c_of_its_own_leaves_a_list_of_wrong_or_initial_states_to_h(stacked: bool, told: Any) -> None:
+    """Two states that no step equals are two layers' h where c stands apart, and so are two initial ones: the top
+    layer's rows are out of order, and not h and c of one layer exchanged."""
+    outputs, h, c = _stack("LSTM", 2, seed=5)
+    dump = {"outputs": outputs[1], "lengths": np.array(LENGTHS)}
+    own = {"c_n": np.stack(c)} if stacked else _listed("cells.{}", c)
+    order = np.roll(np.arange(len(LENGTHS)), 1)
+    report = rnninspect.inspect(dump | _listed("states.{}", [state[order] for state in h]) | own, **told)
+    assert [(f.rule, f.layer) for f in report.findings] == [("rows-permuted", 1)]
+    begun = _listed("initial_state.{}", [0 * state for state in h]) | {"initial_c": np.zeros_like(np.stack(c))}
+    assert rnninspect.inspect(dump | {"h_n": np.stack(h), "c_n": np.stack(c)} | begun, **told).verdict == "clean"

@@ -99,3 +99,12 @@ def test_no_name_is_passed_over_unasked(pattern: str, data: st.DataObject) -> No
     assert match_name(pattern, name) is not None
     other = data.draw(st.text("abchnstx_.01", max_size=8))
     assert bool(match_name(pattern, other)) == bool(re.fullmatch(pattern, other))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "role"),
+    [("cell_state", (4, 3), "c"), ("c_n", (2, 4, 3), "c"), ("mem_out", (4, 6, 3), "outputs"), ("hidden", (9, 9), "h")],
+)
+def test_a_name_of_one_role_says_more_than_a_shape(name: str, shape: tuple[int, ...], role: str) -> None:
+    """An array that was not read is called what its name says, where arrays of its shape might be another's."""
+    assert _looks_like(name, floats(*shape), rows=4, steps=6, units=3) == role
