@@ -61,3 +61,17 @@ def test_only_states_that_are_there_must_be_those_of_a_run() -> None:
     narrow = case.with_tracks(lambda t: t if t.layer else replace(t, final=t.final[:, :3]))  # type: ignore[index]
     assert weights_by_states(narrow) == []
     assert weights_by_states(case.with_weights(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "second"),
+    [
+        (("gru", 1, 1), "update-gate-flipped", "gru-reset-variant"),
+        (("gru", 1, 1), "bias-dropped", "kernel-transposed"),
+        (("lstm", 1, 2), "forget-bias", "kernel-transposed"),
+        (("lstm", 2, 1), "forget-bias", "recurrent-activation"),
+    ],
+)
+def test_two_conversions_forgotten_at_once_are_both_named(shape: tuple[str, int, int], first: str, second: str) -> None:
+    """Weights of another framework lack two conversions: no one brings the run and the dump together, two do."""
+    assert [f.rule for f in findings(made(shape, first, second, weighed=True))] == sorted([first, second])
