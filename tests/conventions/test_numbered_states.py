@@ -135,9 +135,9 @@ def test_c_of_its_own_leaves_a_list_of_wrong_or_initial_states_to_h(stacked: boo
     layer's rows are out of order, and not h and c of one layer exchanged."""
     outputs, h, c = _stack("LSTM", 2, seed=5)
     dump = {"outputs": outputs[1], "lengths": np.array(LENGTHS)}
-    own = {"c_n": np.stack(c)} if stacked else _listed("cells.{}", c)
+    apart = {"c_n": np.stack(c)} if stacked else _listed("cells.{}", c)
     order = np.roll(np.arange(len(LENGTHS)), 1)
-    report = rnninspect.inspect(dump | _listed("states.{}", [state[order] for state in h]) | own, **told)
+    report = rnninspect.inspect(dump | _listed("states.{}", [state[order] for state in h]) | apart, **told)
     assert [(f.rule, f.layer) for f in report.findings] == [("rows-permuted", 1)]
     begun = _listed("initial_state.{}", [0 * state for state in h]) | {"initial_c": np.zeros_like(np.stack(c))}
     assert rnninspect.inspect(dump | {"h_n": np.stack(h), "c_n": np.stack(c)} | begun, **told).verdict == "clean"

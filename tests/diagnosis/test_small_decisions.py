@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import rnninspect
-from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.core.weights import LayerWeights
+from rnninspect.diagnosis.evidence.weight_search import lower_precision, tolerance
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from rnninspect.errors import UserError
+from rnninspect.measure.casts import narrowed
 from rnninspect.measure.merged import are_merged
-from tests.support.made import correct_case
+from tests.support.made import correct_case, random_weights
 
 
 @pytest.mark.parametrize(
@@ -122,3 +124,27 @@ def test_a_message_names_every_layer_once(layers: int, directions: int, tracks: 
     exchanged = case.with_tracks(lambda t: replace(t, final=None if t.final is None else t.final[[1, 0, 2, 3, 4]]))
     (finding,) = judge(exchanged, rules()).findings
     assert finding.message.startswith(f"rows 0, 1 (of 5){tracks}: ")
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_a_lower_precision_is_told_by_the_direction_that_it_moves_most(name: str) -> None:
+    """A backward direction of nearly no weights hardly moves in a lower precision; the forward one does, and as far as
+    the dump is off. A dump whose forward direction had other weights is off by more than either."""
+    weights = random_weights("lstm", 5, 5, 1, 2)
+    faint = [replace(w, **_times(w, 0.001 if w.direction == "backward" else 1)) for w in weights.layers]
+    case = correct_case("lstm", 1, 2, weights=replace(weights, layers=tuple(faint)), lengths=np.full(5, 7))
+    assert case.weights is not None
+    assert case.batch is not None
+    cast = [replace(w, **{part: narrowed(getattr(w, part), name) for part in _PARTS}) for w in faint]
+    low = case.with_weights(replace(case.weights, layers=tuple(cast)))
+    ran = low.run(replace(case.batch, inputs=narrowed(case.batch.inputs, name)))
+    assert lower_precision(case.with_trace(replace(case.trace, tracks=ran.tracks))) == name
+    other = case.with_weights(replace(case.weights, layers=tuple(replace(w, **_times(w, 1.2)) for w in faint)))
+    assert lower_precision(case.with_trace(replace(case.trace, tracks=other.run(case.batch).tracks))) is None
+
+
+_PARTS = ("input_kernel", "recurrent_kernel", "bias")
+
+
+def _times(layer: LayerWeights, factor: float) -> dict[str, Any]:
+    return {part: getattr(layer, part) * np.float32(factor) for part in _PARTS}
