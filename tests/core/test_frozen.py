@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rnninspect.core.frozen import frozen
+from rnninspect.core.frozen import MANY, frozen
 
 
 @frozen
@@ -89,6 +89,45 @@ def test_a_wrong_call_is_refused(call: Callable[[Any], Any]) -> None:
     for kind in (Ours, Pythons):
         with pytest.raises(TypeError):
             call(kind)
+
+
+def test_the_many_th_is_as_the_first() -> None:
+    """A class of which many objects are made gets an `__init__` of its own, which fills, checks and refuses as before,
+    fields in their own order; one that writes its own keeps that."""
+
+    @frozen
+    class Step(Wider):
+        """No field more."""
+
+    shared_init = Step.__init__
+
+    @frozen
+    class Own:
+        row: int
+
+        def __init__(self, row: int) -> None:
+            shared_init(self, row + 1)
+
+    def step() -> Step:
+        return Step(units=2, rows=1)
+
+    first, numbers = step(), {Own(1).row}
+    for _ in range(2 * MANY):
+        step()
+        numbers.add(Own(1).row)
+    assert Step.__init__ is not shared_init
+    assert step() == first
+    assert list(vars(step())) == list(vars(first)) == [f.name for f in fields(Step)]
+    assert step().steps is not step().steps
+    assert list(inspect.signature(Step).parameters) == ["rows", "name", "steps", "units"]
+    assert numbers == {2}
+    for call in WRONG:
+        with pytest.raises(TypeError):
+            call(Step)
+    with pytest.raises(ValueError, match="units 0"):
+        Step(1, units=0)
+    with pytest.raises(FrozenInstanceError, match="rows"):
+        step().rows = 3  # type: ignore[misc]
 
 
 def test_nothing_is_changed_after_it_was_made() -> None:
