@@ -23,7 +23,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule, describe_rows
 from rnninspect.diagnosis.rules import rules as every_rule
-from rnninspect.diagnosis.verdict import verdict
+from rnninspect.diagnosis.verdict import untested, verdict
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
@@ -197,7 +197,7 @@ def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
 def _as_facts(report: Report, case: Case) -> Report:
     """The report with what no change can mend as a note: a row without a real step is no mistake of the dump."""
     findings = [replace(f, severity="note") if f.severity == "warning" else f for f in report.findings]
-    told = report.verdict if report.verdict == "unjudged" else verdict(case, findings)
+    told = report.verdict if report.verdict == "unjudged" else verdict(findings, untested(case))
     return replace(report, findings=findings, verdict=told)
 
 

@@ -19,6 +19,7 @@ from rnninspect.formats.witness import unchanged
 from rnninspect.measure.choose_reading import Measurer, Tolerance, measure_all
 
 if TYPE_CHECKING:
+    from rnninspect.core.layer_config import LayerConfig
     from rnninspect.formats.base import NamedArrays
     from rnninspect.report.report import Report
 
@@ -113,15 +114,15 @@ def _measurer(params: dict[str, Any]) -> Iterator[Measurer]:
 def judged(dump: str | None, params: dict[str, Any], measurer: Measurer = measure_all) -> Report:
     """The report of one dump, read and judged as the options say, and measured by `measurer`."""
     quiet = params["quiet"]
-    inputs.stated_config(params)  # what contradicts itself is said before a file is read
+    config = inputs.stated_config(params)  # what contradicts itself is said before a file is read
     named = params["outputs"] is not None and dump is None
     source = params["outputs"] if named else inputs.source(dump)
     read = inputs.read(source or inputs.example("published.npz", quiet), quiet)
     with naming(read.source):
-        return _judged(read, params, named, measurer)
+        return _judged(read, config, params, named, measurer)
 
 
-def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Measurer) -> Report:
+def _judged(read: NamedArrays, config: LayerConfig, params: dict[str, Any], named: bool, measurer: Measurer) -> Report:
     """`judged`, of arrays that were read; `named`: --outputs names their file, and no member of it."""
     from functools import partial
 
@@ -129,7 +130,7 @@ def _judged(read: NamedArrays, params: dict[str, Any], named: bool, measurer: Me
     from rnninspect.api.compare import Request, case_of
     from rnninspect.api.role_arrays import slots, source_of
 
-    quiet, config = params["quiet"], inputs.stated_config(params)
+    quiet = params["quiet"]
     request = Request(
         read,
         config,

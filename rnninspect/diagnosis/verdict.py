@@ -27,11 +27,14 @@ class Untested:
     would_decide: str
 
 
-def verdict(case: Case, findings: Iterable[Finding]) -> Verdict:
-    """`findings` where one is an error or a warning, `clean` where none is though one could be, else `unjudged`."""
+def verdict(findings: Iterable[Finding], open_question: Untested | None) -> Verdict:
+    """`findings` where one is an error or a warning, `clean` where none is though one could be, else `unjudged`.
+
+    `open_question`: what is `untested`.
+    """
     if any(f.severity != "note" for f in findings):
         return "findings"
-    return "clean" if untested(case) is None else "unjudged"
+    return "clean" if open_question is None else "unjudged"
 
 
 def untested(case: Case) -> Untested | None:

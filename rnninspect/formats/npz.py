@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -85,8 +85,11 @@ def check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name
 def _member(source: Path | BinaryIO, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Array:
     called = f"{name}: {info.filename.removesuffix('.npy')}"
     with guarded(called):
-        if isinstance(source, Path) and info.compress_type == zipfile.ZIP_STORED and info.file_size > SMALL:
+        stored = info.compress_type == zipfile.ZIP_STORED
+        if stored and isinstance(source, Path) and info.file_size > SMALL:
             return _mapped(source, info, called)
+        if stored and archive.fp is not None:
+            return from_bytes(_stored(archive.fp, info, called), info.file_size, called)
         try:
             return from_bytes(archive.read(info), info.file_size, called)
         except zipfile.BadZipFile as error:
@@ -106,7 +109,16 @@ def _mapped(path: Path, info: zipfile.ZipInfo, called: str) -> Array:
     return mapped(path, of_array, start, called) if of_array.size else np.zeros(of_array.shape, of_array.dtype)
 
 
-def stored_at(file: BinaryIO, info: zipfile.ZipInfo, called: str) -> int:
+def _stored(file: IO[bytes], info: zipfile.ZipInfo, called: str) -> bytes:
+    """A stored member's bytes, at a third of what `zipfile` takes for a small one."""
+    file.seek(stored_at(file, info, called))
+    raw = file.read(info.file_size)
+    if zlib.crc32(raw) != info.CRC:
+        raise UnreadableError(f"{called}: {BAD_CRC}")
+    return raw
+
+
+def stored_at(file: IO[bytes], info: zipfile.ZipInfo, called: str) -> int:
     """Where the bytes of a member that is not packed begin; UnreadableError where they are not all there, or where
     another member is in its place."""
     file.seek(info.header_offset)

@@ -15,6 +15,7 @@ from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure, of_other_rows
+from rnninspect.measure.matching import same
 from rnninspect.measure.run_ends import ends_of_outputs
 
 FEW = 16  # rows that are looked at before all are
@@ -78,8 +79,12 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
         measured[i] = measurer(readings[i].trace, tolerance)
         return _fit(measured[i])
 
+    @cache
+    def may_reach(i: int, enough: float) -> bool:
+        return i in measured or may_fit(readings[i].trace, tolerance, enough)
+
     def is_right(i: int) -> bool:
-        if i not in measured and not may_fit(readings[i].trace, tolerance, 1.0):
+        if not may_reach(i, 1.0):
             return False
         return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
 
@@ -101,9 +106,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     chosen_fit = fit(used)
 
     def fits_as_well(i: int) -> bool:
-        if chosen_fit.anywhere == 0:
-            return False
-        if i not in measured and not may_fit(readings[i].trace, tolerance, chosen_fit.expected):
+        if chosen_fit.anywhere == 0 or not may_reach(i, chosen_fit.expected):
             return False
         return fit(i).anywhere >= chosen_fit.anywhere and fit(i).expected >= chosen_fit.expected
 
@@ -123,7 +126,9 @@ def with_axes_of_padding(readings: list[Reading], tolerance: Tolerance, measurer
         return readings
     axes: set[bool] = set()
     for reading in readings:
-        if reading.time_major not in axes and padded_exactly(measurer(reading.trace, tolerance)):
+        if reading.time_major in axes or not _may_be_padded(reading.trace):
+            continue
+        if padded_exactly(measurer(reading.trace, tolerance)):
             axes.add(reading.time_major)
     return [reading for reading in readings if reading.time_major in axes] if len(axes) == 1 else readings
 
@@ -144,6 +149,19 @@ def _as_zeros_end(readings: list[Reading], tolerance: Tolerance, measurer: Measu
     if not zeros or min(zeros) < ENOUGH or not ends(usual) or ends([r for r in readings if r.time_swapped]):
         return readings
     return usual
+
+
+def _may_be_padded(trace: Trace) -> bool:
+    """Whether `padded_exactly` may be true, as far as the first unit of a few rows tells."""
+    for track in trace.tracks:
+        if track.outputs is None or track.final is None or track.outputs.shape[2] != track.final.shape[1]:
+            continue  # `measure` gives None
+        unit, masked = np.asarray(track.outputs[:FEW, :, 0]), ~trace.stored_mask(track)[:FEW]
+        padded = unit == 0
+        padded[:, 1:] |= same(unit[:, 1:], unit[:, :-1])
+        if (masked & ~padded).any():
+            return False
+    return True
 
 
 def padded_exactly(facts: tuple[TrackFacts, ...]) -> bool:

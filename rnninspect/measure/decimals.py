@@ -25,6 +25,7 @@ DISTINCT = 3  # fewer different fractions say nothing: a half and a quarter are 
 FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
 ROUNDED_ALIKE = 50  # units of the last decimal that steps must differ by, where none may be equal by rounding
+WHOLE = 2.0**53  # below which float64 holds every whole number, so that numbers of few decimals are round to more too
 CHANCE = -10  # power of ten: that so many full-precision numbers are round by accident
 
 
@@ -44,7 +45,10 @@ def decimals(array: Array) -> int | None:
         return None
     spacing = np.spacing(np.abs(fractions)).astype(np.float64)
     exact = fractions.astype(np.float64)
-    for digits in range(1, MOST[array.dtype.name] + 1):
+    most = MOST[array.dtype.name]
+    if max(-exact[0], exact[-1]) * 10.0**most < WHOLE and not _holds(fractions, exact, most):
+        return None  # nor do fewer decimals hold them
+    for digits in range(1, most + 1):
         if _holds(fractions, exact, digits):
             chance = np.log10(np.minimum(spacing * 10.0**digits, 1.0)).sum()  # that full-precision numbers do so
             return digits if chance <= CHANCE else None

@@ -75,7 +75,7 @@ def compose(
         tracks=tracks,
         findings=judgement.findings,
         not_checked=judgement.not_checked,
-        verdict=verdict(case, judgement.findings),
+        verdict=verdict(judgement.findings, open_question),
         comparison=_comparison(case),
         notes=_notes(case),
         untested=open_question.what if open_question else "",

@@ -114,7 +114,7 @@ def _numbers(block: Array, places: list[str], units: list[int], nonfinite: list[
     if block.dtype.kind != "f":
         return [[float(v) for v in line] for line in block.tolist()]
     numbers: list[list[float | None]] = [[float(text) for text in line] for line in block.astype(str).tolist()]
-    for i, j in np.argwhere(~np.isfinite(block)).tolist():
+    for i, j in zip(*(at.tolist() for at in np.nonzero(~np.isfinite(block))), strict=True):
         nonfinite.append(f"{places[i]} {units[j]} {str(numbers[i][j]).lower()}")
         numbers[i][j] = None
     return numbers
