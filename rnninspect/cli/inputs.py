@@ -16,7 +16,6 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.examples import packaged
 from rnninspect.errors import UnreadableError, UserError, about_argument, naming
 from rnninspect.formats import read_arrays
 from rnninspect.formats.base import ANONYMOUS, NamedArrays
@@ -108,6 +107,7 @@ def _stem(path: str) -> str:
 def example(name: str, quiet: bool) -> str:
     """The packaged worked example, which is said on stderr."""
     from rnninspect.cli.output import note
+    from rnninspect.diagnosis.examples import packaged
 
     note(f"no file given: this is the packaged worked example, {name}", quiet)
     return packaged.path(name)
@@ -115,6 +115,8 @@ def example(name: str, quiet: bool) -> str:
 
 def example_run(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The packaged batch, and the options with its lengths and fitted weights where nothing else is stated."""
+    from rnninspect.diagnosis.examples import packaged
+
     source = example("batch.npy", options["quiet"])
     defaults = {"lengths": packaged.path("lengths.npy")}
     if not (options["hidden_size"] or options["cell"] or options["layers"] or options["bidirectional"]):
@@ -200,6 +202,8 @@ def judging(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def note_reading(case: Case, convention: str, quiet: bool) -> None:
     """Say which reading was used where it was not stated, and which others the numbers allow."""
+    if quiet:
+        return
     from rnninspect.cli.output import note
     from rnninspect.core.axis_words import in_words
 

@@ -13,7 +13,6 @@ import numpy as np
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.one_half import as_forward_half, may_be_directions
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
@@ -91,7 +90,11 @@ def as_one_half(case: Case, judgement: Judgement) -> Case | None:
     Both fit, and the layers' order is no cause that numbers could tell from it.
     """
     accused = any(f.rule == "layer-order-reversed" for f in judgement.findings)
-    return as_forward_half(case) if accused and may_be_directions(case) else None
+    if not accused:
+        return None
+    from rnninspect.diagnosis.evidence.one_half import as_forward_half, may_be_directions
+
+    return as_forward_half(case) if may_be_directions(case) else None
 
 
 def as_turned(case: Case, judgement: Judgement) -> Case | None:

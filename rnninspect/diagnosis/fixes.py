@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.fixes.fitting import of_either_cell
 from rnninspect.core.cell import Cell
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
@@ -61,6 +60,8 @@ def lacking(missing: Iterable[str], case: Case) -> str:
 def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
     """What to do about `rule` in this case: in the framework believed, fitted to its axes, cell and directions, and to
     the one layer that is at fault."""
+    from rnninspect.conventions.fixes.fitting import of_either_cell
+
     reading, trace = case.reading, case.trace
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rnninspect.core.cell import ROLE_FIELDS, CellSpec
 from rnninspect.core.trace import Array
-from rnninspect.engine.activations import ACTIVATIONS, activation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +49,8 @@ def hard_slope(spec: CellSpec) -> tuple[float, float] | None:
     """
     if not spec.recurrent_activation.startswith("hard_sigmoid") or spec.gate_clip is not None:
         return None
+    from rnninspect.engine.activations import ACTIVATIONS
+
     activation = ACTIVATIONS[spec.recurrent_activation]
     alpha, beta = dict(spec.activation_alpha).get("recurrent"), dict(spec.activation_beta).get("recurrent")
     return activation.alpha if alpha is None else alpha, activation.beta if beta is None else beta
@@ -62,5 +63,7 @@ def clip01(x: Tensor) -> Tensor:
 
 def act(spec: CellSpec, role: str) -> Callable[[Tensor], Tensor]:
     """The activation of that role (of `cell.ROLE_FIELDS`), in place; UnknownNameError where there is no such one."""
+    from rnninspect.engine.activations import activation
+
     name: str = getattr(spec, ROLE_FIELDS[role])
     return activation(name, dict(spec.activation_alpha).get(role), dict(spec.activation_beta).get(role))

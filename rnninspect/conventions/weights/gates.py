@@ -12,7 +12,6 @@ from rnninspect.core.cell import ATTRIBUTE_FIELDS, ROLE_FIELDS, Cell, CellSpec
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
-from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
 from rnninspect.errors import ShapeError, UserError
 
 # Every attribute that changes some cell, under its framework's own name. `num_proj`, `proj_size` and `use_peepholes`
@@ -175,6 +174,8 @@ def onnx_attributes(spec: CellSpec, *, always: bool = False) -> dict[str, Any]:
     """
     if without_activations(spec) == spec and not always:
         return {}
+    from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
+
     roles = cells.get(spec.cell).roles
     called = {role: getattr(spec, ROLE_FIELDS[role]) for role in roles}
     called = {role: SPELLINGS.get(name, name) for role, name in called.items()}
@@ -197,6 +198,8 @@ def onnx_attributes(spec: CellSpec, *, always: bool = False) -> dict[str, Any]:
 
 def onnx_lacks(spec: CellSpec) -> list[str]:
     """The activations of a cell that no node of ONNX can have."""
+    from rnninspect.engine.activations import SPELLINGS
+
     names = [getattr(spec, ROLE_FIELDS[role]) for role in cells.get(spec.cell).roles]
     return [name for name in names if _snake(_camel(SPELLINGS.get(name, name))) not in _OF_ONNX]
 

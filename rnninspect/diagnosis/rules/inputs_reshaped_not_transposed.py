@@ -10,7 +10,6 @@ import numpy as np
 from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, largest, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, Undone, describe_rows
 
@@ -53,6 +52,8 @@ class InputsReshapedNotTransposed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is not None and (disagreement(case) == 0 or fixed(case) is not None):
             return
+        from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
+
         for how, inputs in _views(case):
             viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
             assert viewed.batch is not None

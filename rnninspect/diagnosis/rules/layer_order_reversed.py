@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.one_half import may_be_directions
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
 
 BY_HALVES = "states = states.reshape(L, D, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # halves h_n[0::2], h_n[1::2]"
@@ -51,6 +50,8 @@ class LayerOrderReversed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
+        from rnninspect.diagnosis.evidence.one_half import may_be_directions
+
         for order in _orders(case.trace):
             seen, halved = _mended(case, order.trace), may_be_directions(case)
             one_half = f", or outputs hold the forward half of two directions ({argument('bidirectional', True)})"

@@ -10,7 +10,6 @@ import numpy as np
 from rnninspect.core.trace import Bools
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.states_of_run import after_the_padding
 from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
@@ -129,6 +128,8 @@ def _unseen_states_read_on(rule: Rule, case: Case) -> Iterator[Proposal]:
     it alone was taken from the outputs. A run of the weights, which gives these outputs, tells."""
     if case.batch is None or case.weights is None or not case.facts or _any_off(case) or disagreement(case):
         return
+    from rnninspect.diagnosis.evidence.states_of_run import after_the_padding
+
     unseen = after_the_padding(case)
     if not unseen:
         return

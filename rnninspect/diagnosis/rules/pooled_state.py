@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.pooling import KINDS, Pool, is_pool, pool_of_other_lengths, pools_of
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
+
+if TYPE_CHECKING:
+    from rnninspect.diagnosis.evidence.pooling import Pool
 
 FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
 
@@ -90,6 +93,8 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
     off = np.flatnonzero(facts.mismatched)
     if not off.size or facts.steps < 2:
         return None
+    from rnninspect.diagnosis.evidence.pooling import is_pool, pools_of
+
     apart = facts.mismatched & ~facts.somewhere
     few = np.flatnonzero(apart)[:FEW]
     best: tuple[Pool, Bools] | None = None
@@ -109,6 +114,8 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
 
 def _of_other_lengths(facts: TrackFacts, few: Ints, off: Ints, atol: float) -> Iterator[Pool]:
     """The pools over as many steps as other rows' lengths count, tried on a few rows first."""
+    from rnninspect.diagnosis.evidence.pooling import KINDS, pool_of_other_lengths
+
     for kind in KINDS if few.size and np.unique(facts.ends).size > 1 else ():
         if pool_of_other_lengths(facts, kind, few, atol, UNITS) is not None:
             pool = pool_of_other_lengths(facts, kind, off, atol)

@@ -10,7 +10,6 @@ import numpy as np
 from rnninspect.core.evidence import StateRows
 from rnninspect.core.finding import Severity
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.agreement import only_rows
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, listed, places
 
 
@@ -56,6 +55,8 @@ class RowsDropped(Rule):
         )
 
     def inject(self, case: Case) -> Case:
+        from rnninspect.diagnosis.evidence.agreement import only_rows
+
         lengths = case.trace.real_counts
         rows = np.flatnonzero(lengths == lengths.max(initial=0))
         if case.reading.state_rows is not None or rows.size in (0, lengths.size) or case.batch is None:

@@ -12,7 +12,6 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
-from rnninspect.diagnosis.evidence.pooling import rows_of_pools
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
@@ -164,6 +163,8 @@ def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
     are, and those of rows that were sorted by length."""
     told = next((source for facts in case.facts if (source := _told(case, facts)) is not None), None)
     if told is None:
+        from rnninspect.diagnosis.evidence.pooling import rows_of_pools
+
         pooled = (rows_of_pools(facts, case.tolerance.atol) for facts in case.facts)
         told = next((source for source in pooled if source is not None), None)
     if told is not None:

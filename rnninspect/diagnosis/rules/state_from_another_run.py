@@ -11,7 +11,6 @@ from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.pooling import is_pool, pool_values, pools_of
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -134,6 +133,8 @@ def _nearest_pools(facts: TrackFacts) -> Array | None:
     allowed = DRIFT * float(np.abs(facts.final[off].astype(np.float64)).max())
     if (_expected_distance(facts)[off] <= APART * allowed).all():
         return None
+    from rnninspect.diagnosis.evidence.pooling import is_pool, pool_values, pools_of
+
     for pool in pools_of(facts):
         if is_pool(facts, pool, off[:FEW], allowed, GLANCE).all() and is_pool(facts, pool, off, allowed).all():
             states = facts.final.copy()

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rnninspect.core.frozen import frozen
 from rnninspect.report.record import ReportRecord, Row, TrackReport
-from rnninspect.report.renderers import _elide, _findings, _grid, _header, _text, _verdicts, _words
+from rnninspect.report.renderers import _elide, _grid, _header, _text, _verdicts, _words
 from rnninspect.report.renderers._card import card
 from rnninspect.report.renderers._comparison import comparison
 from rnninspect.report.renderers._rows import ORDERS, heading, worst_first
@@ -58,10 +58,13 @@ def numbers_that_matter(report: ReportRecord, view: View) -> list[Text]:
 def _tail(report: ReportRecord, view: View) -> list[Text]:
     """The second dump, the findings that the card leaves out, and what was not checked."""
     lines = comparison(report, view)
-    for finding in report.findings[1:]:
-        lines += [Text(), *_findings.finding_lines(finding, view)]
-    if view.why:
-        return lines + _findings.not_checked(report, view)
+    if report.findings[1:] or view.why:
+        from rnninspect.report.renderers._findings import finding_lines, not_checked
+
+        for finding in report.findings[1:]:
+            lines += [Text(), *finding_lines(finding, view)]
+        if view.why:
+            return lines + not_checked(report, view)
     unchecked = not_checked_line(report)
     return lines + ([Text(), *_text.wrapped(Text(unchecked, _text.QUIET), view.width)] if unchecked else [])
 

@@ -7,7 +7,7 @@ from rich.text import Text
 from rnninspect.core.finding import Finding
 from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import ReportRecord
-from rnninspect.report.renderers import _findings, _header, _text, _verdicts, _words
+from rnninspect.report.renderers import _header, _text, _verdicts, _words
 from rnninspect.report.renderers._unlocks import best_unlock
 from rnninspect.report.renderers.view import View
 
@@ -82,7 +82,9 @@ def why_clean(report: ReportRecord) -> str:
 
 def _cause(finding: Finding, view: View) -> list[Text]:
     """The finding that comes first: its name, its message, and what it may be instead."""
-    lines = _findings.heading(finding, view)
+    from rnninspect.report.renderers._findings import heading
+
+    lines = heading(finding, view)
     lines += _text.hanging(Text("  "), Text(_text.clean(finding.message, view.ascii)), view.width)
     return lines + _named("or", ", ".join(finding.alternatives), _text.QUIET, view)
 
@@ -90,8 +92,10 @@ def _cause(finding: Finding, view: View) -> list[Text]:
 def _fix(finding: Finding, room: int, view: View) -> list[Text]:
     """The fix, its first line behind its name; of a long one as many whole lines of code as there is room for, and
     where the rest is."""
+    from rnninspect.report.renderers._findings import code_lines
+
     code = [line for line in finding.fix.expandtabs(4).splitlines() if line.strip()]
-    drawn = [_findings.code_lines(line, len(FIX), view) for line in code]
+    drawn = [code_lines(line, len(FIX), view) for line in code]
     if not drawn:
         return []
     kept = len(drawn)

@@ -8,7 +8,6 @@ from rnninspect.report.record import ReportRecord, Row, TrackReport
 from rnninspect.report.renderers import _grid, _text
 from rnninspect.report.renderers._brief import brief
 from rnninspect.report.renderers._comparison import comparison
-from rnninspect.report.renderers._findings import findings, not_checked
 from rnninspect.report.renderers._header import header
 from rnninspect.report.renderers._rows import heading, rows_with_findings, shown_rows, worst_first
 from rnninspect.report.renderers._verdicts import row_verdicts, verdict
@@ -32,6 +31,8 @@ def table_lines(report: ReportRecord, view: View) -> list[Text]:
 
 def _whole(report: ReportRecord, view: View) -> list[Text]:
     """All that the report says: what was looked at, each track, the verdict, each finding, what was not checked."""
+    from rnninspect.report.renderers._findings import findings, not_checked
+
     rows = shown_rows(report, view)
     lines = header(report, view)
     for track in report.tracks:
