@@ -189,8 +189,8 @@ def _side_by_side(array: Array, width: int, keys: list[Key]) -> Placed:
 
 
 def units_beside(state: Array, cell: Array, units: Mapping[Key, int]) -> dict[Key, int]:
-    """The widths of c by layer and direction, where it has the axes of `state`, whose widths are `units`: as much wider
-    as the whole (a projected LSTM's c is); empty where it has other axes.
+    """The widths of c `[…, C]` by layer and direction, where it has the axes of `state` `[…, H]`, whose widths are
+    `units`: as much wider as the whole (a projected LSTM's c is); empty where it has other axes.
 
     >>> import numpy as np
     >>> units_beside(np.ones((2, 5, 16)), np.ones((2, 5, 24)), {(1, "forward"): 8, (1, "backward"): 8})

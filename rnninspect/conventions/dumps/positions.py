@@ -166,7 +166,8 @@ def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
 
 
 def is_behind(h: Array, c: Array) -> bool:
-    """Whether `c` can be nothing but the cell state behind `h`: of its sign and larger everywhere, in many numbers."""
+    """Whether c can be nothing but the cell state behind h, `[…, H]` each: of its sign and larger everywhere, in many
+    numbers."""
     if h.shape != c.shape or h.dtype.kind != "f" or c.dtype.kind != "f" or np.count_nonzero(h) < ENOUGH:
         return False
     return bool((h * c >= 0).all() and np.count_nonzero(c) >= ENOUGH and are_pairs([h], [c]))
