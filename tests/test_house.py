@@ -35,6 +35,7 @@ conventions/dumps/names
 conventions/dumps/positions conventions/dumps/numbered_pairs conventions/dumps/shapes conventions/dumps/siblings
 conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
+conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
 conventions/dumps/stacked conventions/dumps/readings

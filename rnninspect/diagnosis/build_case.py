@@ -17,6 +17,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.affixes import plain_names
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.dumps.misfits import by_row
+from rnninspect.conventions.dumps.steps_apart import with_steps_together
 from rnninspect.conventions.returned import take_returned
 from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch
@@ -225,7 +226,7 @@ def read_case(
     arrays, listed = take_returned(arrays, config, cell_first)
     plain = plain_names(arrays, conventions.conventions().values())
     material = DumpArrays(
-        {plain.get(name, name): array for name, array in arrays.items()},
+        with_steps_together({plain.get(name, name): a for name, a in arrays.items()}, config.time_major),
         convention,
         named_roles or {},
         (*returned, *listed),

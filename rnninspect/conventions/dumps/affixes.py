@@ -23,6 +23,7 @@ _TELLING = regex(
     r"(?:init|initial|prev|previous|begin|start|final|last|all|out|outs|outputs?|y|states?|hidden|h|hs|cells?|c|carry"
     r"|inputs?|x|fw|bw|fwd|bwd|forward|backward)(?:\d*)"
 )
+_PLACE = regex(r"[._/]\d+$")
 _NUMBERED = regex(r"\d+|n|t")  # behind a name: h_0 and h_n are two things
 
 
@@ -49,7 +50,8 @@ def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[st
     """The names without the longest shared affix that says nothing; as they are where there is none."""
 
     def is_of(role: Role, name: str) -> bool:
-        return any(match_name(pattern, name) for pattern in patterns[role])
+        bare = _PLACE.sub("", name)  # one of a list
+        return any(match_name(pattern, name) or match_name(pattern, bare) for pattern in patterns[role])
 
     for start, end in affixes(names):
         inside = [name.startswith(start) and name.endswith(end) for name in names]

@@ -1,0 +1,58 @@
+"""Outputs that were saved step by step, as a list `[B, H]` a step (`outputs.0`, `outputs.1`, …): put together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from rnninspect.conventions.dumps.names import PLAIN_NAMES, USUAL_NAMES
+from rnninspect.conventions.dumps.shapes import match_name
+from rnninspect.core.regex import regex
+from rnninspect.core.trace import Array
+
+_STEP = regex(r"(?P<stem>.*?)[._/]?(?P<number>\d+)")
+_SAVED = "arr"  # what numpy.savez calls arrays that were given no name
+
+
+def with_steps_together(arrays: Mapping[str, Array], time_major: bool) -> dict[str, Array]:
+    """The arrays with a list of steps `[B, H]` as one array `[B, T, H]`, or `[T, B, H]` of `time_major`.
+
+    They are those of one name and all numbers, as TensorFlow's `static_rnn` returns them or a loop around a cell
+    gathers them, of as many rows as a state `[B, H]` beside them has; where there are as many steps as rows nothing
+    tells them from rows. The arrays as they are where there are outputs of three axes.
+
+    >>> steps = {f"outputs.{t}": np.full((2, 3), t) * 1.0 for t in range(4)}
+    >>> {name: a.shape for name, a in with_steps_together({**steps, "h": np.ones((2, 3))}, False).items()}
+    {'outputs': (2, 4, 3), 'h': (2, 3)}
+    """
+    families: dict[str, dict[int, str]] = defaultdict(dict)
+    for name, array in arrays.items():
+        place = _STEP.fullmatch(name)
+        if place and array.ndim == 2 and array.dtype.kind == "f":
+            families[place["stem"]][int(place["number"])] = name
+    for stem, by_number in families.items():
+        steps = [arrays[by_number[number]] for number in sorted(by_number)]
+        others = {name: array for name, array in arrays.items() if name not in by_number.values()}
+        if _is_whole(by_number) and _are_steps(stem, steps, others):
+            return {"outputs": np.stack(steps, 0 if time_major else 1), **others}
+    return dict(arrays)
+
+
+def _is_whole(by_number: Mapping[int, str]) -> bool:
+    """Whether the numbers leave none out, from 0 or 1 on."""
+    return len(by_number) > 1 and sorted(by_number) in (
+        list(range(len(by_number))),
+        list(range(1, len(by_number) + 1)),
+    )
+
+
+def _are_steps(stem: str, steps: list[Array], others: Mapping[str, Array]) -> bool:
+    if len({step.shape for step in steps}) > 1 or len(steps) == len(steps[0]):
+        return False
+    patterns = (*PLAIN_NAMES["outputs"], *USUAL_NAMES["outputs"])
+    if any(array.ndim > 2 and any(match_name(pattern, name) for pattern in patterns) for name, array in others.items()):
+        return False
+    states = [array for array in others.values() if array.ndim in (2, 3) and array.shape[-2:] == steps[0].shape]
+    return bool(states) and (stem == _SAVED or any(match_name(pattern, stem) for pattern in patterns))

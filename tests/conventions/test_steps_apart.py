@@ -1,0 +1,62 @@
+"""Outputs that a loop saved step by step are read as the one array that they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rnninspect
+from rnninspect.conventions.dumps.steps_apart import with_steps_together
+from rnninspect.core.trace import Array
+from rnninspect.errors import UserError
+
+ROWS, STEPS, UNITS = 5, 8, 6
+
+
+def _looped() -> tuple[list[Array], Array, Array]:
+    """The outputs `[B, H]` of every step of a loop around a cell, and h and c after the last."""
+    torch.manual_seed(590)
+    cell, inputs = torch.nn.LSTMCell(4, UNITS), torch.randn(ROWS, STEPS, 4)
+    h = c = torch.zeros(ROWS, UNITS)
+    steps = []
+    with torch.no_grad():
+        for t in range(STEPS):
+            h, c = cell(inputs[:, t], (h, c))
+            steps.append(h.numpy())
+    return steps, h.numpy(), c.numpy()
+
+
+@pytest.mark.parametrize("name", ["outputs.{}", "outputs_{}", "out{}", "arr_{}", "enc/outputs/{}"])
+@pytest.mark.parametrize("time_major", [False, True])
+def test_a_list_of_steps_is_one_array(name: str, time_major: bool) -> None:
+    """The right state is clean, rows in another order are named, and `fix` restores h and c beside the steps."""
+    steps, h, c = _looped()
+    order, group = [3, 0, 4, 1, 2], name.partition("/")[0] + "/" if "/" in name else ""
+    saved = {name.format(t): step for t, step in enumerate(steps)}
+    options = {"lengths": "full", "time_major": time_major}
+    right = rnninspect.inspect({**saved, f"{group}h": h, f"{group}c": c}, **options)
+    assert (right.verdict, right.shape["steps"], right.shape["batch"]) == ("clean", STEPS, ROWS)
+    fixed = rnninspect.fix({**saved, f"{group}h": h[order], f"{group}c": c[order]}, **options)
+    assert [change.rule for change in fixed.changes] == ["rows-permuted"]
+    assert fixed.arrays.keys() == {*saved, f"{group}h", f"{group}c"}
+    assert np.array_equal(fixed.arrays[f"{group}h"], h)
+    assert np.array_equal(fixed.arrays[f"{group}c"], c)
+
+
+def test_what_may_be_rows_is_left_apart() -> None:
+    """As many arrays as rows, a number left out, arrays of other shapes, no state of these rows, or outputs of three
+    axes beside them: nothing is put together."""
+    steps, h, _ = _looped()
+    saved = {f"outputs.{t}": step for t, step in enumerate(steps)}
+    several = {
+        "as many as rows": {**{f"outputs.{t}": step for t, step in enumerate(steps[:ROWS])}, "h": h},
+        "one left out": {**{name: a for name, a in saved.items() if name != "outputs.3"}, "h": h},
+        "other shapes": {**saved, "outputs.2": steps[2][:, 1:], "h": h},
+        "no state of these rows": {**saved, "h": h[1:]},
+        "outputs beside": {**saved, "output": np.stack(steps, 1), "h": h},
+    }
+    for arrays in several.values():
+        assert with_steps_together(arrays, False).keys() == arrays.keys()
+    with pytest.raises(UserError):
+        rnninspect.inspect(several["one left out"], lengths="full")
