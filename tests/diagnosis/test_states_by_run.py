@@ -63,3 +63,18 @@ def test_states_of_no_run_are_not_guessed() -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 6)).astype(np.float32)
     case = run_of("gru").with_tracks(lambda t: replace(t, final=noise, outputs=np.repeat(noise[:, None], 8, 1)))
     assert named(case) <= {"outputs-aliased", "unexplained-state", "unexplained-difference"}
+
+
+@pytest.mark.parametrize("bottom", ["nothing", "outputs alone", "state alone"])
+def test_layers_without_outputs_or_state_are_left_out(bottom: str) -> None:
+    """Beside a run the top layer's states are told, whatever of the layer below is not there; no rule falls over it."""
+    case = correct_case("gru", 2, lengths=LENGTHS, steps=8, units=6)
+    (below, _), lower = case.trace.tracks, case.reference.track(0, "forward")
+    assert lower is not None
+    shown = {"nothing": (None, None), "outputs alone": (lower.outputs, None), "state alone": (None, below.final)}
+    wrong = rules()["outputs-aliased"].inject(rules()["off-by-one-length"].inject(case))
+    outputs, final = shown[bottom]
+    wrong = wrong.with_tracks(lambda t: t if t.layer else replace(t, outputs=outputs, final=final))
+    judged = judge(wrong, rules())
+    assert {"outputs-aliased", "off-by-one-length"} <= {f.rule for f in judged.findings}
+    assert [entry for entry in judged.not_checked if entry.failed] == []
