@@ -83,3 +83,17 @@ def test_weights_of_another_width_are_refused() -> None:
     other = torch.nn.GRU(3, 5, batch_first=True)
     with pytest.raises(rnninspect.UserError, match="give the weights of the layer that ran"):
         judged(other, dump)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_only_what_weights_add_is_a_reason_of_the_reading(layers: int) -> None:
+    """Other weights of as many layers as were read say nothing of the reading; those of two layers beside one are why
+    two are read."""
+    layer, dump = ran("GRU", layers, False)
+    torch.manual_seed(9)
+    other = torch.nn.GRU(3, 4, layers, batch_first=True)
+    for weights in (layer, other):
+        report = rnninspect.inspect(dump | {"h_n": dump["h_n"][-1]}, weights=weights.state_dict())
+        because = report.to_dict()["reading"]["because"]
+        assert ("the weights have 2 layer(s) of 1 direction(s)" in because) is (layers == 2)
+        assert not any(reason.startswith("the weights have 1") for reason in because)
