@@ -21,6 +21,7 @@ from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.wording import worded
 from rnninspect.diagnosis import build_case
+from rnninspect.report.report import Report
 from tests.support.made import correct_case, random_weights
 
 
@@ -126,3 +127,19 @@ def test_an_initial_state_handed_over_is_of_every_layer(kind: str) -> None:
     begin = (h.numpy(), c.numpy()) if kind == "LSTM" else h.numpy()
     run = rnninspect.run(inputs.numpy(), weights=layer.state_dict(), convention="torch", initial_state=begin)
     assert np.allclose(run.tracks[-1].outputs, outputs, atol=1e-6)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_call_may_return_the_outputs_of_each_direction_and_then_its_states(joined: bool) -> None:
+    """`(fw, bw, h)` with one joined state, or `(fw, bw, h_fw, h_bw)`: both directions are judged."""
+    torch.manual_seed(6)
+    layer = torch.nn.GRU(3, 4, batch_first=True, bidirectional=True)
+    with torch.no_grad():
+        outputs, (h_fw, h_bw) = layer(torch.randn(5, 6, 3))
+
+    def report(*states: torch.Tensor) -> Report:
+        each = (torch.cat(states, -1),) if joined else states
+        return rnninspect.inspect((outputs[..., :4], outputs[..., 4:], *each), lengths="full", bidirectional=True)
+
+    assert (report(h_fw, h_bw).verdict, len(report(h_fw, h_bw).tracks)) == ("clean", 2)
+    assert [finding.rule for finding in report(h_fw, outputs[:, -1, 4:]).findings] == ["backward-final-at-last-step"]
