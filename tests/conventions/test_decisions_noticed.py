@@ -14,6 +14,7 @@ from rnninspect import conventions
 from rnninspect.conventions.dumps.batch import nonfinite_inputs
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.positions import are_layers
+from rnninspect.conventions.live import flattened
 from rnninspect.conventions.weights.config import activations_not_stated
 from rnninspect.core.batch import Batch
 from rnninspect.core.cell import CellSpec
@@ -143,3 +144,18 @@ def test_a_call_may_return_the_outputs_of_each_direction_and_then_its_states(joi
 
     assert (report(h_fw, h_bw).verdict, len(report(h_fw, h_bw).tracks)) == ("clean", 2)
     assert [finding.rule for finding in report(h_fw, outputs[:, -1, 4:]).findings] == ["backward-final-at-last-step"]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_mapping_may_hold_a_list_of_states(kind: type[list] | type[tuple], wrong: bool) -> None:
+    """`{"outputs": ..., "states": [h, c]}` holds `states.0` and `states.1`; rows out of order are found in it."""
+    torch.manual_seed(6)
+    with torch.no_grad():
+        outputs, (h, c) = torch.nn.LSTM(3, 4, batch_first=True)(torch.randn(5, 6, 3))
+    if wrong:
+        h = h[:, [1, 2, 3, 4, 0]]
+    dump = {"outputs": outputs, "states": kind([h[0], c[0]])}
+    assert list(flattened(dump)) == ["outputs", "states.0", "states.1"]
+    report = rnninspect.inspect(dump, lengths="full", cell="lstm")
+    assert [finding.rule for finding in report.findings] == (["rows-permuted"] if wrong else [])
