@@ -101,6 +101,8 @@ def _placed(
     may_be_layers: bool,
 ) -> list[Slot]:
     arrays = [slot.array for slot in listed]
+    if (top := _as_h_and_c(listed, pair, layer, config, slots)) is not None:
+        return top
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
     directions = 2 if directions == 1 and _are_two_directions(arrays, config, slots) else directions
     layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots)
@@ -119,6 +121,21 @@ def _placed(
         )
         for slot, (level, direction, role) in zip(listed, keys, strict=False)
     ]
+
+
+def _as_h_and_c(
+    listed: list[Slot], pair: tuple[Role, Role], layer: int | None, config: LayerConfig, slots: tuple[Slot, ...]
+) -> list[Slot] | None:
+    """Two arrays as h and c, where layers or directions are stated and the values let them be nothing else: not the h
+    of two layers; else None."""
+    has_c = config.cell is None or cells.get(config.cell).has_c
+    of_one = config.layers == 1 or (config.layers is None and config.directions is None)
+    if len(listed) != 2 or of_one or not has_c or _has_own_c(listed[0], slots):
+        return None
+    first, second = (slot.array for slot in listed)
+    if not is_behind(first, second) and not is_behind(second, first):
+        return None
+    return [replace(slot, role=role, position=None, layer=layer) for slot, role in zip(listed, pair, strict=True)]
 
 
 def as_values_tell(slots: tuple[Slot, ...], listed: Set[str]) -> tuple[Slot, ...]:

@@ -133,6 +133,8 @@ def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) ->
     if outputs.shape[-1] not in (units, 2 * units):
         return False
     directions = outputs.shape[-1] // units
+    if halves.h.ndim > 2 and len(halves.h) < directions:
+        return False  # one plane each: they are the two directions of one layer
     h, c = (part if part.ndim == 2 else part[-directions] for part in (halves.h, halves.c))
     forward = outputs[..., :units]
     if _share_of_steps(c, forward) > 0 or _share_of_steps(h, forward) < 0.5:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from rnninspect.conventions.base import DIRECTION_WORDS
@@ -14,6 +15,7 @@ from rnninspect.core.evidence import Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
+from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 
 _CELLS = (("h", "c"), ("hidden", "cell"))  # the fields of TensorFlow's and of Haiku's states
@@ -72,6 +74,9 @@ class LiveState:
             return
         arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
         axes = 2 if {s.array.ndim for s in self.outputs} == {2} and len(arrays[0]) > 1 else 3
+        if layer is None and direction is None and axes == 3 and self._are_states_of_layers(arrays):
+            yield from (Slot("h", f"{name}.{k}", array, k) for k, array in enumerate(arrays))
+            return
         if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
             first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
             h, c = reversed(arrays) if first else arrays
@@ -84,6 +89,22 @@ class LiveState:
         for slot in place_lists((*listed, *self.outputs), config, self.cell_first):
             if slot.role in ("h", "c"):
                 yield slot if direction is None else replace(slot, direction=direction)
+
+    def _are_states_of_layers(self, arrays: list[Array]) -> bool:
+        """Whether arrays `[D, B, H]` are the h of a layer each, as modules of one layer return them, and not h and c:
+        the last one holds steps of the outputs, and no array can be the c of another; or the cell has no c."""
+        if any(array.ndim != 3 or array.shape != arrays[0].shape for array in arrays) or len(self.outputs) != 1:
+            return False
+        pairs = ((a, b) for a, b in product(arrays, arrays) if a is not b)
+        if self.config.layers not in (None, len(arrays)) or any(are_pairs([a], [b]) for a, b in pairs):
+            return False
+        planes, units = len(arrays[0]), arrays[0].shape[-1]
+        if planes not in (1, 2) or self.outputs[0].array.shape[-1] != planes * units:
+            return False
+        if self.config.cell is not None and not cells.get(self.config.cell).has_c:
+            return True
+        forward = self.outputs[0].array[..., :units]
+        return are_own_steps(forward, arrays[-1][0]) and not are_own_steps(forward, arrays[0][0])
 
     def _h_of_layers(self, node: Any) -> list[Array]:
         """The states of a GRU's layers and directions, nested either way, in the order of a flat list; else nothing."""
@@ -103,6 +124,8 @@ class LiveState:
         if any(slot.direction is not None for slot in self.outputs):
             return True
         width, whole = self._widths(node)
+        if all(self._first_h(child).ndim == 3 and len(self._first_h(child)) == 2 for child in node):
+            return False  # each holds both
         if width and whole in (width, 2 * width):
             return whole == 2 * width and not self._layers_of_directions(node)
         return self.config.directions is not None and len(self.config.directions) == 2

@@ -1,0 +1,78 @@
+"""States as stacks of modules, bridges to a decoder and torch's own views hand them over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+
+LENGTHS = torch.tensor([8, 3, 5, 2, 6])
+ORDER = [0, 2, 1, 4, 3]
+
+
+def _ran(module: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    """Outputs `[B, T, D*H]` and what the module returns as its state."""
+    with torch.no_grad():
+        packed, state = module(pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False))
+    return pad_packed_sequence(packed, batch_first=True)[0], state
+
+
+def _layer(kind: str, layers: int, both: bool, features: int = 4) -> Any:
+    torch.manual_seed(9)
+    return getattr(torch.nn, kind)(features, 6, layers, batch_first=True, bidirectional=both)
+
+
+def _rules(report: rnninspect.Report) -> list[str]:
+    return [finding.rule for finding in report.findings]
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize(
+    "options", [{"layers": 2}, {"layers": 2, "convention": "torch"}, {"layers": 2, "cell": "lstm"}]
+)
+def test_h_and_c_of_the_top_layer_are_no_two_layers(both: bool, options: dict[str, Any]) -> None:
+    """`(h_n[-1], c_n[-1])` of two layers, stated as such: right, and with rows in another order, h and c mended."""
+    outputs, state = _ran(_layer("LSTM", 2, both), torch.randn(5, 8, 4))
+    h, c = (torch.cat([s[-2], s[-1]], 1) if both else s[-1] for s in state)
+    assert rnninspect.inspect(outputs, (h, c), lengths=LENGTHS, layers=2, **options).verdict == "clean"
+    fixed = rnninspect.fix(outputs, (h[ORDER], c[ORDER]), lengths=LENGTHS, layers=2, **options)
+    assert [change.rule for change in fixed.changes] == ["rows-permuted"]
+    states = [array for name, array in fixed.arrays.items() if name.startswith("final_state")]
+    assert [np.array_equal(*pair) for pair in zip(states, (h.numpy(), c.numpy()), strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("told", [False, True], ids=["cell not stated", "cell stated"])
+def test_a_list_of_modules_states(kind: str, both: bool, told: bool) -> None:
+    """`[state1, state2]` of two modules, each `[D, B, H]` or a pair of such, is of two layers, the bottom one first."""
+    first, second = _layer(kind, 1, both), _layer(kind, 1, both, 12 if both else 6)
+    below, state1 = _ran(first, torch.randn(5, 8, 4))
+    outputs, state2 = _ran(second, below)
+    cell = {"cell": kind.lower()} if told else {}
+    report = rnninspect.inspect(outputs, [state1, state2], lengths=LENGTHS, layers=2, **cell)
+    assert (report.verdict, report.shape["layers"], report.shape["directions"]) == ("clean", 2, 1 + both)
+    if cell:
+        swapped = rnninspect.inspect(outputs, [state2, state1], lengths=LENGTHS, layers=2, **cell)
+        assert _rules(swapped) == ["layer-order-reversed"]
+
+
+def test_h_and_c_are_not_taken_for_modules_states() -> None:
+    """A pair `[D, B, H]` whose c is another row's, or a copy of h, stays h and c."""
+    outputs, (h, c) = _ran(_layer("LSTM", 1, False), torch.randn(5, 8, 4))
+    for wrong in ((h, c[:, ORDER]), (h, h.clone())):
+        assert rnninspect.inspect(outputs, wrong, lengths=LENGTHS).verdict == "findings"
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"layers": 1, "bidirectional": True}])
+def test_the_view_that_torch_documents_of_one_layer(options: dict[str, Any]) -> None:
+    """`h_n.view(num_layers, num_directions, B, H)` of one layer is read, and its directions exchanged are named."""
+    outputs, h = _ran(_layer("GRU", 1, True), torch.randn(5, 8, 4))
+    view = h.view(1, 2, 5, 6)
+    assert rnninspect.inspect(outputs, view, lengths=LENGTHS, **options).verdict == "clean"
+    assert rnninspect.inspect(outputs, view.flip(1), lengths=LENGTHS, **options).verdict != "clean"
