@@ -140,13 +140,15 @@ def case_of_state(alone: StateAlone) -> Case:
     best = max(tried, key=lambda run: (run.share, run.ends))
     if best.share == 0:
         best = next((run for run in runs_of_changed_weights(alone) if run.share == 1), best)
+    allowed = allowed_rounding(best.case, alone.weights)
     sentence = (
         f"none were given; those of a run of the weights ({best.what}) are taken, and the state is held against them "
-        f"within {allowed_rounding(best.case, alone.weights):.2g}, what two right runs may differ by"
+        f"within {allowed:.2g}, what two right runs may differ by"
     )
     trace = replace(best.case.trace, source={**best.case.trace.source, "outputs": sentence})
     evidence = replace(best.case.reading.evidence, conventions=(alone.whose,))
     case = best.case.with_reading(replace(best.case.reading, trace=trace, evidence=evidence), best.case.facts)
+    case = replace(case, tolerance=Tolerance(alone.tolerance.rtol, max(alone.tolerance.atol, allowed)))
     open_question = not trace.knows_padding and best.share == 1 and not best.ends
     return case if open_question else case.with_weights(alone.weights)  # lengths that nobody stated decide it
 
