@@ -159,3 +159,20 @@ def test_a_mapping_may_hold_a_list_of_states(kind: type[list] | type[tuple], wro
     assert list(flattened(dump)) == ["outputs", "states.0", "states.1"]
     report = rnninspect.inspect(dump, lengths="full", cell="lstm")
     assert [finding.rule for finding in report.findings] == (["rows-permuted"] if wrong else [])
+
+
+def test_states_by_the_word_of_a_direction_are_each_of_it() -> None:
+    """`{"forward": h, "backward": h}` in either order of outputs; exchanged, that is named; a nest too deep is refused
+    by what it is."""
+    torch.manual_seed(6)
+    with torch.no_grad():
+        outputs, (h_fw, h_bw) = torch.nn.GRU(3, 4, batch_first=True, bidirectional=True)(torch.randn(5, 6, 3))
+    right = {"forward": h_fw, "backward": h_bw}
+    apart = (outputs[..., :4], outputs[..., 4:])
+    for together_or_apart in (outputs, apart):
+        assert rnninspect.inspect(together_or_apart, right, lengths="full", cell="gru").verdict == "clean"
+    exchanged = {"forward": h_bw, "backward": h_fw}
+    findings = rnninspect.inspect(outputs, exchanged, lengths="full", cell="gru").findings
+    assert [finding.rule for finding in findings] == ["directions-exchanged"]
+    with pytest.raises(rnninspect.UserError, match=r"^the final state nests deeper than layers and directions"):
+        rnninspect.inspect(outputs, [[[(h_fw, h_bw)]]], lengths="full", cell="lstm")

@@ -65,7 +65,9 @@ class LiveState:
             for k, child in enumerate(node):
                 yield from self.slots(child, f"{name}.{k}", k, direction)
         else:
-            raise ShapeError(f"{name} nests deeper than layers and directions; give the h and c of one call")
+            raise ShapeError(
+                f"{name or 'the final state'} nests deeper than layers and directions; give the h and c of one call"
+            )
 
     def _slots_of_list(self, node: Any, name: str, layer: int | None, direction: Direction | None) -> Iterator[Slot]:
         """Arrays in a list: a pair, or states by their place; lists of plain numbers are one array, tuples a pair."""
