@@ -39,8 +39,8 @@ def test_h_and_c_of_the_top_layer_are_no_two_layers(both: bool, options: dict[st
     """`(h_n[-1], c_n[-1])` of two layers, stated as such: right, and with rows in another order, h and c mended."""
     outputs, state = _ran(_layer("LSTM", 2, both), torch.randn(5, 8, 4))
     h, c = (torch.cat([s[-2], s[-1]], 1) if both else s[-1] for s in state)
-    assert rnninspect.inspect(outputs, (h, c), lengths=LENGTHS, layers=2, **options).verdict == "clean"
-    fixed = rnninspect.fix(outputs, (h[ORDER], c[ORDER]), lengths=LENGTHS, layers=2, **options)
+    assert rnninspect.inspect(outputs, (h, c), lengths=LENGTHS, **options).verdict == "clean"
+    fixed = rnninspect.fix(outputs, (h[ORDER], c[ORDER]), lengths=LENGTHS, **options)
     assert [change.rule for change in fixed.changes] == ["rows-permuted"]
     states = [array for name, array in fixed.arrays.items() if name.startswith("final_state")]
     assert [np.array_equal(*pair) for pair in zip(states, (h.numpy(), c.numpy()), strict=True)] == [True, True]

@@ -126,7 +126,8 @@ class LiveState:
         if any(slot.direction is not None for slot in self.outputs):
             return True
         width, whole = self._widths(node)
-        if all(self._first_h(child).ndim == 3 and len(self._first_h(child)) == 2 for child in node):
+        pairs = any(isinstance(child, (tuple, list)) and not all(map(is_array, child)) for child in node)
+        if not pairs and all(h.ndim == 3 and len(h) == 2 for h in map(self._first_h, node)):
             return False  # each holds both
         if width and whole in (width, 2 * width):
             return whole == 2 * width and not self._layers_of_directions(node)
