@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -176,3 +176,16 @@ def test_states_by_the_word_of_a_direction_are_each_of_it() -> None:
     assert [finding.rule for finding in findings] == ["directions-exchanged"]
     with pytest.raises(rnninspect.UserError, match=r"^the final state nests deeper than layers and directions"):
         rnninspect.inspect(outputs, [[[(h_fw, h_bw)]]], lengths="full", cell="lstm")
+
+
+def test_lengths_stated_for_a_run_take_the_place_of_the_files_mask() -> None:
+    """A file's mask spoke of another run; a mask that is stated beside lengths must agree with them."""
+    layer, inputs = torch.nn.GRU(3, 4, batch_first=True), np.random.default_rng(0).normal(size=(3, 6, 3))
+    mask = np.arange(6) < np.array([6, 4, 2])[:, None]
+    dump = {"inputs": inputs.astype(np.float32), "mask": mask}
+    options: dict[str, Any] = {"weights": layer.state_dict(), "convention": "torch"}
+    assert rnninspect.run(dump, **options).mask.sum(1).tolist() == [6, 4, 2]
+    assert rnninspect.run(dump, lengths=[3, 6, 5], **options).mask.sum(1).tolist() == [3, 6, 5]
+    assert rnninspect.run(dump, lengths=[6, 4, 2], mask=mask, **options).mask.sum(1).tolist() == [6, 4, 2]
+    with pytest.raises(rnninspect.UserError, match="lengths and mask disagree"):
+        rnninspect.run(dump, lengths=[3, 6, 5], mask=mask, **options)
