@@ -189,3 +189,20 @@ def test_lengths_stated_for_a_run_take_the_place_of_the_files_mask() -> None:
     assert rnninspect.run(dump, lengths=[6, 4, 2], mask=mask, **options).mask.sum(1).tolist() == [6, 4, 2]
     with pytest.raises(rnninspect.UserError, match="lengths and mask disagree"):
         rnninspect.run(dump, lengths=[3, 6, 5], mask=mask, **options)
+
+
+def test_a_mask_of_a_time_major_run_may_lie_along_either_axes() -> None:
+    """`[T, B, F]` inputs beside a mask `[T, B]` or `[B, T]` are one run; lengths of the other axis are called so."""
+    layer, inputs = torch.nn.GRU(3, 4), np.random.default_rng(0).normal(size=(6, 3, 3)).astype(np.float32)
+    mask = np.arange(6) < np.array([6, 4, 2])[:, None]
+    options: dict[str, Any] = {"weights": layer.state_dict(), "convention": "torch", "time_major": True}
+    for lying in (mask, mask.T):
+        assert np.array_equal(rnninspect.run({"inputs": inputs, "mask": lying}, **options).mask, mask)
+    with pytest.raises(rnninspect.UserError) as raised:
+        rnninspect.run(inputs, lengths=[3, 3, 3, 3, 3, 3], **options)
+    assert "lengths has 6 values, but the batch has 3 rows" in str(raised.value)
+    assert worded(str(raised.value)).endswith(
+        "give one length a row, or batch_first=True if the other axis is the rows'"
+    )
+    with pytest.raises(rnninspect.UserError, match=r"lengths\[0\] is 7, lengths\[2\] is 9, but inputs has T=6 steps"):
+        rnninspect.run(inputs, lengths=[7, 6, 9], **options)
