@@ -32,9 +32,7 @@ def _rules(report: rnninspect.Report) -> list[str]:
 
 
 @pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize(
-    "options", [{"layers": 2}, {"layers": 2, "convention": "torch"}, {"layers": 2, "cell": "lstm"}]
-)
+@pytest.mark.parametrize("options", [{}, {"convention": "torch"}, {"cell": "lstm"}])
 def test_h_and_c_of_the_top_layer_are_no_two_layers(both: bool, options: dict[str, Any]) -> None:
     """`(h_n[-1], c_n[-1])` of two layers, stated as such: right, and with rows in another order, h and c mended."""
     outputs, state = _ran(_layer("LSTM", 2, both), torch.randn(5, 8, 4))
@@ -76,3 +74,36 @@ def test_the_view_that_torch_documents_of_one_layer(options: dict[str, Any]) -> 
     view = h.view(1, 2, 5, 6)
     assert rnninspect.inspect(outputs, view, lengths=LENGTHS, **options).verdict == "clean"
     assert rnninspect.inspect(outputs, view.flip(1), lengths=LENGTHS, **options).verdict != "clean"
+
+
+STACKS = {
+    "fw h, fw c, bw h, bw c": lambda h, c: torch.stack([h[0], c[0], h[1], c[1]]),
+    "fw c, fw h, bw c, bw h": lambda h, c: torch.stack([c[0], h[0], c[1], h[1]]),
+    "both h, both c": lambda h, c: torch.stack([torch.cat(list(h), 1), torch.cat(list(c), 1)]),
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"convention": "keras"}])
+def test_lists_of_two_directions_that_numpy_stacked(stack: str, options: dict[str, Any]) -> None:
+    """`np.savez(states=[fh, fc, bh, bc])` is one array `[4, B, H]`: right as such, and rows in another order are named
+    and put back, of h and of c."""
+    outputs, (h, c) = _ran(_layer("LSTM", 1, True), torch.randn(5, 8, 4))
+    right = STACKS[stack](h, c)
+    arrays = {"outputs": outputs.numpy(), "states": right.numpy(), "lengths": LENGTHS.numpy()}
+    assert rnninspect.inspect(arrays, **options).verdict == "clean"
+    fixed = rnninspect.fix({**arrays, "states": right[:, ORDER].numpy()}, **options)
+    assert [change.rule for change in fixed.changes] == ["rows-permuted"]
+    assert np.array_equal(fixed.arrays["states"], right.numpy())
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_four_states_of_two_layers_are_not_taken_for_pairs(kind: str) -> None:
+    """torch's `h_n` `[L*D, B, H]` stays the h of two layers and two directions, and its directions exchanged stay
+    named."""
+    outputs, state = _ran(_layer(kind, 2, True), torch.randn(5, 8, 4))
+    h = state[0] if isinstance(state, tuple) else state
+    right = rnninspect.inspect(outputs, h, lengths=LENGTHS)
+    assert (right.verdict, right.shape["layers"]) == ("clean", 2)
+    exchanged = h.view(2, 2, 5, 6).flip(1).reshape(4, 5, 6)
+    assert "directions-exchanged" in _rules(rnninspect.inspect(outputs, exchanged, lengths=LENGTHS, bidirectional=True))

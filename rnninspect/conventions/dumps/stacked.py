@@ -25,11 +25,11 @@ Form = tuple[tuple[Slot, ...], str]
 
 @frozen(eq=False)
 class _Halves:
-    """h and c out of one array, `[…, B, H]` each, whichever came first."""
+    """h and c out of one array, `[…, B, H]` each, whichever came first: along an axis of two, or in turn (None)."""
 
     h: Array
     c: Array
-    axis: int
+    axis: int | None
     cell_first: bool
 
 
@@ -94,9 +94,23 @@ def _halves(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[_Halves]:
     for axis in (0, 1)[: whole.ndim - 2]:
         if whole.ndim > 4 or whole.shape[axis] != 2 or (config.layers == 2 and whole.ndim == 3):
             continue
-        first, second = np.moveaxis(whole, axis, 0)
-        yield _Halves(first, second, axis, cell_first=False)
-        yield _Halves(second, first, axis, cell_first=True)
+        yield from _both_orders(whole, axis)
+    if whole.ndim == 3 and len(whole) > 2 and len(whole) % 2 == 0:
+        yield from _both_orders(whole, None)
+
+
+def _both_orders(whole: Array, axis: int | None) -> Iterator[_Halves]:
+    first, second = _parts(whole, axis)
+    yield _Halves(first, second, axis, cell_first=False)
+    yield _Halves(second, first, axis, cell_first=True)
+
+
+def _parts(whole: Array, axis: int | None) -> tuple[Array, Array]:
+    """The two halves along an axis, or every second plane: `[h, c, h, c]` of two directions or layers, stacked."""
+    if axis is None:
+        return whole[0::2], whole[1::2]
+    first, second = np.moveaxis(whole, axis, 0)
+    return first, second
 
 
 def _apart(slots: tuple[Slot, ...], halves: _Halves) -> Form:
@@ -108,20 +122,24 @@ def _apart(slots: tuple[Slot, ...], halves: _Halves) -> Form:
         if slot is whole:
             apart += [replace(slot, array=halves.h), replace(slot, role="c", array=halves.c)]
         elif slot.role == "initial_h" and alone and slot.array.shape == whole.array.shape:
-            pair = list(np.moveaxis(slot.array, halves.axis, 0))
-            h, c = reversed(pair) if halves.cell_first else pair
+            pair = _parts(slot.array, halves.axis)
+            h, c = pair[::-1] if halves.cell_first else pair
             apart += [replace(slot, array=h), replace(slot, role="initial_c", array=c)]
         else:
             apart.append(slot)
     order = "(c, h)" if halves.cell_first else "(h, c)"
-    each = ", one a layer" if halves.axis == 1 else ""
+    each = {0: "", 1: ", one a layer", None: " in turn"}[halves.axis]
     return tuple(apart), f"{whole.name or 'the state'} {list(whole.array.shape)} is read as {order}, stacked{each}"
 
 
 def _is_usual(halves: _Halves, convention: Convention) -> bool:
     """Whether four axes come so: whole stacks as (h, c) of every framework that has them, a layer's pair in its own
     order."""
-    return halves.h.ndim == 3 and halves.cell_first == (convention.cell_first if halves.axis == 1 else False)
+    return (
+        halves.axis is not None
+        and halves.h.ndim == 3
+        and halves.cell_first == (convention.cell_first if halves.axis == 1 else False)
+    )
 
 
 def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) -> bool:
@@ -136,13 +154,21 @@ def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) ->
     if halves.h.ndim > 2 and len(halves.h) < directions:
         return False  # one plane each: they are the two directions of one layer
     h, c = (part if part.ndim == 2 else part[-directions] for part in (halves.h, halves.c))
+    if directions == 1 and h.ndim == halves.h.ndim and _are_made_of_steps(h, c, outputs, units // 2):
+        return _are_cells(halves)  # both directions side by side
     forward = outputs[..., :units]
-    if _share_of_steps(c, forward) > 0 or _share_of_steps(h, forward) < 0.5:
+    if not _are_made_of_steps(h, c, outputs, units):
         return False
     if _are_cells(halves):
         return True
     lost = (~h.any(-1) & c.any(-1)).any()  # a state of zeros beside a c: padding was taken for it
     return bool(_is_usual(halves, convention) and (lost or not are_own_steps(forward, h)))
+
+
+def _are_made_of_steps(h: Array, c: Array, outputs: Array, width: int) -> bool:
+    """Whether the first `width` units of most h `[B, H]` are those of steps of the outputs, and of no c."""
+    h, c, steps = (array[..., :width] for array in (h, c, outputs))
+    return width > 0 and _share_of_steps(c, steps) == 0 and _share_of_steps(h, steps) >= 0.5
 
 
 def _are_cells(halves: _Halves) -> bool:
