@@ -19,8 +19,8 @@ from rnninspect.measure.matching import gather
 # begins. Measured: so look 1 in 200 layers of one direction, and 3 in 4 of two (LSTM, GRU).
 MOSTLY, TOGETHER, SURELY = 0.7, 0.6, 2.0
 EITHER = 0.9  # how small either half may begin beside how it ends, at most
-# How many standard errors the second half begins smaller than it ends where it is read forward. Measured: so look 9 in 10
-# layers of one direction (GRU, LSTM; of plain RNN 5 in 10), and of two 1 in 60 (of plain RNN 1 in 7).
+# How many standard errors the second half begins smaller than it ends where it is read forward. Measured: so look 9 in
+# 10 layers of one direction (GRU, LSTM; of plain RNN 5 in 10), and of two 1 in 60 (of plain RNN 1 in 7).
 FORWARD, ENOUGH = 0.75, 3  # ENOUGH: numbers whose scatter says anything
 ONE = "one direction"
 

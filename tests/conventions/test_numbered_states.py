@@ -141,3 +141,30 @@ def test_c_of_its_own_leaves_a_list_of_wrong_or_initial_states_to_h(stacked: boo
     assert [(f.rule, f.layer) for f in report.findings] == [("rows-permuted", 1)]
     begun = _listed("initial_state.{}", [0 * state for state in h]) | {"initial_c": np.zeros_like(np.stack(c))}
     assert rnninspect.inspect(dump | {"h_n": np.stack(h), "c_n": np.stack(c)} | begun, **told).verdict == "clean"
+
+
+def test_states_of_two_layers_of_unlike_signs_are_no_h_and_c() -> None:
+    """One row of three units: |h_0| <= |h_1| by chance, but other signs; states, and initial states beside them, are of
+    two layers. An LSTM's own h and c in each other's place are named still."""
+    unlike = 0
+    for seed in range(60):
+        torch.manual_seed(seed)
+        layer = torch.nn.GRU(2, 3, 2, batch_first=True)
+        start = torch.randn(2, 1, 3)
+        with torch.no_grad():
+            outputs, h = layer(torch.randn(1, 4, 2), start)
+        less = h[0].abs() <= h[1].abs()
+        if bool(((h[0] < 0) == (h[1] < 0)).all()) or bool(less.any() and not less.all()):
+            continue
+        unlike += 1
+        dump = {"outputs": outputs, "state.0": h[0], "state.1": h[1]}
+        dump |= {"initial_state.0": start[0], "initial_state.1": start[1]} if seed % 2 else {}
+        assert rnninspect.inspect(dump, lengths="full").verdict == "clean"
+    assert unlike > 3
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outputs, (h, c) = torch.nn.LSTM(2, 3, batch_first=True)(torch.randn(4, 6, 2))
+    swapped = rnninspect.inspect(
+        {"outputs": outputs, "state.0": c[0], "state.1": h[0]}, cell="lstm", convention="keras"
+    )
+    assert [f.rule for f in swapped.findings] == ["cell-hidden-swapped"]

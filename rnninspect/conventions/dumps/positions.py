@@ -34,6 +34,10 @@ def place_lists(
         if _numbered_alike(listed, slots):
             placed += [replace(slot, layer=slot.position[0], position=None) for slot in listed if slot.position]
             continue
+        if h == "initial_h" and _starts_of_layers(listed, placed):
+            ordered = sorted(listed, key=lambda slot: slot.position or ())
+            placed += [replace(slot, layer=number, position=None) for number, slot in enumerate(ordered)]
+            continue
         for layer in dict.fromkeys(slot.layer for slot in listed):
             one = sorted((s for s in listed if s.layer == layer), key=lambda s: s.position or ())
             first = is_cell_first([s.array for s in one]) if cell_first is None else cell_first
@@ -46,7 +50,17 @@ def _numbered_alike(listed: list[Slot], slots: tuple[Slot, ...]) -> bool:
     """Whether outputs have the numbers of the list: `outputs.0` ends in `states.0`, and none of these is a c."""
     numbers = [slot.layer for slot in slots if slot.role == "outputs"]
     places = [slot.position for slot in listed]
+    if any(slot.layer is not None for slot in listed):
+        return False
     return len(numbers) > 1 and len(places) == len(numbers) and set(places) == {(number,) for number in numbers}
+
+
+def _starts_of_layers(listed: list[Slot], placed: Sequence[Slot]) -> bool:
+    """Whether as many initial states are listed as the final states h have layers, and these have no c and one
+    direction each: both lists run alike."""
+    layers = [slot.layer for slot in placed if slot.role == "h" and slot.direction is None]
+    has_c = any(slot.role == "c" for slot in placed)
+    return len(layers) == len(listed) > 1 and not has_c and set(layers) == set(range(len(layers)))
 
 
 def unnamed_pair(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
@@ -193,8 +207,8 @@ def is_behind(h: Array, c: Array) -> bool:
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:
     """Whether a list holds the h of every layer, and no c (a GRU's).
 
-    No two neighbours can be an LSTM's h and c then, for |h| <= |c| holds neither way, and the last entries are steps of
-    the outputs.
+    No two neighbours can be an LSTM's h and c then, for signs differ or |h| <= |c| holds neither way, and the last
+    entries are steps of the outputs.
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
@@ -208,7 +222,9 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
 
 
 def _may_be_h_and_c(a: Array, b: Array) -> bool:
-    """Whether one of the two never exceeds the other."""
+    """Whether one of the two never exceeds the other, and has its sign wherever both have one."""
+    if a.shape == b.shape and not _of_one_sign(a, b):
+        return False
     one, other = np.abs(np.asarray(a, dtype=np.float64)), np.abs(np.asarray(b, dtype=np.float64))
     return bool((one <= other * SLACK).all() or (other <= one * SLACK).all())
 

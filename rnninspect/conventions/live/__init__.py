@@ -109,8 +109,10 @@ def are_steps(value: Any) -> bool:
 
 
 def read_outputs(value: Any, config: LayerConfig, rows: int | None = None) -> Outputs:
-    """The outputs from an array, a PackedSequence, a pair (forward, backward), rows of uneven lengths, or a list of
-    steps `[B, H]` each, where the state's `rows` say that it is one.
+    """The outputs from an array, a PackedSequence, a pair (forward, backward), a list of every layer's, rows of uneven
+    lengths, or a list of steps `[B, H]` each, where the state's `rows` say that it is one.
+
+    A list of two may be a pair as well, which the states tell later.
 
     Axes are `[B, T, H]`, `[T, B, H]` where `config` is time-major. Raises ShapeError on what is none of these.
     """
@@ -122,6 +124,10 @@ def read_outputs(value: Any, config: LayerConfig, rows: int | None = None) -> Ou
         return Outputs((Slot("outputs", "outputs", array.swapaxes(0, 1) if config.time_major else array),), lengths)
     if isinstance(value, Mapping) and value and set(value) <= set(DIRECTION_WORDS):
         return _in_directions([(value[word], DIRECTION_WORDS[word]) for word in value], config)
+    if isinstance(value, (tuple, list)) and _are_of_layers(value, config):
+        read = [read_outputs(one, config) for one in value]
+        slots = tuple(replace(r.slots[0], name=f"outputs.{layer}", layer=layer) for layer, r in enumerate(read))
+        return Outputs(slots, next((r.lengths for r in read if r.lengths is not None), None))
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_are_outputs, value)):
         return _in_directions(list(zip(value, DIRECTIONS, strict=True)), config)
     if holds_arrays(value):
@@ -183,6 +189,17 @@ def _are_outputs(value: Any) -> bool:
     if is_packed(value) or (is_array(value) and rank(value) >= 3):
         return True
     return isinstance(value, tuple) and len(value) == 2 and all(is_array(v) and rank(v) == 3 for v in value)
+
+
+def _are_of_layers(value: tuple[Any, ...] | list[Any], config: LayerConfig) -> bool:
+    """Whether outputs are listed by layer: as many as were stated, or in a list whose number says no more than that."""
+    if len(value) < 2 or not all(is_packed(one) or (is_array(one) and rank(one) == 3) for one in value):
+        return False
+    if len(config.directions or ()) == len(DIRECTIONS) and len(value) == len(DIRECTIONS):
+        return False
+    if config.layers is not None or isinstance(value, tuple):
+        return config.layers == len(value)
+    return len({tuple(one.shape[:2]) for one in value if is_array(one)}) <= 1
 
 
 def _in_directions(values: list[tuple[Any, Direction]], config: LayerConfig) -> Outputs:

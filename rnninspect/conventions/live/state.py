@@ -79,6 +79,9 @@ class LiveState:
         if layer is None and direction is None and axes == 3 and self._are_states_of_layers(arrays):
             yield from (Slot("h", f"{name}.{k}", array, k) for k, array in enumerate(arrays))
             return
+        if layer is None and direction is None and self._one_a_layer(arrays):
+            yield from (Slot("h", f"{name}.{i}", a[0] if a.ndim == 3 else a, i) for i, a in enumerate(arrays))
+            return
         if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
             first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
             h, c = reversed(arrays) if first else arrays
@@ -107,6 +110,12 @@ class LiveState:
             return True
         forward = self.outputs[0].array[..., :units]
         return are_own_steps(forward, arrays[-1][0]) and not are_own_steps(forward, arrays[0][0])
+
+    def _one_a_layer(self, arrays: list[Array]) -> bool:
+        """Whether outputs are by layer, and these are as many states h, `[1, B, H]` or `[B, H]` each."""
+        layers = [slot.layer for slot in self.outputs]
+        planes = {array.shape[0] for array in arrays if array.ndim == 3}
+        return len(arrays) > 1 and layers == list(range(len(arrays))) and planes <= {1}
 
     def _h_of_layers(self, node: Any) -> list[Array]:
         """The states of a GRU's layers and directions, nested either way, in the order of a flat list; else nothing."""
