@@ -68,3 +68,43 @@ def test_lists_of_directions(kind: str) -> None:
         assert [f.rule for f in wrong.findings] == ["backward-final-at-last-step"]
     assert rnninspect.inspect(tuple(outputs), tuple(ends), lengths=LENGTHS).verdict == "findings"
     assert rnninspect.inspect(outputs, ends, lengths=LENGTHS).verdict != "clean"
+
+
+NAMES = [("layer_0/outputs", "layer_0/h"), ("layer0.output", "layer0.h_n"), ("l0.outputs", "l0.state")]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=[name for name, _ in NAMES])
+def test_arrays_saved_layer_by_layer(names: tuple[str, str]) -> None:
+    """The layer stands first in the name: right ones are clean, states in reverse order are named and put back."""
+    outputs, states = _stack("GRU", 2)
+    arrays = {names[0].replace("0", str(k)): o for k, o in enumerate(outputs)}
+    for order in ((0, 1), (1, 0)):
+        held = {names[1].replace("0", str(k)): states[at][0] for k, at in enumerate(order)}
+        dump = {name: np.asarray(array) for name, array in (arrays | held).items()} | {"lengths": LENGTHS.numpy()}
+        report = rnninspect.inspect(dump)
+        assert report.shape["layers"] == 2
+        assert [f.rule for f in report.findings] == ["layer-order-reversed"] * (order == (1, 0))
+        fixed = rnninspect.fix(dump)
+        for k in (0, 1):
+            assert np.array_equal(fixed.arrays[names[1].replace("0", str(k))], np.asarray(states[k][0]))
+
+
+def test_numbered_outputs_beside_one_stack_of_states() -> None:
+    """`outputs.0`, `outputs.1` and `h_n` `[2, B, H]`: two layers, in either order; or two directions, if one ends at
+    step 0. Both at the last real step is called clean as neither."""
+    outputs, states = _stack("GRU", 2)
+    dump: dict[str, Any] = {f"outputs.{k}": o.numpy() for k, o in enumerate(outputs)} | {"lengths": LENGTHS.numpy()}
+    assert rnninspect.inspect(dump | {"h_n": torch.cat(states).numpy()}).verdict == "clean"
+    wrong = rnninspect.inspect(dump | {"h_n": torch.cat(states[::-1]).numpy()})
+    assert [f.rule for f in wrong.findings] == ["layer-order-reversed"]
+    for seed in range(6):
+        torch.manual_seed(seed)
+        both, h = _ran(torch.nn.GRU(5, 6, batch_first=True, bidirectional=True), torch.randn(4, 8, 5))
+        halves = {"outputs.0": both[..., :6].numpy(), "outputs.1": both[..., 6:].numpy(), "lengths": LENGTHS.numpy()}
+        right = rnninspect.inspect(halves | {"h_n": h.numpy()})
+        assert (right.verdict, right.shape["directions"]) == ("clean", 2)
+        ends = both[np.arange(4), LENGTHS - 1].numpy()
+        ends = np.stack([ends[:, :6], ends[:, 6:]])
+        assert rnninspect.inspect(halves | {"h_n": ends}).verdict == "unjudged"
+        as_two = rnninspect.inspect(halves | {"h_n": ends}, bidirectional=True)
+        assert [f.rule for f in as_two.findings] == ["backward-final-at-last-step"]

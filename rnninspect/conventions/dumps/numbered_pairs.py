@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,23 @@ from rnninspect.core.regex import regex
 from rnninspect.core.trace import DIRECTIONS, Array
 
 _NUMBERED = regex(r".*[._/][01](?:[._/](?:h|c|hidden|cell|[01]))?")  # `outputs.0`, `state_1`, `state.0.c`
+_STACK = regex(r"h_n|(?:final_)?states?|hidden|hn|h")
 _LAYER = regex(r"(?:.*[._/])?(?:l|layer_?)[._/]?[01](?:[._/].*)?")
 
 
 def are_numbered_pairs(slots: tuple[Slot, ...]) -> bool:
-    """Whether outputs and states h are two arrays each, told apart by a 0 and a 1 that nobody called a layer's."""
-    return all(_is_pair([slot for slot in slots if slot.role == role]) for role in ("outputs", "h"))
+    """Whether outputs and states h are two arrays each, told apart by a 0 and a 1 that nobody called a layer's; or the
+    states two planes of one."""
+    outputs, states = ([slot for slot in slots if slot.role == role] for role in ("outputs", "h"))
+    return _is_pair(outputs) and (_is_pair(states) or _is_stack_of_two(states))
+
+
+def are_beside_their_stack(outputs: list[Slot], arrays: Mapping[str, Array]) -> bool:
+    """Whether numbered outputs stand beside one stack `h_n` of as many planes `[B, H]`, and each ends in one."""
+    stacks = [array for name, array in arrays.items() if _STACK.fullmatch(name) and array.ndim == 3]
+    if len(stacks) != 1 or any(s.direction is not None for s in outputs) or len(stacks[0]) != len(outputs):
+        return False
+    return all(any(are_own_steps(one.array, plane) for plane in stacks[0]) for one in outputs)
 
 
 def as_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
@@ -43,6 +55,10 @@ def _is_pair(slots: list[Slot]) -> bool:
     return numbered and [slot.layer for slot in slots if slot.direction is None] == [0, 1]
 
 
+def _is_stack_of_two(states: list[Slot]) -> bool:
+    return len(states) == 1 and states[0].array.ndim == 3 and len(states[0].array) == len(DIRECTIONS)
+
+
 def _are_of_halves(slots: tuple[Slot, ...]) -> bool:
     """Whether of two numbered states each is half as wide as the one outputs, and they are no states of two layers:
     the second the upper one's, of one direction, and the first of neither."""
@@ -60,6 +76,7 @@ def _are_of_halves(slots: tuple[Slot, ...]) -> bool:
 def _one_reads_backwards(slots: tuple[Slot, ...]) -> bool:
     """Whether of two outputs one begins in most rows with a state, and the other does not."""
     outputs, states = (_arrays(slots, role) for role in ("outputs", "h"))
+    states = list(states[0]) if len(states) == 1 and states[0].ndim == 3 else states
     begins = [any(_begins_with(array, state) for state in states) for array in outputs]
     return sum(begins) == 1
 

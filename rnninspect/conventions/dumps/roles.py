@@ -15,7 +15,7 @@ from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
-from rnninspect.conventions.dumps.numbered_pairs import as_directions
+from rnninspect.conventions.dumps.numbered_pairs import are_beside_their_stack, as_directions
 from rnninspect.conventions.dumps.positions import (
     are_own_steps,
     as_values_tell,
@@ -191,7 +191,7 @@ def _siblings(role: Role, arrays: Mapping[str, Array], patterns: tuple[str, ...]
     if role == "outputs" and any(slot.layer is not None for slot in family):
         states = siblings("h", arrays, (*PLAIN_NAMES["h"], *USUAL_NAMES["h"]))
         states = states or _usual("h", {name: a for name, a in arrays.items() if suits("h", a)})  # `state.0.h`
-        return family if layers_of(family) == layers_of(states) else []
+        return family if layers_of(family) == layers_of(states) or are_beside_their_stack(family, arrays) else []
     layers_of_outputs = {slot.layer for slot in slots if slot.role == "outputs"}
     if family and layers_of_outputs == layers_of(family):
         return [s if s.position is None else replace(s, layer=s.position[0], position=None) for s in family]

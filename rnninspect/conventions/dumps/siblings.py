@@ -1,4 +1,4 @@
-"""Arrays of one name in several layers and directions: `hidden_fw_0` and `hidden_bw_0`, `cell_0` and `cell_1`."""
+"""Arrays of one name in several layers and directions: `hidden_fw_0` and `hidden_bw_0`, `layer_0/h` and `layer_1/h`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _WAYS: dict[str, Direction] = {
 }
 _WAY = "|".join(sorted(_WAYS, key=len, reverse=True))
 _ENDS = (regex(rf"(?P<stem>.+)[._/](?P<way>{_WAY})"), regex(r"(?P<stem>.+)[._/](?:l|layer_?)?(?P<layer>\d)"))
-_BEGINS = regex(rf"(?P<way>{_WAY})[._/](?P<stem>.+)")
+_BEGINS = (
+    regex(rf"(?P<way>{_WAY})[._/](?P<stem>.+)"),
+    regex(r"(?:l|layer_?)(?P<layer>\d)[._/](?P<stem>.+)"),
+)
 _LIST = r"(?:.*_)?(?:states?|hidden)"  # a list of these may hold h and c in turn
 _CELL = r"(?:.*[._])?c(?:ells?|xs?|_?[nt])?(?:_state)?"
 
@@ -75,7 +78,7 @@ _Place(stem='y', layer=None, direction=None))
     """
     stem, layer, way = name, None, None
     for _ in range(2):
-        for pattern in (*_ENDS, _BEGINS):
+        for pattern in (*_ENDS, *_BEGINS):
             match = pattern.fullmatch(stem)
             parts = match.groupdict() if match else {}
             if parts.get("way") and way is None:
