@@ -52,7 +52,8 @@ measure/decimals measure/casts measure/unflipped_half measure/directions measure
 measure/hints measure/last_bits measure/dump_arrays measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
-diagnosis/evidence/pooling diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
+diagnosis/evidence/pooling diagnosis/evidence/joined_pools
+diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/weight_search
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run

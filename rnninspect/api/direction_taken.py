@@ -1,4 +1,4 @@
-"""One direction or two, where nobody stated it: what a fix reads, and what it may not write."""
+"""One direction or two, layers or parts of one state, where nobody stated it: what a fix reads, and may not write."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rnninspect.api.carry_out import Change
 from rnninspect.api.fix_write import Arrays
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.joined_pools import joined_pools
 from rnninspect.diagnosis.rules import rules as every_rule
 from rnninspect.diagnosis.two_side_by_side import side_by_side
 from rnninspect.errors import UserError
@@ -22,6 +23,17 @@ def reading_two(make: Make) -> Make:
     def made(arrays: Arrays) -> Case:
         case = make(arrays)
         return side_by_side(case) or case
+
+    return made
+
+
+def reading_joined(make: Make) -> Make:
+    """What makes the case that a report is of which read states of layers as the joined parts of one."""
+
+    def made(arrays: Arrays) -> Case:
+        case = make(arrays)
+        trace = joined_pools(case)
+        return case if trace is None else case.with_trace(trace)
 
     return made
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnninspect.api import inspect
 from rnninspect.api.carry_out import Change, carried_out, first_line
-from rnninspect.api.direction_taken import Make, check_direction, reading_two
+from rnninspect.api.direction_taken import Make, check_direction, reading_joined, reading_two
 from rnninspect.api.fix_write import Arrays
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
@@ -59,6 +59,9 @@ def mend(
         report = judge(case)
         if report.shape["directions"] > case.trace.directions:
             make = reading_two(make)
+            case = make(arrays)
+        elif report.shape["layers"] < case.trace.layers:
+            make = reading_joined(make)
             case = make(arrays)
         case = inspect.prepared(case)
         wrong = [f for f in report.findings if _is_wrong(f, case)]

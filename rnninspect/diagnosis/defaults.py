@@ -18,6 +18,7 @@ from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.merged import two_directions
+from rnninspect.measure.one_or_two import one_or_two
 
 FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
 
@@ -81,6 +82,23 @@ def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
         f"{argument('merge_mode', 'sum')}, ave or mul"
     )
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def as_joined(case: Case, judgement: Judgement) -> Case | None:
+    """The case with one part of its state alone, where the others, which were read as lower layers', are pools of the
+    outputs; None where nothing is off."""
+    if all(finding.severity == "note" for finding in judgement.findings):
+        return None
+    from rnninspect.diagnosis.evidence.joined_pools import joined_pools
+
+    trace = joined_pools(case)
+    if trace is None:
+        return None
+    notes = tuple(note for note in case.reading.evidence.notes if not note.endswith("layers side by side"))
+    reading = replace(case.reading, evidence=replace(case.reading.evidence, notes=notes))
+    joined = case.with_reading(reading).with_trace(trace)
+    unsure = one_or_two(joined.facts[0]) if case.config.directions is None and len(joined.facts) == 1 else None
+    return joined if unsure is None else _noting(joined, joined.trace, *unsure)
 
 
 def as_one_half(case: Case, judgement: Judgement) -> Case | None:
@@ -185,3 +203,7 @@ def _is_never_negative(facts: TrackFacts) -> bool:
 
 def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
     return case.with_trace(replace(trace, source={**trace.source, about: sentence}))
+
+
+# Readings in which what was found is no mistake, or another one; the first that is open is taken.
+OTHERWISE = (as_merged, as_one_half, as_turned, as_joined)

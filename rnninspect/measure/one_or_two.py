@@ -37,22 +37,23 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
     states = [slot for slot in slots if slot.role == "h"]
     if not choice.measured or len(choice.measured) != 1 or len(states) != 1:
         return choice
-    facts = choice.measured[0]
-    if trace.directions > 1 or facts.track.direction != "forward" or facts.track.initial is not None:
-        return choice
-    units = facts.final.shape[1]
-    if units % 2 or _is_beside_its_c(facts.track):
-        return choice
-    if _ends_where_one_begins(facts):
-        return _told(choice, "direction", _either(units))
+    unsure = one_or_two(choice.measured[0]) if trace.directions == 1 else None
     plane = states[0].array.ndim > 2  # `[1, B, H]`, as of a layer that gives one for each direction
-    return choice if plane or _begins_small(facts) else _told(choice, ONE, _usual(units))
-
-
-def _told(choice: Choice, about: str, sentence: str) -> Choice:
-    trace = choice.reading.trace
-    source = {**trace.source, about: sentence}
+    if unsure is None or (plane and unsure[0] == ONE):
+        return choice
+    source = {**trace.source, unsure[0]: unsure[1]}
     return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))
+
+
+def one_or_two(facts: TrackFacts) -> tuple[str, str] | None:
+    """Where one direction may be two: what is undecided, the direction or that it is one, and a sentence about it."""
+    units = facts.final.shape[1]
+    track = facts.track
+    if track.direction != "forward" or track.initial is not None or units % 2 or _is_beside_its_c(track):
+        return None
+    if _ends_where_one_begins(facts):
+        return "direction", _either(units)
+    return None if _begins_small(facts) else (ONE, _usual(units))
 
 
 def _either(units: int) -> str:

@@ -50,8 +50,11 @@ class LayerOrderReversed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
+        from rnninspect.diagnosis.evidence.joined_pools import joined_pools
         from rnninspect.diagnosis.evidence.one_half import may_be_directions
 
+        if joined_pools(case) is not None:
+            return
         for order in _orders(case.trace):
             seen, halved = _mended(case, order.trace), may_be_directions(case)
             one_half = f", or outputs hold the forward half of two directions ({argument('bidirectional', True)})"
