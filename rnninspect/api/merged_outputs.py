@@ -9,14 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from rnninspect.api.rounding import allowed_rounding
+from rnninspect.api.rounding import allowed_rounding, snapped
 from rnninspect.api.state_alone import Run, StateAlone, runs, runs_of_changed_weights
 from rnninspect.conventions.dumps.batch import with_what_weights_say
 from rnninspect.core.evidence import UNKNOWN, Belief, Role, Slot
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import ShapeError
+from rnninspect.measure.matching import gather
 from rnninspect.measure.merged import two_directions
 
 Merge = Literal["sum", "ave", "mul"]
@@ -28,7 +29,8 @@ def with_merged_outputs(case: Case) -> Case:
     mean or product, which its trace's `source` says.
 
     The case as it is where its outputs are not one direction wide beside weights of two, or inputs or weights are
-    missing; without its weights where no run gives these outputs, so that nothing is decided by them.
+    missing; without its weights where no run gives these outputs and as one direction they do not fit, so that nothing
+    is decided by them.
     """
     outputs = _of_one_width(case)
     if outputs is None or case.weights is None:
@@ -42,14 +44,13 @@ def with_merged_outputs(case: Case) -> Case:
                     return _settled(case, run, merge)
         except ShapeError:  # the state is no state of such a layer
             return case
-    return case.with_weights(None)
+    fits = any(facts.equal.any() for facts in case.facts)  # read as one direction
+    return case if fits else case.with_weights(None)
 
 
 def _of_one_width(case: Case) -> Array | None:
     """The recorded outputs `[B, T, H]`, where they are one array as wide as one of the weights' two directions."""
     outputs = case.raw("outputs")
-    if any(facts.equal.any() for facts in case.facts):
-        return None  # read as one direction, it fits
     if outputs is None or outputs.ndim != 3 or case.batch is None or case.weights is None:
         return None
     if len(case.weights.directions) != 2 or outputs.shape[2] != case.weights.layers[-1].units:
@@ -70,7 +71,7 @@ def _stacks(weights: Weights) -> Iterator[Weights]:
 def _without_outputs(case: Case, weights: Weights) -> StateAlone:
     """What there is without the outputs: the state, and what is run."""
     every = two_directions(case.dump.slots, case.config) or case.dump.slots
-    slots = tuple(slot for slot in every if slot.role != "outputs")
+    slots = tuple(_of_one_state(slot) for slot in every if slot.role != "outputs")
     batch: dict[Role, Slot] = {slot.role: slot for slot in slots if slot.role in ("inputs", "lengths", "mask")}
     config = replace(case.config, merge_mode="concat", time_major=case.reading.time_major, axes_stated=True)
     return StateAlone(
@@ -85,6 +86,12 @@ def _without_outputs(case: Case, weights: Weights) -> StateAlone:
         UNKNOWN,
         case.tolerance,
     )
+
+
+def _of_one_state(slot: Slot) -> Slot:
+    """A state `[1, B, H]` of two directions' weights as `[B, H]`: it is one, and merged if it is of both."""
+    alone = slot.role in ("h", "c") and slot.array.ndim == 3 and slot.array.shape[0] == 1
+    return replace(slot, array=slot.array[0]) if alone else slot
 
 
 def _merge_of(run: Run, outputs: Array, weights: Weights) -> Merge | None:
@@ -108,6 +115,32 @@ def _settled(case: Case, run: Run, merge: Merge) -> Case:
     )
     evidence = replace(case.reading.evidence, because=tuple(dict.fromkeys(run.case.reading.evidence.because)))
     trace = replace(run.case.trace, source={**run.case.trace.source, "outputs": sentence})
-    reading = replace(run.case.reading, trace=trace, evidence=evidence)
-    settled = run.case.with_reading(reading, run.case.facts).with_weights(case.weights)
+    apart = _with_states_apart(trace, case, run, merge)
+    reading = replace(run.case.reading, trace=apart, evidence=evidence)
+    facts = run.case.facts if apart is trace else None
+    settled = run.case.with_reading(reading, facts).with_weights(case.weights)
     return replace(settled, dump=case.dump, other=case.other, other_batch=case.other_batch, chunk=case.chunk)
+
+
+def _with_states_apart(trace: Trace, case: Case, run: Run, merge: Merge) -> Trace:
+    """The trace with one state `[B, H]`, merged as the outputs are, taken apart: the forward half is the run's own, and
+    what is left of it the backward one's. Itself where there are states of both, or of the lower layers."""
+    top = [track for track in trace.tracks if track.layer == trace.layers - 1]
+    states = [track.final for track in trace.tracks if track.final is not None]
+    if len(states) != 1 or merge == "mul" or case.weights is None or any(track.outputs is None for track in top):
+        return trace
+    rows = np.arange(trace.batch_size)
+    forward = gather(np.asarray(top[0].outputs), rows, np.maximum(trace.expected_steps(top[0]), 0))
+    whole = states[0].astype(np.float64) * (2 if merge == "ave" else 1)
+    halves = (forward, (whole - forward).astype(forward.dtype))
+    allowed = 2 * allowed_rounding(run.case, case.weights)
+    split = {
+        track.direction: snapped(trace, replace(track, final=half, cell=None), allowed)
+        for track, half in zip(top, halves, strict=True)
+    }
+    source = {**trace.source, "state": f"it is the {MERGES[merge]} of both directions as well, and taken apart so"}
+    return replace(
+        trace,
+        tracks=tuple(split[t.direction] if t.layer == trace.layers - 1 else t for t in trace.tracks),
+        source=source,
+    )

@@ -17,7 +17,7 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.merged import two_directions
+from rnninspect.measure.merged import goes_with_both_ends, two_directions
 from rnninspect.measure.one_or_two import one_or_two
 
 FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
@@ -81,6 +81,29 @@ def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
         "directions and the outputs their sum (or mean, or product), which cannot be taken apart: if so, state "
         f"{argument('merge_mode', 'sum')}, ave or mul"
     )
+    return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def as_summed(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its outputs and states taken for two directions' sum or mean, both of them, where every state
+    equals no output for no reason that is known, and goes with both ends of its row; None else.
+
+    Nothing takes these apart. With weights a run of them does.
+    """
+    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or case.weights is not None:
+        return None
+    if case.config.direction in ("forward", "reverse") or case.trace.layers > 1 or not case.facts:
+        return None
+    whole = [facts.real_counts > 1 for facts in case.facts]
+    apart = all(not facts.somewhere[rows].any() for facts, rows in zip(case.facts, whole, strict=True))
+    if not apart or not all(map(goes_with_both_ends, case.facts)):
+        return None
+    sentence = (
+        f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
+        "goes with its row's first and last real step at once: outputs and states may both be the sum (or mean) of two "
+        "directions, which cannot be taken apart"
+    )
+    tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
 
 
@@ -206,4 +229,4 @@ def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
 
 
 # Readings in which what was found is no mistake, or another one; the first that is open is taken.
-OTHERWISE = (as_merged, as_one_half, as_turned, as_joined)
+OTHERWISE = (as_merged, as_one_half, as_turned, as_joined, as_summed)

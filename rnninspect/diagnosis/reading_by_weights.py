@@ -22,7 +22,8 @@ TOLD = "the weights have {} layer(s) of {} direction(s)"
 
 
 def with_tracks_of_weights(case: Case) -> Case:
-    """The case with as many layers and directions as its weights, where fewer were read and nobody stated them.
+    """The case with as many layers and directions as its weights, where fewer were read and nobody stated them; or with
+    that half of its outputs which they give, where two directions were read, and they have one.
 
     The outputs are then the top layer's. The case as it is where a run of the lowest layer gives them, where they are
     as wide as one of two directions, and where the arrays cannot be read so.
@@ -30,10 +31,32 @@ def with_tracks_of_weights(case: Case) -> Case:
     weights = case.weights
     if weights is None or case.batch is None or case.reading.state_rows is not None or case.trace.layers > 1:
         return case
+    if case.trace.directions > len(weights.directions):
+        return _one_half(case, weights) or case
     config = _as_weights(case, weights)
     if config == case.config or (_has_widths(case, weights) and disagreement(case) == 0):
         return case
     return _read_again(case, weights, config)
+
+
+def _one_half(case: Case, weights: Weights) -> Case | None:
+    """The case of that half of its outputs which a run of the one direction's weights gives, the other being no output
+    of this layer (a context beside it); None where neither is, or two directions were stated."""
+    if case.config.directions is not None or case.weights is None or case.weights.depth > 1:
+        return None
+    states = [track for track in case.trace.tracks if track.final is not None]
+    for number, half in enumerate(case.trace.tracks):
+        state = half if half.final is not None else next(iter(states), half)
+        track = replace(half, direction=weights.directions[0], final=state.final, cell=state.cell)
+        sentence = (
+            f"{'the second' if number else 'the first'} half of the units is what a run of the weights gives; the "
+            "other is no output of this layer"
+        )
+        trace = replace(case.trace, tracks=(track,), source={**case.trace.source, "the outputs": sentence})
+        alone = case.with_trace(trace)
+        if _has_widths(alone, weights) and disagreement(alone) == 0:
+            return alone
+    return None
 
 
 def _as_weights(case: Case, weights: Weights) -> LayerConfig:

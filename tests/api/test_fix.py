@@ -187,7 +187,7 @@ def test_a_rows_steps_taken_for_states() -> None:
     outputs = np.random.default_rng(6).normal(size=(5, 5, 4))
     lengths = np.array([2, 5, 3, 1, 4])
     outputs[np.arange(5)[None] >= lengths[:, None]] = 0
-    fixed = rnninspect.fix(outputs, outputs[1], lengths=lengths, batch_first=True)
+    fixed = rnninspect.fix(outputs, outputs[1], lengths=lengths, batch_first=True, direction="forward")
     assert [change.rule for change in fixed.changes] == ["row-taken-for-step"]
     assert np.array_equal(fixed.arrays["final_state"], right_states(outputs, lengths))
 
@@ -227,7 +227,7 @@ def test_lengths_that_the_inputs_contradict_are_corrected() -> None:
     states = right_states(outputs, lengths)
     rows = [0, 3, 4]
     dump = {"outputs": outputs[rows], "h": states[rows], "lengths": lengths[rows] - 1, "inputs": inputs[rows]}
-    fixed = rnninspect.fix(dump)
+    fixed = rnninspect.fix(dump, direction="forward")
     assert fixed.arrays["lengths"].tolist() == [4, 3, 6]
     assert np.array_equal(fixed.arrays["h"], states[rows])
 
@@ -440,10 +440,11 @@ def test_padding_is_put_as_the_framework_leaves_it(told_by: str) -> None:
     real = np.arange(7)[None] < lengths[:, None]
     told = {"lengths": lengths} if told_by == "lengths" else {"mask": real}
     dump = {"outputs": FULL, "state_h": right_states(FULL, lengths), **told}
-    fixed = rnninspect.fix(dump, convention="keras", cell="gru")
+    layer: dict[str, Any] = {"convention": "keras", "cell": "gru", "direction": "forward"}
+    fixed = rnninspect.fix(dump, **layer)
     assert [change.rule for change in fixed.changes] == ["padding-computed"]
     assert np.array_equal(fixed.arrays["outputs"], repeated(lengths))
-    zeroed = rnninspect.fix(dump, convention="keras", cell="gru", padding="zero")
+    zeroed = rnninspect.fix(dump, padding="zero", **layer)
     assert np.array_equal(zeroed.arrays["outputs"], np.where(real[..., None], FULL, 0))
 
 

@@ -139,3 +139,57 @@ def test_a_list_of_one_lstms_h_and_c_stays_accused() -> None:
     flat = [h[0], c[0], h[1], c[1]]
     report = rnninspect.inspect(outputs, flat, lengths=[STEPS] * ROWS, layers=2)
     assert accused(report) == ["unexplained-state"]
+
+
+def _both_merged(kind: str, seed: int, mean: bool, layers: int = 1) -> tuple[torch.nn.RNNBase, dict[str, Any], Any]:
+    """A layer, what is handed of its packed run with outputs and state merged alike, and the outputs of both sides."""
+    torch.manual_seed(seed)
+    layer = getattr(torch.nn, kind)(6, 8, layers, batch_first=True, bidirectional=True)
+    lengths, x = torch.tensor([9, 4, 7, 2, 6]), torch.randn(5, 9, 6)
+    with torch.no_grad():
+        packed, state = layer(
+            torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        )
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    h = state[0] if kind == "LSTM" else state
+    share = 0.5 if mean else 1.0
+    merged = (outputs[..., :8] + outputs[..., 8:]) * share
+    return layer, {"outputs": merged, "final_state": (h[-2] + h[-1]) * share, "lengths": lengths}, x
+
+
+@pytest.mark.parametrize("mean", [False, True], ids=["sum", "mean"])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_state_that_is_merged_as_the_outputs_are(kind: str, mean: bool, layers: int) -> None:
+    """`h[-2] + h[-1]` beside summed outputs: a run of the weights takes both apart, and it is clean, with an axis in
+    front too; the merged outputs' last real step, and rows in another order, are named."""
+    layer, handed, x = _both_merged(kind, 4, mean, layers)
+    lengths = handed["lengths"]
+    for state in (handed["final_state"], handed["final_state"][None]):
+        right = rnninspect.inspect(**handed | {"final_state": state}, inputs=x, weights=layer)
+        assert (right.verdict, right.findings) == ("clean", [])
+    ends = handed["outputs"][torch.arange(5), lengths - 1]
+    wrong = rnninspect.inspect(**handed | {"final_state": ends}, inputs=x, weights=layer)
+    assert [f.rule for f in wrong.findings] == ["backward-final-at-last-step"]
+    moved = rnninspect.inspect(**handed | {"final_state": handed["final_state"].roll(1, 0)}, inputs=x, weights=layer)
+    assert moved.verdict == "findings"
+
+
+@pytest.mark.parametrize("mean", [False, True], ids=["sum", "mean"])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_both_merged_without_weights_are_left_open(kind: str, mean: bool) -> None:
+    """Nothing takes them apart: 9 in 10 are unjudged, and none is called clean; a state that goes with neither end, or
+    with one, of one direction's outputs is unexplained."""
+    unjudged = 0
+    for seed in range(20):
+        _, handed, _ = _both_merged(kind, seed, mean)
+        report = rnninspect.inspect(**handed)
+        assert report.verdict != "clean"
+        unjudged += report.verdict == "unjudged"
+        torch.manual_seed(seed)
+        noise = torch.randn(5, 8)
+        near = handed["outputs"][torch.arange(5), handed["lengths"] - 1] + 0.05 * torch.randn(5, 8)
+        for state in (noise, near):
+            assert rnninspect.inspect(**handed | {"final_state": state}).verdict == "findings"
+        assert rnninspect.inspect(**handed, direction="forward").verdict == "findings"
+    assert unjudged >= 18

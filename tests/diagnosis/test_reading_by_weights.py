@@ -97,3 +97,18 @@ def test_only_what_weights_add_is_a_reason_of_the_reading(layers: int) -> None:
         because = report.to_dict()["reading"]["because"]
         assert ("the weights have 2 layer(s) of 1 direction(s)" in because) is (layers == 2)
         assert not any(reason.startswith("the weights have 1") for reason in because)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+@pytest.mark.parametrize("in_front", [False, True])
+def test_one_direction_beside_what_is_no_output_of_the_layer(cell: str, in_front: bool) -> None:
+    """A context as wide as the outputs joined to them: a run of the weights tells which half is the layer's; its last
+    column as state is named, and other weights are not taken for it."""
+    layer, dump = ran(cell, 1, False)
+    own, context = dump["output"], np.random.default_rng(1).normal(size=dump["output"].shape).astype(np.float32)
+    joined = dump | {"output": np.concatenate([context, own] if in_front else [own, context], -1)}
+    assert judged(layer, joined) == ("clean", [])
+    assert judged(layer, joined | {"h_n": own[None, :, -1]}) == ("findings", ["last-column-as-final-state"])
+    torch.manual_seed(9)
+    layer.reset_parameters()
+    assert judged(layer, joined)[0] == "findings"

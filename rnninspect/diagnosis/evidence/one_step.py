@@ -28,6 +28,8 @@ def first_bad_steps(case: Case) -> Iterator[tuple[Direction, int, int, int]]:
         if facts.track.order != "time":
             continue
         direction = facts.track.direction
+        if direction not in weights.directions:
+            continue
         made = forced(case, facts)(weights.at(0, direction))
         gap = np.abs(made - facts.outputs.astype(np.float64)).max(-1)
         bad = facts.mask & ~(gap <= limit)
