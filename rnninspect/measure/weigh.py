@@ -22,7 +22,7 @@ from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
-from rnninspect.measure.casts import alike
+from rnninspect.measure.casts import alike, cast_alike
 from rnninspect.measure.choose_reading import (
     Choice,
     Measurer,
@@ -33,6 +33,7 @@ from rnninspect.measure.choose_reading import (
     with_axes_of_padding,
 )
 from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
+from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
 from rnninspect.measure.hints import with_measured, with_shapes
@@ -154,6 +155,8 @@ def _read_as_given(
     to = None
     if dump.as_printed:
         slots, to, tolerance = alike(slots, dump.printed, tolerance)
+    else:
+        slots, to = cast_alike(slots, [sample_of(s.array) for s in slots if s.role in ("outputs", "h")])
     slots, fitting = _fitting(convention, slots, config, guess.whose_known)
     measurer = cache(measurer)  # two questions may be about one reading
     fitting = with_axes_of_padding(fitting, tolerance, measurer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from rnninspect.api.inspect import inspect
 from rnninspect.core.trace import Array
@@ -61,3 +62,25 @@ def test_equal_types_and_round_numbers_need_nothing() -> None:
     assert narrowest([full, np.array([0.0, 1.0, 0.5, -2.0, 0.25])]) is None
     assert narrowest([full, np.array([1, 2])]) is None
     assert narrowest([full.astype(np.float32), full.astype(np.float16)]) == "float16"
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("which", ["outputs", "states"])
+def test_tensors_of_unequal_types_are_compared_alike(kind: torch.dtype, which: str) -> None:
+    """Mixed precision in a program: a right pair is clean, rows in another order are named alone, and a state of
+    another run is not taken for a cast."""
+    torch.manual_seed(1)
+    layer, lengths = torch.nn.GRU(5, 8, batch_first=True), torch.tensor([9, 4, 7, 2, 6])
+    with torch.no_grad():
+        packed, h = layer(
+            torch.nn.utils.rnn.pack_padded_sequence(
+                torch.randn(5, 9, 5), lengths, batch_first=True, enforce_sorted=False
+            )
+        )
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    for state, rules in ((h, []), (h[:, [1, 0, 2, 4, 3]], ["rows-permuted"])):
+        pair = (outputs.to(kind), state) if which == "outputs" else (outputs, state.to(kind))
+        assert [f.rule for f in inspect(*pair, lengths=lengths).findings] == rules
+    drifted = h * (1 + 0.02 * torch.randn_like(h))
+    pair = (outputs.to(kind), drifted) if which == "outputs" else (outputs, drifted.to(kind))
+    assert inspect(*pair, lengths=lengths).verdict == "findings"
