@@ -26,6 +26,7 @@ from rnninspect.conventions.dumps.positions import (
 )
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
+from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side
 from rnninspect.conventions.dumps.unread import WORDS
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.frozen import frozen
@@ -97,12 +98,14 @@ def guess_roles(
         if len({slot.name for slot in more}) < len(more):
             continue
         by_shape = tuple(slot.role for slot in more)
-        placed_so_far = [*slots, *more]
-        rest = {name: a for name, a in left.items() if name not in {slot.name for slot in more}}
+        own = [s for s in slots if s.role not in ("lengths", "mask", "inputs") or not is_of_other_side(s.name, more)]
+        placed_so_far = [*own, *more]
+        taken = {slot.name for slot in more}
+        rest = {n: a for n, a in left.items() if n not in taken and not is_of_other_side(n, more)}
         more += list(_of_values(rest, placed_so_far))
         notes = tuple(_by(s, "numbers" if s.role == "c" else "shape") for s in more)
         notes += tuple(_by(s, "numbers") for s in halves)
-        told = (*slots, *more) if whose_known else of_layers((*slots, *more), config)
+        told = (*own, *more) if whose_known else of_layers((*own, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
         if not whose_known:
@@ -168,8 +171,9 @@ def _by_names(
     for role in USUAL_NAMES:
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
+            left = {n: a for n, a in left.items() if not is_of_other_side(n, slots)}
             slots.extend(_siblings(role, left, USUAL_NAMES[role], slots) or _usual(role, left))
-    slots = [slot for slot in slots if slot.role in taken_roles or not _of_another_layer(slot, slots)]
+    slots = [slot for slot in slots if slot.role in taken_roles or not is_of_other_layer(slot, slots)]
     if ANONYMOUS in arrays and anonymous not in {slot.role for slot in slots}:
         slots.append(Slot(anonymous, ANONYMOUS, arrays[ANONYMOUS]))
     return tuple(slots)
@@ -209,14 +213,6 @@ def _usual(role: Role, arrays: Mapping[str, Array]) -> list[Slot]:
         if hits:
             return []  # several: shape and value decide
     return []
-
-
-def _of_another_layer(slot: Slot, slots: list[Slot]) -> bool:
-    """Whether a state is the decoder's by its name, and the outputs are the encoder's, or the other way round."""
-    if slot.role not in ("h", "c"):
-        return False
-    outputs = next((s.name for s in slots if s.role == "outputs"), "")
-    return any(re.match(one, slot.name) and re.match(other, outputs) for one, other in (("enc", "dec"), ("dec", "enc")))
 
 
 def _candidates(role: Role, arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> Iterator[Slot]:

@@ -71,7 +71,8 @@ def packed_otherwise(arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> st
 def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tuple[tuple[Slot, ...], str]]:
     """The slots with outputs `[sum of lengths, H]` padded: as a PackedSequence's data, or rows one after the other.
 
-    Yields each with a note; nothing where the outputs are no such array. The axes are those stated.
+    Yields each with a note, that first with which the states go better; nothing where the outputs are
+    no such array. The axes are those stated.
     """
     outputs = [s for s in slots if s.role == "outputs"]
     lengths = next((np.asarray(s.array) for s in slots if s.role == "lengths"), None)
@@ -87,12 +88,31 @@ def with_rows_unpacked(slots: tuple[Slot, ...], time_major: bool) -> Iterator[tu
     for row, part in enumerate(np.split(np.asarray(data), np.cumsum(lengths)[:-1])):
         joined[row, : len(part)] = part
     shown = f"{outputs[0].name or 'outputs'} {list(data.shape)}"
-    for padded, what in (
+    ways = [
         (unpack(np.asarray(data), sizes, order)[0], "a PackedSequence's data, unpacked by the lengths"),
         (joined, "the rows' real steps one after the other, unpacked by the lengths"),
-    ):
+    ]
+    states = [s.array for s in slots if s.role == "h"]
+    for padded, what in sorted(ways, key=lambda way: -_fit(way[0], lengths, states)):
         array = padded.swapaxes(0, 1) if time_major else padded
         yield tuple(replace(s, array=array) if s is outputs[0] else s for s in slots), f"{shown} is read as {what}"
+
+
+def _fit(outputs: Array, lengths: Array, states: list[Array]) -> float:
+    """How well states, planes `[B, W]` of these, go with outputs `[B, T, H]`: the share that are a step of their own
+    row, and that end some row, in the first or the last W units; the best plane's."""
+    planes = [plane for s in states if s.ndim > 1 for plane in s.reshape(-1, *s.shape[-2:])]
+    ends = outputs[np.arange(lengths.size), lengths - 1]
+    fits = [0.0]
+    for plane in planes:
+        width = plane.shape[1]
+        if len(plane) != len(outputs) or not 0 < width <= outputs.shape[2]:
+            continue
+        for units in (slice(width), slice(-width, None)):
+            own = (outputs[..., units] == plane[:, None]).all(-1).any(1)
+            last = (ends[None, :, units] == plane[:, None]).all(-1).any(1)
+            fits.append(float(np.mean([own, last])))
+    return max(fits)
 
 
 def with_cells_apart(slots: tuple[Slot, ...], units: int) -> Iterator[tuple[tuple[Slot, ...], str]]:

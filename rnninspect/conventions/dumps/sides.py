@@ -1,0 +1,26 @@
+"""Encoder and decoder in one dump: whose lengths, mask and states are beside whose outputs, as their names say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rnninspect.core.evidence import Slot
+
+_SIDES = (r"enc|src|source", r"dec|tgt|trg|target")  # an encoder reads the source, a decoder the target
+
+
+def is_of_other_layer(slot: Slot, slots: Iterable[Slot]) -> bool:
+    """Whether a state is the decoder's by its name, and the outputs are the encoder's, or the other way round."""
+    if slot.role not in ("h", "c"):
+        return False
+    outputs = next((s.name for s in slots if s.role == "outputs"), "")
+    return any(re.match(one, slot.name) and re.match(other, outputs) for one, other in (("enc", "dec"), ("dec", "enc")))
+
+
+def is_of_other_side(name: str, slots: Iterable[Slot]) -> bool:
+    """Whether a name speaks of what an encoder reads, and the outputs, or else the state, are the decoder's; or the
+    other way round."""
+    names = {slot.role: slot.name for slot in slots if slot.role in ("outputs", "h")}
+    whose = names.get("outputs") or names.get("h") or ""
+    return any(re.match(one, name) and re.match(other, whose) for one, other in (_SIDES, _SIDES[::-1]))
