@@ -9,6 +9,7 @@ import numpy as np
 from rnninspect.core.finding import Finding, Verdict
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Ints
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.rule import describe_rows
@@ -55,6 +56,8 @@ def untested(case: Case) -> Untested | None:
         return Untested(
             "no final state has outputs of its own to be compared with", f"each layer's own outputs, or {RUN}"
         )
+    if (either := _axes_of_a_default(case)) is not None:
+        return either
     blind = [f for f in case.facts if not f.expected_known]
     if blind and not case.trace.knows_padding:
         where = "every final state" if len(blind) == len(case.facts) else "the forward half of the final state"
@@ -74,6 +77,23 @@ def untested(case: Case) -> Untested | None:
             f"rows whose steps differ, or {RUN}",
         )
     return _began_in_padding(case) or _run_that_stopped_before(case) or _cells_of_other_states(case)
+
+
+def _axes_of_a_default(case: Case) -> Untested | None:
+    """A state `[B, H]` that is the last step by axes which the stated framework does not have by default, and nothing
+    but that state's own rows speaks for: `outputs[:, -1]` of `[T, B, H]` looks the same."""
+    trace, raw, config = case.trace, case.raw("h"), case.config
+    usual = case.convention.time_major and case.reading.evidence.framework_stated and not config.axes_stated
+    counted = trace.lengths is not None and config.full_lengths != "stated"
+    if not usual or case.reading.time_major or counted or trace.mask_given:
+        return None
+    if raw is None or raw.ndim != 2 or trace.steps < 2 or not all(f.equal[:, -1].all() for f in case.facts):
+        return None
+    return Untested(
+        f"the axes are not stated, and {case.convention.name}'s default is [T, B, H]: by it the states are steps of "
+        "one row, outputs[:, -1], and not each row's last step",
+        f"{argument('time_major', True)} or {argument('batch_first', True)}, or {RUN}",
+    )
 
 
 def _began_in_padding(case: Case) -> Untested | None:

@@ -243,3 +243,19 @@ def test_c_of_rows_that_may_end_earlier_is_not_held_against_the_last_step() -> N
     h = outputs[torch.arange(ROWS), LENGTHS - 1][None]
     report = rnninspect.inspect(outputs, (h, c), inputs=x, weights=layer, convention="torch", batch_first=True)
     assert (report.verdict, report.findings) == ("unjudged", [])
+
+
+@pytest.mark.parametrize("convention", ["haiku", "torch", "mxnet"])
+def test_axes_that_the_stated_framework_does_not_have_by_default(convention: str) -> None:
+    """`outputs[:, -1]` of `[T, B, H]` and the last step of `[B, T, H]` are the same numbers: with every row full it is
+    unjudged until the axes are stated, and then right, or named."""
+    outputs = batch(None).numpy()
+    dump = {"outputs": outputs, "state": outputs[:, -1]}
+    report = rnninspect.inspect(dump, convention=convention, lengths="full")
+    assert (report.verdict, report.findings) == ("unjudged", [])
+    assert "[T, B, H]" in report.untested
+    right = rnninspect.inspect(dump, convention=convention, lengths="full", time_major=False, direction="forward")
+    assert right.verdict == "clean"
+    wrong = rnninspect.inspect(dump, convention=convention, lengths="full", time_major=True, direction="forward")
+    assert wrong.verdict == "findings"
+    assert rnninspect.inspect(dump, convention="keras", lengths="full", direction="forward").verdict == "clean"

@@ -112,3 +112,17 @@ def test_one_direction_beside_what_is_no_output_of_the_layer(cell: str, in_front
     torch.manual_seed(9)
     layer.reset_parameters()
     assert judged(layer, joined)[0] == "findings"
+
+
+@pytest.mark.parametrize("cell", ["GRU", "RNN"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_rows_steps_have_restarted_nowhere(cell: str, packed: bool) -> None:
+    """`outputs[-1]` of batch-major outputs, read by the other axes beside inputs and weights: every row begins anew
+    there, which is no restart; the axes, or the row, are named alone."""
+    layer, dump = ran(cell, 1, False)
+    if not packed:
+        with torch.no_grad():
+            dump["output"] = layer(torch.from_numpy(dump["inputs"]))[0].numpy()
+    verdict, rules = judged(layer, dump | {"h_n": dump["output"][-1]})
+    assert verdict == "findings"
+    assert rules == ["row-taken-for-step" if packed else "batch-time-swapped"]

@@ -53,6 +53,8 @@ class RestartedWithinRow(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         from rnninspect.diagnosis.evidence.restarts import can_run_steps, restarts
 
+        if case.reading.time_swapped:
+            return  # what is a row here may be a step there, and begins anew in every row
         if disagreement(case) == 0 or fixed(case) is not None or not can_run_steps(case):
             return
         for facts in case.facts:
