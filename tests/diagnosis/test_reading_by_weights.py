@@ -105,10 +105,10 @@ def test_one_direction_beside_what_is_no_output_of_the_layer(cell: str, in_front
     """A context as wide as the outputs joined to them: a run of the weights tells which half is the layer's; its last
     column as state is named, and other weights are not taken for it."""
     layer, dump = ran(cell, 1, False)
-    own, context = dump["output"], np.random.default_rng(1).normal(size=dump["output"].shape).astype(np.float32)
-    joined = dump | {"output": np.concatenate([context, own] if in_front else [own, context], -1)}
+    real, context = dump["output"], np.random.default_rng(1).normal(size=dump["output"].shape).astype(np.float32)
+    joined = dump | {"output": np.concatenate([context, real] if in_front else [real, context], -1)}
     assert judged(layer, joined) == ("clean", [])
-    assert judged(layer, joined | {"h_n": own[None, :, -1]}) == ("findings", ["last-column-as-final-state"])
+    assert judged(layer, joined | {"h_n": real[None, :, -1]}) == ("findings", ["last-column-as-final-state"])
     torch.manual_seed(9)
     layer.reset_parameters()
     assert judged(layer, joined)[0] == "findings"

@@ -98,14 +98,14 @@ def guess_roles(
         if len({slot.name for slot in more}) < len(more):
             continue
         by_shape = tuple(slot.role for slot in more)
-        own = [s for s in slots if s.role not in ("lengths", "mask", "inputs") or not is_of_other_side(s.name, more)]
-        placed_so_far = [*own, *more]
+        beside = [s for s in slots if s.role not in ("lengths", "mask", "inputs") or not is_of_other_side(s.name, more)]
+        placed_so_far = [*beside, *more]
         taken = {slot.name for slot in more}
         rest = {n: a for n, a in left.items() if n not in taken and not is_of_other_side(n, more)}
         more += list(_of_values(rest, placed_so_far))
         notes = tuple(_by(s, "numbers" if s.role == "c" else "shape") for s in more)
         notes += tuple(_by(s, "numbers") for s in halves)
-        told = (*own, *more) if whose_known else of_layers((*own, *more), config)
+        told = (*beside, *more) if whose_known else of_layers((*beside, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
         if not whose_known:

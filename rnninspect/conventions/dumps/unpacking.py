@@ -109,9 +109,9 @@ def _fit(outputs: Array, lengths: Array, states: list[Array]) -> float:
         if len(plane) != len(outputs) or not 0 < width <= outputs.shape[2]:
             continue
         for units in (slice(width), slice(-width, None)):
-            own = (outputs[..., units] == plane[:, None]).all(-1).any(1)
+            steps = (outputs[..., units] == plane[:, None]).all(-1).any(1)
             last = (ends[None, :, units] == plane[:, None]).all(-1).any(1)
-            fits.append(float(np.mean([own, last])))
+            fits.append(float(np.mean([steps, last])))
     return max(fits)
 
 
