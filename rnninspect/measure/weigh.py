@@ -13,12 +13,12 @@ from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
-from rnninspect.conventions.dumps.misfits import misfit, starts_some_layers_alone
+from rnninspect.conventions.dumps.misfits import unplaced
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
-from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Slot
+from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
@@ -67,8 +67,18 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
+        if len(beliefs) == 1 and _orders_otherwise(weighed, dump, config):
+            weighed = _weigh(weighed.convention, dump, config, tolerance, measurer, order_known=True)
     weighed = replace(weighed, slots=tuple(map(dump.under_whole_name, weighed.slots)))
     return _with_evidence(weighed, dump.under_whole_names(), beliefs)
+
+
+def _orders_otherwise(weighed: Weighed, dump: DumpArrays, config: LayerConfig) -> bool:
+    """Whether h and c were taken in another order than that of the framework, which is known: the values told it."""
+    other: dict[Role, Role] = {"h": "c", "c": "h"}
+    roles = {slot.name: other.get(slot.role, slot.role) for slot in weighed.slots}
+    guesses = _guesses(weighed.convention, dump, config, order_known=True)
+    return any(roles == {slot.name: slot.role for slot in guess.slots} for guess in guesses)
 
 
 def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple[Belief, ...]]:
@@ -80,10 +90,10 @@ def _framework(dump: DumpArrays, config: LayerConfig) -> tuple[Convention, tuple
     return conventions.get(beliefs[0].name), beliefs
 
 
-def _guesses(convention: Convention, dump: DumpArrays, config: LayerConfig) -> list[Guess]:
-    """Every way of giving the arrays their roles, as this framework's."""
-    whose_known = dump.convention != "auto"
-    return guess_roles(convention, dump.arrays, config, dump.named, dump.returned, whose_known=whose_known)
+def _guesses(convention: Convention, dump: DumpArrays, config: LayerConfig, order_known: bool = False) -> list[Guess]:
+    """Every way of giving the arrays their roles, as this framework's; `order_known`: lists of h and c in its order."""
+    whose = dump.convention != "auto"
+    return guess_roles(convention, dump.arrays, config, dump.named, dump.returned, whose, order_known or whose)
 
 
 def _hints(dump: DumpArrays, config: LayerConfig, slots: tuple[Slot, ...]) -> Hints:
@@ -95,10 +105,15 @@ def _believed(dump: DumpArrays, hints: Hints) -> tuple[Belief, ...]:
 
 
 def _weigh(
-    convention: Convention, dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer
+    convention: Convention,
+    dump: DumpArrays,
+    config: LayerConfig,
+    tolerance: Tolerance,
+    measurer: Measurer,
+    order_known: bool = False,
 ) -> Weighed:
     """The best reading as this framework's arrays, over all guesses of their roles: by names, else by shape alone."""
-    guesses = _guesses(convention, dump, config)
+    guesses = _guesses(convention, dump, config, order_known)
 
     def read(guess: Guess) -> Weighed:
         return _read(convention, dump, guess, config, tolerance, measurer)
@@ -254,7 +269,7 @@ def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ..
     units = next((t.final.shape[1] for t in trace.tracks if t.final is not None), 0)
     unused = (
         *unread(arrays, weighed.slots, trace.batch_size, trace.steps, units),
-        *_unplaced(weighed, dump),
+        *unplaced(weighed.slots, reading, dump.named, dump.returned),
     )
     reasons = () if dump.convention != "auto" else beliefs[0].because
     notes = (*reading.evidence.notes, *filter(None, [packed_otherwise(dump.arrays, weighed.slots)]))
@@ -263,19 +278,3 @@ def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ..
         trace = replace(trace, source={**trace.source, "printed twice": again})
     reading = replace(reading, evidence=evidence, trace=trace)
     return replace(weighed, choice=replace(weighed.choice, reading=reading))
-
-
-def _unplaced(weighed: Weighed, dump: DumpArrays) -> list[str]:
-    """Arrays with a role that fit no place in the reading; ShapeError for one that was stated, or that is plainly an
-    initial state of this call and would be left out of it."""
-    reading = weighed.choice.reading
-    sentences = []
-    for slot in weighed.slots:
-        why = misfit(slot, reading)
-        if why is None:
-            continue
-        came_with_the_call = slot.role in dump.named or (slot in dump.returned and slot.role != "c")
-        if came_with_the_call or starts_some_layers_alone(slot, reading):
-            raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
-        sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
-    return sentences

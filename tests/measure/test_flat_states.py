@@ -97,14 +97,16 @@ def test_states_that_are_no_view_of_two_directions_cost_no_further_pass(monkeypa
 
 
 @pytest.mark.parametrize("cell_first", [True, False])
-def test_a_list_in_another_order_than_the_frameworks_is_noted(cell_first: bool, tmp_path: Path) -> None:
-    """`(c, h)` in a file of torch is read as its values tell, and what to check is said; `(h, c)` needs no note."""
+def test_a_list_in_another_order_than_the_frameworks_is_named(cell_first: bool, tmp_path: Path) -> None:
+    """`(c, h)` in a file of torch, which returns `(h, c)`, is exchanged; in one of nobody it is read as its values
+    tell, and what to check is said; `(h, c)` needs no note."""
     outputs, h, c = map(torch.from_numpy, layer_run("LSTM"))
     pair = (c, h) if cell_first else (h, c)
     torch.save({"output": outputs, "state": pair, "lengths": torch.tensor(LENGTHS)}, tmp_path / "run.pt")
     report = rnninspect.compare(tmp_path / "run.pt")
-    assert report.verdict == "clean"
-    assert [note for note in report.notes if "torch returns h first" in note] == [
-        note for note in report.notes if note.startswith("state.1 is taken as the final state h")
-    ]
-    assert any("torch returns h first" in note for note in report.notes) == cell_first
+    assert [f.rule for f in report.findings] == ["cell-hidden-swapped"] * cell_first
+    named = {f"state.{k}": part.numpy() for k, part in enumerate(pair)}
+    of_nobody = rnninspect.inspect({"outputs": outputs.numpy(), "lengths": np.array(LENGTHS), **named})
+    assert of_nobody.verdict == "clean"
+    notes = [note for note in of_nobody.notes if note.startswith("state.1 is taken as the final state h")]
+    assert len(notes) == (cell_first and of_nobody.convention != "tf1")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rnninspect.conventions.dumps.roles import Guess
-from rnninspect.core.evidence import Reading, Slot
+from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -147,3 +149,20 @@ def several(candidates: list[tuple[Slot, ...]]) -> str:
     arrays = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
     both = f"{argument('outputs')} and {argument('state')}"
     return f"several arrays could be the outputs and the final state ({arrays}): name them with {both}"
+
+
+def unplaced(
+    slots: Sequence[Slot], reading: Reading, named: Mapping[Role, Slot], returned: Sequence[Slot]
+) -> list[str]:
+    """Arrays with a role that fit no place in the reading; ShapeError for one that was stated, or that is plainly an
+    initial state of this call and would be left out of it."""
+    sentences = []
+    for slot in slots:
+        why = misfit(slot, reading)
+        if why is None:
+            continue
+        came_with_the_call = slot.role in named or (slot in returned and slot.role != "c")
+        if came_with_the_call or starts_some_layers_alone(slot, reading):
+            raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
+        sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
+    return sentences

@@ -76,10 +76,12 @@ def guess_roles(
     named: Mapping[Role, Slot] | None = None,
     returned: tuple[Slot, ...] = (),
     whose_known: bool = True,
+    order_known: bool | None = None,
 ) -> list[Guess]:
     """Every way of giving the arrays their roles: by names alone where they suffice, else by shape and value too.
 
-    `whose_known`: the framework is stated, and its order of h and c with it; else the values tell the order.
+    `whose_known`: the framework is stated. `order_known`: lists of h and c are in its order (None: where it is stated);
+    else the values tell the order.
     """
     arrays = convention.prepare(arrays, config)
     slots = _by_names(convention, arrays, named or {}, "outputs", returned)
@@ -108,7 +110,7 @@ def guess_roles(
         told = (*beside, *more) if whose_known else of_layers((*beside, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
-        if not whose_known:
+        if not (whose_known if order_known is None else order_known):
             ordered = as_values_tell(placed, listed)
             notes += note_of_order(placed, ordered, convention.name, convention.cell_first)
             placed = ordered
