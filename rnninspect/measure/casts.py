@@ -15,6 +15,7 @@ from rnninspect.measure.decimals import PRINTED, evened, sample_of
 from rnninspect.measure.difference import precision
 
 WIDTHS = ("bfloat16", "float16", "float32", "float64")  # the narrowest first
+BITS = {"bfloat16": 8, "float16": 11}  # of a number, its leading one counted
 DISTINCT = 3  # fewer different numbers say nothing: a half and a quarter suit any type
 
 
@@ -63,6 +64,17 @@ def _holds(array: Array) -> str | None:
     if len(set(numbers.tolist())) < DISTINCT:  # np.unique would import numpy.ma
         return None
     return precision(numbers)
+
+
+def cast_from(array: Array) -> str | None:
+    """The half precision that numbers were rounded to, whatever their type now; None where they are of no such type, or
+    so round that they may be whole (one-hot vectors, quarters)."""
+    kind = _holds(array)
+    if kind not in BITS:
+        return None
+    numbers = sample_of(array).astype(np.float64)
+    parts = np.frexp(numbers[np.isfinite(numbers) & (numbers != 0)])[0] * 2.0 ** BITS[kind]
+    return kind if (parts % 8 != 0).mean() > 0.5 else None
 
 
 def narrowed(array: Array, kind: str) -> Array:

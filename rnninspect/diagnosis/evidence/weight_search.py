@@ -18,7 +18,7 @@ from rnninspect.core.trace import Array, Ints, PaddingPolicy, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.once import once
-from rnninspect.measure.casts import narrowed
+from rnninspect.measure.casts import BITS, cast_from, narrowed
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
@@ -88,7 +88,8 @@ def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
 
 @once
 def tolerance(case: Case) -> float:
-    """How far two right runs may be apart: by the dump's own precision, or half a unit of its last printed digit."""
+    """How far two right runs may be apart: by the precision of the dump or its weights, by half a unit of its last
+    printed digit, by what its inputs were rounded to."""
     outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
     if not outputs or case.weights is None:
         return 0.0
@@ -99,12 +100,14 @@ def tolerance(case: Case) -> float:
 
 
 def _lost_by_printing(case: Case, outputs: Array) -> float:
-    """Half a unit of the last printed digit of the outputs, and what rounded inputs can add through the kernels."""
+    """Half a unit of the last printed digit of the outputs, and what rounded or cast inputs can add through kernels."""
     allowed = 0.0
     if (digits := decimals(outputs)) is not None:
         allowed += 0.6 * 10.0**-digits
     if case.batch is not None and (digits := decimals(case.batch.inputs)) is not None:
         allowed += 4 * 10.0**-digits
+    if case.batch is not None and (kind := cast_from(case.batch.inputs[:ROWS])) is not None:
+        allowed += 4 * 2.0 ** -BITS[kind] * float(np.abs(outputs[np.isfinite(outputs)]).max(initial=0.0))
     return allowed
 
 
