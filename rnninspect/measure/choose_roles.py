@@ -39,21 +39,39 @@ def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
     """
     if len(guesses) == 1:
         return _only(guesses[0], read(guesses[0]))
-    candidates = _readable(guesses, read)
+    readable = _readable(guesses, read)
+    whose = {id(candidate): guess for guess, candidate in readable}
+    candidates = [candidate for _, candidate in readable]
     if len(candidates) == 1 and fit_of(candidates[0].choice) >= CONVINCING:
-        return candidates[0]
+        return _if_complete(whose[id(candidates[0])], candidates[0])
     kept = [c for c in candidates if c.choice.reading.as_stated and fit_of(c.choice) >= CONVINCING]
     candidates = kept or candidates  # what breaks with the axes or states that are usual, or stated, is no rival of it
     fits = [fit_of(candidate.choice) for candidate in candidates]
     best = max(range(len(candidates)), key=lambda i: fits[i], default=None)
     if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
         raise ShapeError(several([c.slots for c in candidates] or [guess.slots for guess in guesses]))
-    return candidates[best]
+    return _if_complete(whose[id(candidates[best])], candidates[best])
+
+
+def _if_complete(guess: Guess, candidate: R) -> R:
+    """The candidate; ShapeError where its state was told by shape alone, is of one layer and direction of several, and
+    is not right, beside as many arrays of its shape as would be the others': names tell nothing of any."""
+    trace, measured = candidate.choice.reading.trace, candidate.choice.measured or ()
+    alone = any(t.final is None for t in trace.tracks if t.layer == trace.layers - 1)
+    wrong = alone or any(facts.mismatched.any() for facts in measured)
+    if "h" in guess.by_shape and wrong and len(guess.doubtful) >= len(trace.tracks) - 1 > 0:
+        others = ", ".join(guess.doubtful)
+        raise ShapeError(
+            f"there are {len(trace.tracks)} states, of all layers and directions, and no name says which arrays they are; "
+            f"{others} could be: name them by layer and direction, as in state_0_fw, or give their stack with "
+            f"{argument('state')}"
+        )
+    return candidate
 
 
 def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
     """The one guess whose state is made of steps of the outputs, of whichever rows; None where none or several are."""
-    candidates = [candidate for candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
+    candidates = [candidate for _, candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
     fits = [fit_of(candidate.choice) for candidate in candidates]
     if sum(fit == max(fits) >= CONVINCING for fit in fits) > 1:
         return None
@@ -110,11 +128,11 @@ def _only(guess: Guess, only: R) -> R:
     return only
 
 
-def _readable(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> list[R]:
+def _readable(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> list[tuple[Guess, R]]:
     candidates = []
     for guess in guesses:
         try:
-            candidates.append(read(guess))
+            candidates.append((guess, read(guess)))
         except ShapeError:
             continue
     return candidates

@@ -120,9 +120,16 @@ class TrackFacts:
     @cached_property
     def maybe_empty(self) -> Bools:
         """`[B]`: rows that may have no real step, where nothing says which are real: all of their outputs are zero, and
-        not all of every row's. Such a row ends in a state that no output is."""
+        not all of every row's, or every state is the initial one. Such a row ends in a state that no output is."""
         empty = np.asarray(self.zero.all(1))
-        return empty if not self.lengths_known and (empty.size == 1 or not empty.all()) else np.zeros_like(empty)
+        if self.lengths_known or (empty.size > 1 and empty.all() and not self._is_initial()):
+            return np.zeros_like(empty)
+        return empty
+
+    def _is_initial(self) -> bool:
+        """Whether an initial state was given, and every final one is it."""
+        start = self.track.initial
+        return start is not None and start.shape == self.final.shape and bool(same(self.final, start).all())
 
     @cached_property
     def has_near(self) -> Bools:

@@ -11,6 +11,7 @@ from functools import cache
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.calls import refuse_other_results
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.misfits import unplaced
@@ -60,6 +61,7 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     `as_printed`. `measurer`: what measures the tracks.
     Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
     """
+    refuse_other_results(dump.arrays, {*dump.named, *(slot.role for slot in dump.returned)})
     convention, beliefs = _framework(dump, config)
     weighed = _weigh(convention, dump, config, tolerance, measurer)
     if dump.convention == "auto":
@@ -276,5 +278,4 @@ def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ..
     evidence = Evidence(tuple(dict.fromkeys((*reasons, *reading.evidence.because))), beliefs, unused, notes)
     if again := printed_again(dump.printed, arrays, weighed.slots):
         trace = replace(trace, source={**trace.source, "printed twice": again})
-    reading = replace(reading, evidence=evidence, trace=trace)
-    return replace(weighed, choice=replace(weighed.choice, reading=reading))
+    return replace(weighed, choice=replace(weighed.choice, reading=replace(reading, evidence=evidence, trace=trace)))

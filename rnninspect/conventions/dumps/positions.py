@@ -96,10 +96,10 @@ def _shows_c(slots: tuple[Slot, ...]) -> bool:
         return False
     h = [slot.array for slot in states if are_own_steps(outputs[0].array, slot.array)]
     c = [slot.array for slot in states if not any(slot.array is array for array in h)]
-    return len(h) == 1 and are_pairs(h, c) and not are_pairs(c, h) and _of_one_sign(h[0], c[0])
+    return len(h) == 1 and are_pairs(h, c) and not are_pairs(c, h) and of_one_sign(h[0], c[0])
 
 
-def _of_one_sign(h: Array, c: Array) -> bool:
+def of_one_sign(h: Array, c: Array) -> bool:
     """Whether every unit of h has the sign of its c, as an output gate from 0 to 1 leaves it."""
     return bool((np.signbit(h) == np.signbit(c))[(h != 0) & (c != 0)].all())
 
@@ -223,7 +223,7 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
 
 def _may_be_h_and_c(a: Array, b: Array) -> bool:
     """Whether one of the two never exceeds the other, and has its sign wherever both have one."""
-    if a.shape == b.shape and not _of_one_sign(a, b):
+    if a.shape == b.shape and not of_one_sign(a, b):
         return False
     one, other = np.abs(np.asarray(a, dtype=np.float64)), np.abs(np.asarray(b, dtype=np.float64))
     return bool((one <= other * SLACK).all() or (other <= one * SLACK).all())

@@ -80,8 +80,9 @@ class OutputsAliased(Rule):
 
 def _padding_is_zero(case: Case) -> bool:
     """Whether no framework that these may be of repeats the last output in padding, unless that was stated."""
-    believed = [conventions.get(belief.name) for belief in case.reading.evidence.conventions]
-    repeats = any("repeat" in (whose.padding, *whose.also_leaves) for whose in believed)
+    evidence = case.reading.evidence
+    believed = [conventions.get(belief.name) for belief in evidence.conventions]
+    repeats = not evidence.decided or any("repeat" in (whose.padding, *whose.also_leaves) for whose in believed)
     return case.trace.padding == "zero" and (case.config.padding is not None or not repeats)
 
 
