@@ -62,8 +62,8 @@ def _if_complete(guess: Guess, candidate: R) -> R:
     if "h" in guess.by_shape and wrong and len(guess.doubtful) >= len(trace.tracks) - 1 > 0:
         others = ", ".join(guess.doubtful)
         raise ShapeError(
-            f"there are {len(trace.tracks)} states, of all layers and directions, and no name says which arrays they are; "
-            f"{others} could be: name them by layer and direction, as in state_0_fw, or give their stack with "
+            f"there are {len(trace.tracks)} states, of all layers and directions, and no name says which arrays they "
+            f"are; {others} could be: name them by layer and direction, as in state_0_fw, or give their stack with "
             f"{argument('state')}"
         )
     return candidate

@@ -17,8 +17,8 @@ class DumpArrays:
     """What was handed over. `named`: arrays that the user named for a role. `returned`: what a framework's call
     returned, as slots. `origin`: where the arrays come from. `convention`: as stated, or `auto`. `as_printed`: whether
     numbers of unequal decimals are rounded alike (those of unequal types are); `printed`: to how many each array was,
-    where known. `elided`: axes that a print-out cut short. `whole`: the names of arrays as the dump has them, where `arrays` have
-    them without what all names share.
+    where known. `elided`: axes that a print-out cut short. `whole`: the names of arrays as the dump has them, where
+    `arrays` have them without what all names share.
     """
 
     arrays: Mapping[str, Array]
