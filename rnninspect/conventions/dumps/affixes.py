@@ -9,6 +9,7 @@ from itertools import takewhile
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.shapes import match_name
+from rnninspect.conventions.dumps.sides import are_of_two_sides
 from rnninspect.core.evidence import Role
 from rnninspect.core.regex import regex
 from rnninspect.formats.base import ANONYMOUS
@@ -63,6 +64,8 @@ def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[st
         outside = [name for name, within in zip(cut, inside, strict=True) if not within]
         if len(set(cut)) < len(cut) or not all(name[:1].isalpha() for name in left):
             continue
+        if any(are_of_two_sides(name, start) for name in outside):
+            continue  # these lengths are not those of the group
         told = all(any(is_of(role, name) for name in left) for role in NEEDED)
         if told and all(match_name(OTHER_THINGS, n) or any(is_of(role, n) for role in APART) for n in outside):
             return cut

@@ -22,5 +22,13 @@ def is_of_other_side(name: str, slots: Iterable[Slot]) -> bool:
     """Whether a name speaks of what an encoder reads, and the outputs, or else the state, are the decoder's; or the
     other way round."""
     names = {slot.role: slot.name for slot in slots if slot.role in ("outputs", "h")}
-    whose = names.get("outputs") or names.get("h") or ""
-    return any(re.match(one, name) and re.match(other, whose) for one, other in (_SIDES, _SIDES[::-1]))
+    return are_of_two_sides(name, names.get("outputs") or names.get("h") or "")
+
+
+def are_of_two_sides(name: str, other_name: str) -> bool:
+    """Whether one name speaks of what an encoder reads, and the other of a decoder's.
+
+    >>> are_of_two_sides("src_lengths", "decoder_"), are_of_two_sides("src_lengths", "encoder_")
+    (True, False)
+    """
+    return any(re.match(one, name) and re.match(other, other_name) for one, other in (_SIDES, _SIDES[::-1]))
