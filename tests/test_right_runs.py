@@ -43,6 +43,12 @@ MENDED = (
     804255,  # rows of one step, read as layers of which one is zero
     800813,  # rows of one step, repeated in a padded one
     802892,  # inputs of one row, viewed in another order
+    803763, 805589, 814418, 819423,  # two layers' states by number, few numbers of unlike signs
+    816529, 819169,  # every layer's and direction's state under names that tell nothing
+    813627, 814229,  # a row having no real step, or one, whose outputs are zero or repeat
+    820487,  # the axes of inputs, of as many rows, steps and features
+    813674, 815216,  # the direction, of as many rows as steps whose mask has holes
+    802123,  # whose arrays these are: an initial h and c of few numbers, by number
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
 from rnninspect.core.evidence import Reading
@@ -40,7 +42,13 @@ def with_reading_by_run(case: Case) -> Case:
 
 
 def _others(case: Case) -> Iterator[Case]:
-    """The case with other axes, with the other direction, and with both."""
+    """The case with other axes, of the inputs alone too, with the other direction, and with both."""
+    batch, trace = case.batch, case.trace
+    if batch is not None and trace.batch_size == trace.steps == batch.inputs.shape[1] and not case.config.axes_stated:
+        sentence = "they are read along the other axes than the outputs; a run of the weights gives these only so"
+        noted = replace(trace, source={**trace.source, "the inputs": sentence})
+        turned = case.with_trace(noted, case.facts)
+        yield replace(turned, batch=replace(batch, inputs=np.ascontiguousarray(batch.inputs.swapaxes(0, 1))))
     fitting = [rival for rival in case.choice.rivals if rival.left_open and _fits_weights(case, rival)]
     rivals = [_along(case, rival) for rival in fitting]
     yield from rivals

@@ -11,7 +11,7 @@ from rnninspect.conventions.dumps.hypotheses import axes_stated
 from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
-from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit
+from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit, padded_exactly
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.unflipped_half import with_unflipped_half
 
@@ -40,7 +40,8 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
     """The choice read as a backward layer alone, where every state says that it is one, else the choice itself.
 
     Every state is that of step 0 (`outputs_bw`, Flax `reverse=True, keep_order=True`); or every state is the last step
-    and the masked steps come first (Keras `go_backwards`).
+    and the masked steps come first, or are padded, holes too, as they would be from the other end on (Keras
+    `go_backwards`).
     """
     trace = choice.reading.trace
     if not choice.measured or trace.directions > 1:
@@ -57,7 +58,17 @@ def read_backwards(choice: Choice, tolerance: Tolerance, measurer: Measurer) -> 
     ):
         if told:
             return _backwards(choice, order, because, tolerance, measurer)  # type: ignore[arg-type]
+    if trace.by_mask and not trace.mask.all() and all(map(_all_last, choice.measured)):
+        because = "steps repeat, or are zero, where the mask says so from the other end on: it reads backwards"
+        reversed_whole = _backwards(choice, "reversed", because, tolerance, measurer)
+        if padded_exactly(reversed_whole.measured or ()) and not padded_exactly(choice.measured):
+            return reversed_whole
     return choice
+
+
+def _all_last(facts: TrackFacts) -> bool:
+    """Whether every state is the last stored step."""
+    return bool(facts.equal[:, -1].all())
 
 
 def _backwards_by_other_axes(

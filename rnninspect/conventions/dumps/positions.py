@@ -153,10 +153,12 @@ def _as_h_and_c(
 
 
 def as_values_tell(slots: tuple[Slot, ...], listed: Set[str]) -> tuple[Slot, ...]:
-    """The slots with h and c of lists exchanged where the values say that the list held them the other way round."""
+    """The slots with h and c of lists exchanged where the values say that the list held them the other way round: those
+    of final states, for a layer may begin in any h and c."""
     pairs = [(h, c) for h in slots for c in slots if (h.role, c.role) in _PAIRS and _alike(h, c)]
     pairs = [pair for pair in pairs if {pair[0].name, pair[1].name} <= listed]
-    h, c = [pair[0].array for pair in pairs], [pair[1].array for pair in pairs]
+    ended = [pair for pair in pairs if pair[0].role == "h"]
+    h, c = [pair[0].array for pair in ended], [pair[1].array for pair in ended]
     if not are_pairs(c, h) or are_pairs(h, c):
         return slots
     other: dict[int, Role] = {id(a): b.role for pair in pairs for a, b in (pair, pair[::-1])}
