@@ -24,7 +24,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import OTHERWISE, with_defaults, with_direction_of_weights
+from rnninspect.diagnosis.defaults import OTHERWISE, as_summed, with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.normalised import as_normalised
@@ -165,7 +165,7 @@ def inspect_case(
 def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
     """The case in a reading of which what was found is no mistake, or a known one; None where none such is open."""
     others = (way(case, judgement) for way in (*OTHERWISE, as_normalised))
-    return next((other for other in others if other), None) or as_two(case, judgement, rules)
+    return next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
 
 
 def prepared(case: Case) -> Case:

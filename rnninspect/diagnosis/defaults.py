@@ -228,5 +228,5 @@ def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
     return case.with_trace(replace(trace, source={**trace.source, about: sentence}))
 
 
-# Readings in which what was found is no mistake, or another one; the first that is open is taken.
-OTHERWISE = (as_merged, as_one_half, as_turned, as_joined, as_summed)
+# Readings in which what was found is no mistake, or another one; the first that is open is taken, `as_summed` last.
+OTHERWISE = (as_merged, as_one_half, as_turned, as_joined)
