@@ -54,5 +54,7 @@ def _are_steps(stem: str, steps: list[Array], others: Mapping[str, Array]) -> bo
     patterns = (*PLAIN_NAMES["outputs"], *USUAL_NAMES["outputs"])
     if any(array.ndim > 2 and any(match_name(pattern, name) for pattern in patterns) for name, array in others.items()):
         return False
+    if any(array.ndim > 2 and array.size > len(steps) * steps[0].size for array in others.values()):
+        return False  # it holds more steps than these would be, of which some may be states
     states = [array for array in others.values() if array.ndim in (2, 3) and array.shape[-2:] == steps[0].shape]
     return bool(states) and (stem == _SAVED or any(match_name(pattern, stem) for pattern in patterns))
