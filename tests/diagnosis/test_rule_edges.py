@@ -16,6 +16,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Proposal
 from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.rules.output_dropout import _scales_of
 from rnninspect.diagnosis.rules.state_reshaped_not_transposed import TOP_ALONE
 from tests.support.made import correct_case
 
@@ -239,3 +240,13 @@ def test_halves_of_lengths_are_tried_where_no_state_tells_a_ratio() -> None:
     assert [lengths.tolist() for lengths in tried if lengths is not None] == [
         np.ceil(frames / 2).tolist(), np.floor(frames / 2).tolist(),
     ]  # fmt: skip
+
+
+def test_only_a_step_that_is_one_multiple_suggests_a_factor_of_dropout() -> None:
+    """Of steps that are the state, twice it with units dropped, half of it, and something larger in every unit, the
+    second alone says by what dropout scaled."""
+    state = np.random.default_rng(0).uniform(0.1, 0.9, 12)
+    dropped = np.where(np.arange(12) % 3 == 0, 0, 2 * state)
+    larger = state * np.linspace(1.5, 4, 12)
+    outputs = np.stack([state, dropped, state / 2, larger])[None]
+    assert list(_scales_of(outputs, state)) == pytest.approx([2.0])
