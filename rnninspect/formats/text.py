@@ -20,7 +20,7 @@ from rnninspect.core.regex import regex
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, whole
 from rnninspect.formats.text_blocks import blocks
-from rnninspect.formats.text_clean import clean, decoded, is_text
+from rnninspect.formats.text_clean import clean, decoded, is_text, with_brackets
 from rnninspect.formats.text_grammar import values
 from rnninspect.formats.text_names import LabelledArray, named
 from rnninspect.formats.text_nodes import Broken, Literal
@@ -60,7 +60,7 @@ def from_text(text: str, name: str) -> NamedArrays:
     Raises UnreadableError, with the line, where there are none, where brackets are not balanced, or where rows have
     different lengths.
     """
-    plain = clean(text)
+    plain = with_brackets(clean(text))
     return _Reading(plain, name).arrays()
 
 

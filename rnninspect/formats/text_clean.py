@@ -102,6 +102,22 @@ def decoded(raw: bytes, name: str) -> str:
         return raw.decode(encoding if encoding == "utf-16" else "cp1252", errors="replace")
 
 
+# A line of lengths as people type it, which has no brackets, or round ones: `lengths: 5, 2, 3`, `seq_len = (5 2 3)`.
+_LENGTHS = regex(
+    r"(?im)^(?P<label>[ \t>*#-]*+(?:[a-z]\w*_)?(?:lengths?|lens?)[ \t]*+(?:[:=][ \t]*+)?)"
+    r"\(?(?P<numbers>\d++(?:(?:[ \t]*+,[ \t]*+|[ \t]++)\d++)++),?\)?[ \t]*+$"
+)
+
+
+def with_brackets(text: str) -> str:
+    """The text with brackets around lengths that a line states without them.
+
+    >>> with_brackets("lengths: 5, 2, 3"), with_brackets("x_len = (4 1)"), with_brackets("length 5")
+    ('lengths: [5, 2, 3]', 'x_len = [4 1]', 'length 5')
+    """
+    return _LENGTHS.sub(r"\g<label>[\g<numbers>]", text)
+
+
 def clean(text: str) -> str:
     """The text without HTML, colours, typographic signs, quote marks, prompts and fences, on the lines it had.
 
