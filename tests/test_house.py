@@ -62,6 +62,7 @@ diagnosis/evidence/part_search diagnosis/evidence/states_of_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks
+diagnosis/evidence/stated_starts
 diagnosis/weights_rule diagnosis/rules/cell_state/* diagnosis/rules/two_directions/* diagnosis/rules/weights/*
 diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/cover diagnosis/two_causes diagnosis/states_lost diagnosis/facts_beneath

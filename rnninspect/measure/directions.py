@@ -12,7 +12,7 @@ from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Bools, TimeOrder, Trace, Track
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance, may_fit, padded_exactly
-from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.facts import TrackFacts, of_other_rows
 from rnninspect.measure.unflipped_half import with_unflipped_half
 
 MOST_ROWS = 64  # rows that are looked at
@@ -233,13 +233,15 @@ def without_exchanged(readings: list[Reading]) -> list[Reading]:
 
 def _holds_both(reading: Reading) -> bool:
     """Whether a state read as one direction's of every layer holds the other direction's too: as many of its vectors
-    as half the rows equal steps of the other half of the top outputs."""
+    as half the rows equal steps of the other half of the top outputs, or they are its ends in another order."""
     trace = reading.trace
-    others = [t.outputs for t in trace.tracks if t.final is None and t.outputs is not None]
+    others = [t for t in trace.tracks if t.final is None and t.outputs is not None]
     states = [t.final for t in trace.tracks if t.final is not None and t.layer < trace.layers - 1]
     if trace.directions != 2 or len(others) != 1 or not states:
         return False
+    if any(of_other_rows(trace, replace(others[0], final=state)) for state in states):
+        return True
     rows = slice(None, MOST_ROWS)
-    steps = np.asarray(others[0][rows])
+    steps = np.asarray(others[0].outputs)[rows]
     hits = [((steps == state[rows, None]).all(-1) & (state[rows, None] != 0).any(-1)).any(1).mean() for state in states]
     return bool(max(hits) >= 0.5)

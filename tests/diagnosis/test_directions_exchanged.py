@@ -95,3 +95,15 @@ def test_both_halves_at_one_step_are_another_mistake() -> None:
     case = correct_case("lstm", 1, 2, lengths=np.full(5, 7))
     wrong = case.with_tracks(lambda t: replace(t, final=t.outputs[:, -1], cell=None))  # type: ignore[index]
     assert [f.rule for f in judge(wrong.with_weights(None), rules()).findings] == ["backward-final-at-last-step"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("order", [[1, 2, 0, 4, 3], [1, 2, 3, 4, 0], [2, 1, 0, 4, 3], [0, 2, 1, 3, 4]])
+def test_rows_in_another_order_besides(order: list[int], layers: int) -> None:
+    """No half that equals its own ends in another order is read as all that the state holds: both mistakes are named,
+    whether one row stays where it was or none."""
+    arrays = arrays_of("gru", layers=layers)
+    states = arrays["final_state"][:, order].reshape(layers, 2, 5, -1)[:, ::-1].reshape(2 * layers, 5, -1)
+    for stated in ({}, {"bidirectional": True}):
+        report = rnninspect.inspect(arrays | {"final_state": states}, **stated)
+        assert {f.rule for f in report.findings} == {NAME, "rows-permuted"}

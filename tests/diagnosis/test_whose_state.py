@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+import rnninspect
 from rnninspect.core.batch import Batch
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Track
@@ -98,3 +100,29 @@ def test_a_state_that_was_carried_into_the_middle_of_a_row(cell: str, origin: in
     assert (finding.rule, finding.severity, finding.rows) == ("restarted-within-row", "warning", [row])
     assert f"outputs[{row}, {step}] follow" in finding.message
     assert f"row {row} from row {origin}'s" in finding.message
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+@pytest.mark.parametrize("what", ["right", "rows", "two rows", "layers", "viewed"])
+def test_stated_initial_states_in_another_order(kind: str, what: str) -> None:
+    """A run that began with the stated states of other rows or layers, or with a view of them, is told as that."""
+    torch.manual_seed(7)
+    layers = 1 if "rows" in what else 2
+    layer = getattr(torch.nn, kind)(5, 6, layers, batch_first=True)
+    inputs, h_0, c_0 = torch.randn(4, 7, 5), torch.randn(layers, 4, 6) / 2, torch.randn(layers, 4, 6)
+    begun = {
+        "right": lambda s: s,
+        "rows": lambda s: s[:, [1, 2, 3, 0]],
+        "two rows": lambda s: s[:, [0, 2, 1, 3]],
+        "layers": lambda s: s.flip(0),
+        "viewed": lambda s: s.transpose(0, 1).reshape(s.shape),
+    }[what]
+    start = (begun(h_0).contiguous(), begun(c_0).contiguous()) if kind == "LSTM" else begun(h_0).contiguous()
+    outputs, state = layer(inputs, start)
+    initial = (h_0, c_0) if kind == "LSTM" else h_0
+    report = rnninspect.inspect(
+        outputs, state, inputs=inputs, weights=layer, initial_state=initial, batch_first=True, lengths="full"
+    )
+    assert [f.rule for f in report.findings] == ([] if what == "right" else ["stale-initial-state"])
+    if what == "two rows":
+        assert "row 1 from row 2's, row 2 from row 1's" in report.findings[0].message

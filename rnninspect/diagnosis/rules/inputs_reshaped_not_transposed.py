@@ -11,9 +11,11 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, largest, tolerance
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, Undone, describe_rows
+from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, Undone, describe_rows, places
 
 FEW = 4  # rows that are looked at before all are
+STRONG = 7  # a whole run
+BATCH_FIRST, TIME_FIRST = "(B, T, F) viewed as (T, B, F)", "(T, B, F) viewed as (B, T, F)"
 
 
 class InputsReshapedNotTransposed(Rule):
@@ -55,19 +57,18 @@ class InputsReshapedNotTransposed(Rule):
         from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
 
         for how, inputs in _views(case):
-            viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
-            assert viewed.batch is not None
-            few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
-            assert few.batch is not None
-            if largest(few, few.run(few.batch)) > tolerance(case):
-                continue
-            if given_by_all(viewed, viewed.run(viewed.batch)).all():
+            for read, and_back in ((case, ""), *_viewed_back(case, how)):
+                if not _follows(read, inputs):
+                    continue
                 rows = list(range(case.trace.batch_size))
+                off = frozenset[Place]().union(*(places(f, f.mismatched) for f in case.facts)) if and_back else None
                 yield Proposal(
                     self.name,
-                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}, rows and steps mixed",
-                    frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
-                    kind="fact",
+                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}{and_back}, rows and steps "
+                    "mixed",
+                    off or frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
+                    kind="state" if off else "fact",
+                    strength=STRONG,
                     evidence={"view": how},
                 )
                 return
@@ -85,6 +86,34 @@ class InputsReshapedNotTransposed(Rule):
             raise CannotInject("needs two rows and two steps")
         ran = case.run(replace(case.batch, inputs=view[1]))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _follows(case: Case, inputs: Array) -> bool:
+    """Whether the outputs are what the weights give of these inputs `[B, T, F]`: of a few rows, then of all."""
+    viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
+    assert viewed.batch is not None
+    few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
+    assert few.batch is not None
+    if largest(few, few.run(few.batch)) > tolerance(case):
+        return False
+    return bool(given_by_all(viewed, viewed.run(viewed.batch)).all())
+
+
+def _viewed_back(case: Case, how: str) -> Iterator[tuple[Case, str]]:
+    """The case with its outputs as the run gave them, where they were then viewed as the inputs had been, and in words
+    that they were; of whole rows alone."""
+    if not case.trace.mask.all() or how not in (BATCH_FIRST, TIME_FIRST):
+        return
+    rows, steps = case.trace.mask.shape
+
+    def before(outputs: Array) -> Array:
+        if how == BATCH_FIRST:
+            return outputs.reshape(steps, rows, -1).swapaxes(0, 1)
+        return outputs.swapaxes(0, 1).reshape(rows, steps, -1)
+
+    tracks = (t if t.outputs is None else replace(t, outputs=before(t.outputs)) for t in case.trace.tracks)
+    read = case.with_trace(replace(case.trace, tracks=tuple(tracks)))
+    yield read, ", and were viewed back as they had been"
 
 
 def _given(case: Case) -> Array | None:
@@ -108,8 +137,8 @@ def _views(case: Case) -> Iterator[tuple[str, Array]]:
         return
     inputs = case.batch.inputs
     ways = (
-        ("(B, T, F) viewed as (T, B, F)", inputs.reshape(steps, rows, -1).swapaxes(0, 1)),
-        ("(T, B, F) viewed as (B, T, F)", inputs.swapaxes(0, 1).reshape(rows, steps, -1)),
+        (BATCH_FIRST, inputs.reshape(steps, rows, -1).swapaxes(0, 1)),
+        (TIME_FIRST, inputs.swapaxes(0, 1).reshape(rows, steps, -1)),
         ("(B, F, T) viewed as (B, T, F)", inputs.swapaxes(1, 2).reshape(rows, steps, -1)),
     )
     for how, view in ways:

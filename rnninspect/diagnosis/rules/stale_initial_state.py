@@ -16,6 +16,7 @@ from rnninspect.measure.facts import TrackFacts
 PUT_BACK = (
     "h_0, c_0 = h[back], c[back]  # back = np.argsort(order), where the rows had been put in that order; run again"
 )
+RUN_FROM_ITS_OWN = "# run again from h_0 [layers x directions, batch, units], each layer's own states in its place"
 
 
 class StaleInitialState(Rule):
@@ -61,7 +62,10 @@ class StaleInitialState(Rule):
                 fix = PUT_BACK if broken.other_rows else ""
                 yield from proposal(self, [broken.seen], f"{{rows}}: {broken.sentence}", kind="fact", fix=fix)
             return
-        if any(t.initial is not None for t in case.trace.tracks) or fixed(case) is not None:
+        if any(t.initial is not None for t in case.trace.tracks):
+            yield from self._of_stated(case)
+            return
+        if fixed(case) is not None:
             return
         by_origin: dict[str, list[Seen]] = {}
         for facts, rows in follows_from_step_one(case):
@@ -74,6 +78,20 @@ class StaleInitialState(Rule):
                 "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: "
                 f"the row started from {origin}",
                 kind="fact",
+            )
+
+    def _of_stated(self, case: Case) -> Iterable[Proposal]:
+        """Where the initial states are those of the dump, in another order."""
+        from rnninspect.diagnosis.evidence.stated_starts import began_otherwise
+
+        otherwise = "" if fixed(case) is not None else began_otherwise(case)
+        if otherwise:
+            yield from proposal(
+                self,
+                [Seen(facts, np.asarray(facts.mask.any(1))) for facts in case.facts],
+                f"{{rows}}: the outputs are not what the weights give from the row's own initial state; {otherwise}",
+                kind="fact",
+                fix=PUT_BACK if "row's" in otherwise else RUN_FROM_ITS_OWN,
             )
 
     def inject(self, case: Case) -> Case:

@@ -10,10 +10,13 @@ import numpy as np
 from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.cell_beside_state import outputs_end_in
+from rnninspect.diagnosis.evidence.cell_beside_state import MANY, go_together, outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import equal_at
+
+HALVES = {"forward": "fw", "backward": "bw"}
 
 
 class CellHiddenSwapped(Rule):
@@ -47,7 +50,12 @@ class CellHiddenSwapped(Rule):
     )
 
     def code(self, case: Case) -> str:
+        if crossed := _crossed(case):
+            return _uncrossing(case, *crossed[:2])
         return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        return self.code(case) if _crossed(case) else theirs
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if EXCHANGED in case.trace.source:
@@ -57,6 +65,16 @@ class CellHiddenSwapped(Rule):
                 "{rows}: the state given as c has the units of the outputs and the one given as h has more, as c of a "
                 "projected LSTM has: they are swapped",
                 kind="fact",
+            )
+        if crossed := _crossed(case):
+            facts, other, rows = crossed
+            yield from proposal(
+                self,
+                [Seen(f, rows) for f in case.facts if f is facts or f.track is other],
+                f"{{rows}}: final_state.c of {_name(case, other)} equals the outputs of {_name(case, facts.track)} at "
+                "the expected step, and the h that stands there goes with it as c does: the two stand in each other's "
+                "place, as where h of both was unpacked before c, and the layer returns h and c in turn",
+                strength=4,
             )
         proven = [
             Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts) & ~nearly_cell(facts))
@@ -88,11 +106,48 @@ class CellHiddenSwapped(Rule):
         as_named = [facts.mismatched & bounded_by_cell(facts) for facts in case.facts]
         if _can_swap(case) and not any(rows.any() for rows in as_named):
             yield Undone("h and c exchanged", case.with_tracks(_swapped))
+        if crossed := _crossed(case):
+            facts, other, _ = crossed
+            here, there = facts.track, other
+            exchanged = {id(here): replace(here, final=there.cell), id(there): replace(there, cell=here.final)}
+            how = "h of the one and c of the other exchanged"
+            yield Undone(how, case.with_tracks(lambda track: exchanged.get(id(track), track)))
 
     def inject(self, case: Case) -> Case:
         if not _can_swap(case):
             raise CannotInject("needs an LSTM without projection")
         return case.with_tracks(_swapped)
+
+
+def _crossed(case: Case) -> tuple[TrackFacts, Track, Bools] | None:
+    """The track whose h stands in the place of another's c, that other one, and the rows that show it; None where there
+    is none: every row that is off is shown, and each state of the one goes with the other's as c does with h."""
+    for facts in case.facts:
+        off = facts.mismatched & ~facts.final_zero
+        for other in case.trace.tracks if off.any() else ():
+            h, cell = other.final, other.cell
+            if other is facts.track or h is None or cell is None or not h.shape == cell.shape == facts.final.shape:
+                continue
+            rows = off & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
+            if np.array_equal(rows, off) and go_together(h, facts.final)[rows].all() and h[rows].size >= MANY:
+                return facts, other, facts.mismatched
+    return None
+
+
+def _uncrossing(case: Case, facts: TrackFacts, other: Track) -> str:
+    """The code that puts the two in each other's place."""
+    here, tracks = facts.track, [(t.layer, t.direction) for t in case.trace.tracks]
+    if case.trace.layers == 1:
+        h, c = (f"{name}_{HALVES[t.direction]}" for name, t in (("h", here), ("c", other)))
+    else:
+        at = [tracks.index((t.layer, t.direction)) for t in (here, other)]
+        h, c = f"states[{at[0]}]", f"cells[{at[1]}]"
+        return f"{h}, {c} = {c}.copy(), {h}.copy()"
+    return f"{h}, {c} = {c}, {h}  # each direction's h and c come in turn"
+
+
+def _name(case: Case, track: Track) -> str:
+    return f"layer {track.layer}" if case.trace.directions == 1 else f"the {track.direction} half"
 
 
 def _can_swap(case: Case) -> bool:
