@@ -54,24 +54,36 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
 
 
 def with_layers_of_one_row(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
-    """The arrays of the one row of which the state `[L*D, H]` holds every layer and direction, `h_n[:, -1]`; None where
-    it does not. `time_major`: which axes of the outputs are tried first."""
+    """The arrays of the one row of which the state `[L*D, H]` holds every layer and direction, `h_n[:, -1]`, or of the
+    two that stand side by side, `cat([h_n[:, -2], h_n[:, -1]], 1)`; None where it does not. `time_major`: which axes of
+    the outputs are tried first."""
     outputs = [slot for slot in slots if slot.role == "outputs"]
     states = [slot for slot in slots if slot.role == "h"]
     if len(outputs) != 1 or len(states) != 1 or outputs[0].array.ndim != 3 or states[0].array.ndim != 2:
         return None
+    for axis in (1, 0) if time_major else (0, 1):
+        size = outputs[0].array.shape[axis]
+        if len(states[0].array) == size or not _lengths_fit(slots, size):
+            continue
+        for several in (1, 2):
+            rows = _rows_of_layers(slots, states[0].array, outputs[0].array.swapaxes(0, axis), several)
+            if rows:
+                return _as_layers(slots, states[0], np.array(rows), size, axis)
+    return None
+
+
+def _rows_of_layers(slots: tuple[Slot, ...], state: Array, outputs: Array, several: int) -> list[int]:
+    """The rows of which the state holds the layers, `several` side by side; empty where it does not. Of the steps that
+    tell one of them the one at its length, if lengths are there."""
     lengths = next((np.asarray(s.array).reshape(-1) for s in slots if s.role == "lengths"), None)
-    candidates = [
-        (axis, row, step)
-        for axis in ((1, 0) if time_major else (0, 1))
-        if len(states[0].array) != (size := outputs[0].array.shape[axis]) and _lengths_fit(slots, size)
-        for row, step in _row_of_layers(states[0].array, outputs[0].array.swapaxes(0, axis))
-    ]
-    ends = [one for one in candidates if lengths is not None and lengths[one[1]] == one[2] + 1]
-    if not candidates:
-        return None
-    axis, row, _ = (ends or candidates)[0]
-    return _as_layers(slots, states[0], row, outputs[0].array.shape[axis], axis)
+    if state.shape[1] % several:
+        return []
+    rows: list[int] = []
+    for part in np.split(state, several, 1):
+        told = _row_of_layers(part, outputs)
+        ends = [one for one in told if lengths is not None and lengths[one[0]] == one[1] + 1]
+        rows += [row for row, _ in (ends or told)[:1]]
+    return rows if len(set(rows)) == several else []
 
 
 def refuse_parts(slots: tuple[Slot, ...], time_major: bool) -> None:
@@ -122,15 +134,18 @@ def _row_of_layers(state: Array, outputs: Array) -> list[tuple[int, int]]:
     return [one for one in hits[0][below] if one[0] in rows and (count > 1 or one[0] != len(state) - 1)][:1]
 
 
-def _as_layers(slots: tuple[Slot, ...], state: Slot, row: int, size: int, axis: int) -> Fewer:
-    """The arrays of that row, and the state as `[L*D, 1, H]`, its c with it."""
-    kept, count = _cut(slots, np.array([row]), size, axis), len(state.array)
+def _as_layers(slots: tuple[Slot, ...], state: Slot, rows: Ints, size: int, axis: int) -> Fewer:
+    """The arrays of these rows, and the state as `[L*D, N, H]`, its c with it."""
+    kept, count = _cut(slots, rows, size, axis), len(state.array)
+    which = f"row{'s' if rows.size > 1 else ''} {', '.join(map(str, rows.tolist()))}"
     note = (
-        f"{state.short or 'the state'} {list(state.array.shape)} is read as the {count} layers and directions of row "
-        f"{row} alone, by its numbers; the other rows of {size} have none"
+        f"{state.short or 'the state'} {list(state.array.shape)} is read as the {count} layers and directions of "
+        f"{which} alone, by its numbers; the other rows of {size} have none"
     )
     stacked = tuple(
-        replace(s, array=s.array[:, None]) if s.role in ("h", "c") and s.array.shape[:-1] == (count,) else s
+        replace(s, array=s.array.reshape(count, rows.size, -1))
+        if s.role in ("h", "c") and s.array.shape[:-1] == (count,)
+        else s
         for s in kept.slots
     )
     return Fewer(stacked, replace(kept.state_rows, slots=count), note)

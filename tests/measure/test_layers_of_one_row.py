@@ -78,3 +78,16 @@ def test_as_many_rows_as_layers_and_directions_are_told_by_both_directions(row: 
     assert report.findings[0].evidence["row"] == row % 4
     halves = {"output": outputs, "h": h[-1], "lengths": LENGTHS[:4]}
     assert [f.rule for f in rnninspect.inspect(halves).findings] == ["direction-missing"]
+
+
+@pytest.mark.parametrize(("rows", "layers"), [(4, 1), (4, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_the_last_two_rows_side_by_side(kind: str, rows: int, layers: int) -> None:
+    """`cat([h_n[:, -2], h_n[:, -1]], 1)` of two directions is one mistake, whatever the numbers of rows and of
+    layers; the right halves of every row are clean."""
+    outputs, h_n, _ = _ran(kind, layers, both=True, rows=rows)
+    taken, right = (np.concatenate(halves, 1) for halves in ([h_n[:, -2], h_n[:, -1]], [h_n[-2], h_n[-1]]))
+    for stated in ({}, {"bidirectional": True, "layers": layers}):
+        report = rnninspect.inspect(outputs, taken, lengths=LENGTHS[:rows], **stated)
+        assert [f.rule for f in report.findings] == ["state-read-batch-first"], report
+        assert rnninspect.inspect(outputs, right, lengths=LENGTHS[:rows], **stated).verdict == "clean"

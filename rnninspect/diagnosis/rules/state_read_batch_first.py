@@ -18,8 +18,8 @@ from rnninspect.diagnosis.rule import (
     Thread,
     Undone,
     convincing,
-    describe_rows,
     fixed_by,
+    listed,
     places,
     proposal,
 )
@@ -68,14 +68,15 @@ class StateReadBatchFirst(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         kept = case.reading.state_rows
         if kept is not None and kept.slots:
+            rows = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}"
             matched_places = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero))
             yield Proposal(
                 self.name,
                 f"final_state.h has {kept.slots} rows, and the batch {kept.batch_size}: these are the {kept.slots} "
-                f"layers and directions of row {kept.rows[0]} alone: (L*D, B, H) was indexed as (B, L*D, H)",
+                f"layers and directions of {rows} alone: (L*D, B, H) was indexed as (B, L*D, H)",
                 matched_places,
                 kind="fact",
-                evidence={"row": kept.rows[0]},
+                evidence={"row": kept.rows[0]} if len(kept.rows) == 1 else {"rows": list(kept.rows)},
             )
             return
         if case.config.state_batch_first and not case.reading.as_stated and not case.reading.time_swapped:
@@ -108,39 +109,28 @@ class StateReadBatchFirst(Rule):
 
     def _one_row(self, case: Case) -> Iterable[Proposal]:
         """A vector a row, which holds the slots (layers x directions) of one single row."""
-        state = _vector(case)
+        vectors = [t.final for t in case.trace.tracks if t.final is not None]
         count, directions = len(case.trace.tracks), case.trace.directions
-        if state is not None and case.config.layers is None and directions == 2 and len(state) % directions == 0:
-            count = len(state)  # as many layers as there may be: the top one's two directions tell
-        if state is None or count < 2 or len(state) != count:
-            return
+        if case.config.layers is None and directions == 2 and vectors and len(vectors[0]) % directions == 0:
+            count = len(vectors[0])  # as many layers as there may be: the top one's two directions tell
         facts = [f for f in case.facts if f.mismatched.any()]
-        top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1 and t.outputs is not None]
-        if not facts or len(top) != directions:
+        if not facts or count < 2 or not 1 <= len(vectors) <= directions or len(vectors[0]) != count:
             return
-        hits = np.ones(case.trace.batch_size, dtype=np.bool_)
-        for i, track in enumerate(top):
-            slot = state[count - directions + i]
-            if track.outputs is None or track.outputs.shape[2] != slot.size:
-                return
-            rows = np.arange(case.trace.batch_size)
-            targets = np.broadcast_to(slot, (rows.size, slot.size))
-            hits &= equal_at(track.outputs, targets, rows, case.trace.expected_steps(track))
-        if hits.sum() != 1:
+        rows = [row for vector in vectors if (row := _row_of_slots(case, vector)) is not None]
+        if len(set(rows)) < len(vectors):
             return
-        row = int(np.flatnonzero(hits)[0])
-        others = np.arange(hits.size) != row
+        in_place = rows if len(rows) == 1 else [*rows, *range(count - directions, count)]
+        others = ~np.isin(np.arange(case.trace.batch_size), in_place)
         if any((f.at_expected & ~f.uninformative & others).any() for f in facts):
             return  # a row that holds its own state holds no slot of another
         mismatched = frozenset().union(*(places(f, f.mismatched) for f in facts))
-        which_rows = describe_rows(sorted({b for *_, b in mismatched}), case.trace.batch_size)
         yield Proposal(
             self.name,
-            f"{which_rows}: final_state.h holds the {count} layers "
-            f"and directions of row {row} alone: (L*D, B, H) was indexed as (B, L*D, H)",
+            f"{{rows}}: final_state.h holds the {count} layers and directions of row"
+            f"{'s' if len(rows) > 1 else ''} {listed(rows)} alone: (L*D, B, H) was indexed as (B, L*D, H)",
             mismatched,
             strength=5,
-            evidence={"row": row},
+            evidence={"row": rows[0]} if len(rows) == 1 else {"rows": rows},
         )
 
     def undo(self, case: Case) -> Iterable[Undone]:
@@ -159,6 +149,20 @@ class StateReadBatchFirst(Rule):
         tracks = [replace(t, final=None, cell=None) for t in case.trace.tracks[:-1]]
         last = replace(case.trace.tracks[-1], final=stacked[:, -1], cell=None)
         return case.with_trace(replace(case.trace, tracks=(*tracks, last)))
+
+
+def _row_of_slots(case: Case, state: Array) -> int | None:
+    """The one row of whose last layer the last vectors of `[L*D, H]` are the states; None where no row or several."""
+    top = [t for t in case.trace.tracks if t.layer == case.trace.layers - 1 and t.outputs is not None]
+    if len(top) != case.trace.directions:
+        return None
+    rows, hits = np.arange(case.trace.batch_size), np.ones(case.trace.batch_size, dtype=np.bool_)
+    for track, slot in zip(top, state[-len(top) :], strict=True):
+        if track.outputs is None or track.outputs.shape[2] != slot.size:
+            return None
+        targets = np.broadcast_to(slot, (rows.size, slot.size))
+        hits &= equal_at(track.outputs, targets, rows, case.trace.expected_steps(track))
+    return int(np.flatnonzero(hits)[0]) if hits.sum() == 1 else None
 
 
 def _turned(case: Case) -> Trace | None:
