@@ -117,6 +117,6 @@ def _empty_rows(case: Case) -> bool:
 
 
 def _comment(code: str) -> str:
-    """The remark behind a line of code, with the space before it."""
+    """The remark behind a line of code, with the space before it; none that only leads to the next line."""
     _, mark, remark = code.partition("\n")[0].partition("  # ")
-    return mark + remark
+    return "" if remark.endswith(":") else mark + remark

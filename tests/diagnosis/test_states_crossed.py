@@ -61,3 +61,23 @@ def test_other_places_are_other_mistakes() -> None:
     assert "in turn" not in whole.message
     noise = np.random.default_rng(0).normal(size=h_fw.shape).astype(np.float32)
     assert "cell-hidden-swapped" not in [f.rule for f in named(outputs, [h_fw, noise], [h_bw, c_bw]).findings]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_h_and_c_exchanged_at_every_step_of_a_loop(seed: int) -> None:
+    """`c, h = cell(x, (h, c))`: the outputs and h are c; the right loop is clean."""
+    torch.manual_seed(seed)
+    cell, inputs, mask = torch.nn.LSTMCell(5, 6), torch.randn(5, 8, 5), np.arange(8) < np.array(LENGTHS)[:, None]
+    for wrong in (True, False):
+        h = c = torch.zeros(5, 6)
+        steps = []
+        for t in range(8):
+            first, second = cell(inputs[:, t], (h, c))
+            real = torch.tensor(mask[:, t, None])
+            stepped = (second, first) if wrong else (first, second)
+            h, c = torch.where(real, stepped[0], h), torch.where(real, stepped[1], c)
+            steps.append(h * real)
+        dump = {"output": torch.stack(steps, 1), "h_n": h[None], "c_n": c[None], "lengths": np.array(LENGTHS)}
+        rules = [f.rule for f in rnninspect.inspect(dump).findings if f.severity == "error"]
+        assert ("cell-hidden-swapped" in rules) == wrong
+        assert bool(rules) == wrong

@@ -60,7 +60,7 @@ class FlatGatherWrongStride(Rule):
             yield from proposal(
                 self,
                 [Seen(facts, facts.mismatched & seen.rows)],
-                f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: the flat index {formula}",
+                f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
                 strength=3 if (astray & told).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
@@ -84,17 +84,23 @@ class FlatGatherWrongStride(Rule):
 
 
 def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
-    """Each wrong flat index: the rows that it reconstructs, the (row, step) that it lands on, and its formula."""
+    """Each wrong index: the rows that it reconstructs, the (row, step) that it lands on, and its formula."""
     count, steps = facts.mask.shape
     rows, last = np.arange(count), facts.ends - 1
     by_row = (rows * steps + last) % (count * steps)  # the index of [B, T], used on [T, B]
     by_step = (last * count + rows) % (count * steps)  # the index of [T, B], used on [B, T]
     longest = int(facts.ends.max(initial=1))
     by_longest = (rows * longest + last) % (count * steps)  # the stride of the longest row, not of the time axis
+    exchanged = np.clip(last, 0, count - 1), np.minimum(rows, steps - 1)  # an index out of bounds is the last one
     for j, s, formula in (
-        (by_row % count, by_row // count, "row * T + length - 1, meant for [B, T], was used on [T, B]"),
-        (by_step // steps, by_step % steps, "(length - 1) * B + row, meant for [T, B], was used on [B, T]"),
-        (by_longest // steps, by_longest % steps, "row * max(length) + length - 1 has the wrong stride"),
+        (by_row % count, by_row // count, "the flat index row * T + length - 1, meant for [B, T], was used on [T, B]"),
+        (
+            by_step // steps,
+            by_step % steps,
+            "the flat index (length - 1) * B + row, meant for [T, B], was used on [B, T]",
+        ),
+        (by_longest // steps, by_longest % steps, "the flat index row * max(length) + length - 1 has the wrong stride"),
+        (*exchanged, "row and step were exchanged in the index: step `row` of row `length - 1`"),
     ):
         yield Seen(facts, equal_at(facts.outputs, facts.final, j, s)), j, s, formula
 

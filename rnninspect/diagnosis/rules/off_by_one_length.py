@@ -47,13 +47,16 @@ class OffByOneLength(Rule):
         return gathered(case, self.fix) if longer is None else _lengthened(longer)
 
     def fitted(self, case: Case, theirs: str) -> str:
-        """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip."""
+        """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip, and
+        so are those of lengths that the outputs end at."""
         offset = _lengths_are_off(case)
         if offset is not None:
             return _moved(offset)
         longer = _longer_run(case)
         if longer is not None:
             return _lengthened(longer)
+        if _lengths_stand(case):
+            return self.code(case)
         offsets = {o for facts in case.facts for o, every in _offsets(facts, _ends(case, facts)) if every}
         if len(offsets) != 1 or offsets == {-1}:
             return theirs

@@ -10,12 +10,13 @@ import numpy as np
 from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.cell_beside_state import MANY, go_together, outputs_end_in
+from rnninspect.diagnosis.evidence.cell_beside_state import MANY, cannot_be_of, go_together, outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
+STEP_BY_STEP = "h, c = cell(x, (h, c))  # not c, h; steps.append(h), and run again"
 HALVES = {"forward": "fw", "backward": "bw"}
 
 
@@ -50,12 +51,18 @@ class CellHiddenSwapped(Rule):
     )
 
     def code(self, case: Case) -> str:
+        if _at_every_step(case):
+            return STEP_BY_STEP
         if crossed := _crossed(case):
             return _uncrossing(case, *crossed[:2])
         return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
 
     def fitted(self, case: Case, theirs: str) -> str:
-        return self.code(case) if _crossed(case) else theirs
+        return self.code(case) if _crossed(case) or _at_every_step(case) else theirs
+
+    def mends(self, case: Case) -> bool:
+        """Unless the outputs hold c too."""
+        return not _at_every_step(case)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if EXCHANGED in case.trace.source:
@@ -66,6 +73,14 @@ class CellHiddenSwapped(Rule):
                 "projected LSTM has: they are swapped",
                 kind="fact",
             )
+        yield from proposal(
+            self,
+            _at_every_step(case),
+            "{rows}: final_state.h equals the outputs, but c goes with it as h does with c, with its signs and no "
+            "larger than its tanh: h, and every output, is c, and final_state.c is h",
+            kind="fact",
+            certainty="suspected",
+        )
         if crossed := _crossed(case):
             facts, other, rows = crossed
             yield from proposal(
@@ -117,6 +132,21 @@ class CellHiddenSwapped(Rule):
         if not _can_swap(case):
             raise CannotInject("needs an LSTM without projection")
         return case.with_tracks(_swapped)
+
+
+def _at_every_step(case: Case) -> list[Seen]:
+    """The rows, all of them, whose h equals the outputs as it ought to, and is c: c goes with it as h goes with c, and
+    not the other way round."""
+    seen = []
+    for facts in case.facts:
+        off, h, c = cannot_be_of(case, facts.track), facts.final, facts.track.cell
+        real = facts.mask.any(1)
+        if off is None or c is None or facts.mismatched.any() or h[real].size < MANY:
+            return []
+        if not (off == real).all() or not go_together(c, h)[real].all():
+            return []
+        seen.append(Seen(facts, np.asarray(real)))
+    return seen
 
 
 def _crossed(case: Case) -> tuple[TrackFacts, Track, Bools] | None:
