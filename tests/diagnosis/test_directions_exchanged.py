@@ -104,6 +104,6 @@ def test_rows_in_another_order_besides(order: list[int], layers: int) -> None:
     whether one row stays where it was or none."""
     arrays = arrays_of("gru", layers=layers)
     states = arrays["final_state"][:, order].reshape(layers, 2, 5, -1)[:, ::-1].reshape(2 * layers, 5, -1)
-    for stated in ({}, {"bidirectional": True}):
-        report = rnninspect.inspect(arrays | {"final_state": states}, **stated)
+    for options in ({}, {"bidirectional": True}):
+        report = rnninspect.inspect(arrays | {"final_state": states}, **options)
         assert {f.rule for f in report.findings} == {NAME, "rows-permuted"}

@@ -87,7 +87,7 @@ def test_the_last_two_rows_side_by_side(kind: str, rows: int, layers: int) -> No
     layers; the right halves of every row are clean."""
     outputs, h_n, _ = _ran(kind, layers, both=True, rows=rows)
     taken, right = (np.concatenate(halves, 1) for halves in ([h_n[:, -2], h_n[:, -1]], [h_n[-2], h_n[-1]]))
-    for stated in ({}, {"bidirectional": True, "layers": layers}):
-        report = rnninspect.inspect(outputs, taken, lengths=LENGTHS[:rows], **stated)
+    for options in ({}, {"bidirectional": True, "layers": layers}):
+        report = rnninspect.inspect(outputs, taken, lengths=LENGTHS[:rows], **options)
         assert [f.rule for f in report.findings] == ["state-read-batch-first"], report
-        assert rnninspect.inspect(outputs, right, lengths=LENGTHS[:rows], **stated).verdict == "clean"
+        assert rnninspect.inspect(outputs, right, lengths=LENGTHS[:rows], **options).verdict == "clean"
