@@ -51,7 +51,7 @@ def test_shapes_in_code_have_the_blocks_of_the_cell(convention: object, cell: st
 @pytest.mark.parametrize(
     ("offset", "zeroed", "code"),
     [
-        (-1, False, "lengths = last_index + 1"),
+        (-1, False, "last_index = lengths - 1  # not length - 2:"),
         (1, False, "lengths = lengths + 1  # the outputs end there"),
         (2, False, "lengths = lengths + 2  # the outputs end there"),
         (-2, False, "last_index = lengths - 1  # not length - 3:"),

@@ -55,10 +55,8 @@ class OffByOneLength(Rule):
         longer = _longer_run(case)
         if longer is not None:
             return _lengthened(longer)
-        if _lengths_stand(case):
-            return self.code(case)
         offsets = {o for facts in case.facts for o, every in _offsets(facts, _ends(case, facts)) if every}
-        if len(offsets) != 1 or offsets == {-1}:
+        if len(offsets) != 1 or (offsets == {-1} and not _lengths_stand(case)):
             return theirs
         return f"last_index = lengths - 1  # not {_step(offsets.pop())}: lengths count the real steps of a row"
 
