@@ -121,10 +121,8 @@ def states_beneath(case: Case, causes: Sequence[Rule], rules: Mapping[str, Rule]
     if is_too_large(case) or any(facts.mismatched.any() for facts in case.facts):
         return
     for cause in causes:
-        for undone in cause.undo(case):
-            left = mismatched_places(undone.case)
-            if not left:
-                continue
+        ways = [(undone, mismatched_places(undone.case)) for undone in cause.undo(case)]
+        for undone, left in ways if all(left for _, left in ways) else ():  # none that leaves every state right
             others = [rule for rule in rules.values() if rule is not cause and not isinstance(rule, WeightsRule)]
             asked = [rule for rule in others if not rule.missing(undone.case)]
             whole = [p for rule in asked for p in rule.check(undone.case) if _explains(p, left)]

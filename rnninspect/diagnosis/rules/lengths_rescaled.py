@@ -63,9 +63,11 @@ class LengthsRescaled(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths
-        off = any(facts.mismatched.any() for facts in case.facts)
-        if lengths is None or not (off or (lengths > case.trace.steps).any()):
-            return  # every row ends where its length says
+        if lengths is None:
+            return
+        if not any(facts.mismatched.any() for facts in case.facts) and not (lengths > case.trace.steps).any():
+            yield from self._repeated(case, lengths)  # every row ends where its length says
+            return
         stride = _stride_of_outputs(case)
         ratios = [_ratio(facts, lengths, stride) for facts in case.facts]
         if all(ratio is None for ratio, _ in ratios):
@@ -80,6 +82,23 @@ class LengthsRescaled(Rule):
                 "the lengths belong to a time axis of another scale",
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
+            )
+
+    def _repeated(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
+        """States that are right, of a run that stopped at one fraction of every length: its outputs repeat the last
+        step from there on, so that the step at the length equals it too."""
+        stride, ends = _stride_of_outputs(case), stops_of_outputs(case.facts)
+        told = [Seen(f, (ends < lengths) & ~f.uniform) for f in case.facts if ends is not None]
+        if stride and any(np.unique(lengths[s.rows]).size > 2 for s in told):
+            yield from proposal(
+                self,
+                told,
+                f"{{rows}}: the outputs repeat from 1/{stride} of the stated length on, one ratio for all rows: the "
+                "run ended there, and the lengths belong to a time axis of another scale",
+                kind="fact",
+                certainty="suspected",
+                alternatives=("mask-hole",),
+                evidence={"ratio": f"1/{stride}"},
             )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
@@ -138,8 +157,9 @@ def _stride_of_outputs(case: Case) -> int:
     if np.array_equal(ends, np.minimum(lengths, case.trace.steps)):  # 0 and 1 are half of themselves, rounded up
         return 0
     for stride in range(2, 17):
-        rounded = (np.minimum(used, case.trace.steps) for used in (-(-lengths // stride), lengths // stride))
-        if any(np.array_equal(used, ends) for used in rounded):
+        down = lengths // stride
+        rounded = (-(-lengths // stride), down, np.maximum(down, 1))  # which some keep a step of every row by
+        if any(np.array_equal(np.minimum(used, case.trace.steps), ends) for used in rounded):
             return stride
     return 0
 

@@ -165,18 +165,20 @@ def _steps(count: int) -> str:
 
 def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
     """By how many steps every length goes past the step from which on its row repeats, and the rows `[B]` that show it;
-    0 where no one number does. Lengths may have been cut to T, and a row that is shorter than that repeats throughout.
+    0 where no one number does. Lengths may have been cut to T, and a row that is no longer than that keeps one
+    step, which repeats.
     """
     stops = run_ends(facts)
     told = (stops > 0) & (facts.ends > 0) & ~facts.zero[:, -1]
     whole = facts.ends == facts.steps
-    beyond = (facts.ends - stops)[told & ~whole]
+    beyond = np.where(told & ~whole, facts.ends - stops, 0)
     past = int(beyond.max(initial=0))
-    if past < 1 or (beyond != past).any():
+    if past < 1 or (beyond != past)[told & ~whole & (facts.ends > past)].any():
         return 0, told
     clipped = whole & (np.where(told, facts.ends - stops, 0) <= past)
-    explained = (told & ~whole) | clipped | (facts.ends <= past) | facts.uniform
-    enough = (told & ~whole).sum() > 1 or told.all()
+    kept_one = (facts.ends <= past) & (~told | (stops == 1) | (facts.ends - stops == past))
+    explained = (told & ~whole & (facts.ends > past)) | clipped | kept_one | facts.uniform
+    enough = (told & ~whole & (facts.ends > past)).sum() > 1 or told.all()
     return past if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
 
 
