@@ -126,14 +126,17 @@ def _with_hidden(
     """What was `kept`, and the mistakes of padding, steps and weights that the causes hid."""
     swapped = [p for p in kept if case.reading.time_swapped and p.kind == "fact" and p.severity == "error"]
     hiding = swapped or causes or [p for p in kept if p.kind == "fact" and p.severity == "error"]
+    above = kept
     if hiding and not pair:
         kept = _with_facts_beneath(case, hiding, kept, rules, skipped)
+    hidden = [p for p in kept if p not in above]  # which stand, though a cause implies them
     if not _may_lack_weights(case, [rules[p.rule] for p in kept]):
         return kept
     beneath = _weights_beneath(case, kept, rules, skipped)
     beneath += _states_beneath(case, beneath, rules, skipped)
     implied = {name for p in beneath for name in rules[p.rule].implies}  # one of the pair may be a symptom of these
-    return without_symptoms(kept + beneath, rules, spared=beneath + [p for p in pair if p.rule not in implied])
+    spared = beneath + [p for p in (*pair, *hidden) if p.rule not in implied]
+    return without_symptoms(kept + beneath, rules, spared=spared)
 
 
 def _with_facts_beneath(

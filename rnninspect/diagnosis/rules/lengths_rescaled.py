@@ -87,6 +87,8 @@ class LengthsRescaled(Rule):
     def _repeated(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
         """States that are right, of a run that stopped at one fraction of every length: its outputs repeat the last
         step from there on, so that the step at the length equals it too."""
+        if not any("repeat" in facts.padding for facts in case.facts):
+            return
         stride, ends = _stride_of_outputs(case), stops_of_outputs(case.facts)
         told = [Seen(f, (ends < lengths) & ~f.uniform) for f in case.facts if ends is not None]
         if stride and any(np.unique(lengths[s.rows]).size > 2 for s in told):

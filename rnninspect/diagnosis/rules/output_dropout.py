@@ -195,8 +195,14 @@ def _undropped(case: Case, track: Track) -> Array | None:
     scale = float(np.median(outputs[kept] / run[kept]))
     if not (scale > 1 + CLOSE and (np.abs(outputs - scale * run) <= limit * scale)[~lost].all()):
         return None
-    of_run = (track.outputs == 0) | (np.abs(track.outputs - scale * ran.outputs) <= limit * scale)
-    return np.asarray(np.where((real | of_run.all(-1))[..., None], ran.outputs, track.outputs))
+    ends = np.maximum(case.trace.expected_steps(track), 0)
+    held = np.broadcast_to(ran.outputs[np.arange(ends.size), ends][:, None], ran.outputs.shape)  # as padding may repeat
+    undropped = track.outputs
+    for before in (held, ran.outputs):
+        of_run = ((track.outputs == 0) | (np.abs(track.outputs - scale * before) <= limit * scale)).all(-1)
+        whole = (of_run | real).all(1) if before is held else np.ones(ends.size, dtype=np.bool_)
+        undropped = np.where((of_run & whole[:, None] & ~real)[..., None], before, undropped)
+    return np.asarray(np.where(real[..., None], ran.outputs, undropped))
 
 
 def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
