@@ -54,8 +54,6 @@ class InputsReshapedNotTransposed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.batch is not None and (disagreement(case) == 0 or fixed(case) is not None):
             return
-        from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
-
         for how, inputs in _views(case):
             for read, and_back in ((case, ""), *_viewed_back(case, how)):
                 if not _follows(read, inputs):
@@ -90,6 +88,8 @@ class InputsReshapedNotTransposed(Rule):
 
 def _follows(case: Case, inputs: Array) -> bool:
     """Whether the outputs are what the weights give of these inputs `[B, T, F]`: of a few rows, then of all."""
+    from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
+
     viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
     assert viewed.batch is not None
     few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
