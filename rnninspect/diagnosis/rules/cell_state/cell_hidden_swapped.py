@@ -141,8 +141,8 @@ def _at_every_step(case: Case) -> list[Seen]:
     for facts in case.facts:
         off, h, c = cannot_be_of(case, facts.track), facts.final, facts.track.cell
         real = facts.mask.any(1)
-        if off is None or c is None or facts.mismatched.any() or h[real].size < MANY:
-            return []
+        if off is None or c is None or facts.mismatched.any() or not c[real].all() or h[real].size < MANY:
+            return []  # a c of zeros goes with any h
         if not (off == real).all() or not go_together(c, h)[real].all():
             return []
         seen.append(Seen(facts, np.asarray(real)))
