@@ -13,7 +13,7 @@ from rnninspect import conventions
 from rnninspect.conventions.dumps.misfits import several
 from rnninspect.conventions.dumps.names import PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.roles import guess_roles
-from rnninspect.conventions.dumps.shapes import fits_as_state, match_name
+from rnninspect.conventions.dumps.shapes import fits_as_state, is_prefix, match_name
 from rnninspect.conventions.dumps.unread import _looks_like
 from rnninspect.conventions.live.state import _is_h_list_and_c_list
 from rnninspect.conventions.weights.scopes import blocks
@@ -108,3 +108,19 @@ def test_no_name_is_passed_over_unasked(pattern: str, data: st.DataObject) -> No
 def test_a_name_of_one_role_says_more_than_a_shape(name: str, shape: tuple[int, ...], role: str) -> None:
     """An array that was not read is called what its name says, where arrays of its shape might be another's."""
     assert _looks_like(name, floats(*shape), rows=4, steps=6, units=3) == role
+
+
+@pytest.mark.parametrize(
+    ("mask", "prefix"),
+    [
+        ([[1, 1, 0], [1, 0, 0]], True),
+        ([[1, 1, 1], [1, 0, 1]], False),
+        ([[0, 1, 1], [1, 1, 1]], False),
+        ([[1, 1, 1], [1, 1, 1]], False),
+        ([[2, 1, 0], [1, 0, 0]], False),
+    ],
+)
+def test_a_mask_of_lengths_begins_every_row_and_has_no_holes(mask: list[list[int]], prefix: bool) -> None:
+    """Zeros and ones that stop once in a row are a mask of lengths; holes, left padding and ones alone are none."""
+    assert is_prefix(np.array(mask)) is prefix
+    assert not is_prefix(np.array(mask, dtype=np.float32))

@@ -76,3 +76,13 @@ def test_a_mistake_that_has_no_room_says_what_it_needs(named: str) -> None:
     rule, lacking = named.split(": ")
     with pytest.raises(CannotInject, match=f"needs {lacking}"):
         rules()[rule].inject(CASES[named]())
+
+
+def test_what_is_not_finite_is_put_in_a_row_that_has_steps() -> None:
+    """Beside an empty row it goes to the longest, whose last step and state then hold it."""
+    case = rules()["nonfinite-values"].inject(correct_case(lengths=np.array([0, 3, 7])))
+    (track,) = case.trace.tracks
+    assert track.outputs is not None
+    assert track.final is not None
+    assert np.argwhere(np.isnan(track.outputs).any(-1)).tolist() == [[2, 6]]
+    assert np.isnan(track.final).any(-1).tolist() == [False, False, True]
