@@ -86,3 +86,13 @@ def test_what_is_not_finite_is_put_in_a_row_that_has_steps() -> None:
     assert track.final is not None
     assert np.argwhere(np.isnan(track.outputs).any(-1)).tolist() == [[2, 6]]
     assert np.isnan(track.final).any(-1).tolist() == [False, False, True]
+
+
+def test_rows_of_two_steps_have_room_for_one_step_too_few() -> None:
+    """A state of the first of two steps is one step short; rows of one step have none before it."""
+    case = rules()["off-by-one-length"].inject(correct_case("gru", lengths=np.array([2, 1, 2])))
+    (track,) = case.trace.tracks
+    assert track.outputs is not None
+    assert np.array_equal(track.final[[0, 2]], track.outputs[[0, 2], 0])  # type: ignore[index]
+    with pytest.raises(CannotInject, match="rows of two or more steps"):
+        rules()["off-by-one-length"].inject(correct_case("gru", lengths=ONES))
