@@ -44,7 +44,8 @@ def with_reading_by_run(case: Case) -> Case:
 def _others(case: Case) -> Iterator[Case]:
     """The case with other axes, of the inputs alone too, with the other direction, and with both."""
     batch, trace = case.batch, case.trace
-    if batch is not None and trace.batch_size == trace.steps == batch.inputs.shape[1] and not case.config.axes_stated:
+    are_stated = case.config.axes_stated or case.reading.evidence.decided  # which framework has which is known
+    if batch is not None and trace.batch_size == trace.steps == batch.inputs.shape[1] and not are_stated:
         sentence = "they are read along the other axes than the outputs; a run of the weights gives these only so"
         noted = replace(trace, source={**trace.source, "the inputs": sentence})
         turned = case.with_trace(noted, case.facts)

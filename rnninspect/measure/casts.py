@@ -67,8 +67,8 @@ def _holds(array: Array) -> str | None:
 
 
 def cast_from(array: Array) -> str | None:
-    """The half precision that numbers were rounded to, whatever their type now; None where they are of no such type, or
-    so round that they may be whole (one-hot vectors, quarters)."""
+    """The half precision that numbers `[…]` were rounded to, whatever their type now; None where they are of no such
+    type, or so round that they may be whole (one-hot vectors, quarters)."""
     kind = _holds(array)
     if kind not in BITS:
         return None

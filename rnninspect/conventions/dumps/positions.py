@@ -100,7 +100,7 @@ def _shows_c(slots: tuple[Slot, ...]) -> bool:
 
 
 def of_one_sign(h: Array, c: Array) -> bool:
-    """Whether every unit of h has the sign of its c, as an output gate from 0 to 1 leaves it."""
+    """Whether every unit of h `[B, H]` has the sign of its c `[B, H]`, as an output gate from 0 to 1 leaves it."""
     return bool((np.signbit(h) == np.signbit(c))[(h != 0) & (c != 0)].all())
 
 
