@@ -266,9 +266,7 @@ def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> in
     if config.directions is not None:
         return len(config.directions)
     named = {slot.direction for slot in slots if slot.direction is not None}
-    if named:
-        return len(named)
-    return 2 if merged or (outputs and outputs[-1] == 2 * width) else 1
+    return len(named) or (2 if merged or (outputs and outputs[-1] == 2 * width) else 1)
 
 
 def _are_two_directions(arrays: list[Array], config: LayerConfig, slots: tuple[Slot, ...]) -> bool:
@@ -289,13 +287,10 @@ def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: 
         return False
     if config.cell is not None:
         return cells.get(config.cell).has_c
-    if any(slot.role == "c" for slot in slots):
+    if any(slot.role == "c" for slot in slots) or len(listed) == 2 * directions * (config.layers or 1):
         return True
     arrays = [slot.array for slot in listed]
-    if len(listed) == 2 * directions * (config.layers or 1):
-        return True
-    whole = config.layers is None and len(listed) % (2 * directions) == 0
-    return whole and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))
+    return config.layers is None and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))
 
 
 def _has_own_c(first: Slot, slots: tuple[Slot, ...]) -> bool:
