@@ -105,6 +105,7 @@ NAMED = [
     # one buffer beside rows that tell nothing of it
     ("nonfinite-values", "outputs-aliased", GRU),
     ("outputs-aliased", "lengths-rescaled", LSTM),
+    ("outputs-aliased", "length-exceeds-time", GRU),
     ("outputs-aliased", "rows-dropped", GRU),
 ]
 

@@ -178,7 +178,7 @@ def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
     clipped = whole & (np.where(told, facts.ends - stops, 0) <= past)
     kept_one = (facts.ends <= past) & (~told | (stops == 1) | (facts.ends - stops == past))
     explained = (told & ~whole & (facts.ends > past)) | clipped | kept_one | facts.uniform
-    enough = (told & ~whole & (facts.ends > past)).sum() > 1 or told.all()
+    enough = (told & ~whole & (facts.ends > past)).sum() > 1 or (told & (facts.ends > past)).all()
     return past if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
 
 
