@@ -49,6 +49,7 @@ MENDED = (
     820487,  # the axes of inputs, of as many rows, steps and features
     813674, 815216,  # the direction, of as many rows as steps whose mask has holes
     802123,  # whose arrays these are: an initial h and c of few numbers, by number
+    834080,  # outputs and states saved without names, of which the states may be steps
 )  # fmt: skip
 
 

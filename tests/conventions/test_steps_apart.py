@@ -54,6 +54,10 @@ def test_what_may_be_rows_is_left_apart() -> None:
         "one left out": {**{name: a for name, a in saved.items() if name != "outputs.3"}, "h": h},
         "other shapes": {**saved, "outputs.2": steps[2][:, 1:], "h": h},
         "no state of these rows": {**saved, "h": h[1:]},
+        "an unnamed array beside unnamed ones": {
+            "arr_0": np.stack(steps[:4], 1),
+            **{f"arr_{t + 1}": step for t, step in enumerate(steps[:4])},
+        },
         "outputs beside": {**saved, "output": np.stack(steps, 1), "h": h},
     }
     for arrays in several.values():

@@ -56,5 +56,8 @@ def _are_steps(stem: str, steps: list[Array], others: Mapping[str, Array]) -> bo
         return False
     if any(array.ndim > 2 and array.size > len(steps) * steps[0].size for array in others.values()):
         return False  # it holds more steps than these would be, of which some may be states
-    states = [array for array in others.values() if array.ndim in (2, 3) and array.shape[-2:] == steps[0].shape]
-    return bool(states) and (stem == _SAVED or any(match_name(pattern, stem) for pattern in patterns))
+    if not any(array.ndim in (2, 3) and array.shape[-2:] == steps[0].shape for array in others.values()):
+        return False  # no state of these rows
+    if stem == _SAVED:  # says nothing: others saved so may be the outputs, and some of these the states
+        return not any(place["stem"] == _SAVED for place in map(_STEP.fullmatch, others) if place)
+    return any(match_name(pattern, stem) for pattern in patterns)
