@@ -32,8 +32,8 @@ class DumpArrays:
     whole: Mapping[str, str] = field(default_factory=dict)
 
     def under_whole_name(self, slot: Slot) -> Slot:
-        """The slot with the name that its array has in the dump."""
-        return replace(slot, name=self.whole.get(slot.name, slot.name))
+        """The slot with the name that its array has in the dump; the very slot where that is its name."""
+        return replace(slot, name=self.whole[slot.name]) if slot.name in self.whole else slot
 
     def under_whole_names(self) -> DumpArrays:
         """The same with all names as the dump has them."""
