@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from rnninspect.conventions.dumps.positions import are_pairs, of_one_sign
+from rnninspect.conventions.dumps.positions import is_behind
 from rnninspect.core.evidence import Role
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -57,11 +57,5 @@ def _state_of(call: str, arrays: Mapping[str, Array]) -> str:
 
 
 def _are_states(one: Array, other: Array) -> bool:
-    """Whether two arrays of one shape are h and c, in either order, and so neither is the other's outputs."""
-    alike = one.shape == other.shape and one.size >= ENOUGH and one.dtype.kind == other.dtype.kind == "f"
-    return (
-        alike
-        and of_one_sign(one, other)
-        and (are_pairs([one], [other]) or are_pairs([other], [one]))
-        and bool((one != other).any())
-    )
+    """Whether two arrays are h and c, in either order, and so neither is the other's outputs."""
+    return bool(is_behind(one, other, ENOUGH) or is_behind(other, one, ENOUGH)) and bool((one != other).any())

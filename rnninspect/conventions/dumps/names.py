@@ -14,7 +14,7 @@ _WORD = r"(?:[A-Za-z]\w*?_)?"  # what the array belongs to: enc_, lstm_, decoder
 _WAY = r"[._]?(?P<direction>fw|bw|fwd|bwd|forward|backward)"
 _FINAL = r"(?!(?:init|initial|prev|previous|begin|start)_)"  # and not what a layer starts from
 _LAYER = r"(?:encoder|enc|decoder|dec|rnn|lstm|gru)"
-_STATE = r"(?:(?:output|final|last|encoder|enc|decoder|dec|rnn|lstm|gru)_)?states?"
+_STATE = rf"(?:(?:output|final|last|{_LAYER})_)?states?"
 
 # Exact names, which say it plainly. A convention's own patterns come first.
 PLAIN_NAMES: dict[Role, tuple[str, ...]] = {

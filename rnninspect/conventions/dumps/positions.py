@@ -198,12 +198,13 @@ def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
     return all(_bounded(np.asarray(a, dtype=np.float64), np.asarray(b)) for a, b in zip(h, c, strict=True))
 
 
-def is_behind(h: Array, c: Array) -> bool:
-    """Whether c can be nothing but the cell state behind h, `[…, H]` each: of its sign and larger everywhere, in many
-    numbers."""
-    if h.shape != c.shape or h.dtype.kind != "f" or c.dtype.kind != "f" or np.count_nonzero(h) < ENOUGH:
+def is_behind(h: Array, c: Array, enough: int = ENOUGH) -> bool:
+    """Whether c can be nothing but the cell state behind h, `[…, H]` each: of its sign and larger everywhere, in
+    `enough` numbers."""
+    if h.shape != c.shape or h.dtype.kind != "f" or c.dtype.kind != "f":
         return False
-    return bool((h * c >= 0).all() and np.count_nonzero(c) >= ENOUGH and are_pairs([h], [c]))
+    told = np.count_nonzero((h != 0) & (c != 0))
+    return bool(told >= enough and of_one_sign(h, c) and are_pairs([h], [c]))
 
 
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:

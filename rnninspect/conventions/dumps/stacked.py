@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.positions import FEW, are_own_steps, are_pairs
+from rnninspect.conventions.dumps.positions import FEW, are_own_steps, is_behind
 from rnninspect.core.evidence import Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
@@ -155,11 +155,11 @@ def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) ->
         return False  # one plane each: they are the two directions of one layer
     h, c = (part if part.ndim == 2 else part[-directions] for part in (halves.h, halves.c))
     if directions == 1 and h.ndim == halves.h.ndim and _are_made_of_steps(h, c, outputs, units // 2):
-        return _are_cells(halves)  # both directions side by side
+        return is_behind(halves.h, halves.c, ENOUGH)  # both directions side by side
     forward = outputs[..., :units]
     if not _are_made_of_steps(h, c, outputs, units):
         return False
-    if _are_cells(halves):
+    if is_behind(halves.h, halves.c, ENOUGH):
         return True
     lost = (~h.any(-1) & c.any(-1)).any()  # a state of zeros beside a c: padding was taken for it
     return bool(_is_usual(halves, convention) and (lost or not are_own_steps(forward, h)))
@@ -169,13 +169,6 @@ def _are_made_of_steps(h: Array, c: Array, outputs: Array, width: int) -> bool:
     """Whether the first `width` units of most h `[B, H]` are those of steps of the outputs, and of no c."""
     h, c, steps = (array[..., :width] for array in (h, c, outputs))
     return width > 0 and _share_of_steps(c, steps) == 0 and _share_of_steps(h, steps) >= 0.5
-
-
-def _are_cells(halves: _Halves) -> bool:
-    """Whether every c has the sign of its h and |h| <= |tanh(c)|, in more numbers than do so by chance."""
-    h, c = halves.h, halves.c
-    told = (h != 0) & (c != 0)
-    return bool(told.sum() >= ENOUGH and (np.signbit(h) == np.signbit(c))[told].all() and are_pairs([h], [c]))
 
 
 def _share_of_steps(states: Array, steps: Array) -> float:

@@ -17,6 +17,10 @@ from rnninspect.measure.matching import same
 
 GATHER = "h = outputs[np.arange(len(outputs)), lengths - 1]  # each row's last real step"
 RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
+LED_BY_ZEROS = (
+    "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before the data, "
+    "not after it"
+)
 
 
 class LeftPadded(Rule):
@@ -102,8 +106,7 @@ class LeftPadded(Rule):
         yield from proposal(
             self,
             self._counted_from_the_front(case),
-            "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before the "
-            "data, not after it, and final_state.h, which equals step length - 1, was taken before the row's end",
+            f"{LED_BY_ZEROS}, and final_state.h, which equals step length - 1, was taken before the row's end",
             kind="fact",
         )
 
@@ -111,8 +114,7 @@ class LeftPadded(Rule):
         yield from proposal(
             self,
             self._led_by_zeros(case),
-            "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before "
-            "the data, not after it",
+            LED_BY_ZEROS,
             kind="padding",
         )
 
