@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.benchmarks import dumps, processes
 from tests.support.places import ROOT
 
 
@@ -49,3 +52,14 @@ def test_a_device_is_measured_or_visibly_skipped() -> None:
     lines = printed("--device", "cpu").splitlines()
     assert [line.split()[0] for line in lines[3:]] == ["lstm", "gru", "rnn", "lstm,", "lstm,", "gru,"]
     assert "skipped: torch" in printed("--device", "xpu")
+
+
+@pytest.mark.parametrize("options", [{}, {"dtype": "float64"}, {"wrong": True}, {"time_major": True}], ids=str)
+def test_a_dump_is_never_resident_as_a_whole(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Whatever its rules look at, a command lets go of the file as it reads on: one that did not would hold 134 MB."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("needs /proc")
+    steps = 512 if "dtype" in options else 1024
+    dump = dumps.make(tmp_path, (64, steps, 512), **options)
+    _, peak = processes.seconds_and_peak(dump.arguments)
+    assert peak < 70

@@ -12,6 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.evidence import Reading
+from rnninspect.core.tiles import release
+from rnninspect.core.trace import Array
 from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
 from rnninspect.measure.facts import TrackFacts
 
@@ -46,11 +48,18 @@ def _is_unflipped(facts: TrackFacts) -> bool:
     if units % 2 or facts.track.direction != "forward" or not rows.size or (facts.ends != counts)[rows].any():
         return False
     for row in rows:
-        real = int(counts[row])
-        masked = facts.steps - real
-        forward, backward = np.split(np.asarray(facts.outputs[row]), 2, axis=-1)
-        padding = forward[real:]
-        kept = (padding == forward[real - 1]).all() or not padding.any()
-        if not kept or backward[:masked].any() or not backward[masked:].any(-1).all():
+        unflipped = _is_row_unflipped(facts.outputs[row], int(counts[row]))
+        release(facts.outputs[row])
+        if not unflipped:
             return False
     return True
+
+
+def _is_row_unflipped(outputs: Array, real: int) -> bool:
+    """The same of one row `[T, 2H]` with so many real steps; of most rows the first step tells that it is not."""
+    forward, backward = np.split(outputs, 2, axis=-1)
+    masked = len(outputs) - real
+    if backward[0].any() or backward[:masked].any() or not backward[masked:].any(-1).all():
+        return False
+    padding = forward[real:]
+    return bool((padding == forward[real - 1]).all() or not padding.any())

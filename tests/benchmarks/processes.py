@@ -50,6 +50,12 @@ def ran(arguments: list[str]) -> tuple[float, str]:
     return time.perf_counter() - start, done.stdout
 
 
+def seconds_and_peak(arguments: list[str]) -> tuple[float, float]:
+    """Seconds that `compare` with these arguments takes, and its peak resident memory above start-up, in MiB."""
+    seconds, peak = map(float, ran(["-c", PROBE, str(EXAMPLE), *arguments])[1].split())
+    return seconds, peak
+
+
 def memory(folder: Path, tiny: bool, largest: float) -> None:
     """Prints time and peak memory against the size of one dump, up to `largest` GB: both should be seen to be right.
 
@@ -64,7 +70,7 @@ def memory(folder: Path, tiny: bool, largest: float) -> None:
     for name, count, options in sizes:
         dump = make(folder, (count, 8, 16) if tiny else (count, 1024, 512), **options)
         size = dump.outputs.stat().st_size / 1e9
-        seconds, peak = map(float, ran(["-c", PROBE, str(EXAMPLE), *dump.arguments])[1].split())
+        seconds, peak = seconds_and_peak(dump.arguments)
         print(f"{name:<28}{size:8.2f}{seconds:8.2f}{seconds / size:8.2f}{peak:8.0f}", flush=True)
         dump.outputs.unlink()
 
@@ -76,8 +82,7 @@ def against(folder: Path, tiny: bool) -> None:
     for path in pair:
         np.savez(path, **arrays)  # type: ignore[arg-type]
     size = pair[0].stat().st_size / 1e9
-    arguments = ["-c", PROBE, str(EXAMPLE), str(pair[0]), "--against", str(pair[1]), "--convention", "tf1"]
-    seconds, peak = map(float, ran(arguments)[1].split())
+    seconds, peak = seconds_and_peak([str(pair[0]), "--against", str(pair[1]), "--convention", "tf1"])
     print(f"\ntwo dumps of {size:.2f} GB with --against: seconds, and peak resident memory above start-up")
     print(f"{'s':>8}{'MiB':>8}\n{seconds:8.2f}{peak:8.0f}", flush=True)
     for path in pair:
