@@ -57,8 +57,8 @@ class FusedCell:
         self.kernel = _stacked(make(weights.input_kernel))
         self.others = [
             _stacked(make(weights.recurrent_kernel)),
-            bias.flatten(),
-            torch.zeros_like(bias).flatten() if recurrent_bias is None else make(recurrent_bias).flatten(),
+            _flat(bias),
+            _flat(torch.zeros_like(bias) if recurrent_bias is None else make(recurrent_bias)),
         ]
         self.projected = weights.projection is not None
         if weights.projection is not None:
@@ -156,8 +156,16 @@ def rectangles(sizes: list[int], worth: int) -> list[tuple[int, int]]:
 
 
 def _stacked(kernel: Tensor) -> Tensor:
-    """`[G, F, H]` -> `[G*H, F]`: no copy where the gates were read from rows, as torch, ONNX and others keep them."""
-    return kernel.transpose(1, 2).reshape(-1, kernel.shape[1])
+    """`[G, F, H]` -> `[G*H, F]`: no copy where the gates were read from rows, as torch, ONNX and others keep them.
+
+    Of a single gate `reshape` copies nothing however the kernel lies, and cuDNN refuses what is not contiguous.
+    """
+    return kernel.transpose(1, 2).reshape(-1, kernel.shape[1]).contiguous()
+
+
+def _flat(bias: Tensor) -> Tensor:
+    """`[G, H]` -> `[G*H]`, contiguous as well."""
+    return bias.reshape(-1).contiguous()
 
 
 def _has_onednn(x: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,42 @@ def test_gates_read_from_rows_are_stacked_without_a_copy() -> None:
     stacked = FusedCell(spec, replace(w, input_kernel=kernel), where.tensor).kernel
     assert np.array_equal(stacked, rows)
     assert stacked.data_ptr() == kernel.ctypes.data
+
+
+LAYOUTS = {
+    "as drawn": lambda array: array,
+    "by rows": lambda array: array.swapaxes(-1, -2).copy().swapaxes(-1, -2),
+    "gates last": lambda array: np.moveaxis(np.moveaxis(array, 0, -1).copy(), -1, 0),
+    "of a wider array": lambda array: np.repeat(array, 2, -1)[..., ::2],
+    "backwards": lambda array: array[..., ::-1].copy()[..., ::-1],
+}
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("name", list(KERNELS))
+def test_weights_reach_the_kernel_contiguous(name: str, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN refuses any other: however the arrays lie, all that a kernel is given is contiguous, and gives the same."""
+    spec, w = layer_of(name)
+    arrays = {f.name: getattr(w, f.name) for f in fields(w) if isinstance(getattr(w, f.name), np.ndarray)}
+    laid = replace(w, **{part: LAYOUTS[layout](array) for part, array in arrays.items()})
+    assert all(np.array_equal(getattr(laid, part), array) for part, array in arrays.items())
+    kernel, torch_name = FusedCell(spec, laid, run._Where(torch.float32, torch.device("cpu")).tensor), name.split()[0]
+    seen: list[torch.Tensor] = []
+    called = getattr(torch, torch_name)
+
+    def watched(data: torch.Tensor, sizes: torch.Tensor, state: Any, weights: list[torch.Tensor], *rest: Any) -> Any:
+        seen.extend([data, *(state if isinstance(state, tuple) else [state]), *weights])
+        return called(data, sizes, state, weights, *rest)
+
+    inputs = np.random.default_rng(2).normal(size=(2, 5, 3))
+    steps = pack(read_order(prefix_mask([5, 2], 5), "forward"), np.zeros(2, np.int64), np.array([5, 2]))
+    monkeypatch.setattr(torch, torch_name, watched)
+    outputs, _ = read(kernel, "packed", laid, inputs, steps, spec.cell)
+    assert len(seen) >= 6
+    assert all(tensor.is_contiguous() for tensor in seen)
+    monkeypatch.undo()
+    want, _ = read(FusedCell(spec, w, make), "packed", w, inputs, steps, spec.cell)
+    assert np.array_equal(outputs, want)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
