@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnninspect.core.tiles import release, tiles
+from rnninspect.core.tiles import TILE_BYTES, release, tiles
 from rnninspect.core.trace import Array, Bools, Ints
 
 MAPPED_AROUND, STRETCHES = 2 << 20, 16  # bytes that reading a place may map around it, and how many such at once
@@ -42,6 +42,23 @@ def gather(outputs: Array, rows: Ints, steps: Ints) -> Array:
         if part.size:
             release(outputs[rows[part].min() : rows[part].max() + 1])
     return picked
+
+
+def take_rows(outputs: Array, rows: Ints, units: int | None = None) -> Array:
+    """`[N, T, U]`: the first `units` of these rows `[N]` at every step, pages let go on the way.
+
+    Where the rows of a step lie together, those of a few steps come at a time: any row brings the others along.
+    """
+    outputs = np.asarray(outputs)
+    if outputs.nbytes <= MAPPED_AROUND:
+        return np.asarray(outputs[rows, :, :units])
+    taken = np.empty((rows.size, outputs.shape[1], *outputs[0, 0, :units].shape), dtype=outputs.dtype)
+    length = max(1, TILE_BYTES // max(1, abs(outputs.strides[1])))
+    for start in range(0, outputs.shape[1], length):
+        steps = slice(start, start + length)
+        taken[:, steps] = outputs[rows, steps, :units]
+        release(outputs[rows.min(initial=0) : rows.max(initial=0) + 1, steps])
+    return taken
 
 
 def equal_at(outputs: Array, final: Array, rows: Ints, steps: Ints) -> Bools:

@@ -237,6 +237,19 @@ def test_a_mapped_file_is_let_go(tmp_path: Path, layout: str) -> None:
     assert resident(path) > 8 << 20  # the probe can tell
 
 
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("units", [None, 3])
+def test_taken_rows_are_those_rows(units: int | None, time_major: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows taken a few steps at a time are the rows, in the order asked for; none is none."""
+    monkeypatch.setattr(matching, "MAPPED_AROUND", 0)
+    monkeypatch.setattr(matching, "TILE_BYTES", 2 * 5 * 4 * 8)
+    outputs = np.random.default_rng(0).normal(size=(7, 5, 4) if time_major else (5, 7, 4))
+    outputs = outputs.swapaxes(0, 1) if time_major else outputs
+    for rows in ([3, 0, 3], []):
+        taken = matching.take_rows(outputs, np.array(rows, dtype=np.int64), units)
+        assert taken.tolist() == [outputs[b, :, :units].tolist() for b in rows]
+
+
 def resident(path: Path) -> int:
     """Bytes of this file's map that count as resident (Linux)."""
     smaps = Path("/proc/self/smaps")

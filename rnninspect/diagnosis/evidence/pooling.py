@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import parts, same
+from rnninspect.measure.matching import parts, same, take_rows
 
 ROUNDINGS = 16  # of a mean's terms that another order of summation may leave
 UNITS = 16  # that running pools are looked at in: enough to tell which lengths are worth a pool of their own
@@ -65,7 +65,7 @@ def _may_be_pools(facts: TrackFacts, kind: Kind, rows: Ints, lengths: Ints, atol
     units and running pools tell, whose sums are rounded at every step."""
     may_be = np.zeros((rows.size, lengths.size), dtype=np.bool_)
     for part in parts(rows.size, facts.steps * UNITS):
-        outputs = np.asarray(facts.outputs[rows[part], :, :UNITS])
+        outputs = take_rows(facts.outputs, rows[part], UNITS)
         target = np.asarray(facts.final[rows[part], None, :UNITS])
         terms = outputs.astype(np.float64)
         room: Array | float = atol
@@ -90,7 +90,7 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int |
     pooled = np.zeros(rows.size, dtype=np.bool_)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
         picked = rows[part]
-        outputs = np.asarray(facts.outputs[picked, :, :units])
+        outputs = take_rows(facts.outputs, picked, units)
         counted = facts.mask[picked] if pool.real else np.arange(facts.steps) < pool.steps[picked, None]
         value, rounding = _pooled(outputs, counted, pool.kind)
         target = np.asarray(facts.final[picked, :units])
