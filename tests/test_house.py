@@ -29,7 +29,7 @@ formats/text_clean formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
-engine/torch_kernels engine/loop engine/run
+engine/full_float32 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/positions conventions/dumps/calls conventions/dumps/numbered_pairs
@@ -95,9 +95,11 @@ recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 invariance/nested invariance/model invariance/batch invariance/statements
 invariance/padding_content invariance/sequence_axes invariance/companions invariance/roles invariance/axes
+invariance/full_float32
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
 invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/rows_mixed
-invariance/torch_modules/keep invariance/torch_modules/expand invariance/torch_modules/signature
+invariance/torch_modules/keep invariance/torch_modules/floats
+invariance/torch_modules/expand invariance/torch_modules/signature
 invariance/torch_modules/rule
 invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live
 invariance/keras_keep invariance/keras_live

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.engine import cells
+from rnninspect.engine.full_float32 import full_float32, is_full_on_cpu
 from rnninspect.engine.loop import Reader, make_reader
 from rnninspect.engine.matmul import take
 from rnninspect.engine.packing import Pack, pack, placement, read_order
@@ -71,7 +73,7 @@ def run(
     policy = _Policy(batch.mask, padding, zero_length, order)
     directions = [d for d in DIRECTIONS if d in weights.directions]
     tracks: list[Track] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), _in_full(where.device):
         inputs = where.tensor(batch.inputs)
         layer_inputs = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
@@ -276,6 +278,11 @@ def _dtype(weights: Weights, name: str | None) -> torch.dtype:
     if name not in DTYPES:
         raise UnknownNameError("dtype", name, list(DTYPES))
     return DTYPES[name]
+
+
+def _in_full(device: torch.device) -> AbstractContextManager[None]:
+    """Products of float32 in float32, whatever the caller allows his own: a reference is not rounded to TF32."""
+    return nullcontext() if device.type == "cpu" and is_full_on_cpu() else full_float32()
 
 
 def _device(name: str) -> torch.device:

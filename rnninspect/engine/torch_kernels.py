@@ -35,7 +35,7 @@ from rnninspect.engine.step import Make
 # 149 / 127 / 131 / 145, 128x100x512x512 502 / 423 / 440 / 512, 8x1000x64x64 21 / 20 / 20 / 22.
 WORTH_A_CALL = 64
 
-_MKLDNN: Any = torch.backends.mkldnn
+_BACKENDS: Any = torch.backends
 
 
 def kernel_name(spec: CellSpec, weights: LayerWeights) -> str | None:
@@ -83,7 +83,7 @@ class FusedCell:
         data = take(x, pack.index)
         state = h[None] if c is None else (h[None], c[None])
         weights = [self.kernel, *self.others]
-        with _exact(x.device):
+        with _by_cudnn(x.device):
             result = getattr(torch, self.name)(
                 data, torch.tensor(pack.sizes), state, weights, True, 1, 0.0, False, False
             )
@@ -170,15 +170,20 @@ def _flat(bias: Tensor) -> Tensor:
 
 def _has_onednn(x: Tensor) -> bool:
     """Whether torch runs an unpacked LSTM on `x` through oneDNN."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and bool(_MKLDNN.is_available())
+    return x.device.type == "cpu" and x.dtype == torch.float32 and bool(_BACKENDS.mkldnn.is_available())
 
 
 @contextlib.contextmanager
-def _exact(device: torch.device) -> Iterator[None]:
-    """On a GPU: products in full float32, and no word on weights that cuDNN has to lay out anew."""
+def _by_cudnn(device: torch.device) -> Iterator[None]:
+    """On a GPU: by cuDNN, and no word on weights that it has to lay out anew."""
     if device.type != "cuda":
         yield
         return
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk.*")
-        yield
+    enabled = _BACKENDS.cudnn.enabled
+    _BACKENDS.cudnn.enabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk.*")
+            yield
+    finally:
+        _BACKENDS.cudnn.enabled = enabled

@@ -12,6 +12,7 @@ from rnninspect.errors import ShapeError, UserError
 from rnninspect.invariance.arguments import arguments_of, inputs_of
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.frameworks import wrapped
+from rnninspect.invariance.full_float32 import full_float32
 from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
@@ -67,8 +68,9 @@ def check_padding(
 
     The model runs without gradients and without dropout, about 10 + 3 * B times, as often on rows cut to few steps
     where all are long, and 10 + B times where a place is looked for (a few for a further one); with one thread, where
-    that is faster. It is given back as it was: weights, buffers, modes, hooks, gradients and all random numbers. Raises
-    UserError where it does not run on this batch, or there is no time for anything.
+    that is faster; and with products of float32 in full float32: TF32 and bfloat16, the default on GPUs and TPUs, round
+    as the shapes have it. It is given back as it was: weights, buffers, modes, hooks, gradients and all random numbers.
+    Raises UserError where it does not run on this batch, or there is no time for anything.
 
     >>> import torch
     >>> from torch import nn
@@ -90,7 +92,7 @@ def check_padding(
     _refuse_nothing(leaves)
     sequences = statements(leaves, lengths, mask)
     runner = Model(live, arguments, _ticker(progress), seconds)
-    with live.kept():
+    with live.kept(), full_float32():
         trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
         outcomes, places = _probed(names, trial, bool(sequences), lengths)
         untested = untested_by(trial, outcomes, bool(sequences) or is_full(lengths))

@@ -18,6 +18,7 @@ from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, R
 from rnninspect.invariance.nested import flat, mapped
 
 ROOT: Key = ("", 0)
+_WIDTHS = {"float16": 2, "bfloat16": 1}  # of the dtype that a layer computes in, which its policy decides
 
 
 class KerasModel:
@@ -33,6 +34,8 @@ class KerasModel:
         if not model.built:
             raise UserError(f"{self.name} is not built, so that it has no weights: call it once, then check it")
         self._layers = _layers(model)
+        computed = [str(getattr(layer, "compute_dtype", "")) for layer in self._layers.values()]
+        self.coarsest = min((_WIDTHS.get(dtype, 4) for dtype in computed), default=4)
         self.norms: Sequence[str] = [n for n, layer in self._layers.items() if _is(layer, "BatchNormalization")]
         inputs = getattr(model, "inputs", None) if _is(model, "Functional", "Sequential") else None
         self.input_names = [str(tensor.name) for tensor in inputs or ()]

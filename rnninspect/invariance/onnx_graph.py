@@ -13,6 +13,7 @@ from rnninspect.errors import MissingExtraError
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 _SILENT = ("Constant", "Shape", "Identity", "Cast")  # nodes that can make no difference by themselves
+_WIDTHS = {10: 2, 16: 1}  # TensorProto.FLOAT16 and BFLOAT16
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ class Graph:
             table = node.input[0] if node.op_type == "Gather" and node.input[0] in self.stored else ""
             reverse = any(one.name == "direction" and one.s == b"reverse" for one in node.attribute)
             yield Node(name, node.op_type, inputs, results, table, reverse)
+
+    @property
+    def coarsest(self) -> int:
+        """The narrowest floats that it computes with: 4, or 2 (float16), or 1 (bfloat16), whatever it is fed."""
+        stored = [tensor.data_type for tensor in self._model.graph.initializer]
+        casts = [a.i for node in self._model.graph.node if node.op_type == "Cast" for a in node.attribute]
+        return min((_WIDTHS.get(kind, 4) for kind in (*stored, *casts)), default=4)
 
     def rows_axes(self) -> dict[str, int]:
         """The axis of the rows of every input of the graph that a recurrent node reads as it is."""

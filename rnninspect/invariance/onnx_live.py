@@ -38,6 +38,7 @@ class OnnxModel:
     def __init__(self, model: Any) -> None:
         self._graph = _graph(model)
         self.traceable = self._graph is not None
+        self.coarsest = 4 if self._graph is None else self._graph.coarsest
         if isinstance(model, (str, os.PathLike)):
             self.name = os.path.basename(os.fspath(model))
         else:

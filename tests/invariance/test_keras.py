@@ -110,3 +110,15 @@ def test_a_file_is_loaded_without_a_trace(tmp_path: Path) -> None:
     flags = [layer._called for layer in model.layers]
     check_padding(model, TOKENS, lengths=LENGTHS)
     assert [layer._called for layer in model.layers] == flags
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_policy_of_two_types_is_judged_by_the_narrower(policy: str) -> None:
+    """Layers compute in half, weights and the result are float32: rounding is not accused, a leak is."""
+    layers = keras.layers
+    for masked in (True, False):
+        hide = [layers.Masking(dtype=policy)] if masked else []
+        reader, last = layers.GRU(16, dtype=policy, name="reader"), layers.Dense(3, dtype="float32")
+        report = check_padding(sequential((None, 5), *hide, reader, last), X, lengths=LENGTHS)
+        assert [finding.rule for finding in report.findings] == ([] if masked else ["reads-padding"])
+        assert f"computed in {policy.removeprefix('mixed_')}" in report.render("table")

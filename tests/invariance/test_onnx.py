@@ -141,3 +141,22 @@ def test_weights_beside_a_model_file_are_refused(tmp_path: Path) -> None:
     onnx.save(graph(False, "final"), tmp_path / "model.onnx")
     with pytest.raises(UserError, match="brings its own weights"):
         load_model(str(tmp_path / "model.onnx"), "weights.npz")
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_graph_that_casts_within_is_judged_by_the_narrower_type(masked: bool) -> None:
+    """A product in float16 between inputs and results in float32: its rounding is allowed, reading padding is not."""
+    model = graph(masked, "final")
+    kernel = np.random.default_rng(2).normal(size=(H, 2)).astype(np.float16)
+    model.graph.initializer.append(numpy_helper.from_array(kernel, "K"))
+    del model.graph.node[-1]
+    model.graph.node.extend(
+        [
+            helper.make_node("Cast", ["Y_h"], ["half"], to=TensorProto.FLOAT16, name="narrow"),
+            helper.make_node("MatMul", ["half", "K"], ["product"], name="product"),
+            helper.make_node("Cast", ["product"], ["result"], to=TensorProto.FLOAT, name="wide"),
+        ]
+    )
+    report = check_padding(model, X, *[LENGTHS][:masked], lengths="lens" if masked else LENGTHS)
+    assert [finding.rule for finding in report.findings] == ([] if masked else ["reads-padding"])
+    assert "computed in float16" in report.render("table")

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
 from rnninspect.invariance.torch_modules.expand import expanded
+from rnninspect.invariance.torch_modules.floats import FloatsSeen
 from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything, settings_kept
 from rnninspect.invariance.torch_modules.signature import signature_of
 
@@ -95,11 +96,11 @@ class TorchModel:
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         """The results, arrays of numpy; RunFailed where the module raises.
 
-        The first run, where it takes long, is made again with one thread, which stays if it is much faster: on a busy
-        machine threads wait for each other, up to a hundred times as long.
+        In the first run the floats are looked at. Where it takes long, it is made again with one thread, which stays if
+        it is much faster: on a busy machine threads wait for each other, up to a hundred times as long.
         """
         began, threads = time.perf_counter(), torch.get_num_threads()
-        results = self._run(arguments, manner)
+        results = self._run(arguments, manner) if self._seen else self._seen_run(arguments, manner)
         took = time.perf_counter() - began
         if self._settled or threads == 1 or took < SLOW or time.monotonic() + took > self.until:
             self._settled = True
@@ -112,6 +113,14 @@ class TorchModel:
             return again
         torch.set_num_threads(threads)
         return results
+
+    def _seen_run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
+        """A run in which the floats are looked at, if it can be made so."""
+        try:
+            return self._run(arguments, manner)
+        except RunFailed:
+            self._seen = True
+        return self._run(arguments, manner)  # it fails again, unless only what it does cannot be looked at
 
     def _run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         assert self._kept is not None
@@ -137,27 +146,17 @@ class TorchModel:
         for module in self._norms if manner.norms else ():
             module.training = True
         seed_everything(manner.seed)
-        with torch.set_grad_enabled(self._differentiates), warnings.catch_warnings(), self._floats_seen():
+        with torch.set_grad_enabled(self._differentiates), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return expanded(self._call(arguments))
+            with self._watched_once() as watched:
+                results = self._call(arguments)
+            if watched is not None:
+                self._seen, self.coarsest = True, watched.coarsest
+            return expanded(results)
 
-    @contextmanager
-    def _floats_seen(self) -> Iterator[None]:
-        """In the first run, how narrow the floats are that layers return: a model may compute in half within."""
-        if self._seen or not self.traceable:
-            yield
-            return
-
-        def look(module: nn.Module, args: Any, output: Any) -> None:
-            for tensor in output if isinstance(output, (tuple, list)) else [output]:
-                if isinstance(tensor, Tensor) and tensor.dtype in (torch.float16, torch.bfloat16):
-                    self.coarsest = min(self.coarsest, 2 if tensor.dtype == torch.float16 else 1)
-
-        with ExitStack() as stack:
-            for module in self._watched:
-                stack.callback(module.register_forward_hook(look).remove)
-            yield
-        self._seen = True
+    def _watched_once(self) -> AbstractContextManager[FloatsSeen | None]:
+        """In the first run, a look at how narrow the floats are that it computes with."""
+        return nullcontext() if self._seen else FloatsSeen()
 
     def _call(self, arguments: Mapping[str, Any]) -> Any:
         parameters = self._signature().parameters
