@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rnninspect.core.trace import Array, Direction, Track
 from rnninspect.errors import UnknownNameError, UnreadableError, UserError
 from rnninspect.formats.base import need
 from rnninspect.recording.base import Recorder, Wanted, Where
+from rnninspect.recording.direct_reading import reads_directly
 from rnninspect.recording.shelf import ShelfSession
 from rnninspect.recording.stated import stated_for
 from rnninspect.recording.track_call import TrackCall
@@ -121,6 +122,10 @@ class Session(ShelfSession[TrackCall]):
         inputs = arrays["X"]
         values = {name: np.array(value) for name, value in feed.items()}
         stated_lengths = stated_for(self._lengths, node.name, None, values)
+        by_row = inputs.swapaxes(0, 1) if time_major else inputs
+        if "sequence_lens" in arrays:
+            direct = reads_directly(by_row, arrays["sequence_lens"].astype(np.int64), values.values())
+            stated_lengths = replace(stated_lengths, direct=direct)
         shown = f"{node.cell.upper()}({', '.join(f'{k}={v}' for k, v in node.attributes.items())})"
         weights = {str(role): arrays[role] for role in ("W", "R", "B", "P") if role in arrays}
         compute = str(inputs.dtype)
@@ -128,7 +133,7 @@ class Session(ShelfSession[TrackCall]):
             Where(node.name, number, shown, options, stated_lengths),
             "onnx",
             LayerConfig(node.cell, 1, direction, attributes=options),
-            inputs.swapaxes(0, 1) if time_major else inputs,
+            by_row,
             tuple(tracks),
             arrays.get("sequence_lens"),
             self._shelf.weights(node.name, weights),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from rnninspect.core.names_of_lengths import rows_by_name
 from rnninspect.core.trace import Array, Ints
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 
-_STRIDES = range(2, 17)  # what a layer before this one may divide the lengths by
 _HIDES = ("padding_mask", "pad_mask")  # how torch's own masks end that are True where a step is padding
 
 
@@ -26,6 +25,7 @@ class Stated:
     `value`: lengths `[B]`, a mask `[B, T]`, `full`, or None. `exact`: it speaks of this very layer, not of whatever the
     model reads. `name`: the argument that held it. `missing`: why there is none, though some were asked for.
     `times`: the sizes of the first two axes of the tensors beside that argument, by which it may be another's.
+    `direct`: the layer reads one of these tensors as it is, so that what counts its steps counts the layer's too.
     `beside`: where nothing was stated, arguments with names of lengths and masks.
     """
 
@@ -34,6 +34,7 @@ class Stated:
     name: str = ""
     missing: str = ""
     times: tuple[tuple[int, int], ...] = ()
+    direct: bool = False
     beside: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -132,36 +133,6 @@ def in_proportion(stated_lengths: Stated, inputs: Array, called: str) -> Settled
     return Settled(lengths=lengths, notes=(note,))
 
 
-def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_user: bool, called: str) -> Settled:
-    """What is stated for a call that brings its own lengths `[B]` (packed, or rows that a loop leaves).
-
-    `sorted_by_user`: its rows are as the model gave them, so that the model may have sorted them.
-    """
-    if stated_lengths.missing:
-        return Settled(lengths=own_lengths)  # its own lengths are all that it needs
-    if stated_lengths.value is None:
-        return Settled(lengths=own_lengths)
-    settled = settle(replace(stated_lengths, exact=True, name="", times=()), own_lengths.size, steps, called)
-    if isinstance(stated_lengths.value, str):
-        stated_lengths = replace(stated_lengths, exact=False)  # "full" is said of all that the model reads
-    lengths = settled.lengths if settled.mask is None else settled.mask.sum(1)
-    if lengths is None or (lengths == own_lengths).all():
-        return Settled(lengths=own_lengths)
-    if sorted_by_user and np.array_equal(np.sort(lengths), np.sort(own_lengths)) and (np.diff(own_lengths) <= 0).all():
-        note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
-        unsure = "the rows were sorted by length; whether your code puts them back cannot be seen: give final_state="
-        return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,), open=unsure)
-    if stated_lengths.exact:
-        return Settled(lengths=lengths)
-    kind, difference_in_words, hint = _compared(lengths, own_lengths)
-    note = (
-        f"{called} reads lengths {own_lengths.tolist()[:12]}, {lengths.tolist()[:12]} are stated: {difference_in_words}"
-    )
-    if kind == "strided":
-        return Settled(lengths=own_lengths, notes=(note,))
-    return Settled(lengths=own_lengths, open=f"{note}; which of the two is right cannot be seen", hint=hint)
-
-
 def _refuse_name(value: Any) -> None:
     if isinstance(value, str) and value != FULL:
         raise UserError(
@@ -212,56 +183,6 @@ def _belongs(lengths: Array, rows: int, steps: int, times: tuple[tuple[int, int]
     if not axes or steps == lengths.max(initial=0):
         return True
     return steps in axes and not any(other == lengths.max(initial=0) for other in axes - {steps})
-
-
-def _sorted_rows(lengths: Array) -> Ints:
-    """`[B]`: where every row is once the rows are sorted from long to short; equal ones as `torch.sort` orders them."""
-    try:
-        import torch
-
-        order = torch.sort(torch.from_numpy(np.ascontiguousarray(lengths)), descending=True).indices.numpy()
-    except ImportError:
-        order = np.argsort(-lengths, kind="stable")
-    place = np.empty(order.size, dtype=np.int64)
-    place[order] = np.arange(order.size)
-    return place
-
-
-def fitted_order(order: Ints, lengths: Ints, fits: Callable[[int, int], bool]) -> Ints:
-    """The order `[B]`, rows of equal lengths exchanged so that `fits(row, recorded row)` holds for as many as can."""
-    best = order.copy()
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
-        free = best[rows].tolist()
-        if len(free) < 2:
-            continue
-        for row in rows:
-            chosen = next((place for place in free if fits(int(row), place)), None)
-            best[row] = -1 if chosen is None else chosen
-            if chosen is not None:
-                free.remove(chosen)
-        for row in rows[best[rows] < 0]:
-            best[row] = free.pop(0)
-    return best
-
-
-def _compared(stated_lengths: Array, own_lengths: Ints) -> tuple[str, str, str]:
-    """(kind, in words, the rule that it may be) of lengths that a call reads where others are stated."""
-    difference = own_lengths - stated_lengths
-    if (difference == difference[0]).all():
-        by = f"{abs(int(difference[0]))} {'less' if difference[0] < 0 else 'more'} in every row"
-        return "shifted", f"{by} (a mistake, unless the steps were shifted too)", "off-by-one-length"
-    for stride in _STRIDES:
-        for offset in range(1 - stride, stride):
-            if ((stated_lengths + offset) // stride == own_lengths).all() and stated_lengths.size > 1:
-                return "strided", f"divided by {stride}, as after layers that take every {stride} steps together", ""
-    if (own_lengths == np.minimum(stated_lengths, own_lengths.max())).all() or (
-        own_lengths == np.maximum(stated_lengths, own_lengths.min())
-    ).all():
-        return "clamped", f"cut to {own_lengths.min()} to {own_lengths.max()} steps", ""
-    if np.array_equal(np.sort(stated_lengths), np.sort(own_lengths)):
-        return "misaligned", "the same lengths in another order of rows", "lengths-misaligned"
-    return "other", "they differ", "lengths-misaligned"
 
 
 def stated_for(

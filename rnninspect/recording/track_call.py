@@ -22,7 +22,8 @@ from rnninspect.diagnosis.case import Case, Layer
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
-from rnninspect.recording.stated import Settled, Stated, settle, settle_own
+from rnninspect.recording.own_lengths import settle_own
+from rnninspect.recording.stated import Settled, Stated, settle
 
 ROUNDING = 1e-6  # of XLA, which fuses what leads to an output in another way than what leads to a state
 
@@ -57,7 +58,7 @@ class TrackCall:
         settled = self._settled(self.where.stated_lengths if lengths is None else Stated(lengths, exact=True))
         convention = conventions.get(self.convention)
         told = settled.mask is not None and self.own_lengths is not None
-        config = self.config if self.own_lengths is not None else replace(self.config, padding="computed")
+        config = self.config if self._ends_rows else replace(self.config, padding="computed")
         mask, real = resolve_mask(rows, steps, settled.lengths, settled.mask)
         trace = Trace(
             mask,
@@ -72,7 +73,7 @@ class TrackCall:
         opened, notes = [settled.open] if settled.open else [], [*settled.notes]
         if final_state is not None:
             trace = replace(trace, tracks=self._with_final(final_state))
-        elif self.own_lengths is None and not self.state_used and not mask.all():
+        elif not self._ends_rows and not self.state_used and not mask.all():
             trace = replace(
                 trace, tracks=tuple(_picked(trace, track) for track in self.tracks if track.outputs is not None)
             )
@@ -109,6 +110,12 @@ class TrackCall:
             *(a for t in self.tracks for a in (t.outputs, t.final, t.cell, t.initial)),
         ]
         return sum(array.nbytes for array in arrays if array is not None)
+
+    @property
+    def _ends_rows(self) -> bool:
+        """Whether the layer was told of padding at all; not, where it was told that every row is full."""
+        own_lengths, steps = self.own_lengths, self.inputs.shape[1]
+        return own_lengths is not None and not bool((own_lengths == (1 if own_lengths.ndim == 2 else steps)).all())
 
     def _settled(self, stated_lengths: Stated) -> Settled:
         rows, steps = self.inputs.shape[:2]

@@ -66,9 +66,9 @@ def opened(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def recorded(model: onnx.ModelProto, lengths: Any = "n", x: Any = X) -> Any:
+def recorded(model: onnx.ModelProto, lengths: Any = "n", x: Any = X, n: Any = LENGTHS) -> Any:
     """The recording of one run, after it was seen to change nothing."""
-    session, feed = opened(model), {"x": x, "n": LENGTHS}
+    session, feed = opened(model), {"x": x, "n": n}
     before = session.run(None, feed)
     with rnninspect.record(session, lengths=lengths) as recording:
         during = session.run(None, feed)
@@ -117,6 +117,23 @@ def test_layers_in_a_row_and_what_the_user_takes() -> None:
 def test_what_a_node_computes_besides_the_defaults(operator: str, attributes: dict[str, Any]) -> None:
     """Attributes are the node's own: the second run of the weights agrees."""
     assert recorded(graph(operator, **attributes)).inspect()[0].verdict == "clean"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda n: n, ""),
+        (lambda n: np.full_like(n, T), "lengths-ignored"),
+        (lambda n: np.sort(n)[::-1], "lengths-misaligned"),
+    ],
+)
+def test_a_node_that_is_told_other_lengths(change: Any, rule: str) -> None:
+    """A node that reads the feed as it is, and other lengths than are stated, is judged by those stated."""
+    recording = recorded(graph("RNN", gives=("Y", "Y_h")), lengths=LENGTHS, n=np.ascontiguousarray(change(LENGTHS)))
+    for options in ({}, {"final_state": recording.calls[0].tracks[0].final}):
+        (report,) = reports = recording.inspect(**options)
+        assert [f.rule for f in reports.findings] == ([rule] if rule else [])
+        assert report.verdict == ("findings" if rule else "clean")
 
 
 def test_stated_lengths_and_those_that_a_node_read() -> None:

@@ -72,36 +72,103 @@ def test_lengths_sorted_and_rows_not() -> None:
 
 
 class Packs(nn.Module):
-    """Packs with other lengths than it is given."""
+    """Packs with other lengths than it is given, and after a layer that gives other steps."""
 
-    def __init__(self, change: Any) -> None:
+    def __init__(self, change: Any, before: Any = None) -> None:
         super().__init__()
-        self.rnn, self.change = nn.GRU(F, H, batch_first=True), change
+        self.rnn, self.change, self.before = nn.GRU(F, H, batch_first=True), change, before or (lambda x: x)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(x, self.change(lengths), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(self.before(x), self.change(lengths), batch_first=True, enforce_sorted=False)
         return self.rnn(packed)[1][-1]
 
 
+EMBEDDING = nn.Embedding.from_pretrained(torch.randn(9, F, generator=torch.Generator().manual_seed(5)))
+TOKENS = torch.tensor([[1, 4, 2, 7, 7], [3, 6, 1, 4, 5], [8, 2, 5, 1, 1], [6, 2, 3, 8, 2]])
+
+
 @pytest.mark.parametrize(
-    ("change", "verdict", "phrase"),
+    ("change", "before", "verdict", "phrase"),
     [
-        (lambda n: n, "clean", ""),
-        (lambda n: n - 1, "unjudged", "1 less in every row"),
-        (lambda n: n.clamp(max=3), "unjudged", "cut to"),
-        (lambda n: n.flip(0), "unjudged", "another order of rows"),
-        (lambda n: (n + 1) // 2, "clean", "divided by 2"),
+        (lambda n: n, None, "clean", ""),
+        (lambda n: n - 1, None, "unjudged", "1 less in every row"),  # x[:, :-1], or a mistake
+        (lambda n: n.clamp(max=3), None, "unjudged", "cut to 2 to 3 steps"),  # x[:, :3], or a mistake
+        (lambda n: n.clamp(max=2), None, "unjudged", "every row is read for 2 steps"),
+        (lambda n: n.flip(0), torch.tanh, "unjudged", "another order of rows"),
+        (lambda n: n.flip(0), None, "findings", "lengths-misaligned"),
+        (lambda n: n.sort(descending=True)[0], None, "findings", "lengths-misaligned"),
+        (lambda n: (n + 1) // 2, lambda x: x[:, ::2], "clean", "divided by 2"),
+        (lambda n: (n + 1) // 2, None, "findings", "lengths-rescaled"),
+        (lambda n: torch.full_like(n, T), None, "findings", "lengths-ignored"),
+        (lambda n: torch.full_like(n, T), torch.tanh, "findings", "lengths-ignored"),
+        (lambda n: torch.full_like(n, T + 1), lambda x: nn.functional.pad(x, (0, 0, 1, 0)), "unjudged", "for 6 steps"),
     ],
 )
-def test_packed_lengths_are_compared_with_those_stated(change: Any, verdict: str, phrase: str) -> None:
-    """2: lengths that a call brings and others that are stated: how they differ is said, and nothing is `clean`."""
-    model = made(Packs, change)
-    with rnninspect.record(model, lengths="lengths") as recording:
-        model(batch(), LENGTHS)
-    (report,) = recording.inspect()
+@pytest.mark.parametrize("lengths", ["lengths", LENGTHS])
+@pytest.mark.parametrize("state_is_given", [False, True])
+def test_packed_lengths_are_compared_with_those_stated(
+    change: Any, before: Any, verdict: str, phrase: str, lengths: Any, state_is_given: bool
+) -> None:
+    """2: lengths that a call brings and others that are stated: how they differ is said, and nothing is `clean`, with
+    the state that the code took or without; it is a mistake where the layer reads what the lengths count.
+    """
+    model = made(Packs, change, before)
+    with rnninspect.record(model, lengths=lengths) as recording:
+        state = model(batch(), LENGTHS)
+    (report,) = reports = recording.inspect(final_state=state if state_is_given else None)
     assert report.verdict == verdict
-    assert phrase in report.untested + " ".join(report.notes)
-    assert not rules(recording.inspect())
+    assert phrase in report.untested + " ".join(report.notes) + " ".join(rules(reports))
+    assert bool(rules(reports)) == (verdict == "findings")
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (lambda n: n, "clean"),
+        (lambda n: n.sort(descending=True)[0], "findings"),
+        (lambda n: n.flip(0), "findings"),
+        (lambda n: (n + 1) // 2, "findings"),
+    ],
+)
+def test_lengths_of_tokens(change: Any, verdict: str) -> None:
+    """2: that an embedding lies before the layer moves no row and no step: its vectors follow the tokens."""
+    model = made(Packs, change, EMBEDDING)
+    with rnninspect.record(model, lengths="lengths") as recording:
+        state = model(TOKENS, LENGTHS)
+    assert [r.verdict for r in recording.inspect(final_state=state)] == [verdict]
+    assert "rows-permuted" not in rules(recording.inspect(final_state=state))
+
+
+def test_rows_and_tokens_that_are_sorted_together() -> None:
+    """1: tokens sorted with their lengths are no lengths in another order: they are followed to the batch's rows."""
+
+    class SortedTokens(Sorted):
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            return super().forward(EMBEDDING(x), lengths)
+
+    for unsorts in (True, False):
+        model = made(SortedTokens, unsorts)
+        with rnninspect.record(model, lengths="lengths") as recording:
+            state = model(TOKENS, LENGTHS)
+        assert rules(recording.inspect(final_state=state)) == ([] if unsorts else ["rows-permuted"])
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+def test_packed_as_if_no_row_ended(gathers: bool) -> None:
+    """2: a layer told that every row is full has read the padding: what is gathered at each row's end is right."""
+
+    class Full(Packs):
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            packed = pack_padded_sequence(x, torch.full_like(lengths, T), batch_first=True)
+            output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
+            return output[ROWS, lengths - 1] if gathers else output[:, -1]
+
+    model = made(Full, None)
+    with rnninspect.record(model, lengths="lengths") as recording:
+        state = model(batch(), LENGTHS)
+    (report,) = recording.inspect(final_state=state)
+    assert (report.verdict, rules([report][0])) == (("clean", []) if gathers else ("findings", ["lengths-ignored"]))
+    assert recording.inspect()[0].verdict != "clean"
 
 
 def test_lengths_stated_for_the_layer_itself() -> None:

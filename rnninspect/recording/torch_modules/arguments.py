@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +22,19 @@ USUAL = ""  # no argument's name: asks for all that have the usual names of leng
 @dataclass(eq=False)
 class Forward:
     """A forward that has begun. `values`: what was asked for and is among its arguments; `times`: the sizes of the
-    first two axes of every tensor among them; `start`: how many calls had been kept before.
+    first two axes of every tensor among them; `tensors`: these tensors, where something was asked for and is there;
+    `start`: how many calls had been kept before.
     """
 
     module: int
     start: int
     values: dict[Asked, Any] = field(default_factory=dict)
-    times: tuple[tuple[int, int], ...] = ()
+    tensors: tuple[Tensor, ...] = ()
+
+    @property
+    def times(self) -> tuple[tuple[int, int], ...]:
+        """(first axis, second axis) of every tensor."""
+        return tuple((int(tensor.shape[0]), int(tensor.shape[1])) for tensor in self.tensors)
 
 
 def asked_for(lengths: Any) -> set[Asked]:
@@ -78,20 +84,21 @@ def _takes_whole(signature: Mapping[str, inspect.Parameter]) -> bool:
 def look_up(
     asked: set[Asked], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outermost: bool
 ) -> Any:
-    """What was asked for among the arguments of this forward, copied; and its tensors' first two axes.
+    """What was asked for among the arguments of this forward, copied; and its tensors of two axes at least.
 
-    A callable is asked by the outermost forward alone; what it raises becomes a text that says so.
+    A callable is asked by the outermost forward alone; what it raises becomes a text that says so. Where nothing is
+    asked for, lengths are stated as numbers, of the batch that the outermost forward is given: its tensors alone.
     """
     bound = _bound(module, args, kwargs)
     values: dict[Asked, Any] = {}
     if USUAL in asked:
         named = named_ones(bound)
-        return ({USUAL: named} if named else {}), tuple(_times(bound))
+        return ({USUAL: named} if named else {}), tuple(_tensors(bound))
     for one in asked:
         if outermost or not callable(one):
             value = _asked(one, bound, args, kwargs)
             values |= {} if value is None else {one: copied(value)}
-    return values, tuple(_times(bound)) if values else ()
+    return values, tuple(_tensors(bound)) if values or (outermost and not asked) else ()
 
 
 def _bound(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -142,11 +149,11 @@ def _part(value: Any, name: str) -> Any:
     return getattr(value, name, None)
 
 
-def _times(value: Any) -> Any:
-    """(first axis, second axis) of every tensor in nested arguments."""
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Every tensor of two axes at least in nested arguments."""
     if isinstance(value, Tensor):
         if value.dim() >= 2:
-            yield (int(value.shape[0]), int(value.shape[1]))
+            yield value
     elif isinstance(value, (Mapping, list, tuple)):
         for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _times(part)
+            yield from _tensors(part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,7 +28,9 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.call_site import Site, Use, why_unseen
-from rnninspect.recording.stated import Settled, Stated, fitted_order, in_proportion, settle, settle_own
+from rnninspect.recording.direct_reading import reads_directly
+from rnninspect.recording.own_lengths import fitted_order, reads_padding, reordered, settle_own
+from rnninspect.recording.stated import Settled, Stated, in_proportion, settle
 from rnninspect.recording.torch_modules.tensors import autocast
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
@@ -84,10 +86,29 @@ class Call:
         return int(self.inputs.shape[0 if self.layer.batch_first else 1])
 
     @property
+    def steps(self) -> int:
+        """How many steps the inputs have, packed, without a batch axis, or along the axis that the layer says."""
+        if is_packed(self.inputs):
+            return len(self.inputs.batch_sizes)
+        return int(self.inputs.shape[0 if self.inputs.dim() == 2 or not self.layer.batch_first else 1])
+
+    @property
+    def ends_rows(self) -> bool:
+        """Whether it was told that some rows end before others: it is packed, and not with one length for all."""
+        return is_packed(self.inputs) and bool((self.inputs.batch_sizes != self.inputs.batch_sizes[0]).any())
+
+    def read_directly(self, arguments: Iterable[Tensor]) -> bool:
+        """Whether its inputs, which were packed, are one of these tensors, its rows and steps as they are."""
+        if not is_packed(self.inputs):
+            return False
+        inputs, lengths = self._by_row(self.inputs, "inputs")
+        return reads_directly(inputs, np.asarray(lengths), (to_array(a, "argument") for a in arguments))
+
+    @property
     def config(self) -> LayerConfig:
         """The layer in the words of the options; its arrays are batch-major."""
         way: Literal["forward", "bidirectional"] = "bidirectional" if self.layer.bidirectional else "forward"
-        padding: Literal["computed"] | None = None if is_packed(self.inputs) else "computed"
+        padding: Literal["computed"] | None = None if self.ends_rows else "computed"
         return LayerConfig(
             self.layer.cell, self.layer.layers, way, padding=padding, attributes=dict(self.where.attributes)
         )
@@ -97,13 +118,13 @@ class Call:
         arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
         use = self._use_of_uneven_state(settled) if final_state is None else "used"
         unseen = use in ("dropped", "perhaps")
-        drops = unseen and not is_packed(self.inputs)
+        drops = unseen and not self.ends_rows
         notes, opened = [*settled.notes], [settled.open] if settled.open else []
         own_state = final_state is None
         if drops:
             final_state = self._picked(arrays["output"], settled)
         if unseen:
-            opened.append(why_unseen(use, is_packed(self.inputs), self.where.name))
+            opened.append(why_unseen(use, self.ends_rows, self.where.name))
         if final_state is None:
             case = self._as_returned(arrays, settled, tolerance)
         else:
@@ -151,18 +172,17 @@ class Call:
             settled = settle_own(
                 stated_lengths, np.asarray(own_lengths, dtype=np.int64), steps, True, self.where.called
             )
-            if final_state is not None:
-                settled = replace(settled, open="")
             if settled.order is not None:
+                settled = settled if final_state is None else replace(settled, open="")
                 assert settled.lengths is not None
-                if _reads_padding(inputs, own_lengths, settled.lengths):
+                if reads_padding(inputs, own_lengths, settled.lengths):
                     settled = replace(settled, order=None, notes=(), open="")
                 else:
-                    arrays = _reordered(arrays, self._order(arrays, settled, final_state))
+                    arrays = reordered(arrays, self._order(arrays, settled, final_state))
         if settled.lengths is not None:
             arrays["lengths"] = np.asarray(settled.lengths)
             if own_lengths is not None and settled.lengths.size and settled.lengths.max() > steps:
-                arrays["output"] = _longer(arrays["output"], int(settled.lengths.max()) - steps)
+                arrays["output"] = np.pad(arrays["output"], ((0, 0), (0, int(settled.lengths.max()) - steps), (0, 0)))
                 del arrays["inputs"]  # those of the further steps are not known
         if settled.mask is not None:
             arrays["mask"] = settled.mask
@@ -187,12 +207,10 @@ class Call:
         """What the program does with the state, where rows end at different steps, so that one step is not all ends."""
         if self.site is None:
             return "used"
-        if is_packed(self.inputs):
-            sizes = self.inputs.batch_sizes
-            return self.site.state_is if bool((sizes != sizes[0]).any()) else "used"
-        steps = self.inputs.shape[0 if self.inputs.dim() == 2 or not self.layer.batch_first else 1]
+        if self.ends_rows:
+            return self.site.state_is
         padded = (settled.mask is not None and not settled.mask.all()) or (
-            settled.lengths is not None and bool((settled.lengths < steps).any())
+            settled.lengths is not None and bool((settled.lengths < self.steps).any())
         )
         return self.site.state_is if padded else "used"
 
@@ -235,7 +253,7 @@ class Call:
         notes = []
         if not case.trace.knows_padding and case.trace.batch_size > 1:
             notes.append("no lengths are known: every step is taken as real")
-        elif not is_packed(self.inputs) and not case.trace.mask.all() and own_state and not drops:
+        elif not self.ends_rows and not case.trace.mask.all() and own_state and not drops:
             notes.append(
                 "the final state is the one that the layer returned; where your code takes another, "
                 f"{worded(argument('final_state_of', self.where.name))}"
@@ -264,26 +282,6 @@ def _not_rerun(module: Any, device: str) -> str:
     if lower:
         return f"autocast was on ({lower})"
     return "" if isinstance(module, nn.RNNBase) else "its weights are quantised"
-
-
-def _reordered(arrays: Mapping[str, Array], order: Ints) -> dict[str, Array]:
-    """Every array with its rows in that order; those of states are their second axis."""
-    states = ("h_n", "c_n", "h_0", "c_0")
-    return {name: array[:, order] if name in states else array[order] for name, array in arrays.items()}
-
-
-def _longer(array: Array, steps: int) -> Array:
-    return np.pad(array, ((0, 0), (0, steps), (0, 0)))
-
-
-def _reads_padding(inputs: Array, own_lengths: Array, lengths: Ints) -> bool:
-    """Whether rows that are read past their stated end read one and the same vector there: padding, not data.
-
-    Then the rows are in the batch's own order, and their lengths in another's.
-    """
-    past = [inputs[b, lengths[b] : own_lengths[b]] for b in np.flatnonzero(lengths < own_lengths)]
-    frames = np.concatenate(past) if past else inputs[:0, 0]
-    return bool(len(frames) > 1 and (frames == frames[0]).all() and (inputs[:, 0] != frames[0]).any())
 
 
 _parsed: list[tuple[Mapping[str, Tensor], LayerConfig, Weights]] = []  # the last: calls of one layer share theirs

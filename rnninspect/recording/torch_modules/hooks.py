@@ -100,8 +100,8 @@ class Session:
             self._local.forward = self._forwards
         asked = asked_for(self._store.lengths)
         begun = Forward(id(module), len(self._store.kept))
-        if asked:
-            begun.values, begun.times = look_up(asked, module, args, _keywords(), not stack)
+        if asked or not isinstance(self._store.lengths, str):
+            begun.values, begun.tensors = look_up(asked, module, args, _keywords(), not stack)
         stack.append(begun)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
@@ -122,8 +122,7 @@ class Session:
             self._walk(module)
         for kept in self._store.kept[begun.start :]:
             if kept.thread == threading.get_ident():
-                for asked in begun.values.keys() - kept.arguments.keys():
-                    kept.arguments[asked], kept.times[asked] = begun.values[asked], begun.times
+                self._store.learn(kept, begun)
 
     def _walk(self, module: nn.Module) -> None:
         """Learn the names of an outermost module's layers, once."""

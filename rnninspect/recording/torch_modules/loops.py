@@ -32,7 +32,8 @@ from rnninspect.engine import cells
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
-from rnninspect.recording.stated import Settled, Stated, settle, settle_own
+from rnninspect.recording.own_lengths import settle_own
+from rnninspect.recording.stated import Settled, Stated, settle
 from rnninspect.recording.torch_modules.steps import Step, row_of, rows_of, second, stacked, state_of
 from rnninspect.recording.torch_modules.tensors import copied, size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from rnninspect.core.full_lengths import FULL
 from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
-from rnninspect.recording.torch_modules.arguments import USUAL, Asked, Failure, is_asked
+from rnninspect.recording.torch_modules.arguments import USUAL, Asked, Failure, Forward, is_asked
 from rnninspect.recording.torch_modules.calls import Call, Layer
 from rnninspect.recording.torch_modules.loops import Loop
 from rnninspect.recording.torch_modules.steps import kind
@@ -26,7 +27,8 @@ Recorded = Call | Loop
 
 @dataclass(eq=False)
 class Kept:
-    """A recorded call without its place yet: `lengths` as stated at the call, `arguments` of the forwards around it."""
+    """A recorded call without its place yet: `lengths` as stated at the call, `arguments` of the forwards around it;
+    `direct`: those beside which it reads a tensor as it is (USUAL: where lengths were stated as numbers)."""
 
     key: int
     call: Recorded
@@ -34,6 +36,7 @@ class Kept:
     lengths: Any
     arguments: dict[Asked, Any] = field(default_factory=dict)
     times: dict[Asked, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    direct: set[Asked] = field(default_factory=set)
 
 
 class Store:
@@ -68,6 +71,15 @@ class Store:
             except Exception as error:  # no memory is left for a copy, or a tensor of a kind that cannot be copied
                 self._more[key] += 1
                 self.unseen.setdefault(key, f"a call could not be copied ({type(error).__name__}: {error})")
+
+    def learn(self, kept: Kept, forward: Forward) -> None:
+        """What the arguments of a forward around it say of a call, where no forward within that one has said it."""
+        more = forward.values.keys() - kept.arguments.keys()
+        kept.arguments |= {asked: forward.values[asked] for asked in more}
+        kept.times |= dict.fromkeys(more, forward.times)
+        if kept.lengths is not None and (more or not forward.values) and isinstance(kept.call, Call):
+            with contextlib.suppress(Exception):  # of a kind that is no array: the model must run as it does
+                kept.direct |= (more or {USUAL}) if kept.call.read_directly(forward.tensors) else set()
 
     def close(self) -> None:
         """End the loops over cells that are still being put together."""
@@ -190,7 +202,8 @@ def _stated(kept: Kept, name: str) -> Stated:
     if value is None and not by_layer:
         return Stated(beside=kept.arguments.get(USUAL, {}), times=kept.times.get(USUAL, ()))
     if not is_asked(value):
-        return Stated(value, exact=by_layer or (isinstance(value, str) and value == FULL))
+        exact = by_layer or (isinstance(value, str) and value == FULL)
+        return Stated(value, exact, direct=USUAL in kept.direct)
     called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")
     argument = kept.arguments.get(value)
     if argument is None or isinstance(argument, Failure):
@@ -199,7 +212,8 @@ def _stated(kept: Kept, name: str) -> Stated:
         numbers = by_name(argument, called)
     except Exception as error:  # whatever a program calls so
         return Stated(missing=str(error))
-    return Stated(numbers, by_layer, called, times=() if by_layer else kept.times.get(value, ()))
+    times = () if by_layer else kept.times.get(value, ())
+    return Stated(numbers, by_layer, called, times=times, direct=value in kept.direct)
 
 
 def _snapshot(lengths: Any) -> Any:
