@@ -15,18 +15,13 @@ from tests.support.right_runs import steps_of, tally
 LONG = int(os.environ.get("RNNINSPECT_LONG", "10000"))
 SHORT = 150
 
-# Of the answers to SHORT runs that are no refusals, the share that accuses: it may only fall.
-ACCUSED = 0.002
-
 
 def test_some_right_runs_of_which_less_and_less_is_known() -> None:
-    """Where all is stated none is accused; where less is known few are, and nothing crashes."""
+    """None is accused, whatever is known, and nothing crashes."""
     counts = tally(range(SHORT))
     assert not counts.crashed
     assert counts.runs > 0.8 * SHORT
-    accused = {rule: seeds for (label, rule), seeds in counts.accused.items() if label == "all stated"}
-    assert not accused, counts.table()
-    assert counts.share <= ACCUSED, counts.table()
+    assert not counts.accused, counts.table()
 
 
 # Seeds of right runs that were accused before: what was not known is in the comment.
