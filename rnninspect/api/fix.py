@@ -224,7 +224,7 @@ class _Handed:
         for slot in (*slots_kept, *named.values()):
             kept[_free(slot.name, kept)] = slot
         by_role = {name for name, slot in kept.items() if slot is named.get(slot.role)}
-        packages = live.packages([self.outputs, self.handed["final_state"]])
+        packages = live.packages([self.outputs, self.handed["final_state"]], self.weights)
         origin = replace(inspect.origin_of_weights(weights, self.weights_convention), packages=packages)
         own_numbers = live.live(self.outputs) or live.live(self.handed["final_state"])
         early = None

@@ -23,7 +23,8 @@ from rnninspect.errors import ShapeError, UnknownNameError, UserError
 class Handed:
     """What was handed over beside the outputs, each as it came; None where it was not.
 
-    `printed`, `elided`: what a print-out tells of its arrays, by their names.
+    `layer`: what was given as weights: it may be the layer itself. `printed`, `elided`: what a print-out tells of its
+    arrays, by their names.
     """
 
     final_state: Any = None
@@ -32,6 +33,7 @@ class Handed:
     lengths: Any = None
     mask: Any = None
     inputs: Any = None
+    layer: Any = None
     printed: Mapping[str, Precision] = field(default_factory=dict)
     elided: Mapping[str, Gaps] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ def slots_of(outputs: Any, handed: Handed, config: LayerConfig, convention: str)
     """What was handed over, whole and as it came: the slots of what a call returned, and those named for a role."""
     outputs, handed = parted(outputs, handed)
     handed = replace(handed, lengths=named_array("lengths", handed.lengths, {}))
-    packages = live.packages([outputs, handed.final_state])
+    packages = live.packages([outputs, handed.final_state], handed.layer)
     return slots_beside(
         live.read_outputs(outputs, config, rows_of(handed.final_state)), handed, config, convention, packages
     )

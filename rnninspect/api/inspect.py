@@ -113,7 +113,7 @@ def inspect(
     layer, whose_weights = weights, {"weights_convention": weights_convention, "weights_prefix": weights_prefix}
     weights, config = weights_given(weights, config, weights_convention or whose, whose, outputs, weights_prefix)
     refuse_quantised(weights)
-    handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs)
+    handed = Handed(final_state, cell_state, initial_state, lengths, mask, inputs, layer)
     source: dict[str, Any] = {}
     if text is not None:
         read, handed = of_text(text, handed) if outputs is None else _both(outputs)

@@ -53,7 +53,7 @@ def case_of(
             "inspect(text=…) print-outs"
         )
     if isinstance(outputs, Mapping) and not set(outputs) <= set(DIRECTION_WORDS):
-        origin_here = replace(origin, packages=live.packages(outputs.values()))
+        origin_here = replace(origin, packages=live.packages(outputs.values(), handed.layer))
         arrays = as_arrays(outputs, "outputs")
         handed = replace(handed, lengths=named_array("lengths", handed.lengths, arrays))
         return _read(arrays, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
@@ -61,11 +61,11 @@ def case_of(
     if outputs is None and handed.final_state is not None:
         if weights is None or handed.inputs is None:
             raise UserError("no outputs: give outputs; or inputs and weights, from which they are filled in")
-        origin_here = replace(origin, packages=live.packages([handed.final_state]))
+        origin_here = replace(origin, packages=live.packages([handed.final_state], handed.layer))
         config = with_what_weights_say(config, weights)
         return _read({}, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
     outputs, handed = parted(outputs, handed)
-    origin_here = replace(origin, packages=live.packages([outputs, handed.final_state]))
+    origin_here = replace(origin, packages=live.packages([outputs, handed.final_state], handed.layer))
     own_numbers = live.live(outputs) or live.live(handed.final_state)
     read = live.read_outputs(outputs, config, rows_of(handed.final_state))
     return _read({}, read, handed, config, convention, origin_here, tolerance, as_printed=not own_numbers)

@@ -10,6 +10,7 @@ onnx      Y, Y_h, Y_c                                      paddle, mxnet: output
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -56,13 +57,29 @@ def live(value: Any) -> bool:
     return any(package for _, package in _types([value]))
 
 
-def packages(values: Iterable[Any]) -> tuple[str, ...]:
-    """The conventions whose framework made these, by the types of arrays and states; empty where they are numpy's."""
+def packages(values: Iterable[Any], layer: Any = None) -> tuple[str, ...]:
+    """The conventions whose framework made these, by the types of arrays and states; empty where they are numpy's.
+
+    `layer`: the weights' own object, where one was given. One of Keras says that the arrays, which are another
+    package's, are Keras's.
+    """
+    if callable(getattr(layer, "get_weights", None)):
+        return ("keras",)
+    values = list(values)
     leaves = list(_types(values))
     of_state = next((_OF_STATE[kind] for kind, _ in leaves if kind in _OF_STATE), None)
-    return (
-        (of_state,) if of_state else next((_OF_PACKAGE[package] for _, package in leaves if package in _OF_PACKAGE), ())
-    )
+    if of_state:
+        return (of_state,)
+    package = next((package for _, package in leaves if package in _OF_PACKAGE), "")
+    if package in ("jax", "jaxlib") and _keras_computes_with("jax") and any(isinstance(v, list) for v in values):
+        return ("keras", *_OF_PACKAGE[package])  # which lists h and c, where a carry is a tuple
+    return _OF_PACKAGE.get(package, ())
+
+
+def _keras_computes_with(backend: str) -> bool:
+    """Whether Keras is there and its arrays are this package's."""
+    keras: Any = sys.modules.get("keras")
+    return keras is not None and keras.backend.backend() == backend
 
 
 def _types(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
