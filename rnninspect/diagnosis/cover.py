@@ -91,11 +91,12 @@ def _original(copied: Proposal, proposals: list[Proposal]) -> frozenset[Place]:
 
 
 def without_symptoms(proposals: list[Proposal], rules: Mapping[str, Rule], spared: list[Proposal]) -> list[Proposal]:
-    """Leave out what another proposal implies on all of its rows, except the `spared` ones, and what explains states of
-    other tracks than that one does."""
+    """Leave out what another proposal implies on all of its rows, except the `spared` ones, what explains states of
+    other tracks than that one does, and mistakes where that one is a note: it names none, and may not hide one."""
     kept = []
     for p in proposals:
         causes = [q for q in proposals if p.rule in rules[q.rule].implies]
+        causes = [q for q in causes if q.severity != "note" or p.severity == "note"]
         if p.kind == "state":
             causes = [q for q in causes if q.kind != "state" or _tracks_of(p) & _tracks_of(q)]
         rows = set(rows_of(p.places))

@@ -259,3 +259,25 @@ def test_axes_that_the_stated_framework_does_not_have_by_default(convention: str
     wrong = rnninspect.inspect(dump, convention=convention, lengths="full", time_major=True, direction="forward")
     assert wrong.verdict == "findings"
     assert rnninspect.inspect(dump, convention="keras", lengths="full", direction="forward").verdict == "clean"
+
+
+@pytest.mark.parametrize("convention", ["auto", "haiku", "torch", "mxnet"])
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_inputs_along_other_axes_excuse_no_state(cell: str, directions: int, convention: str) -> None:
+    """`[T, B, H]` of a run that had no lengths, its inputs saved as `[B, T, F]`: that the axes are not the usual ones
+    is a note, and the states at the last column are a mistake all the same; of a packed run they are right."""
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, cell)(FEATURES, UNITS, bidirectional=directions == 2)
+    x = batch(None)
+    pack = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    outputs, states = layer(pack)
+    about: dict[str, Any] = {"lengths": LENGTHS, "inputs": x, "convention": convention}
+    right = rnninspect.inspect(torch.nn.utils.rnn.pad_packed_sequence(outputs)[0], states, **about)
+    assert right.verdict == "clean"
+    wrong = rnninspect.inspect(*layer(x.transpose(0, 1)), **about)
+    assert [f.rule for f in wrong.findings if f.severity == "error"] == ["lengths-ignored"]
+    moved = rnninspect.inspect(
+        torch.nn.utils.rnn.pad_packed_sequence(outputs)[0], states, **{**about, "lengths": LENGTHS.roll(1)}
+    )
+    assert moved.verdict == "findings"
