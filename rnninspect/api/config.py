@@ -47,7 +47,10 @@ def layer_config(**options: Any) -> LayerConfig:
         options["time_major"], options["axes_stated"] = not batch_first or options.get("time_major", False), True
     unknown = sorted(set(options) - stated_fields)
     if unknown:
-        listed = sorted({*stated_fields, *ATTRIBUTES, "bidirectional", "batch_first"} - {"full_lengths", "axes_stated"})
+        listed = sorted(
+            {*stated_fields, *ATTRIBUTES, "bidirectional", "batch_first"}
+            - {"full_lengths", "axes_stated", "axes_of_node"}
+        )
         hints = [
             f"{name!r}{did_you_mean(name, sorted({*_OTHERS, *listed} - set(unknown)))}".rstrip(".") for name in unknown
         ]

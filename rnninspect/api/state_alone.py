@@ -212,12 +212,13 @@ def _time_axes(alone: StateAlone) -> list[bool]:
     config = alone.config
     inputs = next(slot for slot in alone.slots if slot.role == "inputs")
     state = next(slot for slot in alone.slots if slot.role == "h")
-    if config.axes_stated or config.time_major:
+    if config.axes_stated or (config.time_major and not config.axes_of_node):
         return [config.time_major]
     rows = set(state.array.shape[:-1]) or {1}
     lengths = [slot.array.size for slot in alone.slots if slot.role == "lengths"]
     shape = inputs.array.shape
-    axes = [way for way in (False, True)[: len(shape)] if shape[way] in rows and set(lengths) <= {shape[way]}]
+    ways = (config.time_major, not config.time_major)
+    axes = [way for way in ways if way < len(shape) and shape[way] in rows and set(lengths) <= {shape[way]}]
     if not axes:
         beside = f", lengths {lengths}" if lengths else ""
         raise ShapeError(

@@ -60,7 +60,8 @@ class LayerFile:
         options = held | self._options_of_file(config)
         if dump is not self.convention:
             options = {name: value for name, value in options.items() if name not in LAID_OUT}
-        return config.over(options)
+        of_node = bool(options.get("time_major")) and not (config.time_major or config.axes_stated)
+        return replace(config.over(options), axes_of_node=of_node)
 
     def overruled(self, config: LayerConfig) -> Iterator[tuple[str, Any, Any]]:
         """(option, the file's word, the user's) wherever the two differ about the cell: the user's is used."""

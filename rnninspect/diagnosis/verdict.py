@@ -80,18 +80,20 @@ def untested(case: Case) -> Untested | None:
 
 
 def _axes_of_a_default(case: Case) -> Untested | None:
-    """A state `[B, H]` that is the last step by axes which the stated framework does not have by default, and nothing
-    but that state's own rows speaks for: `outputs[:, -1]` of `[T, B, H]` looks the same."""
+    """A state `[B, H]` that is the last step by axes which the stated framework, or the node of a model, does not have
+    by default, and nothing but that state's own rows speaks for: `outputs[:, -1]` of `[T, B, H]` looks the same."""
     trace, raw, config = case.trace, case.raw("h"), case.config
-    usual = case.convention.time_major and case.reading.evidence.framework_stated and not config.axes_stated
+    usual = config.axes_of_node or (case.convention.time_major and case.reading.evidence.framework_stated)
+    usual = usual and not config.axes_stated
     counted = trace.lengths is not None and config.full_lengths != "stated"
+    counted = counted and not (trace.mask.all() and trace.batch_size == trace.steps)  # which say nothing of axes
     if not usual or case.reading.time_major or counted or trace.mask_given:
         return None
     if raw is None or raw.ndim != 2 or trace.steps < 2 or not all(f.equal[:, -1].all() for f in case.facts):
         return None
     return Untested(
-        f"the axes are not stated, and {case.convention.name}'s default is [T, B, H]: by it the states are steps of "
-        "one row, outputs[:, -1], and not each row's last step",
+        f"the axes are not stated, and {'the node' if config.axes_of_node else case.convention.name}'s default is "
+        "[T, B, H]: by it the states are steps of one row, outputs[:, -1], and not each row's last step",
         f"{argument('time_major', True)} or {argument('batch_first', True)}, or {RUN}",
     )
 

@@ -62,6 +62,16 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
     """
     refuse_other_results(dump.arrays, {*dump.named, *(slot.role for slot in dump.returned)})
+    open_axes = _without_axes_of_node(config, dump)
+    try:
+        return _weigh_as(dump, open_axes, tolerance, measurer)
+    except ShapeError:
+        if open_axes is config:
+            raise
+        return _weigh_as(dump, config, tolerance, measurer)
+
+
+def _weigh_as(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer) -> Weighed:
     convention, beliefs = _framework(dump, config)
     weighed = _weigh(convention, dump, config, tolerance, measurer)
     if dump.convention == "auto":
@@ -73,6 +83,15 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
             weighed = _weigh(weighed.convention, dump, config, tolerance, measurer, order_known=True)
     weighed = replace(weighed, slots=tuple(map(dump.under_whole_name, weighed.slots)))
     return _with_evidence(weighed, dump.under_whole_names(), beliefs)
+
+
+def _without_axes_of_node(config: LayerConfig, dump: DumpArrays) -> LayerConfig:
+    """The config, its axes left open where only a model's node says that time comes first, and these are no node's own
+    arrays, `[T, D, B, H]`: the graph around it turned them (an export of a batch-first layer does), or did not."""
+    arrays = [*dump.arrays.values(), *(slot.array for slot in (*dump.named.values(), *dump.returned))]
+    if not config.axes_of_node or config.axes_stated or any(array.ndim == 4 for array in arrays):
+        return config
+    return replace(config, time_major=False)
 
 
 def _orders_otherwise(weighed: Weighed, dump: DumpArrays, config: LayerConfig) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnninspect import run
+from rnninspect import inspect, run
 from rnninspect.cli import call
 
 onnx = pytest.importorskip("onnx")
@@ -73,3 +73,27 @@ def test_how_the_batch_is_read_is_said(
     assert sentence.rstrip() in shown
     if sentence.endswith("\n"):
         assert "reads it as" not in shown
+
+
+@pytest.mark.parametrize("rows", [ROWS, STEPS])
+@pytest.mark.parametrize(("convention", "full"), [("auto", "full"), ("onnx", "one a row")])
+def test_the_graph_around_a_node_may_have_turned_its_arrays(convention: str, full: str, rows: int, model: Path) -> None:
+    """An export of a batch-first layer transposes what its time-major node reads and gives: the node speaks for its
+    own `[T, D, B, H]`, and of `[B, T, H]` or `[T, B, H]` the states and a run tell the axes, or nothing does."""
+    inputs = np.random.default_rng(1).normal(size=(rows, STEPS, FEATURES)).astype(np.float32)
+    about: dict[str, Any] = {"weights": model, "convention": convention}
+    about["lengths"] = "full" if full == "full" else [STEPS] * rows
+    ran = run(inputs, weights=model, convention="onnx", batch_first=True, lengths=about["lengths"]).tracks[0]
+    by_row, state = np.asarray(ran.outputs), np.asarray(ran.final)
+    by_step, fed = by_row.swapaxes(0, 1), {"inputs": inputs}
+    fed_by_step = {"inputs": inputs.swapaxes(0, 1)}
+    right = [(by_row, state[None], fed), (by_row, state, fed), (by_row, state[None], {}), (by_step, state[None], {})]
+    for outputs_read, final, of_run in [*right, (by_step, state[None], fed_by_step), (by_step, state, fed_by_step)]:
+        report = inspect(outputs_read, final, **of_run, **about)
+        assert (report.verdict, report.findings) == ("clean", [])
+    if rows == STEPS:  # by the node's own axes `outputs[:, -1]` would be the steps of one row
+        assert inspect(by_row, state, **about).verdict == "unjudged"
+    wrong = inspect(by_step, by_step[:, -1], **fed_by_step, **about)
+    assert wrong.verdict == "findings"
+    node = inspect(by_step[:, None], state[None], **fed_by_step, **about)
+    assert (node.verdict, node.findings) == ("clean", [])
