@@ -32,8 +32,8 @@ engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init_
 engine/full_float32 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
-conventions/dumps/positions conventions/dumps/calls conventions/dumps/numbered_pairs
-conventions/dumps/shapes conventions/dumps/sides
+conventions/dumps/positions conventions/dumps/numbered_pairs
+conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/siblings
 conventions/dumps/unread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes

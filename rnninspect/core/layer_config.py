@@ -16,9 +16,9 @@ from rnninspect.core.trace import Direction, PaddingPolicy
 class LayerConfig:
     """What the user states about a layer; None = nothing stated. `attributes` are the cell's own (`forget_bias`, …).
 
-    `axes_stated`: the user said which axis is time, if only that it is not the first. `axes_of_node`: a file of weights said
-    so of its node, and the graph around one may turn its arrays round. `full_lengths`: no row is shorter than T, as
-    stated, or as assumed (a project's setting) where the dump says nothing of it.
+    `axes_stated`: the user said which axis is time, if only that it is not the first. `axes_of_node`: a file of weights
+    said so of its node, and the graph around one may turn its arrays round. `full_lengths`: no row is shorter than T,
+    as stated, or as assumed (a project's setting) where the dump says nothing of it.
     """
 
     cell: Cell | None = None

@@ -1,24 +1,31 @@
-"""A file that holds by place what no single call returned: the results of several calls, or h and c without outputs."""
+"""A file that holds what no single call returned: the results of several calls, or h and c without outputs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import numpy as np
 
 from rnninspect.conventions.dumps.positions import is_behind
+from rnninspect.conventions.dumps.shapes import are_lengths, fits_as_state, is_prefix
 from rnninspect.core.evidence import Role
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 
 ENOUGH = 8  # numbers that go together as h and c do by chance once in 65,000 times
+_NUMBER = regex(r"\d+")
+Family = Mapping[str, str]  # the names that differ in one number alone, by that number
 
 
 def refuse_other_results(arrays: Mapping[str, Array], roles: Collection[Role]) -> None:
-    """Raise ShapeError where arrays without names are `[(output, state), (output, state), …]`, or `(h, c)` alone;
-    `roles`: those that were given otherwise."""
+    """Raise ShapeError where arrays without names are `[(output, state), (output, state), …]`, or `(h, c)` alone, or
+    where numbered ones are of several batches; `roles`: those that were given otherwise."""
     if "outputs" in roles or "h" in roles:
         return
+    _refuse_batches(arrays)
     calls = _calls(arrays)
     if len(calls) > 1:
         first = calls[0]
@@ -50,6 +57,52 @@ def _calls(arrays: Mapping[str, Array]) -> list[str]:
     if forms[0].get("0") != 3 or not states:
         return []
     return list(groups) if all(g["0"].size > g[name].size for g in groups.values() for name in states) else []
+
+
+def _refuse_batches(arrays: Mapping[str, Array]) -> None:
+    """Raise ShapeError where each of several outputs has a state and real steps with its number, and these differ: the
+    layers of one run share theirs."""
+    families = list(_families(arrays)) if sum(array.ndim == 3 for array in arrays.values()) > 1 else []
+    for outputs in families:
+        if any(arrays[name].ndim != 3 or arrays[name].dtype.kind != "f" for name in outputs.values()):
+            continue
+        beside = [family for family in families if family is not outputs and family.keys() >= outputs.keys()]
+        of_steps = [f for f in beside if all(_counts(arrays[f[n]], arrays[name]) for n, name in outputs.items())]
+        told = next((f for f in of_steps if _other_than_first(f, outputs, arrays)), None)
+        states = [f for f in beside if all(fits_as_state(arrays[f[n]], arrays[name]) for n, name in outputs.items())]
+        if told is None or not states:
+            continue
+        first, other = next(iter(outputs)), _other_than_first(told, outputs, arrays)
+        role = "lengths" if arrays[told[first]].ndim == 1 else "mask"
+        options = f"{argument('outputs', outputs[first])}, {argument('state', states[0][first])} and "
+        raise ShapeError(
+            f"the arrays are of {len(outputs)} batches, since {told[first]} and {other} differ, and the layers of one "
+            f"run share theirs: say which is meant, {options}{argument(role, told[first])}, or give each in a file of "
+            "its own"
+        )
+
+
+def _families(arrays: Mapping[str, Array]) -> Iterator[Family]:
+    """The names that differ in one number alone, two or more of them."""
+    families: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for name in arrays:
+        for number in _NUMBER.finditer(name):
+            families[name[: number.start()], name[number.end() :]][number[0]] = name
+    return (family for family in families.values() if len(family) > 1)
+
+
+def _counts(array: Array, outputs: Array) -> bool:
+    """Whether an array tells the real steps of each row of `outputs` `[B, T, H]` or `[T, B, H]`: `[B]`, or a mask."""
+    shapes = (outputs.shape[:2], outputs.shape[1::-1])
+    if array.ndim == 1:
+        return any(array.shape == (rows,) and are_lengths(array, steps) and array.min() > 0 for rows, steps in shapes)
+    return array.shape in shapes and (is_prefix(array) or is_prefix(array.T))
+
+
+def _other_than_first(family: Family, numbers: Iterable[str], arrays: Mapping[str, Array]) -> str:
+    """The name of the first array that is another one than that of the first of these numbers; empty if none is."""
+    names = [family[number] for number in numbers]
+    return next((name for name in names if not np.array_equal(arrays[names[0]], arrays[name])), "")
 
 
 def _state_of(call: str, arrays: Mapping[str, Array]) -> str:
