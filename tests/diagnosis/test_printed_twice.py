@@ -51,3 +51,20 @@ def test_the_same_again_is_clean() -> None:
     named = [("outputs", outputs), ("h", right), ("lengths", LENGTHS)]
     assert _printed(*named, ("h", right)).verdict == "clean"
     assert _printed(*named, ("h", right[:, :2])).verdict == "clean"
+
+
+@pytest.mark.parametrize("second", ["right", "wrong"])
+def test_a_further_batch_of_another_size(second: str) -> None:
+    """A log prints outputs, state and lengths of each step: the first batch is right, and of the second, which has
+    other rows and steps, nothing is known. A further state that fits no outputs of its own takes nothing away."""
+    outputs, right = _arrays()
+    lengths = np.array([1, 8, 3])
+    later = np.random.default_rng(4).uniform(-1, 1, (3, 8, 5))
+    later[np.arange(8) >= lengths[:, None]] = 0
+    state = later[np.arange(3), lengths - 1] if second == "right" else later[:, -1]
+    first = [("outputs", outputs), ("h", right), ("lengths", LENGTHS)]
+    report = _printed(*first, ("outputs", later), ("h", state), ("lengths", lengths))
+    assert report.verdict == "unjudged"
+    assert "another batch" in report.untested
+    assert _printed(*first, ("h", state)).verdict == "clean"
+    assert _printed(*first, ("outputs", later)).verdict == "clean"

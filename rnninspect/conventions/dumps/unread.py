@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES, is_usual
-from rnninspect.conventions.dumps.shapes import are_lengths, is_mask, is_taken, match_name, suits
+from rnninspect.conventions.dumps.shapes import are_lengths, fits_as_state, is_mask, is_taken, match_name, suits
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -81,13 +81,32 @@ def namesake_of(name: str, slots: tuple[Slot, ...]) -> Slot | None:
 
 
 def printed_again(printed: Iterable[str], arrays: Mapping[str, Array], slots: tuple[Slot, ...]) -> str:
-    """That a text prints an array with a role again, under one name and shape and with other numbers; empty where it
-    does not. Which of them is the call's, no name tells."""
+    """That a text prints an array with a role again, under one name and shape and with other numbers, or outputs and a
+    state of another batch; empty where it does not. Which of them is the call's, no name tells."""
+    printed = list(printed)
     for name in printed:
         first = None if name not in arrays or is_taken(name, arrays[name], slots) else namesake_of(name, slots)
         if first is not None and first.array.shape == arrays[name].shape:
             return f"{first.name} is printed more than once, with other numbers: the first is used, {name} was not read"
+    for outputs, state in _further_batches(printed, arrays, slots):
+        return f"{outputs} and {state} are printed besides, of another batch: the first is used, these were not read"
     return ""
+
+
+def _further_batches(
+    printed: Iterable[str], arrays: Mapping[str, Array], slots: tuple[Slot, ...]
+) -> Iterator[tuple[str, str]]:
+    """Names of outputs and a state that fit one another, and are the namesakes of those that have the roles."""
+    left = [name for name in printed if name in arrays and not is_taken(name, arrays[name], slots)]
+    by_role: dict[Role, dict[str, str]] = {"outputs": {}, "h": {}}
+    for name in left:
+        first = namesake_of(name, slots)
+        if first is not None and first.role in by_role:
+            by_role[first.role][name.rpartition("_")[2]] = name
+    for number, outputs in by_role["outputs"].items():
+        state = by_role["h"].get(number)
+        if state is not None and fits_as_state(arrays[state], arrays[outputs]):
+            yield outputs, state
 
 
 def _looks_like(name: str, array: Array, rows: int, steps: int, units: int) -> Role | None:
