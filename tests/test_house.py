@@ -25,7 +25,7 @@ formats/limits formats/base formats/streams formats/supervised formats/nested fo
 formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
 formats/onnx_quantised formats/onnx_axes formats/onnx_feeds formats/onnx_model
 formats/keras_model formats/hdf5 formats/npy formats/npz formats/torch_pickle formats/torchscript formats/json_
-formats/text_clean formats/text_nodes formats/text_numbers
+formats/text_clean formats/text_commas formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,7 @@ from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, whole
 from rnninspect.formats.text_blocks import blocks
 from rnninspect.formats.text_clean import clean, decoded, is_text, with_brackets
+from rnninspect.formats.text_commas import NOTE, with_decimal_points
 from rnninspect.formats.text_grammar import values
 from rnninspect.formats.text_names import LabelledArray, named
 from rnninspect.formats.text_nodes import Broken, Literal
@@ -61,7 +62,9 @@ def from_text(text: str, name: str) -> NamedArrays:
     different lengths.
     """
     plain = with_brackets(clean(text))
-    return _Reading(plain, name).arrays()
+    pointed = with_decimal_points(plain)
+    read = _Reading(pointed, name).arrays()
+    return read if pointed == plain else replace(read, notes=(*read.notes, NOTE))
 
 
 @dataclass(frozen=True, eq=False)
