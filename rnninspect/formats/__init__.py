@@ -23,6 +23,7 @@ from rnninspect.formats.base import ANONYMOUS, NamedArrays
 from rnninspect.formats.witness import witness
 
 HEAD = 4096  # bytes that tell a format
+SPELLED = 1 << 16  # entries of text that are read as numbers at most: lengths are no more
 NUMERIC = "fiub"  # kinds of dtype: floats, whole numbers, true and false
 
 
@@ -97,7 +98,11 @@ def read_arrays(
 
 
 def _without_text(read: NamedArrays, member: str | None) -> NamedArrays:
-    """The arrays less those of text, which are left out and named, unless there are no numbers or one is asked for."""
+    """The arrays less those of text, which are left out and named, unless there are no numbers or one is asked for.
+
+    Text that spells numbers (`"9"`, from a table or a request) is read as these.
+    """
+    read = _with_spelled_numbers(read)
     text = [name for name, array in read.arrays.items() if array.dtype.kind in "US" and name != member]
     if not text or not any(array.dtype.kind in NUMERIC for array in read.arrays.values()):
         return read
@@ -107,6 +112,18 @@ def _without_text(read: NamedArrays, member: str | None) -> NamedArrays:
     others = [left_out(name, "text") for name in text]
     notes = (*read.notes, note_left_out(others))
     return replace(read, arrays=kept, notes=notes, left_out=(*read.left_out, *map(shown, others)))
+
+
+def _with_spelled_numbers(read: NamedArrays) -> NamedArrays:
+    """The arrays, those of text whose every entry spells a number as numbers, which is noted."""
+    text = {name: a for name, a in read.arrays.items() if a.dtype.kind in "US" and 0 < a.size <= SPELLED}
+    if not text:
+        return read
+    from rnninspect.formats.text_numbers import spelled_numbers
+
+    numbers = {name: spelled for name, a in text.items() if (spelled := spelled_numbers(a)) is not None}
+    notes = tuple(f"{name or 'the array'} is text that spells numbers, and read as these" for name in numbers)
+    return replace(read, arrays={**read.arrays, **numbers}, notes=(*read.notes, *notes))
 
 
 def _name_of(source: Any) -> str:

@@ -76,6 +76,19 @@ def as_array(values: list[float] | list[int] | list[bool]) -> Array:
     return np.asarray(values, dtype=None if values else np.float64)
 
 
+def spelled_numbers(text: Array) -> Array | None:
+    """An array `[…]` of text as the numbers that all of it spells; None where some is none.
+
+    >>> spelled_numbers(np.array(["9", " 3"])), spelled_numbers(np.array(["9", "x"]))
+    (array([9, 3]), None)
+    """
+    entries = [entry.decode("latin-1") if isinstance(entry, bytes) else entry for entry in text.reshape(-1).tolist()]
+    if not all(_WORD.fullmatch(entry.strip()) for entry in entries):
+        return None
+    values = _values([entry.strip() for entry in entries])
+    return None if values is None else as_array(values).reshape(text.shape)
+
+
 def precision_of(text: str, shift: int = 0) -> Precision:
     """How the numbers of a print-out were rounded; `shift`: decimals that a factor above them adds.
 

@@ -12,6 +12,7 @@ import torch
 
 import rnninspect
 from rnninspect.errors import UserError
+from rnninspect.formats import read_arrays
 
 LENGTHS = [5, 2, 4]
 OUT = np.random.default_rng(0).uniform(-0.9, 0.9, (3, 5, 4)).astype(np.float32)
@@ -45,6 +46,21 @@ def test_text_beside_the_arrays_is_named(tmp_path: Path, suffix: str, wrong: boo
     (unused,) = report.source["unused"]
     assert unused.startswith("framework (")
     assert unused.endswith("was not read; it is no array of numbers")
+
+
+@pytest.mark.parametrize("suffix", ["npz", "json"])
+@pytest.mark.parametrize("spell", [str, "{}.0".format, " {}".format], ids=["whole", "fractions", "blanks"])
+def test_text_that_spells_numbers_is_read_as_these(tmp_path: Path, suffix: str, spell: Any) -> None:
+    """Lengths of a table or a request, `"5"`, judge the states as numbers do, and it is said; names of rows that hold
+    digits stay text."""
+    file, names = tmp_path / f"dump.{suffix}", ["utt1", "2", "3"]
+    for wrong, verdict in ((False, "clean"), (True, "findings")):
+        state = OUT[np.arange(3), np.array(LENGTHS) - 1 - wrong]
+        WRITERS[suffix](file, {"outputs": OUT, "h": state, "lengths": [*map(spell, LENGTHS)], "names": names})
+        report = rnninspect.compare(file)
+        assert report.verdict == verdict
+        assert any("lengths is text that spells numbers" in note for note in read_arrays(file).notes)
+        assert [entry.partition(" ")[0] for entry in report.source["unused"]] == ["names"]
 
 
 @pytest.mark.parametrize("outputs", ["text", ["a", "b"], ["a", 1.0], None])
