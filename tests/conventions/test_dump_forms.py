@@ -179,3 +179,21 @@ def test_two_directions_of_one_unit_are_read(layers: int, options: dict[str, int
     assert inspect(outputs, (h, c), lengths=lengths).verdict == "clean"
     halves = inspect(outputs, (h[::2], c[::2]), lengths=lengths)
     assert [f.rule for f in halves.findings] == ["direction-missing"], halves
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_mask_as_wide_as_the_inputs(wrong: bool, time_major: bool) -> None:
+    """`pad_packed_sequence` cuts the outputs to the longest row: a mask of the inputs' width is cut with them where no
+    step is real beyond, and refused where one is."""
+    lengths = np.array([3, 6, 2, 5])
+    outputs = np.random.default_rng(0).normal(size=(4, 6, 5)) * (np.arange(6) < lengths[:, None])[..., None]
+    state = outputs[:, -1] if wrong else outputs[np.arange(4), lengths - 1]
+    mask, read = np.arange(9) < lengths[:, None], outputs.swapaxes(0, 1) if time_major else outputs
+    for held in (mask, mask.T) if time_major else (mask,):
+        report = inspect(read, state, mask=held, time_major=time_major, direction="forward")
+        assert [f.rule for f in report.findings] == ["last-column-as-final-state"] * wrong
+        assert report.verdict == ("findings" if wrong else "clean")
+    mask[1, 7] = True
+    with pytest.raises(ShapeError, match="mask is"):
+        inspect(read, state, mask=mask, time_major=time_major, direction="forward")

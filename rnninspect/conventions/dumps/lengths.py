@@ -32,6 +32,8 @@ def read_mask(
         lengths, mask = np.full(rows, steps), None
     if lengths is not None and are_shares(lengths):
         lengths = np.rint(lengths * steps)
+    if mask is not None:
+        mask = _without_steps_beyond(mask, rows, steps)
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
         if not strict and _counts_other_rows(mask):
             return np.ones((rows, steps), dtype=np.bool_), None, False
@@ -47,6 +49,18 @@ def read_mask(
         return np.ones((rows, steps), dtype=np.bool_), None, False
     real, lengths_read = resolve_mask(rows, steps, lengths, mask)
     return real, lengths_read, True
+
+
+def _without_steps_beyond(mask: Array, rows: int, steps: int) -> Array:
+    """A mask `[B, W]` or `[W, B]` of inputs that are wider than the outputs, cut to their T steps where none is real
+    beyond: what is cut to the longest row has left out padding alone."""
+    if mask.ndim != 2 or mask.dtype.kind not in "biuf":
+        return mask
+    if mask.shape[0] == rows and mask.shape[1] > steps and not mask[:, steps:].any():
+        return mask[:, :steps]
+    if mask.shape[1] == rows and mask.shape[0] > steps and rows != mask.shape[0] and not mask[steps:].any():
+        return mask[:steps]
+    return mask
 
 
 def _counts_other_rows(mask: Array) -> bool:
