@@ -40,6 +40,10 @@ def sniff(head: bytes) -> bool:
     return head.startswith(b"\x93NUMPY")
 
 
+class PickledError(UnreadableError):
+    """The array holds Python objects, which are never loaded."""
+
+
 @frozen
 class Header:
     """What an array says of itself: `start` is where its numbers begin, in bytes from where the header does."""
@@ -83,7 +87,7 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
     except ValueError as error:
         raise UnreadableError(f"{name}: {why(error)}") from None
     if dtype.hasobject:
-        raise UnreadableError(f"{name}: {PICKLED}")
+        raise PickledError(f"{name}: {PICKLED}")
     if dtype.subdtype is not None:
         raise UnreadableError(f"{name}: its dtype is arrays of their own ({dtype}), not numbers; {AGAIN}")
     if any(isinstance(n, bool) or n < 0 for n in shape):

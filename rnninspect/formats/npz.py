@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -16,7 +17,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, refuse_duplicates
 from rnninspect.formats.limits import check_size, limits
-from rnninspect.formats.npy import from_bytes, mapped, read_header
+from rnninspect.formats.npy import PickledError, from_bytes, mapped, read_header
 
 NAME = "npz"
 SUFFIXES = (".npz",)
@@ -45,22 +46,39 @@ def first_member(head: bytes) -> str:
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
-    """Every member by its name without `.npy`; UnreadableError names the member that cannot be read.
+    """Every member by its name without `.npy`; UnreadableError names the member that cannot be read. Beside arrays of
+    numbers those of Python objects are left out, and named.
 
     A member's CRC is checked, but for that of a stored one larger than `limits().checked`, of which nothing is read
     here: where it lies, and how long it is, are.
     """
     arrays: dict[str, Array] = {}
+    pickled: dict[str, PickledError] = {}
     if not _begins_as_zip(source):  # zipfile would look for one behind other bytes, which numpy does not
         raise UnreadableError(f"{name}: it does not begin as a zip, and is damaged; save it again")
     with guarded(name), zipfile.ZipFile(source) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         check_members(archive, members, name)
         for info in members:
-            arrays[info.filename.removesuffix(".npy")] = _member(source, archive, info, name)
+            member = info.filename.removesuffix(".npy")
+            try:
+                arrays[member] = _member(source, archive, info, name)
+            except PickledError as error:
+                pickled[member] = error
+    if pickled and not any(array.ndim > 2 for array in arrays.values()):  # none that could be outputs
+        raise next(iter(pickled.values()))
     if not arrays:
         raise UnreadableError(f"{name}: it holds no arrays")
-    return NamedArrays(arrays, name, NAME)
+    read = NamedArrays(arrays, name, NAME)
+    return _without_pickled(read, list(pickled)) if pickled else read
+
+
+def _without_pickled(read: NamedArrays, members: list[str]) -> NamedArrays:
+    """The arrays, and what was left out beside them, with how to save it so that it is read."""
+    from rnninspect.formats.tree import left_out, note_left_out, shown
+
+    others = [left_out(member, "Python objects, never loaded; of numbers: np.asarray(…, float)") for member in members]
+    return replace(read, notes=(*read.notes, note_left_out(others)), left_out=tuple(map(shown, others)))
 
 
 def _begins_as_zip(source: Path | BinaryIO) -> bool:

@@ -63,6 +63,24 @@ def test_text_that_spells_numbers_is_read_as_these(tmp_path: Path, suffix: str, 
         assert [entry.partition(" ")[0] for entry in report.source["unused"]] == ["names"]
 
 
+def test_objects_beside_the_arrays_are_named(tmp_path: Path) -> None:
+    """Names with a None, and lengths as Python's own numbers, are never loaded: what is there is judged without."""
+    file, names = tmp_path / "dump.npz", np.array(["a", None, "b"], dtype=object)
+    for wrong, verdict in ((False, "clean"), (True, "findings")):
+        state = OUT[np.arange(3), np.array(LENGTHS) - 1 - wrong]
+        np.savez(file, outputs=OUT, h=state, lengths=LENGTHS, names=names)
+        report = rnninspect.compare(file)
+        assert report.verdict == verdict
+        assert [entry.partition(" (")[0] for entry in report.source["unused"]] == ["names"]
+    np.savez(file, outputs=OUT, h=STATE, lengths=np.array(LENGTHS, dtype=object))
+    report = rnninspect.compare(file)
+    assert report.verdict == "unjudged"
+    assert "np.asarray(…, float)" in report.source["unused"][0]
+    np.savez(file, outputs=names, h=STATE)
+    with pytest.raises(UserError, match="outputs: it holds pickled"):
+        rnninspect.compare(file)
+
+
 @pytest.mark.parametrize("outputs", ["text", ["a", "b"], ["a", 1.0], None])
 def test_text_in_place_of_numbers_is_refused(tmp_path: Path, outputs: Any) -> None:
     """Nothing else is there, or text lies among numbers."""
