@@ -132,9 +132,8 @@ def compare(
         else:
             from rnninspect.api.weights_given import weights_given
 
-            request = replace(
-                request, weights=weights_given(weights, config, weights_convention, prefix=weights_prefix)[0]
-            )
+            arrays, config = weights_given(weights, config, weights_convention, prefix=weights_prefix)
+            request = replace(request, weights=arrays, config=config)
         case = case_of(request)
         if weights is not None:
             from rnninspect.api.weights_given import with_dropout

@@ -164,9 +164,8 @@ def _with_weights(request: Request, weights: Any, prefix: str | None) -> Request
         return replace(request, weights=layer_of(request, os.fspath(weights), prefix))
     from rnninspect.api.weights_given import weights_given
 
-    return replace(
-        request, weights=weights_given(weights, request.config, request.weights_convention, prefix=prefix)[0]
-    )
+    arrays, config = weights_given(weights, request.config, request.weights_convention, prefix=prefix)
+    return replace(request, weights=arrays, config=config)
 
 
 def _plain_name(name: str, request: Request) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
-from rnninspect.conventions.live.weights import as_named, dropout_on
+from rnninspect.conventions.live.weights import as_named, cell_configs, dropout_on
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
 from rnninspect.errors import UserError, about_argument
 from rnninspect.formats import read_arrays
 
@@ -39,6 +42,7 @@ def weights_given(
         return weights, config
     if not isinstance(weights, (str, os.PathLike)):
         arrays = as_named(weights, config)
+        config = config.over(_options_of(weights, config))
         return (pick(likely_weights(arrays), prefix) if prefix else arrays), config
     path = os.fspath(weights)
     with about_argument("weights", path):
@@ -47,6 +51,36 @@ def weights_given(
             read_arrays(path, feed=feed), config, convention, prefix=prefix, likely=[dump] if dump else []
         )
     return file.annotated, file.config_for(config, conventions.get(dump) if dump else file.convention)
+
+
+def _options_of(weights: Any, config: LayerConfig) -> dict[str, Any]:
+    """What the layer that was given as weights computes, options by their Python names; none where its cells differ.
+
+    Raises UserError where it computes a function that is not known here and none was stated in its place.
+    """
+    of_cells = [_options(config_of_cell) for config_of_cell in cell_configs(weights)]
+    if not of_cells or any(options != of_cells[0] for options in of_cells):
+        return {}
+    for name in ("activation", "recurrent_activation"):
+        function = of_cells[0].get(name, "linear")
+        if name not in config.attributes and function not in ACTIVATIONS and function not in SPELLINGS:
+            raise UserError(
+                f"the layer given as weights has {name} {function}, whose formula is not known here: leave weights "
+                f"out, or state {argument(name)}, the one that computes the same"
+            )
+    return of_cells[0]
+
+
+def _options(cell: Mapping[str, Any]) -> dict[str, Any]:
+    version = getattr(sys.modules.get("keras"), "__version__", "")
+    options = conventions.get("keras").options_from_config({**cell, "keras_version": version})
+    of_cell = {name: options[name] for name in ("activation", "recurrent_activation", "reset_after") if name in options}
+    return {name: _name_of(value) if "activation" in name else value for name, value in of_cell.items()}
+
+
+def _name_of(function: Any) -> str:
+    """An activation's name; of a function that is not Keras's own, whatever its config calls it."""
+    return str(function.get("config", function)) if isinstance(function, Mapping) else str(function)
 
 
 def convention_of(weights: Weights | Mapping[str, Array] | None) -> str | None:

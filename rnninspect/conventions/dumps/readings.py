@@ -177,6 +177,7 @@ def _with_states(
     mask, lengths, fits = read_mask(by_role, rows, steps, shape.time_major, strict, config.full_lengths)
     together = fits and inputs_fit(by_role, rows, steps, shape.time_major)
     whole = inputs_fit(by_role, rows, steps, shape.time_major, exactly=True)
+    whole |= together and not swapped and lengths is not None and int(lengths.max(initial=0)) == steps
     left_open = fits and whole and not (swapped and axes_stated(config))
     if not strict and not swapped and not together:
         swapped = True  # the framework's default, but something was counted for the other axes

@@ -64,6 +64,25 @@ def dropout_on(weights: Any) -> float:
     return 0.0
 
 
+def cell_configs(weights: Any) -> list[dict[str, Any]]:
+    """What the recurrent cells of a torch module, or of a Keras layer or model, say of themselves, as Keras's
+    `get_config()` has it; none where weights are arrays."""
+    if callable(getattr(weights, "get_weights", None)):
+        return [cell.get_config() for layer in getattr(weights, "layers", [weights]) for cell in _keras_cells(layer)]
+    modules = getattr(weights, "modules", None)
+    recurrent = [m for m in modules() if hasattr(m, "weight_hh") or hasattr(m, "weight_hh_l0")] if modules else []
+    relu = ["RELU" in str(getattr(m, "mode", getattr(m, "nonlinearity", ""))).upper() for m in recurrent]
+    return [{"activation": "relu"} if one else {} for one in relu]
+
+
+def _keras_cells(layer: Any) -> list[Any]:
+    """The cells of a recurrent Keras layer, of one direction where it has two; none of another layer."""
+    layer = getattr(layer, "forward_layer", layer)
+    cell = getattr(layer, "cell", layer)
+    cells = getattr(cell, "cells", [cell])
+    return [one for one in cells if hasattr(one, "recurrent_kernel")]
+
+
 def _leaves(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         name = f"{prefix}{key}"
