@@ -29,7 +29,7 @@ formats/text_clean formats/text_commas formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
-engine/full_float32 engine/torch_kernels engine/loop engine/run
+engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/positions conventions/dumps/numbered_pairs
@@ -57,7 +57,7 @@ diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_besid
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
-diagnosis/evidence/weight_search
+diagnosis/evidence/lower_precision diagnosis/evidence/weight_search
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

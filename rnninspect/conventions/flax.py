@@ -130,7 +130,8 @@ class Flax(ScopedConvention):
             "c = jnp.clip(c, -cell_clip, cell_clip)"
             "  # in a cell of your own: Flax's have no clip, peephole or projection"
         ),
-        "precision-drift": "nn.LSTMCell(H, dtype=jnp.float32)  # the same dtype in both runs",
+        "precision-drift": "jax.config.update('jax_default_matmul_precision', 'float32')  # lower on accelerators\n"
+        "nn.LSTMCell(H, dtype=jnp.float32)  # the same dtype in both runs",
         "lengths-rescaled": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
         "truncated-time-axis": "x = jnp.pad(x, ((0, 0), (0, T - x.shape[1]), (0, 0)))  # one T for all batches",
         "mask-hole": "outputs = jnp.where(mask[..., None], outputs, 0)  # seq_lengths cannot express holes",

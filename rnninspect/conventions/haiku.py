@@ -154,7 +154,10 @@ class Haiku(ScopedConvention):
             "c = jnp.clip(c, -cell_clip, cell_clip)"
             "  # in a core of your own: hk.LSTM has no clip, peephole or projection"
         ),
-        "precision-drift": "x = x.astype(jnp.float32)  # the same dtype in both runs",
+        "precision-drift": (
+            "x = x.astype(jnp.float32)  # the same dtype in both runs\n"
+            "jax.config.update('jax_default_matmul_precision', 'float32')  # accelerators round products by default"
+        ),
         "lengths-rescaled": "lengths = (lengths + stride - 1) // stride  # after a convolution with padding='SAME'",
         "truncated-time-axis": "x = jnp.pad(x, ((0, T - x.shape[0]), (0, 0), (0, 0)))  # one T for all batches",
         "mask-hole": "outputs = jnp.where(mask.T[..., None], outputs, 0)",

@@ -135,7 +135,8 @@ class Keras(ScopedConvention):
         "clip-or-peephole-ignored": (
             "c = keras.ops.clip(c, -cell_clip, cell_clip)  # in a cell for RNN(cell): Keras has no clip or peephole"
         ),
-        "precision-drift": "keras.config.set_dtype_policy('float32')  # in both runs",
+        "precision-drift": "keras.config.set_dtype_policy('float32')  # in both runs\n"
+        "# and TF32, a GPU's default, off in the backend: torch.backends.cudnn.allow_tf32 = False, for one",
         "truncated-time-axis": (
             "inputs = keras.utils.pad_sequences(rows, maxlen=T, dtype='float32', padding='post')  # one T for all"
         ),

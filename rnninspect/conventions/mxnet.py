@@ -143,7 +143,10 @@ class MXNet(RowConvention):
         "kernel-transposed": "i2h_weight = kernel.T; h2h_weight = recurrent_kernel.T  # [4H, F] and [4H, H] here",
         "recurrent-activation": "rnn.LSTMCell(H, recurrent_activation='sigmoid')  # as in the other framework",
         "clip-or-peephole-ignored": "rnn.LSTM(H, projection_size=P, state_clip_min=-3, state_clip_max=3)",
-        "precision-drift": "x = x.astype('float32'); net.cast('float32')  # the same dtype in both runs",
+        "precision-drift": (
+            "x = x.astype('float32'); net.cast('float32')  # the same dtype in both runs\n"
+            "# on a GPU: NVIDIA_TF32_OVERRIDE=0 in the environment, else it rounds float32 to TF32"
+        ),
         "lengths-rescaled": "lengths = (lengths + 2 * pad - kernel) // stride + 1  # after a convolution",
         "truncated-time-axis": (
             "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"

@@ -132,7 +132,10 @@ class Onnx(ScopedConvention):
         "clip-or-peephole-ignored": (
             "node = onnx.helper.make_node('LSTM', names, outputs, clip=3.0)  # of the gates; P: peepholes i, o, f"
         ),
-        "precision-drift": "x = x.astype(np.float32)  # the same dtype in both runs",
+        "precision-drift": (
+            "x = x.astype(np.float32)  # the same dtype in both runs\n"
+            "# on a GPU: providers=[('CUDAExecutionProvider', {'use_tf32': 0})]"
+        ),
         "lengths-rescaled": "lengths = (lengths + pads - kernel) // stride + 1  # after a Conv node",
         "truncated-time-axis": "x = np.pad(x, [(0, T - len(x)), (0, 0), (0, 0)])  # Y has as many steps as X",
         "mask-hole": "Y *= mask.T[:, None, :, None]  # sequence_lens cannot express holes",

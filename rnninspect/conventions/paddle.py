@@ -119,7 +119,10 @@ class Paddle(RowConvention):
         "clip-or-peephole-ignored": (
             "c = paddle.clip(c, -cell_clip, cell_clip)  # in a cell for nn.RNN(cell): nn.LSTM has no clip, no peepholes"
         ),
-        "precision-drift": "x = x.astype('float32')  # the same dtype in both runs",
+        "precision-drift": (
+            "x = x.astype('float32')  # the same dtype in both runs\n"
+            "# on a GPU: NVIDIA_TF32_OVERRIDE=0 in the environment, else it rounds float32 to TF32"
+        ),
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "x = nn.functional.pad(x, [0, 0, 0, T - x.shape[1], 0, 0])  # one T for all batches",
         "mask-hole": "outputs *= mask.unsqueeze(-1)  # sequence_length cannot express holes",

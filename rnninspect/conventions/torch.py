@@ -119,7 +119,10 @@ class Torch(RowConvention):
         "clip-or-peephole-ignored": (
             "c = c.clamp(-cell_clip, cell_clip)  # in a cell of your own: nn.LSTM has no clip and no peepholes"
         ),
-        "precision-drift": "x, lstm = x.float(), lstm.float()  # the same dtype in both runs",
+        "precision-drift": (
+            "x, lstm = x.float(), lstm.float()  # the same dtype in both runs, and no autocast\n"
+            "torch.backends.cudnn.allow_tf32 = False  # on a GPU it rounds float32 to TF32 by default"
+        ),
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "output, _ = pad_packed_sequence(packed, batch_first=True, total_length=T)",
         "mask-hole": "output = output * mask.unsqueeze(-1)  # lengths cannot express holes",

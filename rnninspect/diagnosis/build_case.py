@@ -286,4 +286,5 @@ def rerun(case: Case, batch: Batch) -> Trace:
         (t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None
     }
     order = next((t.order for t in case.trace.tracks if t.direction == "backward"), None)
-    return simulate(batch, case.weights, case.convention, case.config, initial=initial or None, order=order)
+    convention, config, dtype = case.convention, case.config, case.layer.dtype
+    return simulate(batch, case.weights, convention, config, initial=initial or None, dtype=dtype, order=order)

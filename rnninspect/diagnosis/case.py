@@ -35,7 +35,7 @@ class Layer:
 
     `weights_as_run`: the outputs were computed with these very weights, those of a live layer: no other are looked for.
     `dropout`: the share of units that a layer in train mode drops at random between its layers, so that no second run
-    gives the numbers of the first.
+    gives the numbers of the first. `dtype`: what its weights are run in, if not in their own (`engine.run`).
     """
 
     convention: Convention
@@ -44,6 +44,7 @@ class Layer:
     runner: Runner | None = None
     weights_as_run: bool = False
     dropout: float = 0.0
+    dtype: str | None = None
 
 
 @frozen(eq=False)

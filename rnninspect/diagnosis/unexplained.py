@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, lower_precision
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, largest, lower_precision
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
 from rnninspect.measure.difference import TrackDifference
 
@@ -98,10 +98,9 @@ def unlike_its_weights(case: Case) -> Iterator[Finding]:
 
     if disagreement(case) == 0:
         yield from states_unlike_the_run(case, UNEXPLAINED)
-        return
-    lower = lower_precision(case)
-    if lower is not None:
-        yield _drift(case, lower)
+        lower = lower_precision(case)
+        if lower is not None:
+            yield _drift(case, lower)
         return
     bad = list(first_bad_steps(case))
     bad_steps = listed((f"step {step} of row {row} {direction}" for direction, row, step, _ in bad), 4)
@@ -116,16 +115,27 @@ def unlike_its_weights(case: Case) -> Iterator[Finding]:
 
 
 def _drift(case: Case, precision: str) -> Finding:
-    """The dump is as far from the run as one in a lower precision is: autocast, or a cast on the way."""
-    largest = disagreement(case)
+    """The dump is as far from the run as one in a lower precision is, and in its direction."""
+    from rnninspect.diagnosis.fixes import fix_in
+    from rnninspect.diagnosis.rules.precision_drift import RULE
+
+    largest_gap = largest(case, case.reference)
     return Finding(
-        rule="precision-drift",
+        rule=RULE.name,
         severity="note",
         certainty="suspected",
         message=(
-            f"a run with these weights differs from the dump by up to {largest:.2g} over real steps, no more than "
-            f"one in {precision} would (autocast, or a cast on the way)"
+            f"a run with these weights differs from the dump by up to {largest_gap:.2g} over real steps, as one in "
+            f"{precision} does, and no further: it was computed with {_BY[precision]}"
         ),
         rows=sorted({int(b) for d in compared(case, case.reference) for b in np.flatnonzero(d.first >= 0)}),
-        evidence={"largest": largest, "precision": precision},
+        evidence={"largest": largest_gap, "precision": precision},
+        fix=fix_in(RULE, case),
     )
+
+
+_BY = {
+    "TF32": "products in TF32, the default for float32 on a GPU",
+    "float16": "float16 (autocast, a mixed policy, or a cast on the way)",
+    "bfloat16": "bfloat16 (autocast, a mixed policy, a TPU's default, or a cast on the way)",
+}

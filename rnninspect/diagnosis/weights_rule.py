@@ -29,7 +29,7 @@ class WeightsRule(Rule):
         yield Proposal(
             self.name,
             f"a run with these weights differs from the dump by up to {fit.before:.2g}; with {description}, by "
-            f"{fit.after:.2g}",
+            f"{fit.after:.2g}{f', the rounding of {fit.precision}' if fit.precision else ''}",
             everywhere(case),
             kind="fact",
             alternatives=fit.also,

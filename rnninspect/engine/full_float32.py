@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from rnninspect.engine.lower_products import LowerProducts
+
 FULL, INHERITED = "ieee", "none"
 # Where the newer precision can be set, as (backend, operation), the wider before the narrower.
 PLACES = (("generic", "all"), *product(("cuda", "mkldnn"), ("all", "conv", "rnn", "matmul")))
@@ -50,7 +52,14 @@ def full_float32() -> Iterator[None]:
                 _set(*place, precision)
 
 
-def is_full_on_cpu() -> bool:
+def in_precision(device: torch.device, products: str | None) -> contextlib.AbstractContextManager[object]:
+    """Products of float32 in float32, whatever the caller allows his own, unless lower `products` were asked for."""
+    if products is not None:
+        return LowerProducts(products)
+    return contextlib.nullcontext() if device.type == "cpu" and _is_full_on_cpu() else full_float32()
+
+
+def _is_full_on_cpu() -> bool:
     """Whether products are computed in full float32 on the CPU as things are: far quicker than to set it."""
     try:
         if torch.get_float32_matmul_precision() != "highest":

@@ -78,8 +78,11 @@ class LoopReader:
         return list(pairwise([*cuts, len(sizes)]))
 
 
-def make_reader(spec: CellSpec, weights: LayerWeights, make: Make, device: torch.device) -> Reader:
-    """torch's kernel where it is the faster one (an LSTM's is), and for whatever runs on a GPU; else the loop.
+def make_reader(
+    spec: CellSpec, weights: LayerWeights, make: Make, device: torch.device, stepwise: bool = False
+) -> Reader:
+    """torch's kernel where it is the faster one (an LSTM's is), and for whatever runs on a GPU; else the loop, which is
+    also what shows every product by itself (`stepwise`).
 
     On the CPU the loop is faster than torch's own kernels for GRU and RNN, which step through the same products in
     C++ but allocate as they go. Measured on 2 cores of a Zen 1 against the packed kernels, ms, GRU: 9.6 against 14.3
@@ -88,7 +91,7 @@ def make_reader(spec: CellSpec, weights: LayerWeights, make: Make, device: torch
     cores of a Zen 4, shapes in that order, GRU: 3.5 / 3.0, 54 / 57, 12.8 / 17.4, 15.4 / 16.3 and 150 / 170; RNN:
     2.0 / 2.2, 21 / 25, 5.3 / 7.0, 5.3 / 5.4 and 50 / 60.
     """
-    kernel = kernel_name(spec, weights)
+    kernel = None if stepwise else kernel_name(spec, weights)
     if kernel and (cells.get(spec.cell).kernel_on_cpu or device.type != "cpu"):
         return FusedCell(spec, weights, make)
     return LoopReader(cells.make_cell(spec, weights, make), weights.bias.size, weights.recurrent_kernel.size)

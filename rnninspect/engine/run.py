@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,9 @@ from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.engine import cells
-from rnninspect.engine.full_float32 import full_float32, is_full_on_cpu
+from rnninspect.engine.full_float32 import in_precision
 from rnninspect.engine.loop import Reader, make_reader
+from rnninspect.engine.lower_products import ROUNDED
 from rnninspect.engine.matmul import take
 from rnninspect.engine.packing import Pack, pack, placement, read_order
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
@@ -62,18 +62,19 @@ def run(
     `zero_length`: a row without a real step ends in its initial state, or, by `wrap`, where a run over its masked
     steps ends (Flax indexes step -1), or, by `zero`, in zeros (ONNX Runtime).
     `order`: how the outputs of backward tracks lie, as `trace.TimeOrder` says.
-    `dtype`: float64, float32, float16 or bfloat16, what everything is converted to and computed in; None for the
-    weights' own. numpy has no bfloat16: those outputs come back as float32, value for value.
+    `dtype`: float64, float32, float16 or bfloat16, what everything is converted to and computed in; one of `ROUNDED`:
+    float32 with products in TF32; None for the weights' own. numpy has no bfloat16: those outputs are float32.
     `device`: torch's name for it. `keep_all`: every layer's outputs; else only the top layer's, None below it.
 
     Raises ShapeError where batch, weights and initial states do not fit; UserError for a device that is not there.
     """
     _check(batch, weights, initial or {})
-    where = _Where(_dtype(weights, dtype), _device(device))
+    products = dtype if dtype in ROUNDED else None
+    where = _Where(_dtype(weights, dtype if products is None else "float32"), _device(device), products)
     policy = _Policy(batch.mask, padding, zero_length, order)
     directions = [d for d in DIRECTIONS if d in weights.directions]
     tracks: list[Track] = []
-    with torch.inference_mode(), _in_full(where.device):
+    with torch.inference_mode(), in_precision(where.device, where.products):
         inputs = where.tensor(batch.inputs)
         layer_inputs = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
@@ -126,6 +127,7 @@ class _Where:
 
     dtype: torch.dtype
     device: torch.device
+    products: str | None = None
 
     def tensor(self, array: Array) -> Tensor:
         """The array as a tensor; it shares memory, strides and all, where it can, and is never written to."""
@@ -205,7 +207,7 @@ def _read(
     count, past = real.index.size, beyond.index.size
     out = x.new_empty(count + past + 1, weights.units)
     out[-1] = 0
-    reader = make_reader(spec, weights, where.tensor, where.device)
+    reader = make_reader(spec, weights, where.tensor, where.device, where.products is not None)
     x = x.reshape(batch * steps, features)
     h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
     c = None
@@ -278,11 +280,6 @@ def _dtype(weights: Weights, name: str | None) -> torch.dtype:
     if name not in DTYPES:
         raise UnknownNameError("dtype", name, list(DTYPES))
     return DTYPES[name]
-
-
-def _in_full(device: torch.device) -> AbstractContextManager[None]:
-    """Products of float32 in float32, whatever the caller allows his own: a reference is not rounded to TF32."""
-    return nullcontext() if device.type == "cpu" and is_full_on_cpu() else full_float32()
 
 
 def _device(name: str) -> torch.device:

@@ -94,7 +94,10 @@ FIXES: Mapping[str, str] = {
     "kernel-transposed": "kernel = np.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first",
     "recurrent-activation": "tf.keras.layers.LSTMCell(units, recurrent_activation='hard_sigmoid')",
     "clip-or-peephole-ignored": "LSTMCell(units, use_peepholes=True, cell_clip=3.0, num_proj=size, proj_clip=3.0)",
-    "precision-drift": "inputs = tf.cast(inputs, tf.float32)  # and dtype=tf.float32 in both runs",
+    "precision-drift": (
+        "inputs = tf.cast(inputs, tf.float32)  # and dtype=tf.float32 in both runs\n"
+        "tf.config.experimental.enable_tensor_float_32_execution(False)  # on a GPU it is on by default"
+    ),
     "truncated-time-axis": "outputs = tf.pad(outputs, [[0, 0], [0, T - tf.shape(outputs)[1]], [0, 0]])",
     "mask-hole": "outputs *= tf.cast(mask, outputs.dtype)[..., None]  # sequence_length cannot express holes",
 }

@@ -6,8 +6,7 @@ Each change is tried on a few rows and steps, alone and then in pairs, and confi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +14,9 @@ import numpy as np
 from rnninspect.core.batch import Batch
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints, PaddingPolicy, Trace
-from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.once import once
-from rnninspect.measure.casts import BITS, cast_from, narrowed
+from rnninspect.measure.casts import BITS, cast_from
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import TrackDifference, differences, precision
 
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
 ROWS, STEPS = 4, 10  # what a change is tried on first
 GLANCE = 2  # steps that tell most changes from chance: the recurrent ones show from the second on
-DRIFT = 3  # times as far: a run rounds its states too, and these are rounded in weights and inputs alone
-NEARER = 0.92  # share of the difference that is left where the rounding of weights and inputs explains some of it
+NEARER = 0.6  # share of the difference that is left after a change which explains more of it than rounding would
+LOOKED_AT = 16  # rows that tell in which direction a dump is off
 MUCH = 4  # a change that explains the difference leaves at most 1/MUCH of it
 # What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
@@ -36,18 +34,22 @@ AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 @frozen(eq=False)
 class WeightFix:
-    """The changes that bring the dump and a run of its weights together: the difference before and after."""
+    """The changes that bring the dump and a run of its weights together: the difference before and after, and the lower
+    `precision` whose rounding is left, if any."""
 
     changes: tuple[Change, ...]
     before: float
     after: float
     also: tuple[str, ...] = ()
+    precision: str = ""
 
 
 @once
 def fixed(case: Case) -> WeightFix | None:
     """The one change after which the weights give the dump; None if they agree unchanged, or none does it."""
-    return _search(case, lambda changes: ((c,) for c in changes)) if _may_differ(case) else None
+    if not _may_differ(case):
+        return None
+    return _search(case, lambda changes: ((c,) for c in changes)) or _fixed_in_lower(case)
 
 
 @once
@@ -67,13 +69,18 @@ def _may_differ(case: Case) -> bool:
 def disagreement(case: Case) -> float:
     """The largest difference between the dump and a run of its weights over real steps; 0 where they agree, or part
     as any two right runs would."""
-    per_track, limit = compared(case, case.reference), tolerance(case)
-    gap = max((d.largest for d in per_track), default=0.0)
-    if gap <= limit:
-        return 0.0
+    return largest(case, case.reference) if _is_off(case) and lower_precision(case) is None else 0.0
+
+
+@once
+def _is_off(case: Case) -> bool:
+    """Whether the dump is farther from the run of its weights than rounding in its own precision may move it."""
+    per_track, limit = compared(case, case.reference), _in_its_precision(case)
+    if max((d.largest for d in per_track), default=0.0) <= limit:
+        return False
     from rnninspect.diagnosis.evidence.grown_rounding import is_grown_rounding
 
-    return 0.0 if is_grown_rounding(case, per_track, limit) else gap
+    return not is_grown_rounding(case, per_track, limit)
 
 
 def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
@@ -88,6 +95,14 @@ def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
 
 @once
 def tolerance(case: Case) -> float:
+    """How far two right runs may be apart: by their precisions, by what was rounded after the run or before it; as far
+    as they are, where the dump was computed in a lower precision."""
+    limit = _in_its_precision(case)
+    return max(limit, largest(case, case.reference)) if lower_precision(case) is not None else limit
+
+
+@once
+def _in_its_precision(case: Case) -> float:
     """How far two right runs may be apart: by the precision of the dump or its weights, by half a unit of its last
     printed digit, by what its inputs were rounded to."""
     outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
@@ -119,35 +134,51 @@ def fixes_difference(case: Case, before: float, after: float) -> bool:
 
 @once
 def lower_precision(case: Case) -> str | None:
-    """The lower precision that the dump was computed in, whatever its own type; None where none explains it.
+    """The lower precision that the dump was computed in, whatever its own type: its rounding explains how the dump
+    differs from the run, and no change of the weights does so better. None where none explains it."""
+    from rnninspect.diagnosis.evidence.lower_precision import lower_precision_of
 
-    A run of weights and inputs rounded so must be as far from the right run as the dump is, and nearer to the dump:
-    numbers of other weights are no nearer to it.
-    """
-    from rnninspect.diagnosis.evidence.weight_changes import each
-
-    if case.batch is None or case.weights is None:
+    if case.batch is None or case.weights is None or not _is_off(case):
         return None
-    for name in ("float16", "bfloat16"):
-        weights = each(case.weights, partial(_rounded, name=name))
-        coarse = case.with_weights(weights).run(replace(case.batch, inputs=narrowed(case.batch.inputs, name)))
-        moved = max((d.largest for d in differences(case.reference, coarse)), default=0.0)
-        nearer = _typical(case, coarse) <= NEARER * _typical(case, case.reference)
-        if nearer and disagreement(case) <= DRIFT * moved:
-            return name
-    return None
+    rows = np.arange(min(case.trace.batch_size, LOOKED_AT))
+    few = case if rows.size == case.trace.batch_size else cut_to(case, rows, case.trace.steps)
+    name = lower_precision_of(few, largest(case, case.reference))
+    return None if name is None or (not case.layer.weights_as_run and _nearer(case)) else name
 
 
-def _typical(case: Case, trace: Trace) -> float:
-    """The mean over real steps of the largest difference between the dump and a run."""
-    per_track = compared(case, trace)
-    return float(np.mean(np.concatenate([d.difference[d.real] for d in per_track]))) if per_track else 0.0
+@once
+def _nearer(case: Case) -> list[tuple[float, Change]]:
+    """The changes after which a run is clearly nearer to the dump on a few rows and steps, by what is left then."""
+    from rnninspect.diagnosis.evidence.lower_precision import gaps_between, size_of
+
+    few = small(case)
+    before = size_of(gaps_between(few.trace, few.reference, few.trace))
+    nearer = []
+    for change in _changes(case):
+        assert few.weights is not None
+        assert few.batch is not None
+        run = few.with_weights(change.apply(few.weights)).run(few.batch)
+        left = size_of(gaps_between(few.trace, run, few.trace))
+        if left <= NEARER * before:
+            nearer.append((left, change))
+    return sorted(nearer, key=lambda item: item[0])
 
 
-def _rounded(layer: LayerWeights, name: str) -> LayerWeights:
-    arrays = {f.name: getattr(layer, f.name) for f in fields(layer)}
-    coarse = {n: narrowed(a, name) for n, a in arrays.items() if isinstance(a, np.ndarray)}
-    return replace(layer, **coarse)  # type: ignore[arg-type]
+def _fixed_in_lower(case: Case) -> WeightFix | None:
+    """The one change after which the dump is what a lower precision makes of the weights."""
+    confirmed: list[WeightFix] = []
+    for _, change in _nearer(case)[:6]:
+        assert case.weights is not None
+        changed = case.with_weights(change.apply(case.weights))
+        precision = lower_precision(changed)
+        if precision is not None:
+            after = largest(case, changed.reference)
+            confirmed.append(WeightFix((change,), disagreement(case), after, precision=precision))
+    if not confirmed:
+        return None
+    best = confirmed[0]
+    also = dict.fromkeys(rule for fix in confirmed[1:] if (rule := fix.changes[0].rule) != best.changes[0].rule)
+    return replace(best, also=tuple(also)[:2])
 
 
 def compared(case: Case, trace: Trace) -> list[TrackDifference]:
