@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     metavar="NAME|full",
     help="The argument of a forward (or the feed's array) that holds the lengths; full: no row is shorter than T.",
 )
-@click.option("--limit", type=options.Count(1), default=1, metavar="N", help="Number of calls to keep per layer (1).")
+@click.option("--limit", type=options.Count(1), default=16, metavar="N", help="Number of calls to keep per layer (16).")
 @click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep only every K-th call (1).")
 @click.option(
     "--feed", type=options.TEXT, metavar="FILE", help="SCRIPT is an ONNX model: run it on these arrays, by their names."
@@ -73,6 +73,10 @@ def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | N
         with without_warnings():  # the script's own were shown as it ran
             reports = recording.inspect(rtol=params["rtol"], atol=params["atol"], **judging)
         output.show_all(reports, params)
+        more = sum(recording.skipped.values())
+        if more:
+            kept = len(recording.calls)
+            output.note(f"{kept} of {kept + more} calls were judged: a larger --limit keeps more", params["quiet"])
     except UserError as error:
         if not failed:
             raise

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from rnninspect.cli import call
+from rnninspect.cli.record import command
+from rnninspect.recording.base import LIMIT
 
 MODEL = """
 import sys
@@ -151,3 +153,35 @@ def test_in_a_process_of_its_own(folder: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert done.stdout == "__main__ ['a b']\n"
     assert "lengths-ignored" in done.stderr
+
+
+LAST_IS_WRONG = """
+import torch
+torch.manual_seed(0)
+layer = torch.nn.GRU(3, 4, batch_first=True)
+pack = torch.nn.utils.rnn.pack_padded_sequence
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = layer
+
+    def forward(self, x, lengths):
+        return self.rnn(pack(x, lengths, batch_first=True, enforce_sorted=False) if lengths[0] < 5 else x)
+
+model = Model()
+for first in (2, 3, 5):
+    model(torch.randn(2, 5, 3), torch.tensor([first, 4]))
+"""
+
+
+def test_a_run_is_not_clean_by_its_first_call(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As many calls are kept as in Python; where some were not, the last line says of how many the answer speaks."""
+    (folder / "last.py").write_text(LAST_IS_WRONG)
+    code, _, err = record(capfd, "--lengths", "lengths", "last.py")
+    assert (code, err.splitlines()[0]) == (1, "3 calls of 1 layer: 1 with findings, 2 clean")
+    assert "calls were judged" not in err
+    code, _, err = record(capfd, "--lengths", "lengths", "--limit", "2", "last.py")
+    assert (code, err.splitlines()[0]) == (0, "2 calls of 1 layer: 2 clean")
+    assert err.splitlines()[-1] == "rnninspect: 2 of 3 calls were judged: a larger --limit keeps more"
+    assert next(p for p in command.params if p.name == "limit").default == LIMIT
