@@ -12,6 +12,7 @@ from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import MANY, cannot_be_of, go_together, outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
+from rnninspect.diagnosis.evidence.cells_of_run import are_cells_of_run, can_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
@@ -60,9 +61,13 @@ class CellHiddenSwapped(Rule):
     def fitted(self, case: Case, theirs: str) -> str:
         return self.code(case) if _crossed(case) or _at_every_step(case) else theirs
 
+    def missing(self, case: Case) -> list[str]:
+        """A run of the weights gives the cell state too."""
+        return [need for need in super().missing(case) if need != "cell state" or not can_run(case)]
+
     def mends(self, case: Case) -> bool:
-        """Unless the outputs hold c too."""
-        return not _at_every_step(case)
+        """Unless the outputs hold c too, or no h stands beside it."""
+        return case.has("cell state") and not _at_every_step(case)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if EXCHANGED in case.trace.source:
@@ -99,6 +104,13 @@ class CellHiddenSwapped(Rule):
             self,
             proven,
             "{rows}: final_state.c equals the outputs at the expected step, final_state.h does not: they are swapped",
+            strength=4,
+        )
+        yield from proposal(
+            self,
+            [Seen(facts, are_cells_of_run(case, facts)) for facts in case.facts],
+            "{rows}: final_state.h is the cell state c in which a run with these weights ends, and not its h, in which "
+            "the outputs end: of the two states the wrong one was taken",
             strength=4,
         )
         if case.config.attributes.get("activation") in (None, "tanh"):
