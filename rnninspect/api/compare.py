@@ -185,8 +185,7 @@ def case_of(request: Request) -> Case:
         early = None if weights is None else inspect.weights_by_name(weights, config, _whose_weights(request))
         config_read = inspect.with_cell_of(early, config)
         case = _read(request, request.read, config_read, request.convention, request.named)
-        whose = request.weights_convention or case.convention.name
-        case = case.with_weights(inspect.weights_of(weights, config, whose))
+        case = case.with_weights(inspect.weights_of(weights, config, _whose_weights(request), case.convention.name))
     if request.previous is not None:
         from rnninspect.api.chunks import chain_to, final_states
 

@@ -243,8 +243,6 @@ class _Handed:
                 as_printed=not own_numbers,
             )
             case = with_dropout(case, self.weights)
-            return case.with_weights(
-                inspect.weights_of(weights, config, self.weights_convention or case.convention.name)
-            )
+            return case.with_weights(inspect.weights_of(weights, config, names, case.convention.name))
 
         return {name: np.array(slot.array) for name, slot in kept.items()}, make

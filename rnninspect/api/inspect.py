@@ -16,7 +16,7 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.api.config import layer_config, with_full
 from rnninspect.api.idle_options import with_idle_options
-from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.arrays import is_array
 from rnninspect.core.evidence import UNKNOWN, Origin
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
@@ -124,7 +124,7 @@ def inspect(
     early = None if weights is None else weights_by_name(weights, config, weights_convention or convention)
     case = case_of(outputs, handed, with_cell_of(early, config), convention, tolerance, origin, early)
     if not is_of_a_run(case):
-        case = case.with_weights(weights_of(weights, config, weights_convention or case.convention.name))
+        case = case.with_weights(weights_of(weights, config, weights_convention or convention, case.convention.name))
     case = with_dropout(case, layer)
     if against is not None:
         both = Handed(lengths=lengths, mask=mask, inputs=inputs)
@@ -215,28 +215,17 @@ def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> Mapping[st
     return all_rules if len(names) == len(all_rules) else {n: all_rules[n] for n in names}
 
 
-def _unpacked(batch: Any, config: LayerConfig) -> dict[str, Any]:
-    """A PackedSequence's inputs and lengths, by name."""
-    from rnninspect.conventions.live import read_outputs
-
-    read = read_outputs(batch, config)
-    return {"inputs": read.slots[0].array, "lengths": read.lengths}
-
-
-def _pair(state: Any) -> Any:
-    """h, or (h, c), as numpy arrays; None where there is none."""
-    if state is None:
-        return None
-    if hasattr(state, "h") and hasattr(state, "c"):
-        state = (state.h, state.c)
-    if isinstance(state, (tuple, list)) and len(state) == 2 and all(is_array(part) for part in state):
-        return tuple(to_array(part, "initial_state") for part in state)
-    return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")
-
-
-def weights_of(weights: Weights | Mapping[str, Any] | None, config: LayerConfig, convention: str) -> Weights | None:
-    """Weights from what was given for them: Weights, or arrays under that convention's names."""
-    return weights if weights is None or isinstance(weights, Weights) else read_weights(weights, config, convention)
+def weights_of(
+    weights: Weights | Mapping[str, Any] | None, config: LayerConfig, whose: str, guess: str = ""
+) -> Weights | None:
+    """Weights from what was given for them: Weights, or arrays under the names of `whose`; where that is `auto`, of
+    whom the arrays beside them were guessed to be, unless the names show another."""
+    if weights is None or isinstance(weights, Weights):
+        return weights
+    if whose == "auto":
+        alike = [convention.name for convention in conventions.of_weights(weights)]
+        whose = guess if guess in alike or not alike else alike[0]
+    return read_weights(weights, config, whose)
 
 
 def refuse_quantised(weights: Any) -> None:

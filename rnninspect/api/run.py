@@ -7,8 +7,10 @@ from typing import Any
 import numpy.typing as npt
 
 from rnninspect.api.config import layer_config, with_full
-from rnninspect.api.inspect import _pair, _unpacked, weights_of
+from rnninspect.api.inspect import weights_of
 from rnninspect.api.live import as_arrays
+from rnninspect.core.arrays import is_array, to_array
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.build_case import RunOptions, run_case
 
@@ -74,3 +76,22 @@ def run(
         ),
     )
     return case.trace
+
+
+def _unpacked(batch: Any, config: LayerConfig) -> dict[str, Any]:
+    """A PackedSequence's inputs and lengths, by name."""
+    from rnninspect.conventions.live import read_outputs
+
+    read = read_outputs(batch, config)
+    return {"inputs": read.slots[0].array, "lengths": read.lengths}
+
+
+def _pair(state: Any) -> Any:
+    """h, or (h, c), as numpy arrays; None where there is none."""
+    if state is None:
+        return None
+    if hasattr(state, "h") and hasattr(state, "c"):
+        state = (state.h, state.c)
+    if isinstance(state, (tuple, list)) and len(state) == 2 and all(is_array(part) for part in state):
+        return tuple(to_array(part, "initial_state") for part in state)
+    return state if isinstance(state, (tuple, list)) else to_array(state, "initial_state")

@@ -50,6 +50,7 @@ class Flax(ScopedConvention):
     prior = 0.1
     takes, own_options = frozenset({"activation", "recurrent_activation"}), frozenset({"keep_order"})
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn", "mgu")
+    of_cells = True
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"
     facts = Facts(

@@ -40,6 +40,7 @@ class Haiku(ScopedConvention):
     variables = "…/lstm/linear/w, …/lstm/linear/b, …/gru/w_i"
     variable = regex(r"(?:.*?/)??(?P<part>linear(?:_1)?/[wb]|w_i|w_h|b)")
     time_major = True
+    of_cells = True
     padding: PaddingPolicy = "computed"
     prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     facts = Facts(

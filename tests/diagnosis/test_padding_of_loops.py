@@ -9,6 +9,10 @@ import pytest
 import torch
 
 import rnninspect
+from rnninspect import conventions
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.diagnosis.build_case import read_weights
+from rnninspect.errors import ShapeError
 
 LENGTHS = [7, 3, 5, 1]
 REAL = torch.arange(7) < torch.tensor(LENGTHS)[:, None]
@@ -77,3 +81,47 @@ def test_keras_layers_joined_by_hand() -> None:
     state = np.concatenate([h[0], h[1]], -1)
     report = rnninspect.inspect(joined, state, lengths=LENGTHS, convention="keras", bidirectional=True)
     assert (report.verdict, [f.severity for f in report.findings]) == ("clean", ["note"])
+
+
+@pytest.mark.parametrize("kind", ["GRUCell", "LSTMCell"])
+@pytest.mark.parametrize("stacked", ["B T H", "T B H"])
+def test_a_scan_around_a_cell_of_flax(kind: str, stacked: str) -> None:
+    """Proves that a cell's variables in Flax are known as a cell's: a loop that scans it, its steps stacked along
+    either axis beside batch-major inputs, is clean; a state of another step is not.
+    """
+    inputs, outputs, state, cell = looped(kind)
+    flax = conventions.get("flax").write_weights(read_weights(cell.state_dict(), LayerConfig(), "torch"))
+    state = tuple(reversed(state)) if isinstance(state, tuple) else state  # a carry is (c, h)
+    outputs = outputs.swapaxes(0, 1) if stacked == "T B H" else outputs
+    handed = {"lengths": LENGTHS, "inputs": inputs.numpy(), "weights": flax, "convention": "flax"}
+    report = rnninspect.inspect(outputs.numpy(), state, **handed)
+    assert report.verdict == "clean"
+    assert {f.severity for f in report.findings} == {"note"}
+    first = outputs[0] if stacked == "T B H" else outputs[:, 0]
+    wrong = (state[0], first) if isinstance(state, tuple) else first
+    assert rnninspect.inspect(outputs.numpy(), wrong, **handed).verdict == "findings"
+
+
+def test_steps_stacked_along_the_first_axis() -> None:
+    """Proves that outputs which lie time-major beside batch-major inputs are a note where the framework is open, a
+    warning where other axes were stated, and that inputs along other axes than were stated are refused by name."""
+    inputs, outputs, state, _ = looped("GRUCell")
+    steps, handed = outputs.swapaxes(0, 1), {"lengths": LENGTHS, "inputs": inputs}
+    report = rnninspect.inspect(steps, state, **handed)
+    assert (report.verdict, {f.severity for f in report.findings}) == ("clean", {"note"})
+    as_stated = rnninspect.inspect(steps, state, batch_first=True, **handed)
+    assert ("batch-time-swapped", "warning") in [(f.rule, f.severity) for f in as_stated.findings]
+    with pytest.raises(ShapeError, match=r"they fit batch-major, so give inputs.swapaxes\(0, 1\)"):
+        rnninspect.inspect(steps, state, time_major=True, **handed)
+
+
+def test_weights_of_another_framework_than_was_guessed() -> None:
+    """Proves that repeats, which look like Keras's, do not make torch's weights be read as Keras's; stated, they are
+    refused."""
+    inputs, outputs, state, cell = looped("GRUCell")
+    handed = {"lengths": LENGTHS, "inputs": inputs.numpy(), "weights": cell}
+    report = rnninspect.inspect(outputs.numpy(), state.numpy(), **handed)
+    assert report.verdict == "clean"
+    assert not [n for n in report.not_checked if "weights" in n.reason]
+    with pytest.raises(ShapeError, match="do not look like keras's"):
+        rnninspect.inspect(outputs.numpy(), state.numpy(), convention="keras", **handed)

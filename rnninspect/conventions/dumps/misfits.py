@@ -72,7 +72,8 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
     if slot.role == "inputs":
         if by_row(slot.array, reading) is not None:
             return None
-        return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}"
+        turned = _turned(slot, reading)
+        return f"as inputs it must have the outputs' rows, and as many steps at least, but {outputs}{turned}"
     if slot.role == "c" and all(t.cell is None for t in trace.tracks):
         return f"as a cell state it fits no layer of {trace.batch_size} rows"
     for role, what, states in (
@@ -83,6 +84,14 @@ def misfit(slot: Slot, reading: Reading) -> str | None:
             each = for_each((slot,), len(trace.tracks), trace.batch_size) or _for_more_layers(slot, reading)
             return f"as {what} it fits no layer of {trace.batch_size} rows{each}"
     return None
+
+
+def _turned(slot: Slot, reading: Reading) -> str:
+    """That inputs would fit along the other axes, as the end of a message; empty where they would not."""
+    if by_row(slot.array.swapaxes(0, 1) if slot.array.ndim == 3 else slot.array, reading) is None:
+        return ""
+    theirs = "batch-major" if reading.time_major else "time-major"
+    return f": they fit {theirs}, so give {slot.name}.swapaxes(0, 1)"
 
 
 def starts_some_layers_alone(slot: Slot, reading: Reading) -> bool:

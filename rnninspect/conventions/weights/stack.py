@@ -34,12 +34,14 @@ class ScopedConvention(Convention):
 
     `variable` matches a whole name (see `find_scopes`); `variables`: what names look like, for messages.
     `stacks_directions`: cells can be stacked within one direction, so that a layer reads its own direction alone.
+    `of_cells`: its variables are a cell's, whatever runs it: a layer, or a loop of the user's own.
     """
 
     variable: re.Pattern[str]
     separator: str = "/"
     variables: str
     stacks_directions: bool = False
+    of_cells: bool = False
 
     def attributes(self, spec: CellSpec) -> dict[str, Any]:
         return attributes(self, spec)
@@ -113,7 +115,7 @@ class ScopedConvention(Convention):
         layers = tuple(self.read_layer(scope, spec, layer, direction) for scope, layer, direction in placed)
         names = tuple(dict.fromkeys(s.name for s, _, _ in placed))
         backward = self.backward_spec(scopes, cell, config) if any(d == "backward" for *_, d in placed) else None
-        weights = Weights(spec, layers, convention=self.name, names=names, backward=backward)
+        weights = Weights(spec, layers, "", self.name, names, backward=backward, of_a_cell=self.of_cells)
         weights = replace(weights, between=self.between(weights, config))
         _check_chain(self, placed, weights, config, feeds)
         why = because(placed, feeds, self.module_of)
