@@ -58,6 +58,7 @@ diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
+diagnosis/evidence/padding_read_first
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

@@ -12,6 +12,7 @@ from rnninspect.core.trace import Bools, Ints
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
+from rnninspect.diagnosis.evidence.padding_read_first import moved_before
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
@@ -76,7 +77,12 @@ def untested(case: Case) -> Untested | None:
             "no row has evidence: each has no real step, only equal steps, or a state that is all zero",
             f"rows whose steps differ, or {RUN}",
         )
-    return _began_in_padding(case) or _run_that_stopped_before(case) or _cells_of_other_states(case)
+    return (
+        _began_in_padding(case)
+        or _moved_before_the_data(case)
+        or _run_that_stopped_before(case)
+        or _cells_of_other_states(case)
+    )
 
 
 def _axes_of_a_default(case: Case) -> Untested | None:
@@ -110,6 +116,19 @@ def _began_in_padding(case: Case) -> Untested | None:
             return Untested(
                 f"{_in_words(case, rows)} of {facts.track.name}: the outputs past the end were computed, and nothing "
                 "says whether this pass read the padding before the real steps, and its final state with it",
+                RUN,
+            )
+    return None
+
+
+def _moved_before_the_data(case: Case) -> Untested | None:
+    """A track whose outputs move over the steps before the data, which a mask says are padding."""
+    for facts in case.facts:
+        rows = np.flatnonzero(moved_before(case, facts))
+        if rows.size:
+            return Untested(
+                f"{_in_words(case, rows)} of {facts.track.name}: the outputs move over the padding before the data, "
+                "and nothing says whether the state had moved as well when the first real step came",
                 RUN,
             )
     return None
@@ -197,7 +216,7 @@ def _cells_of_other_states(case: Case) -> Untested | None:
             return Untested(
                 f"{_in_words(case, np.flatnonzero(off))} of {track.name}: c cannot be the cell state behind this h, "
                 "which has other signs or is larger than tanh(c), unless the cell is no plain LSTM",
-                RUN,
+                f"h alone, without this c, where the cell is another (normalised, zoneout); of a plain LSTM {RUN}",
             )
     return None
 

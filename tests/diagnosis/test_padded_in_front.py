@@ -160,3 +160,43 @@ def test_rows_of_one_length_padded_in_front_are_no_other_step(lengths: list[int]
     outputs, state = layer(inputs)
     report = rnninspect.inspect(outputs, state, lengths=lengths, inputs=inputs, weights=layer)
     assert named(report) == [("left-padded", "error")]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("evidence", ["weights", "inputs", "nothing"])
+def test_padding_in_front_that_a_layer_reads_without_a_mask(kind: str, evidence: str) -> None:
+    """Proves that a mask which puts padding before the data is held against what the layer did: padding that it read is
+    an error with inputs and weights, or with blank inputs on which the outputs move; with neither it is open."""
+    torch.manual_seed(1)
+    layer, mask = getattr(torch.nn, kind)(5, 7, batch_first=True), np.arange(13) >= 13 - np.array(LENGTHS)[:, None]
+    inputs = padded_inputs(LENGTHS, 13)
+    more = {"weights": {"inputs": inputs, "weights": layer}, "inputs": {"inputs": inputs}, "nothing": {}}[evidence]
+    report = rnninspect.inspect(*layer(inputs), mask=mask, **more)
+    assert report.verdict == ("unjudged" if evidence == "nothing" else "findings")
+    assert [name for name in named(report) if name[1] != "note"] == (
+        [] if evidence == "nothing" else [("left-padded", "error")]
+    )
+    if evidence != "nothing":
+        assert report.findings[0].certainty == ("proven" if evidence == "weights" else "suspected")
+        names = {"np": np, "inputs": inputs.numpy(), "mask": mask}
+        exec(report.findings[0].fix, names)
+        right = packed_run(layer, torch.tensor(names["inputs"]), LENGTHS, 13)
+        assert rnninspect.inspect(*right, lengths=LENGTHS, inputs=names["inputs"], weights=layer).verdict == "clean"
+
+
+@pytest.mark.parametrize("keeps", ["the carried state", "what the cell gave"])
+@pytest.mark.parametrize("with_weights", [True, False])
+def test_padding_in_front_that_a_loop_passes_over(keeps: str, with_weights: bool) -> None:
+    """Proves that a loop which holds its state over the padding before the data is right, whatever it keeps of it."""
+    torch.manual_seed(1)
+    cell, mask = torch.nn.GRUCell(5, 7), np.arange(13) >= 13 - np.array(LENGTHS)[:, None]
+    inputs, h, steps = padded_inputs(LENGTHS, 13), torch.zeros(6, 7), []
+    with torch.no_grad():
+        for t in range(13):
+            new = cell(inputs[:, t], h)
+            h = torch.where(torch.tensor(mask[:, t, None]), new, h)
+            steps.append(h if keeps == "the carried state" else new)
+    more = {"inputs": inputs, **({"weights": cell} if with_weights else {})}
+    report = rnninspect.inspect(torch.stack(steps, 1), h, mask=mask, **more)
+    assert report.verdict == "clean"
+    assert {severity for _, severity in named(report)} <= {"note"}

@@ -11,6 +11,13 @@ from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
+from rnninspect.diagnosis.evidence.padding_read_first import (
+    ends_moved,
+    leads_with_zeros,
+    moved_on_blanks,
+    read_by_run,
+    starts_moved,
+)
 from rnninspect.diagnosis.fix_code import gathered, time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -18,6 +25,10 @@ from rnninspect.measure.matching import same
 
 GATHER = "h = outputs[np.arange(len(outputs)), lengths - 1]  # each row's last real step"
 RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
+BEHIND = (
+    "shifts = mask.sum(1) - mask.shape[1]  # the padding moved behind the data; then run again, with lengths\n"
+    "inputs = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(inputs, shifts)])"
+)
 LED_BY_ZEROS = (
     "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before the data, "
     "not after it"
@@ -59,7 +70,7 @@ class LeftPadded(Rule):
     def code(self, case: Case) -> str:
         if case.trace.mask_given:
             return gathered(case, GATHER)
-        names = ["outputs", *(["inputs"] if _leads_with_zeros(case) else [])]
+        names = ["outputs", *(["inputs"] if leads_with_zeros(case) else [])]
         if self._counted_from_the_front(case):
             return "\n".join([self._rolling(case, names), gathered(case, GATHER)])
         if _any(_read_in_front(case)):
@@ -80,6 +91,8 @@ class LeftPadded(Rule):
         """Where the steps before the data are zeros, which no layer with biases gives: it has not read them."""
         if self._counted_from_the_front(case):
             return len(case.trace.tracks) == 1
+        if _any(_read_before(case)):
+            return False
         if _any(_read_in_front(case)) and not case.trace.mask_given:
             return False
         by_track = [(f, np.flatnonzero(_blank_before(f) | _blank_frames_before(case, f))) for f in case.facts]
@@ -90,7 +103,7 @@ class LeftPadded(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
-        moved = _ends_moved(case)
+        moved = ends_moved(case)
         seen = [
             Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts) | (moved & facts.mismatched))
             for facts in case.facts
@@ -148,9 +161,10 @@ class LeftPadded(Rule):
         """A mask that pads on the left says so itself: a note, for whoever counts on lengths."""
         mask = case.trace.mask
         left = mask.any(1) & ~mask[:, 0] & mask[:, -1]
+        yield from self._read_first(case)
         yield from proposal(
             self,
-            [Seen(facts, left & ~facts.mismatched) for facts in case.facts[:1]],
+            [Seen(facts, left & ~facts.mismatched) for facts in case.facts[:1] if not _any(_read_before(case))],
             "{rows}: the mask puts the padding before the data; lengths alone would point at the wrong steps",
             severity="note",
             kind="fact",
@@ -166,13 +180,24 @@ class LeftPadded(Rule):
                 strength=4,
             )
 
+    def _read_first(self, case: Case) -> Iterable[Proposal]:
+        """The layer was told of no padding, and read it before the data."""
+        opening = "{rows}: the mask puts the padding before the data, and the layer read it:"
+        by_run = [Seen(f, read_by_run(case, f)) for f in case.facts]
+        blanks = [] if _any(by_run) else [Seen(f, moved_on_blanks(case, f)) for f in case.facts]
+        for seen, how, certainty in (
+            (by_run, "a run over every step gives these outputs, and one that skips the padding does not", "proven"),
+            (blanks, "its outputs move there, though the inputs stand, and so its state had moved", "suspected"),
+        ):
+            yield from proposal(self, seen, f"{opening} {how}", kind="fact", certainty=certainty, fix=BEHIND)
+
     def undo(self, case: Case) -> Iterable[Undone]:
         short = (case.trace.real_counts > 0) & ~case.trace.mask.all(1)
         lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.real_counts)[:, None]
         if case.trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
             return
         blank = all(_is_blank(f, lead, short) and not f.zero[short, -1].any() for f in case.facts)
-        if blank or _starts_moved(case)[short].all():
+        if blank or starts_moved(case)[short].all():
             yield Undone("the rows moved to the front", _moved(case, case.trace.real_counts - case.trace.steps))
 
     def inject(self, case: Case) -> Case:
@@ -195,6 +220,11 @@ def _read_in_front(case: Case) -> list[Seen]:
     return [Seen(facts, rows) for facts, rows in zip(case.facts, right, strict=True)]
 
 
+def _read_before(case: Case) -> list[Seen]:
+    """The rows whose padding, in front by a mask, was read."""
+    return [Seen(facts, read_by_run(case, facts) | moved_on_blanks(case, facts)) for facts in case.facts]
+
+
 def _any(seen: list[Seen]) -> bool:
     return any(s.rows.any() for s in seen)
 
@@ -215,25 +245,6 @@ def _is_blank(facts: TrackFacts, lead: Bools, short: Bools) -> bool:
     around = np.asarray(same(facts.outputs[:, 0], facts.outputs[:, -1]).all(-1))
     release(facts.outputs)  # a few bytes of each row bring whole pieces of the file
     return bool((around | ~lead[:, 0])[short].all())
-
-
-def _starts_moved(case: Case) -> Bools:
-    """`[B]`: rows whose backward states are all at the step at which the data of a row padded on the left begin."""
-    moved = np.zeros(case.trace.batch_size, dtype=np.bool_)
-    backward = [f for f in case.facts if f.track.direction == "backward" and f.track.order == "time"]
-    if case.trace.mask_given or not backward:
-        return moved
-    short = (case.trace.real_counts > 0) & (case.trace.real_counts < case.trace.steps)
-    begins = case.trace.steps - case.trace.real_counts
-    at_start: Bools = np.logical_and.reduce([f.equals(begins) & f.mismatched & ~f.final_zero for f in backward])
-    return np.asarray(short & at_start)
-
-
-def _ends_moved(case: Case) -> Bools:
-    """`[B]`: of two rows or more, those whose forward states are at the last step besides."""
-    ends = [f.equal[:, -1] for f in case.facts if f.track.direction == "forward"]
-    moved: Bools = np.logical_and.reduce([_starts_moved(case), *ends])
-    return moved & bool(moved.sum() > 1 and ends)
 
 
 def _blank_before(facts: TrackFacts) -> Bools:
@@ -278,14 +289,6 @@ def _blank_frames_before(case: Case, facts: TrackFacts) -> Bools:
         filled = (inputs[b] != blank).any(-1)
         led_by_blanks[b] = not filled[: lead[b]].any() and bool(filled[lead[b] :].all())
     return led_by_blanks
-
-
-def _leads_with_zeros(case: Case) -> bool:
-    """Whether the inputs of every row begin with as many zero frames as the row is short of T."""
-    if case.batch is None or case.batch.inputs.shape[1] != case.trace.steps:
-        return False
-    lead = np.arange(case.trace.steps)[None] < case.trace.steps - case.trace.real_counts[:, None]
-    return not case.batch.inputs[lead].any()
 
 
 def _rolled(outputs: Array, shift: Ints) -> Array:
