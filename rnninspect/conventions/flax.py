@@ -47,10 +47,9 @@ class Flax(ScopedConvention):
     files: Mapping[str, float] = {".msgpack": 1.5}
     prints: Mapping[str, float] = {"Array(": 2.0, "DeviceArray(": 2.0}
     cell_first = True
-    prior = 0.1
+    prior, of_cells = 0.1, True
     takes, own_options = frozenset({"activation", "recurrent_activation"}), frozenset({"keep_order"})
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn", "mgu")
-    of_cells = True
     padding: PaddingPolicy = "computed"
     zero_length: ZeroLength = "wrap"
     facts = Facts(

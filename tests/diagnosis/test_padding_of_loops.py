@@ -103,11 +103,11 @@ def test_a_scan_around_a_cell_of_flax(kind: str, stacked: str) -> None:
 
 
 def test_steps_stacked_along_the_first_axis() -> None:
-    """Proves that outputs which lie time-major beside batch-major inputs are a note where the framework is open, a
-    warning where other axes were stated, and that inputs along other axes than were stated are refused by name."""
-    inputs, outputs, state, _ = looped("GRUCell")
+    """Proves that outputs which lie time-major beside batch-major inputs are a note where they are a loop's around a
+    cell, a warning where other axes were stated, and that inputs along other axes than were stated are refused."""
+    inputs, outputs, state, cell = looped("GRUCell")
     steps, handed = outputs.swapaxes(0, 1), {"lengths": LENGTHS, "inputs": inputs}
-    report = rnninspect.inspect(steps, state, **handed)
+    report = rnninspect.inspect(steps, state, weights=cell, **handed)
     assert (report.verdict, {f.severity for f in report.findings}) == ("clean", {"note"})
     as_stated = rnninspect.inspect(steps, state, batch_first=True, **handed)
     assert ("batch-time-swapped", "warning") in [(f.rule, f.severity) for f in as_stated.findings]

@@ -75,15 +75,15 @@ class BatchTimeSwapped(Rule):
         read = "time-major" if case.reading.time_major else "batch-major"
         beside = "batch-major" if case.reading.time_major else "time-major"
         looped = case.weights is not None and case.weights.of_a_cell  # and a loop has whichever axes it stacks
-        unknown = looped or not case.reading.evidence.decided
-        usual = unknown or case.convention.time_major is case.reading.time_major
+        usual = case.reading.evidence.decided and case.convention.time_major is case.reading.time_major
+        turned = looped or usual  # inputs are turned round on the way to a layer of such axes
         return Proposal(
             self.name,
             f"the inputs are {beside}, but only read {read} do the outputs hold the final state, in "
             f"{describe_rows(rows_of(matched), case.trace.batch_size)}: steps that are stacked along the first axis "
             "leave outputs to be transposed",
             matched,
-            severity="note" if usual and not case.config.axes_stated else "warning",  # inputs are turned on the way
+            severity="note" if turned and not case.config.axes_stated else "warning",
             kind="fact",
             evidence={"reading": case.reading.text},
             fix="outputs = outputs.swapaxes(0, 1)  # np.stack(steps, axis=1) in the first place",
