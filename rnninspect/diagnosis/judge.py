@@ -57,6 +57,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     causes = cover(case, [p for p in proposals if p.kind == "state"])
     pair = _two_causes(case, causes, sound, skipped) if seek_two else []
     causes = pair or causes
+    pair = pair if len({p.rule for p in pair}) > 1 else []  # of one, a cause that a run told, more may lie beneath
     left = mismatched_places(case) - explained_by(causes)
     in_pair = {p.rule for p in pair}  # what such a rule says besides is no third mistake
     besides = [p for p in proposals if p.kind != "state" and p.rule not in in_pair]
@@ -99,6 +100,7 @@ def _two_causes(
     copied = any(p.copies and all(p.copies) for p in causes)
     if not left and not doubted and not copied:
         return []
+    from rnninspect.diagnosis.outputs_by_run import outputs_by_run
     from rnninspect.diagnosis.states_lost import cause_beside_lost
     from rnninspect.diagnosis.two_causes import two_causes
 
@@ -111,7 +113,8 @@ def _two_causes(
             or together.first.rule == causes[0].rule  # the second explains what is left once the one cause is undone
         ):
             return together.both
-        return cause_beside_lost(case, causes, rules) if left or copied else []
+        beside = cause_beside_lost(case, causes, rules) if left or copied else []
+        return beside or (outputs_by_run(case, rules) if left else [])
     return []
 
 

@@ -29,6 +29,24 @@ CLASSES = [
     ("output-dropout", "padding-computed", ("gru", 1, 1), "missed"),  # of padding that was zero, nothing is gone
     ("off-by-one-length", "rows-permuted", ("gru", 1, 1), "missed"),  # were it not named
 ]
+WEIGHED = [
+    ("off-by-one-length", "rows-chunked", ("gru", 1, 1), "lost"),  # its one state is where a row of one step began
+    ("inputs-reshaped-not-transposed", "rows-dropped", ("gru", 1, 1), "lost"),  # the other rows' inputs
+    ("left-padded", "restarted-within-row", ("gru", 1, 1), "other pair"),  # what is left of it is in padding
+    ("off-by-one-length", "rows-dropped", ("gru", 1, 1), "missed"),  # were it not named: the row that is kept shows it
+    ("rows-permuted", "output-dropout", ("gru", 1, 1), "missed"),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "shape", "kind"), WEIGHED)
+def test_the_class_of_two_mistakes_with_weights(
+    first: str, second: str, shape: tuple[str, int, int], kind: str
+) -> None:
+    """Of a run that was made anew, rows that were left out and padding alone, too little tells the first mistake."""
+    right, all_rules = correct(shape), rules()
+    case = all_rules[second].inject(all_rules[first].inject(right))
+    findings = [] if kind == "missed" else judge(case, all_rules).findings
+    assert class_of(right, case, all_rules[first], all_rules[second], findings).kind == kind
 
 
 @pytest.mark.parametrize(("first", "second", "shape", "kind"), CLASSES)

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
-from tests.support.alike import alike, injected
+from tests.support.alike import alike, injected, same
 
 FEW = 8  # numbers that chance may bring together
 
@@ -33,6 +33,10 @@ def what_is_gone(right: Case, both: Case, first: Rule, second: Rule) -> str:
         return "of the state of which one half was missing nothing is left"
     if both.trace.batch_size < right.trace.batch_size and first.in_states and _is_of_no_output(both):
         return "the rows whose steps the first one's states are were dropped"
+    if both.trace.batch_size < right.trace.batch_size and _is_of_dropped_rows(right, both, first, second):
+        return "the rows whose inputs or lengths the first one's numbers are of were dropped"
+    if _is_left_in_one_step(right, both, second):
+        return "the first one shows in one row of one step alone, in which the second one had it begin"
     if first.name == "pooled-state" and _few_terms_are_left(right, both):
         return "of a pool, too few units have all their terms left"
     if _states_are_of_nowhere(right, both, first, second):
@@ -59,6 +63,28 @@ def _states_are_written_again(right: Case, both: Case, first: Rule, second: Rule
     others = one.with_tracks(lambda t: t if t.final is None else replace(t, final=-t.final))
     again = injected(second, others)
     return again is not None and alike(again if both.weights is not None else again.with_weights(None), both)
+
+
+def _is_of_dropped_rows(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the first mistake, made in the rows that the second keeps, would leave other arrays, or none."""
+    kept = made_alone(second, right)
+    again = None if kept is None else injected(first, kept)
+    return again is None or not alike(again if both.weights is not None else again.with_weights(None), both)
+
+
+def _is_left_in_one_step(right: Case, both: Case, second: Rule) -> bool:
+    """Whether all arrays but those of one row, which has one real step, are as the second mistake alone leaves them."""
+    alone = made_alone(second, right)
+    if alone is None or both.other is not None or not same(alone.batch, both.batch):
+        return False
+    rows = np.zeros(both.trace.batch_size, dtype=np.bool_)
+    for a, b in zip(alone.trace.tracks, both.trace.tracks, strict=False):
+        for one, other in ((a.outputs, b.outputs), (a.final, b.final), (a.cell, b.cell)):
+            if one is not None and other is not None and one.shape == other.shape:
+                rows |= (one != other).reshape(len(one), -1).any(1)
+    return (
+        rows.sum() == 1 and bool((both.trace.real_counts[rows] == 1).all()) and same(alone.trace.mask, both.trace.mask)
+    )
 
 
 def _few_terms_are_left(right: Case, both: Case) -> bool:

@@ -21,7 +21,7 @@ from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.measure.matching import gather
-from tests.support.alike import alike, injected
+from tests.support.alike import alike, injected, run_rightly
 from tests.support.lost_pairs import made_alone, what_is_gone
 
 Kind = Literal["one", "other pair", "lost", "missed"]
@@ -61,6 +61,9 @@ def class_of(right: Case, both: Case, first: Rule, second: Rule, findings: list[
         return Class("one", (second.name,))
     if second.name in named and not named.isdisjoint(others):
         return Class("other pair", tuple(name for name in others if name in named))
+    padding = sorted(name for name in named if name in rules() and rules()[name].group == "Padding")
+    if second.name in named and padding and _shows_in_padding_alone(right, both, first, second):
+        return Class("other pair", tuple(padding))
     if len(others) > MANY:
         return Class("lost", others)
     return Class("missed", others)
@@ -206,6 +209,17 @@ def _gives(case: Case, both: Case) -> bool:
         replace(case.trace, tracks=tuple(replace(t, cell=None) if other.cell is None else t for t, other in pairs))
     )
     return alike(bare if both.weights is not None else bare.with_weights(None), both, ROUNDING)
+
+
+def _shows_in_padding_alone(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the second mistake, made in a right run of what the first left in inputs and lengths, gives the arrays of
+    both but for padded outputs: what these hold is a mistake by itself, whatever put it there."""
+    one = made_alone(first, right)
+    again = None if one is None or one.batch is None else injected(second, run_rightly(one))
+    if again is None or len(again.trace.tracks) != len(both.trace.tracks):
+        return False
+    bare = again if both.weights is not None else again.with_weights(None)
+    return alike(bare.with_padding_at_zero(), both.with_padding_at_zero(), ROUNDING)
 
 
 def _firsts_of_another_run(right: Case, both: Case, first: Rule, second: Rule) -> Iterator[str]:

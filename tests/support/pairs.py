@@ -23,8 +23,7 @@ from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
-from rnninspect.errors import UserError
-from tests.support.alike import alike, injected, same
+from tests.support.alike import alike, injected, run_rightly, same
 from tests.support.made import correct_case
 from tests.support.pair_classes import CLASSES, Class, class_of
 
@@ -84,7 +83,7 @@ def pairs_in(case: Case, overwritten: Counter[tuple[str, str]] | None = None) ->
             both = injected(rules()[second], one)
             if both is None or not _can_be_read(both) or alike(both, one):
                 continue
-            again = injected(rules()[second], _run_rightly(one)) if _changes_what_is_stated(case, one) else other
+            again = injected(rules()[second], run_rightly(one)) if _changes_what_is_stated(case, one) else other
             if alike(both, other) or (again is not None and alike(both, again)):
                 overwritten[first, second] += 1
                 continue
@@ -95,15 +94,6 @@ def _changes_what_is_stated(case: Case, one: Case) -> bool:
     """Whether a mistake is made in inputs, lengths or initial states, of which a right run would give other states."""
     runs = [(c.batch, c.trace.mask, tuple((t.initial, t.initial_cell) for t in c.trace.tracks)) for c in (case, one)]
     return one.batch is not None and not same(*runs)
-
-
-def _run_rightly(case: Case) -> Case:
-    """The case as a right run of its inputs, lengths and weights."""
-    assert case.batch is not None
-    try:
-        return case.with_trace(replace(case.trace, tracks=case.run(case.batch).tracks))
-    except (UserError, ValueError):
-        return case
 
 
 def _can_be_read(case: Case) -> bool:

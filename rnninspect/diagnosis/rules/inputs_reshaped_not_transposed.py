@@ -90,7 +90,9 @@ def _follows(case: Case, inputs: Array) -> bool:
     """Whether the outputs are what the weights give of these inputs `[B, T, F]`: of a few rows, then of all."""
     from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
 
-    viewed = replace(case, batch=Batch(inputs, case.trace.mask, case.trace.lengths, case.trace.mask_given))
+    trace, batch = case.trace, case.batch
+    anew = Batch(inputs, trace.mask, trace.lengths, trace.mask_given)
+    viewed = replace(case, batch=anew if batch is None else replace(batch, inputs=inputs))
     assert viewed.batch is not None
     few = only_rows(viewed, np.flatnonzero(case.trace.mask.any(1))[:FEW])
     assert few.batch is not None
@@ -133,17 +135,19 @@ def _views(case: Case) -> Iterator[tuple[str, Array]]:
         yield f"{raw.shape} viewed as ({steps}, {rows}, F)", raw.reshape(steps, rows, -1).swapaxes(0, 1)
         yield f"{raw.shape} viewed as ({rows}, {steps}, F)", raw.reshape(rows, steps, -1)
         return
-    if case.batch is None or case.batch.inputs.shape[1] != steps:
+    if case.batch is None or case.batch.inputs.shape[1] < steps:
         return
     inputs = case.batch.inputs
-    ways = (
-        (BATCH_FIRST, inputs.reshape(steps, rows, -1).swapaxes(0, 1)),
-        (TIME_FIRST, inputs.swapaxes(0, 1).reshape(rows, steps, -1)),
-        ("(B, F, T) viewed as (B, T, F)", inputs.swapaxes(1, 2).reshape(rows, steps, -1)),
-    )
-    for how, view in ways:
-        if not np.array_equal(view, inputs):
-            yield how, view
+    for width in dict.fromkeys((inputs.shape[1], steps)):  # padded to more steps than the outputs, after or before
+        part, rest = inputs[:, :width], inputs[:, width:]
+        ways = (
+            (BATCH_FIRST, part.reshape(width, rows, -1).swapaxes(0, 1)),
+            (TIME_FIRST, part.swapaxes(0, 1).reshape(rows, width, -1)),
+            ("(B, F, T) viewed as (B, T, F)", part.swapaxes(1, 2).reshape(rows, width, -1)),
+        )
+        for how, view in ways:
+            if not np.array_equal(view, part):
+                yield how, np.concatenate([view, rest], 1) if rest.shape[1] else view
 
 
 RULE = InputsReshapedNotTransposed()

@@ -70,23 +70,23 @@ class OutputDropout(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep. Where
-        there are no weights the states tell it of the steps that they were taken from."""
-        if not (case.has("inputs") and case.has("weights")):
-            yield from _undone_by_states(case, [f.final for f in case.facts])
-            cells = [f.track.cell for f in case.facts if f.track.cell is not None]  # outputs may hold c
-            if [c.shape for c in cells] == [f.final.shape for f in case.facts]:
-                yield from _undone_by_states(case, cells)
-            yield from _undone_roughly(case)
+        none does the states tell it of the steps that they were taken from."""
+        weighed = case.has("inputs") and case.has("weights")
+        if weighed and disagreement(case) == 0:
             return
-        if disagreement(case) == 0:
-            return
-        before = [_undropped(case, track) for track in case.trace.tracks]
+        before = [_undropped(case, track) for track in case.trace.tracks] if weighed else []
         if any(outputs is not None for outputs in before):
             tracks = tuple(
                 track if outputs is None else replace(track, outputs=outputs)
                 for track, outputs in zip(case.trace.tracks, before, strict=True)
             )
             yield Undone("the outputs as they were before dropout", case.with_trace(replace(case.trace, tracks=tracks)))
+            return
+        yield from _undone_by_states(case, [f.final for f in case.facts])
+        cells = [f.track.cell for f in case.facts if f.track.cell is not None]  # outputs may hold c
+        if [c.shape for c in cells] == [f.final.shape for f in case.facts]:
+            yield from _undone_by_states(case, cells)
+        yield from _undone_roughly(case)
 
     def inject(self, case: Case) -> Case:
         top = case.trace.tracks[-1].outputs
@@ -171,11 +171,14 @@ def _scales_of(outputs: Array, state: Array) -> Iterator[float]:
 
 
 def _multiples(outputs: Array, state: Array, scale: float) -> Bools:
-    """`[B, T]`: the steps whose units are all 0 or `scale` times the state's, and not all 0; a few units first."""
-    few = state[:GLANCE]
-    hits: Bools = _fits(outputs[..., :GLANCE].reshape(-1, few.size), few, np.full(1, scale)).reshape(outputs.shape[:2])
-    rows, steps = np.nonzero(hits)
+    """`[B, T]`: the steps whose units are all 0 or `scale` times the state's, and not all 0; of a few units one after
+    the other, since most steps fit none."""
+    rows, steps = (places.ravel() for places in np.indices(outputs.shape[:2]))
+    for unit in range(min(GLANCE, state.size)):
+        fitting = _fits(outputs[rows, steps, unit, None], state[unit], np.full(1, scale))
+        rows, steps = rows[fitting], steps[fitting]
     units = outputs[rows, steps]
+    hits = np.zeros(outputs.shape[:2], dtype=np.bool_)
     hits[rows, steps] = _fits(units, state, np.full(1, scale)) & (units != 0).any(-1)
     return hits
 

@@ -42,18 +42,19 @@ class OutputsAliased(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if not any(facts.uniform.any() for facts in case.facts):
+        still = [_still(facts) for facts in case.facts]
+        if not any(rows.any() for rows in still):
             return
         if _runs_alike(case) or not (case.trace.knows_padding or _padding_is_zero(case)):
             return  # the weights give these very outputs, or padding that nobody stated may repeat the last step
         varies = _inputs_vary(case)
         seen = []
-        for facts in case.facts:
+        for facts, uniform in zip(case.facts, still, strict=True):
             long = facts.real_counts > 1
-            alike = facts.uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & (_moving_units(facts) > 0)
+            alike = uniform & ~facts.final_zero & ~any_of(facts.nonfinite) & varies & (_moving_units(facts) > 0)
             if not facts.lengths_known and (long & alike).sum() == 1:
                 continue  # one real step, that its padding repeats
-            silent = facts.uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
+            silent = uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
             repeated = ((facts.real_counts - 1) * _moving_units(facts))[long & alike].sum()
             if repeated >= ENOUGH and (alike | silent)[long].all():
                 seen.append(Seen(facts, alike))
@@ -76,6 +77,13 @@ class OutputsAliased(Rule):
             return replace(track, outputs=np.repeat(track.final[:, None], track.outputs.shape[1], 1))
 
         return case.with_tracks(aliased)
+
+
+def _still(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose real steps are all equal, whatever their padding holds, and rows of one real step whose padding
+    repeats it."""
+    within = facts.mask[:, 1:] & facts.mask[:, :-1]
+    return np.where(facts.real_counts > 1, (facts.repeats[:, 1:] | ~within).all(1), facts.uniform)
 
 
 def _padding_is_zero(case: Case) -> bool:
@@ -105,8 +113,8 @@ def _inputs_vary(case: Case) -> Bools:
 
 
 def _moving_units(facts: TrackFacts) -> Ints:
-    """`[B]`: the units of the last step that larger inputs would move: not at zero, nor at tanh's own bound."""
-    size = np.abs(facts.outputs[:, -1].astype(np.float64))
+    """`[B]`: the units of a row's end that larger inputs would move: not at zero, nor at tanh's own bound."""
+    size = np.abs(facts.at_end.astype(np.float64))
     return np.asarray(((size > 0) & (np.abs(size - 1) > BOUND)).sum(-1))
 
 

@@ -9,9 +9,15 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.agreement import Key
 from rnninspect.diagnosis.evidence.cell_beside_state import outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import bounded_by_cell, cell_is_nearly_final_step
+from rnninspect.diagnosis.evidence.weight_search import MUCH, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
+
+TELLING = 8  # numbers at rows' ends by which c and h must differ
+CELL = 32  # times what outputs may differ by: c adds up over the steps, and is larger
+MOST_NUMBERS = 1 << 22  # of outputs in a run for each step: larger batches are left undecided
 
 
 class OutputsAreCellState(Rule):
@@ -51,7 +57,11 @@ class OutputsAreCellState(Rule):
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        """c in h's place, as the outputs hold it: each h is the smaller of the two, so that they were not exchanged."""
+        """c in h's place, as the outputs hold it: each h is the smaller of the two, so that they were not exchanged.
+        Where a run of the weights tells that every output is its c, its h in the outputs' place besides."""
+        of_run = _with_outputs_of_run(case)
+        if of_run is not None:
+            yield Undone("the outputs as the h of a run of these weights, whose c they hold at every step", of_run)
         apart = [facts.mismatched & ~bounded_by_cell(facts) for facts in case.facts]
         states = [(t.final, t.cell) for t in case.trace.tracks]
         alike = all(h is not None and c is not None and h.shape == c.shape for h, c in states)
@@ -67,6 +77,48 @@ class OutputsAreCellState(Rule):
         if any(t.order != "time" for t in case.trace.tracks):
             raise CannotInject("needs outputs in the order of time")
         return case.with_tracks(lambda track: _holding_cell(case, track))
+
+
+def _with_outputs_of_run(case: Case) -> Case | None:
+    """The case with a run's outputs at real steps, where it holds the run's c there; None where it does not, or is too
+    large to run each step's c, which only a run that ends there tells."""
+    if not (case.has("inputs") and case.has("weights")) or not _ends_in_cells(case) or _is_too_large(case):
+        return None
+    cells: dict[Key, Array] = {}
+    limit, ran = CELL * tolerance(case), {(t.layer, t.direction): t.outputs for t in case.reference.tracks}
+    for track in (t for t in case.trace.tracks if t.outputs is not None):
+        held, real = _holding_cell(case, track).outputs, case.trace.stored_mask(track)
+        outputs = ran.get((track.layer, track.direction))
+        if (
+            held is None
+            or outputs is None
+            or track.outputs is None
+            or (np.abs(held - track.outputs)[real] > limit).any()
+        ):
+            return None
+        cells[track.layer, track.direction] = np.where(real[..., None], outputs, track.outputs)
+    return case.with_tracks(lambda t: replace(t, outputs=cells.get((t.layer, t.direction), t.outputs)))
+
+
+def _ends_in_cells(case: Case) -> bool:
+    """Whether the outputs at every row's end are the c in which a run ends, and not its h: told by one run alone."""
+    limit, telling = tolerance(case), 0
+    tracks = [t for t in case.trace.tracks if t.outputs is not None]
+    for track in tracks:
+        ran, steps = case.reference.track(track.layer, track.direction), case.trace.expected_steps(track)
+        rows = np.flatnonzero(steps >= 0)
+        if ran is None or ran.cell is None or ran.final is None or track.order != "time" or track.outputs is None:
+            return False
+        ends = track.outputs[rows, steps[rows]]
+        if ends.shape != ran.cell[rows].shape or not (np.abs(ends - ran.cell[rows]) <= CELL * limit).all():
+            return False
+        telling += int(np.count_nonzero(np.abs(ran.cell[rows] - ran.final[rows]) > MUCH * CELL * limit))
+    return telling >= TELLING
+
+
+def _is_too_large(case: Case) -> bool:
+    units = sum(t.outputs.shape[2] for t in case.trace.tracks if t.outputs is not None)
+    return bool(case.trace.steps * case.trace.mask.size * units > MOST_NUMBERS)
 
 
 def _holding_cell(case: Case, track: Track) -> Track:
