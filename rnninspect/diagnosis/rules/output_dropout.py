@@ -118,11 +118,14 @@ def _undone_by_states(case: Case, states: Sequence[Array]) -> Iterator[Undone]:
     if scale < 1 + CLOSE or not np.isfinite(scale):
         return
     before: dict[int, Array] = {}
+    heads = {id(facts.track): _heads(facts.outputs) for facts in case.facts}
     for facts, _, state in off:
-        places = np.argwhere(_multiples(facts.outputs, state, scale))
+        places = np.argwhere(_multiples(facts, heads[id(facts.track)], state, scale))
         if np.unique(places[:, 0]).size != 1:
             return
-        outputs = before.setdefault(id(facts.track), facts.outputs.copy())
+        if id(facts.track) not in before:
+            before[id(facts.track)] = facts.outputs.copy()
+        outputs = before[id(facts.track)]
         outputs[places[:, 0], places[:, 1]] = state
         if not facts.mask[places[:, 0], places[:, 1]].all():  # its padding repeats it, of which some was dropped whole
             outputs[places[0, 0], ~facts.mask[places[0, 0]] & facts.zero[places[0, 0]]] = state
@@ -170,16 +173,22 @@ def _scales_of(outputs: Array, state: Array) -> Iterator[float]:
         yield from low[(ratios.max(-1, initial=0.0) <= low * (1 + 2 * CLOSE)) & (low > 1 + CLOSE)].tolist()
 
 
-def _multiples(outputs: Array, state: Array, scale: float) -> Bools:
-    """`[B, T]`: the steps whose units are all 0 or `scale` times the state's, and not all 0; of a few units one after
-    the other, since most steps fit none."""
-    rows, steps = (places.ravel() for places in np.indices(outputs.shape[:2]))
-    for unit in range(min(GLANCE, state.size)):
-        fitting = _fits(outputs[rows, steps, unit, None], state[unit], np.full(1, scale))
-        rows, steps = rows[fitting], steps[fitting]
-    units = outputs[rows, steps]
-    hits = np.zeros(outputs.shape[:2], dtype=np.bool_)
-    hits[rows, steps] = _fits(units, state, np.full(1, scale)) & (units != 0).any(-1)
+def _heads(outputs: Array) -> Array:
+    """`[GLANCE, B * T]`: the first units of every step, each beside itself: states are looked for in them in turn."""
+    few = outputs[..., :GLANCE]
+    return np.ascontiguousarray(np.moveaxis(few, -1, 0)).reshape(few.shape[-1], -1)
+
+
+def _multiples(facts: TrackFacts, heads: Array, state: Array, scale: float) -> Bools:
+    """`[B, T]`: the steps whose units are all 0 or `scale` times the state's, and not all 0; of a few units, `heads`,
+    one after the other, since most steps fit none."""
+    left = np.flatnonzero(~facts.zero)
+    for head, target in zip(heads, scale * state.astype(np.float64), strict=False):
+        units = head[left]
+        left = left[(units == 0) | (np.abs(units - target) <= CLOSE * abs(target))]
+    rows, steps = np.divmod(left, facts.steps)
+    hits = np.zeros(facts.zero.shape, dtype=np.bool_)
+    hits[rows, steps] = _fits(facts.outputs[rows, steps], state, np.full(1, scale))
     return hits
 
 
