@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnninspect import conventions
+from rnninspect.api.fix import fix
 from rnninspect.api.inspect import inspect
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -63,6 +64,27 @@ def test_a_wrong_pair_is_accused(wrong: str, rule: str) -> None:
         forward = outputs[:, -1, :4] if "column" in wrong else outputs[ROWS, LENGTHS - 2, :4]
     report = inspect(_unnamed(outputs, forward, backward))
     assert [f.rule for f in report.findings if f.severity != "note"] == [rule]
+
+
+NAMES = [("h_f", "h_b"), ("fh", "bh"), ("fwd", "bwd"), ("last_forward", "last_backward")]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=str)
+@pytest.mark.parametrize("convention", ["auto", "keras"])
+def test_names_that_differ_by_a_direction_hold(convention: str, names: tuple[str, str]) -> None:
+    """States under names of their own directions are clean; under each other's they are named as exchanged, and fix
+    puts them back. Names that tell no direction leave the numbers to pair them."""
+    outputs = _outputs()
+    forward, backward = outputs[ROWS, LENGTHS - 1, :4], outputs[:, 0, 4:]
+    fw, bw = names
+    right = {"outputs": outputs, fw: forward, bw: backward, "lengths": LENGTHS}
+    wrong = {"outputs": outputs, fw: backward, bw: forward, "lengths": LENGTHS}
+    assert inspect(right, convention=convention).verdict == "clean"
+    assert [f.rule for f in inspect(wrong, convention=convention).findings] == ["directions-exchanged"]
+    mended = fix(wrong, convention=convention)
+    assert np.array_equal(mended.arrays[fw], forward)
+    assert np.array_equal(mended.arrays[bw], backward)
+    assert inspect(_unnamed(outputs, backward, forward), convention=convention).verdict == "clean"
 
 
 def test_a_state_of_one_half_alone_misses_a_direction() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import are_own_steps, are_pairs
+from rnninspect.conventions.dumps.cell_behind import are_own_steps, are_pairs
 from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import DIRECTIONS, Array
+
+_BACKWARD_FIRST = (("b", "f"), ("back", "for"), ("B", "F"), ("Back", "For"))
 
 
 def states_of_halves(outputs: Sequence[Slot], states: Sequence[Slot]) -> tuple[Slot, ...]:
@@ -30,8 +33,22 @@ def _pair(outputs: Array, states: Sequence[Slot]) -> tuple[Slot, ...]:
     ends = [[s for s in narrow if are_own_steps(half, s.array)] for half in halves]
     if [len(end) for end in ends] != [1, 1] or ends[0][0] is ends[1][0]:
         return ()
+    ends = ends[::-1] if _are_named_otherwise(ends[0][0].name, ends[1][0].name) else ends
     pair = tuple(replace(end[0], direction=d) for end, d in zip(ends, DIRECTIONS, strict=True))
     return (*pair, *_cells(pair, [s for s in narrow if s.name not in {end[0].name for end in ends}]))
+
+
+def _are_named_otherwise(first: str, second: str) -> bool:
+    """Whether names that differ by a direction alone call the first one backward and the second one forward.
+
+    >>> _are_named_otherwise("bh", "fh"), _are_named_otherwise("h_f", "h_b"), _are_named_otherwise("h1", "h2")
+    (True, False, False)
+    """
+    return any(
+        first[: at.start()] + fore + first[at.end() :] == second
+        for back, fore in _BACKWARD_FIRST
+        for at in re.finditer(back, first)
+    )
 
 
 def _cells(pair: tuple[Slot, ...], rest: list[Slot]) -> tuple[Slot, ...]:

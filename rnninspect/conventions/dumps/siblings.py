@@ -21,6 +21,8 @@ _WAYS: dict[str, Direction] = {
     "bw": "backward",
     "bwd": "backward",
     "backward": "backward",
+    "f": "forward",
+    "b": "backward",
 }
 _WAY = "|".join(sorted(_WAYS, key=len, reverse=True))
 _ENDS = (regex(rf"(?P<stem>.+)[._/](?P<way>{_WAY})"), regex(r"(?P<stem>.+)[._/](?:l|layer_?)?(?P<layer>\d)"))
