@@ -72,8 +72,9 @@ def _as_weights(case: Case, weights: Weights) -> LayerConfig:
 def _read_again(case: Case, weights: Weights, config: LayerConfig) -> Case:
     """The case under another statement, its axes as they were; itself where the arrays, or their widths, do not fit."""
     slots = tuple(map(_of_one_layer, case.dump.slots))
+    evidence = case.reading.evidence
     try:
-        fitting = readings(case.convention, slots, config, case.reading.evidence.framework_stated)
+        fitting = readings(case.convention, slots, config, evidence.framework_stated, evidence.decided)
     except ShapeError:
         return case
     fitting = [r for r in fitting if r.time_major == case.reading.time_major and r.trace.steps == case.trace.steps]

@@ -34,8 +34,9 @@ def side_by_side(case: Case) -> Case | None:
     if told or len(trace.tracks) != 1 or trace.tracks[0].direction != "forward" or trace.tracks[0].initial is not None:
         return None
     both = replace(config, direction="bidirectional")
+    evidence = case.reading.evidence
     try:
-        fitting = readings(case.convention, case.dump.slots, both, case.reading.evidence.framework_stated)
+        fitting = readings(case.convention, case.dump.slots, both, evidence.framework_stated, evidence.decided)
     except ShapeError:
         return None
     width = trace.tracks[0].final

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import are_own_steps
+from rnninspect.conventions.dumps.cell_behind import are_own_steps
 from rnninspect.core.evidence import Role, Slot, StateRows
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import are_own_steps, are_pairs
+from rnninspect.conventions.dumps.cell_behind import are_own_steps, are_pairs
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, last_true

@@ -15,8 +15,10 @@ from rnninspect.conventions.dumps.calls import refuse_other_results
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.misfits import unplaced
+from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
+from rnninspect.conventions.dumps.stacked import is_stacked_otherwise
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
 from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Role, Slot
@@ -79,8 +81,11 @@ def _weigh_as(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measu
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
-        if len(beliefs) == 1 and _orders_otherwise(weighed, dump, config):
-            weighed = _weigh(weighed.convention, dump, config, tolerance, measurer, order_known=True)
+        if _order_is_told(beliefs, dump):
+            ordered = dump if dump.origin.packages else replace(dump, returned=in_order_of(likely, dump.returned))
+            if ordered.returned != dump.returned or _orders_otherwise(weighed, ordered, config):
+                dump = ordered
+                weighed = _weigh(weighed.convention, dump, config, tolerance, measurer, order_known=True)
     weighed = replace(weighed, slots=tuple(map(dump.under_whole_name, weighed.slots)))
     return _with_evidence(weighed, dump.under_whole_names(), beliefs)
 
@@ -94,8 +99,19 @@ def _without_axes_of_node(config: LayerConfig, dump: DumpArrays) -> LayerConfig:
     return replace(config, time_major=False)
 
 
+def _order_is_told(beliefs: tuple[Belief, ...], dump: DumpArrays) -> bool:
+    """Whether one framework is known, or the weights leave open alone which of those that return h first."""
+    if len(beliefs) == 1:
+        return True
+    return bool(dump.origin.weights) and all(
+        belief.name in dump.origin.weights and not conventions.get(belief.name).cell_first for belief in beliefs
+    )
+
+
 def _orders_otherwise(weighed: Weighed, dump: DumpArrays, config: LayerConfig) -> bool:
     """Whether h and c were taken in another order than that of the framework, which is known: the values told it."""
+    if is_stacked_otherwise(weighed.slots, weighed.convention, config):
+        return True
     other: dict[Role, Role] = {"h": "c", "c": "h"}
     roles = {slot.name: other.get(slot.role, slot.role) for slot in weighed.slots}
     guesses = _guesses(weighed.convention, dump, config, order_known=True)
@@ -193,7 +209,7 @@ def _read_as_given(
         slots, to, tolerance = alike(slots, dump.printed, tolerance)
     else:
         slots, to = cast_alike(slots, [sample_of(s.array) for s in slots if s.role in ("outputs", "h")])
-    slots, fitting = _fitting(convention, slots, config, guess.whose_known)
+    slots, fitting = _fitting(convention, slots, config, guess)
     measurer = cache(measurer)  # two questions may be about one reading
     fitting = with_axes_of_padding(fitting, tolerance, measurer)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
@@ -215,13 +231,13 @@ def _read_as_given(
 
 
 def _fitting(
-    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool
+    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, guess: Guess
 ) -> tuple[tuple[Slot, ...], list[Reading]]:
     """Every reading of the arrays, or of those rows of them that a state of fewer rows is of, or of the one row whose
     layers it holds; and the arrays read."""
-    usual = config.time_major or (convention.time_major and not config.axes_stated)
+    usual, whose_known = config.time_major or (convention.time_major and not config.axes_stated), guess.whose_known
     try:
-        fitting = readings(convention, slots, config, whose_known)
+        fitting = readings(convention, slots, config, whose_known, guess.order_known)
         if any(r.as_stated for r in fitting):
             return slots, fitting
         misfit_error = None
@@ -239,7 +255,7 @@ def _fitting(
     if fewer is None:
         assert misfit_error is not None
         raise misfit_error
-    fitting = readings(convention, fewer.slots, config, whose_known)
+    fitting = readings(convention, fewer.slots, config, whose_known, guess.order_known)
     return fewer.slots, [
         replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
         for r in fitting
@@ -294,6 +310,8 @@ def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ..
     )
     reasons = () if dump.convention != "auto" else beliefs[0].because
     notes = (*reading.evidence.notes, *filter(None, [packed_otherwise(dump.arrays, weighed.slots)]))
+    if dump.convention == "auto" and not dump.origin.packages:
+        notes = (*notes, *note_of_turned(dump.returned))
     evidence = Evidence(tuple(dict.fromkeys((*reasons, *reading.evidence.because))), beliefs, unused, notes)
     if again := printed_again(dump.printed, arrays, weighed.slots):
         trace = replace(trace, source={**trace.source, "printed twice": again})

@@ -57,3 +57,42 @@ def test_numbers_of_no_framework_tell_the_order_themselves() -> None:
         dump = {"outputs": outputs.numpy(), "lengths": LENGTHS.numpy()}
         dump |= {f"state.{k}": part[0].numpy() for k, part in enumerate(pair)}
         assert rnninspect.inspect(dump).verdict == "clean"
+
+
+def _kernels(layer: torch.nn.LSTM) -> list[Any]:
+    """The weights of one layer as Keras' `get_weights()` lists them: kernel, recurrent kernel, bias."""
+    w_ih, w_hh, b_ih, b_hh = (p.detach().numpy() for p in layer.parameters())
+    return [w_ih.T.copy(), w_hh.T.copy(), b_ih + b_hh]
+
+
+@pytest.mark.parametrize("form", ["list", "names", "module"])
+def test_a_pair_beside_the_frameworks_weights(form: str) -> None:
+    """Weights of a framework that returns h first tell the order of numpy's pair, though no array does: h first is
+    clean, c first named. Weights that are said to be another framework's leave the pair to its numbers."""
+    layer, x, outputs, h, c = _ran()
+    kernels = _kernels(layer)
+    names = ("lstm/lstm_cell/kernel", "lstm/lstm_cell/recurrent_kernel", "lstm/lstm_cell/bias")
+    weights = {"list": kernels, "names": dict(zip(names, kernels, strict=True)), "module": layer}[form]
+    more: dict[str, Any] = {"inputs": x.numpy(), "lengths": LENGTHS.numpy()}
+    pair, steps = (h[0].numpy(), c[0].numpy()), outputs.numpy()
+    assert rnninspect.inspect(steps, [*pair], weights=weights, **more).verdict == "clean"
+    wrong = rnninspect.inspect(steps, [*pair[::-1]], weights=weights, **more)
+    assert [f.rule for f in wrong.findings] == ["cell-hidden-swapped"]
+    whose = "torch" if form == "module" else "keras"
+    assert rnninspect.inspect(steps, [*pair[::-1]], weights=weights, weights_convention=whose, **more).ok
+    assert rnninspect.inspect(steps, [*pair[::-1]], **more).verdict == "clean"
+
+
+def test_pairs_by_direction_are_no_layers_of_directions() -> None:
+    """`[(c, h), (c, h)]` of two directions, c first in a framework that returns h first, is named, and not read as the
+    h of two layers of which the lower one cannot be judged."""
+    torch.manual_seed(2)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(torch.randn(5, 8, 4), LENGTHS, True, enforce_sorted=False)
+    with torch.no_grad():
+        steps, (h, c) = torch.nn.LSTM(4, 6, bidirectional=True)(packed)
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(steps, batch_first=True)[0].numpy()
+    h, c = h.numpy(), c.numpy()
+    more: dict[str, Any] = {"lengths": LENGTHS.numpy(), "bidirectional": True}
+    for whose, verdict, rules in (("keras", "findings", ["cell-hidden-swapped"]), ("tf1", "clean", [])):
+        report = rnninspect.inspect(outputs, [(c[0], h[0]), (c[1], h[1])], convention=whose, **more)
+        assert (report.verdict, [f.rule for f in report.findings]) == (verdict, rules)

@@ -102,6 +102,70 @@ def test_a_pair_a_layer_is_read_in_the_frameworks_order() -> None:
     assert _rules(outputs, pairs, convention="tf1") == ["rows-permuted"]
 
 
+ORDERS: list[tuple[str, bool]] = [("keras", False), ("torch", False), ("mxnet", False), ("tf1", True), ("flax", True)]
+
+
+@pytest.mark.parametrize(("whose", "cell_first"), ORDERS)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_order_of_a_stack_is_the_frameworks(whose: str, cell_first: bool, layers: int) -> None:
+    """A pair a layer, or both whole, stacked in the stated framework's order is clean; in the other one it is named,
+    and fix puts it right. A framework that returns c first has no whole stacks: their order is told by the numbers."""
+    outputs, h, c = _run("LSTM", num_layers=layers)
+    told = {"convention": whose, "time_major": False}
+    usual, other = ((c, h), (h, c)) if cell_first else ((h, c), (c, h))
+    pairs, exchanged = (np.stack([np.stack([a[k], b[k]]) for k in range(layers)]) for a, b in (usual, other))
+    assert _rules(outputs, pairs, **told) == []
+    assert _rules(outputs, exchanged, **told) == ["cell-hidden-swapped"]
+    fixed = rnninspect.fix({"outputs": outputs, "states": exchanged, "lengths": LENGTHS}, **told)
+    assert np.array_equal(fixed.arrays["states"], pairs)
+    assert _rules(outputs, np.stack(usual), **told) == []
+    assert _rules(outputs, np.stack(other), **told) == ["cell-hidden-swapped"] * (not cell_first)
+    if layers == 1 and not cell_first:
+        assert _rules(outputs, np.stack([h[0], c[0]]), **told) == []
+        assert _rules(outputs, np.stack([c[0], h[0]]), **told) == ["cell-hidden-swapped"]
+
+
+@pytest.mark.parametrize("form", ["[[c, h], [c, h]]", "(c, h)", "[[c, c], [h, h]]", "stacked"])
+def test_c_first_of_no_known_framework_is_said(form: str) -> None:
+    """Where nothing says whose states these are, the numbers tell which is h; that c comes first is in the report."""
+    outputs, h, c = _run("LSTM", num_layers=2)
+    forms: dict[str, Any] = {
+        "[[c, h], [c, h]]": [[c[0], h[0]], [c[1], h[1]]],
+        "(c, h)": (c, h),
+        "[[c, c], [h, h]]": ([*c], [*h]),
+        "stacked": np.stack([c, h]),
+    }
+    report = rnninspect.inspect(outputs, forms[form], lengths=LENGTHS)
+    assert report.verdict == "clean"
+    assert any("(c, h)" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("told", [{}, {"convention": "keras"}, {"cell": "lstm"}], ids=str)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_h_in_both_places_is_a_lost_c(layers: int, told: dict[str, Any]) -> None:
+    """`np.stack([h_n, h_n])`, a pair (h, h) a layer and lists of these overwrite c; no layers share a state there.
+
+    `[2, B, H]` of one state may be two layers of a GRU's decoder, and is, unless an LSTM or one layer is stated."""
+    outputs, h, _ = _run("LSTM", num_layers=layers)
+    forms: list[Any] = [np.stack([h, h]), np.stack([h, h], 1), [[one, one] for one in h]]
+    forms += [[plane for one in h for plane in (one, one)]] if layers > 1 else []
+    forms += [([*h], [*h])] if layers > 1 else []
+    for both in forms:
+        assert _rules(outputs, both, **told) == ["cell-overwritten-by-hidden"]
+    if layers == 1:
+        of_lstm = ["cell-overwritten-by-hidden"]
+        assert _rules(outputs, np.stack([h[0]] * 2), **told) == (of_lstm if "cell" in told else ["layers-share-state"])
+        assert _rules(outputs, np.stack([h[0]] * 2), layers=1, **told) == of_lstm
+
+
+def test_lists_of_one_layer_are_h_beside_c() -> None:
+    """`([h], [c])` of one layer is no two layers: right in the framework's order, named in the other."""
+    outputs, h, c = _run("LSTM")
+    assert _rules(outputs, ([h[0]], [c[0]]), convention="keras") == []
+    assert _rules(outputs, ([c[0]], [h[0]]), convention="keras") == ["cell-hidden-swapped"]
+    assert _rules(outputs, ([c[0]], [h[0]])) == []
+
+
 def test_stacked_directions_are_outputs() -> None:
     """Outputs `[2, B, T, H]`, `[T, 2, B, H]` and `[B, T, 2, H]` are both directions, and a wrong half is named."""
     outputs, h, _ = _run("GRU", bidirectional=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import is_behind
+from rnninspect.conventions.dumps.cell_behind import is_behind
 from rnninspect.conventions.dumps.shapes import are_lengths, fits_as_state, is_prefix
 from rnninspect.core.evidence import Role
 from rnninspect.core.regex import regex

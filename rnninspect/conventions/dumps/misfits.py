@@ -175,3 +175,16 @@ def unplaced(
             raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
         sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
     return sentences
+
+
+def with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> list[Reading]:
+    """The readings without those of other axes that the inputs fit in no order, where the inputs fit the usual axes:
+    in a batch of two rows and two steps, `[B, T, 1, H]` would be one row of two directions."""
+    inputs = [slot.array for slot in slots if slot.role == "inputs"]
+
+    def fits(reading: Reading) -> bool:
+        return all(by_row(array, reading) is not None for array in inputs)
+
+    if not inputs or not any(r.as_stated and fits(r) for r in fitting):
+        return fitting
+    return [r for r in fitting if not r.time_swapped or fits(r)]

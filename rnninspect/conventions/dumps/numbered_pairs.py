@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.positions import FEW, are_own_steps
+from rnninspect.conventions.dumps.cell_behind import FEW, are_own_steps
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.regex import regex

@@ -8,14 +8,20 @@ from itertools import product
 
 import numpy as np
 
+from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.cell_behind import (
+    are_equal,
+    are_own_steps,
+    are_pairs,
+    is_behind,
+    is_cell_first,
+    may_be_h_and_c,
+    of_one_sign,
+)
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array
 from rnninspect.engine import cells
-
-FEW = 16  # rows that are looked at to tell whose final state an array is
-ENOUGH = 16  # numbers that agree by chance once in 65,536 dumps
-SLACK = 1 + 1e-6  # times which rounding may carry |h| over |c|
 
 _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
@@ -99,11 +105,6 @@ def _shows_c(slots: tuple[Slot, ...]) -> bool:
     return len(h) == 1 and are_pairs(h, c) and not are_pairs(c, h) and of_one_sign(h[0], c[0])
 
 
-def of_one_sign(h: Array, c: Array) -> bool:
-    """Whether every unit of h `[B, H]` has the sign of its c `[B, H]`, as an output gate from 0 to 1 leaves it."""
-    return bool((np.signbit(h) == np.signbit(c))[(h != 0) & (c != 0)].all())
-
-
 def _placed(
     listed: list[Slot],
     pair: tuple[Role, Role],
@@ -178,33 +179,34 @@ def note_of_order(placed: Sequence[Slot], ordered: Sequence[Slot], framework: st
     )
 
 
+def in_order_of(framework: Convention, returned: Sequence[Slot]) -> tuple[Slot, ...]:
+    """The slots of a tuple of states, of which the values told that c comes first, with h and c in the order of a
+    framework that returns h first; `returned`: in the order in which they stand."""
+    if not note_of_turned(returned) or framework.cell_first:
+        return tuple(returned)
+    other: dict[int, Role] = {}
+    for c, h in product(returned, returned):
+        if (c.role, h.role) == ("c", "h") and _alike(h, c) and returned.index(c) < returned.index(h):
+            other |= {id(c): "h", id(h): "c"}
+    return tuple(replace(slot, role=other.get(id(slot), slot.role)) for slot in returned)
+
+
+def note_of_turned(returned: Sequence[Slot]) -> tuple[str, ...]:
+    """That a tuple of states of no known framework was taken as (c, h), as its values told; nothing where it was not.
+
+    `returned`: its slots, in the order in which they stand.
+    """
+    pair = [slot for slot in returned if slot.role in ("h", "c")][:2]
+    if [slot.role for slot in pair] != ["c", "h"] or not is_cell_first([slot.array for slot in pair]):
+        return ()
+    return (
+        "the final state is taken as (c, h), c first, since |h| <= |tanh(c)| holds only so: check that your code takes "
+        "it so too",
+    )
+
+
 def _alike(h: Slot, c: Slot) -> bool:
     return (h.layer, h.direction) == (c.layer, c.direction)
-
-
-def is_cell_first(arrays: Sequence[Array]) -> bool:
-    """Whether c comes before h in a flat list of pairs, as the values tell: |h| <= |tanh(c)| holds one way alone.
-
-    >>> is_cell_first([np.array([0.9]), np.array([0.5])]), is_cell_first([np.array([0.5]), np.array([0.9])])
-    (True, False)
-    """
-    return are_pairs(arrays[1::2], arrays[::2]) and not are_pairs(arrays[::2], arrays[1::2])
-
-
-def are_pairs(h: Sequence[Array], c: Sequence[Array]) -> bool:
-    """Whether every h could have come of its c: |h| <= |tanh(c)|, which hardly holds by chance."""
-    if not h or len(h) != len(c) or any(a.shape != b.shape for a, b in zip(h, c, strict=True)):
-        return False
-    return all(_bounded(np.asarray(a, dtype=np.float64), np.asarray(b)) for a, b in zip(h, c, strict=True))
-
-
-def is_behind(h: Array, c: Array, enough: int = ENOUGH) -> bool:
-    """Whether c can be nothing but the cell state behind h, `[…, H]` each: of its sign and larger everywhere, in
-    `enough` numbers."""
-    if h.shape != c.shape or h.dtype.kind != "f" or c.dtype.kind != "f":
-        return False
-    told = np.count_nonzero((h != 0) & (c != 0))
-    return bool(told >= enough and of_one_sign(h, c) and are_pairs([h], [c]))
 
 
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:
@@ -215,46 +217,13 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
-    if any(_may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
+    if any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
         return False
     outputs = [slot.array for slot in slots if slot.role == "outputs"]
     if len(outputs) == 1 and directions > 1:
         outputs = np.split(outputs[0], directions, axis=-1) if outputs[0].shape[-1] % directions == 0 else []
     tops = arrays[-directions:]
     return len(outputs) == directions and all(are_own_steps(o, state) for o, state in zip(outputs, tops, strict=True))
-
-
-def _may_be_h_and_c(a: Array, b: Array) -> bool:
-    """Whether one of the two never exceeds the other, and has its sign wherever both have one."""
-    if a.shape == b.shape and not of_one_sign(a, b):
-        return False
-    one, other = np.abs(np.asarray(a, dtype=np.float64)), np.abs(np.asarray(b, dtype=np.float64))
-    return bool((one <= other * SLACK).all() or (other <= one * SLACK).all())
-
-
-def are_own_steps(outputs: Array, states: Array) -> bool:
-    """Whether most rows of `[B, H]` are a step of their own row of outputs `[B, T, H]`, or `[T, B, H]`.
-
-    A few are looked at, and zeros tell nothing.
-    """
-    if outputs.ndim != 3 or states.ndim != 2 or outputs.shape[-1] != states.shape[-1]:
-        return False
-    rows = np.flatnonzero(np.asarray(states[:FEW]).any(-1))
-    for axis in (0, 1):
-        if outputs.shape[axis] == len(states) and rows.size:
-            own_steps = np.take(outputs[:, : rows[-1] + 1] if axis else outputs, rows, axis=axis)
-            equal = (own_steps == np.expand_dims(states[rows], 1 - axis)).all(-1).any(1 - axis)
-            if equal.mean() > 0.5:
-                return True
-    return False
-
-
-def _bounded(h: Array, c: Array) -> bool:
-    """|h| <= |tanh(c)|, but for the rounding of c's own type."""
-    kind = c.dtype if c.dtype.kind == "f" else np.dtype(np.float64)
-    limit = np.abs(np.tanh(np.asarray(c, dtype=np.float64))) * (1 + 8 * float(np.finfo(kind).eps))
-    with np.errstate(invalid="ignore"):
-        return bool((np.abs(h) <= limit).all())
 
 
 def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> int:
@@ -275,7 +244,7 @@ def _are_two_directions(arrays: list[Array], config: LayerConfig, slots: tuple[S
     both: h and c of one array each would be a pair, or one of these a step of the outputs."""
     if len(config.directions or ()) != 2 or config.layers not in (None, 1) or len({a.shape for a in arrays}) != 1:
         return False
-    if len(arrays) == 2 and (config.cell == "lstm" or _may_be_h_and_c(*arrays)):
+    if len(arrays) == 2 and (config.cell == "lstm" or may_be_h_and_c(*arrays)):
         return False
     if len(arrays) not in (2, 4) or arrays[0].ndim != 2:
         return False
@@ -291,7 +260,9 @@ def _has_c(listed: Sequence[Slot], directions: int, config: LayerConfig, slots: 
     if any(slot.role == "c" for slot in slots) or len(listed) == 2 * directions * (config.layers or 1):
         return True
     arrays = [slot.array for slot in listed]
-    return config.layers is None and (are_pairs(arrays[::2], arrays[1::2]) or are_pairs(arrays[1::2], arrays[::2]))
+    firsts, seconds = arrays[::2], arrays[1::2]
+    doubled = len(arrays) > 2 and are_equal(firsts, seconds) and not are_equal(firsts[:-1], firsts[1:])
+    return config.layers is None and (are_pairs(firsts, seconds) or are_pairs(seconds, firsts) or doubled)
 
 
 def _has_own_c(first: Slot, slots: tuple[Slot, ...]) -> bool:

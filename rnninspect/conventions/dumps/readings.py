@@ -12,7 +12,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
-from rnninspect.conventions.dumps.misfits import by_row, check_cell, for_each, no_reading, shown
+from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown, with_rows_of_inputs
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
 from rnninspect.conventions.dumps.stacked import with_directions_apart, with_pair_by_axes, with_pair_shown
 from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
@@ -26,11 +26,16 @@ from rnninspect.errors import ShapeError
 
 
 def readings(
-    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool = True
+    convention: Convention,
+    slots: tuple[Slot, ...],
+    config: LayerConfig,
+    whose_known: bool = True,
+    order_known: bool | None = None,
 ) -> list[Reading]:
     """Every Reading that the shapes allow, the stated one first.
 
     `whose_known`: the framework is stated, so that its default axes are the usual ones; else either may be.
+    `order_known`: stacks of h and c are in its order (None: where it is stated), and not as the values tell.
 
     Raises ShapeError with shapes and readings tried where none fits, a role is missing, or lengths or a mask fit none.
     """
@@ -44,7 +49,8 @@ def readings(
     fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []
-    for slots_tried, config_tried, note in _forms(slots, config, convention):
+    by_framework = whose_known if order_known is None else order_known
+    for slots_tried, config_tried, note in _forms(slots, config, convention, by_framework):
         by_role = {role: tuple(s for s in slots_tried if s.role == role) for role in Role.__args__}  # type: ignore[attr-defined]
         if fitting:
             break  # a likelier form was read
@@ -61,24 +67,11 @@ def readings(
         raise misfits[0]
     if not fitting:
         raise ShapeError(no_reading(slots, config, tried))
-    return sorted(_with_rows_of_inputs(fitting, slots), key=lambda r: (not r.as_stated, r.time_swapped))
-
-
-def _with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> list[Reading]:
-    """The readings without those of other axes that the inputs fit in no order, where the inputs fit the usual axes:
-    in a batch of two rows and two steps, `[B, T, 1, H]` would be one row of two directions."""
-    inputs = [slot.array for slot in slots if slot.role == "inputs"]
-
-    def fits(reading: Reading) -> bool:
-        return all(by_row(array, reading) is not None for array in inputs)
-
-    if not inputs or not any(r.as_stated and fits(r) for r in fitting):
-        return fitting
-    return [r for r in fitting if not r.time_swapped or fits(r)]
+    return sorted(with_rows_of_inputs(fitting, slots), key=lambda r: (not r.as_stated, r.time_swapped))
 
 
 def _forms(
-    slots: tuple[Slot, ...], config: LayerConfig, convention: Convention
+    slots: tuple[Slot, ...], config: LayerConfig, convention: Convention, order_known: bool
 ) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
     """The slots in each form that they may have, with the layer that goes with it and a note on what was done to them:
     packed rows, h and c in one stack that shows both, as they are, and where nothing fits so, a stack of directions or
@@ -86,7 +79,7 @@ def _forms(
     """
     for unpacked, note in with_rows_unpacked(slots, config.time_major):
         yield unpacked, config, note
-    for apart, note in with_pair_shown(slots, convention, config):
+    for apart, note in with_pair_shown(slots, convention, config, order_known):
         yield apart, config, note
     yield slots, config, ""
     for apart, note in (*with_directions_apart(slots, config), *with_pair_by_axes(slots, convention, config)):

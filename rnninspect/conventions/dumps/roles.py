@@ -12,18 +12,12 @@ from functools import lru_cache
 from itertools import islice, product
 
 from rnninspect.conventions.base import DIRECTION_WORDS, Convention
+from rnninspect.conventions.dumps.cell_behind import are_own_steps, is_behind
 from rnninspect.conventions.dumps.halves import states_of_halves
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.numbered_pairs import are_beside_their_stack, as_directions
-from rnninspect.conventions.dumps.positions import (
-    are_own_steps,
-    as_values_tell,
-    is_behind,
-    note_of_order,
-    of_layers,
-    place_lists,
-)
+from rnninspect.conventions.dumps.positions import as_values_tell, note_of_order, of_layers, place_lists
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side
@@ -42,7 +36,7 @@ class Guess:
     """One way of giving arrays their roles; `notes` say what no name told.
 
     `by_shape`: outputs or h, where no name told them. `doubtful`: further arrays that could be h, where no plain name
-    told it. `whose_known`: the framework is stated.
+    told it. `whose_known`: the framework is stated. `order_known`: stacks of h and c are in its order.
     """
 
     slots: tuple[Slot, ...]
@@ -50,6 +44,7 @@ class Guess:
     by_shape: tuple[Role, ...] = ()
     doubtful: tuple[str, ...] = ()
     whose_known: bool = True
+    order_known: bool = True
 
 
 def assign_roles(
@@ -84,6 +79,7 @@ def guess_roles(
     else the values tell the order.
     """
     arrays = convention.prepare(arrays, config)
+    order_known = whose_known if order_known is None else order_known
     slots = _by_names(convention, arrays, named or {}, "outputs", returned)
     left = {name: a for name, a in arrays.items() if not is_taken(name, a, slots)}
     outputs, states = (list(_candidates(role, left, slots)) for role in ("outputs", "h"))
@@ -110,12 +106,12 @@ def guess_roles(
         told = (*beside, *more) if whose_known else of_layers((*beside, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
-        if not (whose_known if order_known is None else order_known):
+        if not order_known:
             ordered = as_values_tell(placed, listed)
             notes += note_of_order(placed, ordered, convention.name, convention.cell_first)
             placed = ordered
         doubtful = () if named and "h" in named else _further_states(convention, rest, placed)
-        guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known))
+        guesses.append(Guess(placed, notes, by_shape, doubtful, whose_known, order_known))
     return guesses
 
 

@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.positions import FEW, are_own_steps, is_behind
+from rnninspect.conventions.dumps.cell_behind import FEW, FEWER, are_own_steps, is_behind
 from rnninspect.core.evidence import Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array
 from rnninspect.engine import cells
 
-ENOUGH = 8  # numbers by which c is known to belong to h: of one sign with it, and no smaller
+MANY = 24  # where they might as well be two layers
 Form = tuple[tuple[Slot, ...], str]
 
 
@@ -33,18 +33,26 @@ class _Halves:
     cell_first: bool
 
 
-def with_pair_shown(slots: tuple[Slot, ...], convention: Convention, config: LayerConfig) -> Iterator[Form]:
+def with_pair_shown(
+    slots: tuple[Slot, ...], convention: Convention, config: LayerConfig, order_known: bool = False
+) -> Iterator[Form]:
     """The slots with a lone state `[2, …]` or `[L, 2, B, H]` as h and c where its numbers show that it is both: h is
-    made of steps of the outputs, c is not, and may be the c behind this h.
+    made of steps of the outputs, c is not, and may be the c behind this h; or where one state stands in both places.
 
-    c is taken for the first half where the framework returns it first, or where both halves are whole stacks.
+    `order_known`: it is held to be in the framework's order, so that the other one is a mistake to be seen.
     """
     for halves in _halves(slots, config):
-        if halves.cell_first and not (convention.cell_first or halves.h.ndim == 3):
-            continue
-        if _is_shown(halves, _outputs(slots), convention):
-            yield _apart(slots, halves)
+        if _is_shown(halves, _outputs(slots), convention) or _is_doubled(halves, _outputs(slots), config):
+            exchanged = order_known and _is_of_other_order(halves, convention)
+            yield _apart(slots, _exchanged(halves) if exchanged else halves)
             return
+
+
+def is_stacked_otherwise(slots: tuple[Slot, ...], convention: Convention, config: LayerConfig) -> bool:
+    """Whether a lone state shows h and c in another order than the framework's."""
+    shown = (halves for halves in _halves(slots, config) if _is_shown(halves, _outputs(slots), convention))
+    halves = next(shown, None)
+    return halves is not None and _is_of_other_order(halves, convention)
 
 
 def with_pair_by_axes(slots: tuple[Slot, ...], convention: Convention, config: LayerConfig) -> Iterator[Form]:
@@ -105,6 +113,18 @@ def _both_orders(whole: Array, axis: int | None) -> Iterator[_Halves]:
     yield _Halves(second, first, axis, cell_first=True)
 
 
+def _is_of_other_order(halves: _Halves, convention: Convention) -> bool:
+    """Whether the framework returns the other one first. Of one that returns c first only pairs by layer are held to
+    its order: it has no stacks, and who makes one takes h and c by their names."""
+    if halves.cell_first == convention.cell_first:
+        return False
+    return halves.cell_first or halves.axis == 1
+
+
+def _exchanged(halves: _Halves) -> _Halves:
+    return replace(halves, h=halves.c, c=halves.h, cell_first=not halves.cell_first)
+
+
 def _parts(whole: Array, axis: int | None) -> tuple[Array, Array]:
     """The two halves along an axis, or every second plane: `[h, c, h, c]` of two directions or layers, stacked."""
     if axis is None:
@@ -155,14 +175,37 @@ def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) ->
         return False  # one plane each: they are the two directions of one layer
     h, c = (part if part.ndim == 2 else part[-directions] for part in (halves.h, halves.c))
     if directions == 1 and h.ndim == halves.h.ndim and _are_made_of_steps(h, c, outputs, units // 2):
-        return is_behind(halves.h, halves.c, ENOUGH)  # both directions side by side
+        return is_behind(halves.h, halves.c, FEWER)  # both directions side by side
     forward = outputs[..., :units]
     if not _are_made_of_steps(h, c, outputs, units):
         return False
-    if is_behind(halves.h, halves.c, ENOUGH):
-        return True
+    if is_behind(halves.h, halves.c, FEWER):
+        # two layers in (bottom, top) order are as usual as (c, h): of a few numbers, or of one sign, nothing tells
+        as_layers = halves.cell_first and not convention.cell_first and halves.h.ndim == 2
+        return not as_layers or (is_behind(h, c, MANY) and np.unique(np.sign(h[h != 0])).size > 1)
     lost = (~h.any(-1) & c.any(-1)).any()  # a state of zeros beside a c: padding was taken for it
     return bool(_is_usual(halves, convention) and (lost or not are_own_steps(forward, h)))
+
+
+def _is_doubled(halves: _Halves, outputs: Array | None, config: LayerConfig) -> bool:
+    """Whether both halves are one state, made of steps of the outputs, and they cannot be two layers or directions that
+    share it: by what is stated, or by their axes."""
+    h = halves.h
+    if outputs is None or halves.cell_first or not np.array_equal(h, halves.c) or not h.any():
+        return False
+    units = h.shape[-1]
+    directions = outputs.shape[-1] // units if units and outputs.shape[-1] in (units, 2 * units) else 0
+    if not directions or (h.ndim == 3 and len(h) < directions) or (h.ndim == 2 and directions == 2):
+        return False
+    top = h if h.ndim == 2 else h[-directions]
+    if _share_of_steps(top, outputs[..., :units]) < 0.5:
+        return False
+    if config.layers == 1 or (config.cell is not None and cells.get(config.cell).has_c):
+        return True
+    if halves.axis is None:
+        return not (h == h[:1]).all()  # else every layer's
+    by_layer_and_direction = (config.layers == 2) if halves.axis == 0 else directions == 2
+    return h.ndim == 3 and not by_layer_and_direction
 
 
 def _are_made_of_steps(h: Array, c: Array, outputs: Array, width: int) -> bool:

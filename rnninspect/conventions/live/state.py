@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from rnninspect.conventions.base import DIRECTION_WORDS
+from rnninspect.conventions.dumps.cell_behind import (
+    are_equal,
+    are_own_steps,
+    are_pairs,
+    is_cell_first,
+    may_be_a_pair,
+)
 from rnninspect.conventions.dumps.layer_names import natural_order
-from rnninspect.conventions.dumps.positions import are_layers, are_own_steps, are_pairs, is_cell_first, place_lists
+from rnninspect.conventions.dumps.positions import are_layers, place_lists
 from rnninspect.core.arrays import holds_arrays, is_array, rank, to_array
-from rnninspect.core.evidence import Slot
+from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Direction
@@ -50,7 +57,7 @@ class LiveState:
             yield Slot("h", name, to_array(node, name), layer, direction)
         elif all(is_array(child) for child in node) or not nests(node):
             yield from self._slots_of_list(node, name, layer, direction)
-        elif layer is None and direction is None and _is_h_list_and_c_list(node):
+        elif layer is None and direction is None and _is_h_list_and_c_list(node, self.outputs):
             in_turn = [array for pair in zip(*node, strict=True) for array in pair]
             yield from self._slots_of_list(in_turn, name, None, None)
         elif layer is None and direction is None and (in_turn := self._h_of_layers(node)):
@@ -84,9 +91,8 @@ class LiveState:
             return
         if len(arrays) == 2 and all(a.ndim >= axes for a in arrays):  # each holds all layers: h_n and c_n
             first = is_cell_first(arrays) if self.cell_first is None else self.cell_first
-            h, c = reversed(arrays) if first else arrays
-            yield Slot("h", f"{name}.h", h, layer, direction)
-            yield Slot("c", f"{name}.c", c, layer, direction)
+            roles: tuple[Role, Role] = ("c", "h") if first else ("h", "c")
+            yield from (Slot(r, f"{name}.{r}", a, layer, direction) for r, a in zip(roles, arrays, strict=True))
             return
         listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
         config = self.config if layer is None else replace(self.config, layers=1)
@@ -124,6 +130,8 @@ class LiveState:
         nested = [[to_array(array, "final_state") for array in child] for child in node]
         if len({len(child) for child in nested}) > 1:
             return []
+        if all(len(child) == 2 and may_be_a_pair(*child) for child in nested):
+            return []  # h and c of each, whichever comes first
         turned = [list(states) for states in zip(*nested, strict=True)]
         flat = ([a for states in way for a in states] for way in (nested, turned) if len(way[0]) == 2)
         return next((arrays for arrays in flat if are_layers(arrays, 2, self.outputs)), [])
@@ -177,16 +185,28 @@ def nests(node: Any) -> bool:
     return holds_arrays(node) or any(fields_of(child) is not None or isinstance(child, Mapping) for child in node)
 
 
-def _is_h_list_and_c_list(node: Any) -> bool:
-    """Whether it is ([h, h, …], [c, c, …]), or the other way round, of layers: the values fit so, and pairs do not."""
+def _is_h_list_and_c_list(node: Any, outputs: Sequence[Slot] = ()) -> bool:
+    """Whether it is ([h, h, …], [c, c, …]), or the other way round, of layers: the values fit so, and pairs do not; or
+    both hold the h of every layer."""
     if len(node) != 2 or not all(isinstance(child, (tuple, list)) and holds_arrays(child) for child in node):
         return False
-    if len(node[0]) != len(node[1]) or len(node[0]) < 2:
-        return False
     lists = [[to_array(array, "final_state") for array in child] for child in node]
+    if len(lists[0]) != len(lists[1]):
+        return False
+    if len(lists[0]) == 1:
+        return may_be_a_pair(lists[0][0], lists[1][0])
     beside = [are_pairs(*lists), are_pairs(*lists[::-1])]
     neighbours = [are_pairs(child[::2], child[1::2]) or are_pairs(child[1::2], child[::2]) for child in lists]
-    return any(beside) and not all(neighbours)
+    return (any(beside) and not all(neighbours)) or (not any(neighbours) and _are_doubled(lists, outputs))
+
+
+def _are_doubled(lists: list[list[Array]], outputs: Sequence[Slot]) -> bool:
+    """Whether two lists hold the same states, different ones by layer, the last of which ends the outputs, which are as
+    wide and so of one direction."""
+    first, second = lists
+    if not are_equal(first, second) or are_equal(first[:-1], first[1:]) or len(outputs) != 1:
+        return False
+    return are_own_steps(outputs[0].array, first[-1])
 
 
 def _pairs_up(node: Any) -> bool:
