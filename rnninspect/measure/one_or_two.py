@@ -25,13 +25,14 @@ FORWARD, ENOUGH = 0.75, 3  # ENOUGH: numbers whose scatter says anything
 ONE = "one direction"
 
 
-def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
+def maybe_two(choice: Choice, slots: tuple[Slot, ...], stacks: bool = False) -> Choice:
     """The choice, said to be undecided where its one direction may be two side by side, taken at the same step.
 
     That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
     layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
     second half at the last one. Where the second half does not plainly begin smaller than it ends, one direction is
-    taken and that is said: it is the usual case, and nothing shows it. Not beside the c of that h.
+    taken and that is said: it is the usual case, and nothing shows it. Not beside the c of that h, and not in a stack of
+    a framework that was stated and `stacks` states: its own has a plane for each direction.
     """
     trace = choice.reading.trace
     states = [slot for slot in slots if slot.role == "h"]
@@ -39,7 +40,7 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
         return choice
     unsure = one_or_two(choice.measured[0]) if trace.directions == 1 else None
     plane = states[0].array.ndim > 2  # `[1, B, H]`, as of a layer that gives one for each direction
-    if unsure is None or (plane and unsure[0] == ONE):
+    if unsure is None or (plane and (stacks or unsure[0] == ONE)):
         return choice
     source = {**trace.source, unsure[0]: unsure[1]}
     return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))

@@ -215,9 +215,8 @@ def _read_as_given(
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
     chosen = turned(chosen, fitting, config, tolerance, measurer)
     if config.directions is None:
-        chosen = (
-            maybe_two(chosen, slots) if config.layers is not None else maybe_a_pair(maybe_two(chosen, slots), slots)
-        )
+        chosen = maybe_two(chosen, slots, stacks=dump.convention != "auto" and convention.stacks_states)
+        chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
         merged = _merged(convention, guess, slots, config)
         if merged is not None:

@@ -126,6 +126,13 @@ def test_one_direction_beside_its_c_is_not_taken_for_two() -> None:
         if rnninspect.inspect(outputs, h, lengths=LENGTHS).verdict == "unjudged":
             looks_like_two += 1
             assert rnninspect.inspect(outputs, (h, c), lengths=LENGTHS).verdict == "clean"
+            of_torch = {
+                "lengths": LENGTHS,
+                "convention": "torch",
+                "time_major": False,
+            }  # whose h_n has a plane a direction
+            assert rnninspect.inspect(outputs, h, **of_torch).verdict == "clean"
+            assert rnninspect.inspect(outputs, h[-1], **of_torch).verdict == "unjudged"
     assert looks_like_two
     torch.manual_seed(0)
     for _ in range(10):
