@@ -31,8 +31,8 @@ def maybe_two(choice: Choice, slots: tuple[Slot, ...], stacks: bool = False) -> 
     That is so where the last step of outputs `[B, T, 2H]` is the state `[B, 2H]` (`outputs[:, -1]` of a bidirectional
     layer) or the top one of `[L, B, 2H]`, the first half of the units begins small at the first real step, and the
     second half at the last one. Where the second half does not plainly begin smaller than it ends, one direction is
-    taken and that is said: it is the usual case, and nothing shows it. Not beside the c of that h, and not in a stack of
-    a framework that was stated and `stacks` states: its own has a plane for each direction.
+    taken and that is said: it is the usual case, and nothing shows it. Not beside the c of that h, and not in a stack
+    of a framework that was stated and `stacks` states: its own has a plane for each direction.
     """
     trace = choice.reading.trace
     states = [slot for slot in slots if slot.role == "h"]

@@ -60,11 +60,26 @@ def test_a_list_of_modules_states(kind: str, both: bool, told: bool) -> None:
         assert _rules(swapped) == ["layer-order-reversed"]
 
 
+@pytest.mark.parametrize("kind", ["GRU", "RNN", "LSTM"])
+@pytest.mark.parametrize("wrap", [torch.Tensor.clone, np.asarray], ids=["torch", "numpy"])
+def test_a_list_of_bidirectional_modules_states_of_which_nothing_is_stated(kind: str, wrap: Any) -> None:
+    """Two modules' states that hold both directions each are two layers, clean in their order and named in reverse:
+    not the directions of one layer, though there are two, and no h beside a c."""
+    first, second = _layer(kind, 1, True), _layer(kind, 1, True, 12)
+    below, state1 = _ran(first, torch.randn(5, 8, 4))
+    outputs, state2 = _ran(second, below)
+    states = [tuple(map(wrap, s)) if kind == "LSTM" else wrap(s) for s in (state1, state2)]
+    report = rnninspect.inspect(wrap(outputs), states, lengths=LENGTHS)
+    assert (report.verdict, report.shape["layers"], report.shape["directions"]) == ("clean", 2, 2)
+    assert _rules(rnninspect.inspect(wrap(outputs), states[::-1], lengths=LENGTHS)) == ["layer-order-reversed"]
+
+
 def test_h_and_c_are_not_taken_for_modules_states() -> None:
-    """A pair `[D, B, H]` whose c is another row's, or a copy of h, stays h and c."""
+    """A pair `[D, B, H]` whose c is another row's, or a copy of h, stays h and c, in a list too."""
     outputs, (h, c) = _ran(_layer("LSTM", 1, False), torch.randn(5, 8, 4))
     for wrong in ((h, c[:, ORDER]), (h, h.clone())):
         assert rnninspect.inspect(outputs, wrong, lengths=LENGTHS).verdict == "findings"
+        assert _rules(rnninspect.inspect(outputs, [*wrong], lengths=LENGTHS)) != ["layer-order-reversed"]
 
 
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"layers": 1, "bidirectional": True}])

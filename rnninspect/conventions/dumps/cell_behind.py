@@ -11,6 +11,7 @@ from rnninspect.core.trace import Array
 FEW = 16  # rows that are looked at to tell whose final state an array is
 ENOUGH = 16  # numbers that agree by chance once in 65,536 dumps
 FEWER = 8  # where the form in which they come speaks for it too
+TELLING = 4  # units whose signs and sizes tell two rows apart
 SLACK = 1 + 1e-6  # times which rounding may carry |h| over |c|
 
 
@@ -52,6 +53,17 @@ def is_behind(h: Array, c: Array, enough: int = ENOUGH) -> bool:
 def may_be_a_pair(one: Array, other: Array) -> bool:
     """Whether one of two `[B, H]` can be nothing but the cell state behind the other."""
     return is_behind(one, other, FEWER) or is_behind(other, one, FEWER)
+
+
+def may_be_of_other_rows(h: Array, c: Array) -> bool:
+    """Whether c `[…, B, H]` may be that of these h in another order of the rows: most of a few rows have one of their
+    signs that is no smaller, or too few units tell."""
+    if h.shape[-1] < TELLING or h.shape != c.shape:
+        return True
+    few, others = (array.reshape(-1, array.shape[-1])[:FEW].astype(np.float64) for array in (h, c))
+    fits = (few[:, None] * others >= 0) & (np.abs(few[:, None]) <= np.abs(others) * SLACK)
+    pairs = np.asarray(fits.all(-1))
+    return bool(np.mean(pairs.any(1)) >= 0.5)
 
 
 def may_be_h_and_c(a: Array, b: Array) -> bool:

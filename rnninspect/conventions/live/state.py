@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.cell_behind import (
     are_pairs,
     is_cell_first,
     may_be_a_pair,
+    may_be_of_other_rows,
 )
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.positions import are_layers, place_lists
@@ -83,7 +84,12 @@ class LiveState:
             return
         arrays = [to_array(child, f"{name}[{i}]") for i, child in enumerate(node)]
         axes = 2 if {s.array.ndim for s in self.outputs} == {2} and len(arrays[0]) > 1 else 3
-        if layer is None and direction is None and axes == 3 and self._are_states_of_layers(arrays):
+        if (
+            layer is None
+            and direction is None
+            and axes == 3
+            and self._are_states_of_layers(arrays, isinstance(node, list))
+        ):
             yield from (Slot("h", f"{name}.{k}", array, k) for k, array in enumerate(arrays))
             return
         if layer is None and direction is None and self._one_a_layer(arrays):
@@ -101,9 +107,10 @@ class LiveState:
             if slot.role in ("h", "c"):
                 yield slot if direction is None else replace(slot, direction=direction)
 
-    def _are_states_of_layers(self, arrays: list[Array]) -> bool:
+    def _are_states_of_layers(self, arrays: list[Array], in_list: bool) -> bool:
         """Whether arrays `[D, B, H]` are the h of a layer each, as modules of one layer return them, and not h and c:
-        the last one holds steps of the outputs, and no array can be the c of another; or the cell has no c."""
+        the last one holds steps of the outputs, or `in_list` the first, and no array can be the c of another; or the
+        cell has no c."""
         if any(array.ndim != 3 or array.shape != arrays[0].shape for array in arrays) or len(self.outputs) != 1:
             return False
         pairs = ((a, b) for a, b in product(arrays, arrays) if a is not b)
@@ -115,7 +122,10 @@ class LiveState:
         if self.config.cell is not None and not cells.get(self.config.cell).has_c:
             return True
         forward = self.outputs[0].array[..., :units]
-        return are_own_steps(forward, arrays[-1][0]) and not are_own_steps(forward, arrays[0][0])
+        ends = [are_own_steps(forward, arrays[k][0]) for k in (0, -1)]
+        if in_list and ends == [True, False]:  # in reverse order, or h and the c of other rows
+            return not any(may_be_of_other_rows(arrays[0], array) for array in arrays[1:])
+        return ends == [False, True]
 
     def _one_a_layer(self, arrays: list[Array]) -> bool:
         """Whether outputs are by layer, and these are as many states h, `[1, B, H]` or `[B, H]` each."""
@@ -144,8 +154,8 @@ class LiveState:
             return True
         width, whole = self._widths(node)
         pairs = any(isinstance(child, (tuple, list)) and not all(map(is_array, child)) for child in node)
-        if not pairs and all(h.ndim == 3 and len(h) == 2 for h in map(self._first_h, node)):
-            return False  # each holds both
+        if not pairs and self._hold_both(node):
+            return False
         if width and whole in (width, 2 * width):
             return whole == 2 * width and not self._layers_of_directions(node)
         return self.config.directions is not None and len(self.config.directions) == 2
@@ -159,12 +169,16 @@ class LiveState:
         forward = self.outputs[0].array[..., : top.shape[-1]]
         return are_own_steps(forward, top) and not are_own_steps(forward, other)
 
+    def _hold_both(self, node: Any) -> bool:
+        """Whether each of these states holds both directions, `[2, B, H]`, as modules of one layer return them."""
+        return all(h.ndim == 3 and len(h) == 2 for h in map(self._first_h, node))
+
     def _first_h(self, node: Any) -> Array:
         return next(slot.array for slot in self.slots(node, "", 0, "forward") if slot.role == "h")
 
     def _interleaved(self, node: Any) -> bool:
         """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
-        if _pairs_up(node[0]):
+        if _pairs_up(node[0]) or self._hold_both(node):
             return False  # each holds two states of its own
         width, whole = self._widths(node)
         layers = self.config.layers

@@ -15,7 +15,7 @@ def may_be_directions(case: Case) -> bool:
     """Whether two states that nobody called layers may be one layer's two directions, of which outputs hold one."""
     lower, upper = (case.trace.track(layer, "forward") for layer in range(2))
     told = case.config.layers is not None or case.config.direction is not None or case.weights is not None
-    if lower is None or upper is None or case.trace.layers != 2 or told:
+    if lower is None or upper is None or (case.trace.layers, case.trace.directions) != (2, 1) or told:
         return False
     alike = lower.final is not None and upper.final is not None and lower.final.shape == upper.final.shape
     return alike and lower.outputs is None and _are_unnamed(case)
