@@ -25,6 +25,7 @@ from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.defaults import OTHERWISE, as_summed, with_defaults, with_direction_of_weights
+from rnninspect.diagnosis.half_of_outputs import with_half_of_outputs
 from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.normalised import as_normalised
@@ -149,8 +150,7 @@ def inspect_case(
     options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Judge a case by the chosen rules and report it. `options`: those of `with_idle_options`."""
-    names, unwanted = as_names(select), as_names(ignore)
-    rules = chosen_rules(names, unwanted)
+    rules = chosen_rules(as_names(select), unwanted := as_names(ignore))
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
     otherwise = _otherwise(case, judgement, rules)
@@ -176,7 +176,7 @@ def prepared(case: Case) -> Case:
 
         case = with_tracks_of_weights(with_merged_outputs(case))
         _refuse_other_widths(case)
-    case = with_direction_of_weights(case)
+    case = with_direction_of_weights(with_half_of_outputs(case))
     proven = with_proven_lengths(with_proven_mask(case))
     settled = with_reading_by_run(proven)
     if proven is not case and not is_of_its_run(settled):  # the run may tell of steps that repeat others

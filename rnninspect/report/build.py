@@ -78,8 +78,8 @@ def compose(
         verdict=verdict(judgement.findings, open_question),
         comparison=_comparison(case),
         notes=_notes(case),
-        untested=open_question.what if open_question else "",
-        would_decide=open_question.would_decide if open_question else "",
+        untested=worded(open_question.what) if open_question else "",
+        would_decide=worded(open_question.would_decide) if open_question else "",
         what_if=list(what_if),
     )
 
