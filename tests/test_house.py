@@ -35,7 +35,7 @@ conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/siblings
-conventions/dumps/unread
+conventions/dumps/unread conventions/dumps/spread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits

@@ -40,16 +40,19 @@ def test_one_initial_state_for_one_layer_is_read() -> None:
     assert report.verdict == "clean"
 
 
-@pytest.mark.parametrize("shape", [(1, 1, UNITS), (1, UNITS), (1, 3, UNITS), (ROWS, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, UNITS + 1), (1, UNITS - 1), (1, 3, UNITS), (ROWS, 3)])
 def test_an_initial_state_of_no_row_is_an_error(shape: tuple[int, ...]) -> None:
-    """One that fits no layer, as a learned one that the model expands, is refused: left out in silence, the run from it
-    would be accused of having started elsewhere."""
+    """One that fits no layer, neither as it is nor as a learned one that the model expands, is refused: left out in
+    silence, the run from it would be accused of having started elsewhere."""
     layer, x = gru()
     learned = torch.randn(1, 1, UNITS)
     outputs, h = layer(x, learned.expand(1, ROWS, UNITS).contiguous())
     options: dict[str, Any] = {"inputs": x, "weights": layer, "lengths": "full"}
     with pytest.raises(ShapeError, match=r"initial_state .*fits no layer of 2 rows"):
         rnninspect.inspect(outputs, h, initial_state=torch.zeros(shape), **options)
+    assert rnninspect.inspect(outputs, h, initial_state=learned, **options).verdict == "clean"
+    other = rnninspect.inspect(outputs, h, initial_state=learned + 1, **options)
+    assert other.verdict == "findings"
 
 
 def test_lengths_by_a_name_are_an_array_handed_over() -> None:

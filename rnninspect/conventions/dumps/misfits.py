@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rnninspect.conventions.dumps.roles import Guess
+from rnninspect.conventions.dumps.spread import of_one_row
 from rnninspect.core.evidence import Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -95,9 +96,10 @@ def _turned(slot: Slot, reading: Reading) -> str:
 
 
 def starts_some_layers_alone(slot: Slot, reading: Reading) -> bool:
-    """Whether it is an initial state of the reading's rows and units, and not one for every layer and direction."""
+    """Whether it is an initial state of the reading's rows, or of one for all, and of its units, and not one for every
+    layer and direction."""
     units = {t.final.shape[1] for t in reading.trace.tracks if t.final is not None}
-    rows = slot.array.shape[-2:-1] == (reading.trace.batch_size,)
+    rows = slot.array.shape[-2:-1] == (reading.trace.batch_size,) or of_one_row(slot.array)
     return slot.role == "initial_h" and rows and slot.array.shape[-1] in units
 
 
@@ -121,7 +123,7 @@ def by_row(inputs: Array, reading: Reading) -> Array | None:
 
 def for_each(slots: tuple[Slot, ...], count: int, rows: int) -> str:
     """What an initial state of one layer lacks where there are several layers and directions, `count` in all."""
-    shapes = {s.array.shape for s in slots if s.array.ndim == 2 or (s.array.ndim == 3 and len(s.array) < count)}
+    shapes = {s.array.shape for s in slots if s.array.ndim < 3 or (s.array.ndim == 3 and len(s.array) < count)}
     if count < 2 or not shapes:
         return ""
     seen, units = list(next(iter(shapes))), next(iter(shapes))[-1]

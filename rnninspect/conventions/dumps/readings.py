@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
 from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown, with_rows_of_inputs
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
+from rnninspect.conventions.dumps.spread import over_rows, spread_note
 from rnninspect.conventions.dumps.stacked import with_directions_apart, with_pair_by_axes, with_pair_shown
 from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
@@ -192,7 +193,7 @@ def _with_states(
             way.usual and not swapped and fits,
             swapped,
             shape.time_major,
-            Evidence(tuple(because), notes=notes),
+            Evidence(tuple(because), notes=(*notes, *filter(None, [spread_note(by_role["initial_h"], tracks)]))),
             left_open=left_open and way.usual,
         )
 
@@ -211,8 +212,8 @@ def _tracks(
     widths = units_beside(by_role["h"][0].array, by_role["c"][0].array, units) if by_role["c"] else {}
     cell_ways = _states(by_role["c"], shape, rows, widths, first) or _states(by_role["c"], shape, rows, {}, first)
     cell = next((c for c in cell_ways if c.axes == way.axes), cell_ways[0] if cell_ways else None)
-    initial = _initial(by_role, "initial_h", shape, rows, units, first)
-    initial_cell = _initial(by_role, "initial_c", shape, rows, {}, first)
+    initial = _initial(by_role["initial_h"], shape, rows, units, first)
+    initial_cell = _initial(by_role["initial_c"], shape, rows, {}, first)
     return tuple(
         Track(
             layer,
@@ -241,25 +242,20 @@ def _with_directions(config: LayerConfig, shape: Shape) -> LayerConfig:
 
 
 def _initial(
-    by_role: Mapping[Role, tuple[Slot, ...]],
-    role: Role,
-    shape: Shape,
-    rows: int,
-    units: Mapping[Key, int],
-    first: bool,
+    slots: tuple[Slot, ...], shape: Shape, rows: int, units: Mapping[Key, int], first: bool = False
 ) -> Mapping[Key, Array]:
-    ways = _whole(by_role[role], shape, _states(by_role[role], shape, rows, units, first))
-    return ways[0].placed if ways else {}
-
-
-def _whole(slots: tuple[Slot, ...], shape: Shape, ways: list[Layout]) -> list[Layout]:
-    """The placings of an initial state that leave no layer and direction out, where one array without a label holds it.
+    """The placing of an initial state that leaves no layer and direction out, where one array without a label holds it;
+    of one row taken for every row, where nothing else fits; empty where nothing does.
 
     A call takes a state for each; one `[B, H]` beside several would be given to the top one alone.
     """
-    if len(slots) != 1 or slots[0].layer is not None or slots[0].direction is not None:
-        return ways
-    return [way for way in ways if len(way.placed) == shape.layers * len(shape.directions)]
+    count = shape.layers * len(shape.directions)
+    labelled = len(slots) != 1 or slots[0].layer is not None or slots[0].direction is not None
+    for tried in (slots, over_rows(slots, rows, count)):
+        for way in _states(tried, shape, rows, units, first):
+            if labelled or len(way.placed) == count:
+                return way.placed
+    return {}
 
 
 def initial_states(
@@ -277,16 +273,15 @@ def initial_states(
     shape = Shape(False, layers, directions)
     h_slots = tuple(s for s in slots if s.role == "initial_h")
     c_slots = tuple(s for s in slots if s.role == "initial_c")
-    h = _whole(h_slots, shape, _states(h_slots, shape, rows, {key: width for key, (width, _) in units.items()}, False))
-    c = _whole(c_slots, shape, _states(c_slots, shape, rows, {key: width for key, (_, width) in units.items()}, False))
+    h = _initial(h_slots, shape, rows, {key: width for key, (width, _) in units.items()})
+    c = _initial(c_slots, shape, rows, {key: width for key, (_, width) in units.items()})
     if not h or (c_slots and not c):
         widths = ", ".join(f"layer {k} {d}: h {a}, c {b}" for (k, d), (a, b) in units.items())
         each = for_each(slots, layers * len(directions), rows)
         raise ShapeError(f"the initial state ({shown(slots)}) fits no layer of {rows} rows ({widths}){each}")
-    cell_states = c[0].placed if c else {}
     states: dict[Key, tuple[Array, Array | None]] = {}
-    for key, state in h[0].placed.items():
-        cell = cell_states.get(key)
+    for key, state in h.items():
+        cell = c.get(key)
         if has_cell and cell is None:
             cell = np.zeros((rows, units[key][1]), dtype=state.dtype)
         states[key] = (state, cell)
