@@ -70,12 +70,15 @@ def _if_complete(guess: Guess, candidate: R) -> R:
 
 
 def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
-    """The one guess whose state is made of steps of the outputs, of whichever rows; None where none or several are."""
+    """The one guess whose state is made of steps of the outputs, of whichever rows, or pools those of its own row; None
+    where none or several are."""
     candidates = [candidate for _, candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
     fits = [fit_of(candidate.choice) for candidate in candidates]
     if sum(fit == max(fits) >= CONVINCING for fit in fits) > 1:
         return None
     shares = [max(fit_of(c.choice), share_of_steps(c.choice.reading)) for c in candidates]
+    if max(shares, default=0) < CONVINCING:
+        shares = [share_of_pools(candidate.choice.reading) for candidate in candidates]
     best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
     if best is None or shares[best] < CONVINCING or sum(share == shares[best] for share in shares) > 1:
         return None
@@ -98,6 +101,34 @@ def share_of_steps(reading: Reading) -> float:
         for state in track.final[np.flatnonzero(np.asarray(track.final).any(-1))[:FEW]]
     ]
     return sum(seen) / len(seen) if seen else 0.0
+
+
+def share_of_pools(reading: Reading) -> float:
+    """The share of states that are the maximum, the mean or the sum of their row's first steps, whichever many; zeros
+    tell nothing."""
+    pooled: list[bool] = []
+    for track in reading.trace.tracks:
+        outputs, final = track.outputs, track.final
+        if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
+            continue
+        rows = np.flatnonzero(np.asarray(final).any(-1))[:FEW]
+        pooled += _are_pools(np.asarray(final[rows]), np.asarray(outputs[rows])).tolist()
+    return sum(pooled) / len(pooled) if pooled else 0.0
+
+
+def _are_pools(states: Array, outputs: Array) -> Array:
+    """`[N]`: whether states `[N, H]` are pools of the first steps of outputs `[N, T, H]`, but for a sum's rounding."""
+    terms, target = outputs.astype(np.float64), states[:, None].astype(np.float64)
+    counts = 1 + np.arange(outputs.shape[1])[:, None]
+    coarser = max((outputs.dtype, states.dtype), key=lambda dtype: float(np.finfo(dtype).eps))
+    room = outputs.shape[1] * float(np.finfo(coarser).eps) * np.cumsum(np.abs(terms), axis=1)
+    sums = np.cumsum(terms, axis=1)
+    fits = (
+        np.maximum.accumulate(terms, axis=1) == target,
+        np.abs(sums - target) <= room,
+        np.abs(sums / counts - target) <= room / counts,
+    )
+    return np.asarray(np.any([fit.all(-1).any(-1) for fit in fits], axis=0))
 
 
 def _outputs_of(reading: Reading, track: Track) -> list[Array]:
