@@ -280,11 +280,12 @@ def batch_of(slots: tuple[Slot, ...], used: Reading) -> Batch | None:
 
 
 def rerun(case: Case, batch: Batch) -> Trace:
-    """Another batch through the same layer, from the same initial states, its outputs lying as the case's do."""
+    """Another batch through the same layer, from the same initial states, its outputs lying as the case's do; of tracks
+    that the weights do not have nothing is run."""
     assert case.weights is not None
-    initial: Initial = {
-        (t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None
-    }
+    ran = {(weights.layer, weights.direction) for weights in case.weights.layers}
+    tracks = [t for t in case.trace.tracks if (t.layer, t.direction) in ran]
+    initial: Initial = {(t.layer, t.direction): (t.initial, t.initial_cell) for t in tracks if t.initial is not None}
     order = next((t.order for t in case.trace.tracks if t.direction == "backward"), None)
     convention, config, dtype = case.convention, case.config, case.layer.dtype
     return simulate(batch, case.weights, convention, config, initial=initial or None, dtype=dtype, order=order)

@@ -1,0 +1,33 @@
+"""Weights of one direction beside a dump of two: judged by what there is, and no start that nobody gave is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import rnninspect
+
+LENGTHS = [7, 3, 5, 2, 6]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_other_weights_of_one_direction_are_said_to_give_other_numbers(kind: str, joined: bool) -> None:
+    """The forward half's weights are clean; those of the backward half, under the forward one's names, and another
+    layer's, give other numbers: that is said, and no initial state is spoken of, since none was given."""
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, kind)(3, 4, batch_first=True, bidirectional=True)
+    inputs = torch.randn(5, 7, 3)
+    with torch.no_grad():
+        packed, state = layer(
+            torch.nn.utils.rnn.pack_padded_sequence(inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+        )
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    h = state[0] if kind == "LSTM" else state
+    h = torch.cat(list(h), -1) if joined else h
+    every = layer.state_dict()
+    forward = {name: array for name, array in every.items() if "reverse" not in name}
+    backward = {name.removesuffix("_reverse"): array for name, array in every.items() if "reverse" in name}
+    for weights, rules in ((forward, []), (backward, ["unexplained-difference"])):
+        report = rnninspect.inspect(outputs, h, lengths=LENGTHS, inputs=inputs, weights=weights)
+        assert [f.rule for f in report.findings] == rules
