@@ -47,6 +47,8 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
         size = outputs[0].array.shape[axis]
         if count >= size or not _lengths_fit(slots, size):
             continue
+        if any(_is_batch_first(state.array, outputs[0].array.swapaxes(0, axis)) for state in states):
+            continue
         rows = _rows_of(states, [slot.array.swapaxes(0, axis) for slot in outputs], size)
         if rows is not None:
             return _cut(slots, rows, size, axis)
@@ -103,6 +105,8 @@ def refuse_parts(slots: tuple[Slot, ...], time_major: bool) -> None:
         whole = parts * rows == len(by_row) and directions * units == by_row.shape[2]
         if not whole or parts < 2 or directions not in (1, 2) or planes % (parts * directions):
             continue
+        if _is_batch_first(state, by_row):
+            continue  # N devices with a row each join the same array
         tops = state.reshape(parts, planes // parts, rows, units)[:, -directions]
         if all(are_own_steps(by_row[n * rows : (n + 1) * rows, :, :units], top) for n, top in enumerate(tops)):
             layers = planes // parts
@@ -112,6 +116,12 @@ def refuse_parts(slots: tuple[Slot, ...], time_major: bool) -> None:
                 f"along the rows: h.reshape({parts}, {layers}, {rows}, {units}).swapaxes(0, 1).reshape({layers}, "
                 f"{len(by_row)}, {units})"
             )
+
+
+def _is_batch_first(state: Array, outputs: Array) -> bool:
+    """Whether a state `[B, 1, H]` is one layer's of every row of outputs `[B, T, H]`: `h_n` with its axes exchanged."""
+    alike = state.ndim == 3 and state.shape == (len(outputs), 1, outputs.shape[2])
+    return alike and are_own_steps(outputs, state[:, 0])
 
 
 def _row_of_layers(state: Array, outputs: Array) -> list[tuple[int, int]]:

@@ -133,3 +133,15 @@ def test_parts_that_were_gathered_on_the_axis_of_layers_are_refused(
         assert rnninspect.inspect(stored, mended, lengths="full", **options).verdict == "clean"
     first = rnninspect.inspect(stored, right[:, :3], lengths="full", time_major=time_major)
     assert "rows-dropped" in [finding.rule for finding in first.findings]
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_a_state_of_one_layer_with_batch_first_drops_no_row(steps: int, time_major: bool) -> None:
+    """`h_n.transpose(0, 1)` `[B, 1, H]` is every row's state: neither parts of devices nor one row of the batch; of
+    rows in another order it is wrong."""
+    outputs = np.random.default_rng(6).normal(size=(5, steps, UNITS)).astype(np.float32)
+    stored, right = outputs.swapaxes(0, 1) if time_major else outputs, outputs[:, -1:]
+    options = {"lengths": [steps] * 5, "time_major": time_major}
+    assert rnninspect.inspect(stored, right, **options).verdict == "clean"
+    assert [f.rule for f in rnninspect.inspect(stored, right[::-1], **options).findings] == ["rows-permuted"]
