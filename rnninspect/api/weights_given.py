@@ -10,7 +10,7 @@ from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
-from rnninspect.conventions.live.weights import as_named, cell_configs, dropout_on
+from rnninspect.conventions.live.weights import as_named, cell_configs, dropout_on, layers_of
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -43,6 +43,7 @@ def weights_given(
     if not isinstance(weights, (str, os.PathLike)):
         arrays = as_named(weights, config)
         config = config.over(_options_of(weights, config))
+        config = config if config.layers is not None else replace(config, layers=layers_of(weights))
         return (pick(likely_weights(arrays), prefix) if prefix else arrays), config
     path = os.fspath(weights)
     with about_argument("weights", path):

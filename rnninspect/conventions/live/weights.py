@@ -33,6 +33,9 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     if isinstance(weights, Mapping):
         leaves = [(name, value) for name, value in _leaves(weights, "") if value is not None and not _is_key(value)]
         return {name: to_array(value, name) for name, value in leaves}
+    stacked = _stacked_cells(weights)
+    if stacked:
+        return as_named({path: variable for path, _, variable in stacked}, config)
     variables = _variables(weights)
     of_keras = bool(variables) and callable(getattr(weights, "get_weights", None))  # on torch it is a module, too
     if callable(getattr(weights, "state_dict", None)) and not of_keras:
@@ -51,6 +54,22 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
         f"weights are of type {type(weights).__name__}: give a file's path, arrays by name (nested or "
         "not), a module or layer, or what its get_weights() returns"
     )
+
+
+def layers_of(weights: Any) -> int | None:
+    """How many cells a Keras layer stacks, each of which reads the one before; None of any other object."""
+    depths = {k for _, k, _ in _stacked_cells(weights)}
+    return 1 + max(depths) if depths else None
+
+
+def _stacked_cells(layer: Any) -> list[tuple[str, int, Any]]:
+    """(path, place in the stack, variable) of a Keras `RNN([cell, cell])`, in the order in which its cells are read,
+    whatever they are called; of any other object, none."""
+    cells = getattr(getattr(layer, "cell", None), "cells", None)
+    if not isinstance(cells, (list, tuple)) or len(cells) < 2:
+        return []
+    stack = [(k, list(_variables(cell))) for k, cell in enumerate(cells)]
+    return [(f"cells/{k}/{variable.name}", k, variable) for k, variables in stack for variable in variables]
 
 
 def dropout_on(weights: Any) -> float:
