@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, replace
 
+from rnninspect.conventions import get
 from rnninspect.conventions.dumps.elided import Gaps
-from rnninspect.core.evidence import UNKNOWN, Origin, Role, Slot
+from rnninspect.core.evidence import UNKNOWN, Belief, Origin, Role, Slot
 from rnninspect.core.frozen import frozen
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.precision import Precision
 from rnninspect.core.trace import Array
 
@@ -40,3 +42,19 @@ class DumpArrays:
         arrays = {self.whole.get(name, name): array for name, array in self.arrays.items()}
         printed = {self.whole.get(name, name): precision for name, precision in self.printed.items()}
         return replace(self, arrays=arrays, printed=printed, whole={})
+
+    def without_axes_of_node(self, config: LayerConfig) -> LayerConfig:
+        """The config, its axes left open where only a model's node says that time comes first, and these are no node's
+        own arrays, `[T, D, B, H]`: the graph around it turned them (an export of a batch-first layer does), or did not.
+        """
+        arrays = [*self.arrays.values(), *(slot.array for slot in (*self.named.values(), *self.returned))]
+        if not config.axes_of_node or config.axes_stated or any(array.ndim == 4 for array in arrays):
+            return config
+        return replace(config, time_major=False)
+
+    def order_is_told(self, beliefs: tuple[Belief, ...]) -> bool:
+        """Whether one framework is known, or the weights leave open alone which of those that return h first."""
+        if len(beliefs) == 1:
+            return True
+        of_weights = self.origin.weights
+        return bool(of_weights) and all(b.name in of_weights and not get(b.name).cell_first for b in beliefs)

@@ -64,7 +64,7 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
     """
     refuse_other_results(dump.arrays, {*dump.named, *(slot.role for slot in dump.returned)})
-    open_axes = _without_axes_of_node(config, dump)
+    open_axes = dump.without_axes_of_node(config)
     try:
         return _weigh_as(dump, open_axes, tolerance, measurer)
     except ShapeError:
@@ -81,31 +81,13 @@ def _weigh_as(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measu
         likely = conventions.get(beliefs[0].name)
         if likely is not convention:
             weighed = _under(likely, weighed, dump, config, tolerance, measurer)
-        if _order_is_told(beliefs, dump):
+        if dump.order_is_told(beliefs):
             ordered = dump if dump.origin.packages else replace(dump, returned=in_order_of(likely, dump.returned))
             if ordered.returned != dump.returned or _orders_otherwise(weighed, ordered, config):
                 dump = ordered
                 weighed = _weigh(weighed.convention, dump, config, tolerance, measurer, order_known=True)
     weighed = replace(weighed, slots=tuple(map(dump.under_whole_name, weighed.slots)))
     return _with_evidence(weighed, dump.under_whole_names(), beliefs)
-
-
-def _without_axes_of_node(config: LayerConfig, dump: DumpArrays) -> LayerConfig:
-    """The config, its axes left open where only a model's node says that time comes first, and these are no node's own
-    arrays, `[T, D, B, H]`: the graph around it turned them (an export of a batch-first layer does), or did not."""
-    arrays = [*dump.arrays.values(), *(slot.array for slot in (*dump.named.values(), *dump.returned))]
-    if not config.axes_of_node or config.axes_stated or any(array.ndim == 4 for array in arrays):
-        return config
-    return replace(config, time_major=False)
-
-
-def _order_is_told(beliefs: tuple[Belief, ...], dump: DumpArrays) -> bool:
-    """Whether one framework is known, or the weights leave open alone which of those that return h first."""
-    if len(beliefs) == 1:
-        return True
-    return bool(dump.origin.weights) and all(
-        belief.name in dump.origin.weights and not conventions.get(belief.name).cell_first for belief in beliefs
-    )
 
 
 def _orders_otherwise(weighed: Weighed, dump: DumpArrays, config: LayerConfig) -> bool:
