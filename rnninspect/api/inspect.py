@@ -150,7 +150,8 @@ def inspect_case(
     options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Judge a case by the chosen rules and report it. `options`: those of `with_idle_options`."""
-    rules = chosen_rules(as_names(select), unwanted := as_names(ignore))
+    names, unwanted = as_names(select), as_names(ignore)
+    rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
     otherwise = _otherwise(case, judgement, rules)

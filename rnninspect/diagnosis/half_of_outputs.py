@@ -13,7 +13,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.measure.directions import MOST_ROWS
 from rnninspect.measure.facts import measure, of_other_rows
-from rnninspect.measure.matching import gather
+from rnninspect.measure.matching import gather, take_rows
 
 Backward = Literal["no", "yes", "open"]
 # How many standard errors, over rows and units, the second half ends smaller than it begins where it is read backwards,
@@ -109,7 +109,7 @@ def _is_backward(trace: Trace, halves: list[Track]) -> Backward:
     c of its sign behind all units of the state. It is where it begins small at the last one.
     """
     rows = np.flatnonzero(trace.real_counts > 1)[:MOST_ROWS]
-    first, second = (np.asarray(half.outputs)[rows] for half in halves)
+    first, second = (take_rows(half.outputs, rows) for half in halves if half.outputs is not None)
     mask = trace.mask[rows] & ((first != 0).any(-1) | (second != 0).any(-1))  # zeros are padding, lengths or none
     several = mask.sum(1) > 1
     first, second, mask = first[several], second[several], mask[several]
