@@ -82,6 +82,7 @@ def _tf1(layer: Layer, calls: Calls) -> dict[str, Any]:
         sequence_mask=lambda lengths, maxlen, dtype=bool: mask_of(lengths, maxlen, dtype),
         reverse_sequence=lambda a, n, seq_axis, batch_axis: reversed_within(a, n, seq_axis, batch_axis),
         debugging=SimpleNamespace(check_numerics=_all_finite),
+        config=SimpleNamespace(experimental=SimpleNamespace(enable_tensor_float_32_execution=lambda enabled: None)),
         keras=SimpleNamespace(preprocessing=SimpleNamespace(sequence=SimpleNamespace(pad_sequences=pad_sequences))),
     )
     session = SimpleNamespace(run=lambda fetches, feed: fetches)
