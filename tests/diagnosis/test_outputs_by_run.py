@@ -26,6 +26,8 @@ TOGETHER = [
     # c in the outputs, with which c in h's place agrees, and beneath which padding repeats h
     ("cell-hidden-swapped", "outputs-are-cell-state", LSTM),
     ("padding-repeats-last-output", "outputs-are-cell-state", LSTM),
+    # inputs that go on behind the outputs, whose every c is run again
+    ("truncated-time-axis", "outputs-are-cell-state", LSTM),
     # one buffer, which no run gives, beneath dropout and a sum
     ("outputs-aliased", "output-dropout", GRU),
     ("outputs-aliased", "output-residual", GRU),

@@ -96,7 +96,7 @@ def _with_outputs_of_run(case: Case) -> Case | None:
             or (np.abs(held - track.outputs)[real] > limit).any()
         ):
             return None
-        cells[track.layer, track.direction] = np.where(real[..., None], outputs, track.outputs)
+        cells[track.layer, track.direction] = np.where(real[..., None], outputs[:, : real.shape[1]], track.outputs)
     return case.with_tracks(lambda t: replace(t, outputs=cells.get((t.layer, t.direction), t.outputs)))
 
 
@@ -136,8 +136,9 @@ def _cell_after(case: Case, track: Track, step: int) -> Array:
     """`[B, H]`: c after this step was read."""
     assert case.batch is not None
     along = np.arange(case.trace.steps)
-    read = along >= step if track.direction == "backward" else along <= step
-    ran: Trace = case.run(replace(case.batch, mask=case.trace.mask & read, mask_given=True))
+    read = np.zeros(case.batch.mask.shape, dtype=np.bool_)  # the inputs may go on behind the outputs
+    read[:, : along.size] = case.trace.mask & (along >= step if track.direction == "backward" else along <= step)
+    ran: Trace = case.run(replace(case.batch, mask=read, mask_given=True))
     ended = ran.track(track.layer, track.direction)
     assert ended is not None
     assert ended.cell is not None
