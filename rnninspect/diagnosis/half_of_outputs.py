@@ -14,6 +14,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.measure.directions import MOST_ROWS
 from rnninspect.measure.facts import measure, of_other_rows
 from rnninspect.measure.matching import gather, take_rows
+from rnninspect.measure.one_or_two import is_beside_its_c
 
 Backward = Literal["no", "yes", "open"]
 # How many standard errors, over rows and units, the second half ends smaller than it begins where it is read backwards,
@@ -117,7 +118,7 @@ def _is_backward(trace: Trace, halves: list[Track]) -> Backward:
         return "open"
     if _between(second, first, mask) or _between(first, second, mask):
         return "no"
-    if _is_constant(second, mask) or _is_constant(first, mask) or _has_its_c(halves[1]):
+    if _is_constant(second, mask) or _is_constant(first, mask) or is_beside_its_c(halves[1]):
         return "no"
     at = mask.argmax(1), trace.steps - 1 - mask[:, ::-1].argmax(1)
     begin, end = (np.abs(gather(second, np.arange(len(mask)), steps).astype(np.float64)) for steps in at)
@@ -139,9 +140,3 @@ def _is_constant(half: Array, mask: Bools) -> bool:
     """Whether every row's real steps `[B, T, H]` are one vector."""
     first = gather(half, np.arange(len(half)), mask.argmax(1))
     return bool((half == first[:, None])[mask].all())
-
-
-def _has_its_c(track: Track) -> bool:
-    """Whether a c of as many units stands beside h that has its sign in all of them."""
-    c, h = track.cell, track.final
-    return c is not None and h is not None and c.shape == h.shape and bool((c * h >= 0).all() and c.any())

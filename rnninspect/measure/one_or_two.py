@@ -50,7 +50,7 @@ def one_or_two(facts: TrackFacts) -> tuple[str, str] | None:
     """Where one direction may be two: what is undecided, the direction or that it is one, and a sentence about it."""
     units = facts.final.shape[1]
     track = facts.track
-    if track.direction != "forward" or track.initial is not None or units % 2 or _is_beside_its_c(track):
+    if track.direction != "forward" or track.initial is not None or units % 2 or is_beside_its_c(track):
         return None
     if _ends_where_one_begins(facts):
         return "direction", _either(units)
@@ -86,7 +86,7 @@ def _begins_small(facts: TrackFacts) -> bool:
     return bool(grown.size >= ENOUGH and grown.mean() * np.sqrt(grown.size) > FORWARD * grown.std())
 
 
-def _is_beside_its_c(track: Track) -> bool:
+def is_beside_its_c(track: Track) -> bool:
     """Whether a cell state stands beside h that has its sign in all units: both were returned, and h is no step of the
     outputs. Of two directions the backward c is of step 0, and of that sign by chance alone."""
     c, h = track.cell, track.final

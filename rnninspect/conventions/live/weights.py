@@ -90,8 +90,13 @@ def cell_configs(weights: Any) -> list[dict[str, Any]]:
         return [cell.get_config() for layer in getattr(weights, "layers", [weights]) for cell in _keras_cells(layer)]
     modules = getattr(weights, "modules", None)
     recurrent = [m for m in modules() if hasattr(m, "weight_hh") or hasattr(m, "weight_hh_l0")] if modules else []
-    relu = ["RELU" in str(getattr(m, "mode", getattr(m, "nonlinearity", ""))).upper() for m in recurrent]
-    return [{"activation": "relu"} if one else {} for one in relu]
+    return [config_of_torch(module) for module in recurrent]
+
+
+def config_of_torch(module: Any) -> dict[str, Any]:
+    """What a recurrent torch module says of its cell: only the plain RNN has a choice of activation."""
+    relu = "RELU" in str(getattr(module, "mode", getattr(module, "nonlinearity", ""))).upper()
+    return {"activation": "relu"} if relu else {}
 
 
 def _keras_cells(layer: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnninspect.conventions.live.weights import config_of_torch
 from rnninspect.core.full_lengths import FULL
 from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
@@ -190,9 +191,8 @@ def _holds_no_numbers(tensor: Tensor) -> bool:
 
 
 def _where(number: int, module: nn.Module) -> Where:
-    """The call's place, its name and lengths still open. Only the plain RNN has a choice of activation."""
-    relu = "RELU" in str(getattr(module, "mode", getattr(module, "nonlinearity", ""))).upper()
-    return Where("", number, str(module), {"activation": "relu"} if relu else {})
+    """The call's place, its name and lengths still open."""
+    return Where("", number, str(module), config_of_torch(module))
 
 
 def _stated(kept: Kept, name: str) -> Stated:
