@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
-from rnninspect.conventions.live.weights import as_named, cell_configs, dropout_on, layers_of
+from rnninspect.conventions.live.weights import as_named, cell_configs, cell_options, dropout_on, layers_of
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -59,7 +58,7 @@ def _options_of(weights: Any, config: LayerConfig) -> dict[str, Any]:
 
     Raises UserError where it computes a function that is not known here and none was stated in its place.
     """
-    of_cells = [_options(config_of_cell) for config_of_cell in cell_configs(weights)]
+    of_cells = [cell_options(config_of_cell) for config_of_cell in cell_configs(weights)]
     if not of_cells or any(options != of_cells[0] for options in of_cells):
         return {}
     for name in ("activation", "recurrent_activation"):
@@ -70,18 +69,6 @@ def _options_of(weights: Any, config: LayerConfig) -> dict[str, Any]:
                 f"out, or state {argument(name)}, the one that computes the same"
             )
     return of_cells[0]
-
-
-def _options(cell: Mapping[str, Any]) -> dict[str, Any]:
-    version = getattr(sys.modules.get("keras"), "__version__", "")
-    options = conventions.get("keras").options_from_config({**cell, "keras_version": version})
-    of_cell = {name: options[name] for name in ("activation", "recurrent_activation", "reset_after") if name in options}
-    return {name: _name_of(value) if "activation" in name else value for name, value in of_cell.items()}
-
-
-def _name_of(function: Any) -> str:
-    """An activation's name; of a function that is not Keras's own, whatever its config calls it."""
-    return str(function.get("config", function)) if isinstance(function, Mapping) else str(function)
 
 
 def convention_of(weights: Weights | Mapping[str, Array] | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect import conventions
+from rnninspect.conventions.live.weights import cell_options
 from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track
@@ -137,7 +137,7 @@ class Session(ShelfSession[TrackCall]):
             whole = _numbers(outputs, "outputs") if k == len(cells) - 1 else None
             way, order = ("backward", "reversed") if backwards else ("forward", "time")
             tracks.append(Track(k, way, whole, h, next(iter(c), None), h_0, next(iter(c_0), None), order))  # type: ignore[arg-type]
-        attributes = _attributes(cells[0], cell)
+        attributes = cell_options(cells[0].get_config())
         zero = getattr(layer, "zero_output_for_mask", False)
         way = f"{name} {'backward' if backwards else 'forward'}"
         weights = {f"cells/{k}/{w.name}": _numbers(w, w.name) for k, one in enumerate(cells) for w in one.weights}
@@ -189,14 +189,6 @@ def _kind(cell: Any) -> Cell | None:
         if kind.__name__ in _CELLS and kind.__module__.split(".")[0] == "keras":
             return _CELLS[kind.__name__] if type(cell).call is vars(kind)["call"] else None
     return None
-
-
-def _attributes(cell: Any, kind: Cell) -> dict[str, Any]:
-    """What the cell computes besides the defaults."""
-    config = cell.get_config() | {"keras_version": sys.modules["keras"].__version__}
-    options = conventions.get("keras").options_from_config(config)
-    names = {"lstm": ("activation", "recurrent_activation"), "rnn": ("activation",)}.get(kind, tuple(options))
-    return {name: options[name] for name in names if name in options}
 
 
 def _why(error: UserError) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from rnninspect import conventions
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -97,6 +98,19 @@ def config_of_torch(module: Any) -> dict[str, Any]:
     """What a recurrent torch module says of its cell: only the plain RNN has a choice of activation."""
     relu = "RELU" in str(getattr(module, "mode", getattr(module, "nonlinearity", ""))).upper()
     return {"activation": "relu"} if relu else {}
+
+
+def cell_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What such a config says besides the defaults, options by their Python names; a function that is none of Keras's
+    own goes by whatever its config calls it."""
+    version = getattr(sys.modules.get("keras"), "__version__", "")
+    options = conventions.get("keras").options_from_config({**config, "keras_version": version})
+    of_cell = {name: options[name] for name in ("activation", "recurrent_activation", "reset_after") if name in options}
+    return {name: _name_of(value) if "activation" in name else value for name, value in of_cell.items()}
+
+
+def _name_of(function: Any) -> str:
+    return str(function.get("config", function)) if isinstance(function, Mapping) else str(function)
 
 
 def _keras_cells(layer: Any) -> list[Any]:
