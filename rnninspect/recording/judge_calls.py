@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from rnninspect._version import __version__
 from rnninspect.api.inspect import Names, inspect_case
 from rnninspect.core.finding import Finding
 from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.base import Judged, RecordedCall
+from rnninspect.recording.handover import Handover
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
+
+MOVED = "rows-chunked"  # the rule whose mistake it may be where a state was carried to other rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,12 @@ class Asked:
     convention: str = "torch"
 
 
-def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tuple[Report, UserError | None]:
-    """The report of one call, and the error for which it could not be judged, if there is one."""
+def report_of(
+    call: RecordedCall, asked: Asked, began: Handover, notes: Sequence[str] = ()
+) -> tuple[Report, UserError | None]:
+    """The report of one call, and the error for which it could not be judged, if there is one. `began`: in what state
+    of the call before."""
+    notes = [*([began.note] if began.note else []), *notes]
     source = {"name": call.where.name, "call": call.where.number, "layer": call.where.layer}
     try:
         judged = call.judged(asked.tolerance, asked.final_state, asked.lengths)
@@ -45,6 +50,9 @@ def report_of(call: RecordedCall, asked: Asked, notes: Sequence[str] = ()) -> tu
         raise  # a rule's name: it is wrong for every call
     except UserError as error:
         return unjudged(source, str(error), notes, asked.convention), error
+    if began.moved:
+        opened = "; ".join(filter(None, [judged.open, began.moved]))
+        judged = replace(judged, open=opened, hint=judged.hint or MOVED)
     report = _as_open(report, judged) if judged.open else report
     report = _without_lengths(report, judged)
     return replace(report, notes=[*report.notes, *judged.notes, *notes]), None
@@ -73,22 +81,6 @@ def unjudged(source: dict[str, Any], why: str, notes: Sequence[str], convention:
         notes=list(notes),
         untested=why,
     )
-
-
-def same_state(calls: Sequence[RecordedCall]) -> dict[tuple[str, int], tuple[str, ...]]:
-    """A note for every call that began in the state which the call of its layer before it returned, by its place."""
-    notes: dict[tuple[str, int], tuple[str, ...]] = {}
-    last: dict[str, tuple[int, Any]] = {}
-    for call in calls:
-        try:
-            began, ended = call.states()
-        except UserError:
-            continue
-        before = last.get(call.where.name)
-        if before is not None and began is not None and np.array_equal(began, before[1]):
-            notes[call.where.name, call.where.number] = (f"it begins in the state that call {before[0]} returned",)
-        last[call.where.name] = (call.where.number, ended)
-    return notes
 
 
 def _without_lengths(report: Report, judged: Judged) -> Report:

@@ -19,8 +19,8 @@ def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_
     `sorted_by_user`: its rows are as the model gave them, so that the model may have sorted them. Raises ShapeError
     where what is stated does not fit the call's rows.
     """
-    if stated_lengths.missing:
-        return Settled(lengths=own_lengths)  # its own lengths are all that it needs
+    if stated_lengths.missing:  # its own lengths are all that it needs, unless what was asked for is nowhere
+        return Settled(lengths=own_lengths, open=stated_lengths.missing if stated_lengths.nowhere else "")
     if stated_lengths.value is None:
         return Settled(lengths=own_lengths)
     settled = settle(replace(stated_lengths, exact=True, name="", times=()), own_lengths.size, steps, called)

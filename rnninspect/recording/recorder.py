@@ -13,7 +13,8 @@ from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.formats import write_arrays
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.base import LIMIT, MAX_BYTES, RecordedCall, Wanted
-from rnninspect.recording.judge_calls import Asked, report_of, report_of_unseen, same_state
+from rnninspect.recording.handover import Handover, handovers
+from rnninspect.recording.judge_calls import Asked, report_of, report_of_unseen
 from rnninspect.recording.registry import recorders_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
@@ -177,16 +178,13 @@ class Recording:
             )
         quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
         asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted, self._convention)
-        carried, skipped = same_state(self.calls), self.skipped
+        began, skipped = handovers(self.calls), self.skipped
         reports: list[Report] = []
         errors: list[UserError] = []
         for one in chosen:
             more = skipped.get(one.where.name, 0)
-            notes = [
-                *carried.get((one.where.name, one.where.number), ()),
-                *([f"{more} more calls were not kept (limit)"] if more else []),
-            ]
-            report, error = report_of(one, asked, notes)
+            notes = [f"{more} more calls were not kept (limit)"] if more else []
+            report, error = report_of(one, asked, began.get((one.where.name, one.where.number), Handover()), notes)
             reports.append(report)
             errors += [error] if error else []
         if (lengths is not None or final_state is not None) and errors and len(errors) == len(reports):

@@ -23,7 +23,8 @@ class Stated:
     """What was stated for one call, as it came.
 
     `value`: lengths `[B]`, a mask `[B, T]`, `full`, or None. `exact`: it speaks of this very layer, not of whatever the
-    model reads. `name`: the argument that held it. `missing`: why there is none, though some were asked for.
+    model reads. `name`: the argument that held it. `missing`: why there is none, though some were asked for;
+    `nowhere`: no other call was given any either.
     `times`: the sizes of the first two axes of the tensors beside that argument, by which it may be another's.
     `direct`: the layer reads one of these tensors as it is, so that what counts its steps counts the layer's too.
     `beside`: where nothing was stated, arguments with names of lengths and masks.
@@ -33,6 +34,7 @@ class Stated:
     exact: bool = False
     name: str = ""
     missing: str = ""
+    nowhere: bool = False
     times: tuple[tuple[int, int], ...] = ()
     direct: bool = False
     beside: Mapping[str, Any] = field(default_factory=dict)
@@ -205,7 +207,7 @@ def stated_for(
     value = lengths.get(name) if by_layer else lengths
     if isinstance(value, str) and value != FULL and values is not None:
         if value not in values:
-            return Stated(missing=f"the call was given no {value}, by which its lengths are stated")
+            return Stated(missing=f"the call was given no {value}, by which its lengths are stated", nowhere=True)
         return Stated(values[value], by_layer, value)
     if value is None and values:
         return Stated(beside=values)

@@ -538,6 +538,26 @@ def test_start_and_stop_and_what_is_carried() -> None:
     assert ["begins in the state that call 0 returned" in note for note in notes] == [False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("asked", "verdict", "why"),
+    [
+        ("lengths", "clean", ""),
+        ("lens", "unjudged", "no forward around it was given lens"),
+        (lambda *_: 1 / 0, "unjudged", "raised ZeroDivisionError"),
+    ],
+)
+def test_lengths_that_no_call_was_given_are_not_passed_over(asked: Any, verdict: str, why: str) -> None:
+    """The packed call has lengths, which nothing was held against; one that is named for another layer needs none."""
+    packed = made(Packs, lambda lengths: lengths)
+    alone = nn.utils.rnn.pack_padded_sequence(batch(), LENGTHS, batch_first=True, enforce_sorted=False)
+    with rnninspect.record(lengths=asked) as recording:
+        packed(batch(), LENGTHS)
+        packed.rnn(alone)
+    reports = recording.inspect()
+    assert [report.verdict for report in reports] == [verdict, verdict]
+    assert why in (reports[0].untested or "")
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_quantised_layers() -> None:
     """Dynamically quantised layers are recorded; their weights are not run again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,11 +91,13 @@ class Store:
         calls: list[Recorded] = []
         counts: Counter[str] = Counter()
         keys = Counter(self.names.get(key, "?") for key in {kept.key for kept in self.kept})
+        values = (pair for kept in self.kept for pair in kept.arguments.items())
+        answered = {asked for asked, value in values if not isinstance(value, Failure)}
         for kept in self.kept:
             name = self.names.get(kept.key, "?")
             number = kept.call.where.number if keys[name] == 1 else counts[name]  # of several modules of one name
             counts[name] += 1
-            where = replace(kept.call.where, name=name, number=number, stated_lengths=_stated(kept, name))
+            where = replace(kept.call.where, name=name, number=number, stated_lengths=_stated(kept, name, answered))
             calls.append(replace(kept.call, where=where))
         return tuple(calls)
 
@@ -195,8 +197,9 @@ def _where(number: int, module: nn.Module) -> Where:
     return Where("", number, str(module), config_of_torch(module))
 
 
-def _stated(kept: Kept, name: str) -> Stated:
-    """What was stated for a call of that name: for this layer, or for whatever the model reads."""
+def _stated(kept: Kept, name: str, answered: Set[Asked]) -> Stated:
+    """What was stated for a call of that name: for this layer, or for whatever the model reads. `answered`: what was
+    asked for and any of the calls was given."""
     by_layer = isinstance(kept.lengths, Mapping)
     value = kept.lengths.get(name) if by_layer else kept.lengths
     if value is None and not by_layer:
@@ -207,7 +210,8 @@ def _stated(kept: Kept, name: str) -> Stated:
     called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")
     argument = kept.arguments.get(value)
     if argument is None or isinstance(argument, Failure):
-        return Stated(missing=argument or f"no forward around it was given {called}, by which its lengths are stated")
+        missing = argument or f"no forward around it was given {called}, by which its lengths are stated"
+        return Stated(missing=missing, nowhere=argument is not None or value not in answered)
     try:
         numbers = by_name(argument, called)
     except Exception as error:  # whatever a program calls so
