@@ -55,10 +55,10 @@ measure/hints measure/last_bits measure/dump_arrays measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
 diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
-diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs
+diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
-diagnosis/evidence/padding_read_first
+diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

@@ -13,6 +13,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.evidence.padding_read_first import moved_before
+from rnninspect.diagnosis.evidence.zeros_beneath import perhaps_written
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
@@ -43,7 +44,7 @@ def untested(case: Case) -> Untested | None:
     """What could not fail, whatever it held; None where weights or lengths put every state to a test."""
     if "printed twice" in case.trace.source:
         return Untested(case.trace.source["printed twice"], "one print-out of each array, or the option that names it")
-    if (padded := _padding_that_inputs_show(case)) is not None:
+    if (padded := _padding_that_inputs_show(case) or _cut_behind_blanks(case)) is not None:
         return padded
     if _runs(case):
         return _steps_that_lengths_would_tell(case)
@@ -82,6 +83,7 @@ def untested(case: Case) -> Untested | None:
         or _moved_before_the_data(case)
         or _run_that_stopped_before(case)
         or _cells_of_other_states(case)
+        or _zeros_beneath(case)
     )
 
 
@@ -204,6 +206,19 @@ def _padding_that_inputs_show(case: Case) -> Untested | None:
     )
 
 
+def _cut_behind_blanks(case: Case) -> Untested | None:
+    """Short rows begin in blanks, as those of a batch do that is padded in front: too few to prove it."""
+    from rnninspect.diagnosis.evidence.cut_behind_blanks import cut_behind_blanks
+
+    if cut_behind_blanks(case) != "perhaps":
+        return None
+    return Untested(
+        "the short rows of the inputs begin in as many blanks as they are short of the others, as where the padding "
+        "lies before the data and the last data was cut off: nothing says whether they do so by themselves",
+        "the inputs before they were packed",
+    )
+
+
 def _lengths_or_mask(case: Case) -> str:
     return f"lengths (full, where no row is shorter than {case.trace.steps} steps), a mask"
 
@@ -217,6 +232,20 @@ def _cells_of_other_states(case: Case) -> Untested | None:
                 f"{_in_words(case, np.flatnonzero(off))} of {track.name}: c cannot be the cell state behind this h, "
                 "which has other signs or is larger than tanh(c), unless the cell is no plain LSTM",
                 f"h alone, without this c, where the cell is another (normalised, zoneout); of a plain LSTM {RUN}",
+            )
+    return None
+
+
+def _zeros_beneath(case: Case) -> Untested | None:
+    """Lower layers whose few units are all zero in a row, as a state that was never written is, and as units that are
+    shut are once they are rounded."""
+    for track in case.trace.tracks:
+        rows = np.flatnonzero(perhaps_written(case, track))
+        if rows.size:
+            return Untested(
+                f"{_in_words(case, rows)}: h is all zero in {track.name}, and nothing says whether it was never "
+                "written or its few units are shut",
+                RUN,
             )
     return None
 

@@ -18,6 +18,7 @@ from rnninspect.measure.choose_reading import Choice, Measurer, Tolerance
 from rnninspect.measure.facts import TrackFacts
 
 MOST_ROWS = 64  # rows that are looked at
+ENOUGH = 4  # zeros that show two directions where as one every state is right: a few units are shut by themselves
 BECAUSE = (
     "two directions: the second half of the units is zero in as many first steps as are masked, and the first half "
     "repeats, or is zero, in the masked ones"
@@ -52,7 +53,14 @@ def _is_unflipped(facts: TrackFacts) -> bool:
         release(facts.outputs[row])
         if not unflipped:
             return False
-    return True
+    return bool(facts.mismatched.any()) or not _may_be_shut(facts)  # else it is right as one direction, too
+
+
+def _may_be_shut(facts: TrackFacts) -> bool:
+    """Whether the zeros before the second half may be of units that are shut: of relu, whose outputs are never
+    negative, or too few."""
+    padded = (facts.steps - facts.real_counts)[facts.short].sum() * (facts.outputs.shape[2] // 2)
+    return bool(padded < ENOUGH) or not bool((facts.outputs < 0).any())
 
 
 def _is_row_unflipped(outputs: Array, real: int) -> bool:

@@ -98,6 +98,32 @@ def test_padding_behind_is_right(two: bool) -> None:
         assert rnninspect.inspect(outputs, state, inputs=inputs, lengths=LENGTHS).verdict == "clean"
 
 
+@pytest.mark.parametrize(
+    ("lengths", "steps", "symbol", "verdict"),
+    [
+        (LENGTHS, 13, 0.0, "findings"),
+        (LENGTHS, 13, 0.5, "findings"),  # an embedded symbol
+        (LENGTHS, 15, 0.0, "findings"),  # no row fills the batch
+        ([13, 4, 2], 13, 0.0, "unjudged"),  # short rows read nothing but padding, or are zero by themselves
+        ([13, 8], 13, 0.0, "unjudged"),  # as many zeros as a single row is short of
+        ([13, 12, 11], 13, 0.0, "clean"),  # three zeros in all may be how rows begin
+    ],
+)
+def test_a_batch_flipped_as_a_whole_and_packed(lengths: list[int], steps: int, symbol: float, verdict: str) -> None:
+    """The recorder has the packed steps alone: they begin in the padding, and the last data is in none of them."""
+    layer, inputs = torch.nn.GRU(5, 7, batch_first=True), padded_inputs(lengths, steps, symbol, behind=True)
+    for turned, expected in (
+        (inputs.flip(1), verdict),
+        (rnninspect.reverse_within_lengths(inputs, torch.tensor(lengths)), "clean"),
+    ):
+        with rnninspect.record(layer, lengths=lengths) as recording:
+            packed_run(layer, turned, lengths, None)
+        (report,) = recording.inspect()
+        assert report.verdict == expected
+        assert named(report) == ([("left-padded", "error")] if expected == "findings" else [])
+        assert (len(report.findings[0].rows) == len(lengths) - (steps == 13)) if report.findings else True
+
+
 @pytest.mark.parametrize("start", [0.0, 0.5])
 def test_a_first_frame_of_every_row_is_no_padding(start: float) -> None:
     """Rows that all begin in one start frame and are read up to their last but one: nothing is padded in front."""

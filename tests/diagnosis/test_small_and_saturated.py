@@ -136,3 +136,26 @@ def test_one_unit_tells_of_no_hole(held: float) -> None:
     outputs[1, 4] = 0 if held == 0 else outputs[1, 3]
     assert accused(outputs[..., :1], outputs[:, -1, :1], lengths=[9] * 3) == []
     assert accused(outputs, outputs[:, -1], lengths=[9] * 3) == ["mask-hole"]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_a_lower_layer_that_is_rounded_to_zero(kind: str) -> None:
+    """A right run: of a row whose few units are all shut nothing but the weights tells that it was written; five units
+    none of which shuts elsewhere do not shut together."""
+    torch.manual_seed(0)
+    layer, x = getattr(torch.nn, kind)(4, 2, 2, batch_first=True), torch.randn(3, 3, 4)
+    with torch.no_grad():
+        outputs, state = layer(x)
+        h = state[0].clone() if kind == "LSTM" else state.clone()
+        h[0, 1] *= 1e-9
+    outputs, rounded = outputs.half(), h.half()
+    assert not rounded[0, 1].any()
+    about = {"lengths": [3] * 3, "layers": 2, "cell": kind.lower()}
+    report = rnninspect.inspect(outputs, rounded, batch_first=True, **about)
+    assert (report.verdict, report.findings) == ("unjudged", [])
+    assert "row 1 (of 3): h is all zero in layer 0 forward" in (report.untested or "")
+    wide = torch.cat([rounded, torch.full((2, 3, 3), 0.3).half() * rounded.sign()[..., :1]], -1)
+    wide[0, 1] = 0
+    steps = torch.cat([outputs, torch.zeros(3, 3, 3).half()], -1)
+    steps[:, -1] = wide[1]
+    assert accused(steps, wide, **about) == ["state-never-written"]

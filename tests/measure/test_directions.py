@@ -251,3 +251,18 @@ def test_summed_directions_are_not_accused(options: dict[str, bool], seed: int) 
     run = {"inputs": inputs, "weights": layer}
     assert rnninspect.inspect(summed, state, lengths=lengths, **run, **options).verdict == "clean"
     assert accused(rnninspect.inspect(summed, state.flip(1), lengths=lengths, **run, **options))
+
+
+@pytest.mark.parametrize(("sign", "named"), [(1.0, []), (-1.0, ["backward-not-flipped"])])
+def test_units_that_are_shut_are_no_second_direction(sign: float, named: list[str]) -> None:
+    """A relu layer that read on over its padding: zeros before half of its units are its own, where as one direction
+    every state is right. Of a layer with negative outputs they show two, the second in the order in which it reads."""
+    rng = np.random.default_rng(2)
+    outputs = rng.uniform(0.2, 0.9, (2, 4, 4)).astype(np.float32)
+    outputs[..., 0] *= sign
+    outputs[1, :2, 2:] = 0  # a row of two real steps: half of the units opens late,
+    outputs[1, 2:, :2] = 0  # the other half shuts
+    outputs[1, 2:, 2:] = 0.5
+    state = outputs[[0, 1], [3, 1]]
+    report = rnninspect.inspect(outputs, state, lengths=[4, 2])
+    assert [f.rule for f in report.findings if f.severity == "error"] == named

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cut_behind_blanks import CUT, led_rows
 from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
 from rnninspect.diagnosis.evidence.padding_read_first import (
     ends_moved,
@@ -73,7 +74,7 @@ class LeftPadded(Rule):
         names = ["outputs", *(["inputs"] if leads_with_zeros(case) else [])]
         if self._counted_from_the_front(case):
             return "\n".join([self._rolling(case, names), gathered(case, GATHER)])
-        if _any(_read_in_front(case)):
+        if _any(_read_in_front(case) + led_rows(case)):
             names = ["inputs"]  # the outputs lack steps that were never read
         return self._rolling(case, names)
 
@@ -93,7 +94,7 @@ class LeftPadded(Rule):
             return len(case.trace.tracks) == 1
         if _any(_read_before(case)):
             return False
-        if _any(_read_in_front(case)) and not case.trace.mask_given:
+        if _any(_read_in_front(case) + led_rows(case)) and not case.trace.mask_given:
             return False
         by_track = [(f, np.flatnonzero(_blank_before(f) | _blank_frames_before(case, f))) for f in case.facts]
         return all(f.zero[b, : f.steps - int(f.ends[b])].all() for f, blank in by_track for b in blank)
@@ -125,12 +126,7 @@ class LeftPadded(Rule):
         )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
-        yield from proposal(
-            self,
-            self._led_by_zeros(case),
-            LED_BY_ZEROS,
-            kind="padding",
-        )
+        yield from proposal(self, self._led_by_zeros(case), LED_BY_ZEROS, kind="padding")
 
     def _led_by_zeros(self, case: Case) -> list[Seen]:
         """The short rows, of two lengths at least, where the outputs are padded in front."""
@@ -156,6 +152,7 @@ class LeftPadded(Rule):
             kind="fact",
             alternatives=() if several else ("lengths-from-zeros",),
         )
+        yield from proposal(self, led_rows(case), CUT, kind="fact")
 
     def _stated(self, case: Case) -> Iterable[Proposal]:
         """A mask that pads on the left says so itself: a note, for whoever counts on lengths."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.zeros_beneath import all_zero, never_written
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -48,7 +49,7 @@ class StateNeverWritten(Rule):
         return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = [Seen(f, f.mismatched & f.final_zero & _all_zero(f.track.cell, len(f.final))) for f in case.facts]
+        seen = [Seen(f, f.mismatched & f.final_zero & all_zero(f.track.cell, len(f.final))) for f in case.facts]
         both = "h and c are" if any(s.facts.track.cell is not None for s in seen) else "h is"
         yield from proposal(
             self,
@@ -57,7 +58,7 @@ class StateNeverWritten(Rule):
             "never written",
             strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
         )
-        blank = [(track, int(row)) for track in case.trace.tracks for row in np.flatnonzero(_zero_beneath(case, track))]
+        blank = [(track, int(row)) for track in case.trace.tracks for row in np.flatnonzero(never_written(case, track))]
         if blank:
             where = describe_tracks(dict.fromkeys((track.layer, track.direction) for track, _ in blank))
             which = describe_rows(sorted({row for _, row in blank}), case.trace.batch_size)
@@ -88,41 +89,6 @@ class StateNeverWritten(Rule):
             return replace(track, final=blanked(track.final), cell=blanked(track.cell))
 
         return case.with_tracks(unwritten)
-
-
-def _zero_beneath(case: Case, track: Track) -> Bools:
-    """`[B]`: rows of a layer without outputs whose state is all zero though the row has real steps, and the layer above
-    ends in another state. A layer that gives such zeros is excluded: by inputs that are none, by a run of the weights,
-    and, where it may rectify, by outputs that are all positive."""
-    nothing = np.zeros(case.trace.batch_size, dtype=np.bool_)
-    if track.outputs is not None or track.final is None or not case.trace.knows_padding:
-        return nothing
-    if len(nothing) == 1 and case.config.layers is None:
-        return nothing  # `[1, B, H]` of rows of one step may be read so
-    zero = case.trace.mask.any(1) & (track.final == 0).all(-1) & _all_zero(track.cell, len(track.final))
-    above = np.logical_or.reduce([~f.final_zero for f in case.facts if f.track.layer > track.layer] or [nothing])
-    zero = zero & above
-    if not zero.any() or _may_rectify(case):
-        return nothing
-    if case.batch is not None:
-        real = case.batch.inputs[:, : case.trace.steps] * case.trace.mask[..., None]
-        zero = zero & real.any((1, 2))
-        ran = case.reference.track(track.layer, track.direction) if case.weights is not None else None
-        if ran is not None and ran.final is not None:
-            zero = zero & (ran.final != 0).any(-1)
-    return np.asarray(zero)
-
-
-def _may_rectify(case: Case) -> bool:
-    """Whether the layers may be of a plain RNN with relu, whose units may all be zero: no output is negative."""
-    cell = case.weights.spec.cell if case.weights is not None else case.config.cell
-    plain = cell in (None, "rnn") and all(track.cell is None for track in case.trace.tracks)
-    return plain and not any(bool((facts.outputs < 0).any()) for facts in case.facts)
-
-
-def _all_zero(cell: Array | None, rows: int) -> Bools:
-    """`[B]`: c is all zero; True where there is none."""
-    return np.ones(rows, dtype=np.bool_) if cell is None else np.asarray((cell == 0).all(-1))
 
 
 def _not_read_from_padding(seen: Seen) -> bool:
