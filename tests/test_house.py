@@ -101,7 +101,8 @@ invariance/nested invariance/model invariance/batch invariance/statements
 invariance/padding_content invariance/sequence_axes invariance/companions invariance/roles invariance/axes
 invariance/full_float32
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
-invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/rows_mixed
+invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/in_training
+invariance/rows_mixed
 invariance/torch_modules/keep invariance/torch_modules/floats
 invariance/torch_modules/expand invariance/torch_modules/signature
 invariance/torch_modules/rule

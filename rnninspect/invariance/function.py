@@ -24,6 +24,7 @@ class FunctionModel:
     until = float("inf")
     traceable = False
     norms: Sequence[str] = ()
+    training = False
 
     def __init__(self, function: Any) -> None:
         self._function = function

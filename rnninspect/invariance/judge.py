@@ -81,7 +81,7 @@ def _finding(trial: Trial, outcome: Outcome, place: Place | None) -> Finding:
     probe, rows = get(outcome.probe), rows_of(outcome)
     message = worded(probe.message(outcome)).replace("{rows}", describe_rows(rows, trial.batch.batch_size))
     kept = evidence(outcome)
-    fix = probe.fix
+    fix = outcome.fix or probe.fix
     if place is not None:
         message += f". Where: {place.sentence}"
         kept |= place.evidence
@@ -90,7 +90,7 @@ def _finding(trial: Trial, outcome: Outcome, place: Place | None) -> Finding:
         kept["step"] = outcome.what
     return Finding(
         rule=probe.name,
-        severity=probe.severity,
+        severity=outcome.severity or probe.severity,
         certainty="proven",
         message=message,
         rows=rows,

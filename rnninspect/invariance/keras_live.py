@@ -27,6 +27,7 @@ class KerasModel:
     framework = "keras"
     until = float("inf")
     traceable = True
+    training = False  # a call says it, not the model
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -66,6 +66,7 @@ class LiveModel(Protocol):
     framework: str
     traceable: bool
     norms: Sequence[str]
+    training: bool  # whether a layer of batch normalisation is in training, as the model is given
     until: float  # by `time.monotonic`: when the time is over, also for runs that only try what is faster
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:

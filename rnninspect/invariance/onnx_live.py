@@ -34,6 +34,7 @@ class OnnxModel:
     framework = "onnx"
     until = float("inf")
     norms: Sequence[str] = ()
+    training = False
 
     def __init__(self, model: Any) -> None:
         self._graph = _graph(model)

@@ -37,6 +37,7 @@ class Outcome:
     `differences`: those beyond the tolerance, the worst first; `largest`: of all that was compared, `allowed`: there.
     `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
     which it differed, where that is not the batch that was given. `late`: whether there was no time left for it.
+    `severity`, `fix`: where they are not the probe's own.
     """
 
     probe: str
@@ -49,6 +50,8 @@ class Outcome:
     disturbed: Disturbed | None = None
     what: str = ""
     remark: str = ""
+    severity: Severity | None = None
+    fix: str = ""
     trial: Trial | None = None
     late: bool = False
 

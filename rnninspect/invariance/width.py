@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnninspect.invariance.compare import Difference, Run
-from rnninspect.invariance.model import RunFailed
+from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.observe import trimmed
 from rnninspect.invariance.probe import Disturbed
 from rnninspect.invariance.trial import Trial
@@ -13,17 +13,19 @@ from rnninspect.invariance.trial import Trial
 MORE = 3  # steps of padding that are added
 
 
-def widened(trial: Trial) -> list[tuple[Difference, Disturbed]] | str:
-    """How the results of a wider batch differ, or why it cannot be run."""
+def widened(
+    trial: Trial, manner: Manner | None = None, base: Run | None = None
+) -> list[tuple[Difference, Disturbed]] | str:
+    """How the results of a wider batch differ from `base`, by default the trial's, or why it cannot be run."""
     if trial.batch.bare:
         return "the sequences are given without padding"
     wide = trial.batch.resized([width + MORE for width in trial.batch.widths])
-    disturbed = Disturbed(wide, trial.base.rows, exact=True)
+    disturbed = Disturbed(wide, trial.base.rows, manner or Manner(), exact=True)
     try:
-        run = trial.run(wide)
+        run = trial.run(wide, manner=disturbed.manner)
     except RunFailed as error:
         return str(error)
-    return [(one, disturbed) for one in trial.compare(run, exact=True)]
+    return [(one, disturbed) for one in trial.compare(run, base=base, exact=True)]
 
 
 def cut(trial: Trial) -> Iterator[list[tuple[Difference, Disturbed]]]:

@@ -319,3 +319,42 @@ def test_without_lengths_padding_is_not_judged() -> None:
     assert "lengths are not known" in report.untested
     assert rnninspect.check_padding(last, inputs, lengths="full").verdict == "clean"
     assert rnninspect.check_padding(last, inputs, probes="permute").verdict == "clean"
+
+
+def test_a_row_of_one_step_hides_no_other() -> None:
+    """An index one too small is named although the only step of a short row is read; the right index is not."""
+    lengths = torch.tensor([12, 4, 7, 1, 6])
+    x = torch.randn(5, 12, 6, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    gru = nn.GRU(6, 8, batch_first=True)
+
+    def gathered(x: Tensor, lengths: Tensor, back: int) -> Tensor:
+        return gru(x)[0][torch.arange(len(x)), (lengths - back).clamp(min=0)]
+
+    wrong = check_padding(lambda x, lengths: gathered(x, lengths, 2), x, lengths)
+    assert [(f.rule, f.rows) for f in wrong.findings] == [("step-unread", [0, 1, 2, 4])]
+    assert check_padding(lambda x, lengths: gathered(x, lengths, 1), x, lengths).verdict == "clean"
+
+
+def test_transformers_are_compared_with_themselves() -> None:
+    """torch computes padding by another path while floats are watched: a mean over it is named, each time."""
+    x, lengths = torch.randn(4, 7, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([7, 3, 5, 2])
+    torch.manual_seed(0)
+    inner = nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8, batch_first=True), 1).eval()
+
+    class Pooled(nn.Module):
+        def __init__(self, right: bool) -> None:
+            super().__init__()
+            self.encoder, self.right = inner, right
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            mask = torch.arange(x.size(1))[None] < lengths[:, None]
+            y = self.encoder(x, src_key_padding_mask=~mask)
+            if not self.right:
+                return y.mean(1)
+            mask = mask[:, : y.size(1)]
+            return (y * mask[..., None]).sum(1) / lengths[:, None]
+
+    for _ in range(3):
+        assert [f.rule for f in check_padding(Pooled(False).eval(), x, lengths).findings] == ["depends-on-padded-width"]
+        assert check_padding(Pooled(True).eval(), x, lengths).verdict == "clean"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from rnninspect.diagnosis.rule import Thread
+from rnninspect.invariance.compare import Difference, Run
+from rnninspect.invariance.in_training import in_training
+from rnninspect.invariance.model import Manner
 from rnninspect.invariance.near import made_near
-from rnninspect.invariance.probe import Outcome, Probe, amount, gathered, not_made, outcome
+from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, gathered, not_made, outcome
 from rnninspect.invariance.trial import Trial
 from rnninspect.invariance.width import cut, widened
 
@@ -47,7 +51,8 @@ class More(Probe):
         listed, late = gathered(chain(first, cut(trial)))
         if isinstance(wider, str) and not listed:
             return not_made(self.probe, f"a wider batch fails: {wider}")
-        return outcome(self.probe, listed, remark=late)
+        made = outcome(self.probe, listed, remark=late)
+        return in_training(trial, made, _widened) if made.held else made
 
     def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
         from rnninspect.invariance.torch_modules.example import example
@@ -57,6 +62,13 @@ class More(Probe):
     def message(self, outcome: Outcome) -> str:
         where = f" ({outcome.what})" if outcome.what else ""
         return f"{{rows}}: more or fewer steps of padding change the real results{where}, {amount(outcome)}"
+
+
+def _widened(trial: Trial, manner: Manner, base: Run) -> Iterator[list[tuple[Difference, Disturbed]]]:
+    """How the results of a wider batch differ from these, if it can be run."""
+    wider = widened(trial, manner, base)
+    if not isinstance(wider, str):
+        yield wider
 
 
 PROBE = More()

@@ -12,6 +12,7 @@ from rnninspect.core.trace import Array
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.compare import Difference, Run
+from rnninspect.invariance.in_training import in_training
 from rnninspect.invariance.model import Manner, OutOfTime, RunFailed
 from rnninspect.invariance.near import made_near
 from rnninspect.invariance.nested import flat
@@ -68,7 +69,7 @@ class Noise(Probe):
                 return replace(made, remark=_RELIES)
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
             return outcome(self.probe, held, remark=_remark(trial))
-        return _in_training(trial, self.probe, made) if made.held else made
+        return in_training(trial, made, _disturbances) if made.held else made
 
     def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
         from rnninspect.invariance.torch_modules.example import example
@@ -183,19 +184,6 @@ def _remark(trial: Trial) -> str:
         f"the model tells by the values of {names} what is padding: other values there are taken as real, "
         "and more of the padding that there is changes nothing"
     )
-
-
-def _in_training(trial: Trial, probe: str, made: Outcome) -> Outcome:
-    """The same with batch normalisation as in training, where the model has such layers and the batch allows it."""
-    if not trial.model.live.norms:
-        return made
-    manner = Manner(norms=True)
-    try:
-        listed, late = gathered(_disturbances(trial, manner, trial.run(trial.batch, manner=manner)))
-    except RunFailed:
-        return made
-    trained = outcome(probe, listed, what="in training, where batch normalisation counts it", remark=late)
-    return trained if trained.held is False else made
 
 
 PROBE = Noise()

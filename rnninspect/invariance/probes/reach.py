@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Batch
@@ -22,6 +21,7 @@ SIZES = (1.0, 6.0, 40.0, -40.0)  # of the other values, in spreads of the real o
 FEW = (1.0, 40.0)  # where it is only asked whether a step is read at all
 INWARD = 3  # steps beside the first or last one, one of which is read where that one alone was left out
 SHIFTS = range(1, 8)  # steps by which rows are cut, to see whether a stride passes the last one over
+EXACT = (0.0, 0.0)
 
 
 class Reach(Probe):
@@ -51,7 +51,7 @@ class Reach(Probe):
         paths = [p for p in trial.judged if trial.base.results[p].dtype.kind == "f"]
         if not paths:
             return not_made(self.probe, "no result holds fractions, so that small changes could be seen")
-        if not (trial.batch.groups[0].lengths > 1).any():
+        if not _of_two_steps(trial.batch):
             return not_made(self.probe, "no row has two real steps")
         unread = [last for last in (False, True) if not _read(trial, trial.batch, paths, last)]
         unread = [last for last in unread if not _read_near(trial, paths, last)]
@@ -62,7 +62,7 @@ class Reach(Probe):
         if not unread:
             return not_made(self.probe, "steps beside the first or the last one are not read either: it looks less far")
         which = " and ".join("last" if last else "first" for last in unread)
-        rows = tuple(range(trial.batch.batch_size))
+        rows = tuple(_of_two_steps(trial.batch))
         batch = trial.batch.with_step(np.random.default_rng(0), 1.0, unread[0])
         one = Difference(paths[0], 0.0, 0.0, 0.0, rows)
         return Outcome(self.probe, False, "", (one,), disturbed=Disturbed(batch, rows), what=which)
@@ -82,12 +82,15 @@ class Reach(Probe):
 def _read(
     trial: Trial, batch: Batch, paths: list[str], last: bool, sizes: Sequence[float] = SIZES, failed: bool = True
 ) -> bool:
-    """Whether any value at that step changes a result; `failed`: the answer where the model fails on the batch."""
+    """Whether any value at that step changes a result of a row of two steps or more, whose first is not its last;
+    `failed`: the answer where the model fails on the batch.
+    """
+    several = set(_of_two_steps(batch))
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
         for number, size in enumerate(sizes):
             run = trial.run(batch.with_step(np.random.default_rng(number), size, last))
-            if any(not _equal(base.results[p], run.results[p]) for p in paths if p in run.results):
+            if any(one.rows and several & set(one.rows) for one in differences(base, run, trial.shapes, EXACT, paths)):
                 return True
     except (RunFailed, KeyError):
         return failed  # it cannot be said that it is not
@@ -111,14 +114,14 @@ def _read_beside(trial: Trial, paths: list[str], last: bool) -> bool:
 
 def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bool:
     """Whether other values at one of the steps inward of it change a result, of every row that has one."""
-    rows = {int(row) for row in np.flatnonzero(batch.groups[0].lengths > 1)}
+    rows = set(_of_two_steps(batch))
     read: set[int] = set()
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
         for inward in range(1, INWARD + 1):
             for number, size in enumerate(FEW):
                 run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
-                listed = differences(base, run, trial.shapes, (0.0, 0.0), paths)
+                listed = differences(base, run, trial.shapes, EXACT, paths)
                 read |= {row for one in listed for row in one.rows}
             if rows and rows <= read:
                 return True
@@ -127,8 +130,9 @@ def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bo
     return False
 
 
-def _equal(first: Array, second: Array) -> bool:
-    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
+def _of_two_steps(batch: Batch) -> list[int]:
+    """The rows of two real steps or more: the first step of another is its last."""
+    return [int(row) for row in np.flatnonzero(batch.groups[0].lengths > 1)]
 
 
 def _ends_early(trial: Trial, paths: list[str]) -> bool:
@@ -144,15 +148,13 @@ def _ends_early(trial: Trial, paths: list[str]) -> bool:
 
 
 def _strides(trial: Trial, paths: list[str]) -> bool:
-    """Whether rows that are a few steps shorter have their last step read: then a stride passed it over."""
+    """Whether rows that are a few steps shorter have their last step read, and those shorter by one more have not: then
+    a stride passed it over. Where both have, rows are cut at some length.
+    """
     shortest = int(trial.batch.groups[0].lengths.min())
-    for shift in SHIFTS:
-        if shift >= shortest - 1:
-            return False
-        batch = trial.batch.shortened(shift)
-        if _read(trial, batch, paths, True, FEW, failed=False):
-            return True
-    return False
+    shifts = [shift for shift in SHIFTS if shift < shortest - 1]
+    read = (_read(trial, trial.batch.shortened(shift), paths, True, FEW, failed=False) for shift in shifts)
+    return any(read) and not next(read, False)
 
 
 PROBE = Reach()

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class TorchModel:
         norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
         self.norms: Sequence[str] = [self._names[id(m)] for m in self._norms]
+        self.training = any(m.training for m in self._norms)
         self._kept: Kept | None = None
         lazy = [m for m in self._module.modules() if isinstance(m, LazyModuleMixin) and m.has_uninitialized_params()]
         if lazy:
@@ -115,11 +116,13 @@ class TorchModel:
         return results
 
     def _seen_run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """A run in which the floats are looked at, if it can be made so."""
-        try:
-            return self._run(arguments, manner)
-        except RunFailed:
-            self._seen = True
+        """A run after one in which the floats are looked at, if it can be made so.
+
+        The first one's results are left: torch's transformers compute padding by another path while they are watched.
+        """
+        with suppress(RunFailed):
+            self._run(arguments, manner)
+        self._seen = True
         return self._run(arguments, manner)  # it fails again, unless only what it does cannot be looked at
 
     def _run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
