@@ -1,5 +1,5 @@
-"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, no test sees another's
-colours, and `--shuffle SEED` changes the order."""
+"""What holds for every test: hypothesis draws the same examples each time, Keras runs on torch, one thread computes, no
+test sees another's colours, and `--shuffle SEED` changes the order."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.load_profile("suite")
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before the first test imports it
+# Before numpy and torch start: a second thread gains nothing on small arrays and waits for work by spinning, which
+# makes bounds on processor time depend on what else the machine does.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,7 +23,7 @@ from tests.support.coverage_map import CoverageMap, read_map
 from tests.support.mutants import Mutant, mutated, swap_in
 
 FIRST = 10.0  # seconds of tests in the first round
-QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
+QUIET = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
