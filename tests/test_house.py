@@ -73,7 +73,8 @@ diagnosis/outputs_by_run
 diagnosis/other_by_weights diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
 diagnosis/half_of_outputs
-diagnosis/supposed diagnosis/defaults diagnosis/normalised diagnosis/two_side_by_side diagnosis/verdict
+diagnosis/supposed diagnosis/defaults diagnosis/normalised diagnosis/merged_state diagnosis/two_side_by_side
+diagnosis/verdict
 diagnosis/examples/packaged diagnosis/examples/runs
 report/glossary report/record report/rows report/excerpts report/build report/schema report/renderers/view
 report/renderers/_text

@@ -28,6 +28,7 @@ from rnninspect.diagnosis.defaults import OTHERWISE, as_summed, with_defaults, w
 from rnninspect.diagnosis.half_of_outputs import with_half_of_outputs
 from rnninspect.diagnosis.judge import Judgement, judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
+from rnninspect.diagnosis.merged_state import as_merged_state
 from rnninspect.diagnosis.normalised import as_normalised
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
@@ -165,7 +166,7 @@ def inspect_case(
 
 def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
     """The case in a reading of which what was found is no mistake, or a known one; None where none such is open."""
-    others = (way(case, judgement) for way in (*OTHERWISE, as_normalised))
+    others = (way(case, judgement) for way in (*OTHERWISE, as_merged_state, as_normalised))
     return next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
 
 

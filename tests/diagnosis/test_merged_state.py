@@ -1,0 +1,68 @@
+"""One state that merges both directions' final states is right code; merged from the wrong steps, or for other rows, it
+is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+
+LENGTHS = np.array([9, 4, 7, 2, 5])
+MERGES: dict[str, Callable[..., Any]] = {
+    "sum": np.add,
+    "mean": lambda f, b: (f + b) / 2,
+    "maximum": np.maximum,
+    "product": np.multiply,
+}
+
+
+def run(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Outputs `[B, T, 2H]`, h `[2, B, H]` and c of a packed bidirectional layer."""
+    torch.manual_seed(3)
+    layer = getattr(nn, kind)(4, 5, batch_first=True, bidirectional=True)
+    packed = pack_padded_sequence(torch.randn(5, 9, 4), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
+    with torch.no_grad():
+        out, state = layer(packed)
+    h, c = state if kind == "LSTM" else (state, None)
+    return pad_packed_sequence(out, batch_first=True)[0].numpy(), h.numpy(), None if c is None else c.numpy()
+
+
+@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_both_directions_merged_are_right(kind: str, merge: str) -> None:
+    """Stated or not, with lengths or without, in half precision, beside a c that is merged too: nothing is accused."""
+    outputs, h, c = run(kind)
+    state = MERGES[merge](*h)
+    for options in ({"lengths": LENGTHS, "bidirectional": True}, {"lengths": LENGTHS}, {"bidirectional": True}):
+        report = rnninspect.inspect(outputs, state, **options)
+        assert report.verdict == "clean", (options, report.findings)
+    half = np.float16
+    report = rnninspect.inspect(outputs.astype(half), state.astype(half), lengths=LENGTHS, bidirectional=True)
+    assert report.verdict == "clean"
+    if c is not None:
+        pair = (state, MERGES[merge](*c))
+        assert rnninspect.inspect(outputs, pair, lengths=LENGTHS, bidirectional=True).verdict == "clean"
+
+
+@pytest.mark.parametrize("merge", ["sum", "mean"])
+def test_merged_from_the_wrong_steps_or_rows(merge: str) -> None:
+    """The output at the last real step holds the backward half's first; a row of another is named, and no other row."""
+    outputs, h, _ = run("GRU")
+    rows = np.arange(len(LENGTHS))
+    state = MERGES[merge](*h)
+    at_last = outputs[rows, LENGTHS - 1]
+    wrong = MERGES[merge](at_last[:, :5], at_last[:, 5:])
+    report = rnninspect.inspect(outputs, wrong, lengths=LENGTHS, bidirectional=True)
+    assert [f.rule for f in report.findings] == ["backward-final-at-last-step"]
+    state[1] = state[4]
+    report = rnninspect.inspect(outputs, state, lengths=LENGTHS, bidirectional=True)
+    assert (report.verdict, sorted({row for f in report.findings for row in f.rows})) == ("findings", [1])
+    noise = np.random.default_rng(0).normal(size=state.shape).astype(state.dtype)
+    assert rnninspect.inspect(outputs, noise, lengths=LENGTHS, bidirectional=True).verdict == "findings"
