@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.trace import Array, Ints
-from rnninspect.recording.stated import Settled, Stated, settle
+from rnninspect.core.wording import argument, worded
+from rnninspect.recording.stated import Settled, Stated, by_names, settle
 
 _STRIDES = range(2, 17)  # what a layer before this one may divide the lengths by
 
@@ -22,20 +25,19 @@ def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_
     if stated_lengths.missing:  # its own lengths are all that it needs, unless what was asked for is nowhere
         return Settled(lengths=own_lengths, open=stated_lengths.missing if stated_lengths.nowhere else "")
     if stated_lengths.value is None:
-        return Settled(lengths=own_lengths)
+        beside = _of_batch(by_names(stated_lengths, own_lengths.size, steps)) if sorted_by_user else None
+        return _sorted_by_user(beside, own_lengths) or Settled(lengths=own_lengths)
     settled = settle(replace(stated_lengths, exact=True, name="", times=()), own_lengths.size, steps, called)
     if isinstance(stated_lengths.value, str):
         stated_lengths = replace(stated_lengths, exact=False)  # "full" is said of all that the model reads
-    lengths = settled.lengths if settled.mask is None else settled.mask.sum(1)
+    lengths = _of_batch(settled)
     if lengths is None or (lengths == own_lengths).all():
         return Settled(lengths=own_lengths)
     if (own_lengths == steps).all() and lengths.max() == steps:  # it was told nothing of its padding
         return settle(stated_lengths, own_lengths.size, steps, called)
-    permuted = np.array_equal(np.sort(lengths), np.sort(own_lengths))
-    if sorted_by_user and permuted and (np.diff(own_lengths) <= 0).all() and not stated_lengths.direct:
-        note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
-        unsure = "the rows were sorted by length; whether your code puts them back cannot be seen: give final_state="
-        return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,), open=unsure)
+    by_length = _sorted_by_user(lengths, own_lengths) if sorted_by_user and not stated_lengths.direct else None
+    if by_length is not None:
+        return by_length
     kind, difference_in_words, hint = _compared(lengths, own_lengths)
     if stated_lengths.exact or (stated_lengths.direct and kind not in ("shifted", "clamped")):
         return Settled(lengths=lengths)
@@ -45,6 +47,40 @@ def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_
     if kind == "strided":
         return Settled(lengths=own_lengths, notes=(note,))
     return Settled(lengths=own_lengths, open=f"{note}; which of the two is right cannot be seen", hint=hint)
+
+
+def _of_batch(settled: Settled) -> Array | None:
+    """`[B]`: the lengths that lengths or a mask say."""
+    return settled.lengths if settled.mask is None else settled.mask.sum(1)
+
+
+def _sorted_by_user(lengths: Array | None, own_lengths: Ints) -> Settled | None:
+    """What is taken where a call reads the batch's lengths `[B]` from long to short, and the batch has them in another
+    order: the batch's own. None where it does not."""
+    permuted = lengths is not None and np.array_equal(np.sort(lengths), np.sort(own_lengths))
+    if lengths is None or not permuted or (lengths == own_lengths).all() or not is_by_length(own_lengths):
+        return None
+    note = "the rows were sorted by length before they were read; they are shown in the batch's own order"
+    unsure = "the rows were sorted by length; whether your code puts them back cannot be seen: give final_state="
+    return Settled(lengths=lengths.astype(np.int64), order=_sorted_rows(lengths), notes=(note,), open=unsure)
+
+
+def is_by_length(own_lengths: Array) -> bool:
+    """Whether rows `[B]` go from long to short."""
+    return bool((np.diff(own_lengths) <= 0).all())
+
+
+def put_back(states: Array, recorded: Array) -> Ints | None:
+    """`[B]`: the recorded row of every state `[B, H]`, where each is another row's and all are there; else None.
+
+    >>> put_back(np.array([[2], [1], [3]]), np.array([[1], [2], [3]]))
+    array([1, 0, 2])
+    """
+    if states.shape != recorded.shape:
+        return None
+    equal = (states[:, None] == recorded[None]).all(-1)
+    one_each = bool((equal.sum(0) == 1).all() and (equal.sum(1) == 1).all())
+    return None if not one_each or equal.diagonal().all() else equal.argmax(1).astype(np.int64)
 
 
 def _sorted_rows(lengths: Array) -> Ints:
@@ -58,6 +94,37 @@ def _sorted_rows(lengths: Array) -> Ints:
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
     return place
+
+
+def last_of(final_state: Any, last: Array) -> Array | None:
+    """Of the user's state the part `[B, H]` that `last` `[B, H]` of the recorded one may be; None where none is."""
+    state = final_state[0] if isinstance(final_state, (tuple, list)) and final_state else final_state
+    if state is None or not is_array(state) or rank(state) < 2:
+        return None
+    by_user = to_array(state, "final_state")
+    by_user = by_user[-1] if by_user.ndim == 3 else by_user
+    if by_user.shape[0] != last.shape[0] or by_user.shape[1] < last.shape[1]:
+        return None
+    return np.asarray(by_user[:, -last.shape[1] :])
+
+
+def perhaps_put_back(
+    arrays: Mapping[str, Array], settled: Settled, final_state: Any
+) -> tuple[dict[str, Array], Settled]:
+    """The arrays in the order of the user's state, if they were read from long to short and it has other rows' states
+    in each place: the code may have sorted the rows and put them back. Else as they are."""
+    lengths, last = settled.lengths, arrays["h_n"][-1]
+    tail = last_of(final_state, last) if lengths is not None and is_by_length(lengths) else None
+    moved = None if tail is None else put_back(tail, last)
+    if lengths is None or moved is None:
+        return dict(arrays), settled
+    unsure = (
+        "final_state holds the rows in another order than that in which they were read, from long to short: right if "
+        "your code sorted them and put them back, which lengths in the batch's own order would show; "
+        f"{worded(argument('lengths', 'name'))}"
+    )
+    opened = "; ".join(filter(None, [settled.open, unsure]))
+    return reordered(arrays, moved), replace(settled, lengths=lengths[moved], open=opened)
 
 
 def reads_padding(inputs: Array, own_lengths: Array, lengths: Ints) -> bool:

@@ -57,7 +57,7 @@ class Settled:
     hint: str = ""
 
 
-def _by_names(stated_lengths: Stated, rows: int, steps: int) -> Settled:
+def by_names(stated_lengths: Stated, rows: int, steps: int) -> Settled:
     """What the arguments' names say where nothing was stated; nothing where they are another sequence's."""
     read = rows_by_name(stated_lengths.beside, rows, steps) if rows > 1 else None
     if read is None:
@@ -85,7 +85,7 @@ def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settle
         return Settled(open=stated_lengths.missing)
     value = stated_lengths.value
     if value is None:
-        return _by_names(stated_lengths, rows, steps)
+        return by_names(stated_lengths, rows, steps)
     if isinstance(value, str) and value == FULL:
         return Settled(lengths=np.full(rows, steps))
     _refuse_name(value)

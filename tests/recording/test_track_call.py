@@ -10,6 +10,7 @@ from rnninspect.core.trace import Track
 from rnninspect.errors import UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.base import Where
+from rnninspect.recording.handover import Handover
 from rnninspect.recording.judge_calls import Asked, report_of
 from rnninspect.recording.track_call import ROUNDING, TrackCall
 
@@ -54,7 +55,7 @@ def test_states_that_are_rounded_apart(apart: float, verdict: str) -> None:
     outputs[np.arange(5) >= LENGTHS[:, None]] = 0
     final = outputs[np.arange(3), LENGTHS - 1] + np.float32(apart)
     call = made(final, outputs)
-    report, error = report_of(call, Asked(convention="keras"))
+    report, error = report_of(call, Asked(convention="keras"), Handover())
     assert error is None
     assert (report.verdict, report.convention) == (verdict, "keras")
     assert call.judged(Tolerance()).case.tolerance == Tolerance(ROUNDING, ROUNDING)

@@ -13,7 +13,7 @@ from rnninspect import conventions
 from rnninspect.api.handed import Handed
 from rnninspect.api.live import case_of
 from rnninspect.conventions.live import is_packed, read_outputs
-from rnninspect.core.arrays import is_array, rank, to_array
+from rnninspect.core.arrays import to_array
 from rnninspect.core.batch import Batch, resolve_mask
 from rnninspect.core.cell import Cell
 from rnninspect.core.evidence import Reading
@@ -29,7 +29,14 @@ from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.call_site import Site, Use, why_unseen
 from rnninspect.recording.direct_reading import reads_directly
-from rnninspect.recording.own_lengths import fitted_order, reads_padding, reordered, settle_own
+from rnninspect.recording.own_lengths import (
+    fitted_order,
+    last_of,
+    perhaps_put_back,
+    reads_padding,
+    reordered,
+    settle_own,
+)
 from rnninspect.recording.stated import Settled, Stated, in_proportion, settle
 from rnninspect.recording.torch_modules.tensors import autocast
 
@@ -179,6 +186,8 @@ class Call:
                     settled = replace(settled, order=None, notes=(), open="")
                 else:
                     arrays = reordered(arrays, self._order(arrays, settled, final_state))
+            elif stated_lengths.value is None:
+                arrays, settled = perhaps_put_back(arrays, settled, final_state)
         if settled.lengths is not None:
             arrays["lengths"] = np.asarray(settled.lengths)
             if own_lengths is not None and settled.lengths.size and settled.lengths.max() > steps:
@@ -192,15 +201,9 @@ class Call:
         """The order of the user's batch; among rows of one length the one that the user's state follows."""
         assert settled.order is not None
         assert settled.lengths is not None
-        state = final_state[0] if isinstance(final_state, (tuple, list)) and final_state else final_state
-        if state is None or not is_array(state) or rank(state) < 2:
+        last, tail = arrays["h_n"][-1], last_of(final_state, arrays["h_n"][-1])
+        if tail is None:
             return settled.order
-        by_user = to_array(state, "final_state")
-        by_user = by_user[-1] if by_user.ndim == 3 else by_user
-        last = arrays["h_n"][-1]
-        if by_user.shape[0] != last.shape[0] or by_user.shape[1] < last.shape[1]:
-            return settled.order
-        tail = by_user[:, -last.shape[1] :]
         return fitted_order(settled.order, settled.lengths, lambda row, place: bool((tail[row] == last[place]).all()))
 
     def _use_of_uneven_state(self, settled: Settled) -> Use:
