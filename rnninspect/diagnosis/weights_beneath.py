@@ -16,7 +16,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import only_rows
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_bias
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, may_mend
+from rnninspect.diagnosis.evidence.weight_search import agrees, fixed, may_mend
 from rnninspect.diagnosis.facts_beneath import with_right_states
 from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
@@ -35,14 +35,14 @@ class _Way:
 def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> list[Proposal] | None:
     """What a run of the weights disagrees by, beneath the causes `named` or one more: the weights' own mistake, and
     that one more; none where no such two bring the two together, and None where the causes alone do."""
-    if case.batch is None or case.weights is None or case.other is not None or disagreement(case) == 0:
+    if case.batch is None or case.weights is None or case.other is not None or agrees(case):
         return []
     told = named.union(*(rules[name].implies for name in named))  # and their symptoms
     right = with_right_states(case)
     for way in _ways(right, right is not case, rules, named):
         few = only_rows(way.undone.case, _few(case))
-        if disagreement(few) == 0:
-            if way.rule is not None and disagreement(way.undone.case) == 0:
+        if agrees(few):
+            if way.rule is not None and agrees(way.undone.case):
                 return None if way.rule.name in told else [_alone(case, way.rule, way.undone)]
         elif _may_be_quick(case) and _may_mend(case, way, few):
             changes = list(_weights_of(case, way, rules, told))
@@ -50,7 +50,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
                 return changes
     for way in _ways_beneath(right, rules, named, told):
         few = only_rows(way.undone.case, _few(case))
-        if way.rule is not None and disagreement(few) == 0 and disagreement(way.undone.case) == 0:
+        if way.rule is not None and agrees(few) and agrees(way.undone.case):
             return [_alone(case, way.rule, way.undone)]
     return []
 

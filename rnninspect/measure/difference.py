@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -26,16 +27,14 @@ FEW = 16.0  # roundings that a single step may differ by in two runs that agree
 @frozen(eq=False)
 class TrackDifference:
     """One track of both dumps. `difference` `[B, T]`: the largest absolute difference of each step (0 where both are
-    non-finite alike). `real` `[B, T]`. `nonfinite` `[B, T]`: one of the two is not finite there. `first` `[B]`: the
-    first real step in reading order that differs, -1 where none does; by more than rounding, where any step of the
-    track does. `scale`: the largest finite magnitude."""
+    non-finite alike). `real` `[B, T]`. `nonfinite` `[B, T]`: one of the two is not finite there. `scale`: the largest
+    finite magnitude."""
 
     track: Track
     other: Track
     real: Bools
     difference: Array
     nonfinite: Bools
-    first: Ints
     scale: float
 
     @property
@@ -47,6 +46,20 @@ class TrackDifference:
     def largest_padded(self) -> float:
         """The largest difference over padded steps."""
         return float(self.difference[~self.real].max(initial=0.0))
+
+    @cached_property
+    def first(self) -> Ints:
+        """`[B]`: the first real step in reading order that differs, -1 where none does; by more than rounding, where
+        any step of the track does."""
+        differs = (self.difference > 0) & self.real
+        if differs.any():
+            steps = self.real.shape[1]
+            units = [EXPONENTS[precision(t.outputs[:, :steps])] for t in (self.track, self.other)]  # type: ignore[index]
+            beyond = differs & (self.difference > FEW * max(units) * self.scale)
+            differs = beyond if beyond.any() else differs
+        backward = self.track.direction == "backward" and self.track.order == "time"
+        first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
+        return np.asarray(first, dtype=np.int64)
 
     @cached_property
     def precisions(self) -> tuple[str, str]:
@@ -128,17 +141,7 @@ def _difference_of(trace: Trace, track: Track, other: Track) -> TrackDifference:
         scale = float(sizes[real[here] & finite].max(initial=scale))
         if not np.array_equal(x, y):
             difference[here] = _gap(x, y).max(-1, initial=0.0)
-    differs = (difference > 0) & real
-    beyond = differs & (difference > FEW * _rounding(a, b, scale)) if differs.any() else differs
-    differs = beyond if beyond.any() else differs
-    backward = track.direction == "backward" and track.order == "time"
-    first = np.where(differs.any(1), last_true(differs) if backward else differs.argmax(1), -1)
-    return TrackDifference(track, other, real, difference, nonfinite, first.astype(np.int64), scale)
-
-
-def _rounding(a: Array, b: Array, scale: float) -> float:
-    """One rounding of the coarser of two arrays' precisions, at the size of their largest number."""
-    return max(EXPONENTS[precision(array)] for array in (a, b)) * scale
+    return TrackDifference(track, other, real, difference, nonfinite, scale)
 
 
 def _pieces(outputs: Array) -> Iterator[tuple[slice, slice]]:
@@ -171,10 +174,12 @@ def precision(values: Array) -> str:
         return "float64"
     any_finite = brief = half = False
     low, high = np.inf, 0.0
-    for part in parts(len(values), values[:1].size, PIECE):
-        numbers = np.asarray(values[part])
+    one = values[(slice(1),) * max(1, values.ndim - 1)]  # a vector, which most often says all
+    pieces = (values[part] for part in parts(len(values), values[:1].size, PIECE))
+    for piece in chain([one], pieces):
+        numbers = np.asarray(piece)
         numbers = numbers[np.isfinite(numbers)]  # a copy
-        release(values[part])
+        release(piece)
         if not numbers.size:
             continue
         with np.errstate(over="ignore"):

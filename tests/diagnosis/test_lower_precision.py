@@ -168,3 +168,19 @@ def test_other_weights_are_no_lower_precision() -> None:
     other = {name: array * factors[name] for name, array in weights.items()}
     report = judged(outputs, state, other, x)
     assert [finding.rule for finding in report.findings] == ["unexplained-difference"]
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_the_first_steps_of_many_units_tell(off: bool) -> None:
+    """Of a wide layer they choose what is run in a lower precision: a right run in bfloat16 is a note, and a run of
+    other weights is no precision's."""
+    torch.manual_seed(1)
+    layer, x = torch.nn.GRU(F, 160, batch_first=True), torch.randn(B, 12, F)
+    weights = {name: tensor.numpy().copy() for name, tensor in layer.state_dict().items()}
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=not off):
+        for parameter in layer.parameters() if off else ():
+            parameter.mul_(1 + 4e-3 * torch.randn_like(parameter))
+        outputs, h = layer(x)
+    report = rnninspect.inspect((outputs.float(), h.float()), lengths="full", inputs=x, weights=weights)
+    told = [(f.rule, f.evidence.get("precision")) for f in report.findings]
+    assert told == ([("unexplained-difference", None)] if off else [("precision-drift", "bfloat16")])

@@ -13,12 +13,15 @@ HOPELESS = 12  # rounds after which a fit that has not halved its largest residu
 ENOUGH = 1e-6  # a step that changes the residuals by a smaller share is the last that is worth its runs
 
 
-def levenberg(residuals: Callable[[Array], Array], count: int, units: int, hopeless: int = HOPELESS) -> Array:
+def levenberg(
+    residuals: Callable[[Array], Array], count: int, units: int, hopeless: int = HOPELESS, enough: float = np.inf
+) -> Array:
     """`[S, H]`: for each unit the `count` numbers that make its residuals smallest, from zero.
 
     `residuals` takes such an array to the residuals `[N, H]` of each unit. Levenberg-Marquardt (Marquardt 1963, "An
     algorithm for least-squares estimation of nonlinear parameters"), slopes by finite differences. `hopeless`: the
-    rounds after which it ends unless the largest residual has halved.
+    rounds after which it ends unless the largest residual has halved. `enough`: the residual that a fit may leave; it
+    ends once most units have settled with more.
     """
     best = np.zeros((count, units))
     error = residuals(best)
@@ -44,6 +47,8 @@ def levenberg(residuals: Callable[[Array], Array], count: int, units: int, hopel
         settled |= np.abs(cost - trial_cost) <= ENOUGH * cost
         cost = np.minimum(cost, trial_cost)
         if (settled | (damping > 1e6) | (cost < 1e-22)).all():
+            break
+        if (settled & (np.abs(error).max(0) > enough)).mean() > 0.5:
             break
         if turn + 1 == hopeless and np.abs(error).max(initial=0.0) > start / 2:
             break

@@ -86,7 +86,7 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
         residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), layer_weights, slots)
-        vectors = levenberg(residuals, len(slots), layer_weights.cell_units)
+        vectors = levenberg(residuals, len(slots), layer_weights.cell_units, enough=tolerance(case))
         if not np.abs(residuals(vectors)).max(initial=0.0) <= tolerance(case):
             return None
         layers.append(_with(layer_weights, slots, vectors))

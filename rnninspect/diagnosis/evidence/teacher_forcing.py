@@ -159,15 +159,21 @@ def _later_error(case: Case, facts: TrackFacts, layer_weights: LayerWeights) -> 
     Of an LSTM the cell state that a row has after its first step is fitted on the steps of its opening.
     """
     target = facts.outputs.astype(np.float64)
-    later = facts.mask.copy()
-    later[np.arange(len(later)), _first(facts)] = False
     if cells.get(weights_of(case).spec.cell).has_c:
-        cell = _fitted_cell(*opening(case, facts, np.arange(len(later))), layer_weights)
-        error = np.abs(_after_first(case, facts, layer_weights, later, cell) - target)
+        few = opening(case, facts, np.arange(len(facts.mask)))
+        cell = _fitted_cell(*few, _after_first(*few, layer_weights))
+        error = np.abs(_after_first(case, facts, layer_weights)(cell) - target)
     else:
         error = np.abs(forced(case, facts)(layer_weights) - target)
-    worst: Array = (error * later[..., None]).max((1, 2))
+    worst: Array = (error * _later(facts)[..., None]).max((1, 2))
     return worst
+
+
+def _later(facts: TrackFacts) -> Bools:
+    """`[B, T]`: the real steps after each row's first."""
+    later = facts.mask.copy()
+    later[np.arange(len(later)), _first(facts)] = False
+    return later
 
 
 def _units_are_apart(weights: Weights) -> bool:
@@ -182,24 +188,23 @@ def first_units_follow(case: Case) -> bool:
     if not _units_are_apart(weights) or not cells.get(weights.spec.cell).has_c:
         return _units_are_apart(weights)
     for facts in case.facts:
-        layer_weights, later = weights.at(0, facts.track.direction), facts.mask.copy()
-        later[np.arange(len(later)), _first(facts)] = False
-        cell = _fitted_cell(case, facts, layer_weights, FEW_UNITS)
-        error = _after_first(case, facts, layer_weights, later, cell, FEW_UNITS) - facts.outputs[..., :FEW_UNITS]
-        if (np.abs(error) * later[..., None]).max(initial=0.0) <= 10 * tolerance(case):
+        after_first = _after_first(case, facts, weights.at(0, facts.track.direction), FEW_UNITS)
+        error = after_first(_fitted_cell(case, facts, after_first, FEW_UNITS)) - facts.outputs[..., :FEW_UNITS]
+        if (np.abs(error) * _later(facts)[..., None]).max(initial=0.0) <= 10 * tolerance(case):
             return True
     return False
 
 
-def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights, units: int | None = None) -> Array:
+def _fitted_cell(
+    case: Case, facts: TrackFacts, after_first: Callable[[Array], Array], units: int | None = None
+) -> Array:
     """`[B, H]`: the cell states after each row's first step from which its later steps follow best; of the first
     `units` alone, which depend on no other here."""
-    target, later = facts.outputs[..., :units].astype(np.float64), facts.mask.copy()
-    later[np.arange(len(later)), _first(facts)] = False
+    target, later = facts.outputs[..., :units].astype(np.float64), _later(facts)[..., None]
     shape = target[:, 0].shape
 
     def residuals(cell: Array) -> Array:
-        gap = (_after_first(case, facts, layer_weights, later, cell.reshape(shape), units) - target) * later[..., None]
+        gap = (after_first(cell.reshape(shape)) - target) * later
         return np.moveaxis(gap, 1, 0).reshape(facts.steps, -1)  # each (row, unit) is a problem of its own
 
     count, rounds = shape[0] * shape[1], HOPELESS if units is None else GLANCE
@@ -213,19 +218,19 @@ def _fitted_cell(case: Case, facts: TrackFacts, layer_weights: LayerWeights, uni
 
 
 def _after_first(
-    case: Case, facts: TrackFacts, layer_weights: LayerWeights, later: Bools, cell: Array, units: int | None = None
-) -> Array:
-    """`[B, T, H]`: the steps after each first one, fed with the dump's own outputs, from cell states `[B, H]`; of the
+    case: Case, facts: TrackFacts, layer_weights: LayerWeights, units: int | None = None
+) -> Callable[[Array], Array]:
+    """From cell states `[B, H]` to `[B, T, H]`: the steps after each first one, fed with the dump's own outputs; of the
     first `units` alone."""
     assert case.batch is not None
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
-    fed = Batch(np.concatenate([inputs, _before(facts)], 2), later, None, True)
-    kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
+    fed = Batch(np.concatenate([inputs, _before(facts)], 2), _later(facts), None, True)
+    kernels = layer_weights.input_kernel[..., :units], layer_weights.recurrent_kernel[..., :units]
     fed_layer = replace(
         layer_weights,
-        input_kernel=kernel[..., :units],
+        input_kernel=np.concatenate(kernels, 1).astype(np.float64),
         recurrent_kernel=0.0 * layer_weights.recurrent_kernel[:, :units, :units],
         bias=layer_weights.bias[..., :units],
         peepholes=None if layer_weights.peepholes is None else layer_weights.peepholes[..., :units],
     )
-    return plain_outputs(case, fed, fed_layer, np.zeros_like(cell), cell)
+    return lambda cell: plain_outputs(case, fed, fed_layer, np.zeros_like(cell), cell)

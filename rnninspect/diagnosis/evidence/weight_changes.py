@@ -209,7 +209,7 @@ def as_float64(layer_weights: LayerWeights) -> LayerWeights:
         for f in fields(layer_weights)
         if isinstance(getattr(layer_weights, f.name), np.ndarray)
     }
-    return replace(layer_weights, **{name: array.astype(np.float64) for name, array in arrays.items()})
+    return replace(layer_weights, **{name: array.astype(np.float64, copy=False) for name, array in arrays.items()})
 
 
 def _with_spec(weights: Weights, **changed: object) -> Weights:

@@ -69,12 +69,34 @@ def _may_differ(case: Case) -> bool:
 def disagreement(case: Case) -> float:
     """The largest difference between the dump and a run of its weights over real steps; 0 where they agree, or part
     as any two right runs would."""
-    return largest(case, case.reference) if _is_off(case) and lower_precision(case) is None else 0.0
+    return 0.0 if agrees(case) else largest(case, case.reference)
+
+
+def agrees(case: Case) -> bool:
+    """Whether the dump and a run of its weights agree, or part as any two right runs would; where the first steps tell
+    that they do not, no more is run."""
+    return not _is_off(case) or lower_precision(case) is not None
+
+
+@once
+def _is_far_off(case: Case) -> bool:
+    """Whether the first steps alone, before anything could grow, are farther apart than any rounding moves them."""
+    from rnninspect.diagnosis.evidence.lower_precision import MOST
+
+    if case.batch is None or case.weights is None or case.trace.steps <= STEPS:
+        return False
+    few = small(case, 1)
+    if few.trace.steps > 1:  # a step carries later ones, so none is told alone
+        return False
+    size = max((float(np.abs(t.outputs).max()) for t in case.trace.tracks if t.outputs is not None), default=np.nan)
+    return largest(few, few.reference) > max(_in_its_precision(case), MOST * size)
 
 
 @once
 def _is_off(case: Case) -> bool:
     """Whether the dump is farther from the run of its weights than rounding in its own precision may move it."""
+    if _is_far_off(case):
+        return True
     per_track, limit = compared(case, case.reference), _in_its_precision(case)
     if max((d.largest for d in per_track), default=0.0) <= limit:
         return False
@@ -105,25 +127,30 @@ def tolerance(case: Case) -> float:
 def _in_its_precision(case: Case) -> float:
     """How far two right runs may be apart: by the precision of the dump or its weights, by half a unit of its last
     printed digit, by what its inputs were rounded to."""
-    outputs = [t.outputs for t in case.trace.tracks if t.outputs is not None]
-    if not outputs or case.weights is None:
+    outputs, scale, lost = _rounding_of(case.trace, case.batch)
+    if outputs is None or case.weights is None:
         return 0.0
-    sample = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in outputs])
-    kinds = {precision(sample), precision(case.weights.layers[0].input_kernel)}
-    scale = float(np.abs(sample[np.isfinite(sample)]).max(initial=0.0))
-    return max(AGREE[k] for k in kinds) * scale + _lost_by_printing(case, sample)
+    kinds = {outputs, precision(case.weights.layers[0].input_kernel)}
+    return max(AGREE[k] for k in kinds) * scale + lost
 
 
-def _lost_by_printing(case: Case, outputs: Array) -> float:
-    """Half a unit of the last printed digit of the outputs, and what rounded or cast inputs can add through kernels."""
-    allowed = 0.0
+@once
+def _rounding_of(trace: Trace, batch: Batch | None) -> tuple[str | None, float, float]:
+    """The precision of the outputs, None of none; their size; and half a unit of their last printed digit, beside what
+    rounded or cast inputs can add through kernels. Of all cases that differ in weights alone."""
+    recorded = [t.outputs for t in trace.tracks if t.outputs is not None]
+    if not recorded:
+        return None, 0.0, 0.0
+    outputs = np.concatenate([o[:ROWS, : 4 * STEPS].ravel() for o in recorded])
+    scale = float(np.abs(outputs[np.isfinite(outputs)]).max(initial=0.0))
+    lost = 0.0
     if (digits := decimals(outputs)) is not None:
-        allowed += 0.6 * 10.0**-digits
-    if case.batch is not None and (digits := decimals(case.batch.inputs)) is not None:
-        allowed += 4 * 10.0**-digits
-    if case.batch is not None and (kind := cast_from(case.batch.inputs[:ROWS])) is not None:
-        allowed += 4 * 2.0 ** -BITS[kind] * float(np.abs(outputs[np.isfinite(outputs)]).max(initial=0.0))
-    return allowed
+        lost += 0.6 * 10.0**-digits
+    if batch is not None and (digits := decimals(batch.inputs)) is not None:
+        lost += 4 * 10.0**-digits
+    if batch is not None and (kind := cast_from(batch.inputs[:ROWS])) is not None:
+        lost += 4 * 2.0 ** -BITS[kind] * scale
+    return precision(outputs), scale, lost
 
 
 def fixes_difference(case: Case, before: float, after: float) -> bool:
@@ -138,7 +165,7 @@ def lower_precision(case: Case) -> str | None:
     differs from the run, and no change of the weights does so better. None where none explains it."""
     from rnninspect.diagnosis.evidence.lower_precision import lower_precision_of
 
-    if case.batch is None or case.weights is None or not _is_off(case):
+    if case.batch is None or case.weights is None or _is_far_off(case) or not _is_off(case):
         return None
     rows = np.arange(min(case.trace.batch_size, LOOKED_AT))
     few = case if rows.size == case.trace.batch_size else cut_to(case, rows, case.trace.steps)
