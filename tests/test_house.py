@@ -57,6 +57,7 @@ diagnosis/fixes diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_besid
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
+diagnosis/evidence/small_cases
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run

@@ -13,9 +13,10 @@ import numpy as np
 
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import given_by_all
+from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, first_units_follow
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, small, tolerance
+from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
 from rnninspect.diagnosis.facts_beneath import with_right_states
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere

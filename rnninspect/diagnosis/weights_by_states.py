@@ -12,8 +12,9 @@ import numpy as np
 
 from rnninspect.core.trace import Ints, Trace
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.small_cases import cut_to
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
-from rnninspect.diagnosis.evidence.weight_search import cut_to, tolerance
+from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.rule import Proposal, Rule
 from rnninspect.diagnosis.weights_rule import everywhere
 

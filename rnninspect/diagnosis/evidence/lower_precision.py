@@ -17,8 +17,8 @@ import numpy as np
 from rnninspect.core.trace import Array, Trace
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.weight_changes import each
-from rnninspect.diagnosis.evidence.weight_search import small
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.casts import narrowed
 

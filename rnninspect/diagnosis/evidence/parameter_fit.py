@@ -17,8 +17,9 @@ from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
+from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, small, tolerance
+from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts, measure

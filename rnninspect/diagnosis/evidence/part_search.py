@@ -10,17 +10,14 @@ import numpy as np
 from rnninspect.core.trace import Direction
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.small_cases import ROWS, STEPS, cut_to, is_causal
 from rnninspect.diagnosis.evidence.weight_changes import changes_of_a_part
 from rnninspect.diagnosis.evidence.weight_search import (
     GLANCE,
-    ROWS,
-    STEPS,
     WeightFix,
     compared,
-    cut_to,
     disagreement,
     fixes_difference,
-    is_causal,
     left_by,
     tolerance,
 )
