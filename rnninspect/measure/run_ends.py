@@ -85,3 +85,22 @@ def _trailing(marks: Bools) -> Ints:
     """`[B]`: how many steps up to the last column are marked without a gap."""
     steps = marks.shape[1]
     return np.asarray(np.where(marks.all(1), steps, steps - 1 - last_true(~marks)), dtype=np.int64)
+
+
+def past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
+    """By how many steps every length goes past the step from which on its row repeats, and the rows `[B]` that show it;
+    0 where no one number does. Lengths may have been cut to T, and a row that is no longer than that keeps one
+    step, which repeats.
+    """
+    stops = run_ends(facts)
+    told = (stops > 0) & (facts.ends > 0) & ~facts.zero[:, -1]
+    whole = facts.ends == facts.steps
+    beyond = np.where(told & ~whole, facts.ends - stops, 0)
+    past = int(beyond.max(initial=0))
+    if past < 1 or (beyond != past)[told & ~whole & (facts.ends > past)].any():
+        return 0, told
+    clipped = whole & (np.where(told, facts.ends - stops, 0) <= past)
+    kept_one = (facts.ends <= past) & (~told | (stops == 1) | (facts.ends - stops == past))
+    explained = (told & ~whole & (facts.ends > past)) | clipped | kept_one | facts.uniform
+    enough = (told & ~whole & (facts.ends > past)).sum() > 1 or (told & (facts.ends > past)).all()
+    return past if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))

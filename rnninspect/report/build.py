@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def compose(
         lengths=lengths.tolist() if lengths is not None else None,
         tolerance={"rtol": case.tolerance.rtol, "atol": case.tolerance.atol},
         tracks=tracks,
-        findings=judgement.findings,
+        findings=[replace(f, message=worded(f.message), fix=worded(f.fix)) for f in judgement.findings],
         not_checked=judgement.not_checked,
         verdict=verdict(judgement.findings, open_question),
         comparison=_comparison(case),

@@ -13,6 +13,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import MANY, cannot_be_of, go_together, outputs_end_in
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.evidence.cells_of_run import are_cells_of_run, can_run
+from rnninspect.diagnosis.fix_code import as_called
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
@@ -59,7 +60,7 @@ class CellHiddenSwapped(Rule):
         return self.fix if case.trace.layers == 1 else "states, cells = cells, states"
 
     def fitted(self, case: Case, theirs: str) -> str:
-        return self.code(case) if _crossed(case) or _at_every_step(case) else theirs
+        return self.code(case) if _crossed(case) or _at_every_step(case) else as_called(case, theirs)
 
     def missing(self, case: Case) -> list[str]:
         """A run of the weights gives the cell state too."""

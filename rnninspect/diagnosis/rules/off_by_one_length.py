@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import run_ends, shows_lengths
+from rnninspect.measure.run_ends import past_the_stop, shows_lengths
 
 
 class OffByOneLength(Rule):
@@ -87,6 +87,8 @@ class OffByOneLength(Rule):
         for facts in case.facts:
             ends = _ends(case, facts)
             for offset, every in _offsets(facts, ends):
+                if not every and _is_one_column(facts):
+                    continue  # of a length for which that step happens to be this far from the end
                 beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
                 empty = (facts.ends == 0) & ~facts.final_zero  # zeros are what a row without a step ends in anyway
                 rows = _rows_at(facts, ends, offset) & (facts.mismatched | empty | beyond)
@@ -109,7 +111,7 @@ class OffByOneLength(Rule):
         the last step from there on, so that the step at the length equals it too."""
         if facts.track.direction == "backward" or case.trace.mask_given or facts.mismatched.any():
             return
-        past, told = _past_the_stop(facts)
+        past, told = past_the_stop(facts)
         if past < 1 or _follows(case):
             return
         plural = "s" if past != 1 else ""
@@ -161,25 +163,6 @@ def _lengthened(offset: int) -> str:
 
 def _steps(count: int) -> str:
     return f"{count} step{'s' if count != 1 else ''}"
-
-
-def _past_the_stop(facts: TrackFacts) -> tuple[int, Bools]:
-    """By how many steps every length goes past the step from which on its row repeats, and the rows `[B]` that show it;
-    0 where no one number does. Lengths may have been cut to T, and a row that is no longer than that keeps one
-    step, which repeats.
-    """
-    stops = run_ends(facts)
-    told = (stops > 0) & (facts.ends > 0) & ~facts.zero[:, -1]
-    whole = facts.ends == facts.steps
-    beyond = np.where(told & ~whole, facts.ends - stops, 0)
-    past = int(beyond.max(initial=0))
-    if past < 1 or (beyond != past)[told & ~whole & (facts.ends > past)].any():
-        return 0, told
-    clipped = whole & (np.where(told, facts.ends - stops, 0) <= past)
-    kept_one = (facts.ends <= past) & (~told | (stops == 1) | (facts.ends - stops == past))
-    explained = (told & ~whole & (facts.ends > past)) | clipped | kept_one | facts.uniform
-    enough = (told & ~whole & (facts.ends > past)).sum() > 1 or (told & (facts.ends > past)).all()
-    return past if explained.all() and enough else 0, np.asarray(told & (facts.ends > stops))
 
 
 def _follows(case: Case) -> bool:
@@ -253,6 +236,12 @@ def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
 def _selective(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off and stand at a step of their own, which tells by how much."""
     return np.asarray(facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1))
+
+
+def _is_one_column(facts: TrackFacts) -> bool:
+    """Whether all rows that are off, of several, stand at one and the same step."""
+    rows = _selective(facts)
+    return int(rows.sum()) > 1 and bool(facts.equal[rows].all(0).any())
 
 
 def _ends_before_its_first(case: Case, moved: Ints) -> bool:

@@ -11,6 +11,7 @@ from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import as_called
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -49,6 +50,9 @@ class StateFromAnotherRun(Rule):
             "Two runs of one graph with dropout differ although the seed is the same.",
         ),
     )
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        return as_called(case, theirs)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         seen = [Seen(facts, _near_expected(facts)) for facts in case.facts]

@@ -12,6 +12,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import SLACK
 from rnninspect.diagnosis.evidence.cell_in_outputs import nearly_cell
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.fix_code import as_called
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import precision
@@ -46,6 +47,9 @@ class CellOverwritten(Rule):
             "Is it right to use h for c? The authors train both ways and compare.",
         ),
     )
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        return as_called(case, theirs)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         plain = case.config.attributes.get("activation") in (None, "tanh")

@@ -59,6 +59,10 @@ class DirectionsInterleaved(Rule):
         )
         return taken or self.fix
 
+    def fitted(self, case: Case, theirs: str) -> str:
+        code = self.code(case)
+        return theirs if code == self.fix else code  # which of the arrays is interleaved is known: that one is mended
+
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.mismatched.any() for facts in case.facts):
             return
