@@ -44,6 +44,9 @@ MENDED = (
     820487,  # the axes of inputs, of as many rows, steps and features
     813674, 815216,  # the direction, of as many rows as steps whose mask has holes
     802123,  # whose arrays these are: an initial h and c of few numbers, by number
+    980288, 985499, 980360,  # names, of a row of no step beside an initial state, whose zeros fit either way
+    984422,  # the axes of outputs `[T, D, B, H]` of as many steps as directions
+    984737,  # whose arrays these are, and that they are read backwards, beside weights of Keras
     834080,  # outputs and states saved without names, of which the states may be steps
 )  # fmt: skip
 

@@ -40,12 +40,14 @@ from rnninspect.errors import UserError
 class Judgement:
     """The findings, worst first, and the rules that could not be checked.
 
-    `spoiled`: rows whose state is where it ought to be and yet wrong, with the rule whose cause spoils them.
+    `spoiled`: rows whose state is where it ought to be and yet wrong, with the rule whose cause spoils them. `noted`:
+    rows whose state is none of their steps by what a note says, and no mistake, with the rule that says so.
     """
 
     findings: list[Finding]
     not_checked: list[NotChecked]
     spoiled: Mapping[Place, str] = field(default_factory=dict)
+    noted: Mapping[Place, str] = field(default_factory=dict)
 
 
 def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judgement:
@@ -76,7 +78,11 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         if _has_weights(case):
             findings.extend(_unlike_its_weights(case, kept, rules) if not left else [])
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
-    return Judgement(findings, skipped, {place: p.rule for p in kept for place in p.spoils})
+    spoiled = {place: p.rule for p in kept for place in p.spoils}
+    mistaken = explained_by(p for p in kept if p.kind == "state" and p.severity != "note")
+    notes = [p for p in kept if p.kind == "state" and p.severity == "note"]
+    noted = {place: p.rule for p in notes for place in p.places - mistaken}
+    return Judgement(findings, skipped, spoiled, noted)
 
 
 def _proposals(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> Iterator[Proposal]:

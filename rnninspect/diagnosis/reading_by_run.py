@@ -75,15 +75,15 @@ def _along(case: Case, rival: Reading) -> Case:
 
 
 def _backwards(case: Case) -> Iterator[Case]:
-    """The case with its one direction read backwards, in every order of its outputs that its framework has, or, where
-    that is undecided, one of the likeliest or the one that the weights are of."""
+    """The case with its one direction read backwards, in every order of its outputs that its framework has, the one
+    that the weights are of or, where it is undecided, one of the likeliest."""
     trace, weights = case.trace, case.weights
     if case.config.directions is not None or trace.directions > 1 or weights is None or len(weights.directions) > 1:
         return
     reverse = replace(case.config, direction="reverse")
     configs = [reverse, replace(reverse, keep_order=True), replace(case.config, go_backwards=True)]
     likely = [] if case.reading.evidence.decided else [belief.name for belief in case.reading.evidence.conventions]
-    likely += [weights.convention] if likely and weights.convention else []
+    likely += [weights.convention] if weights.convention else []
     ways: dict[TimeOrder, tuple[Convention, LayerConfig]] = {}
     for convention in (case.convention, *map(conventions.get, likely)):
         for config in configs:

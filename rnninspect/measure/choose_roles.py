@@ -46,11 +46,17 @@ def choose_roles(guesses: list[Guess], read: Callable[[Guess], R]) -> R:
         return _if_complete(whose[id(candidates[0])], candidates[0])
     kept = [c for c in candidates if c.choice.reading.as_stated and fit_of(c.choice) >= CONVINCING]
     candidates = kept or candidates  # what breaks with the axes or states that are usual, or stated, is no rival of it
-    fits = [fit_of(candidate.choice) for candidate in candidates]
+    fits = [_fit_shown(whose[id(candidate)], candidate) for candidate in candidates]
     best = max(range(len(candidates)), key=lambda i: fits[i], default=None)
     if best is None or fits[best] < CONVINCING or sum(fit == fits[best] for fit in fits) > 1:
         raise ShapeError(several([c.slots for c in candidates] or [guess.slots for guess in guesses]))
     return _if_complete(whose[id(candidates[best])], candidates[best])
+
+
+def _fit_shown(guess: Guess, candidate: R) -> float:
+    """How much of the candidate fits; nothing where no name told outputs or state, and no state but zeros is a step."""
+    told = not guess.by_shape or share_of_steps(candidate.choice.reading) > 0
+    return fit_of(candidate.choice) if told else 0.0
 
 
 def _if_complete(guess: Guess, candidate: R) -> R:
@@ -72,7 +78,8 @@ def _if_complete(guess: Guess, candidate: R) -> R:
 def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R | None:
     """The one guess whose state is made of steps of the outputs, of whichever rows, or pools those of its own row; None
     where none or several are."""
-    candidates = [candidate for _, candidate in _readable(guesses, read) if _may_tell(candidate.choice.reading)]
+    readable = [candidate for _, candidate in _readable(guesses, read)]
+    candidates = [candidate for candidate in readable if _may_tell(candidate.choice.reading)]
     fits = [fit_of(candidate.choice) for candidate in candidates]
     if sum(fit == max(fits) >= CONVINCING for fit in fits) > 1:
         return None
@@ -82,7 +89,18 @@ def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R
     best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
     if best is None or shares[best] < CONVINCING or sum(share == shares[best] for share in shares) > 1:
         return None
-    return candidates[best]
+    return None if _fits_turned(candidates[best], readable) else candidates[best]
+
+
+def _fits_turned(best: R, readable: Iterable[R]) -> bool:
+    """Whether the outputs fit as the state of what was taken for it, no worse: of one step, some of them zero, say."""
+    pair = [_arrays(best, role) for role in ("outputs", "h")]
+    turned = (c for c in readable if [_arrays(c, role) for role in ("h", "outputs")] == pair)
+    return fit_of(best.choice) < 1 and any(fit_of(c.choice) >= fit_of(best.choice) for c in turned)
+
+
+def _arrays(candidate: Read, role: str) -> set[str]:
+    return {slot.name for slot in candidate.slots if slot.role == role}
 
 
 def _may_tell(reading: Reading) -> bool:

@@ -14,7 +14,7 @@ from rnninspect.core.trace import Ints, Track
 from rnninspect.core.wording import worded
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
-from rnninspect.diagnosis.rule import listed
+from rnninspect.diagnosis.rule import Place, listed
 from rnninspect.diagnosis.verdict import untested, verdict
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.measure.difference import TrackDifference, state_differences
@@ -40,15 +40,8 @@ def compose(
     named = {row for finding in judgement.findings for row in finding.rows}
     budget = None if excerpt is None else excerpt // max(1, len(trace.tracks))
     more = excerpt is None or excerpt > EXCERPT
-    spoiled = {
-        (t.layer, t.direction): {
-            b: rule for (k, d, b), rule in judgement.spoiled.items() if (k, d) == (t.layer, t.direction)
-        }
-        for t in trace.tracks
-    }
     tracks = [
-        _track_report(case, t, facts.get((t.layer, t.direction)), named, budget, more, spoiled[t.layer, t.direction])
-        for t in trace.tracks
+        _track_report(case, t, facts.get((t.layer, t.direction)), named, budget, more, judgement) for t in trace.tracks
     ]
     lengths, open_question = _lengths(case), untested(case)
     widths = [f.final.shape[1] for f in case.facts] or [t.final.shape[1] for t in trace.tracks if t.final is not None]
@@ -182,7 +175,7 @@ def _track_report(
     named: set[int],
     budget: int | None,
     more: bool,
-    spoiled: Mapping[int, str],
+    judgement: Judgement,
 ) -> TrackReport:
     """One track; `more` than the usual excerpt was asked for."""
     lengths = _lengths(case)
@@ -190,7 +183,8 @@ def _track_report(
         rows = unmeasured_rows(case.trace.stored_mask(track), lengths, track.outputs is None)
     else:
         nowhere = case.elsewhere(facts, facts.mismatched & ~facts.equal.any(1))
-        rows = measured_rows(facts, lengths, nowhere, spoiled)
+        spoiled, noted = (_of_track(track, told) for told in (judgement.spoiled, judgement.noted))
+        rows = measured_rows(facts, lengths, nowhere, spoiled, noted)
     return TrackReport(
         layer=track.layer,
         direction=track.direction,
@@ -205,3 +199,8 @@ def _track_report(
 
 def _finite(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _of_track(track: Track, by_place: Mapping[Place, str]) -> dict[int, str]:
+    """By row, what is said of the rows of one track."""
+    return {row: rule for (layer, way, row), rule in by_place.items() if (layer, way) == (track.layer, track.direction)}

@@ -23,7 +23,8 @@ class Row:
     `step_count`. `distance`: the largest absolute difference to `nearest_step`. `margin`: by how much the second
     nearest step is farther, where the match is not bit for bit. `elsewhere`: [row, step] of equal outputs in other
     rows. `zero_steps`: the steps whose outputs are all zero, padding or not, at most 64 of `zero_count`. `spoiled_by`:
-    the rule whose cause makes the row wrong although its final state is where it ought to be.
+    the rule whose cause makes the row wrong although its final state is where it ought to be. `noted_by`: the rule of a
+    note that says why it is no step's own output, and no mistake.
     """
 
     row: int
@@ -41,6 +42,7 @@ class Row:
     zero_count: int | None
     elsewhere: list[list[int]] = field(default_factory=list)
     spoiled_by: str | None = None
+    noted_by: str | None = None
 
 
 @frozen

@@ -25,12 +25,16 @@ def unmeasured_rows(mask: Bools, lengths: Ints | None, absent: bool) -> list[Row
 
 
 def measured_rows(
-    facts: TrackFacts, lengths: Ints | None, elsewhere: Places, spoiled: Mapping[int, str] | None = None
+    facts: TrackFacts,
+    lengths: Ints | None,
+    elsewhere: Places,
+    spoiled: Mapping[int, str] | None = None,
+    noted: Mapping[int, str] | None = None,
 ) -> list[Row]:
     """Every row's facts, of lengths `[B]`; its steps are those that it equals or, where it equals none, is near.
 
     `elsewhere`: where in the whole track the states lie that equal no step of their own row; `spoiled`: by row, the
-    rule whose cause makes it wrong though its state is where it ought to be.
+    rule whose cause makes it wrong though its state is where it ought to be; `noted`: the rule of a note on its state.
     """
     expected, closest = facts.expected.tolist(), facts.closest
     columns = zip(
@@ -65,6 +69,7 @@ def measured_rows(
                 zero_count=zero[1],
                 elsewhere=[[j, s] for j, s in places],
                 spoiled_by=(spoiled or {}).get(b),
+                noted_by=(noted or {}).get(b),
             )
         )
     return rows

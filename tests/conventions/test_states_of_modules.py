@@ -128,3 +128,23 @@ def test_four_states_of_two_layers_are_not_taken_for_pairs(kind: str) -> None:
     assert (right.verdict, right.shape["layers"]) == ("clean", 2)
     exchanged = h.view(2, 2, 5, 6).flip(1).reshape(4, 5, 6)
     assert "directions-exchanged" in _rules(rnninspect.inspect(outputs, exchanged, lengths=LENGTHS, bidirectional=True))
+
+
+@pytest.mark.parametrize("kind", ["GRU", "RNN"])
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("nest", [list, lambda states: list(zip(states[::2], states[1::2], strict=True))])
+def test_a_list_of_every_state_has_no_c_where_the_directions_show_it(kind: str, layers: int, nest: Any) -> None:
+    """TensorFlow 1 returns (c, h): a list whose last two states end either half of the outputs holds h alone, as few
+    numbers as there are; an LSTM's in its own order is right, and in the other one is not."""
+    torch.manual_seed(9)
+    for rows, units in ((5, 6), (2, 2)):
+        module = getattr(torch.nn, kind)(4, units, layers, batch_first=True, bidirectional=True)
+        with torch.no_grad():
+            outputs, h = module(torch.randn(rows, 3, 4))
+        outputs, states = outputs.numpy(), list(h.numpy())
+        assert rnninspect.inspect(outputs, nest(states), lengths=[3] * rows, convention="tf1").verdict == "clean"
+    with torch.no_grad():
+        outputs, (h, c) = torch.nn.LSTM(4, 6, batch_first=True, bidirectional=True)(torch.randn(5, 3, 4))
+    for states, rules in (([c[0], h[0], c[1], h[1]], []), ([h[0], c[0], h[1], c[1]], ["cell-hidden-swapped"])):
+        arrays = nest([state.numpy() for state in states])
+        assert _rules(rnninspect.inspect(outputs.numpy(), arrays, lengths=[3] * 5, convention="tf1")) == rules

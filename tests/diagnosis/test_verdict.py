@@ -117,6 +117,22 @@ def test_notes_change_no_verdict() -> None:
         report.raise_for_findings("note")
 
 
+def test_rows_that_a_note_explains_are_not_called_wrong() -> None:
+    """The mean over the real steps is a summary that somebody wanted: no row of a clean report is called
+    wrong; with the padding in it, it is a mistake, and rows are."""
+    o = zeroed(outputs())
+    for counts, noted, phrase in (
+        (LENGTHS, "pooled-state", "of no single step, as a note says"),
+        (np.full(3, STEPS), None, "none as expected"),
+    ):
+        report = rnninspect.inspect(o, (o.sum(1) / counts[:, None]).astype(o.dtype), lengths=LENGTHS)
+        assert [(f.rule, f.severity) for f in report.findings] == [("pooled-state", "note" if noted else "error")]
+        assert report.tracks[0].rows[1].noted_by == noted
+        text = " ".join(report.render("table", width=200).split())
+        assert phrase in text
+        assert "not as expected" not in text
+
+
 def test_the_backward_half_of_an_unpacked_run_is_not_right() -> None:
     """Where the forward half has read the padding, the backward half began in it: its rows are marked, and why."""
     fw, bw = outputs(1), outputs(2)

@@ -120,6 +120,7 @@ def _placed(
         return top
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
     directions = 2 if directions == 1 and _are_two_directions(arrays, config, slots) else directions
+    may_be_layers = may_be_layers or directions > 1  # of one direction (c, h) ends in h as (h, h) does
     layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots)
     roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
@@ -212,12 +213,12 @@ def _alike(h: Slot, c: Slot) -> bool:
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:
     """Whether a list holds the h of every layer, and no c (a GRU's).
 
-    No two neighbours can be an LSTM's h and c then, for signs differ or |h| <= |c| holds neither way, and the last
-    entries are steps of the outputs.
+    The last entries are steps of the outputs then, of each direction's own; of one direction no two neighbours can be
+    an LSTM's h and c, for signs differ or |h| <= |c| holds neither way.
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
-    if any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
+    if directions == 1 and any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
         return False
     outputs = [slot.array for slot in slots if slot.role == "outputs"]
     if len(outputs) == 1 and directions > 1:

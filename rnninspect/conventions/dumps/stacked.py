@@ -65,7 +65,8 @@ def with_pair_by_axes(slots: tuple[Slot, ...], convention: Convention, config: L
 
 def with_directions_apart(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[Form]:
     """The slots with outputs of four axes in each form that holds one direction or two: `[2, B, T, H]`, `[T, D, B, H]`
-    and `[B, T, D, H]`; the one whose forward steps the states are comes first."""
+    and `[B, T, D, H]`; the one whose forward steps the states are comes first, and of several the one in which most
+    states are steps of their own direction."""
     outputs = [slot for slot in slots if slot.role == "outputs"]
     if len(outputs) != 1 or outputs[0].array.ndim != 4:
         return
@@ -86,7 +87,7 @@ def with_directions_apart(slots: tuple[Slot, ...], config: LayerConfig) -> Itera
         axes = "[T, B, D, H]" if config.time_major else "[B, T, D, H]"
         whole = replace(outputs[0], array=array.reshape(*array.shape[:2], -1))
         forms.append(((whole, *others), f"{name} {list(array.shape)} is read as {axes}"))
-    yield from sorted(forms, key=lambda form: not _ends_in_states(form[0]))
+    yield from sorted(forms, key=lambda form: (not _ends_in_states(form[0]), -_share_of_ends(form[0])))
 
 
 def _halves(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[_Halves]:
@@ -223,6 +224,29 @@ def _share_of_steps(states: Array, steps: Array) -> float:
 def _outputs(slots: tuple[Slot, ...]) -> Array | None:
     arrays = [slot.array for slot in slots if slot.role == "outputs"]
     return arrays[0] if len(arrays) == 1 and arrays[0].ndim == 3 else None
+
+
+def _share_of_ends(slots: tuple[Slot, ...]) -> float:
+    """The share of the states `[D, B, H]`, one a direction, that are steps of their own row and direction of the
+    outputs; zeros tell nothing. 0 where the states are no such stack."""
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    states = [slot.array for slot in slots if slot.role == "h"]
+    if len(states) != 1 or states[0].ndim != 3:
+        return 0.0
+    if len(outputs) == 1 and outputs[0].shape[-1] == 2 * states[0].shape[-1]:
+        outputs = np.split(outputs[0], 2, axis=-1)
+    if len(states[0]) < len(outputs) or any(steps.shape[-1] != states[0].shape[-1] for steps in outputs):
+        return 0.0
+    pairs = zip(outputs, states[0][-len(outputs) :], strict=True)
+    return sum(_share_of_own_steps(steps, plane[:FEW]) for steps, plane in pairs)
+
+
+def _share_of_own_steps(outputs: Array, states: Array) -> float:
+    """The share of `[N, H]` that are steps of their own row of `[B, T, H]`, or `[T, B, H]`."""
+    rows = np.flatnonzero(states.any(-1))
+    axes = [axis for axis in (0, 1) if rows.size and outputs.shape[axis] > rows[-1]]
+    own_steps = (np.take(outputs, rows, axis=axis).swapaxes(0, axis) for axis in axes)
+    return max((float((steps == states[rows, None]).all(-1).any(1).mean()) for steps in own_steps), default=0.0)
 
 
 def _ends_in_states(slots: tuple[Slot, ...]) -> bool:

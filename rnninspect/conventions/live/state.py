@@ -134,8 +134,11 @@ class LiveState:
         return len(arrays) > 1 and layers == list(range(len(arrays))) and planes <= {1}
 
     def _h_of_layers(self, node: Any) -> list[Array]:
-        """The states of a GRU's layers and directions, nested either way, in the order of a flat list; else nothing."""
-        if self.cell_first or not all(isinstance(child, (tuple, list)) and holds_arrays(child) for child in node):
+        """The states of a GRU's layers and directions, nested either way, in the order of a flat list; else nothing.
+
+        Of a framework that returns (c, h) nested by layer alone: two pairs the other way round are c, c, h, h.
+        """
+        if not all(isinstance(child, (tuple, list)) and holds_arrays(child) for child in node):
             return []
         nested = [[to_array(array, "final_state") for array in child] for child in node]
         if len({len(child) for child in nested}) > 1:
@@ -143,7 +146,8 @@ class LiveState:
         if all(len(child) == 2 and may_be_a_pair(*child) for child in nested):
             return []  # h and c of each, whichever comes first
         turned = [list(states) for states in zip(*nested, strict=True)]
-        flat = ([a for states in way for a in states] for way in (nested, turned) if len(way[0]) == 2)
+        ways = (nested,) if self.cell_first else (nested, turned)
+        flat = ([a for states in way for a in states] for way in ways if len(way[0]) == 2)
         return next((arrays for arrays in flat if are_layers(arrays, 2, self.outputs)), [])
 
     def _two_directions(self, node: Any) -> bool:

@@ -37,7 +37,7 @@ def _tally(report: ReportRecord) -> str:
     standings = {_words.standing(row) for row in rows if row.status is not None}
     if report.verdict == "unjudged" or not rows or "bad" in standings:
         return _verdicts.tally(report)
-    if standings == {"good"} and report.verdict == "clean":
+    if report.verdict == "clean" and (standings == {"good"} or any(row.noted_by for row in rows)):
         return _verdicts.tally(report)
     count = _words.counted(len(rows), "row")
     return f"{count}, none at a wrong step" if "good" in standings else count
@@ -68,6 +68,8 @@ def why_clean(report: ReportRecord) -> str:
     compared = [row for track in report.tracks for row in track.rows if row.status is not None]
     if report.verdict != "clean":
         return ""
+    if compared and all(row.noted_by for row in compared):
+        return "every state is what the note says, and no single step's output"
     if not any(_words.standing(row) == "good" for row in compared):  # so what was compared is another run
         other = "the reference" if report.comparison else "a run of these inputs and weights"
         return f"{other} gives these numbers"

@@ -26,10 +26,13 @@ _PADDING = {
 def standing(row: Row) -> Standing:
     """Whether the row's final state is where it should be; `silent` rows cannot tell, `unknown` were not compared.
 
-    A state that equals some step tells nothing where it is not known which step it should equal.
+    A state that equals some step tells nothing where it is not known which step it should equal; nor does one that is
+    no step's by what a note says.
     """
     if row.spoiled_by:
         return "bad"
+    if row.noted_by:
+        return "silent"
     match row.status:
         case None:
             return "unknown"
@@ -64,6 +67,8 @@ def judged(row: Row) -> str:
     wanted = row.expected_step
     if row.spoiled_by:
         return f"at the expected step, yet not as it should be: {_text.clean(row.spoiled_by)}"
+    if row.noted_by:
+        return f"no mistake, see the note {_text.clean(row.noted_by)}"
     match row.status:
         case None:
             return "outputs not recorded" if row.padding == "absent" else "not compared"
@@ -94,7 +99,7 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     unmatched = row.status in ("near", "none") and not row.steps and not row.elsewhere and standing(row) == "bad"
     if unmatched and row.nearest_step is not None:
         notes.append(f"nearest step {row.nearest_step} {distance_text(row.distance)}")
-    if row.margin is not None and (verbose or row.status in ("near", "none")):
+    if row.margin is not None and not row.noted_by and (verbose or row.status in ("near", "none")):
         notes.append(f"the next by {row.margin:.3g} more" if row.margin else "another as near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
@@ -116,12 +121,13 @@ def counted(number: int, what: str) -> str:
 def tally(rows: Iterable[Row]) -> str:
     """How many rows stand how, the worst first: `4 not as expected, 40 as expected`, or `all as expected`."""
     rows = list(rows)
-    counts = Counter("untested" if _is_untested(row) else standing(row) for row in rows)
+    counts = Counter(_kind(row) for row in rows)
     expects = any(row.expected_step is not None for row in rows)
     standings: dict[str, str] = {
         "bad": "not as expected" if expects else "equal to no step",
         "good": "as expected",
         "untested": "equal to a step, and not known whether to the last",
+        "noted": "of no single step, as a note says",
         "silent": "without evidence",
         "unknown": "not compared",
     }
@@ -130,6 +136,12 @@ def tally(rows: Iterable[Row]) -> str:
         return ", ".join(parts)
     word = parts[0].partition(" ")[2]
     return "none as expected" if word == standings["bad"] and expects else f"all {word}"
+
+
+def _kind(row: Row) -> str:
+    if row.noted_by:
+        return "noted"
+    return "untested" if _is_untested(row) else standing(row)
 
 
 def _is_untested(row: Row) -> bool:
