@@ -47,7 +47,7 @@ conventions/weights/stack
 conventions/weights/cudnn conventions/weights/config conventions/weights/keras_names
 conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
-conventions/live/state conventions/live/__init__ conventions/live/weights conventions/returned
+conventions/live/state conventions/live/__init__ conventions/live/computed conventions/live/weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
 measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from rnninspect import conventions
+from rnninspect.conventions.live.computed import state_of, weight_names
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -40,7 +41,7 @@ def as_named(weights: Any, config: LayerConfig) -> dict[str, Array]:
     variables = _variables(weights)
     of_keras = bool(variables) and callable(getattr(weights, "get_weights", None))  # on torch it is a module, too
     if callable(getattr(weights, "state_dict", None)) and not of_keras:
-        return as_named(weights.state_dict(), config)
+        return as_named(state_of(weights), config)
     if isinstance(weights, (list, tuple)):
         return _of_list(weights, config)
     nnx = sys.modules.get("flax.nnx")  # imported by whoever holds a module of it
@@ -90,7 +91,7 @@ def cell_configs(weights: Any) -> list[dict[str, Any]]:
     if callable(getattr(weights, "get_weights", None)):
         return [cell.get_config() for layer in getattr(weights, "layers", [weights]) for cell in _keras_cells(layer)]
     modules = getattr(weights, "modules", None)
-    recurrent = [m for m in modules() if hasattr(m, "weight_hh") or hasattr(m, "weight_hh_l0")] if modules else []
+    recurrent = [module for module in modules() if any(weight_names(module))] if modules else []
     return [config_of_torch(module) for module in recurrent]
 
 
