@@ -8,13 +8,15 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints, last_true
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.saturated import saturated_units
 
 MOVED = 1e-3  # of the largest unit: a step that moved by more did not creep into a fixed point
 
 
 def run_ends(facts: TrackFacts) -> Ints:
     """`[B]`: the step at which a row's outputs stop at once, zero, filled with a number or repeated up to the last
-    column; -1 where they do not, or creep to a stop, as those of a layer do that reads on over its padding."""
+    column; -1 where they do not, or creep to a stop or are saturated, as those of a layer may be that reads on over its
+    padding."""
     if facts.track.order == "reversed":
         return np.full(facts.ends.size, -1, dtype=np.int64)
     zero = facts.zero[:, -1]
@@ -25,7 +27,11 @@ def run_ends(facts: TrackFacts) -> Ints:
         before = facts.outputs[row, ends[row] - 2].astype(np.float64) if ends[row] > 1 else np.zeros_like(last)
         if not np.abs(last - before).max() > MOVED * np.abs(last).max():
             ends[row] = -1
-    return np.asarray(_before_fill(facts, ends), dtype=np.int64)
+    told = _before_fill(facts, ends)
+    for row in np.flatnonzero(~zero & (ends > 0) & (told == ends)):
+        if saturated_units(facts.outputs[row, ends[row] - 1]).all():
+            told[row] = -1  # it would have stayed there whatever it read
+    return np.asarray(told, dtype=np.int64)
 
 
 def _before_fill(facts: TrackFacts, ends: Ints) -> Ints:

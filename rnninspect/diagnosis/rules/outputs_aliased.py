@@ -16,8 +16,8 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of, same
+from rnninspect.measure.saturated import saturated_units
 
-BOUND = 1e-6  # from 1: saturated but for the last bits
 ENOUGH = 12  # numbers that repeat: gates that are shut keep fewer of themselves
 
 
@@ -113,9 +113,8 @@ def _inputs_vary(case: Case) -> Bools:
 
 
 def _moving_units(facts: TrackFacts) -> Ints:
-    """`[B]`: the units of a row's end that larger inputs would move: not at zero, nor at tanh's own bound."""
-    size = np.abs(facts.at_end.astype(np.float64))
-    return np.asarray(((size > 0) & (np.abs(size - 1) > BOUND)).sum(-1))
+    """`[B]`: the units of a row's end that larger inputs would move."""
+    return np.asarray((~saturated_units(facts.at_end)).sum(-1))
 
 
 RULE = OutputsAliased()

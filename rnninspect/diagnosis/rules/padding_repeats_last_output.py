@@ -26,6 +26,7 @@ from rnninspect.diagnosis.rule import (
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
+from rnninspect.measure.saturated import saturated_units
 
 
 class PaddingRepeats(Rule):
@@ -71,8 +72,7 @@ class PaddingRepeats(Rule):
             for f in case.facts
         ]
         seen = [Seen(s.facts, s.rows & ~_may_be_rounding(s.facts)) if s.rows.any() else s for s in seen]
-        if case.trace.padding == "computed":  # a saturated layer computes the same numbers again
-            seen = [Seen(s.facts, s.rows & ~_saturated(s.facts)) for s in seen]
+        seen = [Seen(s.facts, s.rows & ~_at_rest(s.facts)) if s.rows.any() else s for s in seen]
         if any(s.rows.any() for s in seen) and padding_follows(case, "repeat"):
             return
         usual, habit = is_usual(case, "repeat"), whose_habit(case, "repeat")
@@ -122,11 +122,12 @@ def _may_be_rounding(facts: TrackFacts) -> Bools:
     return np.asarray(np.abs(last - before).max(-1) < room)
 
 
-def _saturated(facts: TrackFacts) -> Bools:
-    """`[B]`: the units of the last real step are all of one magnitude; a single one, of the largest that it takes."""
-    last = np.abs(facts.outputs[np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)])
-    single = last.shape[-1] == 1
-    return np.asarray(last.max(-1) == (np.abs(facts.outputs).max() if single else last.min(-1)))
+def _at_rest(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose last real step repeats the one before, or has every unit saturated: the layer computes the same
+    numbers again in padding like the steps before it."""
+    rows, last = np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)
+    saturated = saturated_units(gather(facts.outputs, rows, last)).all(-1)
+    return np.asarray(saturated | ((facts.ends > 1) & facts.repeats[rows, last]))
 
 
 RULE = PaddingRepeats()
