@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import rnninspect
 from rnninspect.conventions import conventions
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.core.evidence import Belief, Origin
@@ -183,3 +184,18 @@ def test_an_option_of_one_framework_decides(option: str, framework: str) -> None
     """What is stated of the layer, and only one framework's layers have, says whose it is."""
     (belief,) = believed(Hints(("arr_0", "arr_1"), options=frozenset({option})))
     assert (belief.name, belief.because[0]) == (framework, f"{option} was stated")
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_an_own_option_says_more_than_whose_the_arrays_are(kind: str) -> None:
+    """Keras on torch gives torch's tensors: what it reads backwards is judged as Keras's where its option is stated,
+    the masked steps first; a state from where torch would end is wrong then."""
+    torch = pytest.importorskip("torch")
+    lengths = [7, 3, 5]
+    torch.manual_seed(0)
+    layer, x = getattr(torch.nn, kind)(4, 5, batch_first=True), torch.randn(3, 7, 4)
+    outputs = torch.zeros(3, 7, 5)
+    for row, n in enumerate(lengths):
+        outputs[row, 7 - n :] = layer(x[row : row + 1, :n].flip(1))[0][0].detach()
+    assert rnninspect.inspect(outputs, outputs[:, -1], lengths=lengths, go_backwards=True).verdict == "clean"
+    assert rnninspect.inspect(outputs, outputs[:, 4], lengths=lengths, go_backwards=True).verdict == "findings"

@@ -67,7 +67,7 @@ def _weights(
         yield convention.files[hints.origin.suffix], hints.origin.suffix
     own_options = sorted(convention.own_options & hints.options)
     if own_options:
-        yield 3.0, f"{own_options[0]} was stated"
+        yield 6.0, f"{own_options[0]} was stated"  # more than whose arrays they are: Keras runs on those of others
     marks = [mark for mark in hints.origin.marks if mark in convention.prints]
     if marks:
         yield max(convention.prints[mark] for mark in marks), f"printed as {', '.join(marks)}"
