@@ -81,3 +81,24 @@ def test_a_message_names_arguments_as_its_reader_types_them(tmp_path, capsys) ->
     written = capsys.readouterr().out
     assert "--inputs and --weights" in written
     assert "\ufdd0" not in written
+
+
+@pytest.mark.parametrize("halved", ["index", "lengths"])
+def test_what_was_divided_is_mended(halved: str) -> None:
+    """States at half of each length: of outputs that end at the lengths the index was halved and h is gathered anew; of
+    outputs that end at half of them the lengths were doubled, and they are mended."""
+    lengths = torch.tensor([8, 4, 6, 2, 8])
+    torch.manual_seed(3)
+    layer, x = nn.LSTM(4, 6, batch_first=True), torch.randn(5, 8, 4)
+    ran = lengths if halved == "index" else lengths // 2
+    with torch.no_grad():
+        out = layer(pack_padded_sequence(x, ran, batch_first=True, enforce_sorted=False))[0]
+    out = pad_packed_sequence(out, batch_first=True, total_length=8)[0]
+    rows = torch.arange(5)
+    fixed = rnninspect.fix(
+        out.numpy(), out[rows, lengths // 2 - 1].numpy(), lengths=lengths.numpy(), convention="torch"
+    )
+    assert [change.rule for change in fixed.changes] == ["lengths-rescaled"]
+    assert fixed.report.verdict == "clean"
+    assert np.array_equal(fixed.arrays["lengths"], ran)
+    assert np.array_equal(fixed.arrays["final_state"], out[rows, ran - 1])

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -22,10 +23,14 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import stops_of_outputs
+from rnninspect.measure.run_ends import shows_lengths, stops_of_outputs
 
 if TYPE_CHECKING:
     from fractions import Fraction
+
+
+OF_INDEX = "h = outputs[np.arange(B), lengths - 1]  # the outputs end at these lengths: the index was divided, not they"
+OF_STATES = "the outputs end at the lengths, so that it is the states' own index that was divided"
 
 
 class LengthsRescaled(Rule):
@@ -55,8 +60,14 @@ class LengthsRescaled(Rule):
     )
 
     def code(self, case: Case) -> str:
+        if _lengths_stand(case):
+            return gathered(case, OF_INDEX)
         told = _told(case)
         return self.fix if told is None else f"lengths = {_scaled(*told)}  # as many steps as the time axis has of them"
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        """A framework's code divides the lengths, which is wrong where the outputs end at them."""
+        return self.code(case) if _lengths_stand(case) else theirs
 
     def mends(self, case: Case) -> bool:
         return _told(case) is not None
@@ -68,7 +79,7 @@ class LengthsRescaled(Rule):
         if not any(facts.mismatched.any() for facts in case.facts) and not (lengths > case.trace.steps).any():
             yield from self._repeated(case, lengths)  # every row ends where its length says
             return
-        stride = _stride_of_outputs(case)
+        stride, stand = _stride_of_outputs(case), _lengths_stand(case)
         ratios = [_ratio(facts, lengths, stride) for facts in case.facts]
         if all(ratio is None for ratio, _ in ratios):
             yield from self._counted_before(case, lengths)
@@ -79,7 +90,7 @@ class LengthsRescaled(Rule):
                 self,
                 [Seen(facts, _ends_at(facts, used))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
-                "the lengths belong to a time axis of another scale",
+                + (OF_STATES if stand else "the lengths belong to a time axis of another scale"),
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
@@ -164,6 +175,11 @@ def _stride_of_outputs(case: Case) -> int:
         if any(np.array_equal(np.minimum(used, case.trace.steps), ends) for used in rounded):
             return stride
     return 0
+
+
+def _lengths_stand(case: Case) -> bool:
+    """Whether the outputs of every track end where the lengths say: then the states alone are elsewhere."""
+    return case.trace.lengths is not None and bool(case.facts) and all(map(shows_lengths, case.facts))
 
 
 def _told(case: Case) -> tuple[Fraction, Ints, Ints] | None:
