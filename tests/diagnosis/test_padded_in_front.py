@@ -226,3 +226,19 @@ def test_padding_in_front_that_a_loop_passes_over(keeps: str, with_weights: bool
     report = rnninspect.inspect(torch.stack(steps, 1), h, mask=mask, **more)
     assert report.verdict == "clean"
     assert {severity for _, severity in named(report)} <= {"note"}
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("LSTM", 1), ("GRU", 2)])
+def test_computed_padding_moved_to_the_front_with_its_row(kind: str, layers: int) -> None:
+    """Proves that weights tell outputs whose padding was computed, and that were then moved, from lengths that were
+    ignored: the run gives the one's outputs as they lie, and the other's only once they are moved to the front."""
+    torch.manual_seed(2)
+    layer, inputs = getattr(torch.nn, kind)(5, 7, layers, batch_first=True), padded_inputs(LENGTHS, 13, behind=True)
+    outputs = layer(inputs)[0].detach()
+    _, state = packed_run(layer, inputs, LENGTHS, 13)
+    moved = torch.stack([row.roll(13 - n, 0) for row, n in zip(outputs, LENGTHS, strict=True)])
+    more = {"lengths": LENGTHS, "inputs": inputs, "weights": layer}
+    assert "left-padded" in dict(named(report := rnninspect.inspect(moved, state, **more)))
+    assert not {"lengths-ignored", "unexplained-difference"} & {f.rule for f in report.findings}
+    assert "left-padded" not in dict(named(rnninspect.inspect(outputs, state, **more)))
+    assert "lengths-ignored" in dict(named(rnninspect.inspect(*layer(inputs), **more)))

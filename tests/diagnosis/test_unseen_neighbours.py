@@ -174,3 +174,13 @@ def test_rows_without_a_step_prove_no_fix() -> None:
     outputs, h = np.zeros((2, 3, 4), np.float32), np.full((2, 4), 0.5, np.float32)
     with pytest.raises(UserError, match="nothing tells whether it is right"):
         rnninspect.fix(outputs, h, lengths=[0, 0], convention="tf1")
+
+
+@pytest.mark.parametrize("row", [1, 2])
+def test_a_zero_h_beside_its_c_was_not_written(row: int) -> None:
+    """Proves that zeros in h alone are named in a full row and in a short one, and that h and c as they are are not."""
+    output, (h, c) = packed(layer("LSTM"), batch(LENGTHS), LENGTHS)
+    assert named(output, (h, c), lengths=LENGTHS) == []
+    h = h.clone()
+    h[:, row] = 0
+    assert named(output, (h, c), lengths=LENGTHS) == ["state-never-written"]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.tiles import release
-from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
+from rnninspect.core.trace import Bools, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cut_behind_blanks import CUT, led_rows
+from rnninspect.diagnosis.evidence.moved_rows import may_be_moved, moved, moved_by_run, to_the_front
 from rnninspect.diagnosis.evidence.padded_inputs import led_by_blanks
 from rnninspect.diagnosis.evidence.padding_read_first import (
     ends_moved,
     leads_with_zeros,
     moved_on_blanks,
     read_by_run,
-    starts_moved,
 )
 from rnninspect.diagnosis.fix_code import gathered, time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import same
 
 GATHER = "h = outputs[np.arange(len(outputs)), lengths - 1]  # each row's last real step"
 RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
@@ -104,9 +101,9 @@ class LeftPadded(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
-        moved = ends_moved(case)
+        at_ends = ends_moved(case)
         seen = [
-            Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts) | (moved & facts.mismatched))
+            Seen(facts, _blank_before(facts) | _blank_frames_before(case, facts) | (at_ends & facts.mismatched))
             for facts in case.facts
             if facts.track.order == "time"
         ]
@@ -115,6 +112,14 @@ class LeftPadded(Rule):
             seen,
             f"{{rows}}: the steps before the last `length` ones are blank and final_state.h equals outputs at step "
             f"{case.trace.steps - 1}: the padding lies before the data, not after it",
+            steps=(case.trace.steps - 1,),
+            strength=3,
+        )
+        yield from proposal(
+            self,
+            [Seen(facts, rows) for facts, rows in zip(case.facts, moved_by_run(case), strict=True)],
+            f"{{rows}}: moved to the front, the outputs are those of a run of these weights, and as they lie they are "
+            f"not; final_state.h equals outputs at step {case.trace.steps - 1}: the padding lies before the data",
             steps=(case.trace.steps - 1,),
             strength=3,
         )
@@ -132,7 +137,7 @@ class LeftPadded(Rule):
         """The short rows, of two lengths at least, where the outputs are padded in front."""
         seen = [Seen(f, f.short & ~f.mask.all(1)) for f in case.facts]
         several = any(len(set(s.facts.ends[s.rows].tolist())) > 1 for s in seen)  # np.unique would import numpy.ma
-        return seen if several and any(True for _ in self.undo(case)) else []
+        return seen if several and may_be_moved(case, by_run=False) else []
 
     def _counted_from_the_front(self, case: Case) -> list[Seen]:
         """The same, though each state is where a row ends that is padded behind."""
@@ -189,18 +194,13 @@ class LeftPadded(Rule):
             yield from proposal(self, seen, f"{opening} {how}", kind="fact", certainty=certainty, fix=BEHIND)
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        short = (case.trace.real_counts > 0) & ~case.trace.mask.all(1)
-        lead = np.arange(case.trace.steps) < (case.trace.steps - case.trace.real_counts)[:, None]
-        if case.trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
-            return
-        blank = all(_is_blank(f, lead, short) and not f.zero[short, -1].any() for f in case.facts)
-        if blank or starts_moved(case)[short].all():
-            yield Undone("the rows moved to the front", _moved(case, case.trace.real_counts - case.trace.steps))
+        if may_be_moved(case):
+            yield Undone("the rows moved to the front", to_the_front(case))
 
     def inject(self, case: Case) -> Case:
         if case.trace.mask_given or case.trace.mask.all() or case.trace.padding != "zero":
             raise CannotInject("needs right, zeroed padding")
-        return _moved(case, case.trace.steps - case.trace.real_counts)
+        return moved(case, case.trace.steps - case.trace.real_counts)
 
 
 def _read_in_front(case: Case) -> list[Seen]:
@@ -224,24 +224,6 @@ def _read_before(case: Case) -> list[Seen]:
 
 def _any(seen: list[Seen]) -> bool:
     return any(s.rows.any() for s in seen)
-
-
-def _moved(case: Case, shift: Ints) -> Case:
-    """The case with the outputs of row b `shift[b]` steps later, around the end."""
-    return case.with_tracks(
-        lambda track: replace(track, outputs=None if track.outputs is None else _rolled(track.outputs, shift))
-    )
-
-
-def _is_blank(facts: TrackFacts, lead: Bools, short: Bools) -> bool:
-    """Whether the steps that `lead` `[B, T]` the short rows are zero, or hold each row's last one."""
-    if facts.zero[short][lead[short]].all():
-        return True
-    if facts.track.direction == "backward" or not (facts.repeats | ~lead)[short, 1:].all():
-        return False
-    around = np.asarray(same(facts.outputs[:, 0], facts.outputs[:, -1]).all(-1))
-    release(facts.outputs)  # a few bytes of each row bring whole pieces of the file
-    return bool((around | ~lead[:, 0])[short].all())
 
 
 def _blank_before(facts: TrackFacts) -> Bools:
@@ -286,12 +268,6 @@ def _blank_frames_before(case: Case, facts: TrackFacts) -> Bools:
         filled = (inputs[b] != blank).any(-1)
         led_by_blanks[b] = not filled[: lead[b]].any() and bool(filled[lead[b] :].all())
     return led_by_blanks
-
-
-def _rolled(outputs: Array, shift: Ints) -> Array:
-    """`[B, T, H]` with row b moved `shift[b]` steps later, around the end."""
-    steps = outputs.shape[1]
-    return np.take_along_axis(outputs, ((np.arange(steps)[None] - shift[:, None]) % steps)[..., None], 1)
 
 
 RULE = LeftPadded()

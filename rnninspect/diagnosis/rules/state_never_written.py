@@ -49,15 +49,8 @@ class StateNeverWritten(Rule):
         return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = [Seen(f, f.mismatched & f.final_zero & all_zero(f.track.cell, len(f.final))) for f in case.facts]
-        both = "h and c are" if any(s.facts.track.cell is not None for s in seen) else "h is"
-        yield from proposal(
-            self,
-            seen,
-            f"{{rows}}: final_state's {both} all zero, but the output of the last real step is not: the state was "
-            "never written",
-            strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
-        )
+        for with_c in (True, False):
+            yield from self._unwritten(case, with_c)
         blank = [(track, int(row)) for track in case.trace.tracks for row in np.flatnonzero(never_written(case, track))]
         if blank:
             where = describe_tracks(dict.fromkeys((track.layer, track.direction) for track, _ in blank))
@@ -71,6 +64,21 @@ class StateNeverWritten(Rule):
                 kind="fact",
                 fix="" if any(f.mismatched.any() for f in case.facts) else RUN_AGAIN,
             )
+
+    def _unwritten(self, case: Case, with_c: bool) -> Iterable[Proposal]:
+        """The zeros of h that outputs contradict, where c is zero too or is not there, or where c alone was written."""
+        seen = [
+            Seen(f, f.mismatched & f.final_zero & (all_zero(f.track.cell, len(f.final)) == with_c)) for f in case.facts
+        ]
+        both = "h and c are" if any(s.facts.track.cell is not None for s in seen) else "h is"
+        which = f"{both} all zero" if with_c else "h is all zero and c is not"
+        yield from proposal(
+            self,
+            seen,
+            f"{{rows}}: final_state's {which}, but the output of the last real step is not: the state was never "
+            "written",
+            strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
+        )
 
     def mends(self, case: Case) -> bool:
         """Where the outputs hold what was never written; those of a lower layer do not."""
@@ -104,7 +112,7 @@ def _not_read_from_padding(seen: Seen) -> bool:
     shorter = facts.ends < facts.ends.max(initial=0)  # the longest row ends at the last column, but for more padding
     spared = blank & shorter & facts.at_expected & ~facts.uninformative & ~backward
     cell = facts.track.cell
-    its_own = cell is not None and not np.array_equal(cell, facts.final)  # a c that copies h tells nothing besides
+    its_own = cell is not None and not cell[rows].any() and not np.array_equal(cell, facts.final)  # c may copy h
     return its_own or bool((rows & ~blank).any() or spared.any()) or (backward and bool(full.any()))
 
 

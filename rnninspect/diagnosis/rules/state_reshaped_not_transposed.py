@@ -10,10 +10,27 @@ import numpy as np
 from rnninspect.conventions.dumps.axes import Key
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, convincing, fixed_by, proposal
+from rnninspect.diagnosis.evidence.slice_of_view import SliceOfView, slice_of_view
+from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Proposal,
+    Rule,
+    Seen,
+    Thread,
+    Undone,
+    convincing,
+    fixed_by,
+    listed,
+    proposal,
+)
 
+AXES_STACKED = ("(L D) B H", "L B H", "D B H")
 AXES_JOINED = ("L B (D H)", "B L (D H)")
 JOINED = "joined = joined.reshape(L, D, B, -1).swapaxes(1, 2).reshape(L, B, -1)  # [L, B, D*H]; not h_n.view(L, B, -1)"
+BACK = "states = states.reshape(B, L * D, -1).swapaxes(0, 1)  # [L*D, B, H]; not states.reshape(L * D, B, -1)"
+OF_OUTPUTS = "h = outputs[np.arange(len(outputs)), lengths - 1]  # the top layer's; not a slice of a view"
+OF_TOP_ALONE = "# its last units are the top layer's: D * H of them"
 TOP_ALONE = "h = h.reshape(D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # the top layer's; not states.reshape(B, -1)"
 
 
@@ -50,19 +67,45 @@ class StateReshaped(Rule):
 
     def code(self, case: Case) -> str:
         mended = next((view for view in _unviewed(case) if convincing(case, fixed_by(case, view.trace))), None)
+        if mended is None and slice_of_view(case) is not None:
+            return gathered(case, OF_OUTPUTS)
         return mended.code if mended is not None else self.fix
 
+    def fitted(self, case: Case, theirs: str) -> str:
+        code = self.code(case)
+        if code == BACK:
+            return code
+        return f"{theirs}\n{OF_TOP_ALONE}" if slice_of_view(case) is not None else theirs
+
     def check(self, case: Case) -> Iterable[Proposal]:
+        seen_whole = False
         for view in _unviewed(case):
             seen = fixed_by(case, view.trace)
             if not convincing(case, seen):
                 continue
+            seen_whole = True
             yield from proposal(
                 self,
                 seen,
                 f"{{rows}}: read as {view.told}, every state is right: the array was reshaped, not transposed",
                 strength=6,
             )
+        if not seen_whole and (part := slice_of_view(case)) is not None:
+            yield from self._of_a_slice(case, part)
+
+    def _of_a_slice(self, case: Case, part: SliceOfView) -> Iterable[Proposal]:
+        """Some columns of the view of every layer's states, most of which are of lower layers."""
+        open_rows = sorted({int(b) for rows in part.open_rows for b in np.flatnonzero(rows)})
+        lower = f"; what rows {listed(open_rows)} hold would be lower layers' states, which are not given" * bool(
+            open_rows
+        )
+        yield from proposal(
+            self,
+            [Seen(facts, rows) for facts, rows in zip(case.facts, part.rows, strict=True)],
+            f"{{rows}}: these are {part.told}: the array was reshaped, not transposed{lower}",
+            strength=6,
+            certainty="suspected" if open_rows else "proven",
+        )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         for view in _unviewed(case):
@@ -102,6 +145,8 @@ def _unviewed(case: Case) -> Iterator[_View]:
             changed = {key: state for states in apart for key, state in states.items()}
             yield _View(_with(changed, case.trace), f"a view of ({layers * len(by_layer[0])}, {rows}, H)", JOINED)
         return
+    if case.reading.state_axes in AXES_STACKED and (states := _as_memory(case.trace.tracks, rows, by_row=True)):
+        yield _View(_with(states, case.trace), f"a view of ({rows}, {len(case.trace.tracks)}, H)", BACK)
     top = by_layer[-1]
     for tracks, code in ((case.trace.tracks, StateReshaped.fix), (top, TOP_ALONE)):
         if states := _as_memory(tracks, rows):
@@ -110,14 +155,18 @@ def _unviewed(case: Case) -> Iterator[_View]:
             return
 
 
-def _as_memory(tracks: Sequence[Track], rows: int) -> dict[Key, Array]:
-    """The states `[B, H]` of these tracks, taken side by side as the memory of `[S, B, H]`; none where they have not
-    one shape."""
+def _as_memory(tracks: Sequence[Track], rows: int, by_row: bool = False) -> dict[Key, Array]:
+    """The states `[B, H]` of these tracks, taken side by side as the memory of `[S, B, H]`, or one after the other as
+    that of `[B, S, H]` (`by_row`); none where they have not one shape."""
     finals = [t.final for t in tracks]
     if len(tracks) < 2 or any(f is None or f.shape != _shape(finals) for f in finals):
         return {}
-    memory = np.stack([f for f in finals if f is not None], 1)  # [B, S, H], as the reading took it
-    states = memory.reshape(len(tracks), rows, -1)
+    if by_row:
+        stacked = np.stack([f for f in finals if f is not None])  # [S, B, H], as the reading took it
+        states = stacked.reshape(rows, len(tracks), -1).swapaxes(0, 1)
+    else:
+        memory = np.stack([f for f in finals if f is not None], 1)  # [B, S, H], as the reading took it
+        states = memory.reshape(len(tracks), rows, -1)
     return {(t.layer, t.direction): states[i] for i, t in enumerate(tracks)}
 
 
