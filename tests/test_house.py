@@ -34,7 +34,7 @@ conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fittin
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
-conventions/dumps/siblings
+conventions/dumps/siblings conventions/dumps/inverted
 conventions/dumps/unread conventions/dumps/spread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/steps_apart

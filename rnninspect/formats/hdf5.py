@@ -25,7 +25,7 @@ from rnninspect.formats.tree import LeftOut, check_dtypes, gather, nest, shown
 NAME = "hdf5"
 SUFFIXES = (".h5", ".hdf5")
 EXTRA: str | None = "hdf5"
-SUMMARY = "datasets in groups, joined by slashes; Keras .weights.h5 and legacy .h5 models"
+SUMMARY = "datasets in groups, joined by slashes, and attributes; Keras .weights.h5 and legacy .h5 models"
 
 ELSEWHERE = "lies in another file (external), and other files are never opened; copy its numbers into this one"
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -37,7 +37,7 @@ def sniff(head: bytes) -> bool:
 
 
 def read(source: Path | BinaryIO, name: str) -> NamedArrays:
-    """Every numeric dataset by its path; the others are left out with a note.
+    """Every numeric dataset by its path, and the file's own attributes that are arrays; others are left out and noted.
 
     A legacy Keras model states its layers (`model_config`), and its optimizer's state is left out. Raises
     UnreadableError for a damaged file, and for one of which a part lies in another file: that is never opened.
@@ -98,6 +98,8 @@ def _items(source: Path | BinaryIO, name: str) -> Iterator[Any]:
         config, version = file.attrs.get("model_config"), file.attrs.get("keras_version")
         if config is not None:
             yield described_by(config, version=_text(version), by_name=True)
+        else:
+            yield from _attributes(file, paths)
         total = 0
         for key in _as_layers_are(file, paths):
             if key.startswith("optimizer_weights/"):
@@ -112,6 +114,13 @@ def _items(source: Path | BinaryIO, name: str) -> Iterator[Any]:
                 yield Ahead(dataset.nbytes)
                 value = widened(dataset[()].view(np.uint16)) if narrow else dataset[()]
             yield key, value, narrow
+
+
+def _attributes(file: Any, paths: list[str]) -> Iterator[tuple[str, Array, bool]]:
+    """The arrays of numbers that the file itself has as attributes, lengths say, as datasets of that name."""
+    for key, value in file.attrs.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fiub":
+            yield (f"{key} (attribute)" if key in paths else key), value, False
 
 
 def _opened(source: Path | BinaryIO) -> AbstractContextManager[Path | BinaryIO]:

@@ -17,7 +17,7 @@ from rnninspect.formats.nested import from_nested, is_ragged
 NAME = "json"
 SUFFIXES = (".json",)
 EXTRA: str | None = None
-SUMMARY = "nested or ragged lists, or an object of named arrays"
+SUMMARY = "nested or ragged lists, an object of named arrays, or a list of objects, one a row"
 
 
 _WHOLE = regex(rb'"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|true|false|null|NaN|-?Infinity')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, only_once
@@ -14,7 +14,7 @@ from rnninspect.formats.nested import from_nested, is_ragged
 NAME = "ndjson"
 SUFFIXES = (".ndjson", ".jsonl")
 EXTRA: str | None = None
-SUMMARY = "one sequence a line, as a list of steps"
+SUMMARY = "one sequence a line, as a list of steps or an object of named arrays"
 
 
 def sniff(head: bytes) -> bool:
@@ -36,7 +36,9 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 
 def _batch(lines: list[str], name: str) -> NamedArrays:
-    rows, bad = [], []
+    rows: list[Any] = []
+    numbers: list[int] = []
+    bad: list[int] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -45,11 +47,20 @@ def _batch(lines: list[str], name: str) -> NamedArrays:
         except ValueError:
             bad.append(number)
             continue
-        rows.append(row.get("inputs", row.get("sequence")) if isinstance(row, dict) else row)
-        if not isinstance(rows[-1], list):
-            bad.append(number)
+        rows.append(row)
+        numbers.append(number)
+    if _are_samples(rows) and not bad:
+        return NamedArrays(from_nested(rows, name), name, NAME, notes=(f"{len(rows)} lines: one row each",))
+    rows = [row.get("inputs", row.get("sequence")) if isinstance(row, dict) else row for row in rows]
+    bad = sorted([*bad, *(number for number, row in zip(numbers, rows, strict=True) if not isinstance(row, list))])
     if bad:
         shown = ", ".join(map(str, bad[:20]))
         raise UnreadableError(f"{name}: line {shown}: a list of steps is needed (or an object with 'inputs')")
     notes = (f"{len(rows)} lines: lengths derived, padded with zeros",) if is_ragged(rows) else ()
     return NamedArrays(from_nested(rows, name), name, NAME, notes=notes)
+
+
+def _are_samples(rows: list[Any]) -> bool:
+    """Whether every line is an object that holds more lists than the inputs alone: outputs and states of one row."""
+    names = {name for row in rows if isinstance(row, dict) for name, value in row.items() if isinstance(value, list)}
+    return all(isinstance(row, dict) for row in rows) and bool(names - {"inputs", "sequence"})

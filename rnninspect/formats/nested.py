@@ -22,6 +22,7 @@ def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Arra
     >>> from_nested([[1, 2, 3], [4]], "x")["lengths"]
     array([3, 1])
     """
+    data = of_samples(data, source)
     if not isinstance(data, dict):
         array, lengths = _array(data, source, name)
         return {name: array} if lengths is None else {name: array, "lengths": lengths}
@@ -43,9 +44,29 @@ def from_nested(data: Any, source: str, name: str = ANONYMOUS) -> dict[str, Arra
             continue
         arrays[path], lengths = _array(value, source, path)
         derived = lengths if lengths is not None else derived
-    if derived is not None and "lengths" not in arrays:
+    if derived is not None and not arrays.keys() & {"lengths", "length"}:
         arrays["lengths"] = derived
     return arrays
+
+
+def of_samples(data: Any, source: str) -> Any:
+    """A list of objects, one a row, as one object of lists; anything else as it is.
+
+    >>> of_samples([{"h": [1], "length": 2}, {"h": [3], "length": 1}], "x")
+    {'h': [[1], [3]], 'length': [2, 1]}
+
+    Raises ShapeError where a row lacks a name that another has.
+    """
+    if not isinstance(data, list) or not data or not all(isinstance(row, dict) for row in data):
+        return data
+    names = dict.fromkeys(name for row in data for name in row)
+    for name in names:
+        lacking = [b for b, row in enumerate(data) if name not in row]
+        if lacking:
+            raise ShapeError(
+                f"{source}[{lacking[0]}] has no {name!r}, which other rows have; each needs the same names"
+            )
+    return {name: [row[name] for row in data] for name in names}
 
 
 def is_ragged(data: Any) -> bool:

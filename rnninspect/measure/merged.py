@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.cell_behind import are_own_steps, are_pairs
+from rnninspect.conventions.dumps.readings import readings
+from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, last_true
+from rnninspect.errors import ShapeError
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
@@ -129,3 +133,18 @@ def goes_with_both_ends(facts: TrackFacts) -> bool:
     left = float(((states - both @ shares) ** 2).sum()) / max(1, states.size - 2)
     sure = (shares > SURELY * np.sqrt(np.diag(squares) * left)).all()
     return bool(sure and shares.min() > LEAST and shares.max() < MOST)
+
+
+def reading_merged(
+    convention: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig
+) -> Reading | None:
+    """The reading of outputs that hold both directions merged into one, where the states say so; None elsewhere."""
+    outputs = [s.array for s in slots if s.role == "outputs"]
+    planes = {s.array.shape[0] for s in slots if s.role == "h" and s.array.ndim == 3}
+    if len(outputs) != 1 or config.merge_mode not in ("concat", "sum") or config.layers in planes:
+        return None  # as many planes as layers were stated: a stack of one direction
+    try:
+        merged = readings(convention, slots, merging(config), guess.whose_known)
+        return merged_reading(merged, outputs[0], config.directions is not None)
+    except ShapeError:
+        return None

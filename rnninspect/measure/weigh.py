@@ -14,6 +14,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.calls import refuse_other_results
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
+from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
 from rnninspect.conventions.dumps.misfits import unplaced
 from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
 from rnninspect.conventions.dumps.readings import readings
@@ -40,7 +41,7 @@ from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
 from rnninspect.measure.hints import with_measured, with_shapes
-from rnninspect.measure.merged import as_merged, may_be_merged, merged_reading, merging
+from rnninspect.measure.merged import as_merged, may_be_merged, merging, reading_merged
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair
 
@@ -161,6 +162,8 @@ def _read(
 ) -> Weighed:
     """The guess, read; where a state equals no step, with its last bits taken for those of the outputs, if that fits
     more."""
+    slots, note = with_true_at_real_steps(guess.slots, stated="mask" in dump.named)
+    guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [note])))
     weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
     if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:
         return weighed
@@ -200,7 +203,7 @@ def _read_as_given(
         chosen = maybe_two(chosen, slots, stacks=dump.convention != "auto" and convention.stacks_states)
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
-        merged = _merged(convention, guess, slots, config)
+        merged = reading_merged(convention, guess, slots, config)
         if merged is not None:
             config = merging(config)
             chosen = replace(chosen, reading=merged, rivals=(), measured=())
@@ -241,19 +244,6 @@ def _fitting(
         replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
         for r in fitting
     ]
-
-
-def _merged(convention: Convention, guess: Guess, slots: tuple[Slot, ...], config: LayerConfig) -> Reading | None:
-    """The reading of outputs that hold both directions merged into one, where the states say so."""
-    outputs = [s.array for s in slots if s.role == "outputs"]
-    planes = {s.array.shape[0] for s in slots if s.role == "h" and s.array.ndim == 3}
-    if len(outputs) != 1 or config.merge_mode not in ("concat", "sum") or config.layers in planes:
-        return None  # as many planes as layers were stated: a stack of one direction
-    try:
-        merged = readings(convention, slots, merging(config), guess.whose_known)
-        return merged_reading(merged, outputs[0], config.directions is not None)
-    except ShapeError:
-        return None
 
 
 def _under(

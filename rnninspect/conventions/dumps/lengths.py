@@ -37,7 +37,7 @@ def read_mask(
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
         if not strict and _counts_other_rows(mask):
             return np.ones((rows, steps), dtype=np.bool_), None, False
-        mask = mask.T if time_major or not strict else mask
+        mask = mask.T if time_major or not strict or _counts_other_rows(mask.T) else mask
     try:
         if lengths is not None:
             check_lengths(lengths, rows)
@@ -79,6 +79,12 @@ def inputs_fit(
     """Whether the inputs, where given, have these rows and steps along the same axes; `exactly`: and no more steps."""
     shapes = [s.array.shape[:2][:: -1 if time_major else 1] for s in by_role["inputs"] if s.array.ndim > 1]
     return all(shape[0] == rows and (shape[1] == steps or (shape[1] > steps and not exactly)) for shape in shapes)
+
+
+def turned_note(by_role: Mapping[Role, tuple[Slot, ...]], rows: int, steps: int, time_major: bool) -> str:
+    """That a mask was read as `[T, B]` beside outputs `[B, T, H]`."""
+    turned = [s for s in by_role["mask"] if s.array.shape == (steps, rows) != (rows, steps) and not time_major]
+    return f"{turned[0].short or 'the mask'} [{steps}, {rows}] is read as [T, B]" if turned else ""
 
 
 def share_note(by_role: Mapping[Role, tuple[Slot, ...]]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
-from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note
+from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note, turned_note
 from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown, with_rows_of_inputs
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
 from rnninspect.conventions.dumps.spread import over_rows, spread_note
@@ -175,7 +175,8 @@ def _with_states(
     left_open = fits and whole and not (swapped and axes_stated(config))
     if not strict and not swapped and not together:
         swapped = True  # the framework's default, but something was counted for the other axes
-    notes = tuple(filter(None, (note, share_note(by_role))))
+    turned = turned_note(by_role, rows, steps, shape.time_major)
+    notes = tuple(filter(None, (note, share_note(by_role), turned)))
     padding = convention.padding_for(_with_directions(config, shape))
     by_mask = bool(by_role["mask"]) and config.full_lengths != "stated"
     holes = by_mask and not is_of_lengths(mask)

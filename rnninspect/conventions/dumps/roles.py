@@ -14,11 +14,12 @@ from itertools import islice, product
 from rnninspect.conventions.base import DIRECTION_WORDS, Convention
 from rnninspect.conventions.dumps.cell_behind import are_own_steps, is_behind
 from rnninspect.conventions.dumps.halves import states_of_halves
+from rnninspect.conventions.dumps.inverted import PADDING_NAME
 from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.numbered_pairs import are_beside_their_stack, as_directions
 from rnninspect.conventions.dumps.positions import as_values_tell, note_of_order, of_layers, place_lists
-from rnninspect.conventions.dumps.shapes import are_full_lengths, is_prefix, is_taken, match_name, suits
+from rnninspect.conventions.dumps.shapes import are_full_lengths, is_mask, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side
 from rnninspect.conventions.dumps.unread import WORDS
@@ -242,13 +243,18 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
         masks = [n for n, a in free.items() if any(a.shape == shape and is_prefix(a) for shape in axes)]
         if len(lengths) == 1:
             yield Slot("lengths", lengths[0], arrays[lengths[0]])
-        elif len(masks) == 1:
-            yield Slot("mask", masks[0], arrays[masks[0]])
+        elif masks := masks or [n for n, a in arrays.items() if a.shape in axes and _is_of_padding(n, a)]:
+            yield from (Slot("mask", name, arrays[name]) for name in masks if len(masks) == 1)
     states = [s.array for s in slots if s.role == "h"]
     if "c" not in taken_roles and len(states) == 1:
         cells = [n for n, a in free.items() if is_behind(states[0], a)]
         if len(cells) == 1:
             yield Slot("c", cells[0], arrays[cells[0]])
+
+
+def _is_of_padding(name: str, array: Array) -> bool:
+    """Whether it is 0 and 1 under a name that masks of padding have; what is true in it, the numbers tell."""
+    return is_mask(array) and re.fullmatch(PADDING_NAME, name) is not None
 
 
 def _by(slot: Slot, what: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from rnninspect.conventions.dumps.inverted import PADDING_NAME
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES, is_usual
 from rnninspect.conventions.dumps.shapes import are_lengths, fits_as_state, is_mask, is_taken, match_name, suits
 from rnninspect.core.evidence import Role, Slot
@@ -52,6 +53,8 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
             yield f"{shown}; {namesake.name}, which has its name and shape, is the {WORDS[namesake.role]} ({instead})"
         elif is_usual("mask", name) and not suits("mask", array):
             yield f"{shown}: a mask of steps is [B, T], and this one is none (a dropout's?)"
+        elif role == "mask" and re.fullmatch(PADDING_NAME, name):
+            yield f"{shown}: no number tells what is true in it; give a mask that is true at real steps, or the lengths"
         elif role is None and (option := _option(name, array)):
             yield f"{shown}; to state it: {option}"
         elif role is None:

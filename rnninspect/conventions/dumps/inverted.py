@@ -1,0 +1,146 @@
+"""Masks in which true stands for padding, as in torch's `key_padding_mask`: told by numbers, not by names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rnninspect.conventions.dumps.shapes import is_mask
+from rnninspect.core.batch import is_of_lengths
+from rnninspect.core.evidence import Slot
+from rnninspect.core.trace import Array, Bools
+from rnninspect.core.wording import argument
+from rnninspect.errors import ShapeError
+
+PADDING_NAME = r"(?:.*_)?(?:key_)?pad(?:ding)?_mask|is_pad(?:ding)?"  # what such masks are mostly called
+
+
+def with_true_at_real_steps(slots: tuple[Slot, ...], stated: bool) -> tuple[tuple[Slot, ...], str]:
+    """The slots with a mask that is true at real steps, and a note where it came the other way round.
+
+    A mask that only its name showed (not `stated`), and of which no number tells, is left out.
+    Raises ShapeError where true may be either, and a row without a true step has outputs.
+    """
+    masks = [s for s in slots if s.role == "mask"]
+    outputs = [s.array for s in slots if s.role == "outputs" and s.array.ndim == 3]
+    if len(masks) != 1 or not outputs:
+        return slots, ""
+    slot = masks[0]
+    mask = _aligned(slot.array, outputs[0])
+    if mask is None:
+        return slots, ""
+    others = tuple(s for s in slots if s is not slot)
+    shown = slot.short or "the mask"
+    told = next(_tellings(mask, outputs[0], others), None)
+    if told is not None and told[0]:
+        inverted = replace(slot, array=slot.array == 0)
+        return (*others, inverted), f"{shown}: true is read as padding, for {told[1]}"
+    if told is not None:
+        return slots, ""
+    by_name = re.fullmatch(PADDING_NAME, slot.name) is not None
+    if by_name and not stated:
+        return others, ""
+    if _leaves_out_a_row(mask, outputs[0]) or (by_name and _comes_behind(mask)):
+        why = "its name says so" if by_name else "it has no true step in a row that has outputs"
+        raise ShapeError(
+            f"{shown}: true may stand for padding ({why}), and no number tells; give {argument('lengths')}, or the "
+            "mask with true at real steps"
+        )
+    return slots, ""
+
+
+def _aligned(mask: Array, outputs: Array) -> Bools | None:
+    """The mask along the first two axes of the outputs; None where it is none of them."""
+    mask = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
+    if not is_mask(mask) or mask.ndim != 2:
+        return None
+    if mask.shape == outputs.shape[:2]:
+        return np.asarray(mask != 0)
+    return np.asarray(mask.T != 0) if mask.shape == outputs.shape[1::-1] else None
+
+
+def _tellings(mask: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool, str]]:
+    """What tells whether true is padding, and how, the surest first."""
+    if not mask.any():
+        yield True, "no step at all would be real"
+    zero = np.asarray((outputs == 0).all(-1))
+    for blank, what in ((zero, "the outputs are zero"), (_blank_inputs(mask, slots), "the inputs are blank")):
+        if blank is None or not blank.any() or blank.all():
+            continue
+        if not mask.all() and (blank == mask).all():
+            yield True, f"{what} where it is true, and nowhere else"
+        if (blank == ~mask).all():
+            yield False, ""
+    lengths = next((s.array.reshape(-1) for s in slots if s.role == "lengths"), None)
+    for by_row, steps in ((mask, outputs), (mask.T, outputs.swapaxes(0, 1))):
+        if lengths is not None and lengths.shape == by_row.shape[:1]:
+            counts = by_row.sum(1)
+            if (lengths == counts).all() != (lengths == by_row.shape[1] - counts).all():
+                yield bool((lengths != counts).any()), "the lengths count the steps where it is false"
+        if is_of_lengths(~by_row) and not is_of_lengths(by_row):
+            if _holds_the_last(by_row, steps):
+                yield True, "the outputs stand still where it is true"
+            if _ends_before(by_row, steps, [s.array for s in slots if s.role == "h"]):
+                yield True, "states are the last outputs before it becomes true"
+
+
+def _blank_inputs(mask: Bools, slots: Sequence[Slot]) -> Bools | None:
+    """Where the inputs, along the mask's axes, hold one vector, that of the first step at which it is true, or false
+    where that is none; None without such inputs."""
+    inputs = next((s.array for s in slots if s.role == "inputs" and s.array.ndim == 3), None)
+    if inputs is None:
+        return None
+    if inputs.shape[:2] != mask.shape:
+        inputs = inputs.swapaxes(0, 1)
+    if inputs.shape[:2] != mask.shape:
+        return None
+    for steps in (mask, ~mask):
+        blank = np.asarray((inputs == inputs[steps][0]).all(-1)) if steps.sum() > 1 else None
+        if blank is not None and blank[steps].all():
+            return blank
+    return None
+
+
+def _holds_the_last(mask: Bools, outputs: Array) -> bool:
+    """Whether the outputs `[B, T, H]` are what they were a step before wherever the mask is true, and not elsewhere."""
+    stands = np.asarray((outputs[:, 1:] == outputs[:, :-1]).all(-1))
+    behind = mask[:, 1:]
+    return bool(behind.sum() > 1 and stands[behind].all() and not stands[~behind].any())
+
+
+def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
+    """Whether states hold the last outputs `[B, T, H]` before the mask becomes true, of every row of several lengths,
+    and not those of the last column."""
+    counts = (~mask).sum(1)
+    rows = np.flatnonzero((counts > 0) & (counts < mask.shape[1]))
+    if len(set(counts[rows].tolist())) < 2 or not states:
+        return False
+    own, last = (
+        np.logical_or.reduce([_in_any(ends, state) for state in states])
+        for ends in (outputs[rows, counts[rows] - 1], outputs[rows, -1])
+    )
+    return bool(own.all() and not last.any())
+
+
+def _in_any(ends: Array, state: Array) -> Bools:
+    """`[N]`: whether each of `ends` `[N, H]`, as far as a state is wide, is among the states `[…, P]`."""
+    width = min(ends.shape[1], state.shape[-1])
+    among = state.reshape(-1, state.shape[-1])[:, :width]
+    return np.asarray((ends[:, None, :width] == among[None]).all(-1).any(1))
+
+
+def _comes_behind(mask: Bools) -> bool:
+    """Whether true comes behind false in every row of `[B, T]`, whichever axis is that of time."""
+    return any(is_of_lengths(~m) and not is_of_lengths(m) for m in (mask, mask.T))
+
+
+def _leaves_out_a_row(mask: Bools, outputs: Array) -> bool:
+    """Whether a row without a true step has outputs, where true comes behind the false steps of every row."""
+    for by_row, steps in ((mask, outputs), (mask.T, outputs.swapaxes(0, 1))):
+        empty = ~by_row.any(1)
+        if is_of_lengths(~by_row) and not is_of_lengths(by_row) and empty.any() and (steps[empty] != 0).any():
+            return True
+    return False
