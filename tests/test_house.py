@@ -24,7 +24,8 @@ core/arrays core/names_of_lengths core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
 formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
 formats/onnx_quantised formats/onnx_axes formats/onnx_feeds formats/onnx_model
-formats/keras_model formats/hdf5 formats/npy formats/npz formats/torch_pickle formats/torchscript formats/json_
+formats/keras_model formats/hdf5 formats/npy formats/npz formats/torch_pickle formats/torch_like
+formats/torchscript formats/json_
 formats/text_clean formats/text_commas formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
 formats/* formats/__init__

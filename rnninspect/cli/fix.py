@@ -69,7 +69,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     rnninspect fix dump.npz --cause backward-not-flipped -o fixed.npz
     """
     from rnninspect.api.fix import fix_request
-    from rnninspect.formats import write_arrays
+    from rnninspect.formats import write_arrays_like
 
     params = {**params, "recursive": False, "resume": False, "against": None, "color": "auto", "excerpt": None}
     pair = inputs.as_pair(dumps, params)
@@ -80,7 +80,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
         raise UserError(f"{', '.join(dumps)}: one dump is fixed at a time, into one file")
     request, judged = _request(dumps[0] if dumps else None, params)
     fixed = fix_request(request, inputs.judging(params), judged, ",".join(params["cause"]))
-    write_arrays(params["output"], fixed.arrays)
+    write_arrays_like(params["output"], fixed.arrays, request.read)
     _show(fixed, params)
     return 0
 

@@ -249,6 +249,19 @@ def write_arrays(target: str, arrays: Mapping[str, Array], *, stdout: BinaryIO |
     write_whole(target, lambda file: writer.module.write(dict(arrays), file))
 
 
+def write_arrays_like(target: str, arrays: Mapping[str, Array], read: NamedArrays) -> None:
+    """`write_arrays`, in the containers and dtypes of the file that was read, where it and the target are of one format
+    that keeps such."""
+    from rnninspect.formats.atomic_write import write_whole
+
+    kept = [f.module for f in formats() if read.format == f.module.NAME and hasattr(f.module, "write_like")]
+    source = Path(read.source)
+    if target == "-" or not kept or not target.endswith(kept[0].SUFFIXES) or not source.is_file():
+        write_arrays(target, arrays)
+    else:
+        write_whole(target, lambda file: kept[0].write_like(dict(arrays), file, source))
+
+
 def write_layer(target: str, arrays: Mapping[str, Array], framework: str, options: Mapping[str, Any]) -> None:
     """Write a layer's weights: as a whole model, where the suffix is of a format that holds such, else the arrays.
 

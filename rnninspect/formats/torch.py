@@ -227,6 +227,27 @@ def _leaf(value: Any, name: str, dtypes: dict[str, str], source: str) -> Any:
         ) from None
 
 
+def write_like(arrays: dict[str, Array], target: BinaryIO, source: Path) -> None:
+    """Write the arrays in the containers and dtypes of `source`, a file that was read; as `write` does if it cannot
+    be filled so.
+
+    Raises ShapeError on numbers that torch has no type for.
+    """
+    import torch
+
+    from rnninspect.formats.torch_like import filled
+
+    script = is_script(_members(source, str(source)))
+    with _packed_sequences(torch), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = None if script else _load(source, str(source), mmap=False)
+    whole = None if tree is None or isinstance(tree, torch.Tensor) else filled(tree, arrays)
+    if whole is None:
+        write(arrays, target)
+    else:
+        torch.save(whole, target)
+
+
 def _kind(value: Any) -> str:
     return "quantized" if value.is_quantized else "without data" if value.is_meta else "sparse"
 

@@ -50,7 +50,7 @@ def test_true_at_padding_is_read_so_where_outputs_or_inputs_show_it(name: str) -
 
 
 def test_lengths_and_a_mask_of_padding_agree() -> None:
-    """Proves that lengths beside a mask of padding are no disagreement, and that `[T, B]` beside `[B, T, H]` is turned."""
+    """Proves that lengths beside a mask of padding agree with it, and that `[T, B]` beside `[B, T, H]` is turned."""
     outputs, state = ran()
     for mask in (~REAL, (~REAL).T, REAL.T.astype(np.float32)):
         report = rnninspect.inspect(outputs, state, lengths=LENGTHS, mask=mask)
