@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, TimeOrder, Track
 from rnninspect.errors import ShapeError, UserError
+from rnninspect.recording.asked import USUAL, answer, arguments_of, asked_for, is_asked, stated_by
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import ShelfSession
-from rnninspect.recording.stated import stated_for
+from rnninspect.recording.stated import Stated, stated_for
 from rnninspect.recording.track_call import ROUNDING, TrackCall, copied, in_two_directions
 from rnninspect.recording.wrapping import wrap
 
@@ -40,7 +41,7 @@ class Session(ShelfSession[TrackCall]):
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """See every call of an RNN; UserError where an nnx model holds none."""
-        stated_for(self._lengths, "")
+        self.state_lengths(self._lengths)
         linen: Any = sys.modules.get("flax.linen")
         nnx: Any = sys.modules.get("flax.nnx")
         self._open = True
@@ -53,17 +54,49 @@ class Session(ShelfSession[TrackCall]):
         if not self._names:
             raise UserError("no nnx.RNN can be recorded: the model holds none")
         self.state_lengths(self._lengths)
+        if not isinstance(model, kinds):
+            wrap(type(model), "__call__", self._outer, hooks)
         for kind in kinds:
             wrap(kind, "__call__", lambda call, module, *a, **k: self._called(call, module, a, k), hooks)
 
     def state_lengths(self, lengths: Any) -> None:
         """State the lengths of the calls to come; UserError where they name what is not there."""
         names = None if self._names is None else [name or "RNN" for name in self._names.values()]
-        stated_for(lengths, "", names)
+        stated_for(lengths, "", names, {})
         self._lengths = lengths
+
+    def _outer(self, call: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """A call of the model around its layers: its arguments may hold the lengths that are asked for."""
+        with self._answering(call, args, kwargs):
+            return call(*args, **kwargs)
+
+    @contextmanager
+    def _answering(self, method: Any, args: Any, kwargs: Any) -> Iterator[None]:
+        """Within the outermost call, what was asked for among its arguments."""
+        if getattr(self._local, "answers", None) is not None:
+            yield
+            return
+        asked = {one for one in asked_for(self._lengths) if one != USUAL}
+        bound = arguments_of(method, args, kwargs) if asked else {}
+        self._local.answers = {one: answer(one, bound, args, kwargs) for one in asked}
+        try:
+            yield
+        finally:
+            self._local.answers = None
+
+    def _stated(self, name: str) -> Stated:
+        """What is stated for the call of a layer of that name."""
+        value = self._lengths.get(name) if isinstance(self._lengths, Mapping) else self._lengths
+        if not is_asked(value):
+            return stated_for(self._lengths, name, values={})
+        return stated_by(self._lengths, name, getattr(self._local, "answers", None) or {})
 
     def _intercept(self, call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         """linen: a method of some module is called."""
+        with self._answering(call, args, kwargs):
+            return self._method(call, args, kwargs, context)
+
+    def _method(self, call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         linen, module = sys.modules["flax.linen"], context.module
         if context.method_name != "__call__" or module.is_initializing():
             return call(*args, **kwargs)
@@ -80,6 +113,10 @@ class Session(ShelfSession[TrackCall]):
         name = self._name(module)
         if not self._open or name is None:
             return call(*args, **kwargs)
+        with self._answering(call, args, kwargs):
+            return self._recorded(name, call, module, args, kwargs)
+
+    def _recorded(self, name: str, call: Any, module: Any, args: Any, kwargs: Any) -> Any:
         both = hasattr(module, "forward_rnn")
         depth, outer = getattr(self._local, "depth", 0), getattr(self._local, "pair", None)
         self._local.depth, self._local.pair = depth + 1, [] if both else None
@@ -114,7 +151,7 @@ class Session(ShelfSession[TrackCall]):
     def _both(self, name: str, number: int, module: Any, kwargs: Any, pair: Any) -> TrackCall | None:
         if len(pair) != 2:
             return None
-        where = Where(name, number, "Bidirectional", {}, stated_for(self._lengths, name))
+        where = Where(name, number, "Bidirectional", {}, self._stated(name))
         return in_two_directions(where, pair[0], pair[1], bool(_option(module, kwargs, "return_carry")))
 
     def _call(self, name: str, number: int, module: Any, inputs: Any, kwargs: Any, result: Any) -> TrackCall:
@@ -137,7 +174,7 @@ class Session(ShelfSession[TrackCall]):
         lengths = kwargs.get("seq_lengths")
         not_rerun, weights = _not_rerun(module.cell), _weights(module)
         return TrackCall(
-            Where(name, number, f"RNN({type(module.cell).__name__})", {}, stated_for(self._lengths, name)),
+            Where(name, number, f"RNN({type(module.cell).__name__})", {}, self._stated(name)),
             "flax",
             LayerConfig(cell, 1, "reverse" if reverse else "forward", keep_order=keep_order if reverse else None),
             x,

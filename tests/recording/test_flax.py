@@ -143,3 +143,60 @@ def test_nnx_misuse() -> None:
     with rnninspect.record(model) as recording:
         nnx.jit(lambda m, x: m(x))(model, X)
     assert {r.verdict for r in recording.inspect()} == {"unjudged"}
+
+
+class Told(linen.Module):
+    """A layer around whose call stand the lengths, which it is told of or not."""
+
+    told: bool
+
+    @linen.compact
+    def __call__(self, x: Any, lengths: Any) -> Any:
+        return linen.RNN(linen.GRUCell(5), return_carry=True, name="layer")(
+            x, seq_lengths=lengths if self.told else None
+        )
+
+
+class Batches(nnx.Module):
+    """The same of nnx, called with a dict."""
+
+    def __init__(self, told: bool) -> None:
+        self.layer, self.told = nnx.RNN(nnx.GRUCell(3, 5, rngs=nnx.Rngs(0)), return_carry=True), told
+
+    def __call__(self, batch: Any) -> Any:
+        return self.layer(batch["x"], seq_lengths=batch["lengths"] if self.told else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("linen", True),
+        ("nnx", False),
+        *(pytest.param(*k, marks=pytest.mark.long) for k in (("linen", False), ("nnx", True))),
+    ],
+)
+def test_lengths_are_read_from_the_arguments_of_each_call(kind: str, told: bool) -> None:
+    """Proves that an argument's name, by layer too, and a function of the arguments give each call its own lengths: a
+    right model is clean and a wrong one is named; a name that no call has leaves its call open."""
+    model: Any = Told(told) if kind == "linen" else Batches(told)
+    variables = model.init(jax.random.key(0), X[:, :1], LENGTHS * 0 + 1) if kind == "linen" else {}
+
+    def run(order: slice) -> Any:
+        if kind == "linen":
+            return model.apply(variables, X[order], LENGTHS[order])
+        return model({"x": X[order], "lengths": LENGTHS[order]})
+
+    def by_function(x: Any, lengths: Any = None) -> Any:
+        return x["lengths"] if lengths is None else lengths
+
+    with rnninspect.record(model, lengths={"layer": "lengths"}) as recording:
+        run(slice(None))
+        recording.lengths = by_function
+        run(slice(None, None, -1))
+        recording.lengths = "nothing_such"
+        run(slice(None))
+    *judged, unanswered = recording.inspect()
+    assert [report.lengths for report in judged] == [LENGTHS.tolist(), LENGTHS[::-1].tolist()]
+    assert {f.rule for report in judged for f in report.findings} == (set() if told else {"lengths-ignored"})
+    assert unanswered.verdict == "unjudged"
+    assert "was given nothing_such" in unanswered.untested

@@ -19,8 +19,9 @@ from torch.nn.modules import module as module_of_hooks
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from rnninspect.errors import UserError
+from rnninspect.recording.asked import asked_for
 from rnninspect.recording.base import Wanted
-from rnninspect.recording.torch_modules.arguments import Forward, asked_for, check_lengths, look_up
+from rnninspect.recording.torch_modules.arguments import Forward, check_lengths, look_up
 from rnninspect.recording.torch_modules.calls import CELLS
 from rnninspect.recording.torch_modules.own_forward import has_own_forward, listen, torchs_class
 from rnninspect.recording.torch_modules.store import Recorded, Store

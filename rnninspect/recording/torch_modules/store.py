@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from rnninspect.conventions.live.weights import config_of_torch
 from rnninspect.core.full_lengths import FULL
+from rnninspect.recording.asked import USUAL, Asked, Failure, is_asked
 from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
-from rnninspect.recording.torch_modules.arguments import USUAL, Asked, Failure, Forward, is_asked
+from rnninspect.recording.torch_modules.arguments import Forward
 from rnninspect.recording.torch_modules.calls import Call, Layer
 from rnninspect.recording.torch_modules.loops import Loop
 from rnninspect.recording.torch_modules.steps import kind
