@@ -162,7 +162,7 @@ def _read(
 ) -> Weighed:
     """The guess, read; where a state equals no step, with its last bits taken for those of the outputs, if that fits
     more."""
-    slots, note = with_true_at_real_steps(guess.slots, stated="mask" in dump.named)
+    slots, note = with_true_at_real_steps(guess.slots, is_by_user="mask" in dump.named)
     guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [note])))
     weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
     if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:

@@ -25,7 +25,7 @@ def ran(mask: np.ndarray = REAL, inputs: np.ndarray = INPUTS, padding: str = "ze
     return outputs, state
 
 
-def said(arrays: dict[str, np.ndarray], **more: Any) -> tuple[str, list[str], list[int] | None]:
+def told(arrays: dict[str, np.ndarray], **more: Any) -> tuple[str, list[str], list[int] | None]:
     report = rnninspect.inspect(arrays, **more)
     return report.verdict, [f.rule for f in report.findings if f.severity != "note"], report.lengths
 
@@ -37,16 +37,16 @@ def test_true_at_padding_is_read_so_where_outputs_or_inputs_show_it(name: str) -
     everywhere = np.ones_like(REAL)
     outputs, state = ran()
     clean = "clean", [], LENGTHS.tolist()
-    assert said({"outputs": outputs, "h": state, name: ~REAL}) == clean
-    assert said({"outputs": outputs, "h": state, name: REAL}) == clean
+    assert told({"outputs": outputs, "h": state, name: ~REAL}) == clean
+    assert told({"outputs": outputs, "h": state, name: REAL}) == clean
     held, state = ran(padding="repeat")
-    assert said({"outputs": held, "h": state, name: ~REAL}, convention="keras") == clean
+    assert told({"outputs": held, "h": state, name: ~REAL}, convention="keras") == clean
     read_on, last = ran(everywhere)
     gathered = read_on[np.arange(4), LENGTHS - 1]
-    assert said({"outputs": read_on, "h": gathered, name: ~REAL}, convention="flax") == clean
+    assert told({"outputs": read_on, "h": gathered, name: ~REAL}, convention="flax") == clean
     read_on, last = ran(everywhere, BLANK_PADDING)
     wrong = {"outputs": read_on, "h": last, "inputs": BLANK_PADDING, name: ~REAL}
-    assert said(wrong) == ("findings", ["lengths-ignored"], LENGTHS.tolist())
+    assert told(wrong) == ("findings", ["lengths-ignored"], LENGTHS.tolist())
 
 
 def test_lengths_and_a_mask_of_padding_agree() -> None:

@@ -18,10 +18,10 @@ from rnninspect.errors import ShapeError
 PADDING_NAME = r"(?:.*_)?(?:key_)?pad(?:ding)?_mask|is_pad(?:ding)?"  # what such masks are mostly called
 
 
-def with_true_at_real_steps(slots: tuple[Slot, ...], stated: bool) -> tuple[tuple[Slot, ...], str]:
+def with_true_at_real_steps(slots: tuple[Slot, ...], is_by_user: bool) -> tuple[tuple[Slot, ...], str]:
     """The slots with a mask that is true at real steps, and a note where it came the other way round.
 
-    A mask that only its name showed (not `stated`), and of which no number tells, is left out.
+    A mask that only its name showed (not `is_by_user`), and of which no number tells, is left out.
     Raises ShapeError where true may be either, and a row without a true step has outputs.
     """
     masks = [s for s in slots if s.role == "mask"]
@@ -41,7 +41,7 @@ def with_true_at_real_steps(slots: tuple[Slot, ...], stated: bool) -> tuple[tupl
     if told is not None:
         return slots, ""
     by_name = re.fullmatch(PADDING_NAME, slot.name) is not None
-    if by_name and not stated:
+    if by_name and not is_by_user:
         return others, ""
     if _leaves_out_a_row(mask, outputs[0]) or (by_name and _comes_behind(mask)):
         why = "its name says so" if by_name else "it has no true step in a row that has outputs"
@@ -118,11 +118,11 @@ def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
     rows = np.flatnonzero((counts > 0) & (counts < mask.shape[1]))
     if len(set(counts[rows].tolist())) < 2 or not states:
         return False
-    own, last = (
+    ended, last = (
         np.logical_or.reduce([_in_any(ends, state) for state in states])
         for ends in (outputs[rows, counts[rows] - 1], outputs[rows, -1])
     )
-    return bool(own.all() and not last.any())
+    return bool(ended.all() and not last.any())
 
 
 def _in_any(ends: Array, state: Array) -> Bools:

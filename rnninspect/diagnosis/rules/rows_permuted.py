@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
+from rnninspect.diagnosis.evidence.copied_rows import copied_otherwise
+from rnninspect.diagnosis.evidence.order_of_inputs import order_of_inputs, with_inputs_of
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
@@ -88,7 +89,7 @@ class RowsPermuted(Rule):
                 continue
             sorted_by_length = _is_sorted(seen[0].facts.ends, np.asarray(order))
             how = ", the order of the rows sorted by length" if sorted_by_length else ""
-            copies = _copied_otherwise(seen[0].facts)
+            copies = copied_otherwise(seen[0].facts)
             yield from proposal(
                 self,
                 seen,
@@ -99,6 +100,23 @@ class RowsPermuted(Rule):
                 strength=_strength(seen) if permutation else 0,
             )
         yield from self._of_cells_alone(case)
+        yield from self._of_inputs(case)
+
+    def _of_inputs(self, case: Case) -> Iterable[Proposal]:
+        """Where outputs and states agree, and a run gives them of the same inputs in another order."""
+        order = order_of_inputs(case)
+        if order is None:
+            return
+        moved = [(f, order != np.arange(order.size)) for f in case.facts]
+        yield from proposal(
+            self,
+            [Seen(facts, rows) for facts, rows in moved],
+            "{rows}: the inputs are of other rows than the outputs and the final state: in the order of rows "
+            f"[{listed(order.tolist(), 12)}], a run of the weights gives every output; as they stand, it does not",
+            kind="fact",
+            fix=f"inputs = inputs[[{listed(order.tolist(), order.size)}]]  # in the order of the outputs' rows",
+            evidence={"rows_of_inputs": order[:64].tolist()},
+        )
 
     def _of_cells_alone(self, case: Case) -> Iterable[Proposal]:
         """Where every h is its own row's, and c is behind another row's h."""
@@ -125,6 +143,8 @@ class RowsPermuted(Rule):
         return self.code(case) if orders and apart else ""
 
     def undo(self, case: Case) -> Iterable[Undone]:
+        if (order := order_of_inputs(case)) is not None:
+            yield Undone("the inputs in the order of the outputs' rows", with_inputs_of(case, order))
         for source, how in _orders(case):
             back = np.argsort(source)
             yield Undone(how, _with_states_of(case, back))
@@ -199,30 +219,6 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
         source[silent] = left
     moved = source != np.arange(source.size)
     return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
-
-
-@frozen
-class _Copies:
-    """How rows and states were copied apart, in words, and what mends it."""
-
-    how: str
-    fix: str
-
-
-def _copied_otherwise(facts: TrackFacts) -> _Copies | None:
-    """Whether every row was copied (one for each beam, say) row by row, and the states as a whole, or the other way."""
-    right, final = facts.at_end, np.asarray(facts.final)
-    size = len(right)
-    for times in (k for k in range(2, size) if size % k == 0):
-        rows = size // times
-        each, whole = np.repeat(np.arange(rows), times), np.tile(np.arange(rows), times)
-        if same(right, right[each * times]).all() and same(final, right[whole * times]).all():
-            how = f": each row was copied {times} times, np.repeat, the states as a whole, np.tile"
-            return _Copies(how, f"h = np.repeat(h[:{rows}], {times}, axis=0)  # as the rows were; not np.tile")
-        if same(right, right[whole]).all() and same(final, right[each]).all():
-            how = f": the rows were copied {times} times as a whole, np.tile, each state, np.repeat"
-            return _Copies(how, f"h = np.tile(h[::{times}], ({times}, 1))  # as the rows were; not np.repeat")
-    return None
 
 
 def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
