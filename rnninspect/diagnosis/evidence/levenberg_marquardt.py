@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from rnninspect.core.trace import Array
 
 ROUNDS = 40  # of a fit; each costs one run a parameter
+STARTS, WITHOUT_A_UNIT = 16, 4  # from which a fit is tried, and those that must have fitted one unit at least
+SCALES = (1.0, 2.0, 4.0)  # of these starts
+MOST = 1 << 13  # residuals of which further starts are tried: a second or so
 HOPELESS = 12  # rounds after which a fit that has not halved its largest residual is no explanation
 ENOUGH = 1e-6  # a step that changes the residuals by a smaller share is the last that is worth its runs
+
+
+def from_several_starts(residuals: Callable[[Array], Array], shape: tuple[int, int], allowed: float) -> Array | None:
+    """`[S, H]`: numbers that leave no residual larger than `allowed`, from zero and from other starts; None where one
+    unit is left without such.
+
+    Large numbers that are far from zero lie behind saturated gates, which no slope there tells of. A start that helps
+    no unit at all is no small matter of where to begin: of a dump that nothing fits, few are tried.
+    """
+    start, fitted, settled = np.zeros(shape), np.zeros(shape), np.zeros(shape[1], dtype=np.bool_)
+    rng = np.random.default_rng(0)
+    for turn in range(STARTS):
+        reached = start + levenberg(partial(_moved, residuals, start), *shape, enough=allowed)
+        left = np.abs(residuals(reached))
+        good = left.max(0, initial=0.0) <= allowed
+        fitted = np.where(good & ~settled, reached, fitted)
+        settled |= good
+        if settled.all():
+            return fitted
+        if (turn + 1 >= WITHOUT_A_UNIT and not settled.any()) or left.size > MOST:
+            return None
+        start = rng.normal(scale=SCALES[turn % len(SCALES)], size=shape)
+    return None
+
+
+def _moved(residuals: Callable[[Array], Array], start: Array, more: Array) -> Array:
+    return residuals(start + more)
 
 
 def levenberg(

@@ -15,7 +15,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.levenberg_marquardt import levenberg
+from rnninspect.diagnosis.evidence.levenberg_marquardt import from_several_starts
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
@@ -87,8 +87,8 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
         residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), layer_weights, slots)
-        vectors = levenberg(residuals, len(slots), layer_weights.cell_units, enough=tolerance(case))
-        if not np.abs(residuals(vectors)).max(initial=0.0) <= tolerance(case):
+        vectors = from_several_starts(residuals, (len(slots), layer_weights.cell_units), tolerance(case))
+        if vectors is None:
             return None
         layers.append(_with(layer_weights, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
