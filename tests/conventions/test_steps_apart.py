@@ -64,3 +64,31 @@ def test_what_may_be_rows_is_left_apart() -> None:
         assert with_steps_together(arrays, False).keys() == arrays.keys()
     with pytest.raises(UserError):
         rnninspect.inspect(several["one left out"], lengths="full")
+
+
+@pytest.mark.parametrize("name", ["step_{}", "t{}", "h_printed"])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_steps_that_a_log_prints_one_by_one(name: str, wrong: bool) -> None:
+    """Proves that arrays of one name and all numbers are steps where a state's rows are among them, whatever the name
+    is, and that they are judged as outputs; a log that prints `h` at every step numbers all but the first."""
+    outputs = np.random.default_rng(0).uniform(-1, 1, (3, 5, 4)).astype(np.float32)
+    lengths = np.array([5, 2, 3])
+    state = outputs[:, -1] if wrong else outputs[np.arange(3), lengths - 1]
+    names = [name.format(t) for t in range(5)]
+    if name == "h_printed":
+        names = ["h", *(f"h_{t}" for t in range(2, 6))]
+    report = rnninspect.inspect(
+        {**{n: outputs[:, t] for t, n in enumerate(names)}, "final_h": state, "lengths": lengths}, direction="forward"
+    )
+    assert [f.rule for f in report.findings if f.severity != "note"] == (["lengths-ignored"] if wrong else [])
+    assert (report.shape["steps"], report.shape["units"]) == (5, 4)
+
+
+def test_states_by_layer_and_arrays_without_a_state_are_no_steps() -> None:
+    """Proves that the states of several layers, of which one is given again, are left apart, and so are numbered arrays
+    of which no state is a part."""
+    drawn = np.random.default_rng(1).uniform(-1, 1, (5, 3, 4))
+    by_layer = {f"h_{layer}": drawn[layer] for layer in range(4)} | {"last": drawn[3]}
+    unlike = {f"step_{t}": drawn[t] for t in range(4)} | {"last": drawn[4]}
+    for arrays in (by_layer, unlike):
+        assert with_steps_together(arrays, time_major=False) == arrays
