@@ -62,7 +62,8 @@ diagnosis/evidence/small_cases
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath diagnosis/evidence/moved_rows
 diagnosis/evidence/slice_of_view diagnosis/evidence/order_of_inputs diagnosis/evidence/copied_rows
-diagnosis/evidence/part_search diagnosis/evidence/states_of_run
+diagnosis/evidence/part_search diagnosis/evidence/states_of_run diagnosis/evidence/rows_of_run
+diagnosis/evidence/rows_told_by_run
 diagnosis/evidence/teacher_forcing diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step
 diagnosis/evidence/agreement diagnosis/evidence/starts diagnosis/evidence/restarts diagnosis/evidence/chunks

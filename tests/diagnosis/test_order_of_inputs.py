@@ -31,3 +31,24 @@ def test_the_order_of_the_inputs_is_told(kind: str, layers: int, two: bool, leng
     assert rnninspect.inspect(outputs, state, inputs=inputs, **more).verdict == "clean"
     twice = inputs[torch.tensor([0, 0, *range(2, rows)])]
     assert "rows-permuted" not in [f.rule for f in rnninspect.inspect(outputs, state, inputs=twice, **more).findings]
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_states_that_no_output_tells_in_another_order(two: bool) -> None:
+    """Proves that a c, or a lower layer's h, of other rows is named beside a run of the weights, once for all of one
+    order, and that one which is of no row stays unexplained, by layer and array."""
+    torch.manual_seed(1)
+    inputs, layer = torch.randn(4, 5, 3), torch.nn.LSTM(3, 4, 2, bidirectional=two, batch_first=True)
+    with torch.no_grad():
+        outputs, (h, c) = layer(inputs)
+    order = torch.tensor([0, 2, 3, 1])
+    lower, strange = h.clone(), c.clone()
+    lower[0], strange[-1] = lower[0, order], strange[-1] * 2
+    for states, rule, told in (
+        ((h, c[:, order]), "rows-permuted", "c of layer 0 forward"),
+        ((lower, c), "rows-permuted", "h of layer 0 forward is of other rows"),
+        ((h, strange), "unexplained-state", f"another c of layer 1 {'backward' if two else 'forward'}"),
+    ):
+        report = rnninspect.inspect(outputs, states, lengths="full", inputs=inputs, weights=layer)
+        assert [f.rule for f in report.findings] == [rule]
+        assert told in report.findings[0].message

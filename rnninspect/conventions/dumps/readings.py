@@ -91,7 +91,10 @@ def _forms(
     if len(outputs) != 1 or len(states) != 1 or outputs[0].ndim != 3 or states[0].ndim != 2:
         return
     units, width = outputs[0].shape[2], states[0].shape[1]
-    if not units or width == units or width % units or not holds_steps(states[0], outputs[0]):
+    if not units or width == units or width % units:
+        return
+    cells_of = [s.array for s in slots if s.role == "c" and s.array.shape == states[0].shape]
+    if not any(holds_steps(state, outputs[0]) for state in (states[0], *cells_of)):  # c, where the two are exchanged
         return
     if config.cell is None or cells.get(config.cell).has_c:
         for apart, note in with_cells_apart(slots, units):

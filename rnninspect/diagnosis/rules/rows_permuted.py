@@ -13,6 +13,8 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
 from rnninspect.diagnosis.evidence.copied_rows import copied_otherwise
 from rnninspect.diagnosis.evidence.order_of_inputs import order_of_inputs, with_inputs_of
+from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
+from rnninspect.diagnosis.evidence.rows_told_by_run import told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
@@ -100,23 +102,7 @@ class RowsPermuted(Rule):
                 strength=_strength(seen) if permutation else 0,
             )
         yield from self._of_cells_alone(case)
-        yield from self._of_inputs(case)
-
-    def _of_inputs(self, case: Case) -> Iterable[Proposal]:
-        """Where outputs and states agree, and a run gives them of the same inputs in another order."""
-        order = order_of_inputs(case)
-        if order is None:
-            return
-        moved = [(f, order != np.arange(order.size)) for f in case.facts]
-        yield from proposal(
-            self,
-            [Seen(facts, rows) for facts, rows in moved],
-            "{rows}: the inputs are of other rows than the outputs and the final state: in the order of rows "
-            f"[{listed(order.tolist(), 12)}], a run of the weights gives every output; as they stand, it does not",
-            kind="fact",
-            fix=f"inputs = inputs[[{listed(order.tolist(), order.size)}]]  # in the order of the outputs' rows",
-            evidence={"rows_of_inputs": order[:64].tolist()},
-        )
+        yield from told_by_run(self, case)
 
     def _of_cells_alone(self, case: Case) -> Iterable[Proposal]:
         """Where every h is its own row's, and c is behind another row's h."""
@@ -145,6 +131,8 @@ class RowsPermuted(Rule):
     def undo(self, case: Case) -> Iterable[Undone]:
         if (order := order_of_inputs(case)) is not None:
             yield Undone("the inputs in the order of the outputs' rows", with_inputs_of(case, order))
+        if orders_in_run(case):
+            yield Undone("the states of other rows put back", with_rows_of_run(case))
         for source, how in _orders(case):
             back = np.argsort(source)
             yield Undone(how, _with_states_of(case, back))
