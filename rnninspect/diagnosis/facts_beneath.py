@@ -87,13 +87,18 @@ def differences_beneath(case: Case, kept: Sequence[Rule], rules: Mapping[str, Ru
     """What two dumps differ by once one of the rules `kept` is undone, or by their states, where it is one of the
     outputs; empty where that explains no difference."""
     for cause in kept:
-        for undone in chain(cause.undo(case), _states_for_outputs(case) if cause.in_outputs else ()):
+        for undone in chain(cause.undo(case), _states_for_outputs(case) if _tells_no_h(cause) else ()):
             for rule in rules.values():
                 if rule.compares and "weights" not in rule.needs and not rule.missing(undone.case):
                     proposals = [p for p in rule.check(undone.case) if p.certainty == "proven"]
                     if proposals:
                         return [_beneath(p, undone, cause) for p in proposals]
     return []
+
+
+def _tells_no_h(cause: Rule) -> bool:
+    """Whether the outputs of such a dump are not the layer's own, or hold c: its states alone are compared."""
+    return cause.in_outputs or cause.name == "outputs-are-cell-state"
 
 
 def _states_for_outputs(case: Case) -> Iterator[Undone]:

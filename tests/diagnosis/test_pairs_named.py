@@ -49,6 +49,7 @@ NAMED = [
     ("precision-drift", "left-padded", ("lstm", 1, 2)),
     ("output-residual", "state-from-another-run", GRU),
     ("precision-drift", "output-residual", STACK),
+    ("precision-drift", "outputs-are-cell-state", LSTM),
     ("cell-overwritten-by-hidden", "state-from-another-run", LSTM),
     ("inputs-differ", "state-from-another-run", GRU),
     # outputs that end elsewhere beside half of the state
