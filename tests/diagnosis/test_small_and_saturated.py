@@ -159,3 +159,42 @@ def test_a_lower_layer_that_is_rounded_to_zero(kind: str) -> None:
     steps = torch.cat([outputs, torch.zeros(3, 3, 3).half()], -1)
     steps[:, -1] = wide[1]
     assert accused(steps, wide, **about) == ["state-never-written"]
+
+
+def test_steps_that_saturated_units_hold_are_no_holes() -> None:
+    """Gates that are shut or wide open keep a step as it was; two units between hold there of no gate."""
+    outputs = np.random.default_rng(1).uniform(-0.7, 0.7, (1, 4, 3)).astype(np.float32)
+    outputs[:, 1] = outputs[:, 0]
+    assert accused(outputs, outputs[:, -1], lengths=[4]) == ["mask-hole"]
+    outputs[:, :2] = [0, -1, 1]
+    assert accused(outputs, outputs[:, -1], lengths=[4]) == []
+
+
+@pytest.mark.parametrize(("units", "named"), [(2, []), (8, ["mask-hole"])])
+def test_relu_units_that_are_all_shut_in_a_step(units: int, named: list[str]) -> None:
+    """Two of them are so by chance, eight that shut nowhere else are not."""
+    outputs = np.random.default_rng(1).uniform(0.2, 0.8, (2, 6, units)).astype(np.float32)
+    outputs[0, 2] = 0
+    assert accused(outputs, outputs[:, -1], lengths=[6, 6]) == named
+
+
+def test_zeros_of_relu_units_tell_of_no_row_without_steps() -> None:
+    """Lengths that nobody stated, told by zeros: a row that is zero throughout may have read every step."""
+    outputs = np.array([[[0.1, 2.6], [0.2, 0]], [[0, 0], [0, 0.5]], [[0, 0], [0, 0]], [[0, 0], [0, 1.2]]], np.float32)
+    assert accused(outputs, outputs[:, -1]) == []
+    report = rnninspect.inspect(outputs, outputs[:, -1], lengths=[2, 2, 0, 2], batch_first=True)
+    assert "zero-length-row" in [f.rule for f in report.findings]
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_few_numbers_of_two_layers_are_no_h_and_c(units: int) -> None:
+    """States `[h, h]` of two layers: the upper one ends the outputs, the lower one is smaller by chance."""
+    rng = np.random.default_rng(units)
+    outputs = rng.uniform(0.4, 0.8, (2, 3, units)).astype(np.float32)
+    upper = outputs[:, -1]
+    arrays = {"outputs": outputs, "state_0": upper * np.float32(0.3), "state_1": upper}
+    for more in ({}, {"layers": 2}, {"layers": 2, "cell": "lstm"}):
+        assert accused(arrays, lengths=[3, 3], **more) == []
+    rows = np.random.default_rng(3).uniform(-0.8, 0.8, (9, 3, 4)).astype(np.float32)
+    many = {"outputs": rows, "state_0": rows[:, -1] * np.float32(0.3), "state_1": rows[:, -1]}
+    assert accused(many, lengths=[3] * 9) == ["outputs-are-cell-state"]

@@ -15,6 +15,7 @@ from rnninspect.conventions.dumps.cell_behind import (
     are_pairs,
     is_behind,
     is_cell_first,
+    may_be_a_pair,
     may_be_h_and_c,
     of_one_sign,
 )
@@ -87,7 +88,8 @@ def of_layers(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
     listed = sorted((s for s in slots if s.role == "h" and s.position is not None), key=lambda s: s.position or ())
     if not listed or listed[0].layer is not None or config.layers == 1:
         return slots
-    if _directions(listed[0], config, slots) > 1 or not are_layers([s.array for s in listed], 1, slots):
+    few_tell = config.layers is None and config.cell is not None and cells.get(config.cell).has_c
+    if _directions(listed[0], config, slots) > 1 or not are_layers([s.array for s in listed], 1, slots, few_tell):
         return slots
     numbers = {slot.name: number for number, slot in enumerate(listed)}
     return tuple(
@@ -121,7 +123,8 @@ def _placed(
     directions = 1 if listed[0].array.ndim == 3 else _directions(listed[0], config, slots)
     directions = 2 if directions == 1 and _are_two_directions(arrays, config, slots) else directions
     may_be_layers = may_be_layers or directions > 1  # of one direction (c, h) ends in h as (h, h) does
-    layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots)
+    few_tell = config.layers is None and config.cell is not None and cells.get(config.cell).has_c
+    layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots, few_tell)
     roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
@@ -210,15 +213,17 @@ def _alike(h: Slot, c: Slot) -> bool:
     return (h.layer, h.direction) == (c.layer, c.direction)
 
 
-def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]) -> bool:
+def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...], few_tell: bool = True) -> bool:
     """Whether a list holds the h of every layer, and no c (a GRU's).
 
     The last entries are steps of the outputs then, of each direction's own; of one direction no two neighbours can be
-    an LSTM's h and c, for signs differ or |h| <= |c| holds neither way.
+    an LSTM's h and c, for signs differ or |h| <= |c| holds neither way. `few_tell`: as few numbers as there are show
+    these two, as where an LSTM was stated; else eight must, and fewer may look so by chance.
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
-    if directions == 1 and any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False)):
+    pairs = list(zip(arrays[::2], arrays[1::2], strict=False)) if directions == 1 else []
+    if any((may_be_h_and_c if few_tell else may_be_a_pair)(*pair) or np.array_equal(*pair) for pair in pairs):
         return False
     outputs = [slot.array for slot in slots if slot.role == "outputs"]
     if len(outputs) == 1 and directions > 1:

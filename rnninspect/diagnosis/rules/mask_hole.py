@@ -15,8 +15,10 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather, parts
+from rnninspect.measure.saturated import saturated_units
 
 ENOUGH = 32  # units: where each of so many recurs, others do
+CHANCE = 1e-4  # of a step whose units are all zero by themselves, from which on nothing is proven
 
 
 class MaskHole(Rule):
@@ -113,12 +115,16 @@ def _may_be_rounding(facts: TrackFacts) -> bool:
 
 
 def _has_single_zeros(facts: TrackFacts) -> bool:
-    """Whether units are zero in steps that are not: relu, dropout and clips make zeros that no mask made."""
+    """Whether units are zero in steps that are not, or may be so in one by chance: relu, dropout and clips make zeros
+    that no mask made."""
+    units, numbers, negative = facts.outputs.shape[2], 0, False
     for here in tiles(facts.outputs):
         alive = facts.mask[here] & ~facts.zero[here]
         if (alive & (facts.outputs[here] == 0).any(-1)).any():
             return True
-    return False
+        numbers += int(np.count_nonzero(alive)) * units
+        negative |= bool((facts.outputs[here] < 0).any())
+    return not negative and float(1 / (numbers + 2)) ** units > CHANCE  # of relu, by the rule of succession
 
 
 def _holes(facts: TrackFacts) -> Bools:
@@ -170,8 +176,8 @@ def _stands_out(facts: TrackFacts, holes: Bools, held: Bools, shift: int) -> Boo
 
     An RNN over frames that stay the same converges until a step repeats the one before bit for bit; a saturated unit
     takes the same value again and again, and one whose gate is shut keeps its value. So the state must move
-    before the run and after it by more than the root of what its numbers can tell apart, and two units or more must
-    hold there alone. A step of zeros came of neither.
+    before the run and after it by more than the root of what its numbers can tell apart, and two units or more, of none
+    that are saturated there, must hold there alone. A step of zeros came of neither.
     """
     backward = shift < 0
     steps = np.arange(facts.steps)
@@ -188,7 +194,8 @@ def _stands_out(facts: TrackFacts, holes: Bools, held: Bools, shift: int) -> Boo
     if moving_holes:
         keep = _keep_themselves(facts, held)
         for b, t in moving_holes:
-            alone = ~(keep | _recurs(facts, b, t, 1 + abs(int(t) - int(moving[b, t]))))
+            recurs = _recurs(facts, b, t, 1 + abs(int(t) - int(moving[b, t])))
+            alone = ~(keep | recurs | saturated_units(facts.outputs[b, t, :ENOUGH]))
             kept[b, t] = alone.sum() >= 2
     return kept
 
