@@ -37,7 +37,7 @@ def decimals(array: Array) -> int | None:
     """
     if array.dtype.name not in MOST or not array.size or not array.ndim:
         return None
-    sample = sample_of(array)
+    sample = _in_its_precision(sample_of(array))
     sample = sample[np.isfinite(sample)]
     fractions = np.sort(sample[sample != np.rint(sample)])
     fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
@@ -45,7 +45,7 @@ def decimals(array: Array) -> int | None:
         return None
     spacing = np.spacing(np.abs(fractions)).astype(np.float64)
     exact = fractions.astype(np.float64)
-    most = MOST[array.dtype.name]
+    most = MOST[fractions.dtype.name]
     if max(-exact[0], exact[-1]) * 10.0**most < WHOLE and not _holds(fractions, exact, most):
         return None  # nor do fewer decimals hold them
     for digits in range(1, most + 1):
@@ -53,6 +53,12 @@ def decimals(array: Array) -> int | None:
             chance = np.log10(np.minimum(spacing * 10.0**digits, 1.0)).sum()  # that full-precision numbers do so
             return digits if chance <= CHANCE else None
     return None
+
+
+def _in_its_precision(sample: Array) -> Array:
+    """The numbers as float32 where all are: a list of those holds their further digits, as `tolist()` gives them."""
+    narrow = sample.astype(np.float32)
+    return narrow if sample.dtype == np.float64 and np.array_equal(narrow, sample, equal_nan=True) else sample
 
 
 def alike_below(array: Array) -> float:

@@ -87,3 +87,11 @@ def test_weights_agree_with_a_print_out() -> None:
     right = correct_case()
     case = build_case.read_case(arrays, right.config, "tf1").with_weights(right.weights)
     assert judge(case, rules()).findings == []
+
+
+def test_a_list_of_float32_keeps_its_decimals() -> None:
+    """`tolist()` gives the further digits of a rounded float32, which are no precision; those of others are."""
+    values = np.random.default_rng(0).uniform(-1, 1, 60).astype(np.float32)
+    assert decimals.decimals(np.array(np.round(values, 2).tolist())) == 2
+    assert decimals.decimals(np.array(values.tolist())) is None
+    assert decimals.decimals(np.round(values.astype(np.float64), 2)) == 2
