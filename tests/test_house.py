@@ -96,7 +96,7 @@ api/carry_out api/direction_taken api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/cluster api/parallel/results_file api/parallel/split_rows
 recording/stated recording/own_lengths recording/direct_reading recording/asked
-recording/base recording/call_site recording/wrapping recording/shelf recording/track_call
+recording/base recording/value_use recording/call_site recording/wrapping recording/shelf recording/track_call
 recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store
 recording/torch_modules/own_forward recording/torch_modules/hooks

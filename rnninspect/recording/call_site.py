@@ -17,6 +17,7 @@ from types import CodeType
 from typing import Literal
 
 from rnninspect.core.wording import argument, worded
+from rnninspect.recording.value_use import goes_with, reads_values
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 # `perhaps`: it is read under a condition alone; `unknown`: the program cannot be read.
@@ -79,7 +80,8 @@ def _use(code: CodeType, instruction: int) -> Use:
         names = _names(target.elts[1])
         if names is None:
             return "used"
-        uses = [_reading(name, parent, scope, parents) for name in names]
+        outputs = set(_names(target.elts[0]) or ())
+        uses = [_reading(name, outputs, parent, scope, parents) for name in names]
         return max(uses, key=("dropped", "perhaps", "used").index, default="dropped")
     if isinstance(target, ast.Name):
         whole = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == target.id and _loads(n)]
@@ -139,8 +141,9 @@ def _loads(name: ast.Name) -> bool:
     return not isinstance(name.ctx, ast.Store)
 
 
-def _reading(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Use:
-    """Whether that name is read, in its function, before it is assigned again.
+def _reading(name: str, outputs: set[str], assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST, ast.AST]) -> Use:
+    """Whether that name's numbers are read, in its function, before it is assigned again; perhaps, where they are only
+    handed on together with the `outputs`.
 
     Followed line by line where the statements after it stand in one block outside any loop; else any reading counts.
     """
@@ -153,9 +156,11 @@ def _reading(name: str, assigned: ast.AST, scope: ast.AST, parents: dict[ast.AST
     around = set(_above(assigned, scope, parents))
     if readings and not any(isinstance(node, _LOOPS) for node in around):
         readings = _until_assigned(name, assigned, scope, parents, readings)
+    readings = [n for n in readings if reads_values(n, scope, parents)]
     if not readings:
         return "dropped"
-    always = [n for n in readings if not _conditional(n, scope, parents, around)]
+    alone = [n for n in readings if not goes_with(n, outputs, scope, parents)]
+    always = [n for n in alone if not _conditional(n, scope, parents, around)]
     return "used" if always else "perhaps"
 
 

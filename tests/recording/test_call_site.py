@@ -20,6 +20,14 @@ def layer() -> tuple[str, tuple[str, str]]:
     return "output", ("h", "c")
 
 
+def either(*values: Any) -> Any:
+    return values[0]
+
+
+def zeros_like(*values: Any) -> Any:
+    return values[0]
+
+
 def underscore() -> Any:
     output, _ = layer()
     return output
@@ -77,6 +85,40 @@ def asked_of_what_kind_it_is() -> Any:
     return h[0] if isinstance(h, tuple) else h
 
 
+def made_anew_alike() -> Any:
+    output, h = layer()
+    h = zeros_like(h)
+    return output, h
+
+
+def deleted() -> Any:
+    output, h = layer()
+    del h
+    return output
+
+
+def printed() -> Any:
+    output, h = layer()
+    print(f"{h}")
+    return output
+
+
+def handed_on_beside_outputs() -> Any:
+    output, h = layer()
+    return either(output, h)
+
+
+def in_a_dict_beside_outputs() -> Any:
+    output, h = layer()
+    both = {"output": output, "h": h}
+    return both["output"]
+
+
+def handed_on_alone() -> Any:
+    output, h = layer()
+    return output, sorted(h)
+
+
 def in_a_loop() -> Any:
     state: Any = None
     for _ in range(1):
@@ -113,6 +155,12 @@ def bare() -> None:
         (in_a_branch, ["perhaps"]),
         (after_a_return, ["perhaps"]),
         (asked_of_what_kind_it_is, ["used"]),
+        (made_anew_alike, ["dropped"]),
+        (deleted, ["dropped"]),
+        (printed, ["dropped"]),
+        (handed_on_beside_outputs, ["perhaps"]),
+        (in_a_dict_beside_outputs, ["perhaps"]),
+        (handed_on_alone, ["used"]),
         (in_a_loop, ["used"]),
         (kept, ["used"]),
         (in_a_closure, ["used"]),
