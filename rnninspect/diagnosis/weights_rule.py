@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import compared, fixed, fixed_by_two, tolerance
+from rnninspect.diagnosis.evidence.weight_search import compared, fixed, fixed_by_two, may_differ, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule
 
@@ -18,6 +18,8 @@ class WeightsRule(Rule):
     compares = True
 
     def check(self, case: Case) -> Iterable[Proposal]:
+        if not may_differ(case):
+            return
         from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part, forget_bias_in_a_part
 
         fit = fixed(case) or forget_bias_in_a_part(case)

@@ -26,6 +26,7 @@ FULL = 15  # decimals that float64 can be rounded to
 SHORTEST = 7  # digits from which on the text of a float32 may be off by its spacing and not by a unit
 ROUNDED_ALIKE = 50  # units of the last decimal that steps must differ by, where none may be equal by rounding
 WHOLE = 2.0**53  # below which float64 holds every whole number, so that numbers of few decimals are round to more too
+GLANCE = 8  # numbers that most often tell that none is rounded
 CHANCE = -10  # power of ten: that so many full-precision numbers are round by accident
 
 
@@ -39,15 +40,19 @@ def decimals(array: Array) -> int | None:
         return None
     sample = _in_its_precision(sample_of(array))
     sample = sample[np.isfinite(sample)]
-    fractions = np.sort(sample[sample != np.rint(sample)])
+    fractions = sample[sample != np.rint(sample)]
+    most = MOST[fractions.dtype.name]
+    few = fractions[:GLANCE].astype(np.float64)
+    if (np.abs(few) * 10.0**most < WHOLE).all() and not _holds(fractions[:GLANCE], few, most):
+        return None  # nor do fewer decimals hold these
+    fractions = np.sort(fractions)
     fractions = fractions[np.diff(fractions, prepend=np.nan) != 0]  # np.unique would import numpy.ma at every start
     if fractions.size < DISTINCT:
         return None
     spacing = np.spacing(np.abs(fractions)).astype(np.float64)
     exact = fractions.astype(np.float64)
-    most = MOST[fractions.dtype.name]
     if max(-exact[0], exact[-1]) * 10.0**most < WHOLE and not _holds(fractions, exact, most):
-        return None  # nor do fewer decimals hold them
+        return None
     for digits in range(1, most + 1):
         if _holds(fractions, exact, digits):
             chance = np.log10(np.minimum(spacing * 10.0**digits, 1.0)).sum()  # that full-precision numbers do so

@@ -129,10 +129,13 @@ def shortest(block: Array) -> Array:
         # where whole numbers are many of one float32, nor of powers of two, which are nearer to the number below.
         plain = (np.abs(block) < DECIMAL) & (np.abs(np.frexp(block)[0]) != 0.5)
         exact = np.where(plain, block, 0).astype(np.float64)
-        for decimals in range(13):
+        fits = plain
+        for decimals in range(12, -1, -1):  # what one less holds, this one does
             rounded = np.rint(exact * 10.0**decimals) / 10.0**decimals
-            fits = plain & left & (rounded.astype(np.float32) == block)
-            numbers[fits] = rounded[fits]
+            fits = fits & (rounded.astype(np.float32) == block)
+            if not fits.any():
+                break
+            np.copyto(numbers, rounded, where=fits)
             left &= ~fits
     numbers[left] = block[left].astype(str).astype(np.float64)
     return numbers

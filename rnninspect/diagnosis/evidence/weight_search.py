@@ -47,7 +47,7 @@ class WeightFix:
 @once
 def fixed(case: Case) -> WeightFix | None:
     """The one change after which the weights give the dump; None if they agree unchanged, or none does it."""
-    if not _may_differ(case):
+    if not may_differ(case):
         return None
     return _search(case, lambda changes: ((c,) for c in changes)) or _fixed_in_lower(case)
 
@@ -57,12 +57,12 @@ def fixed_by_two(case: Case) -> WeightFix | None:
     """The two changes that together make the weights give the dump, if nothing simpler does."""
     from rnninspect.diagnosis.evidence.weight_changes import pairs
 
-    return _search(case, pairs) if _may_differ(case) else None
+    return _search(case, pairs) if may_differ(case) else None
 
 
-def _may_differ(case: Case) -> bool:
+def may_differ(case: Case) -> bool:
     """Whether other weights may have made the dump: never of a live layer, whose run was made with these."""
-    return not case.layer.weights_as_run and disagreement(case) > 0
+    return not case.layer.weights_as_run and not agrees(case)
 
 
 @once

@@ -28,6 +28,7 @@ class Rules(Mapping[str, Rule]):
 
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
+        self._needs = {name: NEEDS.get(module.rpartition(".")[0], ()) for name, module in modules.items()}
 
     def __getitem__(self, name: str) -> Rule:
         return _imported(self._modules[name])
@@ -43,8 +44,7 @@ class Rules(Mapping[str, Rule]):
 
     def missing(self, name: str, case: Case) -> list[str]:
         """The evidence that a rule needs and the case does not hold, as its folder says or else the rule itself."""
-        folder = self._modules[name].rpartition(".")[0]
-        return [need for need in NEEDS.get(folder, ()) if not case.has(need)] or self[name].missing(case)
+        return [need for need in self._needs[name] if not case.has(need)] or self[name].missing(case)
 
 
 @cache
