@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.ran_over_rows import ran_over_rows
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, places, rows_of
 from rnninspect.measure.choose_reading import padded_exactly
 
@@ -23,7 +24,7 @@ class BatchTimeSwapped(Rule):
     group = "Rows, axes, layers"
     place = 3
     needs = ("outputs",)
-    implies = ("lengths-ignored", "padding-computed", "lengths-misaligned")
+    implies = ("lengths-ignored", "padding-computed", "lengths-misaligned", "restarted-within-row")
     threads = (
         Thread(
             "https://github.com/HHTseng/video-classification/issues/42",
@@ -37,6 +38,8 @@ class BatchTimeSwapped(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         if not case.reading.time_swapped:
+            if ran_over_rows(case):
+                yield self._of_a_run(case)
             return
         matched = [place for f in case.facts for place in places(f, np.asarray(f.equal.any(1)))]
         shown = case.trace.batch_size == case.trace.steps and padded_exactly(case.facts)
@@ -67,6 +70,20 @@ class BatchTimeSwapped(Rule):
             severity="error" if not right else "warning" if by_user else "note",  # a layer may have been told otherwise
             kind="fact",
             alternatives=("row-taken-for-step",) if _one_row(case) and not shown else (),
+            evidence={"reading": case.reading.text},
+        )
+
+    def _of_a_run(self, case: Case) -> Proposal:
+        """Every row was a step of the layer's, as a run of its weights shows, whatever the states were taken from."""
+        rows, steps = ("T", "B") if case.reading.time_major else ("B", "T")
+        matched = frozenset(place for f in case.facts for place in places(f, np.asarray(f.ends > 0)))
+        return Proposal(
+            self.name,
+            f"the inputs are [{rows}, {steps}, F], and a run of these weights gives the outputs only where it reads "
+            f"them as [{steps}, {rows}, F]: the layer took rows for steps",
+            matched,
+            kind="fact",
+            strength=8,
             evidence={"reading": case.reading.text},
         )
 
