@@ -84,6 +84,16 @@ def untested(case: Case) -> Untested | None:
         or _run_that_stopped_before(case)
         or _cells_of_other_states(case)
         or _zeros_beneath(case)
+        or _start_of_the_chunk(case)
+    )
+
+
+def _start_of_the_chunk(case: Case) -> Untested | None:
+    """A chunk that is said to go on from the one before it, where nothing shows in which state it began."""
+    if case.chunk is None or case.chunk.named_initial is not None:
+        return None
+    return Untested(
+        "nothing shows that it began in the states in which the chunk before it ended", f"its initial state, or {RUN}"
     )
 
 

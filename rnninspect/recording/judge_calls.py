@@ -97,6 +97,36 @@ def _without_lengths(report: Report, judged: Judged) -> Report:
     )
 
 
+def of_one_loop(reports: Sequence[Report], calls: int) -> list[Report]:
+    """The reports of one layer, of which so many calls were kept: calls of a single step, or of single rows that are
+    equally wide, are parts of a loop, and what would be `clean` of such a part says nothing of the whole."""
+    widths = {report.shape["steps"] for report in reports}
+    alike = len(reports) > 1 and len(widths) == 1
+    return [_of_a_loop(report, calls, alike) for report in reports]
+
+
+def _of_a_loop(report: Report, calls: int, alike: bool) -> Report:
+    rows, steps = report.shape["batch"], report.shape["steps"]
+    if report.verdict != "clean" or calls < 2:
+        return report
+    if steps == 1:
+        return replace(
+            report,
+            verdict="unjudged",
+            untested=f"one of {calls} calls of a single step: what a loop carries on, and where rows end, is not in it",
+            would_decide="the steps of the loop as one run, its outputs [B, T, H] and its final state given to inspect",
+        )
+    if rows == 1 and alike and report.lengths is None:
+        return replace(
+            report,
+            verdict="unjudged",
+            untested=f"one of {calls} calls of a single row, each of {steps} steps: whether rows were padded to one "
+            "width before that cannot be seen",
+            would_decide="lengths (full, where none is shorter)",
+        )
+    return report
+
+
 def _as_open(report: Report, judged: Judged) -> Report:
     """The report of a call that is not known whole: what would be `clean` is unjudged, and says why."""
     findings = list(report.findings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -14,7 +15,7 @@ from rnninspect.formats import write_arrays
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.base import LIMIT, MAX_BYTES, RecordedCall, Wanted
 from rnninspect.recording.handover import Handover, handovers
-from rnninspect.recording.judge_calls import Asked, report_of, report_of_unseen
+from rnninspect.recording.judge_calls import Asked, of_one_loop, report_of, report_of_unseen
 from rnninspect.recording.registry import recorders_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
@@ -187,6 +188,7 @@ class Recording:
             report, error = report_of(one, asked, began.get((one.where.name, one.where.number), Handover()), notes)
             reports.append(report)
             errors += [error] if error else []
+        reports = self._as_loops(reports)
         if (lengths is not None or final_state is not None) and errors and len(errors) == len(reports):
             raise errors[0]
         if call is None:
@@ -194,6 +196,13 @@ class Recording:
                 report_of_unseen(n, why, self._convention) for n, why in self.unseen.items() if name in (None, n)
             ]
         return Reports(reports)
+
+    def _as_loops(self, reports: list[Report]) -> list[Report]:
+        """The reports, in their order, those of each layer seen beside one another."""
+        kept = Counter(one.where.name for one in self.calls)
+        by_layer = {name: [r for r in reports if r.source["name"] == name] for name in kept}
+        judged = {name: iter(of_one_loop(of_layer, kept[name])) for name, of_layer in by_layer.items()}
+        return [next(judged[report.source["name"]]) for report in reports]
 
     def save(self, path: str | os.PathLike[str], name: str | None = None, *, call: int | None = None) -> None:
         """Write a dump that `rnninspect compare PATH --weights PATH --convention torch` reads, batch-major.
