@@ -136,7 +136,7 @@ def test_live_numbers_are_never_rounded() -> None:
 
 def test_a_swapped_pair_is_not_put_right_in_silence() -> None:
     """A pair in the wrong order for its convention is named, not quietly read the other way round."""
-    report = rnninspect.inspect(OUT, (2 * HN, HN), lengths=LENGTHS, convention="keras")  # |h| <= |c|, as an LSTM's are
+    report = rnninspect.inspect(OUT / 2, (HN, HN / 2), lengths=LENGTHS, convention="keras")
     assert [f.rule for f in report.findings] == ["cell-hidden-swapped"]
 
 

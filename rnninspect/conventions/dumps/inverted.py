@@ -139,6 +139,8 @@ def _comes_behind(mask: Bools) -> bool:
 
 def _leaves_out_a_row(mask: Bools, outputs: Array) -> bool:
     """Whether a row without a true step has outputs, where true comes behind the false steps of every row."""
+    if (np.diff(mask.astype(np.int8), axis=1) <= 0).all():
+        return False  # as it lies it pads on the right, but for a row that is all padding
     for by_row, steps in ((mask, outputs), (mask.T, outputs.swapaxes(0, 1))):
         empty = ~by_row.any(1)
         if is_of_lengths(~by_row) and not is_of_lengths(by_row) and empty.any() and (steps[empty] != 0).any():

@@ -11,13 +11,14 @@ from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padding_read_first import starts_moved
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.once import once
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
 
 def may_be_moved(case: Case, by_run: bool = True) -> bool:
     """Whether the outputs of the short rows may have been moved to the end of the time axis: what lies before them is
-    blank, or a run of the weights can tell, where one is asked (`by_run`)."""
+    blank, or a run of the weights gives them at the front alone, where one is asked (`by_run`)."""
     trace = case.trace
     short = (trace.real_counts > 0) & ~trace.mask.all(1)
     if trace.mask_given or not short.any() or any(f.track.order != "time" for f in case.facts):
@@ -25,8 +26,8 @@ def may_be_moved(case: Case, by_run: bool = True) -> bool:
     lead = np.arange(trace.steps) < (trace.steps - trace.real_counts)[:, None]
     filled = not any(f.zero[short, -1].any() for f in case.facts)
     blank = filled and all(_is_blank(f, lead, short) for f in case.facts)
-    told = by_run and filled and case.has("inputs") and case.has("weights")
-    return blank or told or bool(starts_moved(case)[short].all())
+    asked = by_run and filled and not blank and case.has("inputs") and case.has("weights") and case.other is None
+    return blank or bool(starts_moved(case)[short].all()) or (asked and _runs_at_the_front(case))
 
 
 def moved_by_run(case: Case) -> list[Bools]:
@@ -36,8 +37,12 @@ def moved_by_run(case: Case) -> list[Bools]:
     seen = [np.asarray(f.mismatched & short & f.equal[:, -1] & ~f.final_zero) for f in case.facts]
     asked = any(rows.any() for rows in seen) and case.has("inputs") and case.has("weights") and case.other is None
     asked = asked and all(f.track.direction == "forward" for f in case.facts) and may_be_moved(case)
-    shows = asked and disagreement(case) > 0 and disagreement(to_the_front(case)) == 0
-    return seen if shows else [np.zeros_like(rows) for rows in seen]
+    return seen if asked and _runs_at_the_front(case) else [np.zeros_like(rows) for rows in seen]
+
+
+@once
+def _runs_at_the_front(case: Case) -> bool:
+    return disagreement(case) > 0 and disagreement(to_the_front(case)) == 0
 
 
 def to_the_front(case: Case) -> Case:

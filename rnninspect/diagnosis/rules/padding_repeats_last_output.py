@@ -26,6 +26,7 @@ from rnninspect.diagnosis.rule import (
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
+from rnninspect.measure.run_ends import run_ends
 from rnninspect.measure.saturated import saturated_units
 
 
@@ -123,11 +124,12 @@ def _may_be_rounding(facts: TrackFacts) -> Bools:
 
 
 def _at_rest(facts: TrackFacts) -> Bools:
-    """`[B]`: rows whose last real step repeats the one before, or has every unit saturated: the layer computes the same
-    numbers again in padding like the steps before it."""
+    """`[B]`: rows that crept to a stop before their last real step, or whose units are all saturated there: the layer
+    computes the same numbers again in padding like the steps before it."""
     rows, last = np.arange(facts.ends.size), np.maximum(facts.ends - 1, 0)
     saturated = saturated_units(gather(facts.outputs, rows, last)).all(-1)
-    return np.asarray(saturated | ((facts.ends > 1) & facts.repeats[rows, last]))
+    crept = (facts.ends > 1) & facts.repeats[rows, last] & (run_ends(facts) < 0)
+    return np.asarray(saturated | crept)
 
 
 RULE = PaddingRepeats()

@@ -46,6 +46,8 @@ class TorchModel:
         norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
         self.norms: Sequence[str] = [self._names[id(m)] for m in self._norms]
+        fast = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+        self._takes_a_fast_path = any(isinstance(m, fast) for m in self._module.modules())
         self.training = any(m.training for m in self._norms)
         self._kept: Kept | None = None
         lazy = [m for m in self._module.modules() if isinstance(m, LazyModuleMixin) and m.has_uninitialized_params()]
@@ -116,12 +118,13 @@ class TorchModel:
         return results
 
     def _seen_run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
-        """A run after one in which the floats are looked at, if it can be made so.
-
-        The first one's results are left: torch's transformers compute padding by another path while they are watched.
+        """A run in which the floats are looked at, if it can be made so; of torch's transformers another one after it,
+        for they compute padding by another path while they are watched.
         """
         with suppress(RunFailed):
-            self._run(arguments, manner)
+            results = self._run(arguments, manner)
+            if not self._takes_a_fast_path:
+                return results
         self._seen = True
         return self._run(arguments, manner)  # it fails again, unless only what it does cannot be looked at
 
