@@ -49,3 +49,32 @@ def test_one_call_of_one_step_is_no_loop() -> None:
     with rnninspect.record(layer) as recording:
         layer(torch.randn(3, 1, 4))
     assert recording.inspect().verdict == "clean"
+
+
+class Writer(nn.Module):
+    """One cell reads rows of their own lengths, which keep their state behind their end, and then writes `more`."""
+
+    def __init__(self, more: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell, self.out, self.more = nn.GRUCell(4, 5), nn.Linear(5, 4), more
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        h = x.new_zeros(len(x), 5)
+        for t in range(x.size(1)):
+            h = torch.where((t < lengths)[:, None], self.cell(x[:, t], h), h)
+        for _ in range(self.more):
+            h = self.cell(self.out(h), h)
+        return h
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(0, "clean"), (3, "unjudged")])
+def test_a_cell_that_reads_and_then_writes(more: int, verdict: str) -> None:
+    """Rows that kept their state and go on are two loops in one: no run of the weights gives them, and nothing is
+    accused; the reading loop alone is judged as before."""
+    model = Writer(more)
+    with rnninspect.record(model, lengths="lengths") as recording:
+        model(torch.randn(4, 6, 4), torch.tensor([6, 3, 5, 2]))
+    (report,) = recording.inspect()
+    assert (report.verdict, [f.rule for f in report.findings if f.severity != "note"]) == (verdict, [])
+    assert ("then go on" in report.untested) is bool(more)

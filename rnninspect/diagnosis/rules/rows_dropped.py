@@ -42,14 +42,16 @@ class RowsDropped(Rule):
         right = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))
         if not right:
             return  # no row is told by its own outputs
+        parts = _equal_parts(kept)
         which = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}"
         yield Proposal(
             self.name,
             f"the final state has {len(kept.rows)} of the batch's {kept.batch_size} rows: it is that of {which}"
             f"{_running(kept)}; row{'s' if len(lost) > 1 else ''} {listed(lost)} "
-            f"{'have' if len(lost) > 1 else 'has'} none",
+            f"{'have' if len(lost) > 1 else 'has'} none"
+            + (f" (one of {parts} equal parts, as of inputs that were joined to one batch)" if parts else ""),
             right,
-            severity="warning",
+            severity="note" if parts else "warning",
             kind="fact",
             evidence={"rows": list(kept.rows)[:64], "batch_size": kept.batch_size},
         )
@@ -64,6 +66,15 @@ class RowsDropped(Rule):
         kept = only_rows(case, rows)
         state_rows = StateRows(tuple(rows.tolist()), lengths.size, case.trace.lengths)
         return kept.with_reading(replace(kept.reading, state_rows=state_rows))
+
+
+def _equal_parts(kept: StateRows) -> int:
+    """Into how many equal parts the batch falls of which these rows are one, as `h.chunk(2)` gives it; 0 where they are
+    none, or those that a shrinking batch leaves."""
+    count, first = len(kept.rows), min(kept.rows)
+    block = sorted(kept.rows) == list(range(first, first + count)) and first % count == 0
+    whole = count > 1 and kept.batch_size % count == 0
+    return kept.batch_size // count if block and whole and not _running(kept) else 0
 
 
 def _running(kept: StateRows) -> str:

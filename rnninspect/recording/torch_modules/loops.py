@@ -150,7 +150,8 @@ class Loop:
             config = replace(config, layers=1, direction="forward", padding="any", axes_stated=True)
             here = {name: array for name, array in arrays.items() if array is not None}
             return case_of(here, Handed(final_state), config, "torch", tolerance)
-        h, c = (None, None) if self.changed or self.cut else self._final(mask, order)
+        several = settled.mask is None and self._goes_on
+        h, c = (None, None) if self.changed or self.cut or several else self._final(mask, order)
         track = Track(0, "forward", outputs, h, c, *initial)
         trace = Trace(mask, (track,), real, settled.mask is not None, "any", "initial", "torch")
         layer = Layer(conventions.get("torch"), config, None, rerun)
@@ -223,6 +224,11 @@ class Loop:
                 "the program changes the state between the steps (zoneout, dropout, a norm, another order of rows), so "
                 "that no run of the weights gives it"
             )
+        elif case.trace.tracks[0].final is None and self._goes_on and not self.cut:
+            reasons.append(
+                "rows keep their state over some steps and then go on: loops over one cell, one after the other, or a "
+                f"mask with holes; {worded(argument('mask'))} of the steps that are real tells"
+            )
         elif case.trace.tracks[0].final is None and not self.cut:
             reasons.append(
                 "the loop runs on over the padding, and which state your code takes as final cannot be seen: "
@@ -271,6 +277,19 @@ class Loop:
         return bool(watched) and all(
             (read[b, n:] == self.outputs[b, n - 1]).all() for b in watched for n in [counts[b]]
         )
+
+    @cached_property
+    def _goes_on(self) -> bool:
+        """Whether some row reads again what it read, past a step that it was run for, and later goes on from a step."""
+        total = len(self.steps)
+        if total < 3 or any(step.inputs.shape[0] != self.batch_size for step in self.steps):
+            return False
+        read = np.stack([to_array(self._reads(t), "h") for t in range(1, total)], 1)
+        began = self.steps[0].read
+        start = np.zeros_like(read[:, 0]) if began is None else to_array(began[0], "h_0")
+        took = (read == self.outputs[:, :-1]).all(-1)
+        kept = (read == np.concatenate([start[:, None], read[:, :-1]], 1)).all(-1) & ~took
+        return bool((np.logical_or.accumulate(kept, 1)[:, :-1] & took[:, 1:]).any())
 
     def _reads(self, t: int) -> Tensor:
         """`[B, H]`: h as step t > 0 read it."""
