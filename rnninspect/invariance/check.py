@@ -15,7 +15,7 @@ from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.full_float32 import full_float32
 from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
-from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
+from rnninspect.invariance.notes import DRIFTS, OF_PADDING, is_full, notes_on, untested_by
 from rnninspect.invariance.observe import observed
 from rnninspect.invariance.padding_content import told_by_content
 from rnninspect.invariance.place import Place
@@ -221,8 +221,12 @@ def _probed(
     """The outcome of every probe, and where what differs arises, which is looked for before the next probe is made."""
     outcomes: list[Outcome] = []
     places: dict[str, Place | None] = {}
+    drifts: bool | None = None
     for name in names:
         outcome = _made(name, trial, padded, lengths)
+        if outcome.held is False:
+            drifts = _drifts(trial) if drifts is None else drifts
+            outcome = not_made(name, DRIFTS) if drifts else outcome
         if outcome.held is False:
             try:
                 places[name] = located(trial, outcome)
@@ -232,6 +236,16 @@ def _probed(
                 outcome = replace(outcome, remark="; ".join(filter(None, [outcome.remark, unplaced])))
         outcomes.append(outcome)
     return outcomes, places
+
+
+def _drifts(trial: Trial) -> bool:
+    """Whether the batch as it was gives other results than at first, run again and once more: a model that keeps a
+    state outside itself goes on from it wherever the rows are as many."""
+    try:
+        runs = (trial.run(trial.batch) for _ in range(2))
+        return any(one.rows for run in runs for one in trial.compare(run, trial.judged, same_shapes=True, exact=True))
+    except (RunFailed, OutOfTime):
+        return False
 
 
 def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:

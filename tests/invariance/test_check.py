@@ -358,3 +358,22 @@ def test_transformers_are_compared_with_themselves() -> None:
     for _ in range(3):
         assert [f.rule for f in check_padding(Pooled(False).eval(), x, lengths).findings] == ["depends-on-padded-width"]
         assert check_padding(Pooled(True).eval(), x, lengths).verdict == "clean"
+
+
+def test_a_state_outside_the_model_is_no_padding_read() -> None:
+    """A model that goes on from the state of its last call, kept where no module is, is unjudged and not accused; with
+    a start of zeros it is clean."""
+    torch.manual_seed(0)
+    gru, kept = nn.GRU(6, 5, batch_first=True), {}
+    x, lengths = torch.randn(5, 9, 6), torch.tensor([9, 4, 7, 2, 6])
+
+    def carrying(x: Tensor, lengths: Tensor, carry: bool = True) -> Tensor:
+        before = kept.get("h") if carry else None
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        h = gru(packed, before if before is not None and before.size(1) == len(x) else None)[1]
+        kept["h"] = h.detach()
+        return h[-1]
+
+    report = check_padding(carrying, x, lengths)
+    assert (report.verdict, report.findings) == ("unjudged", [])
+    assert check_padding(lambda x, lengths: carrying(x, lengths, False), x, lengths).verdict == "clean"
