@@ -92,12 +92,8 @@ def _proposals(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked])
         if missing:
             skipped.append(NotChecked(name, lacking(missing, case)))
             continue
-        try:  # as in `_skipping_faults`, which for fifty rules takes as long as some of them
+        with _skipping_faults(name, skipped):
             yield from list(rules[name].check(case))
-        except (UserError, MemoryError):
-            raise
-        except Exception as bug:
-            skipped.append(_failed(name, bug))
 
 
 def _two_causes(

@@ -15,7 +15,7 @@ from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.full_float32 import full_float32
 from rnninspect.invariance.judge import judged, located
 from rnninspect.invariance.model import OutOfTime, RunFailed
-from rnninspect.invariance.notes import DRIFTS, OF_PADDING, is_full, notes_on, untested_by
+from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
 from rnninspect.invariance.observe import observed
 from rnninspect.invariance.padding_content import told_by_content
 from rnninspect.invariance.place import Place
@@ -30,6 +30,7 @@ from rnninspect.report.report import Report
 MAX_ROWS = 8
 SECONDS = 60.0
 LISTS_ARE_ROWS = ("torch", "function")  # elsewhere a list is several inputs
+_DRIFTS = "the same batch gives other results from call to call: the model carries a state on, or draws numbers itself"
 LAYOUTS = 6  # that are tried at most
 
 
@@ -226,7 +227,7 @@ def _probed(
         outcome = _made(name, trial, padded, lengths)
         if outcome.held is False:
             drifts = _drifts(trial) if drifts is None else drifts
-            outcome = not_made(name, DRIFTS) if drifts else outcome
+            outcome = replace(not_made(name, _DRIFTS), drifts=True) if drifts else outcome
         if outcome.held is False:
             try:
                 places[name] = located(trial, outcome)

@@ -13,7 +13,6 @@ from rnninspect.invariance.probe import Outcome, shown
 from rnninspect.invariance.statements import Sequences
 from rnninspect.invariance.trial import ROUNDING, Trial
 
-DRIFTS = "the same batch gives other results from call to call: the model carries a state on, or draws numbers itself"
 OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 
 
@@ -24,7 +23,7 @@ def is_full(lengths: Any) -> bool:
 
 def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
     """Why nothing may be called clean, or an empty text; `told`: whether it is known which steps are padding."""
-    late = [one.reason for one in outcomes if one.late or one.reason == DRIFTS]
+    late = [one.reason for one in outcomes if one.late or one.drifts]
     if late:
         return late[0]
     if len(trial.empty) == trial.batch.batch_size:

@@ -38,6 +38,7 @@ class Outcome:
     `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
     which it differed, where that is not the batch that was given. `late`: whether there was no time left for it.
     `severity`, `fix`: where they are not the probe's own.
+    `drifts`: whether the same batch gives other results each time.
     """
 
     probe: str
@@ -54,6 +55,7 @@ class Outcome:
     fix: str = ""
     trial: Trial | None = None
     late: bool = False
+    drifts: bool = False
 
 
 class Probe(Rule):
