@@ -15,7 +15,7 @@ from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure, of_other_rows
-from rnninspect.measure.matching import same
+from rnninspect.measure.matching import locate, same
 from rnninspect.measure.run_ends import ends_of_outputs
 
 FEW = 16  # rows that are looked at before all are
@@ -93,7 +93,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     right = [i for i in right if i == 0 or readings[i].left_open]
     used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
     moved = next((i for i, r in enumerate(readings) if _only_rows_moved(r)), None) if not right else None
-    if moved is not None and fit(0).expected < 1:
+    if moved is not None and fit(0).expected < 1 and not _leaves_steps_out(readings[moved]):
         used = moved
         fit(used)
     elif not right and fit(0).anywhere < 0.5:
@@ -180,6 +180,17 @@ def _only_rows_moved(reading: Reading) -> bool:
     """Whether the states of every track are the right ones, in another order of the rows."""
     told = [of_other_rows(reading.trace, track) for track in reading.trace.tracks]
     return any(told) and all(moved is not False for moved in told)
+
+
+def _leaves_steps_out(reading: Reading) -> bool:
+    """Whether the reading has no state for some outputs, and states of layers without outputs that are steps of those,
+    of whichever row: most of them (units of relu that are all zero are so by chance)."""
+    tracks = reading.trace.tracks
+    bare = [t.outputs for t in tracks if t.final is None and t.outputs is not None]
+    unseen = [t.final for t in tracks if t.outputs is None and t.final is not None]
+    pairs = [(outputs, np.asarray(final[:FEW])) for outputs in bare for final in unseen]
+    fitting = [(outputs, final) for outputs, final in pairs if outputs.shape[2] == final.shape[1]]
+    return any(2 * sum(map(bool, locate(outputs, final))) > len(final) for outputs, final in fitting)
 
 
 def _is_square(first: Reading, rival: Reading) -> bool:

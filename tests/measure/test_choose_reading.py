@@ -120,3 +120,15 @@ def test_zeroed_padding_tells_the_axes_where_no_state_does(rows: int, time_major
     report = rnninspect.inspect(stored, state, lengths=lengths, convention="torch", time_major=time_major)
     assert [finding.rule for finding in report.findings] == ["rows-permuted"]
     assert report.reading["used"].startswith("outputs T B" if time_major else "outputs B T")
+
+
+@pytest.mark.parametrize(("layers", "causes"), [(1, ["lengths-ignored", "rows-permuted"]), (2, ["rows-permuted"])])
+def test_a_state_left_out_is_no_step_of_any_row(layers: int, causes: list[str]) -> None:
+    """`[2, B, H]` of an unpacked run in another row order: both halves of one layer, whose forward one ends in the last
+    column. Its twin, the backward states of two layers, holds states that no output is, and is read as those."""
+    rng, lengths, order = np.random.default_rng(0), np.array([9, 4, 7, 2]), np.array([2, 0, 3, 1])
+    outputs = rng.normal(size=(4, 9, 8))
+    lower = outputs[:, -1, :4] if layers == 1 else rng.normal(size=(4, 4))
+    report = rnninspect.inspect(outputs, np.stack([lower, outputs[:, 0, 4:]])[:, order], lengths=lengths)
+    assert sorted(f.rule for f in report.findings if f.severity != "note") == causes
+    assert any("backward alone" in line for line in report.reading["because"]) == (layers == 2)
