@@ -48,6 +48,10 @@ MENDED = (
     984422,  # the axes of outputs `[T, D, B, H]` of as many steps as directions
     984737,  # whose arrays these are, and that they are read backwards, beside weights of Keras
     834080,  # outputs and states saved without names, of which the states may be steps
+    1600220,  # axes, of as many rows as steps that are padded in front
+    1601149,  # nothing: Keras' go_backwards, whose mask of as many rows as steps was taken for inverted
+    1602702,  # names, of initial and final states that a row of no step has alike, which were taken for steps
+    1602758,  # the direction, of one row beside an empty one
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import Judgement
+from rnninspect.diagnosis.supposed import with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.merged import goes_with_both_ends, two_directions
@@ -162,6 +163,22 @@ def as_turned(case: Case, judgement: Judgement) -> Case | None:
     return _noting(turned, turned.trace, "direction", sentence)
 
 
+def as_padded_by_other_axes(case: Case, judgement: Judgement) -> Case | None:
+    """The case read along its other axes, of as many rows as steps, where nobody stated these or the lengths, and only
+    so steps that are zero or repeat prove a mask under which every state is right; None else."""
+    rows, steps = case.trace.mask.shape
+    accused = any(f.severity == "error" for f in judgement.findings)
+    if not accused or rows != steps or case.trace.knows_padding or case.config.axes_stated or case.weights is not None:
+        return None
+    for rival in case.choice.rivals:
+        if rival.left_open and rival.time_major != case.reading.time_major:
+            whose = replace(rival.evidence, conventions=case.reading.evidence.conventions)
+            other = with_proven_mask(case.with_reading(replace(rival, evidence=whose, time_swapped=False)))
+            if other.trace.knows_padding and not any(f.mismatched.any() for f in other.facts):
+                return other
+    return None
+
+
 def _inputs_tell(case: Case) -> bool:
     """Whether weights run on the inputs, or inputs that begin with one vector over and over, as padding does, say which
     steps were read."""
@@ -229,4 +246,4 @@ def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
 
 
 # Readings in which what was found is no mistake, or another one; the first that is open is taken, `as_summed` last.
-OTHERWISE = (as_merged, as_one_half, as_turned, as_joined)
+OTHERWISE = (as_merged, as_one_half, as_turned, as_joined, as_padded_by_other_axes)

@@ -210,8 +210,8 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
         if not (facts.equal[rows, 0].all() and facts.mask[rows, 0].all()):
             return False
         ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
-        one_step = facts.real_counts == 1  # its first step is its last one, and tells nothing
-        apart, total = apart + int((rows & ~ends).sum()), total + int((~one_step).sum())
+        several = facts.real_counts > 1  # an only step is the first and the last one, and an empty row has none
+        apart, total = apart + int((rows & ~ends).sum()), total + int(several.sum())
     return apart >= max(1, min(2, total))
 
 

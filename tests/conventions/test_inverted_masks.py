@@ -65,6 +65,11 @@ def test_padding_on_the_left_is_not_turned() -> None:
         report = rnninspect.inspect(outputs, state, mask=in_front)
         assert not any(f.severity == "error" for f in report.findings)
         assert report.lengths == lengths
+    in_front = np.arange(6) >= 6 - np.array([0, 1, 3, 5, 1, 6])[:, None]  # as many rows as steps, stored [T, B]
+    outputs, state = ran(in_front, np.random.default_rng(3).normal(size=(6, 6, 3)), padding="repeat")
+    report = rnninspect.inspect(outputs.swapaxes(0, 1), state, mask=in_front, convention="keras", time_major=True)
+    assert report.lengths == [0, 1, 3, 5, 1, 6]
+    assert not any(f.severity == "error" for f in report.findings)
 
 
 def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:

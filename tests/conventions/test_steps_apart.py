@@ -86,9 +86,10 @@ def test_steps_that_a_log_prints_one_by_one(name: str, wrong: bool) -> None:
 
 def test_states_by_layer_and_arrays_without_a_state_are_no_steps() -> None:
     """Proves that the states of several layers, of which one is given again, are left apart, and so are numbered arrays
-    of which no state is a part."""
+    of which no state is a part, or of which as many others are the same: the states that layers began in."""
     drawn = np.random.default_rng(1).uniform(-1, 1, (5, 3, 4))
     by_layer = {f"h_{layer}": drawn[layer] for layer in range(4)} | {"last": drawn[3]}
     unlike = {f"step_{t}": drawn[t] for t in range(4)} | {"last": drawn[4]}
-    for arrays in (by_layer, unlike):
+    unread = {f"{name}_{layer}": drawn[layer] for layer in range(4) for name in ("begin", "cell")}
+    for arrays in (by_layer, unlike, unread):
         assert with_steps_together(arrays, time_major=False) == arrays

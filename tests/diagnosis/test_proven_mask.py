@@ -56,3 +56,21 @@ def test_a_layer_that_takes_lengths_has_no_mask(arrays: dict[str, Array]) -> Non
         {"output": outputs, "h_n": np.stack([forward, backward])}, convention="torch", batch_first=True, cell="gru"
     )
     assert report.verdict == "findings"
+
+
+def test_zeros_in_front_prove_the_axes_of_as_many_rows_as_steps() -> None:
+    """Of rows padded in front that are stored [T, B] in a square, without a word on axes, the zeros tell which axis is
+    time where every state is right; where one is not, nothing is taken for clean."""
+    mask = np.arange(5) >= np.array([4, 2, 0, 1, 3])[:, None]
+    inputs = np.random.default_rng(1).normal(size=(5, 5, 3)).astype(np.float32)
+    config = LayerConfig(cell="gru", layers=1, direction="bidirectional")
+    weights = random_weights("gru", 3, 4, 1, 2, reset_after=True)
+    case = build_case.run_case({"inputs": inputs, "mask": mask}, config, "keras", weights=weights)
+    forward, backward = case.trace.tracks
+    outputs = np.concatenate([np.asarray(track.outputs) for track in (forward, backward)], -1).swapaxes(0, 1)
+    states = {"state_fw": forward.final, "state_bw": backward.final}
+    right = rnninspect.inspect({"out": outputs, **states})
+    assert (right.verdict, [f.rule for f in right.findings if f.severity != "note"]) == ("clean", [])
+    first = {"state_fw": outputs[0, :, :4], "state_bw": outputs[-1, :, 4:]}
+    for wrong in (first, {name: np.roll(np.asarray(state), 1, 0) for name, state in states.items()}):
+        assert rnninspect.inspect({"out": outputs, **wrong}).verdict == "findings"

@@ -113,14 +113,20 @@ def _holds_the_last(mask: Bools, outputs: Array) -> bool:
 
 def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
     """Whether states hold the last outputs `[B, T, H]` before the mask becomes true, of every row of several lengths,
-    and not those of the last column."""
+    and not those of the last column.
+
+    Ends that are alike, or zero, show nothing: Keras repeats a row's state over its padding, and along the other axis
+    of a square batch that is one row's state several times.
+    """
     counts = (~mask).sum(1)
     rows = np.flatnonzero((counts > 0) & (counts < mask.shape[1]))
     if len(set(counts[rows].tolist())) < 2 or not states:
         return False
+    at_ends = outputs[rows, counts[rows] - 1]
+    if not at_ends.any(1).all() or len({end.tobytes() for end in at_ends}) < len(rows):
+        return False
     ended, last = (
-        np.logical_or.reduce([_in_any(ends, state) for state in states])
-        for ends in (outputs[rows, counts[rows] - 1], outputs[rows, -1])
+        np.logical_or.reduce([_in_any(ends, state) for state in states]) for ends in (at_ends, outputs[rows, -1])
     )
     return bool(ended.all() and not last.any())
 
@@ -138,9 +144,17 @@ def _comes_behind(mask: Bools) -> bool:
 
 
 def _leaves_out_a_row(mask: Bools, outputs: Array) -> bool:
-    """Whether a row without a true step has outputs, where true comes behind the false steps of every row."""
+    """Whether a row without a true step has outputs, where true comes behind the false steps of every row; of as many
+    rows as steps, however the axes of the outputs lie."""
     if (np.diff(mask.astype(np.int8), axis=1) <= 0).all():
         return False  # as it lies it pads on the right, but for a row that is all padding
+    if mask.shape[0] == mask.shape[1] and not _leaves_one_out(mask, outputs.swapaxes(0, 1)):
+        return False
+    return _leaves_one_out(mask, outputs)
+
+
+def _leaves_one_out(mask: Bools, outputs: Array) -> bool:
+    """Whether a row, along either axis, has outputs and no true step, and in all others true comes last."""
     for by_row, steps in ((mask, outputs), (mask.T, outputs.swapaxes(0, 1))):
         empty = ~by_row.any(1)
         if is_of_lengths(~by_row) and not is_of_lengths(by_row) and empty.any() and (steps[empty] != 0).any():

@@ -40,7 +40,10 @@ def with_steps_together(arrays: Mapping[str, Array], time_major: bool) -> dict[s
             by_number[1] = stem  # a log prints `h` at every step; the reader numbers all but the first
         steps = [arrays[by_number[number]] for number in sorted(by_number)]
         others = {name: array for name, array in arrays.items() if name not in by_number.values()}
-        if _is_whole(by_number) and (_are_steps(stem, steps, others) or _hold_states(stem, by_number, steps, others)):
+        by_layer = [f for f in families.values() if f is not by_number and sorted(f) == sorted(by_number)]
+        layers = {other for family in by_layer for other in family.values()}  # h, c or initial states of as many layers
+        states = {name: array for name, array in others.items() if name not in layers}
+        if _is_whole(by_number) and (_are_steps(stem, steps, others) or _hold_states(stem, by_number, steps, states)):
             return {"outputs": np.stack(steps, 0 if time_major else 1), **others}
     return dict(arrays)
 
