@@ -103,8 +103,9 @@ recording/torch_modules/steps recording/torch_modules/loops recording/torch_modu
 recording/torch_modules/own_forward recording/torch_modules/hooks
 recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
-invariance/nested invariance/model invariance/batch invariance/statements
-invariance/padding_content invariance/sequence_axes invariance/companions invariance/roles invariance/axes
+invariance/nested invariance/model invariance/pairs_of_steps invariance/batch invariance/statements
+invariance/padding_content invariance/pairs_recognised invariance/sequence_axes invariance/companions
+invariance/roles invariance/axes
 invariance/full_float32
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
 invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/in_training

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.invariance.pairs_of_steps import Pairs, resized_pairs
 
 Kind = Literal["data", "lengths", "mask", "other"]
 Side = Literal["right", "left"]
@@ -31,7 +32,7 @@ class Input:
 
     `noised`: what stands in its padding may be replaced. `padding`: what its padded steps hold, in its own dtype, a
     scalar or one step's values. `bare`: the model is given its real steps alone. `relative`: lengths as parts of T.
-    `twice`: its second time axis, of `[B, T, T]`.
+    `pairs`: how it holds an entry for every pair of steps, where it does.
     """
 
     path: str
@@ -44,7 +45,7 @@ class Input:
     noised: bool = False
     padding: Any = 0
     relative: bool = False
-    twice: int | None = None
+    pairs: Pairs | None = None
     bare: bool = False
     inner: Bools | None = None  # `[B, T, W]`: real words, where the steps of a row have lengths of their own
 
@@ -153,6 +154,9 @@ class Batch:
         before, after = self.groups[one.group], groups[one.group]
         if one.kind == "lengths":
             return replace(one, array=_lengths(one, before, after))
+        if one.pairs is not None:
+            left = before.side == "left"
+            return replace(one, array=resized_pairs(one.array, one.row, one.pairs, before.real, after.steps, left))
         if one.time is None or one.row is None:
             return one
         steps = one.steps_first

@@ -14,6 +14,7 @@ from rnninspect.core.trace import Array
 from rnninspect.invariance.batch import Group, Input, Layout
 from rnninspect.invariance.nested import last_name
 from rnninspect.invariance.padding_content import constant_step, with_padding
+from rnninspect.invariance.pairs_recognised import pairs_of
 from rnninspect.invariance.statements import is_additive
 
 _TARGET = regex(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
@@ -28,13 +29,16 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
     array = one.array
     row = next((axis for axis in _row_order(array, layout) if array.shape[axis] == rows), None)
     if row is None:
-        return one
+        return _with_pairs(one, groups) or one
     one = replace(one, row=row)
     if array.ndim == 1:
         numbers = [n for n, g in enumerate(groups) if _equals_lengths(array, g)]
         if numbers and array.dtype.kind != "b":
             return replace(one, kind="lengths", group=numbers[0], relative=_is_relative(one))
         return one
+    paired = _with_pairs(one, groups)
+    if paired is not None:
+        return paired
     for number, group in enumerate(groups):
         for time in (axis for axis in range(array.ndim) if axis != row and array.shape[axis] == group.steps):
             placed = replace(one, time=time, group=number)
@@ -45,6 +49,15 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
                 inner = bool(LENGTHS_NAME.search(last_name(one.path)))
                 return replace(with_padding(placed, group), kind="data", noised=not inner)
     return one
+
+
+def _with_pairs(one: Input, groups: Sequence[Group]) -> Input | None:
+    """An array of pairs of steps as that; None where it is none. What a step sees is never replaced by noise."""
+    for number, group in enumerate(groups):
+        pairs = pairs_of(one.array, one.row, group.real, last_name(one.path))
+        if pairs is not None:
+            return replace(one, pairs=pairs, time=pairs.looking, group=number)
+    return None
 
 
 def _row_order(array: Array, layout: Layout) -> list[int]:

@@ -111,6 +111,8 @@ def _as_read(one: Any) -> str:
         letters[one.row] = "B"
     if one.time is not None:
         letters[one.time] = "T"
+    if one.pairs is not None:
+        letters[one.pairs.seen] = "T"
     rest = iter("FGHIJK")
     shape = " ".join(next(rest, "?") if letter == "?" else letter for letter in letters)
     kind = "" if one.kind == "data" else f" ({one.kind})" if one.kind != "other" else ""

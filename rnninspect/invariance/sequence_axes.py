@@ -11,6 +11,7 @@ from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.invariance.batch import Input, Layout
 from rnninspect.invariance.nested import last_name
 from rnninspect.invariance.padding_content import constant_step
+from rnninspect.invariance.pairs_recognised import pairs_of
 from rnninspect.invariance.statements import Sequences
 
 
@@ -55,16 +56,19 @@ def primary(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str
     return max(fits, key=lambda one: _suits(one, sequences))  # the first of those that suit as well
 
 
-def _suits(one: Input, sequences: Sequences) -> tuple[bool, bool, bool]:
-    """How well lengths suit an array: what they leave out holds one value, it is no table of fractions, and its widest
-    row is as wide as it is.
+def _suits(one: Input, sequences: Sequences) -> tuple[bool, bool, bool, bool]:
+    """How well lengths suit an array: it is not of pairs of steps, what they leave out holds one value, it is no table
+    of fractions, and its widest row is as wide as it is.
     """
     layout = next(layouts(one.array, sequences.rows, sequences.longest))
     steps = np.moveaxis(one.array, (layout.row, layout.time), (0, 1))
     real = real_steps(sequences, steps.shape[1]) if not sequences.is_mask else np.ones(steps.shape[:2], bool)
+    stated_real = real_steps(sequences, steps.shape[1])
+    kept = stated_real if stated_real.shape == steps.shape[:2] else real
+    paired = pairs_of(one.array, layout.row, kept, last_name(one.path)) is not None
     constant = constant_step([steps[~real]]) is not None and constant_step([steps[real]]) is None
     sequence = one.array.ndim > 2 or one.array.dtype.kind in "iu"
-    return constant, sequence, steps.shape[1] == sequences.longest
+    return not paired, constant, sequence, steps.shape[1] == sequences.longest
 
 
 def real_steps(sequences: Sequences, steps: int) -> Bools:

@@ -12,7 +12,7 @@ from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
 from rnninspect.core.regex import regex
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Bools
 from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
@@ -83,6 +83,7 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
         sequences = [sequence for one in named for sequence in _named(one)]
         if not sequences:
             masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and _is_mask(i.array)]
+            masks = [i for i in masks if not _is_causal(i.array)]
             by_content = _by_content(inputs) if not masks else []
             sequences = [one for i in by_content for one in _named(i)]
             sequences += [one for i in _of_their_own(inputs, masks) or masks[:1] for one in _mask(inputs, i.path)]
@@ -179,6 +180,15 @@ def _is_mask(array: Array) -> bool:
     return array.ndim >= 2 and (array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all()) or is_additive(array))
 
 
+def _is_causal(array: Array) -> bool:
+    """Whether it is a mask `[T, T]` of which steps see which, before or behind them, rather than one `[B, T]`."""
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
+        return False
+    lower = np.tril(np.ones(array.shape, bool))
+    truth = np.asarray(array == 0 if is_additive(array) else array, bool)
+    return any(bool((truth == one).all()) for one in (lower, ~lower, lower.T, ~lower.T))
+
+
 def is_additive(array: Array) -> bool:
     """Whether it is a mask `[…]` that is added to scores: zero where a step is real, and far below where it is not."""
     return array.dtype.kind == "f" and bool(((array == 0) | (array <= FAR_BELOW)).all()) and bool((array != 0).any())
@@ -190,6 +200,20 @@ def turned(sequences: Sequence[Sequences]) -> list[Sequences]:
     return masks if any(one.is_mask for one in sequences) and len({one.rows for one in masks}) == 1 else []
 
 
+def _seen_steps(mask: Array) -> Bools | None:
+    """`[B, T]`: the steps that any step sees, of a mask `[B, T, T]`; None where it does not show whether True hides:
+    every row's first step sees itself, or every row's last one.
+    """
+    if mask.ndim != 3 or mask.shape[1] != mask.shape[2]:
+        return None
+    truth = np.asarray(mask == 0 if is_additive(mask) else mask, bool)
+    first, last = truth[:, 0, 0], truth[:, -1, -1]
+    side = next((end for end in (first, last) if end.all() or not end.any()), None)
+    if side is None:
+        return None
+    return np.asarray((truth if side[0] else ~truth).any(1))
+
+
 def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     name = find_input(inputs, value, "mask").path if isinstance(value, str) else None
     array = find_input(inputs, value, "mask").array if isinstance(value, str) else to_array(value, "mask")
@@ -197,6 +221,9 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     array = array.reshape(
         array.shape[:1] + array.shape[1:2] if array.ndim == 3 and array.shape[2] == 1 else array.shape
     )
+    seen = _seen_steps(array)
+    if seen is not None:
+        return [Sequences(seen, True, name)]
     if array.ndim != 2:
         raise ShapeError(f"mask has shape {list(array.shape)}; one value a row and step is needed: [B, T]")
     if is_additive(array):
