@@ -7,7 +7,6 @@ the outputs, so that it is the bits of its step.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,21 +19,15 @@ from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import DIRECTIONS, Array, Bools, Direction, PaddingPolicy, TimeOrder, Track, ZeroLength
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.engine import cells
+from rnninspect.engine.device import Where, device_of, dtype_of
 from rnninspect.engine.full_float32 import in_precision
 from rnninspect.engine.loop import Reader, make_reader
 from rnninspect.engine.lower_products import ROUNDED
 from rnninspect.engine.matmul import take
 from rnninspect.engine.packing import Pack, pack, placement, read_order
-from rnninspect.errors import ShapeError, UnknownNameError, UserError
+from rnninspect.errors import ShapeError
 
 Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
-
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
 
 
 def run(
@@ -70,12 +63,12 @@ def run(
     """
     _check(batch, weights, initial or {})
     products = dtype if dtype in ROUNDED else None
-    where = _Where(_dtype(weights, dtype if products is None else "float32"), _device(device), products)
+    where = Where(dtype_of(weights, dtype if products is None else "float32"), device_of(device), products)
     policy = _Policy(batch.mask, padding, zero_length, order)
     directions = [d for d in DIRECTIONS if d in weights.directions]
     tracks: list[Track] = []
     with torch.inference_mode(), in_precision(where.device, where.products):
-        inputs = where.tensor(batch.inputs)
+        inputs = where.host(batch.inputs)
         layer_inputs = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
             top = layer == weights.depth - 1
@@ -122,42 +115,6 @@ class _Policy:
 
 
 @dataclass(frozen=True, eq=False)
-class _Where:
-    """The dtype and device of a run: arrays to tensors and back."""
-
-    dtype: torch.dtype
-    device: torch.device
-    products: str | None = None
-
-    def tensor(self, array: Array) -> Tensor:
-        """The array as a tensor; it shares memory, strides and all, where it can, and is never written to."""
-        native = np.asarray(array, dtype=array.dtype.newbyteorder("="))
-        if any(stride < 0 or stride % native.itemsize for stride in native.strides):
-            native = np.ascontiguousarray(native)
-        if native.dtype.kind == "f" and native.dtype.itemsize > 8:
-            native = native.astype(np.float64)
-        if native.dtype.kind in "bu":
-            native = native.astype(np.int64 if native.dtype.itemsize < 8 else np.float64)
-        if native.flags.writeable:
-            return torch.from_numpy(native).to(self.device, self.dtype)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*not writable.*")  # files are mapped read-only
-            return torch.from_numpy(native).to(self.device, self.dtype)
-
-    def states(self, initial: tuple[Array, Array | None] | None) -> tuple[Tensor | None, Tensor | None]:
-        """(h, c) as tensors, or None where nothing was given."""
-        h, c = initial or (None, None)
-        return None if h is None else self.tensor(h), None if c is None else self.tensor(c)
-
-    def array(self, tensor: Tensor | None) -> Array | None:
-        """The tensor as an array; bfloat16 becomes float32."""
-        if tensor is None:
-            return None
-        shown = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-        return np.asarray(shown.cpu().numpy())
-
-
-@dataclass(frozen=True, eq=False)
 class _Pass:
     """What one track's passes gave: `steps` `[N + M + 1, P]`, the real steps, those beyond them, and a row of zeros."""
 
@@ -179,7 +136,7 @@ class _Pass:
         places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
         return take(self.steps, np.ascontiguousarray(places).reshape(-1)).view(*policy.mask.shape, -1)
 
-    def track(self, layer: int, policy: _Policy, where: _Where, keep: bool) -> Track:
+    def track(self, layer: int, policy: _Policy, where: Where, keep: bool) -> Track:
         stored = self.stored(policy)
         h, c = (where.array(state) for state in self.initial)
         final, cell = where.array(self.final), where.array(self.cell)
@@ -193,7 +150,7 @@ def _read(
     weights: LayerWeights,
     policy: _Policy,
     initial: tuple[Tensor | None, Tensor | None],
-    where: _Where,
+    where: Where,
 ) -> _Pass:
     """One layer in one direction. `x`: `[B, T, F]`."""
     batch, steps, features = x.shape
@@ -205,28 +162,28 @@ def _read(
         ends = np.where((counts == 0) & (policy.zero_length == "wrap"), total, counts)
     real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
     count, past = real.index.size, beyond.index.size
-    out = x.new_empty(count + past + 1, weights.units)
+    out = torch.empty(count + past + 1, weights.units, dtype=where.dtype, device=where.device)
     out[-1] = 0
     reader = make_reader(spec, weights, where.tensor, where.device, where.products is not None)
     x = x.reshape(batch * steps, features)
-    h = x.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
+    h = out.new_zeros(batch, weights.units) if initial[0] is None else initial[0].clone()
     c = None
     if cells.get(spec.cell).has_c:
-        c = x.new_zeros(batch, weights.cell_units) if initial[1] is None else initial[1].clone()
-    _advance(reader, x, real, h, c, out[:count])
+        c = out.new_zeros(batch, weights.cell_units) if initial[1] is None else initial[1].clone()
+    _advance(reader, *where.read(x, real), h, c, out[:count])
     if past:
         # The run past the real steps starts from their states, and leaves them as they are but where a row has none.
         on_h, on_c = h.clone(), None if c is None else c.clone()
-        _advance(reader, x, beyond, on_h, on_c, out[count:-1])
+        _advance(reader, *where.read(x, beyond), on_h, on_c, out[count:-1])
         if policy.zero_length == "wrap":
-            empty = torch.from_numpy(np.flatnonzero(counts == 0)).to(x.device)
+            empty = torch.from_numpy(np.flatnonzero(counts == 0)).to(h.device)
             h[empty] = on_h[empty]
             if c is not None and on_c is not None:
                 c[empty] = on_c[empty]
     if policy.zero_length == "zero":
         for state in (h, c):
             if state is not None:
-                state[torch.from_numpy(counts == 0).to(x.device)] = 0
+                state[torch.from_numpy(counts == 0).to(h.device)] = 0
     return _Pass(weights.direction, order, real, beyond, out, h, c, initial)
 
 
@@ -271,24 +228,3 @@ def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
                 raise ShapeError(
                     f"the initial {name} of layer {layer} {direction} is {state.shape}; it must be {(rows, units)}"
                 )
-
-
-def _dtype(weights: Weights, name: str | None) -> torch.dtype:
-    if name is None:
-        of_weights = str(np.result_type(*(w.input_kernel for w in weights.layers)))
-        return DTYPES.get(of_weights, torch.float64 if of_weights == "longdouble" else torch.float32)
-    if name not in DTYPES:
-        raise UnknownNameError("dtype", name, list(DTYPES))
-    return DTYPES[name]
-
-
-def _device(name: str) -> torch.device:
-    """The device of that name, after one value was put there and fetched; UserError says which there are."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError):
-        available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        available += ["mps"] if torch.backends.mps.is_available() else []
-        raise UserError(f"device {name!r} is not available here; available: {', '.join(available)}") from None
-    return device

@@ -15,6 +15,7 @@ from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import DIRECTIONS, Direction, Trace, prefix_mask
 from rnninspect.core.weights import Weights
 from rnninspect.engine import run
+from rnninspect.engine.device import DTYPES
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from tests.support.oracles import random_stack, run_flax, run_masked, run_stack
 
@@ -281,7 +282,7 @@ def test_any_mask_is_the_plain_loops(
         given_to = outputs
 
 
-@pytest.mark.parametrize("dtype", list(run.DTYPES))
+@pytest.mark.parametrize("dtype", list(DTYPES))
 @pytest.mark.parametrize("order", ["time", "reversed", "within"])
 @pytest.mark.parametrize("name", list(SPECS))
 def test_a_state_row_is_its_output_step(name: str, order: Any, dtype: str) -> None:
@@ -294,7 +295,7 @@ def test_a_state_row_is_its_output_step(name: str, order: Any, dtype: str) -> No
             assert track.outputs[row, steps[row]].tobytes() == track.final[row].tobytes()  # type: ignore[index]
 
 
-@pytest.mark.parametrize("dtype", list(run.DTYPES))
+@pytest.mark.parametrize("dtype", list(DTYPES))
 @pytest.mark.parametrize("name", list(SPECS))
 def test_every_dtype_computes(name: str, dtype: str) -> None:
     """Each dtype gives the float64 result to its own precision, in its own dtype (bfloat16 as float32, exactly)."""
