@@ -62,11 +62,11 @@ def _two_layers(case: Case, halves: list[Track]) -> Case:
     stacked = case.raw("h")
     if stacked is None or stacked.ndim != 3 or not all(_ends_forward(case, half) for half in halves):
         return case  # states of directions, or one vector of both, as `outputs[:, -1]` is
-    backward = _is_backward(case.trace, halves)
-    if backward == "yes":
+    if _is_backward(case.trace, halves) == "yes":
         return case
     tracks = tuple(replace(half, layer=layer, direction=DIRECTIONS[0]) for layer, half in enumerate(halves))
-    return _read_so(case, tracks, backward, "each half of the units is a layer's, read forward")
+    # A backward half that stands in the order in which it was read looks as a layer's does that reads forward.
+    return _read_so(case, tracks, "open", "each half of the units is a layer's, read forward")
 
 
 def _read_so(case: Case, tracks: tuple[Track, ...], backward: Backward, sentence: str) -> Case:
@@ -75,8 +75,9 @@ def _read_so(case: Case, tracks: tuple[Track, ...], backward: Backward, sentence
     if backward == "open":
         source = {
             **case.trace.source,
-            "direction": f"none was stated; {sentence}, or two directions lie side by side, one of them missing or at "
-            f"the wrong end: state {argument('bidirectional', True)} if they do",
+            "direction": f"none was stated; {sentence}, or two directions lie side by side, one of them "
+            f"{'missing' if len(tracks) == 1 else 'never flipped back'} or at the wrong end: state "
+            f"{argument('bidirectional', True)} if they do",
         }
     reading = case.reading
     return case.with_reading(

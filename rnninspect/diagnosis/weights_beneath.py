@@ -40,7 +40,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
     told = named.union(*(rules[name].implies for name in named))  # and their symptoms
     right = with_right_states(case)
     for way in _ways(right, right is not case, rules, named):
-        few = only_rows(way.undone.case, _few(case))
+        few = only_rows(way.undone.case, _few(way.undone.case))
         if agrees(few):
             if way.rule is not None and agrees(way.undone.case):
                 return None if way.rule.name in told else [_alone(case, way.rule, way.undone)]
@@ -49,7 +49,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
             if changes:
                 return changes
     for way in _ways_beneath(right, rules, named, told):
-        few = only_rows(way.undone.case, _few(case))
+        few = only_rows(way.undone.case, _few(way.undone.case))
         if way.rule is not None and agrees(few) and agrees(way.undone.case):
             return [_alone(case, way.rule, way.undone)]
     return []

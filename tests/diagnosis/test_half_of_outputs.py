@@ -97,3 +97,19 @@ def test_two_directions_are_still_two(kind: str) -> None:
     ends = outputs[ROWS, LENGTHS - 1]
     wrong = rnninspect.inspect(outputs, np.stack(np.split(ends, 2, -1)), lengths=LENGTHS)
     assert _rules(wrong) == ["backward-final-at-last-step"]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_a_half_that_was_never_flipped_back_is_not_clean(kind: str) -> None:
+    """Two packed runs, one of reversed rows, joined as they are look as two layers do: unjudged, and named once two
+    directions are stated; flipped back they are right."""
+    rows = [np.r_[np.arange(n)[::-1], np.arange(n, 7)] for n in LENGTHS]
+    for seed in range(4):
+        (ahead, end), (back, start) = (_ran(kind, each, units=24) for each in (seed, 50 + seed))
+        state = np.concatenate([end, start])
+        unflipped = np.concatenate([ahead, back], -1)
+        assert rnninspect.inspect(unflipped, state, lengths=LENGTHS).verdict == "unjudged"
+        assert _rules(rnninspect.inspect(unflipped, state, lengths=LENGTHS, bidirectional=True))
+        flipped = np.stack([row[order] for row, order in zip(back, rows, strict=True)])
+        both = np.concatenate([ahead, flipped], -1)
+        assert rnninspect.inspect(both, state, lengths=LENGTHS, bidirectional=True).verdict == "clean"

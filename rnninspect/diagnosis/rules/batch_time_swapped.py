@@ -51,7 +51,9 @@ class BatchTimeSwapped(Rule):
         expected = "time-major" if case.config.time_major else "batch-major"
         used = "time-major" if not case.config.time_major else "batch-major"
         by_user = case.config.time_major or case.config.axes_stated
-        opening = f"stated {expected}" if by_user else f"{expected} is the default of {case.convention.name}"
+        default = case.convention.time_major == case.config.time_major
+        opening = f"{expected} is {f'the default of {case.convention.name}' if default else 'usual'}"
+        opening = f"stated {expected}" if by_user else opening
         kept = case.trace.knows_padding
         counted = any(slot.role in ("lengths", "mask") for slot in case.dump.slots)
         lengths = "the lengths fit it too" if kept else "the lengths do not: they were counted for the other axes"

@@ -74,17 +74,18 @@ class RowTakenForStep(Rule):
             for facts in case.facts:
                 row = _row(facts, case.trace.steps)
                 if row is not None:
-                    yield from self._say([Seen(facts, facts.mismatched)], row, _whose_word(case))
+                    yield from self._say(case, [Seen(facts, facts.mismatched)], row)
         elif case.reading.time_swapped and _lie_as_stated(case):
             for row, tracks in _by_row(case.facts).items():
-                yield from self._say([Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in tracks], row)
+                yield from self._say(case, [Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in tracks], row)
 
-    def _say(self, seen: list[Seen], row: int, whose_word: str = "as stated") -> Iterable[Proposal]:
+    def _say(self, case: Case, seen: list[Seen], row: int) -> Iterable[Proposal]:
+        axis = "second" if case.config.time_major else "first"
         yield from proposal(
             self,
             seen,
-            f"final_state.h equals outputs[{row}, 0:{len(seen[0].rows)}], one row with all its steps: the first axis "
-            f"of these outputs is the batch, {whose_word}, and its last entry is a row",
+            f"final_state.h equals outputs[{row}, 0:{len(seen[0].rows)}], one row with all its steps: the {axis} "
+            f"axis of these outputs is the batch, {_whose_word(case)}, and its last entry is a row",
             kind="state" if any(s.facts.mismatched.any() for s in seen) else "fact",
             strength=6,
             evidence={"row": row},
@@ -132,7 +133,9 @@ class RowTakenForStep(Rule):
 
 
 def _whose_word(case: Case) -> str:
-    """Who says that the first axis is the batch, where as many rows as steps leave both open."""
+    """Who says which axis is the batch: the padding, where as many rows as steps leave both open; the lengths else."""
+    if case.trace.batch_size != case.trace.steps and not case.config.axes_stated:
+        return "as the lengths count it"
     if padded_exactly(case.facts):
         return "as the padding says"
     return "as stated" if case.config.axes_stated else f"as is usual for {case.convention.name}"
