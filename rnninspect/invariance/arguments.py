@@ -12,6 +12,7 @@ from rnninspect.errors import UserError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.model import LiveModel
 from rnninspect.invariance.nested import mapped
+from rnninspect.invariance.ragged import has_numbers
 
 _LENGTHS, _MASK = ("lengths", "length", "lens"), ("mask",)
 
@@ -61,7 +62,8 @@ def inputs_of(arguments: Mapping[str, Any], bare: Collection[str] = ()) -> list[
     leaves: list[Input] = []
 
     def visit(path: str, leaf: Any) -> Any:
-        leaves.append(Input(path, np.array(to_array(leaf, path)), leaf, bare=path in bare))
+        if has_numbers(leaf):
+            leaves.append(Input(path, np.array(to_array(leaf, path)), leaf, bare=path in bare))
         return leaf
 
     for name, value in arguments.items():

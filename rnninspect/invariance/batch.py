@@ -47,6 +47,7 @@ class Input:
     relative: bool = False
     pairs: Pairs | None = None
     bare: bool = False
+    unread: bool = False  # no result depends on it
     inner: Bools | None = None  # `[B, T, W]`: real words, where the steps of a row have lengths of their own
 
     @property

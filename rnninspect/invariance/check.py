@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.wording import worded
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.invariance.arguments import arguments_of, inputs_of
 from rnninspect.invariance.batch import Batch, Input, Side
@@ -21,8 +22,9 @@ from rnninspect.invariance.padding_content import told_by_content
 from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
-from rnninspect.invariance.ragged import padded_arguments
+from rnninspect.invariance.ragged import are_items, padded_arguments
 from rnninspect.invariance.roles import understood
+from rnninspect.invariance.several_inputs import doubtful, with_companions, with_unread
 from rnninspect.invariance.statements import Sequences, statements, turned
 from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
@@ -94,11 +96,23 @@ def check_padding(
     sequences = statements(leaves, lengths, mask)
     runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept(), full_float32():
+        leaves = with_unread(runner, leaves, sequences)
         trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
+        trial = with_companions(trial)
         outcomes, places = _probed(names, trial, bool(sequences), lengths)
         untested = untested_by(trial, outcomes, bool(sequences) or is_full(lengths))
+        doubted = bool(sequences) and all(one.target is None for one in sequences)
+        if doubted and not untested and not any(one.held is False for one in outcomes):
+            untested = _doubts(trial)
         notes = notes_on(trial, sequences, (lengths, mask), leaves)
         return judged(trial, outcomes, places, notes, dict(source or {}), untested)
+
+
+def _doubts(trial: Trial) -> str:
+    try:
+        return worded(doubtful(trial))
+    except OutOfTime as error:
+        return str(error)
 
 
 def _refuse_nothing(leaves: Sequence[Input]) -> None:
@@ -145,10 +159,15 @@ def _trial(
     late = ""
     best_fit = (False, False, 0, False, False, False)
     failed = ""
-    for choice in range(2 * LAYOUTS):
-        batch = _layout(leaves, sequences, choice, side)
+    items = any(are_items(one.path, one.array) for one in leaves)
+    for choice in range(4 * LAYOUTS if items else 2 * LAYOUTS):
+        batch = _layout(leaves, sequences, choice % (2 * LAYOUTS), side)
         if batch is None:
             continue
+        if choice >= 2 * LAYOUTS:  # rows that do not keep to themselves may do so where texts are of no row
+            if best_fit[:2] == (True, True):
+                break
+            batch = _without_items(batch)
         batch = _fewer_rows(batch, max_rows)
         try:
             trial = observed(model, batch, tolerance)
@@ -182,6 +201,12 @@ def _layout(leaves: Sequence[Input], sequences: Sequence[Sequences], choice: int
         return understood(leaves, masks, choice - LAYOUTS, side) if masks else None
     except ShapeError:  # it is one batch-major mask then
         return None
+
+
+def _without_items(batch: Batch) -> Batch:
+    """The batch whose texts are left as they are, whatever rows are taken."""
+    inputs = (replace(one, row=None) if are_items(one.path, one.array) else one for one in batch.inputs)
+    return replace(batch, inputs=tuple(inputs))
 
 
 def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:

@@ -97,13 +97,17 @@ def _mask_values(one: Input, group: Group) -> Any:
 
 def _goes_along(one: Input, group: Group) -> bool:
     """Whether an array has these very lengths: its padding holds one value, which its real steps do not all hold."""
-    name = last_name(one.path)
     padded = one.steps_first[~group.real]
-    if _TARGET.search(name) or not padded.size:
-        return not padded.size and not _TARGET.search(name) and one.array.ndim > 2
+    if is_target(one.path) or not padded.size:
+        return not padded.size and not is_target(one.path) and one.array.ndim > 2
     constant = constant_step([padded])
     ends = one.steps_first[np.arange(len(group.real)), np.maximum(group.lengths - 1, 0)]
     return constant is not None and not bool((ends == constant).all())
+
+
+def is_target(path: str) -> bool:
+    """Whether an input is named as what a model is to produce, whose steps are not those of what it reads."""
+    return bool(_TARGET.search(last_name(path)))
 
 
 def with_inner(one: Input, inputs: Sequence[Input]) -> Input:

@@ -17,9 +17,13 @@ def like(array: Array, original: Any) -> Any:
     ([2, 1], 'float32')
     """
     if not is_array(original):
+        beside = next((v for v in original if is_array(v)), None)
+        if beside is not None:
+            return type(original)(like(np.asarray(v), beside) for v in array)
         whole = all(isinstance(v, (int, np.integer)) for v in original)
         numbers = array.tolist()
-        return type(original)(int(v) for v in numbers) if whole else type(original)(numbers)
+        kind = list if isinstance(original, range) else type(original)
+        return kind(int(v) for v in numbers) if whole else kind(numbers)
     if isinstance(original, (np.ndarray, np.generic)):
         return np.array(array, dtype=original.dtype)
     package: Any = framework(original)

@@ -15,18 +15,24 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 
 Visit = Callable[[str, Any], Any]
-_NUMBERS = (int, float, np.integer, np.floating)
+_NUMBERS = (int, float)
 
 
 def is_leaf(value: Any) -> bool:
-    """Whether it is an array of any framework, or a list of numbers alone.
+    """Whether it is an array of any framework, or a list of numbers alone, arrays without axes among them.
 
-    >>> is_leaf(np.zeros(2)), is_leaf([3, 1]), is_leaf([[3], [1, 2]]), is_leaf("ab")
-    (True, True, False, False)
+    >>> is_leaf(np.zeros(2)), is_leaf([3, 1]), is_leaf([[3], [1, 2]]), is_leaf("ab"), is_leaf([np.array(3)])
+    (True, True, False, False, True)
     """
-    return is_array(value) or (
-        type(value) in (list, tuple) and bool(value) and all(isinstance(v, _NUMBERS) and v is not True for v in value)
-    )
+    if is_array(value):
+        return True
+    return type(value) in (list, tuple, range) and len(value) > 0 and all(_is_number(v) for v in value)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, np.generic):
+        return value.dtype.kind in "fiub"
+    return (isinstance(value, _NUMBERS) and value is not True) or (is_array(value) and value.shape == ())
 
 
 def mapped(value: Any, visit: Visit, path: str = "") -> Any:
@@ -110,7 +116,7 @@ def _collect(value: Any, path: str, row_lists: Collection[str], arrays: dict[str
     elif isinstance(value, tuple) and not hasattr(value, "_fields") and not is_leaf(value):
         for i, item in enumerate(value):
             _collect(item, f"{path}[{i}]", row_lists, arrays)
-    elif isinstance(value, bool) or (isinstance(value, _NUMBERS) and not is_array(value)):
+    elif isinstance(value, (bool, *_NUMBERS)) and not is_array(value):
         arrays[path] = np.asarray(value)
     else:
         mapped(value, visit, path)

@@ -85,6 +85,8 @@ def _place_stated(
 def _options(one: Input, stated_by: Sequences) -> list[Layout]:
     """The layouts of an array in which the statement fits."""
     options = list(layouts(one.array, stated_by.rows, stated_by.longest))
+    if one.bare:  # it was padded here, row by row
+        return [option for option in options if option == Layout(0, 1)]
     if stated_by.is_mask:
         options = [option for option in options if one.array.shape[option.time] == stated_by.longest]
     return options

@@ -30,17 +30,7 @@ def layouts(array: Array, rows: int, longest: int) -> Iterator[Layout]:
 
 def primary(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str]) -> Input | None:
     """The input whose steps a statement speaks of: the one named, else one named alike, else the first that fits."""
-    rows = None if sequences is None else sequences.rows
-    longest = 1 if sequences is None else sequences.longest
-    fits = [
-        one
-        for one in inputs
-        if one.kind in ("data", "other")
-        and one.path not in taken
-        and one.array.ndim >= 2
-        and one.array.dtype.kind in "fiub"
-        and any(layouts(one.array, rows if rows is not None else one.array.shape[0], longest))
-    ]
+    fits = fitting(inputs, sequences, taken)
     if sequences is not None and sequences.target is not None:
         return next((one for one in fits if one.path == sequences.target), None)
     if sequences is not None and sequences.name is not None:
@@ -56,9 +46,24 @@ def primary(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str
     return max(fits, key=lambda one: _suits(one, sequences))  # the first of those that suit as well
 
 
-def _suits(one: Input, sequences: Sequences) -> tuple[bool, bool, bool, bool]:
-    """How well lengths suit an array: it is not of pairs of steps, what they leave out holds one value, it is no table
-    of fractions, and its widest row is as wide as it is.
+def fitting(inputs: Sequence[Input], sequences: Sequences | None, taken: set[str]) -> list[Input]:
+    """The inputs that have the rows and the steps that a statement speaks of, or any at all where there is none."""
+    rows = None if sequences is None else sequences.rows
+    longest = 1 if sequences is None else sequences.longest
+    return [
+        one
+        for one in inputs
+        if one.kind in ("data", "other")
+        and one.path not in taken
+        and one.array.ndim >= 2
+        and one.array.dtype.kind in "fiub"
+        and any(layouts(one.array, rows if rows is not None else one.array.shape[0], longest))
+    ]
+
+
+def _suits(one: Input, sequences: Sequences) -> tuple[bool, ...]:
+    """How well lengths suit an array: it is not of pairs of steps, results depend on it, what they leave out holds one
+    value, it is no table of fractions, and its widest row is as wide as it is.
     """
     layout = next(layouts(one.array, sequences.rows, sequences.longest))
     steps = np.moveaxis(one.array, (layout.row, layout.time), (0, 1))
@@ -68,7 +73,7 @@ def _suits(one: Input, sequences: Sequences) -> tuple[bool, bool, bool, bool]:
     paired = pairs_of(one.array, layout.row, kept, last_name(one.path)) is not None
     constant = constant_step([steps[~real]]) is not None and constant_step([steps[real]]) is None
     sequence = one.array.ndim > 2 or one.array.dtype.kind in "iu"
-    return not paired, constant, sequence, steps.shape[1] == sequences.longest
+    return not paired, not one.unread, constant, sequence, steps.shape[1] == sequences.longest
 
 
 def real_steps(sequences: Sequences, steps: int) -> Bools:

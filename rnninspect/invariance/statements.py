@@ -82,7 +82,7 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
             _refuse_no_lengths(wrong[0])
         sequences = [sequence for one in named for sequence in _named(one)]
         if not sequences:
-            masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and _is_mask(i.array)]
+            masks = [i for i in inputs if MASK_NAME.search(last_name(i.path)) and is_mask(i.array)]
             masks = [i for i in masks if not _is_causal(i.array)]
             by_content = _by_content(inputs) if not masks else []
             sequences = [one for i in by_content for one in _named(i)]
@@ -152,7 +152,7 @@ def _refuse_no_lengths(one: Input) -> NoReturn:
 def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     if isinstance(value, str):
         one = find_input(inputs, value, "lengths")
-        if _is_mask(one.array) and one.array.ndim > 1:
+        if is_mask(one.array) and one.array.ndim > 1:
             return _mask(inputs, value)
         if not _is_lengths(one):
             _refuse_no_lengths(one)
@@ -176,7 +176,8 @@ def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     return [Sequences(array, relative=relative)]
 
 
-def _is_mask(array: Array) -> bool:
+def is_mask(array: Array) -> bool:
+    """Whether an array `[…]` may be a mask: of truth values, of 0 and 1, or added to scores."""
     return array.ndim >= 2 and (array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all()) or is_additive(array))
 
 

@@ -61,7 +61,7 @@ class Model:
         arrays = {one.path: like(one.array, one.original) for one in batch.inputs}
 
         def visit(path: str, leaf: Any) -> Any:
-            return arrays[path]
+            return arrays.get(path, leaf)  # a text
 
         return rebuilt_arguments({name: mapped(value, visit, name) for name, value in self._arguments.items()})
 

@@ -123,3 +123,71 @@ def test_what_is_padded_is_given_back_as_it_was(arguments: dict[str, Any]) -> No
 def test_other_inputs_stay_as_they_are(arguments: dict[str, Any]) -> None:
     """Several inputs of their own shapes, and offsets of nothing, are not taken for rows."""
     assert padded_arguments(arguments, lists=True) == (arguments, frozenset())
+
+
+NAMES = ["a", "bb", "ccc", "dddd"]
+TOKENS = [[1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
+WEIGHTS = [torch.tensor(float(row + 1)) for row in range(4)]
+SAMPLES = [{"x": row, "name": name, "at": at} for at, (row, name) in enumerate(zip(LISTED, NAMES, strict=True))]
+
+
+class OfBatches(Encoder):
+    """States of rows that come in the containers that a `collate_fn` leaves them in, each multiplied by a number that
+    belongs to its row."""
+
+    def forward(self, rows: Any, beside: Any = None, lengths: Any = None) -> Any:
+        if isinstance(rows[0], dict):
+            rows, beside = [one["x"] for one in rows], [one["name"] for one in rows]
+        elif isinstance(rows[0], tuple):
+            rows, beside = zip(*rows, strict=True)
+        elif isinstance(rows[0], list):
+            rows = [torch.tensor([[n / 9, 1.0, 0.0, n / 7] for n in row]) for row in rows]
+        elif lengths is not None:
+            rows = [row[: int(count)] for row, count in zip(rows, lengths, strict=True)]
+        counts = torch.tensor([len(row) for row in rows])
+        packed = pack_padded_sequence(pad_sequence([*rows], batch_first=True), counts, True, False)
+        state = self.rnn(packed)[1][0]
+        states = self.out(state[packed.sorted_indices] if self.wrong else state)
+        factors = (
+            [1.0 for _ in rows] if beside is None else [len(b) if isinstance(b, str) else float(b) for b in beside]
+        )
+        return states * torch.tensor(factors)[: len(states), None]
+
+
+@pytest.mark.parametrize("wrong", ["", "sorted"])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (X, NAMES, LENGTHS.tolist()),
+        (X, np.array(NAMES), [*LENGTHS.unbind()]),
+        (X, tuple(NAMES), range(2, 6)),
+        (LISTED, WEIGHTS),
+        (TOKENS,),
+        (SAMPLES,),
+        ([*zip(LISTED, WEIGHTS, strict=True)],),
+    ],
+    ids=["texts", "array of texts", "range", "weights", "tokens", "mappings", "tuples"],
+)
+def test_lists_of_a_row_each_follow_the_rows(inputs: tuple[Any, ...], wrong: str) -> None:
+    """Texts, tensors without axes, ranges and whole samples are taken row by row, as arrays are: what stays in its
+    place while the rows change makes a right model look as if it mixed them.
+    """
+    report = check_padding(OfBatches(wrong), *inputs, probes=("permute", "alone"))
+    assert [f.rule for f in report.findings] == (["rows-mixed"] if wrong else []), report
+    assert wrong or report.verdict == "clean"
+
+
+def test_settings_as_many_as_rows_are_of_no_row() -> None:
+    """Texts that set the model up are not put in another order, though there are as many as rows."""
+    report = check_padding(lambda x, modes: x.sum(1) * len(modes[0]), X, NAMES, lengths="full", probes="permute")
+    assert report.verdict == "clean"
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested")
+def test_a_nested_tensor_is_a_list_of_rows() -> None:
+    """It is padded for the check and handed on nested: a state at the padded end is found, that of packed rows not."""
+    nested = torch.nested.nested_tensor(LISTED)
+    for wrong, rules in (("", []), ("end", ["depends-on-padded-width"])):
+        model = OfList(wrong)
+        report = check_padding(lambda rows, model=model: model([*rows.unbind()]), nested, probes=("more", "permute"))
+        assert [finding.rule for finding in report.findings] == rules

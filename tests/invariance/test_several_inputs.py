@@ -1,0 +1,78 @@
+"""Several inputs that have as many rows and steps: the lengths speak of one that results depend on, or of more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rnninspect import check_padding
+
+LENGTHS = torch.tensor([6, 3, 4, 6])
+RNG = torch.Generator().manual_seed(0)
+X, SPEAKERS = torch.randn(4, 6, 5, generator=RNG), torch.randint(1, 9, (4, 6), generator=RNG)
+REAL = torch.arange(6) < LENGTHS[:, None]
+TABLE = torch.randn(9, 5, generator=RNG)
+PROBES = ("noise", "more")
+
+
+def summed(x: Tensor, lengths: Tensor, masked: bool) -> Tensor:
+    real = torch.arange(x.shape[1]) < lengths[:, None]
+    return (x * real[..., None] if masked else x).sum(1)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("blank", [True, False])
+@pytest.mark.parametrize("options", [{}, {"lengths": "lengths"}])
+def test_an_input_that_nothing_depends_on_is_not_the_sequence(options: Any, blank: bool, masked: bool) -> None:
+    """Speakers stand before x, and suit the lengths as well as it does or better; the model reads x alone."""
+    speakers = SPEAKERS * REAL if blank else SPEAKERS
+    report = check_padding(
+        lambda speakers, x, lengths: summed(x, lengths, masked), speakers, X, LENGTHS, probes=PROBES, **options
+    )
+    assert [finding.rule for finding in report.findings] == ([] if masked else ["reads-padding"])
+    assert report.verdict == ("clean" if masked else "findings")
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_two_inputs_of_these_steps_are_not_clean_where_one_is_left_as_it_is(masked: bool) -> None:
+    """What a second one holds behind the lengths may be its padding: a model that reads it is judged once its lengths
+    are stated, and one that does not is clean without.
+    """
+
+    def model(speakers: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
+        return summed(TABLE[speakers], lengths, True)[:, : x.shape[2]] + summed(x, lengths, masked)
+
+    report = check_padding(model, SPEAKERS, X, LENGTHS, probes=PROBES)
+    assert report.verdict == ("clean" if masked else "unjudged")
+    assert masked or "x has as many steps as speakers" in report.untested
+    both = check_padding(model, SPEAKERS, X, LENGTHS, lengths={"x": "lengths", "speakers": "lengths"}, probes=PROBES)
+    assert both.verdict == ("clean" if masked else "findings")
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_inputs_that_are_joined_step_by_step_have_the_same_steps(masked: bool) -> None:
+    """Times beside values, whatever stands behind the lengths: the model takes no other width of one of them alone."""
+    times = torch.rand(4, 6, generator=torch.Generator().manual_seed(1)).cumsum(1)
+
+    def model(x: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
+        real = torch.arange(x.shape[1]) < lengths[:, None]
+        shares = times / (times * real if masked else times).max(1, keepdim=True)[0]
+        return (torch.cat([x, shares[..., None]], 2) * real[..., None]).sum(1)
+
+    report = check_padding(model, X, times, LENGTHS, probes=PROBES)
+    assert report.verdict == ("clean" if masked else "findings")
+
+
+def test_a_target_has_steps_of_its_own() -> None:
+    """What a decoder is given may be as wide as what the encoder reads, and is real to its end."""
+    decoder = check_padding(
+        lambda x, lengths, targets: summed(x, lengths, True) + TABLE[targets].sum(1),
+        X,
+        LENGTHS,
+        SPEAKERS,
+        probes=PROBES,
+    )
+    assert decoder.verdict == "clean"
