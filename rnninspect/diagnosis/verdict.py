@@ -14,10 +14,10 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.evidence.padding_read_first import moved_before
 from rnninspect.diagnosis.evidence.zeros_beneath import perhaps_written
-from rnninspect.diagnosis.rule import describe_rows
+from rnninspect.diagnosis.rule import describe_rows, listed
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import run_ends
+from rnninspect.measure.run_ends import ends_elsewhere, run_ends
 
 RUN = "inputs and weights, to run the layer again"
 
@@ -82,6 +82,7 @@ def untested(case: Case) -> Untested | None:
         _began_in_padding(case)
         or _moved_before_the_data(case)
         or _run_that_stopped_before(case)
+        or _ends_elsewhere(case)
         or _cells_of_other_states(case)
         or _zeros_beneath(case)
         or _start_of_the_chunk(case)
@@ -173,6 +174,21 @@ def _run_that_stopped_before(case: Case) -> Untested | None:
                 f"the lengths or the mask that the run had, or {RUN}",
             )
     return None
+
+
+def _ends_elsewhere(case: Case) -> Untested | None:
+    """Rows whose outputs end in zeros, each at a step of its own, and not where the lengths say: a run of other lengths
+    made them, or the lengths leave out real steps."""
+    ends = ends_elsewhere(case.facts)
+    if ends is None:
+        return None
+    counts = case.facts[0].ends
+    order = ", the same in another order" if np.array_equal(np.sort(ends), np.sort(counts)) else ""
+    return Untested(
+        f"the outputs end in zeros after {listed(ends.tolist())} steps, and the lengths are {listed(counts.tolist())}"
+        f"{order}: nothing says which of the two are of these rows",
+        f"the lengths that the run had, or {RUN}",
+    )
 
 
 def _stops_early(facts: TrackFacts) -> Bools:

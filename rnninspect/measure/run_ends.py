@@ -81,6 +81,17 @@ def contradicts_lengths(facts: TrackFacts) -> Bools:
     return np.asarray((ends > 0) & (facts.ends > 0) & (ends != facts.ends))
 
 
+def ends_elsewhere(tracks: Sequence[TrackFacts]) -> Ints | None:
+    """`[B]`: the steps from which on outputs are zero, as a packed run's are, where these are several and not those
+    stated; None where they are, or are all the same (an array made wider), or units may be shut (relu)."""
+    ends = ends_of_outputs(tracks)
+    if ends is None or any(facts.track.order != "time" or not facts.lengths_known for facts in tracks):
+        return None
+    short = (ends > 0) & (ends < tracks[0].steps)
+    several = np.unique(ends[short]).size > 1 and any((facts.outputs < 0).any() for facts in tracks)
+    return ends if several and (ends != tracks[0].ends)[short].any() else None
+
+
 def shows_lengths(facts: TrackFacts) -> bool:
     """Whether outputs end where the lengths say, in a row at least that has padding, and nowhere else."""
     ends = run_ends(facts)

@@ -203,3 +203,17 @@ def test_a_tolerance_that_takes_every_step_is_unjudged(wrong: bool) -> None:
     assert "every step is within the tolerance" in shown
     narrow = rnninspect.inspect(outputs, state, lengths=lengths, atol=1e-6)
     assert narrow.verdict == ("findings" if wrong else "clean")
+
+
+@pytest.mark.parametrize("counts", [[4, 1, 3], [4, 5, 2], [2, 5, 4], [5, 3, 4]])
+def test_zeros_that_begin_elsewhere_than_the_lengths_say(counts: list[int]) -> None:
+    """Outputs that end in zeros at other steps, with states that lengths point at, are not clean, nor is it said that a
+    layer read their padding; where zeros begin in one column alone the array was made wider, and that is clean."""
+    packed = zeroed(outputs())
+    report = rnninspect.inspect(packed, packed[ROWS, np.array(counts) - 1], lengths=counts)
+    assert (report.verdict, report.findings) == ("unjudged", [])
+    assert "end in zeros after 5, 2, 4 steps" in report.untested
+    assert ("the same in another order" in report.untested) is (sorted(counts) == [2, 4, 5])
+    wider = np.pad(outputs(), [(0, 0), (0, 3), (0, 0)])
+    assert rnninspect.inspect(wider, wider[ROWS, LENGTHS - 1], lengths=LENGTHS).verdict == "clean"
+    assert rnninspect.inspect(packed, packed[ROWS, LENGTHS - 1], lengths=LENGTHS).verdict == "clean"

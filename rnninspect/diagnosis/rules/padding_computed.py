@@ -22,6 +22,7 @@ from rnninspect.diagnosis.rule import (
     proposal,
     whose_habit,
 )
+from rnninspect.measure.run_ends import ends_elsewhere
 
 RUN_AGAIN = "outputs, state = layer(inputs, lengths)  # the backward pass has begun in the padding: run again"
 
@@ -63,6 +64,8 @@ class PaddingComputed(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if "direction" in case.trace.source:
             return  # which end of the rows is read last is assumed
+        if ends_elsewhere(case.facts) is not None:
+            return  # a packed run did not read its padding, and the lengths are not its own
         seen = [
             Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
             for f in case.facts
