@@ -27,11 +27,13 @@ class Sizes:
 class Axis:
     """One axis of a result. `parts`: what it counts; two, where two were merged, the outer first.
 
-    `packed`: it counts the real steps of all rows together.
+    `packed`: it counts the real steps of all rows together. `unclear`: it is as long as steps have it, yet counts none
+    of them, as an axis of all spans does.
     """
 
     parts: tuple[Part, ...] = (None,)
     packed: bool = False
+    unclear: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class Axes:
     @property
     def packed(self) -> bool:
         return any(axis.packed for axis in self.axes)
+
+    @property
+    def unclear(self) -> bool:
+        return any(axis.unclear for axis in self.axes)
+
+    @property
+    def merged(self) -> bool:
+        """Whether rows and steps are one axis, so that either may be the outer ones."""
+        return any("rows" in axis.parts and "steps" in axis.parts for axis in self.axes)
 
     @property
     def row_axes(self) -> list[int]:
@@ -168,10 +179,18 @@ def _axis(counts: Sequence[int | None], sizes: Sequence[Sizes], steps_first: boo
             return Axis(("rows", None))
         return Axis(packed=True)
     if by_steps:
+        if clipped is not None and _outgrows(base, clipped, width, sizes[2].widths[0]):
+            return Axis(unclear=True)
         inner = base // width
         merged = base == inner * width and inner > 1 and clipped == inner * sizes[2].widths[0]
         return Axis(("steps", None)) if merged else Axis(("steps",))
     return Axis()
+
+
+def _outgrows(base: int, clipped: int, width: int, narrow: int) -> bool:
+    """Whether an axis grows faster than in proportion to the steps, as one with an entry for every span does."""
+    slope = (base - clipped) / (width - narrow) if width != narrow else 0.0
+    return slope > 1 and base - slope * width < -width
 
 
 def real_steps(size: int, count: int, left: bool) -> Array:

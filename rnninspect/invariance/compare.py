@@ -91,6 +91,8 @@ def _difference(
     if path not in base.results or path not in run.results or path not in shapes.axes:
         return None
     axes = shapes.axes[path]
+    if axes.unclear:
+        return None
     here, there = base.results[path], run.results[path]
     pairs: list[tuple[int | None, Array, Array]]
     if axes.packed or not axes.row_axes:

@@ -8,9 +8,10 @@ from typing import Any
 
 from rnninspect.core.full_lengths import FULL
 from rnninspect.diagnosis.rule import describe_rows
+from rnninspect.errors import UserError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.probe import Outcome, shown
-from rnninspect.invariance.statements import Sequences
+from rnninspect.invariance.statements import Sequences, statements
 from rnninspect.invariance.trial import ROUNDING, Trial
 
 OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
@@ -45,6 +46,8 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
     elif told[0] is None and told[1] is None and sequences:
         names = ", ".join(one.name or "" for one in sequences)
         notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
+    if is_full(told[0]):
+        notes += _overruled(leaves, trial.batch.widths[0])
     if trial.batch.groups[0].side == "left":
         notes.append("the padding is on the left: only there the shorter rows hold one value")
     total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
@@ -68,7 +71,20 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
     loose = [path for path in trial.base.results if not trial.shapes.axes[path].row_axes and path in trial.steady]
     if loose:
         notes.append(f"does not follow the rows, and was not judged row by row: {_listed(loose)}")
+    unclear = [path for path, axes in trial.shapes.axes.items() if axes.unclear]
+    if unclear:
+        notes.append(f"of which steps its entries are is not known, and was not judged: {_listed(unclear)}")
     return notes
+
+
+def _overruled(leaves: Sequence[Input], steps: int) -> list[str]:
+    """What the inputs themselves say of shorter rows, where it was told that there are none."""
+    try:
+        listed = statements(leaves, None, None)
+    except UserError:
+        return []
+    short = [one for one in listed if (not one.values.all() if one.is_mask else (one.values < steps).any())]
+    return [f"lengths are stated as full, so {one.name} was not read, by which rows are shorter" for one in short[:1]]
 
 
 def _rowed(leaves: Sequence[Input], trial: Trial) -> list[Input]:

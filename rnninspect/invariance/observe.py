@@ -10,9 +10,9 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
-from rnninspect.invariance.axes import learn
+from rnninspect.invariance.axes import Axes, learn
 from rnninspect.invariance.batch import Batch
-from rnninspect.invariance.compare import Run, Shapes
+from rnninspect.invariance.compare import Run, Shapes, differences
 from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.nested import flat, lists_of
 from rnninspect.invariance.trial import Model, Trial, sizes_of, sorted_back
@@ -39,6 +39,10 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     data = next(one for one in batch.inputs if one.kind == "data")
     steps_first = data.row is not None and data.time is not None and data.time < data.row
     axes = learn(first, second, third, sizes, steps_first)
+    if second is not None and any(one.merged for one in axes.values()):
+        other = learn(first, second, third, sizes, not steps_first)
+        runs = Run(first, tuple(range(batch.batch_size)), sizes[0]), Run(second, tuple(kept), sizes[1])
+        axes = {path: _nearer(path, axes[path], other[path], *runs) for path in axes}
     left = batch.groups[0].side == "left"
     shapes = Shapes(axes, {}, left)
     order = _order(first, batch) if any(a.row_axes for a in axes.values()) else ""
@@ -50,6 +54,12 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     steady = frozenset(_alike(trial, seed=1))
     repeatable = steady if len(steady) == len(every.results) else frozenset(_alike(trial, seed=0))
     return replace(trial, steady=steady, repeatable=repeatable)
+
+
+def _nearer(path: str, axes: Axes, other: Axes, base: Run, fewer: Run) -> Axes:
+    """The axes under which fewer rows differ less from what they were: whether rows or steps are the outer ones."""
+    gaps = [differences(base, fewer, Shapes({path: one}, {}), (0.0, 0.0), [path]) for one in (axes, other)]
+    return other if all(gaps) and gaps[1][0].largest < gaps[0][0].largest else axes
 
 
 def fewer_rows(batch: Batch) -> list[int]:

@@ -259,7 +259,10 @@ class Trial:
     @property
     def judged(self) -> list[str]:
         """The results that follow rows and do not sample."""
-        return [path for path in self.base.results if path in self.steady and self.shapes.axes[path].row_axes]
+        axes = self.shapes.axes
+        return [
+            path for path in self.base.results if path in self.steady and axes[path].row_axes and not axes[path].unclear
+        ]
 
 
 def sizes_of(batch: Batch) -> Sizes:

@@ -25,7 +25,18 @@ def widened(
         run = trial.run(wide, manner=disturbed.manner)
     except RunFailed as error:
         return str(error)
-    return [(one, disturbed) for one in trial.compare(run, base=base, exact=True)]
+    compared = trial.compare(run, base=base, exact=True)
+    return [(one, disturbed) for one in compared if not _tells_width(trial, one.path, base or trial.base, run)]
+
+
+def _tells_width(trial: Trial, path: str, base: Run, run: Run) -> bool:
+    """Whether a result without rows is a count, or the very width: it may be meant to say how wide the batch is."""
+    here, there = base.results[path], run.results[path]
+    if trial.shapes.axes[path].row_axes or here.shape != there.shape:
+        return False
+    changed = here != there
+    widths = (here[changed] == base.sizes.widths[0]) & (there[changed] == run.sizes.widths[0])
+    return here.dtype.kind in "iub" or bool(changed.any() and widths.all())
 
 
 def cut(trial: Trial) -> Iterator[list[tuple[Difference, Disturbed]]]:
