@@ -253,7 +253,9 @@ def _probed(
         if outcome.held is False:
             drifts = _drifts(trial) if drifts is None else drifts
             outcome = replace(not_made(name, _DRIFTS), drifts=True) if drifts else outcome
-        if outcome.held is False:
+        if outcome.held is False and outcome.of_width and "more" in places:
+            places[name] = None  # where its width enters is known by then
+        elif outcome.held is False:
             try:
                 places[name] = located(trial, outcome)
             except OutOfTime as error:

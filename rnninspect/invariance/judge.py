@@ -43,7 +43,7 @@ def judged(
             continue
         place = places.get(outcome.probe)
         earlier = [places[name] for name in [*places][: [*places].index(outcome.probe)]] if place else []
-        cause = SYMPTOM.get(outcome.probe, "")
+        cause = "more" if outcome.of_width else SYMPTOM.get(outcome.probe, "")
         if cause in places and any(_same(one, place) for one in (places[cause], *earlier)):
             continue
         findings.append(_finding(trial, outcome, place))

@@ -38,7 +38,8 @@ class Outcome:
     `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
     which it differed, where that is not the batch that was given. `late`: whether there was no time left for it.
     `severity`, `fix`: where they are not the probe's own.
-    `drifts`: whether the same batch gives other results each time.
+    `drifts`: whether the same batch gives other results each time. `of_width`: whether the length of the longest row
+    makes the difference, as the width of the batch would.
     """
 
     probe: str
@@ -56,6 +57,7 @@ class Outcome:
     trial: Trial | None = None
     late: bool = False
     drifts: bool = False
+    of_width: bool = False
 
 
 class Probe(Rule):

@@ -257,3 +257,20 @@ def test_a_report_that_is_printed_draws_no_random_number() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("probes", [None, "alone"])
+def test_a_result_that_depends_on_the_longest_row_is_never_told_to_be_the_same_alone(probes: Any) -> None:
+    """Divided by the longest length, a row's result changes without the longest row beside it, whatever the padding:
+    it is found once, with the finding whose fix divides by the row's own length.
+    """
+
+    def mean(x: Tensor, lengths: Tensor, right: bool) -> Tensor:
+        sums = (x * real(lengths, x.size(1))[..., None]).sum(1)
+        return sums / (lengths[:, None] if right else lengths.max())
+
+    assert check_padding(mean, X, LENGTHS, kwargs={"right": True}, probes=probes).verdict == "clean"
+    report = check_padding(mean, X, LENGTHS, kwargs={"right": False}, probes=probes)
+    assert [f.rule for f in report.findings] == ["rows-mixed" if probes else "depends-on-padded-width"]
+    assert {p.probe: p.standing for p in report.probes}["alone"] == "differs"
+    assert probes or "cut to their own lengths, by themselves, they give other results" in report.findings[0].message

@@ -27,10 +27,13 @@ class Alone(RowsMixed):
             return not_made(self.probe, "the batch has one row")
         paths = [path for path in trial.judged if len(trial.shapes.axes[path].row_axes) == 1]
         failed: list[str] = []
-        listed, late = gathered(self._by_itself(trial, paths, failed))
+        by_width: Pairs = []
+        listed, late = gathered(self._by_itself(trial, paths, failed, by_width))
         if len(failed) == count:
             return self._among_others(trial, paths, failed[0])
         made = outcome(self.probe, listed, "each by itself", late)
+        if by_width and made.held is not False:
+            made = replace(outcome(self.probe, by_width, "without the longest row beside them", late), of_width=True)
         if failed and not late:
             try:
                 rest = self._among_others(trial, paths, "")
@@ -42,8 +45,10 @@ class Alone(RowsMixed):
                 return rest
         return made
 
-    def _by_itself(self, trial: Trial, paths: list[str], failed: list[str]) -> Iterator[Pairs]:
-        """How each row differs by itself; the reasons of those that do not run so are put into `failed`."""
+    def _by_itself(self, trial: Trial, paths: list[str], failed: list[str], by_width: Pairs) -> Iterator[Pairs]:
+        """How each row differs by itself; the reasons of those that do not run so are put into `failed`, and the
+        differences that the longest row makes, by its length and not by what it holds, into `by_width`.
+        """
         for row in range(trial.batch.batch_size):
             run = trial.wide(row)
             if isinstance(run, str):
@@ -52,7 +57,8 @@ class Alone(RowsMixed):
             disturbed = Disturbed(trial.batch.take([row]), (row,))
             compared = trial.compare(run, paths)
             if any(one.rows for one in compared) and self._by_width(trial, row, paths):
-                continue  # the longest row decides, by its length and not by what it holds: that is the width
+                by_width += [(one, disturbed) for one in compared]
+                continue
             yield [(one, disturbed) for one in compared]
 
     @staticmethod

@@ -61,6 +61,10 @@ class More(Probe):
 
     def message(self, outcome: Outcome) -> str:
         where = f" ({outcome.what})" if outcome.what else ""
+        if outcome.disturbed is not None and not outcome.disturbed.exact:  # nor does a wider batch change anything
+            return (
+                f"{{rows}}: cut to their own lengths, by themselves, they give other results{where}, {amount(outcome)}"
+            )
         return f"{{rows}}: more or fewer steps of padding change the real results{where}, {amount(outcome)}"
 
 
