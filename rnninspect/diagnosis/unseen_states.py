@@ -1,4 +1,5 @@
-"""States that no output tells, held against a run of the weights: c, and the h of layers without outputs."""
+"""States that no output tells, c and the h of layers without outputs: held against a run of the weights, or against a
+second dump."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnninspect.core.finding import Finding
+from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.states_of_run import far_from_run
-from rnninspect.diagnosis.rule import describe_rows
-from rnninspect.measure.difference import StateDifference
+from rnninspect.diagnosis.rule import describe_rows, listed
+from rnninspect.measure.decimals import decimals
+from rnninspect.measure.difference import EXPONENTS, FEW, StateDifference, precision, state_differences
 
 
 def states_unlike_the_run(case: Case, rule: str) -> Iterator[Finding]:
@@ -46,4 +49,66 @@ def _finding(case: Case, rule: str, difference: StateDifference, rows: list[int]
         unexplained=rows,
         evidence={"largest": gap, "state": difference.state},
         fix="",
+    )
+
+
+def states_unlike_the_other(case: Case, rule: str) -> Iterator[Finding]:
+    """A finding for every state that a second dump with the same outputs holds otherwise: `rows-permuted` or
+    `layer-order-reversed` where that reconstructs it, else one of `rule`.
+    """
+    if case.other is None or not case.differences or any(d.largest or d.nonfinite.any() for d in case.differences):
+        return
+    for difference in state_differences(case.trace, case.other):
+        track, other = difference.track, case.other.track(difference.track.layer, difference.track.direction)
+        here, there = _state(track, difference.state), _state(other, difference.state)
+        if here is None or there is None or (difference.state == "h" and track.outputs is not None):
+            continue  # the outputs tell it
+        apart = (difference.difference > _allowed(case, here, there)) & case.trace.mask.any(1)
+        rows = [int(row) for row in np.flatnonzero(apart)]
+        if rows:
+            yield _unlike(case, rule, difference, rows, here, there)
+
+
+def _state(track: Track | None, state: str) -> Array | None:
+    return None if track is None else track.cell if state == "c" else track.final
+
+
+def _allowed(case: Case, here: Array, there: Array) -> float:
+    """How far two states of the same run may be: by the coarser precision, the printed digits and the tolerance."""
+    scale = float(np.nan_to_num(np.abs(there.astype(np.float64)), posinf=0.0).max(initial=0.0))
+    digits = [d for d in map(decimals, (here, there)) if d is not None]
+    unit = max(EXPONENTS[precision(one)] for one in (here, there) if one.any()) if here.any() or there.any() else 0.0
+    printed = 10.0 ** -min(digits) if digits else 0.0
+    return FEW * unit * scale + printed + case.tolerance.atol + case.tolerance.rtol * scale
+
+
+def _unlike(case: Case, rule: str, difference: StateDifference, rows: list[int], here: Array, there: Array) -> Finding:
+    from rnninspect.diagnosis.rules.layer_order_reversed import RULE as REVERSED
+    from rnninspect.diagnosis.rules.rows_permuted import RULE as PERMUTED
+
+    track, gap = difference.track, float(difference.difference[rows].max())
+    origins = {row: np.flatnonzero((there == here[row]).all(-1)) for row in rows}
+    mirrored = None if case.other is None else case.other.track(case.trace.layers - 1 - track.layer, track.direction)
+    opposite = _state(mirrored, difference.state)
+    cause, fix, why = rule, "", "it is from another row, step or run"
+    if all(places.size for places in origins.values()):
+        pairs = listed([f"row {row} holds its row {places[0]}" for row, places in origins.items()], 4)
+        cause, fix, why = PERMUTED.name, PERMUTED.fix, pairs
+    elif opposite is not None and opposite.shape == here.shape and (opposite[rows] == here[rows]).all():
+        cause, fix, why = REVERSED.name, REVERSED.fix, f"it holds layer {case.trace.layers - 1 - track.layer}'s"
+    return Finding(
+        rule=cause,
+        severity="error",
+        certainty="suspected" if cause == rule else "proven",
+        message=(
+            f"{describe_rows(rows, case.trace.batch_size)}: the outputs of the two dumps agree, and {difference.state} "
+            f"of {track.name} differs from the other's by up to {gap:.3g}: {why}"
+        ),
+        layer=track.layer,
+        direction=track.direction,
+        rows=rows,
+        explains=0 if cause == rule else len(rows),
+        unexplained=rows if cause == rule else [],
+        evidence={"largest": gap, "state": difference.state},
+        fix=fix,
     )

@@ -116,3 +116,29 @@ def test_a_wrong_cell_state_beside_padding_that_is_an_error() -> None:
     repeated = options | {"outputs": outputs[np.arange(4)[:, None], last]}
     assert verdict(repeated, h, c) == ("findings", ["padding-repeats-last-output"])
     assert set(verdict(repeated, h, c[:, OTHER_ROWS])[1]) == {"padding-repeats-last-output", "rows-permuted"}
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_second_dump_of_the_same_outputs_tells_the_states_that_no_output_tells(kind: str, layers: int) -> None:
+    """Against a dump with the same outputs, c and lower layers' h of other rows or other values are errors; the same,
+    in another precision or with printed decimals, are none.
+    """
+    options, h, c = ran(kind, layers)
+    arrays = {key: options[key] for key in ("outputs", "lengths")}
+    against = {"outputs": arrays["outputs"].numpy(), "lengths": np.array(LENGTHS), "h_n": h}
+    against |= {} if c is None else {"c_n": c}
+
+    def rules(first: np.ndarray, second: np.ndarray | None) -> list[str]:
+        state = first if second is None else (first, second)
+        report = rnninspect.inspect(final_state=state, convention="torch", layers=layers, against=against, **arrays)
+        return [finding.rule for finding in report.findings if finding.severity != "note"]
+
+    assert rules(h, c) == []
+    if layers == 2:
+        assert rules(np.stack([h[0, OTHER_ROWS], h[1]]), c) == ["rows-permuted"]
+        assert rules(np.stack([h[0] * 0.5, h[1]]), c) == ["unexplained-difference"]
+    if c is not None:
+        assert set(rules(h, c[:, OTHER_ROWS])) == {"rows-permuted"}
+        assert set(rules(h, c * 2)) == {"unexplained-difference"}
+        assert rules(h, c.round(2)) == rules(h, c.astype(np.float16)) == []
