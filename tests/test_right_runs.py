@@ -47,6 +47,7 @@ MENDED = (
     980288, 985499, 980360,  # names, of a row of no step beside an initial state, whose zeros fit either way
     984422,  # the axes of outputs `[T, D, B, H]` of as many steps as directions
     984737,  # whose arrays these are, and that they are read backwards, beside weights of Keras
+    984611,  # the axes and the mask, of as many rows as steps, which a masked layer held
     834080,  # outputs and states saved without names, of which the states may be steps
     1600220,  # axes, of as many rows as steps that are padded in front
     1601149,  # nothing: Keras' go_backwards, whose mask of as many rows as steps was taken for inverted

@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnninspect import conventions
 from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Bools, PaddingPolicy, Trace
+from rnninspect.core.trace import Bools, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.measure.facts import TrackFacts, measure
 
@@ -189,35 +188,6 @@ def proposal(rule: Rule, seen: list[Seen], message: str, **more: Any) -> Iterato
     explained = frozenset().union(*(places(s.facts, s.rows) for s in seen))
     more.setdefault("severity", rule.severity)
     yield Proposal(rule.name, message, explained, **more)
-
-
-def is_usual(case: Case, padding: PaddingPolicy) -> bool:
-    """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
-    unless_stated = not case.reading.evidence.decided or bool(_who_leaves(case, padding))
-    return case.trace.padding in (padding, "any") or (case.config.padding is None and unless_stated)
-
-
-def _who_leaves(case: Case, padding: PaddingPolicy) -> str:
-    """Who leaves this besides what the case's framework has as its padding: itself, in one direction or otherwise, a
-    loop around a cell, or whose the weights are, where whose the arrays are was not stated; empty where none does."""
-    if padding in (case.convention.padding, *case.convention.also_leaves):
-        return case.convention.name
-    weights = case.weights
-    if weights is None or weights.of_a_cell or not weights.convention or case.reading.evidence.framework_stated:
-        return "a loop around a cell" if weights is not None and weights.of_a_cell else ""
-    theirs = conventions.get(weights.convention)
-    return theirs.name if padding in (theirs.padding_for(case.config), *theirs.also_leaves) else ""
-
-
-def whose_habit(case: Case, padding: PaddingPolicy) -> str:
-    """Who leaves this in masked outputs after a right call, as the end of a message; empty where nobody does."""
-    if not is_usual(case, padding) or case.trace.padding == "any":
-        return ""
-    if case.config.padding is not None or case.reading.evidence.decided:
-        who = case.convention.name if case.trace.padding == padding else _who_leaves(case, padding)
-        return f"; {who} does so"
-    names = " or ".join(belief.name for belief in case.reading.evidence.conventions)
-    return f"; a habit of some frameworks, and whose arrays these are is not decided ({names})"
 
 
 def past_the_end(facts: TrackFacts) -> Bools:

@@ -146,9 +146,18 @@ def _as_zeros_end(readings: list[Reading], tolerance: Tolerance, measurer: Measu
         return any(ends_of_outputs(facts) is not None for facts in told) if told else True
 
     zeros = [int(f.zero.sum()) for f in measurer(usual[0].trace, tolerance)]
-    if not zeros or min(zeros) < ENOUGH or not ends(usual) or ends([r for r in readings if r.time_swapped]):
+    swapped = [r for r in readings if r.time_swapped]
+    if not zeros or min(zeros) < ENOUGH or not ends(usual) or ends(swapped):
         return readings
-    return usual
+    return readings if any(_is_held(f) for r in swapped for f in measurer(r.trace, tolerance)) else usual
+
+
+def _is_held(facts: TrackFacts) -> bool:
+    """Whether a masked layer may have left the zeros: they all lie before a row's first step, and behind it steps
+    repeat the one before, of numbers enough."""
+    begun = np.logical_or.accumulate(~facts.zero, axis=1)
+    held = facts.repeats & ~facts.zero
+    return not (facts.zero & begun).any() and int(np.count_nonzero(held)) * facts.outputs.shape[2] >= ENOUGH
 
 
 def _may_be_padded(trace: Trace) -> bool:

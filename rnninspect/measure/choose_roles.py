@@ -83,7 +83,7 @@ def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R
     fits = [fit_of(candidate.choice) for candidate in candidates]
     if sum(fit == max(fits) >= CONVINCING for fit in fits) > 1:
         return None
-    shares = [max(fit_of(c.choice), share_of_steps(c.choice.reading)) for c in candidates]
+    shares = [_share_shown(c) for c in candidates]
     if max(shares, default=0) < CONVINCING:
         shares = [share_of_pools(candidate.choice.reading) for candidate in candidates]
     best = max(range(len(candidates)), key=lambda i: shares[i], default=None)
@@ -96,7 +96,13 @@ def _fits_turned(best: R, readable: Iterable[R]) -> bool:
     """Whether the outputs fit as the state of what was taken for it, no worse: of one step, some of them zero, say."""
     pair = [_arrays(best, role) for role in ("outputs", "h")]
     turned = (c for c in readable if [_arrays(c, role) for role in ("h", "outputs")] == pair)
-    return fit_of(best.choice) < 1 and any(fit_of(c.choice) >= fit_of(best.choice) for c in turned)
+    return any(fit_of(c.choice) >= fit_of(best.choice) for c in turned)
+
+
+def _share_shown(candidate: Read) -> float:
+    """The share of states that equal a step of their own row, or of any other; nothing where none does but zeros."""
+    elsewhere = share_of_steps(candidate.choice.reading)
+    return max(fit_of(candidate.choice), elsewhere) if elsewhere else 0.0
 
 
 def _arrays(candidate: Read, role: str) -> set[str]:

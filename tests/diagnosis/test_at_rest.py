@@ -52,7 +52,7 @@ def test_silence_before_the_end_is_no_held_carry(kind: str) -> None:
         assert errors(out, state, lengths, convention="torch") == []
     for row, n in enumerate(lengths):
         out[row, n:] = out[row, n - 1]
-    assert errors(out, state, lengths, convention="torch") == ["padding-repeats-last-output"]
+    assert errors(out, state[None], lengths, convention="torch") == ["padding-repeats-last-output"]
 
 
 def test_a_kept_buffer_is_still_told() -> None:

@@ -125,3 +125,16 @@ def test_weights_of_another_framework_than_was_guessed() -> None:
     assert not [n for n in report.not_checked if "weights" in n.reason]
     with pytest.raises(ShapeError, match="do not look like keras's"):
         rnninspect.inspect(outputs.numpy(), state.numpy(), convention="keras", **handed)
+
+
+@pytest.mark.parametrize("kind", ["GRUCell", "LSTMCell"])
+def test_a_loops_repeats_without_weights(kind: str) -> None:
+    """Proves that repeats are a note where torch is stated and every state is one `[B, H]`, as a loop's is; a stack, as
+    torch's layers return it, asks for their zeros, and a state of another step is an error as before."""
+    _, outputs, state, _ = looped(kind)
+    handed = {"lengths": LENGTHS, "convention": "torch", "batch_first": True}
+    h = state[0] if isinstance(state, tuple) else state
+    assert rnninspect.inspect(outputs, state, **handed).verdict == "clean"
+    stacked = rnninspect.inspect(outputs, h[None], **handed)
+    assert [(f.rule, f.severity) for f in stacked.findings] == [("padding-repeats-last-output", "error")]
+    assert rnninspect.inspect(outputs, outputs[:, 1], **handed).verdict == "findings"

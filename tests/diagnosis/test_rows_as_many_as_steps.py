@@ -188,3 +188,13 @@ def test_rows_exchanged_with_one_of_no_step() -> None:
     )
     assert {f.severity for f in right.findings if f.rule == "zero-length-row"} == {"warning"}
     assert named(right) == ["zero-length-row"]
+
+
+def test_zeros_before_the_first_step_tell_axes_only_where_steps_are_held() -> None:
+    """Lengths in ascending order leave zeros that by the other axes come first: the last row's steps are one row's
+    still, where nothing beside them repeats as a masked layer's steps do; where it does, they may be right."""
+    outputs, _ = run("zero", np.array([1, 2, 3, 4, 5]))
+    assert "row-taken-for-step" in named(rnninspect.inspect(outputs, outputs[-1], convention="keras"))
+    masked = outputs.copy()
+    masked[3, :2] = masked[2, :2]
+    assert named(rnninspect.inspect(masked, masked[-1], convention="keras")) == []

@@ -198,3 +198,48 @@ def test_few_numbers_of_two_layers_are_no_h_and_c(units: int) -> None:
     rows = np.random.default_rng(3).uniform(-0.8, 0.8, (9, 3, 4)).astype(np.float32)
     many = {"outputs": rows, "state_0": rows[:, -1] * np.float32(0.3), "state_1": rows[:, -1]}
     assert accused(many, lengths=[3] * 9) == ["outputs-are-cell-state"]
+
+
+@pytest.mark.parametrize(("creeps", "units", "named"), [(1, 2, []), (0, 2, ["mask-hole"]), (1, 8, ["mask-hole"])])
+def test_a_step_that_nearly_shut_gates_hold(creeps: int, units: int, named: list[str]) -> None:
+    """Two units that creep beside the step that repeats have gates that shut there; where the state moves on at once,
+    and where eight units hold together, a mask held them."""
+    outputs = np.random.default_rng(3).uniform(0.2, 0.8, (2, 7, units))
+    outputs[1, 3] = outputs[1, 2]
+    if creeps:
+        outputs[1, 4] = outputs[1, 3] * 1.0001
+    assert accused(outputs, outputs[:, -1], lengths=[7, 7]) == named
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_direction_whose_relu_units_are_all_shut(layers: int) -> None:
+    """States in a list beside outputs whose forward half is zero throughout: a state of zeros is that half's, of one
+    layer or the upper one of two; a wrong state of the other half is found beside it."""
+    outputs = np.random.default_rng(4).uniform(0.1, 9, (2, 7, 2)).astype(np.float32)
+    outputs[..., 0] = 0
+    lower = [np.array([[11.4], [0]], np.float32), np.zeros((2, 1), np.float32)]
+    for step, wrong in ((0, False), (3, True)):
+        states = [*lower[: 2 * layers - 2], outputs[:, 0, :1], outputs[:, step, 1:]]
+        arrays = {"output": outputs, **{f"state_{k}": state for k, state in enumerate(states)}}
+        assert bool(accused(arrays, lengths=[7, 7])) is wrong
+
+
+def test_zeros_tell_no_roles() -> None:
+    """Outputs and states of one relu unit that are all zero, under names that tell nothing, are nobody's states."""
+    arrays = {"a": np.zeros((3, 4, 1)), "b": np.zeros((1, 3, 1)), "d": np.random.default_rng(0).normal(size=(3, 4, 1))}
+    arrays["d"][1, 1:] = 0
+    with pytest.raises(rnninspect.UserError, match="name"):
+        rnninspect.inspect(arrays | {"e": np.array([4, 1, 4])})
+
+
+def test_outputs_of_one_step_repeated_are_no_two_layers_states() -> None:
+    """Two rows of one step, repeated in the padding by a loop, may be outputs beside `h_n` or `h_n` beside outputs:
+    under names that tell nothing they are refused; named, one state for two layers is found and the right run clean."""
+    h = np.random.default_rng(2).uniform(-0.5, 0.5, (2, 2, 8)).astype(np.float32)
+    outputs = np.stack([h[1], h[1]])
+    with pytest.raises(rnninspect.UserError, match="name"):
+        rnninspect.inspect({"a": outputs, "b": h})
+    about = {"lengths": [1, 1], "batch_first": False, "layers": 2}
+    assert [f.rule for f in rnninspect.inspect(outputs, h, **about).findings if f.severity != "note"] == []
+    shared = rnninspect.inspect(h, outputs, **(about | {"lengths": [2, 2]}))
+    assert [f.rule for f in shared.findings if f.severity != "note"] == ["layers-share-state"]

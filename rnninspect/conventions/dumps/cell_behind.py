@@ -91,6 +91,12 @@ def are_own_steps(outputs: Array, states: Array) -> bool:
     return False
 
 
+def ends_in(half: Array, states: Array) -> bool:
+    """Whether most rows of `[B, H]` are a step of their own row of one direction's outputs, or both are zero
+    throughout, as of a few relu units."""
+    return are_own_steps(half, states) or not (half.any() or states.any())
+
+
 def _bounded(h: Array, c: Array) -> bool:
     """|h| <= |tanh(c)|, but for the rounding of c's own type."""
     kind = c.dtype if c.dtype.kind == "f" else np.dtype(np.float64)

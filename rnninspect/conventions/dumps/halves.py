@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.cell_behind import are_own_steps, are_pairs
+from rnninspect.conventions.dumps.cell_behind import are_pairs, ends_in
 from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import DIRECTIONS, Array
 
@@ -30,7 +30,7 @@ def _pair(outputs: Array, states: Sequence[Slot]) -> tuple[Slot, ...]:
         return ()
     halves = np.split(outputs, 2, axis=-1)
     narrow = [s for s in states if s.array.ndim == 2 and s.array.shape[-1] == halves[0].shape[-1]]
-    ends = [[s for s in narrow if are_own_steps(half, s.array)] for half in halves]
+    ends = [[s for s in narrow if ends_in(half, s.array)] for half in halves]
     if [len(end) for end in ends] != [1, 1] or ends[0][0] is ends[1][0]:
         return ()
     ends = ends[::-1] if _are_named_otherwise(ends[0][0].name, ends[1][0].name) else ends

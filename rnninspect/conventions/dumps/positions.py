@@ -13,6 +13,7 @@ from rnninspect.conventions.dumps.cell_behind import (
     are_equal,
     are_own_steps,
     are_pairs,
+    ends_in,
     is_behind,
     is_cell_first,
     may_be_a_pair,
@@ -229,7 +230,8 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
     if len(outputs) == 1 and directions > 1:
         outputs = np.split(outputs[0], directions, axis=-1) if outputs[0].shape[-1] % directions == 0 else []
     tops = arrays[-directions:]
-    return len(outputs) == directions and all(are_own_steps(o, state) for o, state in zip(outputs, tops, strict=True))
+    told = any(o.any() for o in outputs)
+    return len(outputs) == directions and told and all(ends_in(o, top) for o, top in zip(outputs, tops, strict=True))
 
 
 def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> int:

@@ -14,11 +14,12 @@ SLACK = 1 + 1e-6  # times which rounding may carry |h| over its bound
 
 
 def cell_is_final_step(facts: TrackFacts) -> Bools:
-    """`[B]`: rows that are off and whose c equals the output expected of h."""
+    """`[B]`: rows that are off and whose c equals the output expected of h; zeros of either tell nothing."""
     cell = facts.track.cell
     if cell is None or cell.shape != facts.final.shape or not facts.mismatched.any():
         return np.zeros(facts.mismatched.shape, dtype=np.bool_)
-    return np.asarray(facts.mismatched & equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected))
+    ends = equal_at(facts.outputs, cell, np.arange(len(cell)), facts.expected)
+    return np.asarray(facts.mismatched & ends & cell.any(-1) & ~facts.final_zero)
 
 
 def cell_is_nearly_final_step(facts: TrackFacts) -> Bools:

@@ -18,6 +18,8 @@ from rnninspect.measure.matching import gather, parts
 from rnninspect.measure.saturated import saturated_units
 
 ENOUGH = 32  # units: where each of so many recurs, others do
+FEW = 4  # units whose update gates may be shut together
+CREPT = 1e-2  # of the range of such outputs: a step that moves less beside the hole is of gates that are nearly shut
 CHANCE = 1e-4  # of a step whose units are all zero by themselves, from which on nothing is proven
 
 
@@ -208,9 +210,17 @@ def _moves(facts: TrackFacts, b: Ints, t: Ints, before: Ints, shift: int) -> Boo
     read = (earlier >= 0) & (earlier < facts.steps)
     read &= facts.mask[b, np.where(read, earlier, 0)]
     first = np.where(read[:, None], gather(facts.outputs, b, np.where(read, earlier, 0)), 0).astype(np.float64)
-    room = _room(facts) * np.abs(there).max(-1)
+    room = np.maximum(_room(facts) * np.abs(there).max(-1), _creeps(facts))
     moves: Bools = (np.abs(there - first).max(-1) > room) & (np.abs(after - there).max(-1) > room)
     return moves
+
+
+def _creeps(facts: TrackFacts) -> float:
+    """By how much a state moves at most where the gates of a few units are nearly shut; 0 of more units."""
+    if facts.outputs.shape[2] > FEW:
+        return 0.0
+    values = np.asarray(facts.outputs, np.float64)
+    return CREPT * float(np.ptp(np.where(np.isfinite(values), values, 0)))
 
 
 def _recurs(facts: TrackFacts, b: int, t: int, run: int) -> Bools:

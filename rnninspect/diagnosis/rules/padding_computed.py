@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.padding_habit import is_usual, whose_habit
 from rnninspect.diagnosis.evidence.weight_search import padding_follows
 from rnninspect.diagnosis.fix_code import padded
 from rnninspect.diagnosis.rule import (
@@ -17,10 +18,8 @@ from rnninspect.diagnosis.rule import (
     Seen,
     Thread,
     Undone,
-    is_usual,
     past_the_end,
     proposal,
-    whose_habit,
 )
 from rnninspect.measure.run_ends import ends_elsewhere
 

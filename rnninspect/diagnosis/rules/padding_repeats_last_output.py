@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.padding_habit import is_usual, whose_habit
 from rnninspect.diagnosis.evidence.weight_search import padding_follows
 from rnninspect.diagnosis.fix_code import zeroed
 from rnninspect.diagnosis.rule import (
@@ -18,10 +19,8 @@ from rnninspect.diagnosis.rule import (
     Seen,
     Thread,
     Undone,
-    is_usual,
     past_the_end,
     proposal,
-    whose_habit,
 )
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts

@@ -1,0 +1,46 @@
+"""Who leaves what in masked outputs after a right call: frameworks, and loops of somebody's own."""
+
+from __future__ import annotations
+
+from rnninspect import conventions
+from rnninspect.core.trace import PaddingPolicy
+from rnninspect.diagnosis.case import Case
+
+
+def is_usual(case: Case, padding: PaddingPolicy) -> bool:
+    """Whether the framework leaves this in masked outputs after a right call, or it is not known whose they are."""
+    unless_stated = not case.reading.evidence.decided or bool(_who_leaves(case, padding))
+    return case.trace.padding in (padding, "any") or (case.config.padding is None and unless_stated)
+
+
+def _who_leaves(case: Case, padding: PaddingPolicy) -> str:
+    """Who leaves this besides what the case's framework has as its padding: itself, in one direction or otherwise, a
+    loop around a cell, or whose the weights are, where whose the arrays are was not stated; empty where none does."""
+    if padding in (case.convention.padding, *case.convention.also_leaves):
+        return case.convention.name
+    weights = case.weights
+    if (weights is None and _is_kept_by_a_loop(case, padding)) or (weights is not None and weights.of_a_cell):
+        return "a loop around a cell"
+    if weights is None or not weights.convention or case.reading.evidence.framework_stated:
+        return ""
+    theirs = conventions.get(weights.convention)
+    return theirs.name if padding in (theirs.padding_for(case.config), *theirs.also_leaves) else ""
+
+
+def whose_habit(case: Case, padding: PaddingPolicy) -> str:
+    """Who leaves this in masked outputs after a right call, as the end of a message; empty where nobody does."""
+    if not is_usual(case, padding) or case.trace.padding == "any":
+        return ""
+    if case.config.padding is not None or case.reading.evidence.decided:
+        who = case.convention.name if case.trace.padding == padding else _who_leaves(case, padding)
+        return f"; {who} does so"
+    names = " or ".join(belief.name for belief in case.reading.evidence.conventions)
+    return f"; a habit of some frameworks, and whose arrays these are is not decided ({names})"
+
+
+def _is_kept_by_a_loop(case: Case, padding: PaddingPolicy) -> bool:
+    """Whether a loop of somebody's own made these outputs, which keeps its state at masked steps: every state comes as
+    one `[B, H]`, where a layer of the framework returns them in a stack. A layer of it leaves no repeats, whatever its
+    user does wrong."""
+    states = [slot.array for slot in case.dump.slots if slot.role == "h"]
+    return padding == "repeat" and case.convention.stacks_states and bool(states) and all(s.ndim == 2 for s in states)
