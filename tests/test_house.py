@@ -74,7 +74,7 @@ diagnosis/weights_rule diagnosis/rules/cell_state/* diagnosis/rules/two_directio
 diagnosis/rules/* diagnosis/rules/__init__
 diagnosis/cover diagnosis/two_causes diagnosis/states_lost diagnosis/facts_beneath
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/weights_by_states
-diagnosis/states_by_run
+diagnosis/states_by_run diagnosis/steps_by_states
 diagnosis/outputs_by_run
 diagnosis/other_by_weights diagnosis/unexplained diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights

@@ -70,8 +70,9 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(unexplained_states(case, left))
-    if seek_two and case.other is not None and not any(rules[p.rule].compares for p in kept):
-        hidden = _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)
+    comparing = [p for p in kept if rules[p.rule].compares]  # a mistake may lie beneath the rounding that a note tells
+    if seek_two and case.other is not None and all(rules[p.rule].severity == "note" for p in comparing):
+        hidden = [] if comparing else _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)
         hidden = hidden or _of_the_other_dump(case, sound, skipped)
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
     if not any(rules[f.rule].compares for f in findings if f.rule in rules):
@@ -200,10 +201,10 @@ def _differences_beneath(
 
 def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> list[Proposal]:
     """The mistake of the weights that a second dump was run with."""
-    from rnninspect.diagnosis.other_by_weights import causes_of_other
+    from rnninspect.diagnosis.other_by_weights import causes_of_finer, causes_of_other
 
     with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
-        return causes_of_other(case, rules)
+        return causes_of_finer(case, rules) or causes_of_other(case, rules)
     return []
 
 
@@ -237,6 +238,7 @@ def _weights_beneath(
     """The mistake of the weights that the causes `kept` hid."""
     from rnninspect.diagnosis.starts_beneath import starts_beneath
     from rnninspect.diagnosis.states_by_run import states_by_run
+    from rnninspect.diagnosis.steps_by_states import steps_by_states
     from rnninspect.diagnosis.weights_beneath import weights_beneath
     from rnninspect.diagnosis.weights_by_states import leaves_states_alone, weights_by_states
 
@@ -247,7 +249,8 @@ def _weights_beneath(
             return beneath or []
         alone = leaves_states_alone([rules[name] for name in told])
         symptoms = {name for p in kept if p.kind == "state" for name in rules[p.rule].implies}
-        by_states = (weights_by_states(case) or states_by_run(case, rules, told | symptoms)) if alone else []
+        by_states = weights_by_states(case) or states_by_run(case, rules, told | symptoms) if alone else []
+        by_states = by_states or (steps_by_states(case, rules, told) if alone else [])
         return by_states or starts_beneath(case, rules, told)
     return []
 

@@ -1,4 +1,5 @@
-"""What a second dump differs by, where a run of the weights gives the first one: the mistake is the other's."""
+"""What a second dump differs by, where a run of the weights gives the first one: the mistake is the other's, or both
+have it and only the second is exact enough to show it."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from dataclasses import replace
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
 from rnninspect.diagnosis.rule import Proposal, Rule
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.measure.difference import differences
 
+DRIFT = "precision-drift"
 OPENING = "a run with these weights differs from the dump"
 
 
@@ -27,6 +29,18 @@ def causes_of_other(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
         replace(p, message=f"these weights give the first dump and not the second: {_of_second(p.message)}")
         for p in proposals
     ]
+
+
+def causes_of_finer(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
+    """The mistakes of weights that only the second dump is exact enough to show, of which the first is a rounding."""
+    if DRIFT not in rules or rules[DRIFT].missing(case) or not (case.has("inputs") and case.has("weights")):
+        return []
+    for undone in rules[DRIFT].undo(case) if disagreement(case) == 0 else ():
+        if tolerance(undone.case) >= tolerance(case) or disagreement(undone.case) == 0:
+            continue
+        proposals = [p for r in rules.values() if isinstance(r, WeightsRule) for p in r.check(undone.case)]
+        return [replace(p, message=f"with {undone.how} ({DRIFT}), {p.message}") for p in proposals]
+    return []
 
 
 def _of_second(message: str) -> str:

@@ -18,6 +18,7 @@ from rnninspect.diagnosis.evidence.agreement import only_rows
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.states_by_run import states_by_run
+from rnninspect.diagnosis.steps_by_states import steps_by_states
 from rnninspect.diagnosis.two_causes import is_too_large
 from rnninspect.diagnosis.weights_rule import WeightsRule
 
@@ -66,7 +67,8 @@ def _of_states(case: Case, first: Rule, rules: Mapping[str, Rule]) -> list[Propo
         if proposals and left <= explained_by(proposals):
             whole.append(proposals)
     if not whole:
-        return states_by_run(case, rules, frozenset((first.name, *first.implies))) if left else []
+        told = frozenset((first.name, *first.implies))
+        return (states_by_run(case, rules, told) or steps_by_states(case, rules, told)) if left else []
     best = max(whole, key=lambda proposals: max(p.strength for p in proposals))
     also = dict.fromkeys(p.rule for proposals in whole for p in proposals if p.rule != best[0].rule)
     return [replace(p, alternatives=tuple(also)[:2]) for p in best]

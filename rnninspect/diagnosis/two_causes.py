@@ -48,7 +48,8 @@ def two_causes(case: Case, rules: Mapping[str, Rule]) -> TwoCauses | None:
     best = max(pairs, key=lambda pair: (pair.second.certainty == "proven", pair.second.strength))
     named = {p.rule for p in best.both}
     first = dict.fromkeys(pair.first.rule for pair in pairs if pair.second.rule == best.second.rule)
-    second = dict.fromkeys(pair.second.rule for pair in pairs if pair.first.rule == best.first.rule)
+    seconds = [pair.second.rule for pair in pairs if pair.first.rule == best.first.rule]
+    second = dict.fromkeys((*best.second.alternatives, *seconds))
     return TwoCauses(
         replace(best.first, alternatives=tuple(name for name in first if name not in named)[:2]),
         replace(best.second, alternatives=tuple(name for name in second if name not in named)[:2]),
@@ -149,4 +150,4 @@ def _first(rule: Rule, undone: Undone, second: Proposal, mismatched: frozenset[P
 def _second(rule: Rule, undone: Undone, second: Proposal) -> Proposal:
     message = f"{{rows}}: with {undone.how} ({rule.name}), {second.message.removeprefix('{rows}: ')}"
     evidence = second.evidence | {"together_with": rule.name}
-    return replace(second, message=message, evidence=evidence, alternatives=())
+    return replace(second, message=message, evidence=evidence)

@@ -22,6 +22,7 @@ from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
 
 FEW = 6  # rows on which each way is tried first
+MOST_STEPS = 32  # of a stack in two directions: longer ones are not read for every change
 
 
 @frozen(eq=False)
@@ -100,8 +101,9 @@ def _few(case: Case) -> np.ndarray:
 
 
 def _may_be_quick(case: Case) -> bool:
-    """Whether changes of the weights can be tried on a few steps: a stack of two directions needs all of them."""
-    return case.trace.layers == 1 or case.trace.directions == 1
+    """Whether changes of the weights can be tried on a few steps: a stack of two directions needs all of them, which
+    are then to be few."""
+    return case.trace.layers == 1 or case.trace.directions == 1 or case.trace.steps <= MOST_STEPS
 
 
 def _may_mend(case: Case, way: _Way, few: Case) -> bool:

@@ -12,6 +12,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.outputs_by_run import outputs_by_run
 from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.steps_by_states import steps_by_states
 from tests.support.made import correct_case
 from tests.support.pairs import findings, made
 
@@ -31,6 +32,12 @@ TOGETHER = [
     # one buffer, which no run gives, beneath dropout and a sum
     ("outputs-aliased", "output-dropout", GRU),
     ("outputs-aliased", "output-residual", GRU),
+    # a step left out, or rows that start anew, which no outputs show and final states do
+    ("mask-hole", "output-dropout", GRU),
+    ("mask-hole", "outputs-are-cell-state", LSTM),
+    ("restarted-within-row", "outputs-aliased", GRU),
+    # rounding beneath which only the finer dump tells the weights
+    ("precision-drift", "recurrent-activation", GRU),
     # inputs that were viewed before they were padded on
     ("inputs-reshaped-not-transposed", "truncated-time-axis", GRU),
 ]
@@ -50,6 +57,24 @@ def test_states_of_nowhere_are_given_no_cause(mistake: str) -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 5)).astype(np.float32)
     lost = made(LSTM, mistake, weighed=True).with_tracks(lambda t: replace(t, final=noise))
     assert outputs_by_run(lost, rules()) == []
+
+
+def test_final_states_tell_of_a_step_left_out_only_where_one_was() -> None:
+    """Beside dropped outputs a right run, one whose states are moved by little more than rounding, and states of
+    nowhere are given neither a hole nor a restart; a hole is, in its row and at its step."""
+    hole = steps_by_states(made(GRU, "mask-hole", "output-dropout", weighed=True), rules(), frozenset())
+    assert [(p.rule, p.steps, sorted(b for _, _, b in p.places)) for p in hole] == [("mask-hole", (1,), [2])]
+    right = made(GRU, "output-dropout", weighed=True)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 5)).astype(np.float32)
+    moved = np.array([0, 0, 3e-4, 0, 0], np.float32)[:, None]
+    for change in (0 * noise, moved, noise):
+        off = right.with_tracks(lambda t, by=change: replace(t, final=np.asarray(t.final) + by))  # type: ignore[misc]
+        assert steps_by_states(off, rules(), frozenset()) == []
+
+
+def test_the_finer_of_two_right_dumps_tells_nothing() -> None:
+    """A rounding of a right run beside the run itself is a drift alone; so it is where weights were to be told."""
+    assert [f.rule for f in findings(made(GRU, "precision-drift", weighed=True))] == ["precision-drift"]
 
 
 def test_outputs_hold_c_only_where_every_step_does() -> None:

@@ -14,7 +14,8 @@ CLASSES = [
     ("mask-hole", "outputs-aliased", ("gru", 1, 1), "one"),  # every output is the state, whatever the outputs were
     ("last-column-as-final-state", "left-padded", ("lstm", 1, 1), "other pair"),  # states of zeros
     ("rows-permuted", "rows-dropped", ("gru", 1, 2), "lost"),  # the state of a row whose outputs are dropped
-    ("lengths-ignored", "output-residual", ("gru", 1, 1), "lost"),  # the state of a step that is zero since
+    ("lengths-ignored", "output-residual", ("gru", 1, 1), "other pair"),  # every step that was read has its input
+    ("lengths-ignored", "padding-repeats-last-output", ("gru", 1, 1), "lost"),  # the state of a step that is another
     ("left-padded", "padding-computed", ("gru", 1, 1), "lost"),  # the state of a step that was overwritten since
     ("precision-drift", "inputs-differ", ("gru", 1, 1), "lost"),  # the dump that it differs from was replaced
     ("padding-computed", "left-padded", ("gru", 1, 1), "one"),  # the last column of some unmasked run
@@ -35,6 +36,9 @@ WEIGHED = [
     ("left-padded", "restarted-within-row", ("gru", 1, 1), "other pair"),  # what is left of it is in padding
     ("off-by-one-length", "rows-dropped", ("gru", 1, 1), "missed"),  # were it not named: the row that is kept shows it
     ("rows-permuted", "output-dropout", ("gru", 1, 1), "missed"),
+    ("restarted-within-row", "kernel-transposed", ("gru", 1, 1), "lost"),  # steps of zeros need no recurrent kernel
+    ("restarted-within-row", "gate-order", ("gru", 1, 1), "missed"),  # were it not named
+    ("initial-state-unused", "row-taken-for-step", ("gru", 1, 1), "lost"),  # the inputs of a run are gone
 ]
 
 

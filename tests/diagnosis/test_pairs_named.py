@@ -103,6 +103,11 @@ NAMED = [
     # outputs that hold c, and were dropped or added to
     ("outputs-are-cell-state", "output-dropout", LSTM),
     ("outputs-are-cell-state", "output-residual", ("lstm", 1, 2)),
+    # inputs added to steps of other lengths than were stated
+    ("lengths-misaligned", "output-residual", GRU),
+    ("left-padded", "output-residual", GRU),
+    # a whole track in reversed time, which no state tells from one read at the wrong end
+    ("output-dropout", "backward-not-flipped", TWO),
     # one buffer beside rows that tell nothing of it
     ("nonfinite-values", "outputs-aliased", GRU),
     ("outputs-aliased", "lengths-rescaled", LSTM),

@@ -68,6 +68,12 @@ def test_what_hides_the_weights_is_undone(shape: tuple[str, int, int], other: st
     assert not any(f.rule.startswith("unexplained") for f in reported)
 
 
+def test_weights_beneath_lengths_of_a_stack_in_two_directions() -> None:
+    """A stack of two directions, whose steps are few, is run for every change too: both are named."""
+    reported = findings(injected(("gru", 2, 2), "lengths-misaligned", "update-gate-flipped"))
+    assert {f.rule for f in reported} == {"lengths-misaligned", "update-gate-flipped"}
+
+
 def test_symptoms_of_what_was_undone_are_not_named() -> None:
     """Beside backward outputs that were not flipped, found by undoing that, no state read at the wrong end is named."""
     reported = findings(injected(("gru", 1, 2), "backward-not-flipped", "gate-order"))

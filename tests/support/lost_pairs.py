@@ -10,7 +10,8 @@ import numpy as np
 from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule
-from tests.support.alike import alike, injected, same
+from rnninspect.diagnosis.weights_rule import WeightsRule
+from tests.support.alike import alike, injected, run_rightly, same
 
 FEW = 8  # numbers that chance may bring together
 
@@ -25,6 +26,10 @@ def what_is_gone(right: Case, both: Case, first: Rule, second: Rule) -> str:
     """What of the first mistake is left nowhere, since the second overwrote it, in words; empty where something is."""
     if _second_dump_is_replaced(right, both, first, second):
         return "the dump that the first one's differs from is gone"
+    if both.batch is None and "inputs" in first.needs:
+        return "the inputs that the first one is told by are gone"
+    if _is_of_no_changed_weights(right, both, first, second):
+        return "no number of the first one's is made with the weights that the second one changed"
     if _states_are_written_again(right, both, first, second):
         return "every state that the first one took is written again, whatever it was"
     if first.name == "cell-hidden-swapped" and both.weights is None and not both.has("cell state"):
@@ -53,6 +58,16 @@ def _is_of_no_output(both: Case) -> bool:
     outputs = [f.outputs.reshape(-1, f.outputs.shape[2]) for f in both.facts]
     off = [state for f in both.facts for state in f.final[f.mismatched & ~f.final_zero]]
     return not any((o == state).all(-1).any() for state in off for o in outputs if o.shape[1] == state.size)
+
+
+def _is_of_no_changed_weights(right: Case, both: Case, first: Rule, second: Rule) -> bool:
+    """Whether the first mistake, made in a run of the weights that the second changed, gives the same arrays: such a
+    run tells nothing of the change."""
+    if not isinstance(second, WeightsRule) or both.weights is None:
+        return False
+    ran = run_rightly(right.with_weights(both.weights))
+    again = injected(first, ran)
+    return again is not None and alike(again, both)
 
 
 def _states_are_written_again(right: Case, both: Case, first: Rule, second: Rule) -> bool:

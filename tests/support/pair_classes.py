@@ -223,12 +223,12 @@ def _shows_in_padding_alone(right: Case, both: Case, first: Rule, second: Rule) 
 
 
 def _firsts_of_another_run(right: Case, both: Case, first: Rule, second: Rule) -> Iterator[str]:
-    """The first mistakes with which the second gives the same arrays in another run, whose weights nobody gave: its
-    padding computed as the first one's is, or states of zeros, of which nothing tells where they are from."""
+    """The first mistakes with which the second gives the same arrays in another run: its padding computed as the first
+    one's is, where nobody gave weights, or states of zeros, of which nothing tells where they are from."""
     one, alone = made_alone(first, right), made_alone(second, right)
-    if both.weights is not None or one is None or alone is None:
+    if one is None or alone is None:
         return
-    padding = {p for facts in one.facts for p in facts.padding}
+    padding = {p for facts in one.facts for p in facts.padding} if both.weights is None else set()
     if "computed" in padding and np.array_equal(one.trace.mask, right.trace.mask):
         with_padding = one.with_tracks(lambda t: replace(t, final=_at_end(one, t), cell=t.cell))
         two = injected(second, with_padding)

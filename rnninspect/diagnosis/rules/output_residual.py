@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 
 GLANCE = 8  # units that are looked at first
+# To which steps the inputs were added; a wrapped layer that pads with zeros adds none to its padding.
+Steps = Literal["real", "all", "not zero"]
+WAYS: tuple[tuple[Steps, str], ...] = (
+    ("real", ""),
+    ("all", ", of padded steps too"),
+    ("not zero", ", wherever they are not zero"),
+)
 
 
 class OutputResidual(Rule):
@@ -71,11 +79,11 @@ class OutputResidual(Rule):
             return
         room = max(case.tolerance.atol, _rounding(case.trace.tracks[-1].outputs, case.batch.inputs))
         computed = any(padding == "computed" for facts in case.facts for padding in facts.padding)
-        for padding_too in (False, True) if computed else (False,):
-            bare = _with_inputs_added(case, -1, padding_too).with_tracks(
+        short = any((facts.zero & facts.mask).any() for facts in case.facts)  # of other lengths
+        for steps, where in WAYS if computed or short else WAYS[:1]:
+            bare = _with_inputs_added(case, -1, steps).with_tracks(
                 lambda t: _rounded_to_states(t, case.trace.layers - 1, room)
             )
-            where = ", of padded steps too" if padding_too else ""
             yield Undone(
                 f"the inputs taken off the outputs{where}", replace(bare, tolerance=replace(case.tolerance, atol=room))
             )
@@ -85,7 +93,7 @@ class OutputResidual(Rule):
     def inject(self, case: Case) -> Case:
         if not _can_add(case):
             raise CannotInject("needs as many features as units, and outputs in input time")
-        return _with_inputs_added(case, 1)
+        return _with_inputs_added(case, 1, "not zero")
 
 
 def _padded_with(facts: TrackFacts, inputs: Array) -> Bools:
@@ -134,16 +142,16 @@ def _coarser(outputs: Array) -> Iterator[Array]:
     yield from (narrowed(outputs, name) for name in ("float16", "bfloat16") if outputs.dtype == np.float32)
 
 
-def _with_inputs_added(case: Case, times: int, padding_too: bool = False) -> Case:
-    """The case with the inputs added so many times to the top layer's outputs of real steps, or of all."""
-    batch = case.batch
+def _with_inputs_added(case: Case, times: int, steps: Steps) -> Case:
+    """The case with the inputs added so many times to the top layer's outputs of these steps; zeros elsewhere."""
+    batch, real = case.batch, case.trace.mask[..., None]
     assert batch is not None
-    steps = case.trace.mask | padding_too
 
     def added(track: Track) -> Track:
         if track.outputs is None or track.layer != case.trace.layers - 1:
             return track
-        return replace(track, outputs=np.where(steps[..., None], track.outputs + times * batch.inputs, 0))
+        there = track.outputs.any(-1, keepdims=True) if steps == "not zero" else real | (steps == "all")
+        return replace(track, outputs=np.where(there, track.outputs + times * batch.inputs, 0))
 
     return case.with_tracks(added)
 
