@@ -35,6 +35,7 @@ from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
 from rnninspect.diagnosis.two_side_by_side import as_two
 from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
+from rnninspect.diagnosis.verdict import UNLIKE
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
@@ -166,8 +167,21 @@ def inspect_case(
 
 def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
     """The case in a reading of which what was found is no mistake, or a known one; None where none such is open."""
+    changed = _as_changed_outputs(case, judgement)
+    if changed is not None and UNLIKE not in changed.trace.source:
+        return changed
     others = (way(case, judgement) for way in (*OTHERWISE, as_merged_state, as_normalised))
-    return next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
+    otherwise = next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
+    return otherwise or changed
+
+
+def _as_changed_outputs(case: Case, judgement: Judgement) -> Case | None:
+    """The case without outputs that something changed, as a run of its weights shows; None without weights."""
+    if case.weights is None:
+        return None
+    from rnninspect.diagnosis.changed_outputs import as_changed_outputs
+
+    return as_changed_outputs(case, judgement)
 
 
 def prepared(case: Case) -> Case:

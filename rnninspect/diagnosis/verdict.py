@@ -20,6 +20,7 @@ from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import ends_elsewhere, run_ends
 
 RUN = "inputs and weights, to run the layer again"
+UNLIKE = "outputs of another run"  # what a trace's `source` says where a run of the weights ends in its states alone
 
 
 @frozen
@@ -46,6 +47,8 @@ def untested(case: Case) -> Untested | None:
         return Untested(case.trace.source["printed twice"], "one print-out of each array, or the option that names it")
     if (padded := _padding_that_inputs_show(case) or _cut_behind_blanks(case)) is not None:
         return padded
+    if (unlike := case.trace.source.get(UNLIKE)) is not None:
+        return Untested(unlike, "the outputs that the layer itself gave")
     if _runs(case):
         return _steps_that_lengths_would_tell(case)
     if "direction" in case.trace.source:

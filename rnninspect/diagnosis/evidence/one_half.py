@@ -8,7 +8,7 @@ from rnninspect.core.regex import regex
 from rnninspect.core.trace import DIRECTIONS
 from rnninspect.diagnosis.case import Case
 
-_IN_A_LIST = regex(r"[^.]*\.\d+")  # `final_state.0`; lists of pairs are how a stack of cells nests its layers
+_IN_A_LIST = regex(r"[^.]*\.\d+(\.h)?")  # `final_state.0`, and of pairs `final_state.0.h`
 
 
 def may_be_directions(case: Case) -> bool:
@@ -24,7 +24,7 @@ def may_be_directions(case: Case) -> bool:
 def _are_unnamed(case: Case) -> bool:
     """Whether the states lie in one array, or in a list without names: as layers they were taken, not called."""
     states = [slot for slot in case.dump.slots if slot.role == "h"]
-    return case.reading.state_axes in ("L B H", "B L H") or all(_IN_A_LIST.fullmatch(s.name) for s in states)
+    return case.reading.state_axes in ("L B H", "B L H", "B (L H)") or all(_IN_A_LIST.fullmatch(s.name) for s in states)
 
 
 def as_forward_half(case: Case) -> Case:
