@@ -24,7 +24,7 @@ def with_mask_by_run(case: Case) -> Case:
     """
     if case.trace.knows_padding or not (case.facts and case.has("inputs") and case.has("weights")):
         return case
-    if is_of_its_run(case):
+    if counts_other_axes(case) or is_of_its_run(case):
         return case
     from rnninspect.diagnosis.lengths_by_run import lengths_by_run
 
@@ -41,6 +41,11 @@ def with_mask_by_run(case: Case) -> Case:
     lengths = lengths_by_run(case)
     supposed = case if lengths is None else _confirmed(case, prefix_mask(lengths, case.trace.steps))
     return supposed if is_right(supposed) else case
+
+
+def counts_other_axes(case: Case) -> bool:
+    """Whether there are lengths, or a mask, that do not fit these outputs: of as many rows as these have steps, say."""
+    return any(slot.role in ("lengths", "mask") for slot in case.dump.slots)
 
 
 def may_mask(case: Case) -> bool:

@@ -11,7 +11,7 @@ from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
-from rnninspect.diagnosis.mask_by_run import as_before, may_mask, with_mask
+from rnninspect.diagnosis.mask_by_run import as_before, counts_other_axes, may_mask, with_mask
 from rnninspect.diagnosis.rule import Rule, listed
 from rnninspect.measure.facts import TrackFacts
 
@@ -22,7 +22,7 @@ def with_proven_lengths(case: Case) -> Case:
 
     Proven: rows end in zeros from different steps on, and every final state equals the last step before them.
     """
-    ends = None if case.trace.knows_padding or _counts_other_axes(case) else _zeroed_from(case.facts)
+    ends = None if case.trace.knows_padding or counts_other_axes(case) else _zeroed_from(case.facts)
     if ends is None or np.unique(ends).size < 2 or not ends.all():
         return case
     supposed = case.with_lengths(ends)
@@ -34,11 +34,6 @@ def with_proven_lengths(case: Case) -> Case:
     )
     trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)
-
-
-def _counts_other_axes(case: Case) -> bool:
-    """Whether there are lengths, or a mask, that do not fit these outputs: of as many rows as these have steps, say."""
-    return any(slot.role in ("lengths", "mask") for slot in case.dump.slots)
 
 
 def _listed_otherwise(case: Case, ends: Ints) -> bool:
@@ -57,7 +52,7 @@ def with_proven_mask(case: Case) -> Case:
     Proven: the steps that are zero, or as the one read before, in every track leave every final state at the last step
     that its direction reads, and some row begins with such steps, or has them before its last.
     """
-    if case.trace.knows_padding or not case.facts or not may_mask(case) or _counts_other_axes(case):
+    if case.trace.knows_padding or not case.facts or not may_mask(case) or counts_other_axes(case):
         return case
     if any(facts.track.order != "time" for facts in case.facts):
         return case
