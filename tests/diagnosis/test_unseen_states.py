@@ -142,3 +142,16 @@ def test_a_second_dump_of_the_same_outputs_tells_the_states_that_no_output_tells
         assert set(rules(h, c[:, OTHER_ROWS])) == {"rows-permuted"}
         assert set(rules(h, c * 2)) == {"unexplained-difference"}
         assert rules(h, c.round(2)) == rules(h, c.astype(np.float16)) == []
+
+
+@pytest.mark.parametrize("moved", [[0], [1], [0, 1]])
+def test_the_fix_of_states_of_other_rows_is_for_the_axis_and_the_layers_that_are_off(moved: list[int]) -> None:
+    """The code that is shown, run on c_n `[L, B, H]`, gives the right one back, whichever layers were put wrong."""
+    options, h, c = ran("LSTM", 2)
+    assert c is not None
+    wrong = c.copy()
+    wrong[moved] = wrong[moved][:, OTHER_ROWS]
+    report = rnninspect.inspect(final_state=(h, wrong), convention="torch", rtol=1e-4, atol=1e-5, **options)
+    names = {"np": np, "c": wrong.copy()}
+    exec(report.findings[0].fix, names)
+    assert np.array_equal(names["c"], c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def _of_states(rule: Rule, case: Case, places: list[StatePlace], order: Ints) ->
     """The states at these places, which stand in one order `[B]`."""
     moved = np.flatnonzero(order != np.arange(order.size)).tolist()
     names = listed(f"{state} of layer {layer} {direction}" for layer, direction, state in places)
-    states = "\n".join(f"{state} = {state}[np.argsort(order)]" for state in dict.fromkeys(p[2] for p in places))
+    states = "\n".join(put_back(case, state, places) for state in dict.fromkeys(p[2] for p in places))
     return Proposal(
         rule.name,
         f"{describe_rows(moved, order.size)}: {names} is of other rows than the outputs, as a run of these weights "
@@ -50,3 +50,17 @@ def _of_states(rule: Rule, case: Case, places: list[StatePlace], order: Ints) ->
         fix=f"order = [{listed(order.tolist(), order.size)}]  # the rows that {names} is of\n{states}",
         evidence={"rows_of_states": order[:64].tolist()},
     )
+
+
+def put_back(case: Case, state: str, places: Sequence[StatePlace]) -> str:
+    """The code that puts the rows of `h` or `c` back from `order` at these places: on the axis where rows stand, and of
+    the tracks alone that are off.
+    """
+    raw = case.raw("h" if state == "h" else "c")
+    if raw is None or raw.ndim < 3 or (raw.shape[0] == case.trace.batch_size and case.config.state_batch_first):
+        return f"{state} = {state}[np.argsort(order)]"
+    tracks = [(track.layer, track.direction) for track in case.trace.tracks]
+    moved = [n for n, track in enumerate(tracks) if (*track, state) in places]
+    if len(moved) == len(tracks) or raw.shape[0] != len(tracks):
+        return f"{state} = {state}[:, np.argsort(order)]"
+    return f"{state}[{moved}] = {state}[{moved}][:, np.argsort(order)]"

@@ -14,7 +14,7 @@ from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_o
 from rnninspect.diagnosis.evidence.copied_rows import copied_otherwise
 from rnninspect.diagnosis.evidence.order_of_inputs import order_of_inputs, with_inputs_of
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
-from rnninspect.diagnosis.evidence.rows_told_by_run import told_by_run
+from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
@@ -118,7 +118,7 @@ class RowsPermuted(Rule):
                 kind="fact",
                 certainty="suspected",
                 fix=f"order = [{listed(order.tolist(), order.size)}]  # the rows that these c are of\n"
-                "c = c[np.argsort(order)]",
+                f"{put_back(case, 'c', [(facts.track.layer, facts.track.direction, 'c')])}",
                 evidence={"rows_of_cells": order[:64].tolist()},
             )
 
