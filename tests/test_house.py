@@ -109,7 +109,7 @@ invariance/padding_content invariance/pairs_recognised invariance/sequence_axes 
 invariance/roles invariance/axes
 invariance/full_float32
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe
-invariance/several_inputs
+invariance/several_inputs invariance/layout
 invariance/torch_modules/example invariance/probe invariance/near invariance/width invariance/in_training
 invariance/rows_mixed
 invariance/torch_modules/keep invariance/torch_modules/floats

@@ -6,26 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from rnninspect.core.wording import worded
-from rnninspect.errors import ShapeError, UserError
+from rnninspect.errors import ShapeError
 from rnninspect.invariance.arguments import arguments_of, inputs_of
-from rnninspect.invariance.batch import Batch, Input, Side
+from rnninspect.invariance.batch import Input, Side
 from rnninspect.invariance.frameworks import wrapped
 from rnninspect.invariance.full_float32 import full_float32
 from rnninspect.invariance.judge import judged, located
+from rnninspect.invariance.layout import trial_of
 from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.notes import OF_PADDING, is_full, notes_on, untested_by
-from rnninspect.invariance.observe import observed
-from rnninspect.invariance.padding_content import told_by_content
 from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
-from rnninspect.invariance.ragged import are_items, padded_arguments
-from rnninspect.invariance.roles import understood
+from rnninspect.invariance.ragged import padded_arguments
 from rnninspect.invariance.several_inputs import doubtful, with_companions, with_unread
-from rnninspect.invariance.statements import Sequences, statements, turned
+from rnninspect.invariance.statements import statements
 from rnninspect.invariance.trial import Model, Trial
 from rnninspect.report.report import Report
 
@@ -33,7 +29,6 @@ MAX_ROWS = 8
 SECONDS = 60.0
 LISTS_ARE_ROWS = ("torch", "function")  # elsewhere a list is several inputs
 _DRIFTS = "the same batch gives other results from call to call: the model carries a state on, or draws numbers itself"
-LAYOUTS = 6  # that are tried at most
 
 
 def check_padding(
@@ -97,7 +92,7 @@ def check_padding(
     runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept(), full_float32():
         leaves = with_unread(runner, leaves, sequences)
-        trial = _trial(runner, leaves, sequences, (rtol, atol), max_rows, side)
+        trial = trial_of(runner, leaves, sequences, (rtol, atol), max_rows, side)
         trial = with_companions(trial)
         outcomes, places = _probed(names, trial, bool(sequences), lengths)
         untested = untested_by(trial, outcomes, bool(sequences) or is_full(lengths))
@@ -144,101 +139,6 @@ def _chosen(names: Sequence[str] | str | None, skip: Sequence[str] | str) -> lis
     for name in (*wanted, *left_out):
         get(name)
     return [name for name in probes() if name in wanted and name not in left_out]
-
-
-def _trial(
-    model: Model,
-    leaves: Sequence[Input],
-    sequences: Sequence[Sequences],
-    tolerance: tuple[float | None, float | None],
-    max_rows: int,
-    side: Side | None,
-) -> Trial:
-    """The first layout of the batch under which the model's results follow its rows."""
-    best: Trial | None = None
-    late = ""
-    best_fit = (False, False, 0, False, False, False)
-    failed = ""
-    items = any(are_items(one.path, one.array) for one in leaves)
-    for choice in range(4 * LAYOUTS if items else 2 * LAYOUTS):
-        batch = _layout(leaves, sequences, choice % (2 * LAYOUTS), side)
-        if batch is None:
-            continue
-        if choice >= 2 * LAYOUTS:  # rows that do not keep to themselves may do so where texts are of no row
-            if best_fit[:2] == (True, True):
-                break
-            batch = _without_items(batch)
-        batch = _fewer_rows(batch, max_rows)
-        try:
-            trial = observed(model, batch, tolerance)
-            fit = (*_fit(trial), _as_read(trial.batch, getattr(model.live, "rows_axes", {})))
-        except RunFailed as error:
-            failed = failed or str(error)
-            continue
-        except OutOfTime as error:
-            late = str(error)
-            break
-        if best is None or fit > best_fit:
-            best, best_fit = trial, fit
-        if fit[:-1] == (True, True, len(leaves), True, True):
-            break
-    if best is None and late:
-        what = (
-            f"after {model.passes} runs on {batch.batch_size if batch else 0} rows, before anything could be compared"
-        )
-        raise UserError(f"{model.live.name}: {late} {what}; allow it more (seconds=), fewer rows (max_rows=) or steps")
-    if best is None:
-        raise UserError(f"{model.live.name} does not run on this batch: {failed}")
-    return best
-
-
-def _layout(leaves: Sequence[Input], sequences: Sequence[Sequences], choice: int, side: Side | None) -> Batch | None:
-    """The batch under one of its layouts; of the second half of the choices masks are read as `[T, B]`."""
-    if choice < LAYOUTS:
-        return understood(leaves, sequences, choice, side)
-    masks = turned(sequences)
-    try:
-        return understood(leaves, masks, choice - LAYOUTS, side) if masks else None
-    except ShapeError:  # it is one batch-major mask then
-        return None
-
-
-def _without_items(batch: Batch) -> Batch:
-    """The batch whose texts are left as they are, whatever rows are taken."""
-    inputs = (replace(one, row=None) if are_items(one.path, one.array) else one for one in batch.inputs)
-    return replace(batch, inputs=tuple(inputs))
-
-
-def _fit(trial: Trial) -> tuple[bool, bool, int, bool, bool]:
-    """How well a layout agrees with what the model does: results follow the rows, rows keep to themselves, inputs have
-    as many rows, the width can be changed, and what is taken for padding holds one value.
-    """
-    batch = trial.batch
-    follows, rows = bool(trial.judged), sum(one.row is not None for one in batch.inputs)
-    rest = list(range(1, batch.batch_size)) or [0]
-    try:
-        compared = trial.compare(trial.run(batch.take(rest), rest), trial.judged)
-    except RunFailed:
-        compared = []
-    apart = bool(compared) and not any(one.rows for one in compared)
-    return follows, apart, rows, not trial.blind, told_by_content(batch)
-
-
-def _as_read(batch: Batch, rows_axes: Mapping[str, int]) -> bool:
-    """Whether rows lie where the model's own layers take them from: it decides where what runs show does not."""
-    axes = [(one.row, rows_axes[one.path]) for one in batch.inputs if one.kind == "data" and one.path in rows_axes]
-    return bool(axes) and all(row == axis for row, axis in axes)
-
-
-def _fewer_rows(batch: Batch, most: int) -> Batch:
-    """At most so many rows: the shortest, the longest, and others between."""
-    if most < 2:
-        raise ShapeError(f"max_rows is {most}; two rows or more are needed")
-    if batch.batch_size <= most:
-        return batch
-    order = np.argsort(batch.groups[0].lengths, kind="stable")
-    picks = np.unique(np.linspace(0, batch.batch_size - 1, most).astype(int))
-    return batch.take(sorted(order[picks].tolist()))
 
 
 def _probed(

@@ -76,3 +76,45 @@ def test_a_target_has_steps_of_its_own() -> None:
         probes=PROBES,
     )
     assert decoder.verdict == "clean"
+
+
+TOKENS, KINDS = SPEAKERS * REAL, torch.randint(0, 4, (4, 6), generator=RNG)
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+@pytest.mark.parametrize("beside", ["kinds", "values"])
+def test_one_input_tells_what_is_padding_of_another(beside: str, wrong: bool) -> None:
+    """A model that takes its padding from the tokens is right whatever stands there in a second input, and one that
+    reads the second input's padding is not: the tokens keep theirs while it is disturbed.
+    """
+
+    def model(tokens: Tensor, second: Tensor) -> Tensor:
+        real = (tokens != 0)[..., None]
+        x = TABLE[second] if beside == "kinds" else second
+        joined = (TABLE[tokens] + x) * real
+        return joined.sum(1) + (x * (tokens >= 0)[..., None]).sum(1) * wrong
+
+    second = KINDS if beside == "kinds" else X
+    report = check_padding(model, TOKENS, second, lengths=LENGTHS, probes=PROBES)
+    assert [finding.rule for finding in report.findings] == (["reads-padding"] if wrong else [])
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+@pytest.mark.parametrize("form", ["weights", "scales", "labels"])
+def test_as_many_numbers_as_rows_may_be_of_no_row(form: str, wrong: bool) -> None:
+    """Weights of as many classes as there are rows, without which a model fails, and a list of scales are left as they
+    are; labels of the rows go along. A model that mixes rows beside them is found.
+    """
+
+    def model(x: Tensor, lengths: Tensor, numbers: Any) -> Tensor:
+        y = summed(x, lengths, True)
+        y = y - y.mean(0) if wrong else y
+        if form == "weights":
+            return y[:, :4] * numbers[None]
+        return sum(y * n for n in numbers) if form == "scales" else y * numbers[:, None]  # type: ignore[return-value]
+
+    numbers = [1.0, 2.0, 3.0, 5.0]
+    report = check_padding(
+        model, X, LENGTHS, numbers if form == "scales" else torch.tensor(numbers), probes=("permute", "alone")
+    )
+    assert [finding.rule for finding in report.findings] == (["rows-mixed"] if wrong else [])

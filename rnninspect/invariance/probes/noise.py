@@ -64,6 +64,13 @@ class Noise(Probe):
     def _made_on(self, trial: Trial) -> Outcome:
         listed, late = gathered(_disturbances(trial, Manner(), trial.base))
         made = outcome(self.probe, listed, remark=late)
+        dense, constant = _set_apart(trial)
+        if made.held is False and dense is not None and constant is not None:
+            listed_of_dense, late = gathered(_disturbances(dense, Manner(), trial.base))
+            of_dense = outcome(self.probe, listed_of_dense, remark=late)
+            if of_dense.held is False:
+                return of_dense
+            trial = constant  # by whose values a model may tell what is padding of all inputs
         if made.held is False and constant_padding(trial.batch) and _by_value_alone(trial):
             if not _told_by_value(trial):
                 return replace(made, remark=_RELIES)
@@ -79,6 +86,19 @@ class Noise(Probe):
     def message(self, outcome: Outcome) -> str:
         where = f" ({outcome.what})" if outcome.what else ""
         return f"{{rows}}: other values in the padding change the real results{where}, {amount(outcome)}"
+
+
+def _set_apart(trial: Trial) -> tuple[Trial | None, Trial | None]:
+    """The trial with noise in those inputs alone whose padding holds several values, and in the others alone; None
+    where there are none."""
+    batch = trial.batch
+    constant = [one.noised and constant_padding(replace(batch, inputs=(one,))) for one in batch.inputs]
+    sides = []
+    for side in (False, True):
+        kept = [one.noised and of_one is side for one, of_one in zip(batch.inputs, constant, strict=True)]
+        inputs = tuple(replace(one, noised=flag) for one, flag in zip(batch.inputs, kept, strict=True))
+        sides.append(replace(trial, batch=replace(batch, inputs=inputs)) if any(kept) else None)
+    return sides[0], sides[1]
 
 
 def _disturbances(trial: Trial, manner: Manner, base: Run) -> Iterator[list[tuple[Difference, Disturbed]]]:
