@@ -131,11 +131,13 @@ def as_one_half(case: Case, judgement: Judgement) -> Case | None:
 
     Both fit, and the layers' order is no cause that numbers could tell from it.
     """
-    accused = any(f.rule == "layer-order-reversed" for f in judgement.findings)
+    accused = {f.rule for f in judgement.findings} & {"layer-order-reversed", "cell-hidden-swapped"}
     if not accused:
         return None
-    from rnninspect.diagnosis.evidence.one_half import as_forward_half, may_be_directions
+    from rnninspect.diagnosis.evidence.one_half import as_forward_half, as_half_beside_pair, may_be_directions
 
+    if "cell-hidden-swapped" in accused:
+        return as_half_beside_pair(case)
     return as_forward_half(case) if may_be_directions(case) else None
 
 

@@ -95,3 +95,22 @@ def test_the_forward_half_beside_both_directions_states(width: int) -> None:
     report = rnninspect.inspect({"outputs": outputs[..., :5].numpy(), **both}, lengths=LENGTHS.numpy())
     assert (report.verdict, report.findings) == ("unjudged", [])
     assert "forward half of two" in report.untested
+
+
+@pytest.mark.parametrize("convention", ["tf1", "flax"])
+def test_the_forward_half_beside_a_pair_of_states_that_is_no_h_and_c(convention: str) -> None:
+    """Proves that a GRU's two directions' states, which stand where (c, h) of an LSTM would, are left open, and that an
+    LSTM's own two in the wrong order stay named."""
+    torch.manual_seed(0)
+    module = torch.nn.GRU(3, 5, batch_first=True, bidirectional=True)
+    outputs, h, _ = ran(module)
+    pair = tuple(state.numpy() for state in h)
+    report = rnninspect.inspect(outputs[..., :5].numpy(), pair, lengths=LENGTHS.numpy(), convention=convention)
+    assert (report.verdict, report.findings) == ("unjudged", [])
+    assert "forward half of two" in report.untested
+    outputs, h, c = ran(layers_of("LSTM"))
+    assert c is not None
+    swapped = (h[0].numpy(), c[0].numpy())  # both frameworks return (c, h)
+    report = rnninspect.inspect(outputs.numpy(), swapped, lengths=LENGTHS.numpy(), convention=convention, cell="lstm")
+    assert [f.rule for f in report.findings] in (["cell-hidden-swapped"], [])
+    assert report.verdict == "findings" or "check that your code" in str(report.notes)

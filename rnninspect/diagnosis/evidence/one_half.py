@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnninspect.core.regex import regex
-from rnninspect.core.trace import DIRECTIONS
+from rnninspect.core.trace import DIRECTIONS, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import go_together
 
 _IN_A_LIST = regex(r"[^.]*\.\d+(\.h)?")  # `final_state.0`, and of pairs `final_state.0.h`
 
@@ -29,14 +30,38 @@ def _are_unnamed(case: Case) -> bool:
 
 def as_forward_half(case: Case) -> Case:
     """The case with its two states taken for one layer's directions, and its outputs for the forward half of both."""
-    trace = case.trace
-    bottom, top = (trace.track(layer, "forward") for layer in range(2))
+    bottom, top = (case.trace.track(layer, "forward") for layer in range(2))
     assert bottom is not None
     assert top is not None
-    tracks = (
-        replace(bottom, outputs=top.outputs),
-        replace(top, layer=0, direction=DIRECTIONS[1], outputs=None),
-    )
+    return _halved(case, replace(bottom, outputs=top.outputs), replace(top, outputs=None))
+
+
+def as_half_beside_pair(case: Case) -> Case | None:
+    """The case with a listed h and c taken for a layer's two directions (of a GRU, say), where the outputs end in the
+    one read as c and no row's two can be an LSTM's h and c in either order; None else."""
+    config, tracks = case.config, case.trace.tracks
+    told = config.layers or config.directions or config.cell == "lstm" or case.weights is not None
+    if told or len(tracks) != 1 or len(case.facts) != 1 or not _are_listed(case):
+        return None
+    track, rows = tracks[0], case.facts[0].expected >= 0
+    if track.final is None or track.cell is None or track.final.shape != track.cell.shape or not rows.any():
+        return None
+    final, cell = track.final[rows], track.cell[rows]
+    if go_together(final, cell).any() or go_together(cell, final).any():
+        return None
+    return _halved(case, replace(track, final=track.cell, cell=None), replace(track, outputs=None, cell=None))
+
+
+def _are_listed(case: Case) -> bool:
+    """Whether h and c stand in a list without names, the one read as c first."""
+    names = {slot.role: slot.name for slot in case.dump.slots if slot.role in ("h", "c")}
+    return len(names) == 2 and all(map(_IN_A_LIST.fullmatch, names.values())) and names["c"] < names["h"]
+
+
+def _halved(case: Case, forward: Track, backward: Track) -> Case:
+    """The case of one layer's two directions, of which the outputs hold the forward half, or of layers reversed."""
+    trace = case.trace
+    tracks = (forward, replace(backward, layer=0, direction=DIRECTIONS[1]))
     sentence = (
         "none was stated; the outputs end in the state listed first of two: they may be the forward half of two "
         "directions, or of the top layer of two that are listed in reverse order (layer-order-reversed)"
