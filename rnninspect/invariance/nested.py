@@ -40,7 +40,9 @@ def mapped(value: Any, visit: Visit, path: str = "") -> Any:
     if is_leaf(value):
         return visit(path, value)
     if isinstance(value, Mapping):
-        return _mapping(value, {k: mapped(v, visit, f"{path}[{k!r}]" if path else str(k)) for k, v in value.items()})
+        return mapping_like(
+            value, {k: mapped(v, visit, f"{path}[{k!r}]" if path else str(k)) for k, v in value.items()}
+        )
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(mapped(v, visit, _attribute(path, k)) for k, v in zip(value._fields, value, strict=True)))
     if isinstance(value, (list, tuple)):
@@ -58,7 +60,7 @@ def _attribute(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _mapping(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+def mapping_like(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     """The items in a mapping of the same kind, where that can be made."""
     if type(value) is dict:
         return items
@@ -67,7 +69,11 @@ def _mapping(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
         for key, item in items.items():
             changed[key] = item
         return changed
-    except Exception:  # a mapping that takes no items: its items are what counts
+    except Exception:  # it takes no items, or cannot be copied
+        kind: Any = type(value)
+    try:
+        return kind(items)
+    except Exception:  # its items are what counts
         return items
 
 

@@ -18,7 +18,7 @@ from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 from rnninspect.invariance.convert import like
-from rnninspect.invariance.nested import is_leaf, last_name, mapped
+from rnninspect.invariance.nested import is_leaf, last_name, mapped, mapping_like
 
 _OFFSETS = regex(r"cu_?(seq)?_?len|offset|indptr|row_(splits|starts)|ptr$", re.IGNORECASE)
 _PACKED = ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
@@ -138,7 +138,7 @@ def _each(value: Any, change: Any) -> Any:
     if type(value) in (list, tuple) and not is_array(value):
         return type(value)(_each(item, change) for item in value)
     if isinstance(value, dict):
-        return {key: _each(item, change) for key, item in value.items()}
+        return mapping_like(value, {key: _each(item, change) for key, item in value.items()})
     return value
 
 
@@ -163,6 +163,9 @@ def _offsets(arguments: Mapping[str, Any]) -> tuple[str, Array] | None:
 
 
 def _padded(value: Any, path: str, lists: bool, ends: tuple[str, Array] | None, bare: set[str]) -> Any:
+    if isinstance(value, dict):
+        items = {key: _padded(item, f"{path}[{key!r}]", lists, ends, bare) for key, item in value.items()}
+        return mapping_like(value, items)
     if getattr(value, "_fields", None) == _PACKED:
         from torch.nn.utils.rnn import pad_packed_sequence
 
@@ -192,8 +195,6 @@ def _padded(value: Any, path: str, lists: bool, ends: tuple[str, Array] | None, 
         if value and not _holds_numbers(value):
             return _items(value)
         return type(value)(_padded(item, f"{path}[{i}]", lists, ends, bare) for i, item in enumerate(value))
-    if isinstance(value, dict):
-        return {key: _padded(item, f"{path}[{key!r}]", lists, ends, bare) for key, item in value.items()}
     return value
 
 

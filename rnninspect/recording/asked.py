@@ -78,8 +78,13 @@ def _member(name: str, bound: Mapping[str, Any]) -> Any:
         for part in rest:
             value = _part(value, part)
         return value
-    parts = (_part(value, name) for value in bound.values() if not hasattr(value, "shape") and not callable(value))
+    parts = (_part(value, name) for value in bound.values() if _has_parts(value))
     return next((part for part in parts if part is not None), None)
+
+
+def _has_parts(value: Any) -> bool:
+    """Whether it may hold the argument; a mapping that takes attributes for keys raises on those that it lacks."""
+    return isinstance(value, Mapping) or not (hasattr(value, "shape") or callable(value))
 
 
 def _part(value: Any, name: str) -> Any:

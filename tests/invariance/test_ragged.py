@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from rnninspect import check_padding
+from rnninspect import check_padding, inspect, record
 from rnninspect.invariance.ragged import padded_arguments, rebuilt_arguments
 
 LENGTHS = torch.tensor([7, 3, 5, 6])
@@ -191,3 +191,37 @@ def test_a_nested_tensor_is_a_list_of_rows() -> None:
         model = OfList(wrong)
         report = check_padding(lambda rows, model=model: model([*rows.unbind()]), nested, probes=("more", "permute"))
         assert [finding.rule for finding in report.findings] == rules
+
+
+class Attributes(dict):  # type: ignore[type-arg]
+    """A mapping that takes attributes for keys, and raises KeyError on those that it lacks."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_a_mapping_that_takes_attributes_for_keys_is_a_mapping() -> None:
+    """It is handed on as what it is to a model that reads its attributes, and read like any other mapping."""
+    batch = Attributes(x=X, lengths=LENGTHS)
+    for wrong, verdict in (("", "clean"), ("end", "findings")):
+        model = OfList(wrong)
+        report = check_padding(
+            lambda batch, model=model: model([r[:n] for r, n in zip(batch.x, batch.lengths, strict=True)]), batch
+        )
+        assert report.verdict == verdict
+    layer = nn.GRU(4, 5, batch_first=True)
+    outputs, state = layer(PACKED)
+    whole = pad_packed_sequence(outputs, batch_first=True)[0]
+    assert inspect(Attributes(output=whole, h_n=state, lengths=LENGTHS)).verdict == "clean"
+    reader = Reader(layer)
+    with record(reader, lengths="lengths") as recording:
+        reader(batch)
+    assert recording.inspect().verdict == "findings"
+
+
+class Reader(nn.Module):
+    def __init__(self, layer: nn.GRU) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, batch: Any) -> Any:
+        return self.layer(batch.x)[1][-1]

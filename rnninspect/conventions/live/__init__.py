@@ -49,7 +49,9 @@ class Outputs:
 
 def is_packed(value: Any) -> bool:
     """Whether it is torch's PackedSequence: known by its fields, torch need not be there."""
-    return all(hasattr(value, name) for name in ("batch_sizes", "sorted_indices", "data"))
+    return not isinstance(value, Mapping) and all(
+        hasattr(value, name) for name in ("batch_sizes", "sorted_indices", "data")
+    )
 
 
 def live(value: Any) -> bool:
