@@ -94,7 +94,7 @@ report/layers report/many report/report report/load report/lessons report/render
 api/config api/idle_options api/real_steps api/rounding api/state_alone
 api/role_arrays api/handed api/live api/weights_file api/weights_given api/merged_outputs api/inspect
 api/run api/chunks api/compare api/convert api/fix_names api/fix_write
-api/carry_out api/direction_taken api/mend api/fix
+api/carry_out api/direction_taken api/taken_anew api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/cluster api/parallel/results_file api/parallel/split_rows
 recording/stated recording/own_lengths recording/direct_reading recording/asked

@@ -49,15 +49,32 @@ def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Cha
     if (remade := rule.remade(case)) is not None:
         return Change(rule.name, (remade_states(remade, finding, case, arrays),), (), finding.message, code)
     mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))
+    return _written_back(rule.name, mended, code, finding, case, arrays)
+
+
+def carried_out_anew(code: str, finding: Finding, case: Case, arrays: Arrays) -> Change:
+    """The states that `code` takes from the outputs, in the place of those that the finding's rows hold, whatever its
+    rule's fix is. Raises UserError where it changes nothing."""
+    mended = list(_gathered(code, finding, case))
+    return _written_back(finding.rule, mended, code, finding, case, arrays)
+
+
+def _written_back(rule: str, mended: list[Mended], code: str, finding: Finding, case: Case, arrays: Arrays) -> Change:
     if not mended:
         raise UserError(f"{finding.rule}: its fix changes nothing here; run again: {first_line(finding)}")
     if EXCHANGED in case.trace.source and {item.field for item in mended} == {"final", "cell"}:
         names = list(exchanged(finding, case, arrays))
     else:
+        mended.sort(key=_is_put_in)
         names = [name for item in mended for name in written(item, finding, case, arrays)]
     others = " or ".join(finding.alternatives)
     why = f"{finding.message} (or it is {others}, which these numbers cannot tell)" if others else finding.message
-    return Change(rule.name, tuple(dict.fromkeys(names)), tuple(finding.rows), why, code)
+    return Change(rule, tuple(dict.fromkeys(names)), tuple(finding.rows), why, code)
+
+
+def _is_put_in(item: Mended) -> bool:
+    """Whether the dump has no such state: it is put in after the others are written, beside which it comes to stand."""
+    return item.track is not None and getattr(item.track, item.field) is None
 
 
 def _gathered(code: str, finding: Finding, case: Case) -> Iterator[Mended]:

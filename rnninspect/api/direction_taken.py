@@ -41,7 +41,7 @@ def reading_joined(make: Make) -> Make:
 def check_direction(case: Case, changes: Sequence[Change]) -> None:
     """Raise UserError where states were taken anew from outputs whose one direction nobody stated and nothing shows: of
     two side by side the backward half would now be wrong."""
-    taken = [change.rule for change in changes if every_rule()[change.rule].moves == "h"]
+    taken = [change.rule for change in changes if every_rule()[change.rule].moves == "h" or "outputs[" in change.code]
     if taken and ONE in case.trace.source and case.weights is None:
         units = case.facts[0].final.shape[1]
         raise UserError(

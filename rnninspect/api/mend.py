@@ -17,6 +17,7 @@ from rnninspect.api import inspect
 from rnninspect.api.carry_out import Change, carried_out, first_line
 from rnninspect.api.direction_taken import Make, check_direction, reading_joined, reading_two
 from rnninspect.api.fix_write import Arrays
+from rnninspect.api.taken_anew import all_taken_anew
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -76,7 +77,11 @@ def mend(
         first, way = _of_a_pair(pair, case, make, arrays, judge) if pair else (None, 0)
         finding = first or next((f for f in wrong if _is_mendable(f, case, causes)), None)
         if finding is None:
-            raise UserError(_refusal(wrong[0], case))
+            change = all_taken_anew(wrong, report.findings, case, make, arrays)
+            if change is None:
+                raise UserError(_refusal(wrong[0], case))
+            changes.append(change)
+            continue
         seen = _ways(finding, case)[way]
         finding = _with_rows_of_its_pair(_decided(finding, seen, make, arrays, causes), report, seen)
         _check_outputs(finding, report, seen)

@@ -32,13 +32,20 @@ def _run(cell: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("kept", [4, 5])
 @pytest.mark.parametrize("stacked", [False, True])
 def test_rows_that_a_state_lost_are_not_cut_from_the_rest(kept: int, stacked: bool) -> None:
-    """A state with the first rows alone is refused, as of a file; no other array is made to fit it."""
+    """A state with the first rows alone is refused where c is missing too, and is whole again where h is all there is,
+    as of a file; no other array is made to fit it."""
     outputs, h = _run("GRU")
-    state = h.numpy()[:, :kept] if stacked else h.numpy()[0, :kept]
+    state, whole = (h.numpy()[:, :kept], h.numpy()) if stacked else (h.numpy()[0, :kept], h.numpy()[0])
     for dump in ((outputs, state), ({"outputs": outputs, "final_state": state},)):
-        with pytest.raises(UserError, match="rows-dropped"):
-            rnninspect.fix(*dump, lengths=LENGTHS)
-    assert rnninspect.fix(outputs, h.numpy(), lengths=LENGTHS).arrays["outputs"].shape == outputs.shape
+        fixed = rnninspect.fix(*dump, lengths=LENGTHS, direction="forward")
+        assert [change.rule for change in fixed.changes] == ["rows-dropped"]
+        assert np.array_equal(fixed.arrays["final_state"], whole)
+        assert np.array_equal(fixed.arrays["outputs"], outputs)
+    outputs, (h, c) = _run("LSTM")
+    state = (h[:, :kept], c[:, :kept]) if stacked else (h[0, :kept], c[0, :kept])
+    with pytest.raises(UserError, match="rows-dropped"):
+        rnninspect.fix(outputs, state, lengths=LENGTHS)
+    assert rnninspect.fix(outputs, (h, c), lengths=LENGTHS).arrays["outputs"].shape == outputs.shape
 
 
 @pytest.mark.parametrize("told", [{}, {"state_is_tuple": False}], ids=str)
