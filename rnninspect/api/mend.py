@@ -284,6 +284,8 @@ def _are_equal(one: Arrays, other: Arrays) -> bool:
 
 def _refusal(finding: Finding, case: Case) -> str:
     where = f" ({describe_rows(finding.rows, case.trace.batch_size)})" if finding.rows else ""
+    if finding.rule not in every_rule() and finding.fix:
+        return f"{finding.rule}{where}: the lengths, not the arrays, must be put right: {first_line(finding)}"
     if finding.rule not in every_rule():
         return f"{finding.rule}{where}: no known mistake gives these arrays; run again, outputs and state of one call"
     of_weights = isinstance(every_rule()[finding.rule], WeightsRule)

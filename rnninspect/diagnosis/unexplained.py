@@ -13,6 +13,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, largest, lower_precision
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
 from rnninspect.measure.difference import TrackDifference
+from rnninspect.measure.run_ends import ends_elsewhere, ends_of_outputs
 
 UNEXPLAINED = "unexplained-state"
 UNEXPLAINED_DIFFERENCE = "unexplained-difference"
@@ -23,6 +24,9 @@ def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
     from rnninspect.diagnosis.two_causes import is_too_large
 
     rows = rows_of(left)
+    ended = _ended_elsewhere(case, left)
+    if ended is not None:
+        return ended
     origins = dict(_origins(case, left))
     clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
     evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
@@ -46,6 +50,35 @@ def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
         unexplained=rows,
         evidence=evidence,
         fix="",
+    )
+
+
+def _ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
+    """States that are right by all but the lengths: each is the step behind which its row's outputs are zero, where the
+    lengths end it elsewhere. None where one is not, or the lengths are a mask's."""
+    ends = None if case.trace.mask_given else ends_of_outputs(case.facts)
+    rows = rows_of(left)
+    if ends is None or (ends[rows] < 1).any():
+        return None
+    for facts in case.facts:
+        off = [b for *track, b in left if track == [facts.track.layer, facts.track.direction]]
+        if not ends_elsewhere(facts)[off].all():
+            return None
+    row, lengths = rows[0], case.facts[0].ends
+    behind = ", with zeros behind it" if ends[row] < case.trace.steps else ""
+    return Finding(
+        rule=UNEXPLAINED,
+        severity="error",
+        certainty="proven",
+        message=(
+            f"{describe_rows(rows, ends.size)}: outputs and final state end at one step, and the lengths at another "
+            f"(row {row}: both end at step {ends[row] - 1}{behind}; its length is {lengths[row]}): the run had other "
+            "lengths than these"
+        ),
+        rows=rows,
+        unexplained=rows,
+        evidence={"lengths_used": ends[:64].tolist()},
+        fix=f"lengths = np.array([{listed(ends.tolist(), ends.size)}])  # where outputs and states end, row by row",
     )
 
 

@@ -1,8 +1,10 @@
-"""The stated initial states, in another order than the run began with: of the rows, of the layers, or viewed."""
+"""The stated initial states, in another order than the run began with: of the rows, of the layers, of h and c, or
+viewed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -11,16 +13,25 @@ from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, origins, started, starts_off
 from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
 
+EXCHANGED = "it started from c_0 as its h and from h_0 as its c: the two were passed in each other's place"
+
 
 def began_otherwise(case: Case) -> str:
     """In words, which state each row began with instead of its own, where a run from these is the dump; else empty."""
     states = {(t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None}
     if case.batch is None or len(states) != len(case.trace.tracks) or disagreement(case) == 0:
         return ""
-    for sentence, others in (*_of_other_rows(case, states), *_of_other_layers(case, states)):
+    ways = chain(_with_c_for_h(states), _of_other_rows(case, states), _of_other_layers(case, states))
+    for sentence, others in ways:
         if disagreement(started(case, others)) == 0:
             return sentence
     return ""
+
+
+def _with_c_for_h(states: States) -> Iterator[tuple[str, States]]:
+    exchanged: States = {key: (c, h) for key, (h, c) in states.items() if c is not None and c.shape == h.shape}
+    if len(exchanged) == len(states):
+        yield EXCHANGED, exchanged
 
 
 def _of_other_rows(case: Case, states: States) -> Iterator[tuple[str, States]]:

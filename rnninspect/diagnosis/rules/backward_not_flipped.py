@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Bools, Track
+from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import tolerance
+from rnninspect.diagnosis.evidence.weight_search import AGREE, tolerance
 from rnninspect.diagnosis.fix_code import time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -58,8 +58,10 @@ class BackwardNotFlipped(Rule):
     )
 
     def missing(self, case: Case) -> list[str]:
-        """Neither inputs nor weights are needed where the padding shows which way round the outputs are."""
+        """Neither inputs nor weights are needed where a second dump, or the padding, shows which way round the outputs
+        are."""
         shown = super().missing(case)
+        shown = [need for need in shown if case.other is None or need not in ("inputs", "weights")]
         return (
             []
             if "a direction read backwards" not in shown and any(s.rows.any() for s in _padding_first(case))
@@ -89,20 +91,22 @@ class BackwardNotFlipped(Rule):
             strength=5,
             fix=_whole_axis(case),
         )
-        if not (case.has("inputs") and case.has("weights")):
-            return
-        seen = []
-        for facts in case.facts:
-            track = case.reference.track(facts.track.layer, facts.track.direction)
-            if facts.track.direction == "backward" and facts.track.order == "time" and track is not None:
-                seen.append(Seen(facts, facts.mismatched & _flipped(case, facts, track)))
-        yield from proposal(
-            self,
-            seen,
-            "{rows}: reversed within the length, the backward outputs are what the weights give: they are in "
-            "reversed time",
-            strength=5,
-        )
+        if case.has("inputs") and case.has("weights"):
+            yield from proposal(
+                self,
+                _turned_in(case, case.reference, tolerance(case)),
+                "{rows}: reversed within the length, the backward outputs are what the weights give: they are in "
+                "reversed time",
+                strength=5,
+            )
+        elif case.other is not None:
+            yield from proposal(
+                self,
+                _turned_in(case, case.other, _drift(case)),
+                "{rows}: reversed within the length, the backward outputs are those of the second dump: they are in "
+                "reversed time",
+                strength=5,
+            )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if (
@@ -157,14 +161,33 @@ def _blank(facts: TrackFacts, lead: Bools) -> Bools:
     return np.asarray((facts.zero == lead).all(1))
 
 
-def _flipped(case: Case, facts: TrackFacts, reference: Track) -> Bools:
+def _drift(case: Case) -> float:
+    """How far two right runs of one layer may be apart, by their precisions."""
+    kinds = {kind for d in case.differences for kind in d.precisions}
+    return max((AGREE[kind] for kind in kinds), default=0.0) * max((d.scale for d in case.differences), default=0.0)
+
+
+def _turned_in(case: Case, reference: Trace, limit: float) -> list[Seen]:
+    """The rows that are off whose backward outputs are the reference's in reverse, `limit` apart at most."""
+    pairs = [(f, reference.track(f.track.layer, f.track.direction)) for f in case.facts if _is_in_time(f.track)]
+    return [
+        Seen(facts, facts.mismatched & _flipped(facts, track.outputs, limit))
+        for facts, track in pairs
+        if track is not None and track.outputs is not None and track.outputs.shape == facts.outputs.shape
+        if _is_in_time(track)
+    ]
+
+
+def _is_in_time(track: Track) -> bool:
+    return track.direction == "backward" and track.order == "time"
+
+
+def _flipped(facts: TrackFacts, reference: Array, limit: float) -> Bools:
     """`[B]`: rows whose outputs, turned round within the length, are the reference's, and as they are, are not."""
-    assert reference.outputs is not None
-    limit = tolerance(case)
     rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
     for b in np.flatnonzero(facts.ends > 1):
         end = int(facts.ends[b])
-        ours, right = facts.outputs[b, :end].astype(np.float64), reference.outputs[b, :end].astype(np.float64)
+        ours, right = facts.outputs[b, :end].astype(np.float64), reference[b, :end].astype(np.float64)
         rows[b] = np.abs(ours[::-1] - right).max() <= limit < np.abs(ours - right).max()
     return rows
 

@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import past_the_stop, shows_lengths
+from rnninspect.measure.run_ends import ends_elsewhere, past_the_stop, shows_lengths
 
 
 class OffByOneLength(Rule):
@@ -87,7 +87,7 @@ class OffByOneLength(Rule):
         for facts in case.facts:
             ends = _ends(case, facts)
             for offset, every in _offsets(facts, ends):
-                if not every and _is_one_column(facts):
+                if not every and (_is_one_column(facts) or ends_elsewhere(facts)[_selective(facts)].all()):
                     continue  # of a length for which that step happens to be this far from the end
                 beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
                 empty = (facts.ends == 0) & ~facts.final_zero  # zeros are what a row without a step ends in anyway

@@ -17,6 +17,7 @@ PUT_BACK = (
     "h_0, c_0 = h[back], c[back]  # back = np.argsort(order), where the rows had been put in that order; run again"
 )
 RUN_FROM_ITS_OWN = "# run again from h_0 [layers x directions, batch, units], each layer's own states in its place"
+PUT_IN_ORDER = "outputs, (h, c) = layer(inputs, (h_0, c_0))  # in the order that the layer takes: TensorFlow (c, h)"
 
 
 class StaleInitialState(Rule):
@@ -82,7 +83,7 @@ class StaleInitialState(Rule):
 
     def _of_stated(self, case: Case) -> Iterable[Proposal]:
         """Where the initial states are those of the dump, in another order."""
-        from rnninspect.diagnosis.evidence.stated_starts import began_otherwise
+        from rnninspect.diagnosis.evidence.stated_starts import EXCHANGED, began_otherwise
 
         otherwise = "" if fixed(case) is not None else began_otherwise(case)
         if otherwise:
@@ -91,7 +92,7 @@ class StaleInitialState(Rule):
                 [Seen(facts, np.asarray(facts.mask.any(1))) for facts in case.facts],
                 f"{{rows}}: the outputs are not what the weights give from the row's own initial state; {otherwise}",
                 kind="fact",
-                fix=PUT_BACK if "row's" in otherwise else RUN_FROM_ITS_OWN,
+                fix=PUT_IN_ORDER if otherwise == EXCHANGED else PUT_BACK if "row's" in otherwise else RUN_FROM_ITS_OWN,
             )
 
     def inject(self, case: Case) -> Case:
