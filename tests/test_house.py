@@ -91,7 +91,7 @@ report/renderers/_header report/renderers/_comparison report/renderers/_grid rep
 report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/layers report/many report/report report/load report/lessons report/renderers/course
-api/config api/idle_options api/real_steps api/rounding api/state_alone
+api/config api/idle_options api/traced_steps api/real_steps api/rounding api/state_alone
 api/role_arrays api/handed api/live api/weights_file api/weights_given api/merged_outputs api/inspect
 api/run api/chunks api/compare api/convert api/fix_names api/fix_write
 api/carry_out api/direction_taken api/taken_anew api/mend api/fix

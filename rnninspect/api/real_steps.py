@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rnninspect import conventions
+from rnninspect.api import traced_steps
 from rnninspect.core.arrays import framework, holds_arrays, is_array, to_array
-from rnninspect.core.batch import check_mask, resolve_mask
+from rnninspect.core.batch import check_mask, is_of_lengths, resolve_mask
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Bools, Direction, Ints, TimeOrder, Trace, Track, ZeroLength
@@ -69,12 +70,19 @@ def final_state(
     )
     directions = config.directions or ("forward",)
     order = _order(config, convention)
-    halves = _halves(outputs if is_pair else (outputs,), len(directions), time_major)
-    rows, steps = halves[0].shape[:2]
-    real = _real_steps(lengths, mask, rows, steps, time_major)
     policy = conventions.get(convention).zero_length if zero_length is None else zero_length
     if policy not in ("initial", "wrap", "zero"):
         raise UserError(f"{argument('zero_length', policy)}: a row without real steps ends in initial, wrap or zero")
+    parts = outputs if is_pair else (outputs,)
+    if traced_steps.is_traced(*parts) and not (lengths is None and mask is None):
+        by_row = [part.swapaxes(0, 1) if time_major else part for part in parts]
+        halves = by_row if len(by_row) == len(directions) else by_row[0].chunk(len(directions), -1)
+        real = traced_steps.real_steps(lengths, mask, halves[0])
+        finals = traced_steps.finals(halves, real, directions, order, policy, initial_state)
+        return tuple(finals) if is_pair else _joined(finals)
+    halves = _halves(parts, len(directions), time_major)
+    rows, steps = halves[0].shape[:2]
+    real = _real_steps(lengths, mask, rows, steps, time_major)
     finals = [_final(half, real, d, order, policy) for half, d in zip(halves, directions, strict=True)]
     if policy == "initial" and initial_state is not None:
         finals = _from_initial(finals, np.asarray(~real.any(1)), initial_state)
@@ -86,8 +94,8 @@ def reverse_within_lengths(
 ) -> Any:
     """The real steps of every row in reverse, the others where they are: what a backward pass reads.
 
-    Args: `x`: `[B, T, …]` (`[T, B, …]` with `time_major`), a numpy array or a torch tensor. `lengths`: `[B]`; or
-    `mask`: `[B, T]`, True where a step is real: they change places among themselves.
+    Args: `x`: `[B, T, …]` (`[T, B, …]` with `time_major`), a numpy array or a torch tensor; or a PackedSequence, which
+    brings its lengths. `lengths`: `[B]`; or `mask`: `[B, T]`, True where a step is real: they change places.
 
     Returns: an array of the same shape and type. Done twice, it gives `x` again.
 
@@ -96,6 +104,12 @@ def reverse_within_lengths(
     >>> reverse_within_lengths(np.array([[1, 2, 3], [4, 5, 0]]), [3, 2]).tolist()
     [[3, 2, 1], [5, 4, 0]]
     """
+    if _is_packed(x):
+        return _packed_turned(x, lengths, mask)
+    if traced_steps.is_traced(x) and not (lengths is None and mask is None):
+        by_row = x.swapaxes(0, 1) if time_major else x
+        turned = traced_steps.turned(by_row, traced_steps.real_steps(lengths, mask, by_row))
+        return turned.swapaxes(0, 1) if time_major else turned
     array = _sequence(x, "x")
     if len(array.shape) < 2:
         raise ShapeError(f"x is {tuple(array.shape)}: rows and steps are needed, [B, T, …]")
@@ -199,14 +213,38 @@ def _by_row(mask: Any, rows: int, steps: int, time_major: bool) -> Array:
     array = to_array(mask, "mask")
     if not time_major or array.shape != (steps, rows):
         return array
-    if rows == steps and not np.array_equal(array, array.T):
+    if rows != steps:
+        return np.asarray(check_mask(array.T, rows, steps))
+    one_block, turned = _is_one_block(array), _is_one_block(array.T)
+    if one_block and turned and not np.array_equal(array, array.T):
         raise ShapeError(f"mask is {array.shape}: it may be [B, T] or [T, B], which differ; give {argument('lengths')}")
-    return np.asarray(check_mask(array.T, rows, steps))
+    return np.asarray(array.T if turned and not one_block else array)
+
+
+def _is_one_block(mask: Array) -> bool:
+    """Whether the real steps of every row stand together at its beginning, or of every row at its end."""
+    real = mask.astype(np.bool_)
+    return is_of_lengths(real) or is_of_lengths(real[:, ::-1])
+
+
+def _is_packed(value: Any) -> bool:
+    return hasattr(value, "batch_sizes") and hasattr(value, "unsorted_indices")
+
+
+def _packed_turned(packed: Any, lengths: Any, mask: Any) -> Any:
+    """A PackedSequence with the steps of each row in reverse, packed as it was."""
+    if mask is not None:
+        raise UserError(f"a PackedSequence brings its own lengths: leave {argument('mask')} out")
+    _unpacked(packed, lengths, False)
+    sizes = packed.batch_sizes.numpy()
+    starts, counts = np.cumsum(sizes) - sizes, (np.arange(sizes[0])[:, None] < sizes).sum(1)
+    source = np.concatenate([starts[counts[:size] - 1 - step] + np.arange(size) for step, size in enumerate(sizes)])
+    return packed._replace(data=packed.data[_like(source, packed.data)])
 
 
 def _unpacked(outputs: Any, lengths: Any, time_major: bool) -> tuple[Any, Any]:
     """A PackedSequence padded, and its own lengths; all else as it is."""
-    if not (hasattr(outputs, "batch_sizes") and hasattr(outputs, "unsorted_indices")):
+    if not _is_packed(outputs):
         return outputs, lengths
     from torch.nn.utils.rnn import pad_packed_sequence
 

@@ -87,7 +87,7 @@ class OffByOneLength(Rule):
         for facts in case.facts:
             ends = _ends(case, facts)
             for offset, every in _offsets(facts, ends):
-                if not every and (_is_one_column(facts) or ends_elsewhere(facts)[_selective(facts)].all()):
+                if not every and (_is_one_column(facts) or _is_by_chance(facts, ends, offset)):
                     continue  # of a length for which that step happens to be this far from the end
                 beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
                 empty = (facts.ends == 0) & ~facts.final_zero  # zeros are what a row without a step ends in anyway
@@ -242,6 +242,12 @@ def _is_one_column(facts: TrackFacts) -> bool:
     """Whether all rows that are off, of several, stand at one and the same step."""
     rows = _selective(facts)
     return int(rows.sum()) > 1 and bool(facts.equal[rows].all(0).any())
+
+
+def _is_by_chance(facts: TrackFacts, ends: Ints, offset: int) -> bool:
+    """Whether rows that are off end where their outputs do, this far from the length in some of them alone."""
+    rows = _selective(facts)
+    return bool(ends_elsewhere(facts)[rows].all()) and not _rows_at(facts, ends, offset)[rows].all()
 
 
 def _ends_before_its_first(case: Case, moved: Ints) -> bool:
