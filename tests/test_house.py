@@ -38,7 +38,7 @@ conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/siblings conventions/dumps/inverted
 conventions/dumps/unread conventions/dumps/spread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
-conventions/dumps/steps_apart
+conventions/dumps/rows_apart conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
 conventions/dumps/stacked conventions/dumps/readings

@@ -17,6 +17,7 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.affixes import plain_names
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.dumps.misfits import by_row
+from rnninspect.conventions.dumps.rows_apart import with_rows_together
 from rnninspect.conventions.dumps.steps_apart import with_steps_together
 from rnninspect.conventions.returned import take_returned
 from rnninspect.core.arrays import to_array
@@ -226,7 +227,7 @@ def read_case(
     arrays, listed = take_returned(arrays, config, cell_first)
     plain = plain_names(arrays, conventions.conventions().values())
     material = DumpArrays(
-        with_steps_together({plain.get(name, name): a for name, a in arrays.items()}, config.time_major),
+        _put_together({plain.get(name, name): a for name, a in arrays.items()}, config.time_major, bool(elided)),
         convention,
         named_roles or {},
         (*returned, *listed),
@@ -244,6 +245,11 @@ def read_case(
         Dump(arrays, weighed.slots),
         tolerance=weighed.tolerance,
     )
+
+
+def _put_together(arrays: dict[str, Array], time_major: bool, cut_short: bool) -> dict[str, Array]:
+    """The arrays that a loop made of one row or one step each, as those of all; not rows that a print-out cut short."""
+    return with_steps_together(arrays if cut_short else with_rows_together(arrays, time_major), time_major)
 
 
 def dump(case: Case) -> dict[str, Array]:

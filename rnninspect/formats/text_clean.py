@@ -55,7 +55,9 @@ _PROMPT = regex(
     re.M,
 )
 _COMMENTED = regex(r"(?:^|(?<=\r))[ ]*(?:#|//|%)+[>=]?[ ]*(?=[\[(]|array|tensor|Array|dtype|\.\.\.|[-\d.])", re.M)
-_MARGINS = (regex(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), regex(r"([\w./@-]+)[ ]*\|[ ]?"), regex(r"(\+)[ ]"))
+_MARGINS = (regex(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), regex(r"([\w./@-]+)[ ]*\|[ ]?"), regex(r"(\+)(?![\d.])[ ]?"))
+_HUNK = regex(r"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", re.M)
+_OF_DIFF = regex(r"@@ |diff --git |index [\da-f]+\.\.|--- |\+\+\+ |new file mode ")
 _FEW, _MANY, _MOST = 4, 20000, 0.8  # lines of a text that may have a margin, and the share of them that must
 _ASSERTED = regex(r"^E(?: {3}| *$)", re.M)  # what pytest puts before the lines of a failure
 _TIME = (
@@ -131,6 +133,8 @@ def clean(text: str) -> str:
         text = _without_html(text)
     if not text.isascii() or "\t" in text or "`" in text:
         text = text.translate(_TABLE)
+    if "@@ -" in text and _HUNK.search(text):
+        text = _after_change(text)
     if ">>> " in text:
         text = _CONTINUED.sub(_without_continuation, text)
     text = _PROMPT.sub("", text)
@@ -140,6 +144,20 @@ def clean(text: str) -> str:
     text = _without_margin(text)
     text = _FENCE.sub("", text)
     return _SCALAR.sub(r"\1", text)
+
+
+def _after_change(text: str) -> str:
+    """The lines of a diff as they are after it: without its marks, and empty where it says which lines and files."""
+    lines = text.split("\n")
+    first = next(at for at, line in enumerate(lines) if _HUNK.match(line))
+    return "\n".join(
+        ""
+        if _OF_DIFF.match(line) or (at > first and line[:1] == "-")
+        else line[1:]
+        if at > first and line[:1] in ("+", " ")
+        else line
+        for at, line in enumerate(lines)
+    )
 
 
 def _without_html(text: str) -> str:
