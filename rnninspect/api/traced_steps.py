@@ -13,7 +13,7 @@ from rnninspect.core.full_lengths import FULL
 from rnninspect.core.trace import Direction, TimeOrder, ZeroLength
 
 
-def torch_of() -> Any:
+def _torch() -> Any:
     return sys.modules["torch"]
 
 
@@ -27,17 +27,17 @@ def is_traced(*values: Any) -> bool:
 
 def _tensor(value: Any, beside: Any) -> Any:
     """A tensor on the device of the one beside it; `as_tensor` would make one that is traced a constant."""
-    torch = torch_of()
+    torch = _torch()
     return value.to(beside.device) if isinstance(value, torch.Tensor) else torch.as_tensor(value, device=beside.device)
 
 
 def real_steps(lengths: Any, mask: Any, by_row: Any) -> Any:
     """`[B, T]`: True where a step of `by_row` `[B, T, …]` is real, by the mask `[B, T]` or by lengths `[B]`, "full" for
     all."""
-    torch = torch_of()
+    torch = _torch()
     if mask is not None:
-        given = _tensor(mask, by_row).bool()
-        return given[..., 0] if given.dim() == 3 else given
+        real = _tensor(mask, by_row).bool()
+        return real[..., 0] if real.dim() == 3 else real
     steps = torch.arange(by_row.size(1), device=by_row.device)
     if isinstance(lengths, str) and lengths == FULL:
         return (steps >= 0).expand(by_row.size(0), -1)
@@ -62,27 +62,26 @@ def finals(
         return ended
     starts: Sequence[Any] = [one.new_zeros(()) for one in ended]
     if policy == "initial" and initial is not None:
-        given = initial if isinstance(initial, tuple) else (initial,)
-        given = tuple(_tensor(start, halves[0]) for start in given)
-        starts = given[0].chunk(len(ended), -1) if len(given) < len(ended) else given
+        starts = [_tensor(start, halves[0]) for start in (initial if isinstance(initial, tuple) else (initial,))]
+        starts = starts[0].chunk(len(ended), -1) if len(starts) < len(ended) else starts
     empty = ~real.any(1)[:, None]
-    return [torch_of().where(empty, start.to(one), one) for start, one in zip(starts, ended, strict=True)]
+    return [_torch().where(empty, start.to(one), one) for start, one in zip(starts, ended, strict=True)]
 
 
 def _final(half: Any, real: Any, direction: Direction, order: TimeOrder) -> Any:
     """`[B, H]`: the outputs at the step where the direction has read all of a row; of an empty row at the last one."""
-    count, steps = half.size(1), torch_of().arange(half.size(1), device=half.device)
+    count, steps = half.size(1), _torch().arange(half.size(1), device=half.device)
     if direction == "backward" and order == "time":
         at = (count - (real * (count - steps)).amax(1)) % count
     else:
         stored = real.flip(1) if direction == "backward" and order == "reversed" else real
         at = ((stored * (steps + 1)).amax(1) - 1) % count
-    return half[torch_of().arange(half.size(0), device=half.device), at]
+    return half[_torch().arange(half.size(0), device=half.device), at]
 
 
 def turned(by_row: Any, real: Any) -> Any:
     """`[B, T, …]`: the real steps of each row in reverse, the others where they are."""
-    torch = torch_of()
+    torch = _torch()
     steps = torch.arange(by_row.size(1), device=by_row.device).expand(by_row.size(0), -1)
     real_first = torch.argsort((~real).to(torch.uint8), dim=1, stable=True)
     rank = real.sum(1, keepdim=True) - real.long().cumsum(1)

@@ -57,7 +57,7 @@ _PROMPT = regex(
 _COMMENTED = regex(r"(?:^|(?<=\r))[ ]*(?:#|//|%)+[>=]?[ ]*(?=[\[(]|array|tensor|Array|dtype|\.\.\.|[-\d.])", re.M)
 _MARGINS = (regex(r"[ ]*(\d+)(?:[:|.)]|[ ])[ ]?"), regex(r"([\w./@-]+)[ ]*\|[ ]?"), regex(r"(\+)(?![\d.])[ ]?"))
 _HUNK = regex(r"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", re.M)
-_OF_DIFF = regex(r"@@ |diff --git |index [\da-f]+\.\.|--- |\+\+\+ |new file mode ")
+_OF_DIFF = regex(r"@@ |diff .* [ab]/|index [\da-f]+\.\.|--- |\+\+\+ |new file mode ")
 _FEW, _MANY, _MOST = 4, 20000, 0.8  # lines of a text that may have a margin, and the share of them that must
 _ASSERTED = regex(r"^E(?: {3}| *$)", re.M)  # what pytest puts before the lines of a failure
 _TIME = (

@@ -39,13 +39,13 @@ def test_inputs_that_are_not_those_of_equal_outputs(directions: int, tmp_path: P
     behind = np.where((np.arange(7) < LENGTHS[:, None])[..., None], inputs, 5)
     second = inputs.copy()
     second[2] *= 2
-    found = _against(tmp_path, {**right, "inputs": second}, right, **told)
-    assert [(f.rule, f.severity, f.rows) for f in found] == [("inputs-differ", "warning", [2])]
+    findings = _against(tmp_path, {**right, "inputs": second}, right, **told)
+    assert [(f.rule, f.severity, f.rows) for f in findings] == [("inputs-differ", "warning", [2])]
     for same in (inputs, behind, inputs * np.float32(1 + 1e-7)):
         assert not _against(tmp_path, {**right, "inputs": same}, right, **told)
     bare = {name: array for name, array in right.items() if name != "lengths"}
-    found = _against(tmp_path, {**bare, "inputs": behind}, bare, **told)
-    assert "inputs-differ" not in [f.rule for f in found]
+    findings = _against(tmp_path, {**bare, "inputs": behind}, bare, **told)
+    assert "inputs-differ" not in [f.rule for f in findings]
 
 
 def test_a_layer_that_is_held_says_nothing_of_its_inputs(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_a_backward_state_read_at_the_wrong_end(tmp_path: Path) -> None:
     case = correct_case("gru", 1, 2, convention="torch")
     wrong = build_case.dump(rules()["backward-final-at-last-step"].inject(case))
     told = {"convention": "torch", "batch_first": True, "bidirectional": True}
-    found = _against(tmp_path, wrong, build_case.dump(case), **told)
-    assert "backward-final-at-last-step" in [f.rule for f in found]
-    assert "backward-not-flipped" not in [f.rule for f in found]
+    findings = _against(tmp_path, wrong, build_case.dump(case), **told)
+    assert "backward-final-at-last-step" in [f.rule for f in findings]
+    assert "backward-not-flipped" not in [f.rule for f in findings]
 
 
 def _begun(case: Case, h: float, c: float) -> Case:

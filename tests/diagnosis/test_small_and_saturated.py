@@ -243,3 +243,31 @@ def test_outputs_of_one_step_repeated_are_no_two_layers_states() -> None:
     assert [f.rule for f in rnninspect.inspect(outputs, h, **about).findings if f.severity != "note"] == []
     shared = rnninspect.inspect(h, outputs, **(about | {"lengths": [2, 2]}))
     assert [f.rule for f in shared.findings if f.severity != "note"] == ["layers-share-state"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_saturated_backward_pass_over_the_padding_goes_on_from_no_row(seed: int) -> None:
+    """Of units that are 1 or -1 a row that read its padding first seems to go on from another row's end, and its half
+    to hold both directions' units: neither is said, and the lengths that were ignored are."""
+    torch.manual_seed(51)
+    layer = scaled(torch.nn.RNN(4, 3, batch_first=True, bidirectional=True), 60)
+    torch.manual_seed(seed + 2)
+    x, lengths = torch.randn(8, 12, 4), [12, 7, 9, 3, 10, 5, 4, 8]
+    with torch.no_grad():
+        returned = layer(x)
+    names = accused(returned, lengths=lengths, inputs=x, weights=layer, bidirectional=True)
+    assert "lengths-ignored" in names
+    assert not {"rows-chunked", "directions-interleaved"} & set(names)
+
+
+@pytest.mark.parametrize("by", [1, 60])
+def test_a_sequence_that_was_cut_into_rows_is_still_told(by: int) -> None:
+    """The twin: of one long run every row goes on from the one before it, in saturated units too."""
+    torch.manual_seed(5)
+    layer = scaled(torch.nn.RNN(4, 3, batch_first=True), by)
+    x = torch.randn(1, 48, 4)
+    with torch.no_grad():
+        outputs, _ = layer(x)
+    rows = outputs.reshape(6, 8, 3)
+    names = accused(rows, rows[:, -1], lengths="full", inputs=x.reshape(6, 8, 4), weights=layer)
+    assert names == ["rows-chunked"]

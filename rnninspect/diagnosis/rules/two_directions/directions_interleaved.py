@@ -12,6 +12,7 @@ from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, convincing, fixed_by, proposal
 from rnninspect.measure.matching import gather, same
+from rnninspect.measure.saturated import saturated_units
 
 APART = "h = np.concatenate([h[:, 0::2], h[:, 1::2]], axis=-1)  # forward, backward"
 # Outputs whose axes were reshaped away: of [T, D, B, H], as they lie in time-major and in batch-major arrays, and of
@@ -137,7 +138,11 @@ def _mixed_halves(case: Case) -> list[Seen]:
     halves = np.split(np.stack(ends, -1).reshape(rows.size, -1), 2, axis=1)
     places = [[t.direction for t in tracks].index(f.track.direction) for f in of_top]
     asked = [(f, halves if len(of_top) == 1 else halves[k : k + 1]) for f, k in zip(of_top, places, strict=True)]
-    holds = [(f, [f.mismatched & same(half, f.final).all(-1) & ~f.final_zero for half in of]) for f, of in asked]
+    tell = [~saturated_units(f.final).all(-1) for f, _ in asked]  # of units at their ends there are few states
+    holds = [
+        (f, [f.mismatched & some & same(half, f.final).all(-1) for half in of])
+        for (f, of), some in zip(asked, tell, strict=True)
+    ]
     seen = [Seen(f, max(either, key=np.count_nonzero)) for f, either in holds]
     return [s for s in seen if s.rows.any()] if not all(s.rows.any() for s in seen) or len(seen) == 1 else []
 

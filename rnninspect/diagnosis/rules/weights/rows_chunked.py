@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.finding import Severity
-from rnninspect.core.trace import Bools, Ints, Track
+from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import agreeing
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather
+from rnninspect.measure.saturated import saturated_units
 
 
 class RowsChunked(Rule):
@@ -55,6 +57,9 @@ class RowsChunked(Rule):
             if rows.size:
                 whose[rows] = origins(case, facts, rows, states)
             carried = _given(case, facts, whose)
+            if facts.track.direction == "backward":  # which may have read padding before its first real step
+                ends = states[facts.track.layer, facts.track.direction][0]
+                carried &= _tell(ends, whose) & _tells_its_start(facts)
             later = np.flatnonzero(carried)
             yield from proposal(
                 self,
@@ -96,6 +101,20 @@ def _given(case: Case, facts: TrackFacts, whose: Ints) -> Bools:
         return np.zeros(whose.shape, dtype=np.bool_)
     ran = started(case, begun_elsewhere(states, whose)).run(case.batch)
     return np.asarray((whose >= 0) & agreeing(case, ran)[facts.track.layer, facts.track.direction])
+
+
+def _tell(ends: Array, whose: Ints) -> Bools:
+    """`[B]`: rows that began in a state `ends[whose[b]]` that others hardly end in too: one of saturated units alone is
+    one of few, from which a row that read padding first seems to go on."""
+    return np.asarray((whose >= 0) & ~saturated_units(ends[np.maximum(whose, 0)]).all(-1))
+
+
+def _tells_its_start(facts: TrackFacts) -> Bools:
+    """`[B]`: rows whose first step would be another from another state, as that of saturated units alone would not."""
+    from rnninspect.diagnosis.evidence.starts import first_read
+
+    first = gather(facts.outputs, np.arange(facts.ends.size), first_read(facts))
+    return np.asarray(~saturated_units(first).all(-1))
 
 
 def _how(rows: Ints, whose: Ints) -> str:
