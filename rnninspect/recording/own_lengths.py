@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.trace import Array, Ints
 from rnninspect.core.wording import argument, worded
-from rnninspect.recording.stated import Settled, Stated, by_names, settle
+from rnninspect.recording.stated import Settled, Stated, by_names, rows_read, settle, with_rows_left_out
 
 _STRIDES = range(2, 17)  # what a layer before this one may divide the lengths by
 
@@ -22,6 +22,10 @@ def settle_own(stated_lengths: Stated, own_lengths: Ints, steps: int, sorted_by_
     `sorted_by_user`: its rows are as the model gave them, so that the model may have sorted them. Raises ShapeError
     where what is stated does not fit the call's rows.
     """
+    kept = rows_read(stated_lengths.value, own_lengths.size)
+    if kept is not None:
+        read = replace(stated_lengths, value=to_array(stated_lengths.value)[kept])
+        return with_rows_left_out(settle_own(read, own_lengths, steps, sorted_by_user, called), kept)
     if stated_lengths.missing:  # its own lengths are all that it needs, unless what was asked for is nowhere
         return Settled(lengths=own_lengths, open=stated_lengths.missing if stated_lengths.nowhere else "")
     if stated_lengths.value is None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from rnninspect.core.arrays import to_array
+from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.names_of_lengths import rows_by_name
-from rnninspect.core.trace import Array, Ints
+from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 
 _HIDES = ("padding_mask", "pad_mask")  # how torch's own masks end that are True where a step is padding
@@ -46,7 +46,8 @@ class Settled:
 
     `order`: `[B]`, the recorded row of every row of the user's batch, where the model sorted its rows. `open`: why
     nothing that agrees with itself is proven, in words. `notes`: what a reader should know. `hint`: the rule whose
-    mistake would look like this, where right code may look like it too.
+    mistake would look like this, where right code may look like it too. `kept`: `[B']`, True for the rows of the user's
+    batch that the call read, where those without a step were left out of it.
     """
 
     lengths: Ints | None = None
@@ -55,6 +56,7 @@ class Settled:
     open: str = ""
     notes: tuple[str, ...] = field(default=())
     hint: str = ""
+    kept: Bools | None = None
 
 
 def by_names(stated_lengths: Stated, rows: int, steps: int) -> Settled:
@@ -86,6 +88,11 @@ def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settle
     value = stated_lengths.value
     if value is None:
         return by_names(stated_lengths, rows, steps)
+    kept = rows_read(value, rows)
+    if kept is not None:
+        return with_rows_left_out(
+            settle(replace(stated_lengths, value=to_array(value)[kept]), rows, steps, called), kept
+        )
     if isinstance(value, str) and value == FULL:
         return Settled(lengths=np.full(rows, steps))
     _refuse_name(value)
@@ -113,6 +120,38 @@ def settle(stated_lengths: Stated, rows: int, steps: int, called: str) -> Settle
             f"that {stated_lengths.name} (up to {lengths.max():g}) counts",
         )
     return Settled(lengths=lengths)
+
+
+def rows_read(value: Any, rows: int) -> Bools | None:
+    """`[B']`: the rows of lengths `[B']` or a mask `[B', T]` that have a step, where a call read so many `rows` and the
+    batch has more: those without one were left out of it. None where they are not so many."""
+    if value is None or isinstance(value, str):
+        return None
+    numbers = to_array(value, "lengths")
+    if numbers.ndim not in (1, 2) or len(numbers) <= rows:
+        return None
+    has_steps = numbers.reshape(len(numbers), -1).any(1)
+    return np.asarray(has_steps) if int(has_steps.sum()) == rows else None
+
+
+def with_rows_left_out(settled: Settled, kept: Bools) -> Settled:
+    """What is taken for the rows that a call read, and that the others of the batch were left out of it."""
+    note = f"rows without a step were left out of the call: row i is row {np.flatnonzero(kept).tolist()[:12]}[i]"
+    return replace(settled, kept=kept, notes=(*settled.notes, f"{note} of the batch"))
+
+
+def states_read(final_state: Any, rows: int, kept: Bools | None) -> Any:
+    """The state that the user's code took, `[B', H]` or `[L*D, B', H]`, or h and c of it, without the rows of the batch
+    that the call did not read: as `kept` says, else those that are zero, if so many `rows` are left."""
+    if isinstance(final_state, (tuple, list)):
+        parts = [states_read(part, rows, kept) for part in final_state]
+        return final_state if all(a is b for a, b in zip(parts, final_state, strict=True)) else tuple(parts)
+    if final_state is None or not is_array(final_state) or rank(final_state) not in (2, 3):
+        return final_state
+    state = to_array(final_state, "final_state")
+    size = state.shape[-2]
+    which = np.asarray(state.reshape(-1, size, state.shape[-1]).any((0, 2))) if kept is None else kept
+    return state[..., which, :] if which.size == size > rows == int(which.sum()) else final_state
 
 
 def in_proportion(stated_lengths: Stated, inputs: Array, called: str) -> Settled | None:

@@ -23,7 +23,7 @@ from rnninspect.errors import ShapeError, UserError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.own_lengths import settle_own
-from rnninspect.recording.stated import Settled, Stated, settle
+from rnninspect.recording.stated import Settled, Stated, settle, states_read
 
 ROUNDING = 1e-6  # of XLA, which fuses what leads to an output in another way than what leads to a state
 
@@ -72,7 +72,7 @@ class TrackCall:
         tolerance = Tolerance(max(tolerance.rtol, self.rounding), max(tolerance.atol, self.rounding))
         opened, notes = [settled.open] if settled.open else [], [*settled.notes]
         if final_state is not None:
-            trace = replace(trace, tracks=self._with_final(final_state))
+            trace = replace(trace, tracks=self._with_final(states_read(final_state, rows, settled.kept)))
         elif not self._ends_rows and not self.state_used and not mask.all():
             trace = replace(
                 trace, tracks=tuple(_picked(trace, track) for track in self.tracks if track.outputs is not None)

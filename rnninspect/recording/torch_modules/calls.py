@@ -37,7 +37,7 @@ from rnninspect.recording.own_lengths import (
     reordered,
     settle_own,
 )
-from rnninspect.recording.stated import Settled, Stated, in_proportion, settle
+from rnninspect.recording.stated import Settled, Stated, in_proportion, rows_read, settle, states_read
 from rnninspect.recording.torch_modules.tensors import autocast
 
 CELLS: Mapping[str, Cell] = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn"}
@@ -122,7 +122,9 @@ class Call:
 
     def judged(self, tolerance: Tolerance, final_state: Any = None, lengths: Any = None) -> Judged:
         """The case of this call; `final_state`: the state that the user's code took from it, where not the module's."""
-        arrays, settled = self._settled(Stated(lengths, exact=True) if lengths is not None else None, final_state)
+        stated_lengths = self.where.stated_lengths if lengths is None else Stated(lengths, exact=True)
+        final_state = states_read(final_state, self.batch_size, rows_read(stated_lengths.value, self.batch_size))
+        arrays, settled = self._settled(stated_lengths, final_state)
         use = self._use_of_uneven_state(settled) if final_state is None else "used"
         unseen = use in ("dropped", "perhaps")
         drops = unseen and not self.ends_rows
@@ -242,11 +244,9 @@ class Call:
             states = [arrays[name][k] if name in arrays else None for name in ("h_n", "c_n", "h_0", "c_0")]
             top = widths[way] if layer == self.layer.layers - 1 else None
             tracks.append(Track(layer, ways[way], top, *states))  # type: ignore[arg-type]
-        rows, steps = outputs.shape[:2]
-        mask, real = resolve_mask(rows, steps, arrays.get("lengths"), settled.mask)
+        mask, real = resolve_mask(*outputs.shape[:2], arrays.get("lengths"), settled.mask)
         mask_given, torchs = settled.mask is not None, conventions.get("torch")
-        padding = torchs.padding_for(config)
-        trace = Trace(mask, tuple(tracks), real, mask_given, padding, torchs.zero_length, "torch")
+        trace = Trace(mask, tuple(tracks), real, mask_given, torchs.padding_for(config), torchs.zero_length, "torch")
         batch = Batch(arrays["inputs"], mask, real, mask_given) if "inputs" in arrays else None
         layer_of_case = CaseLayer(torchs, config, runner=rerun)
         return Case(Choice(Reading(trace, "B T H", "L B H")), layer_of_case, batch, tolerance=tolerance)

@@ -33,7 +33,7 @@ from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, Tolerance
 from rnninspect.recording.base import Judged, Where
 from rnninspect.recording.own_lengths import settle_own
-from rnninspect.recording.stated import Settled, Stated, settle
+from rnninspect.recording.stated import Settled, Stated, settle, states_read
 from rnninspect.recording.torch_modules.steps import Step, row_of, rows_of, second, stacked, state_of
 from rnninspect.recording.torch_modules.tensors import copied, size
 
@@ -126,6 +126,7 @@ class Loop:
         Raises ShapeError where the lengths are not one a row.
         """
         settled, order = self._settled(lengths)
+        final_state = states_read(final_state, self.batch_size, settled.kept)
         if final_state is not None and settled.order is not None:
             settled = replace(settled, open="")
         case = self._case_of(settled, order, final_state, tolerance)
