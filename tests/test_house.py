@@ -101,7 +101,7 @@ recording/stated recording/own_lengths recording/direct_reading recording/asked
 recording/base recording/value_use recording/call_site recording/wrapping recording/shelf recording/track_call
 recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store
-recording/torch_modules/own_forward recording/torch_modules/hooks
+recording/torch_modules/own_forward recording/torch_modules/hooks recording/torch_modules/joined
 recording/*
 recording/registry recording/judge_calls recording/recorder recording/__init__
 invariance/nested invariance/model invariance/pairs_of_steps invariance/batch invariance/statements

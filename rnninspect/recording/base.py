@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -113,7 +113,7 @@ class Recorder:
     `models`: what it records, in words. `recognises(model)`: whether the model is one of its own; it imports nothing,
     for a framework that was not imported has made no model. `session(wanted)`: a recording (it may import the
     framework). `everything`: it can record every model that runs in this process. `nothing`: what may be the reason
-    where no call was seen, in words.
+    where no call was seen, in words. `joined`: the one run that calls of a single step are, None where they are none.
     """
 
     name: str
@@ -122,3 +122,4 @@ class Recorder:
     session: Callable[[Wanted], Session]
     everything: bool = False
     nothing: str = ""
+    joined: Callable[[Sequence[RecordedCall]], RecordedCall | None] = lambda calls: None

@@ -9,6 +9,7 @@ from typing import Any
 from rnninspect._version import __version__
 from rnninspect.api.inspect import Names, inspect_case
 from rnninspect.core.finding import Finding
+from rnninspect.core.wording import argument, worded
 from rnninspect.errors import UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.recording.base import Judged, RecordedCall
@@ -110,11 +111,12 @@ def _of_a_loop(report: Report, calls: int, alike: bool) -> Report:
     if report.verdict != "clean" or calls < 2:
         return report
     if steps == 1:
+        ended = worded(argument("final_state_of", report.source["name"]))
         return replace(
             report,
             verdict="unjudged",
             untested=f"one of {calls} calls of a single step: what a loop carries on, and where rows end, is not in it",
-            would_decide="the steps of the loop as one run, its outputs [B, T, H] and its final state given to inspect",
+            would_decide=f"the state that the loop ends in: {ended}",
         )
     if rows == 1 and alike and report.lengths is None:
         return replace(

@@ -84,6 +84,7 @@ class Recording:
         wanted = Wanted(lengths, limit, every, max_bytes)
         recorders = recorders_of(model)
         self._sessions = [recorder.session(wanted) for recorder in recorders]
+        self._joined = recorders[0].joined
         self._convention = recorders[0].name  # a recorder is called as the convention is
         self._nothing = "".join(f"; {recorder.nothing}" for recorder in recorders if recorder.nothing)
         self._hooks = ExitStack()
@@ -165,18 +166,18 @@ class Recording:
         `name`, `call`: of this layer, this call of it (by its number; negative: from the last one kept) alone.
         `excerpt`: how many numbers each report may quote; by default, of more than 24 calls, few.
         `final_state`: the state that your code took, where it is not the one that the layer returned: h `[B, H]`, or
-        (h, c), its rows in the order of your batch. `lengths`: `[B]` or a mask `[B, T]`, in place of those that the
-        recording knows. The other keywords are those of `rnninspect.inspect`.
+        (h, c), its rows in the order of your batch; calls of one step each are then read as one run. `lengths`: `[B]`
+        or a mask `[B, T]`, in place of those that the recording knows. The other keywords are those of
+        `rnninspect.inspect`.
 
         A call that cannot be judged is a report that says why; so is a layer that was called and could not be recorded.
         Raises UserError where nothing was recorded, UnknownNameError on an unknown layer, ShapeError where `lengths`
         fit none of the calls.
         """
         chosen = self._chosen(name, call)
-        if final_state is not None and len(chosen) > 1:
-            raise UserError(
-                f"one final_state for {len(chosen)} calls ({_list_calls(chosen)}): pick one by name and call"
-            )
+        steps = len(chosen)
+        if final_state is not None and steps > 1:
+            chosen = [self._one_run(chosen)]
         quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
         asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted, self._convention)
         began, skipped = handovers(self.calls), self.skipped
@@ -185,6 +186,7 @@ class Recording:
         for one in chosen:
             more = skipped.get(one.where.name, 0)
             notes = [f"{more} more calls were not kept (limit)"] if more else []
+            notes += [f"{steps} calls of one step each are read as one run"] if len(chosen) < steps else []
             report, error = report_of(one, asked, began.get((one.where.name, one.where.number), Handover()), notes)
             reports.append(report)
             errors += [error] if error else []
@@ -196,6 +198,17 @@ class Recording:
                 report_of_unseen(n, why, self._convention) for n, why in self.unseen.items() if name in (None, n)
             ]
         return Reports(reports)
+
+    def _one_run(self, calls: list[RecordedCall]) -> RecordedCall:
+        """The one run of which these calls are the steps; UserError where they are not, or some were not kept."""
+        skipped = sum(self.skipped.get(name, 0) for name in {one.where.name for one in calls})
+        whole = None if skipped else self._joined(calls)
+        if whole is None:
+            kept = f"; {skipped} more were not kept: record(…, limit=None) keeps all" if skipped else ""
+            raise UserError(
+                f"one final_state for {len(calls)} calls ({_list_calls(calls)}): pick one by name and call{kept}"
+            )
+        return whole
 
     def _as_loops(self, reports: list[Report]) -> list[Report]:
         """The reports, in their order, those of each layer seen beside one another."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from rnninspect.recording.base import Recorder, Session, Wanted
+from rnninspect.recording.base import RecordedCall, Recorder, Session, Wanted
 
 
 def recognises(model: Any) -> bool:
@@ -21,4 +22,13 @@ def session(wanted: Wanted) -> Session:
     return hooks.Session(wanted)
 
 
-RECORDER = Recorder("torch", "nn.Module with nn.LSTM, nn.GRU, nn.RNN or their cells", recognises, session, True)
+def joined(calls: Sequence[RecordedCall]) -> RecordedCall | None:
+    """The one run that calls of a single step are, if they are."""
+    from rnninspect.recording.torch_modules.joined import joined
+
+    return joined(calls)
+
+
+RECORDER = Recorder(
+    "torch", "nn.Module with nn.LSTM, nn.GRU, nn.RNN or their cells", recognises, session, True, joined=joined
+)
