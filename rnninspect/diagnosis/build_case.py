@@ -249,7 +249,8 @@ def read_case(
 
 def _put_together(arrays: dict[str, Array], time_major: bool, cut_short: bool) -> dict[str, Array]:
     """The arrays that a loop made of one row or one step each, as those of all; not rows that a print-out cut short."""
-    return with_steps_together(arrays if cut_short else with_rows_together(arrays, time_major), time_major)
+    whole = with_steps_together(arrays if cut_short else with_rows_together(arrays, time_major), time_major)
+    return arrays if len(whole) == len(arrays) else whole  # under their own names where nothing was put together
 
 
 def dump(case: Case) -> dict[str, Array]:

@@ -135,7 +135,7 @@ def rows_read(value: Any, rows: int) -> Bools | None:
 
 
 def with_rows_left_out(settled: Settled, kept: Bools) -> Settled:
-    """What is taken for the rows that a call read, and that the others of the batch were left out of it."""
+    """What is taken for the rows that a call read, of which `kept` `[B']` are the batch's: the others were left out."""
     note = f"rows without a step were left out of the call: row i is row {np.flatnonzero(kept).tolist()[:12]}[i]"
     return replace(settled, kept=kept, notes=(*settled.notes, f"{note} of the batch"))
 

@@ -123,8 +123,8 @@ def test_the_steps_of_a_loop_are_one_run(kind: str, how: str, rule: str | None) 
     """With the state that a loop ends in its steps are judged as one call of the layer would be: right where rows keep
     theirs, and wrong where they run on over the padding, or where no step gets the state of the one before it."""
     model, lengths = Steps(kind, 1, how), torch.tensor([6, 3, 5, 2])
-    stated: Any = "full" if how == "never" else "lengths"
-    with torch.no_grad(), rnninspect.record(model, lengths=stated) as recording:
+    lengths_by: Any = "full" if how == "never" else "lengths"
+    with torch.no_grad(), rnninspect.record(model, lengths=lengths_by) as recording:
         state = model(torch.randn(4, 6, 4), lengths)
     (report,) = recording.inspect(final_state=state)
     assert [f.rule for f in report.findings if f.severity != "note"] == ([rule] if rule else []), report.findings

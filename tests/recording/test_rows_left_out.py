@@ -44,17 +44,19 @@ class Encoder(nn.Module):
         return early if self.how == "early" else (state[0] if isinstance(state, tuple) else state)[-1]
 
 
-@pytest.mark.parametrize("stated", [{}, {"lengths": "lengths"}, {"lengths": LENGTHS}], ids=["none", "name", "numbers"])
+@pytest.mark.parametrize(
+    "lengths_of", [{}, {"lengths": "lengths"}, {"lengths": LENGTHS}], ids=["none", "name", "numbers"]
+)
 @pytest.mark.parametrize("cell", ["GRU", "LSTM", "cell"])
-def test_a_state_of_the_whole_batch(cell: str, stated: dict[str, Any]) -> None:
+def test_a_state_of_the_whole_batch(cell: str, lengths_of: dict[str, Any]) -> None:
     """Right states are clean, or nothing is known of their ends; other rows', and those a step early, are named."""
-    if cell == "cell" and not stated:
+    if cell == "cell" and not lengths_of:
         return  # without lengths a loop's states are known by none
     for how, wanted in (("right", []), ("other rows", ["rows-permuted"]), ("early", ["off-by-one-length"])):
         if cell == "cell" and how == "early":
             continue  # its own loop stops early: what it leaves is what it says
         model, x = Encoder(cell, how), torch.randn(6, 10, 5)
-        with torch.no_grad(), rnninspect.record(model, **stated) as recording:
+        with torch.no_grad(), rnninspect.record(model, **lengths_of) as recording:
             state = model(x, LENGTHS)
         (report,) = recording.inspect(final_state=state)
         assert [f.rule for f in report.findings if f.severity != "note"] == wanted, (how, report.findings)

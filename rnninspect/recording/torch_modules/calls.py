@@ -244,7 +244,7 @@ class Call:
             states = [arrays[name][k] if name in arrays else None for name in ("h_n", "c_n", "h_0", "c_0")]
             top = widths[way] if layer == self.layer.layers - 1 else None
             tracks.append(Track(layer, ways[way], top, *states))  # type: ignore[arg-type]
-        mask, real = resolve_mask(*outputs.shape[:2], arrays.get("lengths"), settled.mask)
+        mask, real = resolve_mask(len(outputs), outputs.shape[1], arrays.get("lengths"), settled.mask)
         mask_given, torchs = settled.mask is not None, conventions.get("torch")
         trace = Trace(mask, tuple(tracks), real, mask_given, torchs.padding_for(config), torchs.zero_length, "torch")
         batch = Batch(arrays["inputs"], mask, real, mask_given) if "inputs" in arrays else None
