@@ -30,7 +30,7 @@ formats/text_clean formats/text_commas formats/text_nodes formats/text_numbers
 formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
-engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/run
+engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/device engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/positions conventions/dumps/numbered_pairs

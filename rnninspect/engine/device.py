@@ -36,7 +36,7 @@ class Where:
     products: str | None = None
 
     def tensor(self, array: Array) -> Tensor:
-        """The array as a tensor; it shares memory, strides and all, where it can, and is never written to."""
+        """The array `[…]` as a tensor `[…]`; it shares memory, strides and all, where it can, and is not changed."""
         native = np.asarray(array, dtype=array.dtype.newbyteorder("="))
         if any(stride < 0 or stride % native.itemsize for stride in native.strides):
             native = np.ascontiguousarray(native)
@@ -51,7 +51,7 @@ class Where:
             return torch.from_numpy(native).to(self.device, self.dtype)
 
     def host(self, array: Array) -> Tensor:
-        """The array as `tensor` gives it, but in the host's memory."""
+        """The array `[…]` as `tensor` gives it, but in the host's memory."""
         return replace(self, device=torch.device("cpu")).tensor(array)
 
     def read(self, x: Tensor, steps: Pack) -> tuple[Tensor, Pack]:
@@ -73,7 +73,7 @@ class Where:
         return None if h is None else self.tensor(h), None if c is None else self.tensor(c)
 
     def array(self, tensor: Tensor | None) -> Array | None:
-        """The tensor as an array; bfloat16 becomes float32."""
+        """The tensor `[…]` as an array `[…]`; bfloat16 becomes float32."""
         if tensor is None:
             return None
         kept = tensor if tensor.device.type == "cpu" else self._room(*tensor.shape).copy_(tensor)

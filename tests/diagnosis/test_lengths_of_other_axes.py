@@ -20,8 +20,8 @@ def packed(layer: torch.nn.GRU, inputs: torch.Tensor, lengths: np.ndarray) -> tu
     return pad_packed_sequence(outputs, layer.batch_first)[0].numpy(), state.numpy()
 
 
-@pytest.mark.parametrize("stated", [LENGTHS, np.array([4, 3, 2, 2])])
-def test_a_packed_run_over_rows_is_not_clean(stated: np.ndarray) -> None:
+@pytest.mark.parametrize("lengths", [LENGTHS, np.array([4, 3, 2, 2])])
+def test_a_packed_run_over_rows_is_not_clean(lengths: np.ndarray) -> None:
     """Proves that four lengths beside nine rows that end in zeros of their own name the axes, with inputs and weights
     too; nine that fit are right, and without any the zeros still tell them."""
     torch.manual_seed(0)
@@ -29,7 +29,7 @@ def test_a_packed_run_over_rows_is_not_clean(stated: np.ndarray) -> None:
     layer, inputs = torch.nn.GRU(3, 5), torch.randn(4, 9, 3)
     outputs, state = packed(layer, inputs, counts)
     for beside in ({}, {"inputs": inputs, "weights": layer}):
-        report = rnninspect.inspect(outputs, state, lengths=stated, **beside)  # type: ignore[arg-type]
+        report = rnninspect.inspect(outputs, state, lengths=lengths, **beside)  # type: ignore[arg-type]
         assert [(f.rule, f.severity) for f in report.findings] == [("batch-time-swapped", "error")]
         assert report.findings[0].message.startswith("batch-major is usual, but only if read time-major")
     assert rnninspect.inspect(outputs, state, lengths=counts).verdict == "clean"
