@@ -150,8 +150,10 @@ def states_read(final_state: Any, rows: int, kept: Bools | None) -> Any:
         return final_state
     state = to_array(final_state, "final_state")
     size = state.shape[-2]
+    if size <= rows or not state.size:
+        return final_state
     which = np.asarray(state.reshape(-1, size, state.shape[-1]).any((0, 2))) if kept is None else kept
-    return state[..., which, :] if which.size == size > rows == int(which.sum()) else final_state
+    return state[..., which, :] if which.size == size and rows == int(which.sum()) else final_state
 
 
 def in_proportion(stated_lengths: Stated, inputs: Array, called: str) -> Settled | None:
