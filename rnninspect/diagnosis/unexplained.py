@@ -13,7 +13,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, largest, lower_precision
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
 from rnninspect.measure.difference import TrackDifference
-from rnninspect.measure.run_ends import ends_elsewhere, ends_of_outputs
+from rnninspect.measure.run_ends import ends_of_outputs, states_end_elsewhere
 
 UNEXPLAINED = "unexplained-state"
 UNEXPLAINED_DIFFERENCE = "unexplained-difference"
@@ -62,7 +62,7 @@ def _ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
         return None
     for facts in case.facts:
         off = [b for *track, b in left if track == [facts.track.layer, facts.track.direction]]
-        if not ends_elsewhere(facts)[off].all():
+        if not states_end_elsewhere(facts)[off].all():
             return None
     row, lengths = rows[0], case.facts[0].ends
     behind = ", with zeros behind it" if ends[row] < case.trace.steps else ""

@@ -75,7 +75,7 @@ def stops_of_outputs(tracks: Sequence[TrackFacts]) -> Ints | None:
     return np.asarray(np.where(stops[0] < 0, forward[0].steps, stops[0]), dtype=np.int64)
 
 
-def ends_elsewhere(facts: TrackFacts) -> Bools:
+def states_end_elsewhere(facts: TrackFacts) -> Bools:
     """`[B]`: rows whose state is the step behind which their outputs are zero, and not the one that was stated; that of
     the last column, in a row that goes on, where others stop."""
     ends = ends_of_outputs([facts])

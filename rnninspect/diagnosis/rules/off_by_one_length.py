@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import ends_elsewhere, past_the_stop, shows_lengths
+from rnninspect.measure.run_ends import past_the_stop, shows_lengths, states_end_elsewhere
 
 
 class OffByOneLength(Rule):
@@ -247,7 +247,7 @@ def _is_one_column(facts: TrackFacts) -> bool:
 def _is_by_chance(facts: TrackFacts, ends: Ints, offset: int) -> bool:
     """Whether rows that are off end where their outputs do, this far from the length in some of them alone."""
     rows = _selective(facts)
-    return bool(ends_elsewhere(facts)[rows].all()) and not _rows_at(facts, ends, offset)[rows].all()
+    return bool(states_end_elsewhere(facts)[rows].all()) and not _rows_at(facts, ends, offset)[rows].all()
 
 
 def _ends_before_its_first(case: Case, moved: Ints) -> bool:
