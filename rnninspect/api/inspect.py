@@ -24,18 +24,15 @@ from rnninspect.core.wording import argument
 from rnninspect.diagnosis import rules as registry
 from rnninspect.diagnosis.build_case import read_weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import OTHERWISE, as_summed, with_defaults, with_direction_of_weights
+from rnninspect.diagnosis.defaults import with_defaults, with_direction_of_weights
 from rnninspect.diagnosis.half_of_outputs import with_half_of_outputs
-from rnninspect.diagnosis.judge import Judgement, judge
+from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
-from rnninspect.diagnosis.merged_state import as_merged_state
-from rnninspect.diagnosis.normalised import as_normalised
+from rnninspect.diagnosis.otherwise import otherwise
 from rnninspect.diagnosis.reading_by_run import with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
-from rnninspect.diagnosis.two_side_by_side import as_two
 from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
-from rnninspect.diagnosis.verdict import UNLIKE
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.report.build import compose
@@ -156,32 +153,13 @@ def inspect_case(
     rules = chosen_rules(names, unwanted)
     case = with_idle_options(prepared(case), options)
     judgement = judge(case, rules)
-    otherwise = _otherwise(case, judgement, rules)
-    if otherwise is not None:
-        case, judgement = otherwise, judge(otherwise, rules)
+    other = otherwise(case, judgement, rules)
+    if other is not None:
+        case, judgement = other, judge(other, rules)
     judgement = replace(judgement, findings=[f for f in judgement.findings if f.rule not in unwanted])
     made = compose(case, judgement, command, dict(source or {}), excerpt, what_if(case, rules))
     failed = [f"the rule {rule.rule} {rule.reason}" for rule in judgement.not_checked if rule.failed]
     return Report(**{f.name: getattr(made, f.name) for f in fields(made)} | {"notes": [*made.notes, *failed]})
-
-
-def _otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case | None:
-    """The case in a reading of which what was found is no mistake, or a known one; None where none such is open."""
-    changed = _as_changed_outputs(case, judgement)
-    if changed is not None and UNLIKE not in changed.trace.source:
-        return changed
-    others = (way(case, judgement) for way in (*OTHERWISE, as_merged_state, as_normalised))
-    otherwise = next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
-    return otherwise or changed
-
-
-def _as_changed_outputs(case: Case, judgement: Judgement) -> Case | None:
-    """The case without outputs that something changed, as a run of its weights shows; None without weights."""
-    if case.weights is None:
-        return None
-    from rnninspect.diagnosis.changed_outputs import as_changed_outputs
-
-    return as_changed_outputs(case, judgement)
 
 
 def prepared(case: Case) -> Case:

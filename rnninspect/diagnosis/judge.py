@@ -15,14 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import field
 
-from rnninspect.core.finding import FAILED, SEVERITIES, Finding, NotChecked
+from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
 from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.faults import skipping_faults
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
 from rnninspect.diagnosis.rules import Rules
@@ -34,7 +34,6 @@ from rnninspect.diagnosis.unexplained import (
     unlike_its_weights,
 )
 from rnninspect.diagnosis.unseen_states import states_unlike_the_other
-from rnninspect.errors import UserError
 
 
 @frozen
@@ -96,7 +95,7 @@ def _proposals(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked])
         if missing:
             skipped.append(NotChecked(name, lacking(missing, case)))
             continue
-        with _skipping_faults(name, skipped):
+        with skipping_faults(name, skipped):
             yield from list(rules[name].check(case))
 
 
@@ -114,7 +113,7 @@ def _two_causes(
     from rnninspect.diagnosis.states_lost import cause_beside_lost
     from rnninspect.diagnosis.two_causes import two_causes
 
-    with _skipping_faults(UNEXPLAINED, skipped):
+    with skipping_faults(UNEXPLAINED, skipped):
         together = two_causes(case, rules) if left or doubted else None
         if together is not None and (
             left
@@ -159,7 +158,7 @@ def _with_facts_beneath(
     from rnninspect.diagnosis.facts_beneath import facts_beneath, states_beneath
 
     beneath: list[Proposal] = []
-    with _skipping_faults(causes[0].rule, skipped):
+    with skipping_faults(causes[0].rule, skipped):
         hiding = [rules[name] for name in dict.fromkeys(n for p in causes for n in _names(case, p))]
         beside = [p for p in kept if p not in causes]
         told = {name for p in kept for name in (p.rule, *p.alternatives)}
@@ -183,7 +182,7 @@ def _states_beneath(
     """The states that are wrong though the outputs, wrong by what a run of the weights told, agree with them."""
     from rnninspect.diagnosis.facts_beneath import states_beneath
 
-    with _skipping_faults(UNEXPLAINED, skipped):
+    with skipping_faults(UNEXPLAINED, skipped):
         return list(states_beneath(case, [rules[p.rule] for p in beneath], rules))
     return []
 
@@ -194,7 +193,7 @@ def _differences_beneath(
     """What two dumps differ by beneath a cause."""
     from rnninspect.diagnosis.facts_beneath import differences_beneath
 
-    with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
+    with skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return differences_beneath(case, kept, rules)
     return []
 
@@ -203,7 +202,7 @@ def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotC
     """The mistake of the weights that a second dump was run with."""
     from rnninspect.diagnosis.other_by_weights import causes_of_finer, causes_of_other
 
-    with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
+    with skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return causes_of_finer(case, rules) or causes_of_other(case, rules)
     return []
 
@@ -242,7 +241,7 @@ def _weights_beneath(
     from rnninspect.diagnosis.weights_beneath import weights_beneath
     from rnninspect.diagnosis.weights_by_states import leaves_states_alone, weights_by_states
 
-    with _skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
+    with skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         told = frozenset(p.rule for p in kept)
         beneath = weights_beneath(case, rules, told)
         if beneath or beneath is None:
@@ -253,26 +252,6 @@ def _weights_beneath(
         by_states = by_states or (steps_by_states(case, rules, told) if alone else [])
         return by_states or starts_beneath(case, rules, told)
     return []
-
-
-@contextmanager
-def _skipping_faults(name: str, skipped: list[NotChecked]) -> Iterator[None]:
-    """A fault of one rule loses nothing that the others found: it is put among the rules that were skipped."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as bug:
-        skipped.append(_failed(name, bug))
-
-
-def _failed(name: str, bug: Exception) -> NotChecked:
-    """A rule's own fault; its traceback goes to the log."""
-    import logging
-
-    logging.getLogger("rnninspect").debug("rule %s failed", name, exc_info=bug)
-    shown = (str(bug).splitlines() or [""])[0][:200]
-    return NotChecked(name, f"{FAILED}{type(bug).__name__}{': ' if shown else ''}{shown} (please report this)")
 
 
 def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Finding:

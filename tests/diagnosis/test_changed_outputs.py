@@ -62,6 +62,16 @@ def test_outputs_changed_behind_the_layer(name: str, kind: str) -> None:
     assert judged(changed, last, c, module).verdict == "findings"
 
 
+def test_a_few_changed_steps_are_no_change_behind_the_layer() -> None:
+    """Proves that outputs which are the run's but for a step stay an error, whichever way that step was changed."""
+    module = layers_of("GRU")
+    outputs, h, _ = ran(module)
+    for change in (lambda step: 2 * step, lambda step: step + 0.1):
+        wrong = outputs.clone()
+        wrong[0, 4] = change(wrong[0, 4])
+        assert judged(wrong, h, None, module).verdict == "findings"
+
+
 def test_outputs_of_a_lower_layer_and_of_a_residual_connection() -> None:
     """Proves that both are told by a run beside every layer's state; another run's outputs are left open, and a state
     of another row is accused."""
