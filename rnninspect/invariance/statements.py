@@ -13,6 +13,7 @@ from rnninspect.core.full_lengths import FULL
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
+from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError, UnknownNameError
 from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
@@ -89,10 +90,15 @@ def statements(inputs: Sequence[Input], lengths: Any, mask: Any) -> list[Sequenc
             sequences += [one for i in _of_their_own(inputs, masks) or masks[:1] for one in _mask(inputs, i.path)]
     elif sequences and sequences[0].name and not isinstance(lengths, (Mapping, list, tuple)):
         more = [i for i in inputs if LENGTHS_NAME.search(last_name(i.path)) and _is_lengths(i)]
-        sequences += [one for i in more if i.path != sequences[0].name for one in _named(i)]
+        beside = [one for i in more if i.path != sequences[0].name for one in _named(i)]
+        sequences += [one for one in beside if one.rows == sequences[0].rows]
     rows = {one.rows for one in sequences}
     if len(rows) > 1:
-        raise ShapeError(f"lengths and masks speak of {', '.join(map(str, sorted(rows)))} rows; one count is needed")
+        listed = ", ".join(f"{one.name or 'what is given'} of {one.rows}" for one in sequences)
+        raise ShapeError(
+            f"lengths and masks speak of {', '.join(map(str, sorted(rows)))} rows ({listed}); one count is needed: "
+            f"where one of them is neither, name the one that is, {argument('lengths', sequences[0].name or '…')}"
+        )
     return sequences
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnninspect import check_padding
+from rnninspect import UserError, check_padding
 
 LENGTHS = torch.tensor([6, 3, 4, 6])
 RNG = torch.Generator().manual_seed(0)
@@ -106,15 +106,26 @@ def test_as_many_numbers_as_rows_may_be_of_no_row(form: str, wrong: bool) -> Non
     are; labels of the rows go along. A model that mixes rows beside them is found.
     """
 
-    def model(x: Tensor, lengths: Tensor, numbers: Any) -> Tensor:
+    def model(x: Tensor, lengths: Tensor, numbers: Any) -> Any:
         y = summed(x, lengths, True)
         y = y - y.mean(0) if wrong else y
         if form == "weights":
             return y[:, :4] * numbers[None]
-        return sum(y * n for n in numbers) if form == "scales" else y * numbers[:, None]  # type: ignore[return-value]
+        return sum(y * n for n in numbers) if form == "scales" else y * numbers[:, None]
 
     numbers = [1.0, 2.0, 3.0, 5.0]
     report = check_padding(
         model, X, LENGTHS, numbers if form == "scales" else torch.tensor(numbers), probes=("permute", "alone")
     )
     assert [finding.rule for finding in report.findings] == (["rows-mixed"] if wrong else [])
+
+
+def test_numbers_that_are_named_like_lengths_are_told_by_name() -> None:
+    """Sizes of kernels are as many as there are kernels: the message names them, and what it says to state helps."""
+
+    def model(x: Tensor, lengths: Tensor, kernel_sizes: list[int]) -> Tensor:
+        return summed(x, lengths, True) * len(kernel_sizes)
+
+    with pytest.raises(UserError, match=r"lengths of 4, kernel_sizes of 3.*name the one that is, lengths='lengths'"):
+        check_padding(model, X, LENGTHS, [3, 5, 7])
+    assert check_padding(model, X, LENGTHS, [3, 5, 7], lengths="lengths", probes=PROBES).verdict == "clean"
