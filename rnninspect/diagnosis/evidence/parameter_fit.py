@@ -15,6 +15,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.half_carried import half_carried
 from rnninspect.diagnosis.evidence.levenberg_marquardt import from_several_starts
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
@@ -60,11 +61,14 @@ def fitted_clip(case: Case) -> Fitted | None:
 
 
 def _worth_fitting(case: Case) -> bool:
-    """Only if a run disagrees, the states equal their outputs, and no plain conversion explains it.
+    """Only if a run disagrees, the states equal their outputs, and no plain conversion explains it, nor a state that no
+    step passes on.
 
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
-    return not any(f.mismatched.any() for f in case.facts) and disagreement(case) > 0 and fixed(case) is None
+    if any(f.mismatched.any() for f in case.facts) or disagreement(case) == 0 or fixed(case) is not None:
+        return False
+    return half_carried(case) is None
 
 
 def _bias_slots(case: Case) -> list[tuple[str, int]]:

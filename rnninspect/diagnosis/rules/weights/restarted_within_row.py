@@ -11,6 +11,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
+from rnninspect.diagnosis.evidence.half_carried import HalfCarried, half_carried
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -57,6 +58,9 @@ class RestartedWithinRow(Rule):
             return  # what is a row here may be a step there, and begins anew in every row
         if disagreement(case) == 0 or fixed(case) is not None or not can_run_steps(case):
             return
+        if (half := half_carried(case)) is not None:
+            yield from self._of_half(case, half)
+            return
         for facts in case.facts:
             if facts.track.order != "time":
                 continue
@@ -65,6 +69,20 @@ class RestartedWithinRow(Rule):
                 if restarted is not None:
                     yield from self._say(facts, start, *restarted)
                     break
+
+    def _of_half(self, case: Case, half: HalfCarried) -> Iterator[Proposal]:
+        """One of h and c is carried from step to step, and the other never."""
+        carried = "h" if half.lost == "c" else "c"
+        yield from proposal(
+            self,
+            [Seen(facts, facts.real_counts > 1) for facts in case.facts],
+            f"{{rows}}: every step follows from the {carried} of the step before it, and from the {half.lost} that the "
+            f"row began with: {half.lost} is never carried over; a run that carries both differs by up to "
+            f"{half.before:.2g}, one that loses {half.lost} by {half.after:.2g}",
+            kind="fact",
+            fix="h, c = step(inputs[:, t], (h, c))  # each step goes on from the h and the c of the step before",
+            evidence={"never_carried": half.lost, "before": half.before, "after": half.after},
+        )
 
     def _say(self, facts: TrackFacts, start: str, anew: Bools, rows: Bools) -> Iterator[Proposal]:
         """Which steps start anew: all of them, or some while the others carry on."""
