@@ -49,7 +49,7 @@ conventions/weights/cudnn conventions/weights/config conventions/weights/keras_n
 conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
 conventions/live/state conventions/live/__init__ conventions/live/computed conventions/live/weights conventions/returned
-measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/facts
+measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding measure/filled measure/facts
 measure/saturated measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/weigh

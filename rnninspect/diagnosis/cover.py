@@ -42,18 +42,19 @@ def _joined(one: Proposal, other: Proposal) -> tuple[frozenset[Place], ...]:
 def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
     """Greedy set cover of the mismatched places, strongest evidence first among equals.
 
-    States of all zeros equal any zeroed step, so they count only where nothing else tells two causes apart, and every
-    cause that explains them is an alternative, though it explains others besides.
+    States of all zeros equal any zeroed step, and those of another fill any filled one, so they count only where
+    nothing else tells two causes apart, and every cause that explains them is an alternative, though it explains
+    others besides.
     """
     proposals = _with_originals_apart(proposals)
-    zero = frozenset(place for facts in case.facts for place in places(facts, facts.final_zero))
+    blank = frozenset(place for facts in case.facts for place in places(facts, facts.final_blank))
     chosen: list[Proposal] = []
     left = mismatched_places(case)
     while left:
         useful = [p for p in proposals if p.places & left]
         if not useful:
             break
-        gains = [((len(p.places & left - zero) - _originals(p), p.strength, len(p.places & left)), p) for p in useful]
+        gains = [((len(p.places & left - blank) - _originals(p), p.strength, len(p.places & left)), p) for p in useful]
         gain, proposal = max(gains, key=lambda g: g[0])
         here = proposal.places & left
         alike = [p.rule for g, p in gains if (p.places & left == here and g == gain if gain[0] else here <= p.places)]

@@ -122,7 +122,7 @@ def _can_tell(case: Case, mismatched: frozenset[Place]) -> bool:
     for facts in case.facts:
         track = facts.track
         off = [(track.layer, track.direction, b) in mismatched for b in range(facts.mismatched.size)]
-        rows = (facts.mismatched | np.array(off, dtype=np.bool_)) & ~facts.uniform & ~facts.final_zero
+        rows = (facts.mismatched | np.array(off, dtype=np.bool_)) & ~facts.uniform & ~facts.final_blank
         telling += int(np.count_nonzero(facts.final[rows]))
     return telling >= TELLING
 

@@ -1,8 +1,7 @@
 """Facts of one track: which steps each final row equals, what the padding holds, which steps are zero.
 
-One pass over the outputs, a tile at a time, so that a file larger than memory is measured in place; a second one, for
-the nearest step, only where it is asked for, and over the rows whose final state equals no step of their own.
-"""
+One pass over the outputs, a tile at a time, so that a large file is measured in place; a second one, for the nearest
+step, only where it is asked for, and over the rows whose final state equals no step of their own."""
 
 from __future__ import annotations
 
@@ -15,6 +14,7 @@ from rnninspect.core.finding import PaddingClass, Status
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track, count_true, last_true
 from rnninspect.errors import ShapeError
+from rnninspect.measure.filled import holds_the_fill
 from rnninspect.measure.matching import any_of, gather, same, step_keys
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.padding import padding_classes
@@ -105,6 +105,11 @@ class TrackFacts:
         return np.asarray((self.final == 0).all(-1))
 
     @cached_property
+    def final_blank(self) -> Bools:
+        """`[B]`: the final state is all zero, or the value that padding was filled with: it is no step's by itself."""
+        return self.final_zero | holds_the_fill(self.final, self.equal, self.mask)
+
+    @cached_property
     def somewhere(self) -> Bools:
         """`[B]`: the final state equals, or is near, some step of its row."""
         return np.asarray(self.equal.any(1) | self.has_near)
@@ -114,8 +119,8 @@ class TrackFacts:
         """`[B]`: the final state equals, or is near, the expected step (any step, where none is expected)."""
         if not self.expected_known:
             return self.somewhere
-        rows, steps = np.arange(self.expected.size), np.maximum(self.expected, 0)
-        return np.asarray((self.equal[rows, steps] | self.near[rows, steps]) & (self.expected >= 0))
+        at = np.arange(self.expected.size), np.maximum(self.expected, 0)
+        return np.asarray((self.equal[at] | self.near[at]) & (self.expected >= 0))
 
     @cached_property
     def maybe_empty(self) -> Bools:

@@ -34,7 +34,7 @@ def moved_by_run(case: Case) -> list[Bools]:
     """`[B]` of each of the facts: rows that end in the last column, where a run of the weights gives the outputs once
     they are moved to the front, and not as they lie."""
     short = case.trace.real_counts < case.trace.steps
-    seen = [np.asarray(f.mismatched & short & f.equal[:, -1] & ~f.final_zero) for f in case.facts]
+    seen = [np.asarray(f.mismatched & short & f.equal[:, -1] & ~f.final_blank) for f in case.facts]
     asked = any(rows.any() for rows in seen) and case.has("inputs") and case.has("weights") and case.other is None
     asked = asked and all(f.track.direction == "forward" for f in case.facts) and may_be_moved(case)
     return seen if asked and _runs_at_the_front(case) else [np.zeros_like(rows) for rows in seen]

@@ -59,7 +59,7 @@ def starts_moved(case: Case) -> Bools:
         return moved
     short = (case.trace.real_counts > 0) & (case.trace.real_counts < case.trace.steps)
     begins = case.trace.steps - case.trace.real_counts
-    at_start: Bools = np.logical_and.reduce([f.equals(begins) & f.mismatched & ~f.final_zero for f in backward])
+    at_start: Bools = np.logical_and.reduce([f.equals(begins) & f.mismatched & ~f.final_blank for f in backward])
     return np.asarray(short & at_start)
 
 

@@ -52,7 +52,7 @@ class FlatGatherWrongStride(Rule):
             seen, rows, steps, formula = best
             astray = facts.mismatched & seen.rows & (rows != np.arange(rows.size))
             whole = (seen.rows | facts.uninformative | ~facts.mismatched).all()
-            told = facts.mismatched & seen.rows & ~facts.final_zero  # zeros equal padding, whichever step that is
+            told = facts.mismatched & seen.rows & ~facts.final_blank  # which equals padding, whichever step that is
             if not astray.any() or not told.any() or not (whole or (astray & told).sum() > 1):
                 continue
             picked = np.flatnonzero(facts.mismatched & seen.rows)

@@ -39,18 +39,28 @@ class LastColumn(Rule):
         return gathered(case, self.fix)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = []
+        zeroed, filled = [], []
         for facts in case.facts:
             if facts.track.direction == "backward" and facts.track.order == "time":
                 continue  # a backward half read at the wrong end is a rule of its own
-            zeroed = facts.mismatched & facts.zero[:, -1] & facts.final_zero & ~facts.mask[:, -1]
-            seen.append(Seen(facts, zeroed))
+            blank = facts.mismatched & facts.equal[:, -1] & facts.final_blank & ~facts.mask[:, -1]
+            zeroed.append(Seen(facts, blank & facts.final_zero))
+            filled.append(Seen(facts, blank & ~facts.final_zero))
         last = case.trace.steps - 1
         yield from proposal(
             self,
-            seen,
+            zeroed,
             f"{{rows}}: final_state.h is all zeros and equals outputs at step {last}, the last column, which is zeroed "
             "padding there; the sequences end earlier",
+            steps=(last,),
+            strength=2,
+        )
+        value = next((s.facts.final[s.rows][0, 0] for s in filled if s.rows.any()), 0)
+        yield from proposal(
+            self,
+            filled,
+            f"{{rows}}: final_state.h is {value:g} in every unit and equals outputs at step {last}, the last column, "
+            "which is padding that was filled with this value; the sequences end earlier",
             steps=(last,),
             strength=2,
         )

@@ -83,6 +83,7 @@ class LengthsIgnored(Rule):
             last = facts.equal[:, -1]
             computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
             computed &= ~contradicts_lengths(facts)  # such a run had lengths, others than these
+            computed &= ~facts.final_blank  # one padded step alone, filled with a value, looks computed
             if (facts.mismatched & facts.short & last & computed).any():
                 seen.append(Seen(facts, facts.mismatched & last & computed))
         steps = case.trace.steps

@@ -41,7 +41,7 @@ class LengthsMisaligned(Rule):
                 continue
             rows = facts.mismatched & facts.equals(np.asarray(used) - 1)
             ended = _where_it_ended(facts)
-            offsets = (np.asarray(used) - facts.ends)[(rows & ~facts.final_zero) if ended is None else facts.ends > 0]
+            offsets = (np.asarray(used) - facts.ends)[(rows & ~facts.final_blank) if ended is None else facts.ends > 0]
             several = np.unique(offsets).size > 1  # one offset alone is another mistake's
             yield from proposal(
                 self,

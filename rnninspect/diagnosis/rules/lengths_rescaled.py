@@ -216,7 +216,7 @@ def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | No
     nothing = None, lengths
     if facts.track.direction == "backward" and facts.track.order == "time":
         return nothing
-    selective = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_zero)
+    selective = np.flatnonzero(~facts.uniform & (lengths > 0) & facts.equal.any(1) & ~facts.final_blank)
     if not facts.mismatched.any() or np.unique(lengths[selective]).size < 2:
         return nothing
     if _one_offset(facts, lengths, selective):

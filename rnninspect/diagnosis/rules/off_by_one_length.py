@@ -235,7 +235,7 @@ def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
 
 def _selective(facts: TrackFacts) -> Bools:
     """`[B]`: rows that are off and stand at a step of their own, which tells by how much."""
-    return np.asarray(facts.mismatched & ~facts.uniform & ~facts.final_zero & facts.equal.any(1))
+    return np.asarray(facts.mismatched & ~facts.uniform & ~facts.final_blank & facts.equal.any(1))
 
 
 def _is_one_column(facts: TrackFacts) -> bool:
@@ -283,7 +283,7 @@ def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
         steps = ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
         contradicts = inside & ~at & (ends > 0) & ~facts.uniform & facts.equal.any(1)
-        shown = inside & at & ~facts.uniform & ~facts.final_zero
+        shown = inside & at & ~facts.uniform & ~facts.final_blank
         if (at | ~selective).all() and not contradicts.any() and (abs(offset) == 1 or shown.sum() > 1):
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]

@@ -161,7 +161,7 @@ def _column(facts: TrackFacts) -> int | None:
 
 def _row(facts: TrackFacts, count: int) -> int | None:
     """The one row b for which every state `h[t]` equals `outputs[b, t]`, where as many rows as steps hide it."""
-    wrong = np.flatnonzero(facts.mismatched & ~facts.final_zero)
+    wrong = np.flatnonzero(facts.mismatched & ~facts.final_blank)
     if not wrong.size or facts.mismatched.sum() < 2 or facts.uniform.all():
         return None
     first = int(wrong[0])

@@ -192,7 +192,7 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
     """`[B]`: the row in whose outputs each state that is off is found, at any step; None where that is no permutation,
     or changes nothing."""
     source = np.full(facts.mismatched.size, -1)
-    places = case.elsewhere(facts, facts.mismatched & ~facts.final_zero)
+    places = case.elsewhere(facts, facts.mismatched & ~facts.final_blank)
     if len(places) < 2:
         return None
     for row, hits in places.items():
@@ -200,7 +200,7 @@ def _told(case: Case, facts: TrackFacts) -> Ints | None:
         if len(rows) != 1:
             return None
         source[row] = rows.pop()
-    silent = facts.mismatched & facts.final_zero  # a row of zeros may be of any of those that are left
+    silent = facts.mismatched & facts.final_blank  # a row of zeros may be of any of those that are left
     source = np.where((source < 0) & ~silent, np.arange(source.size), source)
     left = np.setdiff1d(np.arange(source.size), source)
     if left.size == np.count_nonzero(silent):
@@ -230,7 +230,7 @@ def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
             taken.add(int(source[b]))
     source[~same(facts.final, right[np.maximum(source, 0)]).all(-1)] = -1
     elsewhere = astray & (source >= 0)
-    return source.astype(np.int64), elsewhere if _is_permutation(source, elsewhere) else elsewhere & ~facts.final_zero
+    return source.astype(np.int64), elsewhere if _is_permutation(source, elsewhere) else elsewhere & ~facts.final_blank
 
 
 def _by_direction(case: Case) -> dict[Direction, Ints]:

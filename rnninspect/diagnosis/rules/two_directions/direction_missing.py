@@ -70,7 +70,7 @@ class DirectionMissing(Rule):
         assert other.outputs is not None
         steps = case.trace.expected_steps(other)
         end = gather(other.outputs, np.arange(steps.size), np.maximum(steps, 0))
-        rows = facts.mismatched & (steps >= 0) & ~facts.final_zero
+        rows = facts.mismatched & (steps >= 0) & ~facts.final_blank
         rows = rows & same(end, facts.final).all(-1) if end.shape == facts.final.shape else np.zeros_like(rows)
         if rows.sum() > 1 or (rows.any() and rows[facts.mismatched].all()):
             yield from proposal(

@@ -138,7 +138,8 @@ def _mixed_halves(case: Case) -> list[Seen]:
     halves = np.split(np.stack(ends, -1).reshape(rows.size, -1), 2, axis=1)
     places = [[t.direction for t in tracks].index(f.track.direction) for f in of_top]
     asked = [(f, halves if len(of_top) == 1 else halves[k : k + 1]) for f, k in zip(of_top, places, strict=True)]
-    tell = [~saturated_units(f.final).all(-1) for f, _ in asked]  # of units at their ends there are few states
+    # Of units at their ends there are few states, and a fill of padding is none.
+    tell = [~saturated_units(f.final).all(-1) & ~f.final_blank for f, _ in asked]
     holds = [
         (f, [f.mismatched & some & same(half, f.final).all(-1) for half in of])
         for (f, of), some in zip(asked, tell, strict=True)
