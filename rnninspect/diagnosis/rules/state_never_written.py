@@ -77,7 +77,7 @@ class StateNeverWritten(Rule):
             seen,
             f"{{rows}}: final_state's {which}, but the output of the last real step is not: the state was never "
             "written",
-            strength=5 if any(_not_read_from_padding(s) for s in seen) else 1,
+            strength=5 if any(_not_read_from_padding(s) or _ends_went_elsewhere(case, s) for s in seen) else 1,
         )
 
     def mends(self, case: Case) -> bool:
@@ -114,6 +114,18 @@ def _not_read_from_padding(seen: Seen) -> bool:
     cell = facts.track.cell
     its_own = cell is not None and not cell[rows].any() and not np.array_equal(cell, facts.final)  # c may copy h
     return its_own or bool((rows & ~blank).any() or spared.any()) or (backward and bool(full.any()))
+
+
+def _ends_went_elsewhere(case: Case, seen: Seen) -> bool:
+    """Whether other rows hold the right ends of short rows whose last column is zeroed: in which order they lie is
+    another matter, but no state was read from that column."""
+    facts = seen.facts
+    moved = facts.mismatched & ~facts.final_zero
+    if not (seen.rows.any() and moved.any()):
+        return False
+    zeroed = (facts.zero[:, -1] & ~facts.mask[:, -1]).tolist()
+    ends = {(b, step) for b, step in enumerate(facts.expected.tolist()) if zeroed[b]}
+    return any(hit in ends for hits in case.elsewhere(facts, moved).values() for hit in hits)
 
 
 RULE = StateNeverWritten()
