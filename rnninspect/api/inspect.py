@@ -29,7 +29,7 @@ from rnninspect.diagnosis.half_of_outputs import with_half_of_outputs
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right
 from rnninspect.diagnosis.otherwise import otherwise
-from rnninspect.diagnosis.reading_by_run import with_reading_by_run
+from rnninspect.diagnosis.reading_by_run import with_axes_by_run, with_reading_by_run
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.supposed import what_if, with_proven_lengths, with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED, UNEXPLAINED_DIFFERENCE
@@ -105,7 +105,7 @@ def inspect(
     from rnninspect.api.live import beside, case_beside, case_of, of_text
     from rnninspect.api.role_arrays import source_of
     from rnninspect.api.state_alone import is_of_a_run
-    from rnninspect.api.weights_given import weights_given, with_dropout
+    from rnninspect.api.weights_given import weights_given, with_axes_of_layer, with_dropout
 
     config, lengths = with_full(layer_config(**options), lengths)
     attributes = config.attributes
@@ -125,7 +125,7 @@ def inspect(
     case = case_of(outputs, handed, with_cell_of(early, config), convention, tolerance, origin, early)
     if not is_of_a_run(case):
         case = case.with_weights(weights_of(weights, config, weights_convention or convention, case.convention.name))
-    case = with_dropout(case, layer)
+    case = with_axes_of_layer(with_dropout(case, layer), layer)
     if against is not None:
         both = Handed(lengths=lengths, mask=mask, inputs=inputs)
         case = beside(case, case_beside(against, both, config, case.convention.name, tolerance))
@@ -170,6 +170,7 @@ def prepared(case: Case) -> Case:
 
         case = with_tracks_of_weights(with_merged_outputs(case))
         _refuse_other_widths(case)
+        case = with_axes_by_run(case)
     case = with_direction_of_weights(with_half_of_outputs(case))
     proven = with_proven_lengths(with_proven_mask(case))
     settled = with_reading_by_run(proven)

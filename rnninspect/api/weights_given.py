@@ -9,7 +9,14 @@ from typing import Any
 
 from rnninspect import conventions
 from rnninspect.api.weights_file import read_layer
-from rnninspect.conventions.live.weights import as_named, cell_configs, cell_options, dropout_on, layers_of
+from rnninspect.conventions.live.weights import (
+    as_named,
+    cell_configs,
+    cell_options,
+    dropout_on,
+    layers_of,
+    reads_time_first,
+)
 from rnninspect.conventions.weights.prefix import likely_weights, pick
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
@@ -83,6 +90,12 @@ def with_dropout(case: Case, weights: Any) -> Case:
     """The case of a layer that drops units, where the object that was given for its weights is one in train mode."""
     share = dropout_on(weights)
     return replace(case, layer=replace(case.layer, dropout=share)) if share else case
+
+
+def with_axes_of_layer(case: Case, weights: Any) -> Case:
+    """The case with the axes that the object which was given for its weights says it reads, if it does."""
+    time_first = reads_time_first(weights)
+    return case if time_first is None else replace(case, layer=replace(case.layer, time_first=time_first))
 
 
 def without_dropped_units(case: Case) -> Case:

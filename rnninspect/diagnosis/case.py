@@ -36,6 +36,8 @@ class Layer:
     `weights_as_run`: the outputs were computed with these very weights, those of a live layer: no other are looked for.
     `dropout`: the share of units that a layer in train mode drops at random between its layers, so that no second run
     gives the numbers of the first. `dtype`: what its weights are run in, if not in their own (`engine.run`).
+    `time_first`: whether a live layer says of itself that time is the first axis of what it reads; None where it does
+    not.
     """
 
     convention: Convention
@@ -45,6 +47,7 @@ class Layer:
     weights_as_run: bool = False
     dropout: float = 0.0
     dtype: str | None = None
+    time_first: bool | None = None
 
 
 @frozen(eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
+from rnninspect.conventions.dumps.readings import readings
 from rnninspect.core.evidence import Reading
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import TimeOrder
@@ -16,6 +17,7 @@ from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right, with_mask_by_run
+from rnninspect.measure.choose_reading import choose_reading
 from rnninspect.measure.directions import NO_ORDER
 
 ORDERS: tuple[TimeOrder, ...] = ("time", "within", "reversed")
@@ -39,6 +41,30 @@ def with_reading_by_run(case: Case) -> Case:
         return right or settled
     outputs_alone = (_ordered_by_run(other, case.config) for other in _backwards(case))
     return next((other for other in outputs_alone if not disagreement(other)), settled)
+
+
+def with_axes_by_run(case: Case) -> Case:
+    """The case along the axes that were stated, or that the layer itself has, where as many rows as steps let the
+    states choose the others, and a run of the weights gives the outputs along these alone: the states are wrong then.
+    """
+    time_major = case.config.time_major if case.reading.time_swapped else case.layer.time_first
+    if time_major is None or (case.config.axes_stated and not case.reading.time_swapped):
+        return case
+    trace, evidence = case.trace, case.reading.evidence
+    square = trace.batch_size == trace.steps > 1 and not trace.mask_given
+    if case.reading.time_major == time_major or not square or not (case.has("inputs") and case.has("weights")):
+        return case
+    direction = "bidirectional" if trace.directions == 2 else case.config.direction
+    config = replace(case.config, time_major=time_major, axes_stated=True, layers=trace.layers, direction=direction)
+    fitting = readings(case.convention, case.dump.slots, config, evidence.framework_stated, evidence.decided)
+    shape = trace.layers, trace.directions
+    fitting = [r for r in fitting if r.time_major == time_major and (r.trace.layers, r.trace.directions) == shape]
+    if not fitting or not disagreement(case):
+        return case
+    other = _along(case, choose_reading(fitting, case.tolerance).reading)
+    source = {**other.trace.source, "the axes": "a run of the weights gives the outputs along these alone"}
+    other = other.with_trace(replace(other.trace, source=source), other.facts)
+    return case if disagreement(other) else other
 
 
 def _others(case: Case) -> Iterator[Case]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect.core.layer_config import LayerConfig
@@ -198,3 +199,23 @@ def test_zeros_before_the_first_step_tell_axes_only_where_steps_are_held() -> No
     masked = outputs.copy()
     masked[3, :2] = masked[2, :2]
     assert named(rnninspect.inspect(masked, masked[-1], convention="keras")) == []
+
+
+@pytest.mark.parametrize("by", ["the layer itself", "a statement"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(
+    ("taken", "cause"),
+    [("one row", "row-taken-for-step"), ("wrong stride", "flat-gather-wrong-stride"), ("right", None)],
+)
+def test_a_run_tells_the_axes_that_states_do_not(taken: str, cause: str | None, layers: int, by: str) -> None:
+    """The outputs are those of a batch-major layer, whatever steps its states were taken from: they are not turned so
+    that wrong states fit, and no right weights are accused."""
+    torch.manual_seed(0)
+    layer, lengths, rows = torch.nn.GRU(3, 7, layers, batch_first=True), np.array([2, 5, 3, 4, 1]), np.arange(5)
+    inputs = torch.randn(5, 5, 3)
+    outputs = layer(inputs)[0].detach().numpy()
+    flat = outputs.reshape(-1, 7)[(lengths - 1) * 5 + rows]
+    state = {"one row": outputs[-1], "wrong stride": flat, "right": outputs[rows, lengths - 1]}[taken]
+    about: dict[str, Any] = {"batch_first": True} if by == "a statement" else {}
+    report = rnninspect.inspect(outputs, state, lengths=lengths, inputs=inputs, weights=layer, **about)
+    assert [f.rule for f in report.findings if f.severity != "note"] == ([cause] if cause else [])

@@ -85,6 +85,16 @@ def dropout_on(weights: Any) -> float:
     return 0.0
 
 
+def reads_time_first(weights: Any) -> bool | None:
+    """Whether the first axis is time for a torch layer, or the recurrent layers inside a module, as `batch_first` says;
+    None where nothing says so, or they differ."""
+    modules = getattr(weights, "modules", None)
+    recurrent = [m for m in modules() if any(weight_names(m))] if callable(modules) else []
+    told = {getattr(module, "batch_first", None) for module in recurrent}
+    batch_first = told.pop() if len(told) == 1 else None
+    return None if batch_first is None else not batch_first
+
+
 def cell_configs(weights: Any) -> list[dict[str, Any]]:
     """What the recurrent cells of a torch module, or of a Keras layer or model, say of themselves, as Keras's
     `get_config()` has it; none where weights are arrays."""

@@ -138,6 +138,8 @@ def _whose_word(case: Case) -> str:
         return "as the lengths count it"
     if padded_exactly(case.facts):
         return "as the padding says"
+    if "the axes" in case.trace.source:
+        return "as a run of the weights shows"
     return "as stated" if case.config.axes_stated else f"as is usual for {case.convention.name}"
 
 
