@@ -9,13 +9,15 @@ import numpy as np
 
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Ints, Track
-from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.agreement import agreeing
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
 from rnninspect.measure.saturated import saturated_units
+
+MOST_STEPS = 1 << 16  # rows x steps up to which rows are followed one after another
 
 
 class RowsChunked(Rule):
@@ -57,6 +59,8 @@ class RowsChunked(Rule):
             if rows.size:
                 whose[rows] = origins(case, facts, rows, states)
             carried = _given(case, facts, whose)
+            if any(np.isnan(c).any() for _, c in states.values() if c is not None):
+                _follow_on(case, facts, states, rows, whose, carried)
             if facts.track.direction == "backward":  # which may have read padding before its first real step
                 ends = states[facts.track.layer, facts.track.direction][0]
                 carried &= _tell(ends, whose) & _tells_its_start(facts)
@@ -101,6 +105,40 @@ def _given(case: Case, facts: TrackFacts, whose: Ints) -> Bools:
         return np.zeros(whose.shape, dtype=np.bool_)
     ran = started(case, begun_elsewhere(states, whose)).run(case.batch)
     return np.asarray((whose >= 0) & agreeing(case, ran)[facts.track.layer, facts.track.direction])
+
+
+def _follow_on(case: Case, facts: TrackFacts, states: States, off: Ints, whose: Ints, carried: Bools) -> None:
+    """Add to `whose` and `carried` `[B]` the rows, among those that start `off`, that go on from one whose c is not in
+    the dump: the run that gives that row tells it. Row by row, each as far from its origin as the first ones are."""
+    from rnninspect.diagnosis.evidence.agreement import given_by_all, only_rows
+    from rnninspect.diagnosis.evidence.starts import begun_elsewhere, follows, started
+
+    first = np.flatnonzero(carried)
+    apart = set((first - whose[first]).tolist())
+    if len(apart) != 1 or case.trace.mask.size > MOST_STEPS:
+        return
+    step, ended = apart.pop(), {key: (h, None if c is None else c.copy()) for key, (h, c) in states.items()}
+    for row in first.tolist():
+        while True:
+            origin = np.full(carried.size, -1, dtype=np.int64)
+            origin[row] = whose[row]
+            starts = begun_elsewhere(ended, origin)
+            alone = only_rows(started(case, starts), np.array([row]))
+            assert alone.batch is not None
+            ran = alone.run(alone.batch)
+            if not given_by_all(alone, ran).all():
+                break
+            carried[row] = True
+            for track in ran.tracks:
+                _, cells = ended[track.layer, track.direction]
+                if cells is not None and track.cell is not None:
+                    cells[row] = track.cell[0]
+            after = row + step
+            if after not in off or carried[after]:
+                break
+            if not follows(case, facts, np.array([after]), np.array([row]), ended)[0]:
+                break
+            whose[after], row = row, after
 
 
 def _tell(ends: Array, whose: Ints) -> Bools:
