@@ -209,8 +209,7 @@ def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
         if whole and (~facts.mismatched & ~facts.uninformative & fixed.mismatched).any():
             return []
         # Of a row whose steps are all equal, a state that was off and now equals them is evidence of whose it is.
-        blank = fixed.final_zero | fixed.all_near | facts.final_blank
-        seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~blank))
+        seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~(fixed.all_near | facts.final_blank)))
     return seen
 
 
