@@ -33,7 +33,7 @@ engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init_
 engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/device engine/run
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
-conventions/dumps/cell_behind conventions/dumps/positions conventions/dumps/numbered_pairs
+conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/siblings conventions/dumps/inverted
 conventions/dumps/unread conventions/dumps/spread

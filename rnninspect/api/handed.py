@@ -93,11 +93,13 @@ def slots_beside(
     """The slots of outputs and states, and those named for a role. Raises UserError where two speak of one thing."""
     whose = convention if convention != "auto" else next(iter(packages), None)
     cell_first = conventions.get(whose).cell_first if whose else None
+    by_direction = conventions.get(whose).lists_by_direction if whose else None
     slots = list(outputs.slots)
     if handed.final_state is not None:
-        slots += live.read_state(handed.final_state, outputs.slots, config, cell_first)
+        slots += live.read_state(handed.final_state, outputs.slots, config, cell_first, by_direction)
     if handed.initial_state is not None:
-        slots += live.as_initial(live.read_state(handed.initial_state, outputs.slots, config, cell_first))
+        initial = live.read_state(handed.initial_state, outputs.slots, config, cell_first, by_direction)
+        slots += live.as_initial(initial)
     named = role_slots(c=handed.cell_state, lengths=handed.lengths, mask=handed.mask, inputs=inputs_of(handed, config))
     if "c" in named and any(slot.role == "c" for slot in slots):
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")

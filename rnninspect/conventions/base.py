@@ -94,8 +94,9 @@ class Convention:
 
     Of its dumps: `files`: suffixes of files that speak for it, and how much. `prints`: what its arrays have around them
     where they are printed, and how much that speaks for it. `time_major`: its layers' own default.
-    `stacks_states`, `keeps_states_apart`: states come as `[L*D, B, H]`, as `[B, H]` each. `four_axes`: the letters of
-    outputs with four axes, batch-major and time-major. `prior`: how likely it is where nothing tells.
+    `stacks_states`, `keeps_states_apart`: states come as `[L*D, B, H]`, as `[B, H]` each. `lists_by_direction`: a list
+    of the states of several layers holds all forward ones before the backward ones. `four_axes`: the letters of outputs
+    with four axes, batch-major and time-major. `prior`: how likely it is where nothing tells.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Convention:
     time_major: bool = False
     stacks_states: bool = False
     keeps_states_apart: bool = True
+    lists_by_direction: bool = False
     four_axes: tuple[str, str] | None = None
     prior: float = 0.0
     joins: frozenset[Between] = frozenset({"concat"})

@@ -36,6 +36,7 @@ _LAYER = r"(?:(?P<name>[^.]+)\.)?"
 
 class Keras(ScopedConvention):
     name = "keras"
+    lists_by_direction = True
     stacks_directions = True  # Bidirectional around an RNN of stacked cells
     joins: frozenset[Between] = frozenset({"concat", "sum", "mul", "ave", "apart"})  # Bidirectional's `merge_mode`
     variables = "…/kernel, …/recurrent_kernel, …/bias, or …/cell/vars/0"
@@ -169,7 +170,7 @@ class Keras(ScopedConvention):
 
     def place(self, slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...]:
         """A list of states is [h, c], or [fw h, fw c, bw h, bw c]; of stacked cells it runs over those of fw first."""
-        return place_lists(slots, config, by_direction=True)
+        return place_lists(slots, config, by_direction=self.lists_by_direction)
 
     def owns_weights(self, names: tuple[str, ...]) -> bool:
         return any(re.search(r"(^|[/.])recurrent_kernel(:0)?$|[/.]cell[/.](\S+[/.])?vars[/.]\d+$", n) for n in names)

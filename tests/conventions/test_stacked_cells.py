@@ -49,3 +49,17 @@ def test_cells_are_read_in_their_order(gates: int, cell: str, names: tuple[str, 
         assert np.isin(np.asarray(kept.weights[0]), held.input_kernel).all()
     assert next(iter(as_named(stack(gates, "alone"), LayerConfig()))).startswith("rnn/alone")
     assert weights_given(stack(gates, "alone"), LayerConfig(), None)[1].layers is None
+
+
+@pytest.mark.parametrize(("gates", "cell"), [(3, "gru"), (4, "lstm")])
+def test_cells_of_both_directions_are_read_in_their_order(gates: int, cell: str) -> None:
+    """Proves that the equal cells of a `Bidirectional(RNN([cell, cell]))` are one stack a direction, each of which
+    reads its own direction alone, whatever the cells are called."""
+    both = [stack(gates, *names) for names in (("cell", "cell_1"), ("z_bottom", "a_top"))]
+    layer = SimpleNamespace(forward_layer=both[0], backward_layer=both[1], weights=[], get_weights=list)
+    arrays, config = weights_given(layer, LayerConfig(), None)
+    weights = read_weights(arrays, config, "keras")  # type: ignore[arg-type]
+    assert (config.layers, weights.spec.cell, weights.depth, weights.between) == (2, cell, 2, "apart")
+    for held in weights.layers:
+        side = both[held.direction == "backward"]
+        assert np.isin(np.asarray(side.cell.cells[held.layer].weights[0]), held.input_kernel).all()

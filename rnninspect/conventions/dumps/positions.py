@@ -20,6 +20,7 @@ from rnninspect.conventions.dumps.cell_behind import (
     may_be_h_and_c,
     of_one_sign,
 )
+from rnninspect.conventions.dumps.list_order import is_by_direction
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array
@@ -29,12 +30,13 @@ _PAIRS: tuple[tuple[Role, Role], ...] = (("h", "c"), ("initial_h", "initial_c"))
 
 
 def place_lists(
-    slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool | None = False, by_direction: bool = False
+    slots: tuple[Slot, ...], config: LayerConfig, cell_first: bool | None = False, by_direction: bool | None = False
 ) -> tuple[Slot, ...]:
     """Give every slot with a `position` its role, layer and direction; the others pass as they are.
 
-    A list runs over layers, then directions (`by_direction`: the other way round), then h and c (`cell_first`: c and h;
-    None: as the values tell) of a cell that has both (an LSTM); a nested list runs as if it were flat.
+    A list runs over layers, then directions (`by_direction`: the other way round, unless the values tell; None: as they
+    do), then h and c (`cell_first`: c and h; None: as the values tell) of a cell that has both (an LSTM); a nested list
+    runs as if it were flat.
     """
     placed = [slot for slot in slots if slot.position is None]
     for h, c in _PAIRS:
@@ -114,7 +116,7 @@ def _placed(
     layer: int | None,
     config: LayerConfig,
     slots: tuple[Slot, ...],
-    by_direction: bool,
+    by_direction: bool | None,
     *,
     may_be_layers: bool,
 ) -> list[Slot]:
@@ -129,6 +131,9 @@ def _placed(
     roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
+    if by_direction is not False and layers > 1 and directions > 1:
+        states = arrays[roles.index(listed[0].role) :: len(roles)]
+        by_direction = is_by_direction(states, slots, usual=bool(by_direction))
     if by_direction:
         keys.sort(key=lambda key: DIRECTIONS.index(key[1]))  # stable: within a direction as before
     return [
@@ -217,9 +222,10 @@ def _alike(h: Slot, c: Slot) -> bool:
 def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...], few_tell: bool = True) -> bool:
     """Whether a list holds the h of every layer, and no c (a GRU's).
 
-    The last entries are steps of the outputs then, of each direction's own; of one direction no two neighbours can be
-    an LSTM's h and c, for signs differ or |h| <= |c| holds neither way. `few_tell`: as few numbers as there are show
-    these two, as where an LSTM was stated; else eight must, and fewer may look so by chance.
+    The last entries, or the last one of each direction, are steps of the outputs then, of each direction's own; of one
+    direction, and where one's layers come before the other's, no two neighbours can be an LSTM's h and c, for signs
+    differ or |h| <= |c| holds neither way. `few_tell`: as few numbers as there are show these two, as where an LSTM was
+    stated; else eight must, and fewer may look so by chance.
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
@@ -229,9 +235,13 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
     outputs = [slot.array for slot in slots if slot.role == "outputs"]
     if len(outputs) == 1 and directions > 1:
         outputs = np.split(outputs[0], directions, axis=-1) if outputs[0].shape[-1] % directions == 0 else []
-    tops = arrays[-directions:]
-    told = any(o.any() for o in outputs)
-    return len(outputs) == directions and told and all(ends_in(o, top) for o, top in zip(outputs, tops, strict=True))
+    if len(outputs) != directions or not any(o.any() for o in outputs):
+        return False
+    if all(ends_in(o, top) for o, top in zip(outputs, arrays[-directions:], strict=True)):
+        return True
+    tops = arrays[len(arrays) // directions - 1 :: len(arrays) // directions]  # one direction's layers come first
+    may_hold_c = any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False))
+    return not may_hold_c and all(ends_in(o, top) for o, top in zip(outputs, tops, strict=True))
 
 
 def _directions(first: Slot, config: LayerConfig, slots: tuple[Slot, ...]) -> int:

@@ -104,12 +104,17 @@ def parted(result: Any) -> tuple[Any, Any] | None:
         return None
     first, *rest = result
     if _are_outputs(first):
-        if len(rest) > 1 and is_array(rest[0]) and rank(rest[0]) >= 3 and all(rank(r) == 2 for r in rest[1:]):
+        if len(rest) > 1 and is_array(rest[0]) and rank(rest[0]) >= 3 and all(map(_is_state, rest[1:])):
             return (first, rest[0]), rest[1] if len(rest) == 2 else rest[1:]
         return first, rest[0] if len(rest) == 1 else rest
     if len(rest) == 1 and _are_outputs(rest[0]) and (holds_arrays(first) or is_array(first)):
         return rest[0], first
     return (first, rest[0]) if len(rest) == 1 and (are_steps(first) or _is_unbatched(first, rest[0])) else None
+
+
+def _is_state(value: Any) -> bool:
+    """Whether it is one state `[B, H]`, or those of one cell in a list."""
+    return rank(value) == 2 or (isinstance(value, list) and bool(value) and all(rank(part) == 2 for part in value))
 
 
 def _is_unbatched(outputs: Any, state: Any) -> bool:
@@ -155,15 +160,18 @@ def read_outputs(value: Any, config: LayerConfig, rows: int | None = None) -> Ou
     return Outputs((Slot("outputs", "outputs", to_array(value, "outputs")),))
 
 
-def read_state(state: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool | None) -> tuple[Slot, ...]:
+def read_state(
+    state: Any, outputs: Sequence[Slot], config: LayerConfig, cell_first: bool | None, by_direction: bool | None = False
+) -> tuple[Slot, ...]:
     """A slot for every h and c in a final state, with the layer and direction that the nesting says.
 
     `state`: an array; (h, c), or (c, h) where `cell_first` (None: as the values tell); an object or mapping with the
     fields h and c (or hidden and cell); a flat list in the framework's order; or tuples of those, one a layer or one a
-    direction. Which of the two is told by the widths of the outputs, else by what is stated. Raises ShapeError on what
+    direction. Which of the two is told by the widths of the outputs, else by what is stated. `by_direction`: a list of
+    both holds all forward ones first (None: as the values tell). Raises ShapeError on what
     holds no arrays.
     """
-    return tuple(LiveState(tuple(outputs), config, cell_first).slots(state, "final_state"))
+    return tuple(LiveState(tuple(outputs), config, cell_first, by_direction).slots(state, "final_state"))
 
 
 def as_initial(slots: Sequence[Slot]) -> tuple[Slot, ...]:

@@ -17,6 +17,7 @@ from rnninspect.conventions.dumps.cell_behind import (
     may_be_of_other_rows,
 )
 from rnninspect.conventions.dumps.layer_names import natural_order
+from rnninspect.conventions.dumps.list_order import is_by_direction
 from rnninspect.conventions.dumps.positions import are_layers, place_lists
 from rnninspect.core.arrays import holds_arrays, is_array, rank, to_array
 from rnninspect.core.evidence import Role, Slot
@@ -36,6 +37,7 @@ class LiveState:
     outputs: tuple[Slot, ...]
     config: LayerConfig
     cell_first: bool | None
+    by_direction: bool | None = False
 
     def slots(
         self, node: Any, name: str, layer: int | None = None, direction: Direction | None = None
@@ -66,9 +68,9 @@ class LiveState:
         elif direction is None and self._two_directions(node):
             for child, way in zip(node, DIRECTIONS, strict=True):
                 yield from self.slots(child, f"{name}.{way}", layer, way)
-        elif layer is None and direction is None and self._interleaved(node):
-            for k, child in enumerate(node):
-                yield from self.slots(child, f"{name}.{k}", k // 2, DIRECTIONS[k % 2])
+        elif layer is None and direction is None and self._of_both_directions(node):
+            for k, (child, (level, way)) in enumerate(zip(node, self._places(node), strict=True)):
+                yield from self.slots(child, f"{name}.{k}", level, way)
         elif layer is None:
             for k, child in enumerate(node):
                 yield from self.slots(child, f"{name}.{k}", k, direction)
@@ -103,7 +105,7 @@ class LiveState:
         listed = [Slot("h", f"{name}.{i}", a, layer, None, (i,)) for i, a in enumerate(arrays)]
         config = self.config if layer is None else replace(self.config, layers=1)
         config = config if direction is None else replace(config, direction="forward")
-        for slot in place_lists((*listed, *self.outputs), config, self.cell_first):
+        for slot in place_lists((*listed, *self.outputs), config, self.cell_first, self.by_direction):
             if slot.role in ("h", "c"):
                 yield slot if direction is None else replace(slot, direction=direction)
 
@@ -180,13 +182,24 @@ class LiveState:
     def _first_h(self, node: Any) -> Array:
         return next(slot.array for slot in self.slots(node, "", 0, "forward") if slot.role == "h")
 
-    def _interleaved(self, node: Any) -> bool:
-        """Whether nested states are every layer's two directions, one after the other: l0 fw, l0 bw, l1 fw, …"""
+    def _of_both_directions(self, node: Any) -> bool:
+        """Whether nested states are every layer's two directions, each a state of its own."""
         if _pairs_up(node[0]) or self._hold_both(node):
             return False  # each holds two states of its own
         width, whole = self._widths(node)
-        layers = self.config.layers
-        return len(node) % 2 == 0 and bool(width) and whole == 2 * width and layers in (None, len(node) // 2)
+        apart = any(slot.direction is not None for slot in self.outputs)
+        beside = apart or (bool(width) and whole == 2 * width)
+        return len(node) % 2 == 0 and beside and self.config.layers in (None, len(node) // 2)
+
+    def _places(self, node: Any) -> list[tuple[int, Direction]]:
+        """The layer and direction of each nested state: l0 fw, l0 bw, l1 fw, … or all layers of one direction first."""
+        layers = range(len(node) // 2)
+        usual = bool(self.by_direction) or all(
+            isinstance(child, list) for child in node
+        )  # no other framework lists them
+        if is_by_direction([self._first_h(child) for child in node], self.outputs, usual):
+            return [(level, way) for way in DIRECTIONS for level in layers]
+        return [(level, way) for level in layers for way in DIRECTIONS]
 
     def _widths(self, node: Any) -> tuple[int, int]:
         """The width of the last state, and of outputs that may hold both directions; 0 where it is not known."""

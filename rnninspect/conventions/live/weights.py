@@ -65,8 +65,12 @@ def layers_of(weights: Any) -> int | None:
 
 
 def _stacked_cells(layer: Any) -> list[tuple[str, int, Any]]:
-    """(path, place in the stack, variable) of a Keras `RNN([cell, cell])`, in the order in which its cells are read,
-    whatever they are called; of any other object, none."""
+    """(path, place in the stack, variable) of a Keras `RNN([cell, cell])`, or of the two in a `Bidirectional`, in the
+    order in which its cells are read, whatever they are called; of any other object, none."""
+    both = [getattr(layer, f"{way}_layer", None) for way in WORDS]
+    if all(both):
+        by_way = ((way, _stacked_cells(one)) for way, one in zip(WORDS, both, strict=True))
+        return [(f"{way}_rnn/{path}", k, variable) for way, stack in by_way for path, k, variable in stack]
     cells = getattr(getattr(layer, "cell", None), "cells", None)
     if not isinstance(cells, (list, tuple)) or len(cells) < 2:
         return []
