@@ -64,11 +64,13 @@ def case_of(
         origin_here = replace(origin, packages=live.packages([handed.final_state], handed.layer))
         config = with_what_weights_say(config, weights)
         return _read({}, live.Outputs(()), handed, config, convention, origin_here, tolerance, weights)
+    whole = handed.final_state is None and handed.cell_state is None
     outputs, handed = parted(outputs, handed)
     origin_here = replace(origin, packages=live.packages([outputs, handed.final_state], handed.layer))
     own_numbers = live.live(outputs) or live.live(handed.final_state)
     read = live.read_outputs(outputs, config, rows_of(handed.final_state))
-    return _read({}, read, handed, config, convention, origin_here, tolerance, as_printed=not own_numbers)
+    case = _read({}, read, handed, config, convention, origin_here, tolerance, as_printed=not own_numbers)
+    return replace(case, dump=replace(case.dump, returned_whole=whole))
 
 
 def case_beside(against: Any, handed: Handed, config: LayerConfig, convention: str, tolerance: Tolerance) -> Case:

@@ -130,6 +130,7 @@ class Convention:
     # What the fixes, written for `[B, T, H]` (or `[T, B, H]`: `fixes_time_major`), say of arrays with the other axes.
     other_axes: Mapping[str, str] = {}
     fixes_time_major: bool = False
+    returns_all_states: bool = True  # a call returns c where there is one, whatever was asked for
     nests_layers: bool = False  # the state of a stack is a tuple of states, one a layer
 
     def fix(

@@ -39,6 +39,7 @@ _GIVEN = regex(r"(.*[./])?(sequence_lens|initial_[hc])")  # of a node too, but n
 
 class Onnx(ScopedConvention):
     name = "onnx"
+    returns_all_states = False
     separator = "."
     variables = "W, R, B, P"
     variable = regex(r"(?:.*\.)?(?P<part>[WRBP])")

@@ -242,7 +242,7 @@ def read_case(
         weighed.choice,
         Layer(weighed.convention, weighed.config, weights, rerun),
         batch_of(weighed.slots, weighed.choice.reading),
-        Dump(arrays, weighed.slots),
+        Dump(arrays, weighed.slots, returned_whole=bool(listed)),
         tolerance=weighed.tolerance,
     )
 

@@ -52,10 +52,12 @@ class Layer:
 
 @frozen(eq=False)
 class Dump:
-    """The recorded arrays. `arrays`: every one under its own name; `slots`: those that have a role."""
+    """The recorded arrays. `arrays`: every one under its own name; `slots`: those that have a role. `returned_whole`:
+    outputs and state came together, as a call of a layer returned them."""
 
     arrays: Mapping[str, Array] = field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
+    returned_whole: bool = False
 
 
 @frozen(eq=False)

@@ -78,6 +78,13 @@ def as_called(case: Case, theirs: str) -> str:
     return theirs.replace("(x)", "(packed)") if packed else theirs
 
 
+def within_lengths(case: Case, rule: str) -> str:
+    """The rule under whose name frameworks hold the code that takes both halves of a state: `rule`, or one whose code
+    runs the layer again, within lengths, where these outputs are of a run past the ends of rows, as its state is."""
+    ran_on = any("computed" in facts.padding for facts in case.facts) and case.convention.padding != "computed"
+    return "last-column-as-final-state" if ran_on and case.trace.directions == 2 else rule
+
+
 def top_tracks(case: Case) -> list[Track]:
     """The tracks of the top layer, forward first."""
     return [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]
@@ -120,7 +127,10 @@ def first_word(case: Case) -> str:
 
 def _empty_rows(case: Case) -> bool:
     """Whether rows without a step end in their initial state, which no step holds."""
-    return case.trace.zero_length != "wrap" and not case.trace.mask.any(1).all() and not case.trace.mask_given
+    state_rows = case.reading.state_rows  # the trace holds the rows that have a state alone
+    dropped = state_rows is not None and state_rows.lengths is not None and not state_rows.lengths.all()
+    empty = dropped or not case.trace.mask.any(1).all()
+    return case.trace.zero_length != "wrap" and empty and not case.trace.mask_given
 
 
 def _comment(code: str) -> str:

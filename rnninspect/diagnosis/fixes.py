@@ -22,6 +22,7 @@ def fix_for(
     layer: int | None = None,
     layers: int = 1,
     fitted: Callable[[str], str] = str,
+    held_as: str | None = None,
 ) -> str:
     """What to do about `rule` in this framework; the rule's own fix, in numpy, where the framework is not known.
 
@@ -29,10 +30,15 @@ def fix_for(
     `time_major`: the layer's arrays are `[T, B, H]`; None: not known, the code is as the framework writes it. `code`:
     the rule's own fix as it fits a case; None: as it stands in the rule. `cell`, `directions`, `layers`: the layer's,
     where they are known. `layer`: the one at fault, where it is not the top one. `fitted`: makes a framework's code
-    that of a case, by what its numbers say of the mistake.
+    that of a case, by what its numbers say of the mistake. `held_as`: the rule under whose name the framework holds its
+    code, if not this one's.
     """
     plain = rule.fix if code is None else code
-    theirs = None if convention is None else convention.fix(rule.name, time_major, cell, directions, layer, layers)
+    theirs = (
+        None
+        if convention is None
+        else convention.fix(held_as or rule.name, time_major, cell, directions, layer, layers)
+    )
     if convention is None or theirs is None:
         return plain
     theirs = fitted(theirs)
@@ -50,6 +56,13 @@ def cell_of(case: Case) -> Cell | None:
     return "lstm" if any(t.cell is not None for t in case.trace.tracks) else None
 
 
+def _cell_in_code(case: Case) -> Cell | None:
+    """The cell that code is written for: a GRU stands for one without c, where a call returned h alone."""
+    cell = cell_of(case)
+    has_no_c = case.dump.returned_whole and case.convention.returns_all_states
+    return "gru" if cell is None and has_no_c and not any(slot.role == "c" for slot in case.dump.slots) else cell
+
+
 def lacking(missing: Iterable[str], case: Case) -> str:
     """Why a rule was not checked: what it needs and nobody gave, or what such a cell has not."""
     cell = cell_of(case)
@@ -62,7 +75,7 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
     the one layer that is at fault."""
     from rnninspect.conventions.fixes.fitting import of_either_cell
 
-    reading, trace = case.reading, case.trace
+    reading, trace, cell = case.reading, case.trace, _cell_in_code(case)
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(
         rule,
@@ -70,9 +83,10 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
         reading.evidence.decided,
         reading.time_major,
         rule.code(case),
-        cell_of(case),
+        cell,
         trace.directions,
         below,
         trace.layers,
-        lambda theirs: rule.fitted(case, theirs if cell_of(case) is not None else of_either_cell(theirs)),
+        lambda theirs: rule.fitted(case, theirs if cell is not None else of_either_cell(theirs)),
+        rule.held_as(case),
     )

@@ -144,6 +144,11 @@ class Rule:
         """A framework's own fix, `theirs`, as it fits what the numbers of this case say of the mistake."""
         return theirs
 
+    def held_as(self, case: Case) -> str:
+        """The name of the rule under which frameworks hold the code that fixes this case: another one's where their own
+        code against this mistake would not."""
+        return self.name
+
     def seen_as(self, case: Case) -> Case:
         """The case as the rule takes it to be, where that is another reading than the one that fits its mistake."""
         return case

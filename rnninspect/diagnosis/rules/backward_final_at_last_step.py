@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
-from rnninspect.diagnosis.fix_code import backward_gathered
+from rnninspect.diagnosis.fix_code import backward_gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 
 
@@ -47,6 +47,9 @@ class BackwardFinalAtLastStep(Rule):
 
     def code(self, case: Case) -> str:
         return backward_gathered(case, self.fix)
+
+    def held_as(self, case: Case) -> str:
+        return within_lengths(case, self.name)
 
     def fitted(self, case: Case, theirs: str) -> str:
         """Frameworks' code is that of two directions."""

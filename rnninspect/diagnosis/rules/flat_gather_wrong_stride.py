@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
@@ -45,6 +45,9 @@ class FlatGatherWrongStride(Rule):
 
     def code(self, case: Case) -> str:
         return gathered(case, self.fix)
+
+    def held_as(self, case: Case) -> str:
+        return within_lengths(case, self.name)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in (f for f in case.facts if f.mismatched.any()):

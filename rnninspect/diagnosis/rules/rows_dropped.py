@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import StateRows
 from rnninspect.core.finding import Severity
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, listed, places
 
 
@@ -33,6 +34,9 @@ class RowsDropped(Rule):
             "A decoder's loop keeps only the first rows at each step; what happens to the others?",
         ),
     )
+
+    def code(self, case: Case) -> str:
+        return gathered(case, self.fix) if case.trace.knows_padding else self.fix
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kept = case.reading.state_rows

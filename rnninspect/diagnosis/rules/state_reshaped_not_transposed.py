@@ -11,7 +11,7 @@ from rnninspect.conventions.dumps.axes import Key
 from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.slice_of_view import SliceOfView, slice_of_view
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -70,6 +70,13 @@ class StateReshaped(Rule):
         if mended is None and slice_of_view(case) is not None:
             return gathered(case, OF_OUTPUTS)
         return mended.code if mended is not None else self.fix
+
+    def held_as(self, case: Case) -> str:
+        """One layer's halves are taken by their places, whatever else its stack of states holds."""
+        one_layer = case.trace.directions == 2 and case.trace.layers == 1 and slice_of_view(case) is None
+        if self.code(case) == TOP_ALONE or (one_layer and _depth(case) != 1):
+            return within_lengths(case, "direction-missing")
+        return self.name
 
     def fitted(self, case: Case, theirs: str) -> str:
         code = self.code(case)
@@ -149,10 +156,16 @@ def _unviewed(case: Case) -> Iterator[_View]:
         yield _View(_with(states, case.trace), f"a view of ({rows}, {len(case.trace.tracks)}, H)", BACK)
     top = by_layer[-1]
     for tracks, code in ((case.trace.tracks, StateReshaped.fix), (top, TOP_ALONE)):
+        code = TOP_ALONE if layers == 1 and (_depth(case) or 1) > 1 else code
         if states := _as_memory(tracks, rows):
             yield _View(_with(states, case.trace), f"a view of ({len(tracks)}, {rows}, H)", code)
         if len(top) == len(case.trace.tracks):
             return
+
+
+def _depth(case: Case) -> int | None:
+    """How many layers there are, whichever of them have their states here; None where nothing says."""
+    return case.weights.depth if case.weights is not None else case.config.layers
 
 
 def _as_memory(tracks: Sequence[Track], rows: int, by_row: bool = False) -> dict[Key, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, places, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -45,6 +45,9 @@ class DirectionDuplicated(Rule):
 
     def code(self, case: Case) -> str:
         return gathered(case, self.fix)
+
+    def held_as(self, case: Case) -> str:
+        return within_lengths(case, self.name)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         pairs: dict[int, list[TrackFacts]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import first_word
+from rnninspect.diagnosis.fix_code import first_word, within_lengths
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -57,6 +57,9 @@ class DirectionsExchanged(Rule):
     def code(self, case: Case) -> str:
         way, _ = _seen_way(case)
         return _of_state(case) if way is None else way.code
+
+    def held_as(self, case: Case) -> str:
+        return within_lengths(case, self.name)
 
     def undecided(self, case: Case) -> str:
         """Layers whose states are one array with the top one's were exchanged with it."""

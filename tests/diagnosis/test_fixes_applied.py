@@ -1,0 +1,133 @@
+"""The code of a fix, carried out as it is written on what was inspected, gives what is then found right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnninspect
+from rnninspect.report.report import Report
+
+LENGTHS = torch.tensor([9, 6, 3, 2])
+B, T, H = 4, 9, 5
+ROWS = torch.arange(B)
+
+
+def layer_and_inputs(kind: str = "GRU", layers: int = 1, both: bool = True) -> tuple[nn.RNNBase, Tensor]:
+    """A batch-major layer and its inputs `[B, T, F]`."""
+    torch.manual_seed(0)
+    layer = getattr(nn, kind)(3, H, layers, batch_first=True, bidirectional=both).requires_grad_(False)
+    return layer, torch.randn(B, T, 3)
+
+
+def packed_run(layer: nn.RNNBase, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs `[B, T, D*H]` and h `[L*D, B, H]` of a GRU that reads no padding."""
+    out, h = layer(pack_padded_sequence(x, LENGTHS, batch_first=True))
+    return pad_packed_sequence(out, batch_first=True)[0], h
+
+
+def applied(report: Report, rule: str, **names: Any) -> dict[str, Any]:
+    """The names after the code of that finding, the first one."""
+    assert report.findings[0].rule == rule
+    names |= {"np": np, "torch": torch, "B": B, "T": T, "lengths": LENGTHS}
+    names |= {"pack_padded_sequence": pack_padded_sequence, "pad_packed_sequence": pad_packed_sequence}
+    exec(report.findings[0].fix, names)
+    return names
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("both", [False, True])
+def test_rows_that_were_dropped_are_taken_from_the_outputs(both: bool, time_major: bool) -> None:
+    """Each direction's state is where its pass ends, along the axes that are there; one step of both is half wrong."""
+    out, h = packed_run(*layer_and_inputs(both=both))
+    right = torch.cat([*h], 1)
+    options: dict[str, Any] = {"lengths": LENGTHS, "bidirectional": both, "time_major": time_major}
+    outputs = (out.transpose(0, 1) if time_major else out).numpy()
+    assert rnninspect.inspect(outputs, right, **options).verdict == "clean"
+    report = rnninspect.inspect(outputs, right[:3], **options)
+    names = {"outputs": outputs, "outputs_fw": outputs[..., :H], "outputs_bw": outputs[..., H:]}
+    state = applied(report, "rows-dropped", **names)["h"]
+    assert rnninspect.inspect(outputs, state, **options).verdict == "clean"
+    one_step = rnninspect.inspect(outputs, out[ROWS, LENGTHS - 1], **options)
+    assert [f.rule for f in one_step.findings] == ["backward-final-at-last-step"] * both
+
+
+def test_an_empty_row_among_those_dropped_ends_in_zeros() -> None:
+    """The state that a dropped row without a step is given is no step of its outputs."""
+    out, h = packed_run(*layer_and_inputs(both=False))
+    outputs, lengths = out.numpy().copy(), np.array([9, 6, 3, 0])
+    outputs[3] = 0
+    outputs[3, -1] = 1  # what index -1 would take
+    report = rnninspect.inspect(outputs, h[0, :3], lengths=lengths)
+    (finding,) = [f for f in report.findings if f.rule == "rows-dropped"]
+    names: dict[str, Any] = {"np": np, "B": B, "outputs": outputs, "lengths": lengths}
+    exec(finding.fix, names)
+    assert np.array_equal(names["h"][:3], h[0, :3])
+    assert not names["h"][3].any()
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["GRU", "RNN", "LSTM"])
+def test_a_whole_call_tells_whether_its_state_is_a_pair(kind: str, both: bool) -> None:
+    """An unpacked call's code unpacks one state or two, as the call returned them; a packed call is right as it is."""
+    layer, x = layer_and_inputs(kind, both=both)
+    report = rnninspect.inspect(layer(x), lengths=LENGTHS, bidirectional=both)
+    assert ("c_n" in report.findings[0].fix) == (kind == "LSTM")
+    names = applied(report, "lengths-ignored", x=x, **{"lstm" if kind == "LSTM" else "gru": layer})
+    state = (names["h_n"], names["c_n"]) if kind == "LSTM" else names["h_n"]
+    assert rnninspect.inspect((names["output"], state), lengths=LENGTHS, bidirectional=both).verdict == "clean"
+
+
+def test_an_lstm_of_which_onnx_was_asked_for_h_alone_is_no_gru() -> None:
+    """There a call returns what it was asked for, so that a state without c says nothing of the cell."""
+    layer, x = layer_and_inputs("LSTM", both=False)
+    out, (h, _) = layer(x)
+    whole = [out.transpose(0, 1)[:, None].numpy(), h.numpy()]
+    report = rnninspect.inspect(whole, lengths=LENGTHS, convention="onnx", time_major=True)
+    assert report.findings[0].rule == "lengths-ignored"
+    assert "GRU" not in report.findings[0].fix
+
+
+def wrong_states(out: Tensor) -> dict[str, Tensor]:
+    """States `[B, 2H]` (one `[B, H]`) that are taken wrongly from outputs `[B, T, 2H]`, by the rule that names them."""
+    fw, bw = out[ROWS, LENGTHS - 1, :H], out[:, 0, H:]
+    return {
+        "backward-final-at-last-step": out[ROWS, LENGTHS - 1],
+        "direction-missing": fw,
+        "direction-duplicated": torch.cat([fw, fw], 1),
+        "directions-exchanged": torch.cat([bw, fw], 1),
+        "flat-gather-wrong-stride": out.reshape(B * T, -1)[(LENGTHS - 1) * B + ROWS],
+        "state-reshaped-not-transposed": torch.stack([fw, bw]).reshape(B, -1),
+    }
+
+
+@pytest.mark.parametrize("ran_over", [True, False])
+@pytest.mark.parametrize("rule", wrong_states(torch.zeros(B, T, 2 * H)))
+def test_both_halves_are_those_of_a_run_within_lengths(rule: str, ran_over: bool) -> None:
+    """h_n of a run over the padding ends in it: the code packs; of a packed run, the right twin, it takes h_n."""
+    layer, x = layer_and_inputs()
+    out, h_n = layer(x) if ran_over else packed_run(layer, x)
+    report = rnninspect.inspect(out, wrong_states(out)[rule], lengths=LENGTHS, bidirectional=True, cell="gru")
+    assert ("pack_padded_sequence(" in report.findings[0].fix) == ran_over
+    names = applied(report, rule, x=x, gru=layer, output=out, h_n=h_n)
+    assert rnninspect.inspect(names["output"], names["final"], lengths=LENGTHS, bidirectional=True).verdict == "clean"
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"weights": True}])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_top_layers_halves_are_not_all_of_the_stack(layers: int, options: dict[str, Any]) -> None:
+    """`h_n[-2:].reshape(B, -1)` is of one layer, and so is what the code takes; taken in turn it is right."""
+    layer, x = layer_and_inputs(layers=layers)
+    out, h_n = layer(x)
+    options = {"inputs": x, "weights": layer} if "weights" in options else {k: layers for k in options}
+    options |= {"lengths": "full", "bidirectional": True}
+    assert rnninspect.inspect(out, h_n[-2:].transpose(0, 1).reshape(B, -1), **options).verdict == "clean"
+    report = rnninspect.inspect(out, h_n[-2:].reshape(B, -1), **options)
+    final = applied(report, "state-reshaped-not-transposed", h_n=h_n)["final"]
+    assert final.shape == (B, 2 * H)
+    assert rnninspect.inspect(out, final, **options).verdict == "clean"
