@@ -33,7 +33,6 @@ from rnninspect.diagnosis.unexplained import (
     unexplained_states,
     unlike_its_weights,
 )
-from rnninspect.diagnosis.unseen_states import states_unlike_the_other
 
 
 @frozen
@@ -76,7 +75,9 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
     if not any(rules[f.rule].compares for f in findings if f.rule in rules):
         findings.extend(dumps_differ(case))
-        if all(f.severity == "note" for f in findings):
+        if case.other is not None and all(f.severity == "note" for f in findings):
+            from rnninspect.diagnosis.unseen_states import states_unlike_the_other
+
             findings.extend(states_unlike_the_other(case, UNEXPLAINED_DIFFERENCE))
         if _has_weights(case):
             findings.extend(_unlike_its_weights(case, kept, rules) if not left else [])
