@@ -75,6 +75,8 @@ def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
     slots = two_directions(case.dump.slots, case.config) if errors and open_ and case.weights is None else None
     if slots is None or not all(map(_is_far, case.facts)):
         return None
+    if any(slot.role == "c" for slot in slots) and any(finding.rule != UNEXPLAINED for finding in errors):
+        return None  # no sum exchanges h and c
     states = {(slot.direction, slot.role): slot.array for slot in slots if slot.role in ("h", "c")}
     tracks = tuple(Track(0, d, None, states[d, "h"], states.get((d, "c"))) for d in DIRECTIONS)
     sentence = (

@@ -47,8 +47,8 @@ def as_merged(reading: Reading) -> Reading:
 
 def two_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...] | None:
     """The slots with a list of states as those of one layer's two directions, which Keras's Bidirectional returns as
-    `[h, c, h, c]`, or `[h, h]` of a GRU; None where it can be no such list: as one direction or several layers, some
-    state is a step of the outputs, or the two are h and c of one LSTM."""
+    `[h, c, h, c]`, or `[h, h]` of a GRU, TensorFlow 1 as two pairs; None where it can be no such list: as one
+    direction or several layers, some state is a step of the outputs, or the two are h and c of one LSTM."""
     outputs = [slot.array for slot in slots if slot.role == "outputs"]
     states = [slot for slot in slots if slot.role in ("h", "c")]
     if config.layers not in (None, 1) or config.merge_mode != "concat" or len(outputs) != 1 or not _are_listed(states):
@@ -72,12 +72,21 @@ def two_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, 
 
 
 def _are_listed(states: list[Slot]) -> bool:
-    """Whether states are the entries of one list, `[B, H]` each, that nobody named for layers or directions."""
-    stems = {slot.name.rpartition(".")[0] for slot in states}
-    numbers = [slot.name.rpartition(".")[2] for slot in states]
+    """Whether states are the entries of one list, `[B, H]` each, or of two pairs of h and c in one (`state.0.h`), that
+    nobody named for directions."""
     alike = len({slot.array.shape for slot in states}) == 1 and all(slot.array.ndim == 2 for slot in states)
-    unnamed = all(slot.direction is None for slot in states)
-    return alike and unnamed and len(stems) == 1 and numbers == [str(number) for number in range(len(states))]
+    if not alike or any(slot.direction is not None for slot in states):
+        return False
+    names = [slot.name for slot in states]
+    pairs = [name.rpartition(".")[0] for name in names]
+    in_pairs = len(states) == 4 and pairs[::2] == pairs[1::2]
+    return _are_numbered(names) or (in_pairs and _are_numbered(pairs[::2]))
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    """Whether the names are those of the entries of one list, in order: `state.0`, `state.1`."""
+    stems = {name.rpartition(".")[0] for name in names}
+    return len(stems) == 1 and [name.rpartition(".")[2] for name in names] == [str(i) for i in range(len(names))]
 
 
 def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bool) -> Reading | None:

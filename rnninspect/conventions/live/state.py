@@ -162,9 +162,20 @@ class LiveState:
         pairs = any(isinstance(child, (tuple, list)) and not all(map(is_array, child)) for child in node)
         if not pairs and self._hold_both(node):
             return False
+        if width == whole and self._merge_both(node):
+            return True
         if width and whole in (width, 2 * width):
             return whole == 2 * width and not self._layers_of_directions(node)
         return self.config.directions is not None and len(self.config.directions) == 2
+
+    def _merge_both(self, node: Any) -> bool:
+        """Whether two directions were stated, and one array of outputs, as wide as one, merges both: neither state is a
+        step of it, nor is the forward half of one, as where each holds both directions of a layer."""
+        if len(self.config.directions or ()) != 2 or self.config.layers not in (None, 1) or len(self.outputs) != 1:
+            return False
+        states, outputs = [self._first_h(child) for child in node], self.outputs[0].array
+        widths = {state.shape[-1] // parts for state in states for parts in (1, 2)}
+        return not any(are_own_steps(outputs[..., :n], state[..., :n]) for state in states for n in widths)
 
     def _layers_of_directions(self, node: Any) -> bool:
         """Whether two layers hold two directions each, and not two directions two layers: the forward half of the
