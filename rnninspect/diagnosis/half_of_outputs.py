@@ -41,7 +41,14 @@ def with_half_of_outputs(case: Case) -> Case:
     states = [t for t in halves if t.final is not None]
     if len(states) == 1:
         return _one_half(case, halves, states[0])
-    return _two_layers(case, halves) if trace.layers == 1 and len(states) == 2 else case
+    return _two_layers(case, halves) if len(states) == 2 and (trace.layers == 1 or _holds_layers(case)) else case
+
+
+def _holds_layers(case: Case) -> bool:
+    """Whether the state `[L, B, H]` has a plane for each of the layers that were stated: one direction each, then."""
+    stacked = case.raw("h")
+    planes = 0 if stacked is None or stacked.ndim != 3 else len(stacked)
+    return planes > 1 and planes == case.config.layers == case.trace.layers
 
 
 def _one_half(case: Case, halves: list[Track], state: Track) -> Case:

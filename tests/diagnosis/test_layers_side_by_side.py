@@ -1,0 +1,44 @@
+"""Outputs of two stated layers side by side are no two directions of which one ends at the wrong end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import rnninspect
+
+LENGTHS = torch.tensor([9, 3, 6, 2, 7, 8])
+
+
+def _packed(steps: Any) -> Any:
+    return torch.nn.utils.rnn.pack_padded_sequence(steps, LENGTHS, batch_first=True, enforce_sorted=False)
+
+
+def _padded(packed: Any) -> torch.Tensor:
+    return torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+
+
+def _judged(outputs: Any, states: Any, **about: Any) -> list[str]:
+    report = rnninspect.inspect(outputs, states, lengths=LENGTHS, **about)
+    return [finding.rule for finding in report.findings]
+
+
+def test_two_layers_stated_beside_their_outputs() -> None:
+    """Proves that the states of two layers, which end each half at its last real step, are not accused of a backward
+    half at the wrong end, and are where two directions are stated; and that the last steps of the upper of two
+    bidirectional layers are accused, `layers=2` stated or not."""
+    torch.manual_seed(0)
+    x = torch.randn(6, 9, 3)
+    with torch.no_grad():
+        lower, h_lower = torch.nn.GRU(3, 16, batch_first=True)(_packed(x))
+        upper, h_upper = torch.nn.GRU(16, 16, batch_first=True)(lower)
+        both, h = torch.nn.GRU(3, 16, 2, batch_first=True, bidirectional=True)(_packed(x))
+    outputs, states = torch.cat([_padded(lower), _padded(upper)], -1), torch.cat([h_lower, h_upper])
+    for about in ({}, {"bidirectional": False}):
+        assert _judged(outputs, states, layers=2, **about) == []
+    assert _judged(outputs, states, bidirectional=True) == ["backward-final-at-last-step"]
+    merged = _padded(both)
+    last = merged[torch.arange(6), LENGTHS - 1].reshape(6, 2, 16).swapaxes(0, 1)
+    assert _judged(merged, h[-2:], layers=2) == []
+    assert _judged(merged, last, layers=2) == ["backward-final-at-last-step"]
