@@ -74,9 +74,10 @@ def test_a_joined_part_that_is_wrong_is_named(order: str, rule: str) -> None:
 
 @pytest.mark.parametrize("layers", [2, 3])
 def test_states_of_layers_side_by_side_are_no_pools(layers: int) -> None:
-    """`[B, L*H]` of right layers is clean, and in reverse order named, as before."""
+    """`[B, L*H]` of right layers is clean, and in reverse order named; of two, which may be directions, left open."""
     outputs, h = _ran("GRU", layers)
     right = rnninspect.inspect({"outputs": outputs, "state": np.concatenate([*h], 1), "lengths": LENGTHS})
     assert (right.verdict, right.shape["layers"]) == ("clean", layers)
     wrong = rnninspect.inspect({"outputs": outputs, "state": np.concatenate([*h[::-1]], 1), "lengths": LENGTHS})
-    assert [f.rule for f in wrong.findings] == ["layer-order-reversed"]
+    assert [f.rule for f in wrong.findings] == (["layer-order-reversed"] if layers > 2 else [])
+    assert layers > 2 or "layer-order-reversed" in wrong.untested
