@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from rnninspect.cli import inputs, options, output
 from rnninspect.cli.exit_codes import INTERRUPTED, UNJUDGED
@@ -55,10 +56,15 @@ def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | N
     rnninspect record -m package.train
     rnninspect record model.onnx --feed feed.npz --lengths lengths
     """
-    if script.endswith(".onnx") or feed is not None:
-        return model(script, _feed_of(script, feed, arguments, module), params)
+    if script.endswith(".onnx"):
+        behind = _options_behind(script, arguments)
+        return model(script, _feed_of(script, behind.pop("feed", feed), module), {**params, **behind})
+    if feed is not None:
+        raise UserError(f"--feed is for an ONNX model, and {script} is none (.onnx)")
     if not module and not os.path.isfile(script):
         raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
+    if not module:
+        _refuse_what_is_no_text(script)
     refuse_overwriting([script], params)
     judging = inputs.judging(params)
     from rnninspect.recording import record
@@ -90,19 +96,29 @@ def _worst(reports: Reports, params: dict[str, Any]) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-def _feed_of(script: str, feed: str | None, arguments: Sequence[str], module: bool) -> str:
-    """The feed that is named, before the model or behind it; UserError where there is none, or more besides."""
-    rest = list(arguments)
-    if feed is None and len(rest) == 2 and rest[0] == "--feed":
-        return rest[1]
-    if feed is None and len(rest) == 1 and rest[0].startswith("--feed="):
-        return rest[0].removeprefix("--feed=")
-    if rest or module:
-        raise UserError(f"{script} is an ONNX model: it takes no arguments; give other options before it")
+def _refuse_what_is_no_text(script: str) -> None:
+    """Raise UnreadableError for a file of data, which Python would call a syntax error."""
+    with open(script, "rb") as file:
+        if b"\0" in file.read(4096):
+            raise UnreadableError(f"{script} is no Python script, but a file of data; compare judges dumps")
+
+
+def _options_behind(script: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """The options that stand behind an ONNX model, which has no arguments of its own; UserError for anything else."""
+    here = click.get_current_context()
+    behind = command.make_context(here.info_name, [*arguments, script], parent=here.parent)
+    if behind.params["script"] != script or behind.params["arguments"]:
+        raise UserError(f"{script} is an ONNX model: it takes no arguments, and {' '.join(arguments)} is no option")
+    named = [name for name in behind.params if behind.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return {name: behind.params[name] for name in named if name not in ("script", "arguments")}
+
+
+def _feed_of(script: str, feed: str | None, module: bool) -> str:
+    """The feed that is named; UserError where there is none, or where the model is called a module."""
+    if module:
+        raise UserError(f"{script} is an ONNX model, and no module (-m)")
     if feed is None:
         raise UserError(f"{script} is an ONNX model: give the arrays that it reads, --feed feed.npz")
-    if not script.endswith(".onnx"):
-        raise UserError(f"--feed is for an ONNX model, and {script} is none (.onnx)")
     return feed
 
 

@@ -114,6 +114,12 @@ def arguments_of(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any
 
 
 def _is_torch(model: Any) -> bool:
+    """Whether it is a module of torch, and no layer of Keras, which is one on its torch backend."""
+    keras = sys.modules.get("keras")
+    return _is_module(model) and not (keras is not None and isinstance(model, keras.Layer))
+
+
+def _is_module(model: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(model, torch.nn.Module)
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect.errors import UserError
+from rnninspect.invariance.loading import arguments_of
 
 keras = pytest.importorskip("keras")
 
@@ -122,3 +124,15 @@ def test_a_policy_of_two_types_is_judged_by_the_narrower(policy: str) -> None:
         report = check_padding(sequential((None, 5), *hide, reader, last), X, lengths=LENGTHS)
         assert [finding.rule for finding in report.findings] == ([] if masked else ["reads-padding"])
         assert f"computed in {policy.removeprefix('mixed_')}" in report.render("table")
+
+
+def test_a_layer_on_the_backend_of_torch_is_called_as_keras_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that arrays of a file go to the inputs of their names where Keras' layers are modules of torch too, as on
+    that backend, and that a module which is none of Keras' still gets tensors."""
+    model = keras.Model(one := keras.Input((None, 5), name="x"), keras.layers.LSTM(6)(one))
+    arrays = {"x": X, "lengths": LENGTHS}
+    monkeypatch.setattr("rnninspect.invariance.loading._is_module", lambda one: one is model)
+    assert [list(part) for part in arguments_of(model, arrays)] == [["x"], [], ["lengths"]]
+    monkeypatch.undo()
+    keywords, inputs, _ = arguments_of(torch.nn.LSTM(5, 6), {"x": X})
+    assert [type(part) for part in (*keywords.values(), *inputs)] == [torch.Tensor]

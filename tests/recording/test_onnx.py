@@ -191,7 +191,10 @@ def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = ran(capfd, "right.onnx", "--feed", "feed.npz")
     assert (code, err) == (0, "")
     assert "clean" in out
+    behind = ran(capfd, "wrong.onnx", "--feed", "feed.npz", "--lengths", "n", "--format", "json")
     code, out, _ = ran(capfd, "--feed", "feed.npz", "--lengths", "n", "--format", "json", "wrong.onnx")
+    assert behind[0] == code
+    assert json.loads(behind[1])["layers"] == json.loads(out)["layers"]
     assert code == 1
     whole = json.loads(out)
     assert [layer["name"] for layer in whole["layers"]] == ["rnn0", "rnn1"]
@@ -209,6 +212,8 @@ def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
         (["right.onnx", "--feed", "other.npz"], "other.npz lacks n: the model reads x, n; the file has x"),
         (["right.onnx", "--feed", "shape.npz"], "the model does not run on shape.npz"),
         (["right.onnx", "--feed", "feed.npz", "more"], "it takes no arguments"),
+        (["-m", "right.onnx", "--feed", "feed.npz"], "and no module (-m)"),
+        (["feed.npz"], "feed.npz is no Python script"),
         (["--lengths", "m", "right.onnx", "--feed", "feed.npz"], "unknown input of the graph for lengths 'm'"),
     ],
 )
