@@ -210,7 +210,8 @@ def _start_at_zero(measured: Sequence[TrackFacts]) -> bool:
         if not (facts.equal[rows, 0].all() and facts.mask[rows, 0].all()):
             return False
         ends = np.take_along_axis(facts.equal, np.maximum(facts.expected, 0)[:, None], 1)[:, 0]
-        several = (facts.real_counts != 1) & ~facts.zero.all(1)  # an only step is the first and the last one
+        empty = (facts.real_counts == 0) & facts.zero.all(1)
+        several = (facts.real_counts != 1) & ~empty  # an only step is the first and the last one, and tells nothing
         apart, total = apart + int((rows & ~ends).sum()), total + int(several.sum())
     return apart >= max(1, min(2, total))
 

@@ -10,6 +10,7 @@ from rnninspect.core.trace import Bools, Ints, last_true
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.saturated import saturated_units
 
+MOST_ROWS = 64  # rows that are looked at for a number below zero
 MOVED = 1e-3  # of the largest unit: a step that moved by more did not creep into a fixed point
 
 
@@ -97,8 +98,10 @@ def ends_elsewhere(tracks: Sequence[TrackFacts]) -> Ints | None:
     if ends is None or any(facts.track.order != "time" or not facts.lengths_known for facts in tracks):
         return None
     short = (ends > 0) & (ends < tracks[0].steps)
-    several = np.unique(ends[short]).size > 1 and any((facts.outputs < 0).any() for facts in tracks)
-    return ends if several and (ends != tracks[0].ends)[short].any() else None
+    if np.unique(ends[short]).size < 2 or not (ends != tracks[0].ends)[short].any():
+        return None
+    rows = np.flatnonzero(ends > 0)[:MOST_ROWS]
+    return ends if any((facts.outputs[row] < 0).any() for facts in tracks for row in rows) else None
 
 
 def shows_lengths(facts: TrackFacts) -> bool:

@@ -15,7 +15,7 @@ from rnninspect.conventions.weights.gates import split_rows
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import prefix_mask
 from rnninspect.core.weights import LayerWeights
-from rnninspect.engine import loop, run, torch_kernels
+from rnninspect.engine import device, loop, torch_kernels
 from rnninspect.engine.cells import make_cell
 from rnninspect.engine.loop import LoopReader, make_reader
 from rnninspect.engine.packing import Pack, pack, ranks_of, read_order
@@ -107,7 +107,7 @@ def test_gates_read_from_rows_are_stacked_without_a_copy() -> None:
     rows = np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32)
     kernel = split_rows(rows, "ifgo", "lstm", "weight_ih_l0")
     spec, w = layer_of("lstm")
-    where = run._Where(torch.float32, torch.device("cpu"))
+    where = device.Where(torch.float32, torch.device("cpu"))
     stacked = FusedCell(spec, replace(w, input_kernel=kernel), where.tensor).kernel
     assert np.array_equal(stacked, rows)
     assert stacked.data_ptr() == kernel.ctypes.data
@@ -130,7 +130,7 @@ def test_weights_reach_the_kernel_contiguous(name: str, layout: str, monkeypatch
     arrays = {f.name: getattr(w, f.name) for f in fields(w) if isinstance(getattr(w, f.name), np.ndarray)}
     laid = replace(w, **{part: LAYOUTS[layout](array) for part, array in arrays.items()})
     assert all(np.array_equal(getattr(laid, part), array) for part, array in arrays.items())
-    kernel, torch_name = FusedCell(spec, laid, run._Where(torch.float32, torch.device("cpu")).tensor), name.split()[0]
+    kernel, torch_name = FusedCell(spec, laid, device.Where(torch.float32, torch.device("cpu")).tensor), name.split()[0]
     seen: list[torch.Tensor] = []
     called = getattr(torch, torch_name)
 

@@ -127,7 +127,8 @@ def _placed(
     directions = 2 if directions == 1 and _are_two_directions(arrays, config, slots) else directions
     may_be_layers = may_be_layers or directions > 1  # of one direction (c, h) ends in h as (h, h) does
     few_tell = config.layers is None and config.cell is not None and cells.get(config.cell).has_c
-    layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots, few_tell)
+    paired = any(len(p) > 1 and p[-1] > 0 for p in (slot.position or () for slot in listed))  # h and c of each
+    layers_alone = may_be_layers and config.layers != 1 and are_layers(arrays, directions, slots, few_tell, not paired)
     roles = pair if not layers_alone and _has_c(listed, directions, config, slots) else (listed[0].role,)
     layers = max(1, len(listed) // (directions * len(roles)))
     keys = list(product(range(layers), DIRECTIONS[:directions], roles))
@@ -219,13 +220,20 @@ def _alike(h: Slot, c: Slot) -> bool:
     return (h.layer, h.direction) == (c.layer, c.direction)
 
 
-def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...], few_tell: bool = True) -> bool:
+def are_layers(
+    arrays: Sequence[Array],
+    directions: int,
+    slots: tuple[Slot, ...],
+    few_tell: bool = True,
+    may_be_by_direction: bool = True,
+) -> bool:
     """Whether a list holds the h of every layer, and no c (a GRU's).
 
     The last entries, or the last one of each direction, are steps of the outputs then, of each direction's own; of one
     direction, and where one's layers come before the other's, no two neighbours can be an LSTM's h and c, for signs
     differ or |h| <= |c| holds neither way. `few_tell`: as few numbers as there are show these two, as where an LSTM was
-    stated; else eight must, and fewer may look so by chance.
+    stated; else eight must, and fewer may look so by chance. `may_be_by_direction`: one's layers may come first, which
+    they do not in a list of pairs.
     """
     if len(arrays) < 2 * directions or len(arrays) % directions or len({a.shape for a in arrays}) > 1:
         return False
@@ -239,6 +247,8 @@ def are_layers(arrays: Sequence[Array], directions: int, slots: tuple[Slot, ...]
         return False
     if all(ends_in(o, top) for o, top in zip(outputs, arrays[-directions:], strict=True)):
         return True
+    if not may_be_by_direction:
+        return False
     tops = arrays[len(arrays) // directions - 1 :: len(arrays) // directions]  # one direction's layers come first
     may_hold_c = any(may_be_h_and_c(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=False))
     return not may_hold_c and all(ends_in(o, top) for o, top in zip(outputs, tops, strict=True))

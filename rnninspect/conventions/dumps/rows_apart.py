@@ -23,6 +23,7 @@ def with_numbers_last(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], bo
     """The arrays that a loop named by its turn first, `row_0_output`, with the turn last: `output.0`; and whether one
     is named by its rows. The names as they are where a turn is missing.
 
+    >>> import numpy as np
     >>> with_numbers_last({"row_0_h": np.ones(2), "row_1_h": np.ones(2), "row_7_x": np.ones(2)})[0].keys()
     dict_keys(['h.0', 'h.1', 'row_7_x'])
     """
@@ -50,6 +51,7 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
     many states `[H]`. What they are is told by their lengths being unequal, by as many lengths beside them, or by a
     name that says so: else they might be layers. The arrays as they are where outputs of three axes are there.
 
+    >>> import numpy as np
     >>> rows = {"outs.0": np.ones((3, 2)), "outs.1": np.ones((1, 2)), "h": np.ones((2, 2))}
     >>> {name: a.shape for name, a in with_rows_together(rows, False).items()}
     {'outs': (2, 3, 2), 'h': (2, 2), 'lengths': (2,)}

@@ -150,7 +150,8 @@ class LiveState:
         turned = [list(states) for states in zip(*nested, strict=True)]
         ways = (nested,) if self.cell_first else (nested, turned)
         flat = ([a for states in way for a in states] for way in ways if len(way[0]) == 2)
-        return next((arrays for arrays in flat if are_layers(arrays, 2, self.outputs)), [])
+        layers = (arrays for arrays in flat if are_layers(arrays, 2, self.outputs, may_be_by_direction=False))
+        return next(layers, [])
 
     def _two_directions(self, node: Any) -> bool:
         """Whether two nested states are two directions: by the widths, as stated, or as the outputs come."""
