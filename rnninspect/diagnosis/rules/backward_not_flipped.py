@@ -92,21 +92,17 @@ class BackwardNotFlipped(Rule):
             fix=_whole_axis(case),
         )
         if case.has("inputs") and case.has("weights"):
-            yield from proposal(
-                self,
-                _turned_in(case, case.reference, tolerance(case)),
-                "{rows}: reversed within the length, the backward outputs are what the weights give: they are in "
-                "reversed time",
-                strength=5,
-            )
+            shown, whose = _turned_in(case, case.reference, tolerance(case)), "what the weights give"
         elif case.other is not None:
-            yield from proposal(
-                self,
-                _turned_in(case, case.other, _drift(case)),
-                "{rows}: reversed within the length, the backward outputs are those of the second dump: they are in "
-                "reversed time",
-                strength=5,
-            )
+            shown, whose = _turned_in(case, case.other, _drift(case)), "those of the second dump"
+        else:
+            return
+        yield from proposal(
+            self,
+            shown,
+            f"{{rows}}: reversed within the length, the backward outputs are {whose}: they are in reversed time",
+            strength=5,
+        )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if (
