@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -47,7 +48,8 @@ def run(
     bfloat16. `truncate` cuts the time axis to the longest row.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
 
-    Raises UserError for what the caller can mend: shapes, lengths longer than T, weights that do not fit.
+    Raises UserError for what the caller can mend: shapes, lengths longer than T or than a ragged row,
+    weights that do not fit.
 
     >>> trace = run([[[1.0], [2.0]], [[3.0]]], hidden_size=2)
     >>> trace.lengths, trace.tracks[0].outputs.shape, trace.tracks[0].final.shape
@@ -64,6 +66,7 @@ def run(
     whose = named_convention or convention_of(weights) or "tf1"
     arrays = as_arrays(batch, "inputs") if not live.is_packed(batch) else _unpacked(batch, config)
     lengths = named_array("lengths", lengths, arrays)
+    row_steps = None if isinstance(batch, Mapping) else arrays.get("lengths")  # those of ragged rows
     case = run_case(
         arrays,
         config,
@@ -72,7 +75,13 @@ def run(
         named_roles=role_slots(lengths=lengths, mask=mask),
         initial_state=_pair(initial_state),
         options=RunOptions(
-            hidden_size, seed, dtype, device, truncate, axes_by_weights=config.time_major and not by_user.time_major
+            hidden_size,
+            seed,
+            dtype,
+            device,
+            truncate,
+            axes_by_weights=config.time_major and not by_user.time_major,
+            row_steps=row_steps,
         ),
     )
     return case.trace

@@ -110,6 +110,7 @@ def _run(read: NamedArrays, params: dict[str, Any]) -> int:
             params["device"],
             params["truncate"],
             axes_by_weights=config.time_major and not by_user.time_major,
+            row_steps=read.row_steps,
         ),
     )
     inputs.note_flat_batch(read.arrays, named_roles, quiet)

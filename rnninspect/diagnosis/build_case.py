@@ -48,6 +48,7 @@ class RunOptions:
     """How to run, besides what is stated about the layer. `hidden_size`, `seed`: of weights made here.
 
     `axes_by_weights`: that time comes first is known of the file of weights alone, and may not be so of the batch.
+    `row_steps`: as `read_batch` takes it.
     """
 
     hidden_size: int | None = None
@@ -56,6 +57,7 @@ class RunOptions:
     device: str = "cpu"
     truncate: bool = False
     axes_by_weights: bool = False
+    row_steps: Array | None = None
 
 
 def run_case(
@@ -80,7 +82,7 @@ def run_case(
     axes = ""
     if options.axes_by_weights:
         config, axes = with_axes_of_batch(arrays, framework, config, named_roles or {})
-    batch = read_batch(arrays, framework, config, named_roles or {})
+    batch = read_batch(arrays, framework, config, named_roles or {}, options.row_steps)
     every_step = not batch.knows_padding
     if every_step:
         batch = replace(batch, lengths=batch.mask.sum(1))

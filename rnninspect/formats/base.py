@@ -33,6 +33,7 @@ class NamedArrays:
     `feeds`: what each recurrent layer reads, where the file says, by the layer's name.
     `precisions`: how the numbers of each array were rounded, where the format knows (print-outs).
     `left_out`: what the file holds beside arrays of numbers, each with what it is (`comment (text)`).
+    `row_steps`: `[B]`, how many steps each row is given with, where the file lists rows of different lengths.
     `elided`: by name, the axes of which a print-out shows the first and last entries alone, and how many come first.
     """
 
@@ -47,6 +48,7 @@ class NamedArrays:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    row_steps: Array | None = None
 
 
 def need(package: str, what: str, extra: str) -> Any:

@@ -12,7 +12,7 @@ from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, only_once, whole
-from rnninspect.formats.nested import from_nested, is_ragged
+from rnninspect.formats.nested import PADDED, from_nested, is_ragged, row_steps
 
 NAME = "json"
 SUFFIXES = (".json",)
@@ -81,8 +81,8 @@ def from_text(text: str, name: str) -> NamedArrays:
             raise UnreadableError(f"{name}: not JSON, or truncated ({error})") from None
         if not isinstance(data, (list, dict)):
             raise UnreadableError(f"{name}: a list or an object of arrays is needed, not {type(data).__name__}")
-        notes = ("rows of different lengths: lengths derived, padded with zeros",) if is_ragged(data) else ()
-        return NamedArrays(from_nested(data, name), name, NAME, notes=notes)
+        notes = (f"rows of different lengths: {PADDED}",) if is_ragged(data) else ()
+        return NamedArrays(from_nested(data, name), name, NAME, notes=notes, row_steps=row_steps(data))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, only_once
 from rnninspect.formats.json_ import _text, begins_as_json, shallow
-from rnninspect.formats.nested import from_nested, is_ragged
+from rnninspect.formats.nested import PADDED, from_nested, is_ragged, row_steps
 
 NAME = "ndjson"
 SUFFIXES = (".ndjson", ".jsonl")
@@ -56,8 +56,8 @@ def _batch(lines: list[str], name: str) -> NamedArrays:
     if bad:
         shown = ", ".join(map(str, bad[:20]))
         raise UnreadableError(f"{name}: line {shown}: a list of steps is needed (or an object with 'inputs')")
-    notes = (f"{len(rows)} lines: lengths derived, padded with zeros",) if is_ragged(rows) else ()
-    return NamedArrays(from_nested(rows, name), name, NAME, notes=notes)
+    notes = (f"{len(rows)} lines: {PADDED}",) if is_ragged(rows) else ()
+    return NamedArrays(from_nested(rows, name), name, NAME, notes=notes, row_steps=row_steps(rows))
 
 
 def _are_samples(rows: list[Any]) -> bool:

@@ -10,6 +10,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.formats.base import ANONYMOUS, refuse_duplicates
 
+PADDED = "shorter ones are padded with zeros, and their lengths taken from them where none are stated"
 EXACT_INTEGERS = 1 << 53  # up to which a float64 holds every whole number
 
 
@@ -76,6 +77,23 @@ def is_ragged(data: Any) -> bool:
     if not isinstance(data, list) or not data or not all(isinstance(row, list) for row in data):
         return False
     return len({len(row) for row in data}) > 1
+
+
+def row_steps(data: Any) -> Array | None:
+    """`[B]`, how many steps each row of a list, or of an object's lists, is given with; None where all rows have as
+    many, or the lists differ in it.
+
+    >>> row_steps({"inputs": [[1, 2], [3]], "h": [[1], [2]]})
+    array([2, 1])
+    """
+    data = of_samples(data, "")
+    ragged = [
+        value
+        for value in (data.values() if isinstance(data, dict) else [data])
+        if isinstance(value, list) and is_ragged(value)
+    ]
+    counts = {tuple(len(row) for row in value) for value in ragged}
+    return np.array(counts.pop()) if len(counts) == 1 else None
 
 
 def _is_text(data: Any) -> bool:

@@ -384,7 +384,9 @@ def test_against_a_second_run() -> None:
 
 @pytest.mark.parametrize("time_major", [False, True])
 def test_run_takes_what_torch_packs(time_major: bool) -> None:
-    """`run` reads a PackedSequence and a list of rows as the padded batch with its lengths."""
+    """`run` reads a PackedSequence and a list of rows as the padded batch with its lengths; stated ones may be shorter,
+    and no longer: a zero would be taken for a step.
+    """
     inputs = torch.from_numpy(drawn(B, T, F))
     packed = pack_padded_sequence(inputs, torch.from_numpy(LENGTHS), batch_first=True, enforce_sorted=False)
     rows = [inputs[b, :n] for b, n in enumerate(LENGTHS)]
@@ -393,6 +395,9 @@ def test_run_takes_what_torch_packs(time_major: bool) -> None:
         made = rnninspect.run(batch, hidden_size=H, **options)  # type: ignore[arg-type]
         assert np.array_equal(made.lengths, LENGTHS)  # type: ignore[arg-type]
         assert np.array_equal(made.tracks[0].outputs, usual.outputs)  # type: ignore[arg-type]
+        assert rnninspect.run(batch, lengths=LENGTHS // 2, **options).lengths.tolist() == [*LENGTHS // 2]  # type: ignore
+        with pytest.raises(ShapeError, match="more steps than the rows have"):
+            rnninspect.run(batch, lengths=[max(LENGTHS)] * B, **options)  # type: ignore[arg-type]
 
 
 def test_initial_states_of_any_kind() -> None:

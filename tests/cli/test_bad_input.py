@@ -63,6 +63,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "null.json").write_text('{"inputs": [[[1, null]]]}')
     (folder / "words.json").write_text('{"inputs": [[["one"]]]}')
     (folder / "ragged.json").write_text("[[[1, 2], [3]], [[1, 2, 3]], [[1, 2]], [[1, 2]]]")
+    (folder / "rows.json").write_text("[[1, 2, 3], [4], [5, 6]]")
     (folder / "lines.ndjson").write_text('[[1, 2]]\noops\n{"a": 1}\n[[1, 2]]\n')
     (folder / "folder.npy").mkdir()
     arrays = {
@@ -144,6 +145,7 @@ ARRAYS = [
     ("compare {BATCH}", "found no final state h", "--state", "(3, 3, 3)"),
 ]
 LENGTHS = [
+    ("run rows.json -q --lengths 3,2,2", "more steps than the rows have (row 1: 2 stated, 1 given): leave them out"),
     ("run {BATCH} --lengths 3,1", "2 values, but the batch has 3 rows"),
     ("run turned.npy --lengths 3,1,2", "3 values, but the batch has 5 rows", "--time-major if"),
     ("run turned.npy --time-major --lengths 3,1,2,1,1", "5 values, but the batch has 3 rows", "--batch-first if"),

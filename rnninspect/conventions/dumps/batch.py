@@ -14,7 +14,7 @@ from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.batch import Batch, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Direction
+from rnninspect.core.trace import Array, Bools, Direction, last_true
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.engine import cells
@@ -28,11 +28,13 @@ def read_batch(
     convention: Convention,
     config: LayerConfig,
     named: Mapping[Role, Slot],
+    row_steps: Array | None = None,
 ) -> Batch:
     """The Batch in named arrays; what was `named` for a role wins over the file's own.
 
     `[B, T]` inputs are one feature a step. Raises ShapeError for another rank, an empty batch, a dtype that is no
     number, lengths of the wrong count, negative, fractional or longer than T: every bad row is named.
+    `row_steps`: `[B]`, how many steps each row was given with, zeros behind them: no later step can be real.
     """
     slots = assign_roles(convention, arrays, config, named, anonymous="inputs")
     by_role = {slot.role: slot.array for slot in slots}
@@ -70,7 +72,18 @@ def read_batch(
         shown = ", ".join(f"lengths[{b}] is {lengths_read[b]}" for b in bad[:20])
         hint = "" if config.time_major else f" If the file is time-major, pass {argument('time_major', True)}."
         raise ShapeError(f"{shown}, but inputs has T={steps} steps (inputs is {inputs.shape}).{hint}")
+    if row_steps is not None and config.full_lengths != "stated":
+        _refuse_steps_not_given(real, row_steps)
     return Batch(by_row, real, lengths_read, mask is not None and not is_of_lengths(real))
+
+
+def _refuse_steps_not_given(real: Bools, row_steps: Array) -> None:
+    """Raise ShapeError where a step is stated as real that its row was given without: a zero would stand for it."""
+    ends = np.where(real.any(1), last_true(real) + 1, 0)
+    bad: list[int] = np.flatnonzero(ends > row_steps).tolist() if row_steps.shape == ends.shape else []
+    shown = ", ".join(f"row {b}: {ends[b]} stated, {row_steps[b]} given" for b in bad[:20])
+    if shown:
+        raise ShapeError(f"lengths or mask state more steps than the rows have ({shown}): leave them out, or mend them")
 
 
 def nonfinite_inputs(batch: Batch, most: int = 8) -> list[str]:
