@@ -206,8 +206,8 @@ class Batch:
         steps[~real] = noise if share == 1.0 else steps[~real] * (1 - share) + noise * share
         return one.changed(steps)
 
-    def with_step(self, rng: np.random.Generator, size: float, last: bool, inward: int = 0) -> Batch:
-        """Other values at every row's first or last real step, or so many steps inward of it."""
+    def with_step(self, rng: np.random.Generator, size: float, last: bool, inward: int | Ints = 0) -> Batch:
+        """Other values at every row's first or last real step, or so many steps inward of it, of each row (`[B]`)."""
         inputs = []
         for one in self.inputs:
             if one.kind != "data" or one.group is None or not one.noised:
@@ -216,7 +216,7 @@ class Batch:
             steps, real = np.array(one.steps_first), self.groups[one.group].real
             rows = np.flatnonzero(real.any(1))
             at = real.shape[1] - 1 - real[rows, ::-1].argmax(1) if last else real[rows].argmax(1)
-            shift = np.minimum(inward, real[rows].sum(1) - 1)
+            shift = np.minimum(np.broadcast_to(inward, len(real))[rows], real[rows].sum(1) - 1)
             at = at - shift if last else at + shift
             steps[rows, at] = drawn(steps[real], len(rows), steps[rows, at], rng, size)
             inputs.append(one.changed(steps))

@@ -216,6 +216,25 @@ def test_a_model_that_looks_less_far_has_dropped_no_step(dropped: bool) -> None:
         assert report.findings[0].evidence["step"] == "last"
 
 
+@pytest.mark.parametrize("reads", ["all", "half", "five", "a span"])
+def test_steps_at_the_end_that_are_not_read_are_counted(reads: str) -> None:
+    """Half of each row is a warning; the first five steps, or a span that
+    the inputs state, are as the model means, and only said.
+    """
+    lengths = torch.tensor([24, 7, 13, 16])
+    ends = {"all": lengths, "half": lengths // 2, "five": lengths.clamp(max=5), "a span": torch.tensor([9, 3, 6, 2])}
+
+    def model(x: Tensor, lengths: Tensor, end: Tensor) -> Tensor:
+        real = (torch.arange(x.shape[1]) < end[:, None])[..., None]
+        return (x * real).sum(1) / lengths[:, None]
+
+    report = check_padding(model, torch.randn(4, 24, 3), lengths, ends[reads], lengths="lengths", probes="reach")
+    assert [finding.rule for finding in report.findings] == ["step-unread"] * (reads == "half")
+    told = report.findings[0].message if reads == "half" else "".join(one.reason for one in report.not_checked)
+    counts = ", ".join(map(str, (lengths - ends[reads]).tolist()))
+    assert (f"{counts} steps at " in told) == (reads != "all")
+
+
 def test_lengths_are_those_of_the_sequence_and_not_of_a_table() -> None:
     """A vector a row that is as wide as the captions are long is no sequence."""
     captions = torch.randint(1, 9, (4, 8), generator=torch.Generator().manual_seed(0))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rnninspect.core.finding import Severity
+from rnninspect.core.trace import Ints
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.rule import Thread
 from rnninspect.invariance.batch import Batch
-from rnninspect.invariance.compare import Difference, differences
+from rnninspect.invariance.compare import Difference, Run, differences
 from rnninspect.invariance.model import RunFailed
 from rnninspect.invariance.near import near
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, not_made
@@ -21,7 +23,37 @@ SIZES = (1.0, 6.0, 40.0, -40.0)  # of the other values, in spreads of the real o
 FEW = (1.0, 40.0)  # where it is only asked whether a step is read at all
 INWARD = 3  # steps beside the first or last one, one of which is read where that one alone was left out
 SHIFTS = range(1, 8)  # steps by which rows are cut, to see whether a stride passes the last one over
+SHARES = range(2, 9)  # by which lengths are divided for a layer behind strides, or pooling
 EXACT = (0.0, 0.0)
+_WHOLE = "n = lengths  # not lengths // {share}: of all steps that the layer is given; only a stride makes them fewer"
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """How many steps at the end of each row no result depends on (`unread`), of rows of these `lengths`."""
+
+    lengths: Ints
+    unread: dict[int, int]
+
+    @property
+    def share(self) -> int:
+        """The whole number by which the lengths of all rows were divided before the steps were counted; 0 for none.
+
+        One number of steps for all rows, as of a model that reads the first ones alone, or a span of each row as its
+        inputs say, tells of none.
+        """
+        rows = {int(self.lengths[row]): int(self.lengths[row]) - unread for row, unread in self.unread.items()}
+        if len(rows) < 3 or len(set(rows.values())) < 3:
+            return 0
+        shares = (k for k in SHARES if all(read in (n // k, -(-n // k)) for n, read in rows.items()))
+        return next(shares, 0)
+
+    @property
+    def counts(self) -> str:
+        return ", ".join(str(unread) for unread in self.unread.values())
+
+    def __str__(self) -> str:
+        return f"{self.counts} steps at the end of rows {', '.join(map(str, self.unread))} are not read"
 
 
 class Reach(Probe):
@@ -58,14 +90,21 @@ class Reach(Probe):
         unread = [last for last in unread if not (last and (_ends_early(trial, paths) or _strides(trial, paths)))]
         if not unread:
             return Outcome(self.probe, True, compared=len(paths))
-        unread = [last for last in unread if _read_beside(trial, paths, last)]
-        if not unread:
-            return not_made(self.probe, "steps beside the first or the last one are not read either: it looks less far")
+        alone = [last for last in unread if _read_beside(trial, paths, last)]
+        ends = Ends(trial.batch.groups[0].lengths, {}) if alone or True not in unread else _ends(trial, paths)
+        if not alone and not ends.share:
+            reason = "steps beside the first or the last one are not read either: it looks less far"
+            return not_made(self.probe, f"{ends}: it looks less far, or ends too early" if ends.unread else reason)
+        unread = alone or [True]
         which = " and ".join("last" if last else "first" for last in unread)
         rows = tuple(_of_two_steps(trial.batch))
         batch = trial.batch.with_step(np.random.default_rng(0), 1.0, unread[0])
         one = Difference(paths[0], 0.0, 0.0, 0.0, rows)
-        return Outcome(self.probe, False, "", (one,), disturbed=Disturbed(batch, rows), what=which)
+        fix = _WHOLE.format(share=ends.share) if ends.share else ""
+        reason = (
+            f"{ends.counts} steps at their end are not read, but lengths // {ends.share} alone" if ends.share else ""
+        )
+        return Outcome(self.probe, False, reason, (one,), disturbed=Disturbed(batch, rows), what=which, fix=fix)
 
     def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
         from rnninspect.invariance.torch_modules.example import example
@@ -73,9 +112,10 @@ class Reach(Probe):
         return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
+        them = "them" if outcome.reason else "it"
         return (
-            f"{{rows}}: no other value at the {outcome.what} real step changes a result; where the model is not to "
-            f"read it, leave the probe out: {argument('skip', 'reach')}"
+            f"{{rows}}: {outcome.reason or f'no other value at the {outcome.what} real step changes a result'}; where "
+            f"the model is not to read {them}, leave the probe out: {argument('skip', 'reach')}"
         )
 
 
@@ -119,15 +159,52 @@ def _read_in_all(trial: Trial, batch: Batch, paths: list[str], last: bool) -> bo
     try:
         base = trial.base if batch is trial.batch else trial.run(batch)
         for inward in range(1, INWARD + 1):
-            for number, size in enumerate(FEW):
-                run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
-                listed = differences(base, run, trial.shapes, EXACT, paths)
-                read |= {row for one in listed for row in one.rows}
+            read |= _rows_read(trial, batch, base, paths, last, inward)
             if rows and rows <= read:
                 return True
     except RunFailed:
         return True  # it cannot be said that it is not
     return False
+
+
+def _rows_read(trial: Trial, batch: Batch, base: Run, paths: list[str], last: bool, inward: int | Ints) -> set[int]:
+    """The rows of which other values so many steps inward change a result."""
+    read: set[int] = set()
+    for number, size in enumerate(FEW):
+        run = trial.run(batch.with_step(np.random.default_rng(number), size, last, inward))
+        read |= {row for one in differences(base, run, trial.shapes, EXACT, paths) for row in one.rows}
+    return read
+
+
+def _ends(trial: Trial, paths: list[str]) -> Ends:
+    """How many steps at the end of each row are not read, where its first one is: found by halves, all rows at once."""
+    batch = trial.batch
+    lengths, rows = batch.groups[0].lengths, _of_two_steps(batch)
+    unread, read = np.zeros_like(lengths), np.maximum(lengths - 1, 0)
+    try:
+        if not set(rows) <= _rows_read(trial, batch, trial.base, paths, True, read):
+            return Ends(lengths, {})
+        while (read - unread > 1).any():
+            middle = (read + unread) // 2
+            there = np.isin(np.arange(len(lengths)), [*_rows_read(trial, batch, trial.base, paths, True, middle)])
+            unread, read = np.where(there, unread, middle), np.where(there, middle, read)
+        if not set(rows).isdisjoint(_rows_reading_ends(trial, paths, read)):
+            return Ends(lengths, {})  # strides read some of them
+    except RunFailed:
+        return Ends(lengths, {})
+    return Ends(lengths, {row: int(read[row]) for row in rows})
+
+
+def _rows_reading_ends(trial: Trial, paths: list[str], ends: Ints) -> set[int]:
+    """The rows of which other values at so many steps `[B]` at their end, and in the padding, change a result."""
+    first = trial.batch.groups[0]
+    kept = np.cumsum(first.real, 1) <= (first.lengths - ends)[:, None]
+    cut = replace(trial.batch, groups=(replace(first, real=first.real & kept), *trial.batch.groups[1:]))
+    read: set[int] = set()
+    for number, size in enumerate(FEW):
+        run = trial.run(cut.with_noise(np.random.default_rng(number), size))
+        read |= {row for one in differences(trial.base, run, trial.shapes, EXACT, paths) for row in one.rows}
+    return read
 
 
 def _of_two_steps(batch: Batch) -> list[int]:
