@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
     if one.kind == "lengths":
         return replace(one, row=0 if one.array.shape[0] == rows else 1, relative=_is_relative(one))
     array = one.array
-    row = next((axis for axis in _row_order(array, layout) if array.shape[axis] == rows), None)
-    if row is None:
+    axes = [axis for axis in _row_order(array, layout) if array.shape[axis] == rows]
+    if not axes:
         return _with_pairs(one, groups) or one
-    one = replace(one, row=row)
+    one = replace(one, row=axes[0])
     if array.ndim == 1:
         numbers = [n for n, g in enumerate(groups) if _equals_lengths(array, g)]
         if numbers and array.dtype.kind != "b":
@@ -39,16 +40,30 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
     paired = _with_pairs(one, groups)
     if paired is not None:
         return paired
+    if one.kind == "mask":  # of as many rows as steps it may lie otherwise than the sequence does
+        return _as_mask(one, axes, groups) or one
     for number, group in enumerate(groups):
-        for time in (axis for axis in range(array.ndim) if axis != row and array.shape[axis] == group.steps):
+        for time in (axis for axis in range(array.ndim) if axis != axes[0] and array.shape[axis] == group.steps):
             placed = replace(one, time=time, group=number)
             value = _mask_values(placed, group)
             if value is not None:
                 return replace(placed, kind="mask", padding=value)
-            if one.kind != "mask" and _goes_along(placed, group):
+            if _goes_along(placed, group):
                 inner = bool(LENGTHS_NAME.search(last_name(one.path)))
                 return replace(with_padding(placed, group), kind="data", noised=not inner)
     return one
+
+
+def _as_mask(one: Input, axes: Sequence[int], groups: Sequence[Group]) -> Input | None:
+    """A stated mask with its rows on the first of the axes where it tells real steps from padding as a group does."""
+    shape = one.array.shape
+    for row, (number, group) in product(axes, enumerate(groups)):
+        for time in (axis for axis, size in enumerate(shape) if axis != row and size == group.steps):
+            placed = replace(one, row=row, time=time, group=number)
+            value = _mask_values(placed, group)
+            if value is not None:
+                return replace(placed, padding=value)
+    return None
 
 
 def _with_pairs(one: Input, groups: Sequence[Group]) -> Input | None:

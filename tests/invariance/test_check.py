@@ -207,6 +207,20 @@ def test_masks_in_other_forms() -> None:
         check_padding(Last(), X, mask=~mask)
 
 
+@pytest.mark.parametrize("heeds", [True, False])
+def test_as_many_rows_as_steps_beside_a_mask_that_lies_otherwise(heeds: bool) -> None:
+    """`[T, B, D]` beside a mask `[B, T]`, T and B equal: sums of the real steps are clean, of all of them a finding."""
+    real = torch.arange(4) < torch.tensor([4, 1, 3, 2])[:, None]
+
+    def summed(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        weights = torch.where(mask.t() == 1, 1.0, 0.0 if heeds else 0.5)
+        return (x.cumsum(0) * weights[..., None]).sum(0) / weights.sum(0)[:, None]  # type: ignore[no-any-return]
+
+    report = check_padding(summed, torch.randn(4, 4, 2), real, mask="mask")
+    assert report.lengths == [4, 1, 3, 2]
+    assert [finding.rule for finding in report.findings][:1] == ([] if heeds else ["reads-padding"])
+
+
 def test_a_lazy_module_is_refused() -> None:
     """It has no weights, and running it would make some."""
     with pytest.raises(UserError, match="LazyLinear without weights"):
