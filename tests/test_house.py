@@ -20,7 +20,7 @@ core/wording errors
 _version
 core/trace core/feed core/precision core/cell core/weights core/full_lengths core/axis_words core/layer_config
 core/evidence
-core/arrays core/names_of_lengths core/batch core/finding core/tiles
+core/arrays core/masks core/names_of_lengths core/batch core/finding core/tiles
 formats/limits formats/base formats/streams formats/supervised formats/nested formats/bfloat16 formats/tree
 formats/witness formats/storage formats/atomic_write formats/keras_config formats/keras_feeds formats/onnx_values
 formats/onnx_quantised formats/onnx_axes formats/onnx_feeds formats/onnx_model

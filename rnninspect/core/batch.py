@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnninspect.core.frozen import frozen
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.errors import ShapeError
 
@@ -52,14 +53,20 @@ def check_lengths(lengths: npt.ArrayLike, rows: int, what: str = "lengths") -> I
 
 
 def check_mask(mask: npt.ArrayLike, rows: int, steps: int) -> Bools:
-    """`[B, T]` as booleans; raises ShapeError on another shape or on values other than 0 and 1."""
-    values = np.asarray(mask)
-    if values.ndim == 3 and values.shape[-1] == 1:
-        values = values[..., 0]
+    """`[B, T]` as booleans, of a mask in any form that `plain_mask` reads; raises ShapeError on another shape or on
+    other values."""
+    as_taken = np.asarray(mask)
+    values = plain_mask(as_taken)
     if values.shape != (rows, steps):
-        raise ShapeError(f"mask is {values.shape}, but the batch has {rows} rows and {steps} steps: it must be [B, T]")
+        raise ShapeError(
+            f"mask is {as_taken.shape}, but the batch has {rows} rows and {steps} steps: it must be [B, T], one "
+            "value a row and step"
+        )
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
-        raise ShapeError("mask must hold only true and false (or 1 and 0), true where a step is real")
+        raise ShapeError(
+            "mask must hold only true and false (or 1 and 0), true where a step is real, or 0 there and one far below "
+            "-1000 elsewhere, as attention adds it"
+        )
     return values.astype(np.bool_)
 
 

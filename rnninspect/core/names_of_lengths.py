@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.arrays import to_array
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 
@@ -43,8 +44,9 @@ def rows_by_name(values: Mapping[str, Any], rows: int, steps: int) -> tuple[str,
         if LENGTHS_NAME.search(name) and _are_lengths(array, rows, steps):
             return name, array
     for name, array in arrays.items():
-        if MASK_NAME.search(name) and array.shape == (rows, steps) and np.isin(array, (0, 1)).all():
-            mask = _real_steps(array.astype(bool), name)
+        plain = plain_mask(array) if MASK_NAME.search(name) and array.size else array
+        if MASK_NAME.search(name) and plain.shape == (rows, steps) and np.isin(plain, (0, 1)).all():
+            mask = _real_steps(plain.astype(bool), name)
             if mask is not None:
                 return name, mask
     return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.masks import is_additive
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
@@ -16,7 +17,6 @@ from rnninspect.invariance.batch import Group, Input, Layout
 from rnninspect.invariance.nested import last_name
 from rnninspect.invariance.padding_content import constant_step, with_padding
 from rnninspect.invariance.pairs_recognised import pairs_of
-from rnninspect.invariance.statements import is_additive
 
 _TARGET = regex(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rnninspect.core.masks import is_additive
 from rnninspect.core.names_of_lengths import MASK_NAME
 from rnninspect.core.trace import Array, Bools
 from rnninspect.invariance.padding_content import constant_step
 from rnninspect.invariance.pairs_of_steps import Pairs
-from rnninspect.invariance.statements import is_additive
 
 
 def pairs_of(array: Array, row: int | None, real: Bools, name: str) -> Pairs | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.masks import is_additive, plain_mask
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
@@ -19,7 +20,6 @@ from rnninspect.invariance.batch import Input
 from rnninspect.invariance.nested import last_name
 
 _PLAIN_NAME = regex(r"len(s|gth|gths)?$")  # no width, size or step that may count something else
-FAR_BELOW = -1e3  # of a mask that is added to scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,11 +196,6 @@ def _is_causal(array: Array) -> bool:
     return any(bool((truth == one).all()) for one in (lower, ~lower, lower.T, ~lower.T))
 
 
-def is_additive(array: Array) -> bool:
-    """Whether it is a mask `[…]` that is added to scores: zero where a step is real, and far below where it is not."""
-    return array.dtype.kind == "f" and bool(((array == 0) | (array <= FAR_BELOW)).all()) and bool((array != 0).any())
-
-
 def turned(sequences: Sequence[Sequences]) -> list[Sequences]:
     """The same with masks read as `[T, B]`; empty where there is none, or they are of unequal rows then."""
     masks = [replace(one, values=one.values.T) if one.is_mask else one for one in sequences]
@@ -224,17 +219,15 @@ def _seen_steps(mask: Array) -> Bools | None:
 def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     name = find_input(inputs, value, "mask").path if isinstance(value, str) else None
     array = find_input(inputs, value, "mask").array if isinstance(value, str) else to_array(value, "mask")
-    array = array.reshape([n for i, n in enumerate(array.shape) if n > 1 or i in (0, array.ndim - 1)])
-    array = array.reshape(
-        array.shape[:1] + array.shape[1:2] if array.ndim == 3 and array.shape[2] == 1 else array.shape
-    )
+    added, shape = is_additive(array), array.shape
+    array = plain_mask(array)
     seen = _seen_steps(array)
     if seen is not None:
         return [Sequences(seen, True, name)]
     if array.ndim != 2:
-        raise ShapeError(f"mask has shape {list(array.shape)}; one value a row and step is needed: [B, T]")
-    if is_additive(array):
-        return [Sequences(array == 0, True, name)]
+        raise ShapeError(f"mask has shape {list(shape)}; one value a row and step is needed: [B, T]")
+    if added:
+        return [Sequences(array, True, name)]
     truth = array.astype(bool)
     if not runs_on(truth) and not runs_on(~truth) and (runs_on(truth.T) or runs_on(~truth.T)):
         truth = truth.T  # [T, B]

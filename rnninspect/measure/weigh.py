@@ -239,7 +239,10 @@ def _fitting(
     if fewer is None:
         assert misfit_error is not None
         raise misfit_error
-    fitting = readings(convention, fewer.slots, config, whose_known, guess.order_known)
+    try:
+        fitting = readings(convention, fewer.slots, config, whose_known, guess.order_known)
+    except ShapeError as error:
+        raise misfit_error or error from None  # which speaks of the arrays as they came
     return fewer.slots, [
         replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
         for r in fitting

@@ -11,6 +11,7 @@ import numpy as np
 
 from rnninspect.core.arrays import is_array, rank, to_array
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.names_of_lengths import rows_by_name
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.errors import ShapeError, UnknownNameError, UserError
@@ -194,6 +195,7 @@ def _counted(numbers: Array, rows: int, steps: int) -> Array:
 
 def _as_mask(numbers: Array, rows: int, steps: int) -> Array | None:
     """`[B, T]`, True = real, where the numbers can be one (in `[B, T]`, `[T, B]`, or with axes of one)."""
+    numbers = plain_mask(numbers) if numbers.ndim > 1 else numbers
     if numbers.ndim < 2 or numbers.size != rows * steps or (numbers.size == rows and numbers.dtype.kind != "b"):
         return None
     if not np.isin(numbers, (0, 1)).all():

@@ -81,3 +81,39 @@ def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:
     report = rnninspect.inspect({"outputs": outputs, "h": state, "key_padding_mask": ~REAL})
     assert report.verdict == "unjudged"
     assert "no number tells what is true in it" in report.source["unused"][0]
+
+
+ADDED = np.where(REAL, 0.0, -1e4)
+FORMS = {
+    "[B, 1, T]": REAL[:, None],
+    "[B, 1, 1, T]": REAL[:, None, None].astype(np.float32),
+    "[B, T, H]": np.repeat(REAL[..., None], 5, axis=2),
+    "[B, 1, T, T]": np.broadcast_to(REAL[:, None, None], (4, 1, 6, 6)),
+    "added": ADDED,
+    "added, [B, 1, 1, T]": np.where(REAL, 0, -np.inf)[:, None, None],
+    "added, of whole numbers": ADDED.astype(np.int64),
+    "true at padding": ~REAL[:, None, None],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_masks_as_attention_takes_them_are_read(form: str) -> None:
+    """Proves that every form of one mask says the same: of a right run it is clean, and of one that read on a mistake,
+    unless true may be padding, which is then refused."""
+    outputs, state = ran()
+    assert told({"outputs": outputs, "h": state}, mask=FORMS[form]) == ("clean", [], LENGTHS.tolist())
+    read_on, last = ran(np.ones_like(REAL))
+    if form == "true at padding":
+        with pytest.raises(ShapeError, match="true may stand for padding"):
+            told({"outputs": read_on, "h": last}, mask=FORMS[form])
+    else:
+        assert told({"outputs": read_on, "h": last}, mask=FORMS[form])[:2] == ("findings", ["lengths-ignored"])
+        assert np.array_equal(rnninspect.final_state(outputs, mask=FORMS[form]), state)
+
+
+@pytest.mark.parametrize("mask", [ADDED[:3], np.random.default_rng(0).random((4, 6, 5)) > 0.5])
+def test_a_mask_that_fits_nothing_is_refused_with_its_numbers(mask: np.ndarray) -> None:
+    """Proves that the message has the shapes of what was given, though states in fewer rows were tried besides."""
+    sizes = f"mask is {mask.shape}, but the batch has 4 rows and 6 steps"
+    with pytest.raises(ShapeError, match=sizes.replace("(", r"\(").replace(")", r"\)")):
+        told(dict(zip(("outputs", "h"), ran(), strict=True)), mask=mask)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import rnninspect
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import DIRECTIONS, Track
 from rnninspect.diagnosis import build_case
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.starts import started
@@ -93,18 +93,31 @@ def _begun(case: Case, h: float, c: float) -> Case:
 
 @pytest.mark.parametrize(("layers", "directions"), [(1, 1), (1, 2), (2, 1)])
 def test_initial_states_in_each_others_place(layers: int, directions: int) -> None:
-    """A run that began with c_0 for h and h_0 for c is told from one that began with states that nobody gave."""
+    """A run that began with c_0 for h and h_0 for c, with h_0 for both, or with one layer's or direction's in all, is
+    told from one that began with states that nobody gave."""
     case = _begun(correct_case("lstm", layers, directions), 1, 1)
     assert case.batch is not None
     exchanged: Any = {(t.layer, t.direction): (t.initial_cell, t.initial) for t in case.trace.tracks}
-    for ran_from, told in ((started(case, exchanged), True), (_begun(case, 2, 1), False)):
+    twice: Any = {(t.layer, t.direction): (t.initial, t.initial) for t in case.trace.tracks}
+    last: Any = {(t.layer, t.direction): exchanged[layers - 1, t.direction][::-1] for t in case.trace.tracks}
+    of_last = started(case, last), f"it started from layer {layers - 1}'s in every layer" if layers > 1 else ""
+    ways = [
+        (started(case, exchanged), EXCHANGED),
+        (_begun(case, 2, 1), ""),
+        (started(case, twice), "it started from h_0 as its h and as its c"),
+        of_last,
+    ]
+    if directions == 2:
+        crossed: Any = {(0, d): exchanged[0, o][::-1] for d, o in (DIRECTIONS, DIRECTIONS[::-1])}
+        ways.append((started(case, crossed), "it started from those of the other direction"))
+    for ran_from, told in ways:
         tracks = {(t.layer, t.direction): t for t in ran_from.run(case.batch).tracks}
 
         def ran(track: Track) -> Track:
             made = tracks[track.layer, track.direction]  # noqa: B023
             return replace(track, outputs=made.outputs, final=made.final, cell=made.cell)
 
-        assert (began_otherwise(case.with_tracks(ran)) == EXCHANGED) == told
+        assert began_otherwise(case.with_tracks(ran)) == told
 
 
 def test_the_code_for_exchanged_initial_states() -> None:

@@ -14,6 +14,7 @@ from rnninspect.conventions.dumps.roles import assign_roles
 from rnninspect.core.batch import Batch, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.trace import Array, Bools, Direction, last_true
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
@@ -54,6 +55,7 @@ def read_batch(
     by_row = inputs.swapaxes(0, 1) if config.time_major else inputs
     rows, steps, _ = by_row.shape
     lengths, mask = by_role.get("lengths"), by_role.get("mask")
+    mask = None if mask is None else plain_mask(mask)
     if "lengths" in named and "mask" not in named:
         mask = None  # lengths stated apart speak about this run; the file's mask spoke about another
     if config.full_lengths == "stated" or (config.full_lengths and lengths is None and mask is None):

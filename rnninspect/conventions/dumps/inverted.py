@@ -1,4 +1,5 @@
-"""Masks in which true stands for padding, as in torch's `key_padding_mask`: told by numbers, not by names."""
+"""Masks in other forms than `[B, T]`, true where a step is real: with more axes, as a number that attention adds, or
+true at padding, as torch's `key_padding_mask` is, which numbers tell, and not names."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import numpy as np
 from rnninspect.conventions.dumps.shapes import is_mask
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Slot
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.trace import Array, Bools
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
@@ -28,10 +30,11 @@ def with_true_at_real_steps(slots: tuple[Slot, ...], is_by_user: bool) -> tuple[
     outputs = [s.array for s in slots if s.role == "outputs" and s.array.ndim == 3]
     if len(masks) != 1 or not outputs:
         return slots, ""
-    slot = masks[0]
+    slot, added = _in_two_axes(masks[0])
+    slots = tuple(slot if s is masks[0] else s for s in slots)
     mask = _aligned(slot.array, outputs[0])
-    if mask is None:
-        return slots, ""
+    if mask is None or added:
+        return slots, added
     others = tuple(s for s in slots if s is not slot)
     shown = slot.short or "the mask"
     told = next(_tellings(mask, outputs[0], others), None)
@@ -52,9 +55,17 @@ def with_true_at_real_steps(slots: tuple[Slot, ...], is_by_user: bool) -> tuple[
     return slots, ""
 
 
+def _in_two_axes(slot: Slot) -> tuple[Slot, str]:
+    """The mask as `plain_mask` reads it, and a note where it is a number that attention adds to its scores."""
+    plain = plain_mask(slot.array)
+    added = slot.array.dtype.kind != "b" and plain.dtype.kind == "b"
+    shown = f"{slot.short or 'the mask'} {list(slot.array.shape)}"
+    note = f"{shown} is read as added to scores: 0 at real steps, {slot.array.min():g} at padding" if added else ""
+    return (slot if plain is slot.array else replace(slot, array=plain)), note
+
+
 def _aligned(mask: Array, outputs: Array) -> Bools | None:
     """The mask along the first two axes of the outputs; None where it is none of them."""
-    mask = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
     if not is_mask(mask) or mask.ndim != 2:
         return None
     if mask.shape == outputs.shape[:2]:

@@ -10,6 +10,7 @@ from rnninspect.conventions.dumps.unpacking import are_shares
 from rnninspect.core.batch import check_lengths, check_mask, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.full_lengths import FullLengths
+from rnninspect.core.masks import plain_mask
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.errors import ShapeError
 
@@ -33,7 +34,7 @@ def read_mask(
     if lengths is not None and are_shares(lengths):
         lengths = np.rint(lengths * steps)
     if mask is not None:
-        mask = _without_steps_beyond(mask, rows, steps)
+        mask = _without_steps_beyond(plain_mask(mask), rows, steps)
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
         if not strict and _counts_other_rows(mask):
             return np.ones((rows, steps), dtype=np.bool_), None, False

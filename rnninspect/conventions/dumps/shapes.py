@@ -18,7 +18,7 @@ def suits(role: Role, array: Array) -> bool:
     if role == "lengths":
         return array.dtype.kind in "iuf" and array.ndim in (1, 2) and array.size == max(array.shape, default=0)
     if role == "mask":  # one with an axis of units is a dropout's
-        return array.ndim in (2, 3) and array.dtype.kind in "biuf" and (array.ndim == 2 or 1 in array.shape)
+        return array.ndim in (2, 3, 4) and array.dtype.kind in "biuf" and (array.ndim == 2 or 1 in array.shape)
     if role == "inputs":
         return array.ndim in (2, 3) and array.dtype.kind in "fiu"
     return array.dtype.kind in "fV" and array.ndim in ((2, 3, 4) if role == "outputs" else (1, 2, 3, 4))

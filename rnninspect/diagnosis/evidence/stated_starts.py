@@ -1,5 +1,5 @@
-"""The stated initial states, in another order than the run began with: of the rows, of the layers, of h and c, or
-viewed."""
+"""The stated initial states, in another order than the run began with: of the rows, of the layers or directions, of h
+and c, or viewed; or some of them in the place of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from rnninspect.core.trace import Array
+from rnninspect.core.trace import Array, Direction
 from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, origins, started, starts_off
 from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
@@ -21,7 +21,12 @@ def began_otherwise(case: Case) -> str:
     states = {(t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None}
     if case.batch is None or len(states) != len(case.trace.tracks) or disagreement(case) == 0:
         return ""
-    ways = chain(_with_c_for_h(states), _of_other_rows(case, states), _of_other_layers(case, states))
+    ways = chain(
+        _with_c_for_h(states),
+        _of_other_rows(case, states),
+        _of_other_layers(case, states),
+        _of_one_of_them(case, states),
+    )
     for sentence, others in ways:
         if disagreement(started(case, others)) == 0:
             return sentence
@@ -66,6 +71,24 @@ def _of_other_layers(case: Case, states: States) -> Iterator[tuple[str, States]]
             key: (changed_h[i], None if changed_c is None else changed_c[i]) for i, key in enumerate(keys)
         }
         yield f"it started from {what}", others
+
+
+def _of_one_of_them(case: Case, states: States) -> Iterator[tuple[str, States]]:
+    """h for both, c for both; one layer's for all layers, one direction's for both, or the directions exchanged."""
+    pairs = {key: (h, c) for key, (h, c) in states.items() if c is not None and c.shape == h.shape}
+    for number, name in enumerate("hc") if len(pairs) == len(states) else ():
+        both: States = {key: (pair[number], pair[number]) for key, pair in pairs.items()}
+        yield f"it started from {name}_0 as its h and as its c", both
+    keys, layers = list(states), case.trace.layers
+    if len({h.shape for h, _ in states.values()}) > 1:
+        return
+    ways = [(f"layer {k}'s in every layer", {key: (k, key[1]) for key in keys}) for k in range(layers) if layers > 1]
+    if case.trace.directions == 2:
+        other: dict[Direction, Direction] = {"forward": "backward", "backward": "forward"}
+        ways += [("those of the other direction", {key: (key[0], other[key[1]]) for key in keys})]
+        ways += [(f"the {one} direction's in both", {key: (key[0], one) for key in keys}) for one in other]
+    for what, taken in ways:
+        yield f"it started from {what}", {key: states[taken[key]] for key in keys}
 
 
 def _stacked(states: list[Array | None]) -> Array | None:

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
-from rnninspect.diagnosis.evidence.half_carried import HalfCarried, half_carried
+from rnninspect.diagnosis.evidence.half_carried import HalfCarried, Passed, half_carried
 from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from rnninspect.diagnosis.evidence.restarts import Begin
 
 ENDED = "the state in which a row ended"
+# How a loop passes h and c on, in words.
+HOW: dict[Passed, str] = {
+    "no c": "the h of the step before it, and from the c that the row began with: c is never carried over",
+    "no h": "the c of the step before it, and from the h that the row began with: h is never carried over",
+    "exchanged": "the c of the step before it for its h, and from the h for its c: they are exchanged",
+    "h twice": "the h of the step before it for both its h and its c: c is never carried over",
+    "c twice": "the c of the step before it for both its h and its c: h is never carried over",
+}
 
 
 class RestartedWithinRow(Rule):
@@ -71,17 +79,15 @@ class RestartedWithinRow(Rule):
                     break
 
     def _of_half(self, case: Case, half: HalfCarried) -> Iterator[Proposal]:
-        """One of h and c is carried from step to step, and the other never."""
-        carried = "h" if half.lost == "c" else "c"
+        """h and c are not passed on as they are: one is never, or they are exchanged."""
         yield from proposal(
             self,
             [Seen(facts, facts.real_counts > 1) for facts in case.facts],
-            f"{{rows}}: every step follows from the {carried} of the step before it, and from the {half.lost} that the "
-            f"row began with: {half.lost} is never carried over; a run that carries both differs by up to "
-            f"{half.before:.2g}, one that loses {half.lost} by {half.after:.2g}",
+            f"{{rows}}: every step follows from {HOW[half.passed]}; a run that carries both on differs by up to "
+            f"{half.before:.2g}, one that passes them so by {half.after:.2g}",
             kind="fact",
             fix="h, c = step(inputs[:, t], (h, c))  # each step goes on from the h and the c of the step before",
-            evidence={"never_carried": half.lost, "before": half.before, "after": half.after},
+            evidence={"passed": half.passed, "before": half.before, "after": half.after},
         )
 
     def _say(self, facts: TrackFacts, start: str, anew: Bools, rows: Bools) -> Iterator[Proposal]:

@@ -1,0 +1,40 @@
+"""Masks as attention takes them, read as one value a row and step: more axes, or a number that is added to scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnninspect.core.trace import Array
+
+FAR_BELOW = -1e3  # of a mask that is added to scores
+
+
+def is_additive(array: Array) -> bool:
+    """Whether it is a mask `[…]` that is added to scores: zero where a step is real, and far below where it is not.
+
+    >>> is_additive(np.array([[0.0, -1e9]])), is_additive(np.array([[0.0, -0.5]])), is_additive(np.zeros((1, 2)))
+    (True, False, False)
+    """
+    told = array.dtype.kind in "if" and bool(((array == 0) | (array <= FAR_BELOW)).all())
+    return told and bool((array != 0).any())
+
+
+def plain_mask(mask: Array) -> Array:
+    """A mask `[…]` in two axes and as 0 and 1 where it can be read so, else itself as far as it can.
+
+    Axes of one are left out (`[B, 1, T]`, `[B, 1, 1, T]`, `[B, T, 1]`), the last of three along which all values are
+    the same is (`[B, T, H]`), and so are the rows of `[B, T, T]` that are all the same; of one that is added to scores
+    (0 at real steps, -1e9 or -inf elsewhere) 0 becomes true.
+
+    >>> plain_mask(np.array([[[[0.0, -1e9]]]]))
+    array([[ True, False]])
+    """
+    while mask.ndim > 2 and 1 in mask.shape:
+        ones = [axis for axis, size in enumerate(mask.shape) if size == 1]
+        mask = mask.squeeze(axis=next((axis for axis in ones if axis), 0))
+    if mask.ndim == 3 and mask.size and mask.dtype.kind in "biuf":
+        if (mask == mask[..., :1]).all():
+            mask = mask[..., 0]
+        elif mask.shape[1] == mask.shape[2] and (mask == mask[:, :1]).all():
+            mask = mask[:, 0]
+    return np.asarray(mask == 0) if is_additive(mask) else mask
