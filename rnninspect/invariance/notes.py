@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.errors import UserError
-from rnninspect.invariance.batch import Input
+from rnninspect.invariance.batch import Batch, Input
 from rnninspect.invariance.probe import Outcome, shown
 from rnninspect.invariance.statements import Sequences, statements
 from rnninspect.invariance.trial import ROUNDING, Trial
@@ -34,7 +35,8 @@ def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
     if trial.blank:
         return f"NaN, whatever was changed, in some unit of {_listed(trial.blank)}: nothing of it can be compared"
     missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
-    return "" if told or not missed else f"whether padding is read cannot be told: {missed[0]}"
+    hint = "" if told else _perhaps_lengths(trial.batch)
+    return "" if told or not missed else f"whether padding is read cannot be told: {missed[0]}{hint}"
 
 
 def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any], leaves: Sequence[Input]) -> list[str]:
@@ -75,6 +77,32 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
     if unclear:
         notes.append(f"of which steps its entries are is not known, and was not judged: {_listed(unclear)}")
     return notes
+
+
+def _perhaps_lengths(batch: Batch) -> str:
+    """Which inputs hold a whole number a row that counts steps of another input, and how they would be stated."""
+    pairs = {
+        one.path: next((data.path for data in batch.inputs if _may_count(one, data)), "")
+        for one in batch.inputs
+        if one.array.ndim == 1 and one.array.dtype.kind in "iu"
+    }
+    pairs = {path: data for path, data in pairs.items() if data}
+    named = {data: path for path, data in pairs.items()}
+    if not pairs:
+        return ""
+    whole = len(named) == len(pairs) > 1  # a mapping where several inputs have lengths of their own
+    stated = [argument("lengths", named)] if whole else [argument("lengths", path) for path in pairs]
+    return worded(f"; {', '.join([*pairs][:3])} may hold lengths: {' or '.join(stated[:3])}")
+
+
+def _may_count(one: Input, data: Input) -> bool:
+    """Whether each number of an input `[B]` counts one to all steps of a row of another, of the same parent if any."""
+    parent = one.path.rpartition("[")[0]
+    shape = data.array.shape
+    if data.array.ndim < 2 or (parent and data.path.rpartition("[")[0] != parent):
+        return False
+    low, high = (one.array.min(), one.array.max()) if one.array.size else (0, 0)
+    return 0 < low < high and any(len(one.array) == shape[row] and high <= shape[1 - row] for row in (0, 1))
 
 
 def _overruled(leaves: Sequence[Input], steps: int) -> list[str]:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.full_lengths import FULL
+from rnninspect.core.regex import regex
 from rnninspect.recording.stated import Stated, by_name
 
 Asked = str | Callable[..., Any]  # an argument's name, or what makes lengths of the arguments of the model's forward
 
+_STEP = regex(r"[^.\[\]'\"]+")
 USUAL = ""  # no argument's name: asks for all that have the usual names of lengths and masks
 
 
@@ -59,10 +61,10 @@ def stated_by(lengths: Any, name: str, answers: Mapping[Asked, Any]) -> Stated:
     """What is stated for the call of a layer of that name, by what the arguments around it hold."""
     by_layer = isinstance(lengths, Mapping)
     one = lengths.get(name) if by_layer else lengths
-    called = one if isinstance(one, str) else getattr(one, "__name__", "the callable")
+    called = called_by(one)
     value = answers.get(one)
     if value is None or isinstance(value, Failure):
-        missing = value or f"no call around it was given {called}, by which its lengths are stated"
+        missing = value or nowhere(one)
         return Stated(missing=missing, nowhere=True)
     try:
         return Stated(np.array(by_name(value, called)), by_layer, called)
@@ -70,9 +72,21 @@ def stated_by(lengths: Any, name: str, answers: Mapping[Asked, Any]) -> Stated:
         return Stated(missing=str(error), nowhere=True)
 
 
+def called_by(one: Asked | None) -> str:
+    """What lengths that were asked for are called in a message."""
+    return one if isinstance(one, str) else getattr(one, "__name__", "the callable")
+
+
+def nowhere(one: Asked | None) -> str:
+    """Why a call has no lengths, where those asked for are not there."""
+    if isinstance(one, str):
+        return f"its lengths were to be read from an argument called {one}, and no call around it has one"
+    return f"its lengths were to be made by the function {called_by(one)}, which returned None"
+
+
 def _member(name: str, bound: Mapping[str, Any]) -> Any:
-    """The argument of that name, a part of one (`batch.lengths`), or that key of one."""
-    first, *rest = name.split(".")
+    """The argument of that name, a part of one (`batch.lengths`, `args[1]`), or that key of one."""
+    first, *rest = steps_of(name)
     if first in bound:
         value = bound[first]
         for part in rest:
@@ -82,12 +96,23 @@ def _member(name: str, bound: Mapping[str, Any]) -> Any:
     return next((part for part in parts if part is not None), None)
 
 
+def steps_of(name: str) -> list[str]:
+    """The argument that a name begins with, and what is taken of it, from the outside in.
+
+    >>> steps_of("batch.lengths"), steps_of("args[1]"), steps_of("batch['lengths']")
+    (['batch', 'lengths'], ['args', '1'], ['batch', 'lengths'])
+    """
+    return _STEP.findall(name) or [name]
+
+
 def _has_parts(value: Any) -> bool:
     """Whether it may hold the argument; a mapping that takes attributes for keys raises on those that it lacks."""
     return isinstance(value, Mapping) or not (hasattr(value, "shape") or callable(value))
 
 
 def _part(value: Any, name: str) -> Any:
+    if isinstance(value, (list, tuple)) and name.isdecimal():
+        return value[int(name)] if int(name) < len(value) else None
     if isinstance(value, Mapping) or hasattr(value, "keys"):
         return value[name] if name in value else None  # noqa: SIM401
     return getattr(value, name, None)

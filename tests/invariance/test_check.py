@@ -221,6 +221,33 @@ def test_as_many_rows_as_steps_beside_a_mask_that_lies_otherwise(heeds: bool) ->
     assert [finding.rule for finding in report.findings][:1] == ([] if heeds else ["reads-padding"])
 
 
+def test_arguments_that_may_hold_lengths_are_pointed_at() -> None:
+    """Whole numbers that count steps of a row are shown as they would be stated, by the name that `record` takes too;
+    labels of which one is zero, and numbers beyond the steps, are not.
+    """
+
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(3, 3, batch_first=True)
+
+        def forward(self, *pairs: Any) -> torch.Tensor:
+            (x, _), *_ = pairs
+            return self.rnn(x)[1][0]  # type: ignore[no-any-return]
+
+    model, other = Plain(), torch.tensor([3, 1, 3])
+    for numbers, hint in ((N, "; pairs[0][1] may hold lengths: lengths='pairs[0][1]'"), (N - 2, ""), (N + 9, "")):
+        report = check_padding(model, (X, numbers), probes=("noise", "permute"))
+        assert report.untested == f"whether padding is read cannot be told: the rows' lengths are not known{hint}"
+    both = {"pairs[0][0]": "pairs[0][1]", "pairs[1][0]": "pairs[1][1]"}
+    assert f"lengths={both!r}" in check_padding(model, (X, N), (X[:, :3], other)).untested
+    with rnninspect.record(model, lengths="pairs[0][1]") as recording:
+        model((X, N))
+    rules = [finding.rule for finding in recording.inspect().findings]
+    assert rules == ["lengths-ignored"]
+    assert check_padding(model, (X, N), lengths="pairs[0][1]").findings[0].rule == "reads-padding"
+
+
 def test_a_lazy_module_is_refused() -> None:
     """It has no weights, and running it would make some."""
     with pytest.raises(UserError, match="LazyLinear without weights"):

@@ -199,4 +199,4 @@ def test_lengths_are_read_from_the_arguments_of_each_call(kind: str, told: bool)
     assert [report.lengths for report in judged] == [LENGTHS.tolist(), LENGTHS[::-1].tolist()]
     assert {f.rule for report in judged for f in report.findings} == (set() if told else {"lengths-ignored"})
     assert unanswered.verdict == "unjudged"
-    assert "was given nothing_such" in unanswered.untested
+    assert "an argument called nothing_such, and no call" in unanswered.untested

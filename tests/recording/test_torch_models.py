@@ -239,7 +239,7 @@ def test_lengths_that_are_not_there() -> None:
             batched({"x": batch()})
         (report,) = recording.inspect()
         assert report.verdict == "unjudged"
-        assert "was given n" in report.untested or "KeyError" in report.untested
+        assert "an argument called n, and no call" in report.untested or "KeyError" in report.untested
     with rnninspect.record(lengths="lenghts") as recording:
         made(Plain)(batch(), LENGTHS)
     assert [r.verdict for r in recording.inspect()] == ["unjudged"]
@@ -542,7 +542,7 @@ def test_start_and_stop_and_what_is_carried() -> None:
     ("asked", "verdict", "why"),
     [
         ("lengths", "clean", ""),
-        ("lens", "unjudged", "no forward around it was given lens"),
+        ("lens", "unjudged", "an argument called lens, and no call"),
         (lambda *_: 1 / 0, "unjudged", "raised ZeroDivisionError"),
     ],
 )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
 from rnninspect.errors import UnknownNameError
-from rnninspect.recording.asked import USUAL, Asked, answer, arguments_of, asked_for
+from rnninspect.recording.asked import USUAL, Asked, answer, arguments_of, asked_for, steps_of
 from rnninspect.recording.torch_modules.tensors import copied
 
 
@@ -54,8 +54,7 @@ def check_lengths(lengths: Any, model: nn.Module, layers: list[str]) -> None:
     signatures = [parameters(module) for module in model.modules()]
     there = {name for signature in signatures for name in signature}
     for name in sorted(name for name in asked_for(lengths) if isinstance(name, str) and name != USUAL):
-        argument = name.partition(".")[0]
-        if argument not in there and not _takes_whole(parameters(model)):
+        if steps_of(name)[0] not in there and not _takes_whole(parameters(model)):
             raise UnknownNameError("argument of forward for lengths", name, list(parameters(model)))
 
 

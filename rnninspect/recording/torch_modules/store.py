@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rnninspect.conventions.live.weights import config_of_torch
 from rnninspect.core.full_lengths import FULL
-from rnninspect.recording.asked import USUAL, Asked, Failure, is_asked
+from rnninspect.recording.asked import USUAL, Asked, Failure, called_by, is_asked, nowhere
 from rnninspect.recording.base import Wanted, Where
 from rnninspect.recording.call_site import caller
 from rnninspect.recording.stated import Stated, by_name
@@ -208,10 +208,10 @@ def _stated(kept: Kept, name: str, answered: Set[Asked]) -> Stated:
     if not is_asked(value):
         exact = by_layer or (isinstance(value, str) and value == FULL)
         return Stated(value, exact, direct=USUAL in kept.direct)
-    called = value if isinstance(value, str) else getattr(value, "__name__", "the callable")
+    called = called_by(value)
     argument = kept.arguments.get(value)
     if argument is None or isinstance(argument, Failure):
-        missing = argument or f"no forward around it was given {called}, by which its lengths are stated"
+        missing = argument or nowhere(value)
         return Stated(missing=missing, nowhere=argument is not None or value not in answered)
     try:
         numbers = by_name(argument, called)
