@@ -68,19 +68,24 @@ def command(model: str, batch: str, **params: Any) -> int:
     """
     from rnninspect.cli.progress import over_runs
     from rnninspect.invariance import check_padding
-    from rnninspect.invariance.loading import arguments_of, load_model
+    from rnninspect.invariance.loading import arguments_of, arguments_taken, load_model
 
     refuse_overwriting([model, batch, *_sources(model)], params)
     live = load_model(model, params["weights"])
     arrays = _arrays(batch, params["quiet"])
     lengths, mask = _named(params["lengths"]), _named(params["mask"])
     kwargs, inputs, aside = arguments_of(live, arrays)
+    unused = [name for name in aside if name not in (params["lengths"], params["mask"])]
     lengths = next((aside[n] for n in ([lengths] if isinstance(lengths, str) else []) if n in aside), lengths)
     mask = next((aside[n] for n in ([mask] if isinstance(mask, str) else []) if n in aside), mask)
-    for name in aside:
+    for name in unused:
         if lengths is None and mask is None and re.search("len", name):
             lengths = aside[name]
             output.note(f"the lengths are those of the batch's member {name}", params["quiet"])
+        else:
+            takes = ", ".join(arguments_taken(live))
+            note = f"{name} of {batch} was left out: no argument of the model is called so ({takes})"
+            output.note(note, params["quiet"])
     with over_runs(params["quiet"]) as progress:
         report = check_padding(
             live,

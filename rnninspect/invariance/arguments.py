@@ -34,7 +34,7 @@ def arguments_of(
         exact = [name for name in free if name in names]
         alike = [name for name in free if any(word[:3] in name for word in names)]
         for name in (exact or alike)[:1]:
-            arguments[name] = _beside(value, inputs)
+            arguments[name] = _beside(value, [*inputs, *options.values()])
     return arguments
 
 
@@ -51,7 +51,7 @@ def _beside(value: Any, inputs: Sequence[Any]) -> Any:
         return value
     import torch
 
-    return torch.as_tensor(np.asarray(value))
+    return torch.as_tensor(np.array(value))
 
 
 def inputs_of(arguments: Mapping[str, Any], bare: Collection[str] = ()) -> list[Input]:

@@ -113,6 +113,17 @@ def arguments_of(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any
     return named, [], {key: array for key, array in arrays.items() if key not in names}
 
 
+def arguments_taken(model: Any) -> list[str]:
+    """The names of the arguments that the model takes."""
+    return [*_parameters(model)] if _is_torch(model) else list(wrapped(model, ()).free())
+
+
+def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:
+    from rnninspect.invariance.torch_modules.live import unwrapped
+
+    return inspect.signature(unwrapped(model).forward).parameters
+
+
 def _is_torch(model: Any) -> bool:
     """Whether it is a module of torch, and no layer of Keras, which is one on its torch backend."""
     keras = sys.modules.get("keras")
@@ -127,12 +138,10 @@ def _is_module(model: Any) -> bool:
 def _for_torch(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any], list[Any], dict[str, Array]]:
     import torch
 
-    from rnninspect.invariance.torch_modules.live import unwrapped
-
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
     tensors = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
-    parameters = inspect.signature(unwrapped(model).forward).parameters
+    parameters = _parameters(model)
     if list(arrays) == [ANONYMOUS]:
         return {}, list(tensors.values()), {}
     named = {key: tensor for key, tensor in tensors.items() if key in parameters}
@@ -146,8 +155,10 @@ def _for_torch(model: Any, arrays: Mapping[str, Array]) -> tuple[dict[str, Any],
     if missing == needed and len(needed) == 1:
         data = [key for key in aside if "len" not in key and "mask" not in key]
         if len(data) == 1:
-            return {}, [tensors[data[0]]], {key: array for key, array in aside.items() if key != data[0]}
-        return {}, [tensors], {}
+            named[needed[0]] = tensors[data[0]]
+            return named, [], {key: array for key, array in aside.items() if key != data[0]}
+        if not named:
+            return {}, [tensors], {}
     if missing and not all("len" in name or "mask" in name for name in missing):
         _refuse(arrays, list(parameters))
     return named, [], aside

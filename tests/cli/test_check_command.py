@@ -29,6 +29,10 @@ class Gathered(Last):
     def forward(self, x, lengths):
         return self.rnn(x)[0][torch.arange(len(x)), lengths - 1]
 
+class Masked(Last):
+    def forward(self, frames, frame_mask=None):
+        return (frames * frame_mask[..., None]).sum(1)
+
 def make():
     return Gathered()
 
@@ -51,6 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     n = np.array([5, 2, 3])
     x = np.random.default_rng(0).normal(size=(3, 5, 3))
     np.savez(tmp_path / "batch.npz", x=x, lengths=n)
+    np.savez(tmp_path / "other.npz", inputs=x, lengths=n)
     np.savez(tmp_path / "masked.npz", x=x, mask=np.arange(5) < n[:, None])
     (tmp_path / "broken_module.py").write_text("def (:", "utf-8")
     (tmp_path / "leaving_module.py").write_text("raise SystemExit(4)", "utf-8")
@@ -69,6 +74,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("checked_models:model", "batch.npz", "--lengths", "5,2,3"), 1, "lengths-ignored"),
         (("checked_models:wrapped", "batch.npz"), 1, "lengths-ignored"),
         (("checked_models:make", "batch.npz"), 0, "5 probes: 5 held"),
+        (("checked_models:Last", "other.npz"), 1, "reads-padding"),
+        (("checked_models:Masked", "masked.npz", "--mask", "mask"), 0, "5 probes: 5 held"),
         (("checked_models:function", "masked.npz", "--mask", "mask"), 0, "clean"),
         (("checked_models:Last", "batch.npz", "--skip", "noise,more"), 0, "3 probes: 3 held"),
         (("checked_models:Last", "batch.npz", "--probe", "noise"), 1, "1 probe: 1 differ"),
@@ -83,6 +90,15 @@ def test_models_are_checked(arguments: tuple[str, ...], code: int, phrase: str) 
     done = rnninspect("check", *arguments, "-q")
     assert (done.code, done.err) == (code, "")
     assert phrase in done.out
+
+
+@pytest.mark.usefixtures("folder")
+def test_arrays_that_no_argument_is_called_like_are_named() -> None:
+    """One that has the place of the one argument that is needed is passed on; others are left out, and said."""
+    done = rnninspect("check", "checked_models:Last", "masked.npz", "--probe", "permute")
+    assert "mask of masked.npz was left out: no argument of the model is called so (x, lengths)" in done.err
+    assert "x of" not in done.err
+    assert "left out" not in rnninspect("check", "checked_models:Masked", "masked.npz", "--mask", "mask").err
 
 
 @pytest.mark.parametrize(
