@@ -104,7 +104,7 @@ recording/torch_modules/tensors recording/torch_modules/calls recording/torch_mo
 recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store
 recording/torch_modules/own_forward recording/torch_modules/hooks recording/torch_modules/joined
 recording/*
-recording/registry recording/judge_calls recording/recorder recording/__init__
+recording/registry recording/judge_calls recording/whose_state recording/recorder recording/__init__
 invariance/nested invariance/model invariance/pairs_of_steps invariance/batch invariance/statements
 invariance/padding_content invariance/pairs_recognised invariance/sequence_axes invariance/companions
 invariance/roles invariance/axes

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from rnninspect.api.inspect import Names
@@ -17,6 +18,7 @@ from rnninspect.recording.base import LIMIT, MAX_BYTES, RecordedCall, Wanted
 from rnninspect.recording.handover import Handover, handovers
 from rnninspect.recording.judge_calls import Asked, of_one_loop, report_of, report_of_unseen
 from rnninspect.recording.registry import recorders_of
+from rnninspect.recording.whose_state import by_rows, call_of
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report, Reports
 
@@ -176,17 +178,19 @@ class Recording:
         """
         chosen = self._chosen(name, call)
         steps = len(chosen)
+        given, whose = [(final_state, lengths)] * steps, ""
         if final_state is not None and steps > 1:
-            chosen = [self._one_run(chosen)]
+            chosen, given, whose = self._shared_out(chosen, final_state, lengths)
         quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
         asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted, self._convention)
         began, skipped = handovers(self.calls), self.skipped
         reports: list[Report] = []
         errors: list[UserError] = []
-        for one in chosen:
+        for one, (state, of_rows) in zip(chosen, given, strict=True):
             more = skipped.get(one.where.name, 0)
             notes = [f"{more} more calls were not kept (limit)"] if more else []
-            notes += [f"{steps} calls of one step each are read as one run"] if len(chosen) < steps else []
+            notes += [whose] if whose else []
+            asked = replace(asked, final_state=state, lengths=of_rows)
             report, error = report_of(one, asked, began.get((one.where.name, one.where.number), Handover()), notes)
             reports.append(report)
             errors += [error] if error else []
@@ -199,16 +203,30 @@ class Recording:
             ]
         return Reports(reports)
 
-    def _one_run(self, calls: list[RecordedCall]) -> RecordedCall:
-        """The one run of which these calls are the steps; UserError where they are not, or some were not kept."""
+    def _shared_out(
+        self, calls: list[RecordedCall], final_state: Any, lengths: Any
+    ) -> tuple[list[RecordedCall], list[tuple[Any, Any]], str]:
+        """The calls that one state is of, (state, lengths) of each, and a note that says so: the one run of which all
+        are the steps, the one that returned it, or all, of a row each. UserError where nothing tells, or some were not
+        kept.
+        """
         skipped = sum(self.skipped.get(name, 0) for name in {one.where.name for one in calls})
         whole = None if skipped else self._joined(calls)
-        if whole is None:
-            kept = f"; {skipped} more were not kept: record(…, limit=None) keeps all" if skipped else ""
-            raise UserError(
-                f"one final_state for {len(calls)} calls ({_list_calls(calls)}): pick one by name and call{kept}"
-            )
-        return whole
+        if whole is not None:
+            return [whole], [(final_state, lengths)], f"{len(calls)} calls of one step each are read as one run"
+        one = None if skipped else call_of(final_state, calls)
+        if one is not None:
+            note = f"final_state is what {one.where.called} returned, so it is held against that"
+            return [one], [(final_state, lengths)], note
+        rows = None if skipped else by_rows(final_state, lengths, calls)
+        if rows is not None:
+            return calls, rows, "each call returned one row of final_state, which is held against it"
+        kept = f"; {skipped} more were not kept: record(…, limit=None) keeps all" if skipped else ""
+        last = calls[-1].where
+        raise UserError(
+            f"one final_state for {len(calls)} calls ({_list_calls(calls)}), and no single one returned it: say which "
+            f"call it was taken from, recording.inspect({last.name!r}, call={last.number}, final_state=…){kept}"
+        )
 
     def _as_loops(self, reports: list[Report]) -> list[Report]:
         """The reports, in their order, those of each layer seen beside one another."""

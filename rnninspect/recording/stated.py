@@ -250,7 +250,9 @@ def stated_for(
     value = lengths.get(name) if by_layer else lengths
     if isinstance(value, str) and value != FULL and values is not None:
         if value not in values:
-            return Stated(missing=f"its lengths were to be read from {value}, which the call was not given", nowhere=True)
+            return Stated(
+                missing=f"its lengths were to be read from {value}, which the call was not given", nowhere=True
+            )
         return Stated(values[value], by_layer, value)
     if value is None and values:
         return Stated(beside=values)

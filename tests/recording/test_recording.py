@@ -641,6 +641,27 @@ def test_asking_for_what_is_not_there() -> None:
     assert recording.inspect(call=-1, final_state=h, lengths="full").ok
 
 
+def test_one_state_of_several_calls_is_whose_it_equals() -> None:
+    """Of two layers the one that returned it; of a call a row, each its own row. A state that none returned is shown
+    how to be given.
+    """
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"lower": nn.LSTM(F, H, batch_first=True), "upper": nn.LSTM(H, H, batch_first=True)})
+    lower, upper = model.values()
+    with rnninspect.record(model, lengths="full") as recording:
+        output, (h, _) = upper(lower(batch())[0])
+    (report,) = recording.inspect(final_state=h[-1])
+    assert (report.verdict, report.source["name"]) == ("clean", "upper")
+    assert "final_state is what upper call 0 returned" in " ".join(report.notes)
+    with pytest.raises(UserError, match=r"lower x 1, upper x 1.*inspect\('upper', call=0, final_state=…\)"):
+        recording.inspect(final_state=output[:, 0])
+    with rnninspect.record(lower, lengths=LENGTHS) as recording:
+        ends = [lower(row[None, :n])[1][0][-1] for row, n in zip(batch(), LENGTHS, strict=True)]
+    assert recording.inspect(final_state=torch.cat(ends)).verdict == "clean"
+    with pytest.raises(UserError, match="no single one returned it"):
+        recording.inspect(final_state=torch.cat(ends[::-1]))
+
+
 def test_several_reports_as_one() -> None:
     """Reports answer together: ok, findings, text, lines of JSON, and the first that fails raises."""
     model = tagger().eval()
