@@ -178,15 +178,15 @@ class Recording:
         """
         chosen = self._chosen(name, call)
         steps = len(chosen)
-        given, whose = [(final_state, lengths)] * steps, ""
+        parts, whose = [(final_state, lengths)] * steps, ""
         if final_state is not None and steps > 1:
-            chosen, given, whose = self._shared_out(chosen, final_state, lengths)
+            chosen, parts, whose = self._shared_out(chosen, final_state, lengths)
         quoted = FEW_NUMBERS if excerpt == EXCERPT and len(chosen) > MANY else excerpt
         asked = Asked(Tolerance(rtol, atol), final_state, lengths, select, ignore, quoted, self._convention)
         began, skipped = handovers(self.calls), self.skipped
         reports: list[Report] = []
         errors: list[UserError] = []
-        for one, (state, of_rows) in zip(chosen, given, strict=True):
+        for one, (state, of_rows) in zip(chosen, parts, strict=True):
             more = skipped.get(one.where.name, 0)
             notes = [f"{more} more calls were not kept (limit)"] if more else []
             notes += [whose] if whose else []
