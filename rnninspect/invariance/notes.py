@@ -91,8 +91,8 @@ def _perhaps_lengths(batch: Batch) -> str:
     if not pairs:
         return ""
     whole = len(named) == len(pairs) > 1  # a mapping where several inputs have lengths of their own
-    stated = [argument("lengths", named)] if whole else [argument("lengths", path) for path in pairs]
-    return worded(f"; {', '.join([*pairs][:3])} may hold lengths: {' or '.join(stated[:3])}")
+    options = [argument("lengths", named)] if whole else [argument("lengths", path) for path in pairs]
+    return worded(f"; {', '.join([*pairs][:3])} may hold lengths: {' or '.join(options[:3])}")
 
 
 def _may_count(one: Input, data: Input) -> bool:
