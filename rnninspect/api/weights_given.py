@@ -23,7 +23,7 @@ from rnninspect.core.trace import Array
 from rnninspect.core.weights import Weights
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.engine.activations import ACTIVATIONS, SPELLINGS
 from rnninspect.errors import UserError, about_argument
 from rnninspect.formats import read_arrays
@@ -108,7 +108,7 @@ def without_dropped_units(case: Case) -> Case:
             f"the layer is in train mode and drops {case.layer.dropout:g} of the units between its layers at random: "
             "no run of it tells whether a state alone is right; call .eval() before the run, or give the outputs"
         )
-    if not disagreement(case):
+    if agrees(case):
         return case
     sentence = (
         f"not used: the layer is in train mode and drops {case.layer.dropout:g} of the units between its layers at "

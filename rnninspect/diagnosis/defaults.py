@@ -13,7 +13,7 @@ import numpy as np
 from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.supposed import with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
@@ -40,7 +40,7 @@ def with_direction_of_weights(case: Case) -> Case:
     source = {about: text for about, text in case.trace.source.items() if about != "direction"}
     track = replace(tracks[0], direction="forward", order="time")
     forward = case.with_trace(replace(case.trace, tracks=(track,), source=source))
-    return case if disagreement(forward) else forward
+    return case if not agrees(forward) else forward
 
 
 def as_merged(case: Case, judgement: Judgement) -> Case | None:
@@ -225,15 +225,10 @@ def _with_relu(case: Case) -> Case:
     if weights is None or case.batch is None or weights.spec.cell != "rnn" or weights.spec.activation != "tanh":
         return case
     activation_stated = {"activation", "activations"} & set(case.config.attributes)
-    if (
-        activation_stated
-        or not case.facts
-        or not all(_is_never_negative(f) for f in case.facts)
-        or disagreement(case) == 0
-    ):
+    if activation_stated or not case.facts or not all(_is_never_negative(f) for f in case.facts) or agrees(case):
         return case
     relu = case.with_weights(replace(weights, spec=replace(weights.spec, activation="relu")))
-    if disagreement(relu) > 0:
+    if not agrees(relu):
         return case
     return _noting(
         relu, relu.trace, "activation", "none was stated; the outputs are never negative, and relu gives them"

@@ -21,7 +21,7 @@ from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.faults import skipping_faults
 from rnninspect.diagnosis.fixes import fix_in, lacking
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
@@ -213,13 +213,13 @@ def _unlike_its_weights(case: Case, kept: list[Proposal], rules: Mapping[str, Ru
     and the dump was read by its usual axes."""
     causes = [p for p in kept if p.kind == "state" or p.severity == "error"]
     in_padding = all(p.kind == "padding" for p in causes)  # which says nothing of a c, if the real steps are the run's
-    if not causes or (in_padding and disagreement(case) == 0):
+    if not causes or (in_padding and agrees(case)):
         return list(unlike_its_weights(case))
-    if case.reading.time_swapped or not all(rules[p.rule].in_states for p in causes) or disagreement(case) == 0:
+    if case.reading.time_swapped or not all(rules[p.rule].in_states for p in causes) or agrees(case):
         return []
     # Undone, since a cause may be in the outputs as well: in the order of their rows, say.
     undone = (way.case for p in causes for way in rules[p.rule].undo(case))
-    return [] if any(disagreement(one) == 0 for one in undone) else list(unlike_its_weights(case))
+    return [] if any(agrees(one) for one in undone) else list(unlike_its_weights(case))
 
 
 def _has_weights(case: Case) -> bool:

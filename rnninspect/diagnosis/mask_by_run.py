@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect import conventions
 from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts, under
@@ -69,7 +69,7 @@ def is_of_its_run(case: Case) -> bool:
 
     if not (case.has("inputs") and case.has("weights")):
         return True
-    return not disagreement(case) and next(states_unlike_the_run(case, UNEXPLAINED), None) is None
+    return agrees(case) and next(states_unlike_the_run(case, UNEXPLAINED), None) is None
 
 
 def _suggested(facts: tuple[TrackFacts, ...]) -> Iterator[Bools]:

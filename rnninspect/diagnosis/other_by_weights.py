@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.rule import Proposal, Rule
 from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.measure.difference import differences
@@ -19,7 +19,7 @@ OPENING = "a run with these weights differs from the dump"
 
 def causes_of_other(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
     """The mistakes of weights by which the second dump was run with others than the first, which follows from these."""
-    if case.other is None or not (case.has("inputs") and case.has("weights")) or disagreement(case):
+    if case.other is None or not (case.has("inputs") and case.has("weights")) or not agrees(case):
         return []
     if not any(d.largest > 0 for d in differences(case.trace, case.other)):
         return []
@@ -35,8 +35,8 @@ def causes_of_finer(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
     """The mistakes of weights that only the second dump is exact enough to show, of which the first is a rounding."""
     if DRIFT not in rules or rules[DRIFT].missing(case) or not (case.has("inputs") and case.has("weights")):
         return []
-    for undone in rules[DRIFT].undo(case) if disagreement(case) == 0 else ():
-        if tolerance(undone.case) >= tolerance(case) or disagreement(undone.case) == 0:
+    for undone in rules[DRIFT].undo(case) if agrees(case) else ():
+        if tolerance(undone.case) >= tolerance(case) or agrees(undone.case):
             continue
         proposals = [p for r in rules.values() if isinstance(r, WeightsRule) for p in r.check(undone.case)]
         return [replace(p, message=f"with {undone.how} ({DRIFT}), {p.message}") for p in proposals]

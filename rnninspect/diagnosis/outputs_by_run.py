@@ -15,7 +15,7 @@ import numpy as np
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.cover import explained_by, mismatched_places
 from rnninspect.diagnosis.evidence.agreement import only_rows
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.rule import Proposal, Rule, Undone
 from rnninspect.diagnosis.states_by_run import states_by_run
 from rnninspect.diagnosis.steps_by_states import steps_by_states
@@ -30,7 +30,7 @@ def outputs_by_run(case: Case, rules: Mapping[str, Rule]) -> list[Proposal]:
     without which it gives them, where they are not its own; empty where there are no such two."""
     if case.weights is None or case.batch is None or case.other is not None or is_too_large(case):
         return []
-    if disagreement(case) == 0:
+    if agrees(case):
         return states_by_run(case, rules, frozenset())
     for rule in rules.values():
         for undone in rule.undo(case) if not isinstance(rule, WeightsRule) else ():
@@ -53,7 +53,7 @@ def _changes_outputs_alone(case: Case, undone: Case) -> bool:
 def _gives(case: Case) -> bool:
     """Whether a run gives all outputs: of a few rows, then of all."""
     longest = np.argsort(-case.trace.real_counts, kind="stable")[:FEW]
-    return disagreement(only_rows(case, longest)) == 0 and disagreement(case) == 0
+    return agrees(only_rows(case, longest)) and agrees(case)
 
 
 def _of_states(case: Case, first: Rule, rules: Mapping[str, Rule]) -> list[Proposal]:

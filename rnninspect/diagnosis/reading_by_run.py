@@ -15,7 +15,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import TimeOrder
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.mask_by_run import is_of_its_run, is_right, with_mask_by_run
 from rnninspect.measure.choose_reading import choose_reading
 from rnninspect.measure.directions import NO_ORDER
@@ -37,10 +37,10 @@ def with_reading_by_run(case: Case) -> Case:
     if is_of_its_run(settled):
         return settled
     right = next(filter(is_right, map(with_mask_by_run, _others(case))), None)
-    if right is not None or not disagreement(case):
+    if right is not None or agrees(case):
         return right or settled
     outputs_alone = (_ordered_by_run(other, case.config) for other in _backwards(case))
-    return next((other for other in outputs_alone if not disagreement(other)), settled)
+    return next((other for other in outputs_alone if agrees(other)), settled)
 
 
 def with_axes_by_run(case: Case) -> Case:
@@ -59,12 +59,12 @@ def with_axes_by_run(case: Case) -> Case:
     fitting = readings(case.convention, case.dump.slots, config, evidence.framework_stated, evidence.decided)
     shape = trace.layers, trace.directions
     fitting = [r for r in fitting if r.time_major == time_major and (r.trace.layers, r.trace.directions) == shape]
-    if not fitting or not disagreement(case):
+    if not fitting or agrees(case):
         return case
     other = _along(case, choose_reading(fitting, case.tolerance).reading)
     source = {**other.trace.source, "the axes": "a run of the weights gives the outputs along these alone"}
     other = other.with_trace(replace(other.trace, source=source), other.facts)
-    return case if disagreement(other) else other
+    return case if not agrees(other) else other
 
 
 def _others(case: Case) -> Iterator[Case]:
@@ -140,13 +140,13 @@ def _ordered_by_run(case: Case, said_of_it: LayerConfig) -> Case:
     trace = case.trace
     if said_of_it.keep_order is not None or said_of_it.go_backwards or case.batch is None or case.weights is None:
         return case
-    if trace.directions > 1 or {t.direction for t in trace.tracks} != {"backward"} or disagreement(case) == 0:
+    if trace.directions > 1 or {t.direction for t in trace.tracks} != {"backward"} or agrees(case):
         return case
     source = {**trace.source, "direction": "a run of the weights that reads backwards gives these outputs"}
     for order in ORDERS if NO_ORDER in trace.source.get("direction", "") else _orders_of(case):
         tracks = tuple(replace(track, order=order) for track in trace.tracks)
         other = case.with_trace(replace(trace, tracks=tracks, source=source))
-        if disagreement(other) == 0:
+        if agrees(other):
             return other
     return case
 

@@ -14,7 +14,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import choose_reading
 
@@ -34,7 +34,7 @@ def with_tracks_of_weights(case: Case) -> Case:
     if case.trace.directions > len(weights.directions):
         return _one_half(case, weights) or case
     config = _as_weights(case, weights)
-    if config == case.config or (_has_widths(case, weights) and disagreement(case) == 0):
+    if config == case.config or (_has_widths(case, weights) and agrees(case)):
         return case
     return _read_again(case, weights, config)
 
@@ -54,7 +54,7 @@ def _one_half(case: Case, weights: Weights) -> Case | None:
         )
         trace = replace(case.trace, tracks=(track,), source={**case.trace.source, "the outputs": sentence})
         alone = case.with_trace(trace)
-        if _has_widths(alone, weights) and disagreement(alone) == 0:
+        if _has_widths(alone, weights) and agrees(alone):
             return alone
     return None
 

@@ -16,7 +16,7 @@ from rnninspect.diagnosis.evidence.agreement import given_by_all
 from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, first_units_follow
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, compared, tolerance
 from rnninspect.diagnosis.facts_beneath import with_right_states
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone
 from rnninspect.diagnosis.weights_rule import WeightsRule, everywhere
@@ -31,7 +31,7 @@ MOST_STEPS = 64  # of a stack in two directions, which needs all of them: longer
 def starts_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str] = frozenset()) -> list[Proposal]:
     """The wrong start beneath one of the causes `named`; or the weights' mistake and the start beneath it, where one
     change of the weights leaves a wrong start alone."""
-    if case.weights is None or case.batch is None or case.other is not None or disagreement(case) == 0:
+    if case.weights is None or case.batch is None or case.other is not None or agrees(case):
         return []
     asked = [rules[name] for name in STARTS if name in rules and not rules[name].missing(case)]
     chunked = [rules[CHUNKED]] if CHUNKED in rules and not rules[CHUNKED].missing(case) else []
@@ -44,12 +44,12 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str] 
     for change in (c for c in changes_of(case.weights) if not c.alone):
         changed = _changed(few, change)
         some = _gives_some(changed)
-        if disagreement(changed) == 0 and not some:
+        if agrees(changed) and not some:
             continue
         for rule in chunked if some else ():
             if whole := _remaining(_changed(case, change), rule):
                 return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
-        for rule in asked if disagreement(changed) else ():
+        for rule in asked if not agrees(changed) else ():
             if _may_start_so(changed, rule) and _remaining(changed, rule):
                 whole = _remaining(_changed(case, change), rule)
                 if whole:
@@ -111,7 +111,7 @@ def _may_start_so(few: Case, rule: Rule) -> bool:
 
 def _remaining(changed: Case, rule: Rule) -> list[Proposal]:
     """What the rule says once the weights are changed, if that explains every row that a run of them does not give."""
-    if disagreement(changed) == 0:
+    if agrees(changed):
         return []
     proposals = [p for p in rule.check(changed) if p.severity != "note"]
     explained = frozenset[Place]().union(*(p.places for p in proposals))

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, largest, lower_precision
+from rnninspect.diagnosis.evidence.weight_search import agrees, compared, largest, lower_precision
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
 from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.run_ends import ends_of_outputs, states_end_elsewhere
@@ -129,7 +129,7 @@ def unlike_its_weights(case: Case) -> Iterator[Finding]:
     from rnninspect.diagnosis.evidence.one_step import first_bad_steps
     from rnninspect.diagnosis.unseen_states import states_unlike_the_run
 
-    if disagreement(case) == 0:
+    if agrees(case):
         yield from states_unlike_the_run(case, UNEXPLAINED)
         lower = lower_precision(case)
         if lower is not None:

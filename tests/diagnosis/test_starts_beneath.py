@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
@@ -39,6 +40,19 @@ def test_both_are_named(cell: str, directions: int, start: str, weights: str) ->
     findings = judge(wrong, rules()).findings
     together = {f.rule: f.evidence.get("together_with") for f in findings}
     assert together == {start: weights, weights: start}
+
+
+def test_more_units_than_are_looked_at_first_with_two_biases() -> None:
+    """Weights of which a few units are looked at first may keep two biases, as torch's do: both mistakes are named."""
+    lengths = np.array([4, 1, 5, 3])
+    case = correct_case("lstm", lengths=lengths, steps=5, units=FEW_UNITS + 3)
+    assert case.weights is not None
+    layers = tuple(replace(w, bias=w.bias / 2, recurrent_bias=w.bias / 2) for w in case.weights.layers)
+    case = case.with_weights(replace(case.weights, layers=layers))
+    wrong = rules()["gate-order"].inject(rules()["stale-initial-state"].inject(case))
+    judged = judge(wrong, rules())
+    assert {f.rule for f in judged.findings} == {"gate-order", "stale-initial-state"}
+    assert not [reason for reason in judged.not_checked if "failed" in str(reason)]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -18,7 +18,14 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Direction, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.small_cases import small
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, tolerance
+from rnninspect.diagnosis.evidence.weight_search import (
+    agrees,
+    disagreement,
+    fixed,
+    fixes_difference,
+    largest,
+    tolerance,
+)
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 
@@ -46,7 +53,7 @@ def half_carried(case: Case) -> HalfCarried | None:
         return None
     if case.trace.directions != 1 or any(t.order != "time" for t in case.trace.tracks) or case.trace.steps < 2:
         return None
-    if disagreement(case) == 0 or fixed(case) is not None:
+    if agrees(case) or fixed(case) is not None:
         return None
     limit, trials = tolerance(case), [small(case, GLANCE), small(case)]
     for passed in PASSED if _are_alike(case) else PASSED[:2]:

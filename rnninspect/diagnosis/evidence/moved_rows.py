@@ -10,7 +10,7 @@ from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padding_read_first import starts_moved
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
@@ -42,7 +42,7 @@ def moved_by_run(case: Case) -> list[Bools]:
 
 @once
 def _runs_at_the_front(case: Case) -> bool:
-    return disagreement(case) > 0 and disagreement(to_the_front(case)) == 0
+    return not agrees(case) and agrees(to_the_front(case))
 
 
 def to_the_front(case: Case) -> Case:

@@ -9,10 +9,11 @@ import numpy as np
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.trace import Bools, Ints, Trace, Track, prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.small_cases import is_causal
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.small_cases import cut_to, is_causal
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.once import once
 
+GLANCE = 2  # steps that tell most rows of other inputs from these
 MOST_ROWS = 1024  # each is set beside every other
 MOST_LENGTHS = 32  # over which all inputs are run, where a pass back reads them
 MOST = 1 << 23  # numbers of outputs that are run again
@@ -34,10 +35,10 @@ def order_of_inputs(case: Case) -> Ints | None:
     small = rows <= MOST_ROWS and sum(f.outputs.size for f in case.facts) <= MOST
     if not small or rows != case.trace.batch_size or any(f.mismatched.any() for f in case.facts):
         return None
-    if not disagreement(case):
+    if agrees(case):
         return None
     for order in (_order_by_run(case), *_orders_by_length(case)):
-        if order is not None and disagreement(with_inputs_of(case, order)) == 0:
+        if order is not None and agrees(with_inputs_of(case, order)):
             return order
     return None
 
@@ -45,19 +46,31 @@ def order_of_inputs(case: Case) -> Ints | None:
 def _order_by_run(case: Case) -> Ints | None:
     """The order in which runs of every row of inputs over each length give the outputs; None where a row of these has
     no such inputs, or several."""
-    batch, trace, alike = case.batch, case.trace, np.zeros((case.trace.batch_size,) * 2, dtype=np.bool_)
-    assert batch is not None
-    lengths = np.array([batch.mask.shape[1]]) if is_causal(case) else np.unique(trace.real_counts)
-    if lengths.size > MOST_LENGTHS or not (is_causal(case) or is_of_lengths(trace.mask)):
-        return None
-    for length in lengths:
-        each = np.full(trace.batch_size, length, dtype=np.int64)
-        mask = prefix_mask(each, batch.mask.shape[1])
-        run = case.run(replace(batch, mask=mask, lengths=each, mask_given=False))
-        rows = np.arange(trace.batch_size) if is_causal(case) else np.flatnonzero(trace.real_counts == length)
-        alike[rows] = np.logical_and.reduce([_gives(case, run, track, rows) for track in trace.tracks])
+    assert case.batch is not None
+    every, counts = np.arange(case.trace.batch_size), case.trace.real_counts
+    alike = np.zeros((every.size,) * 2, dtype=np.bool_)
+    if is_causal(case):
+        few = cut_to(case, every, GLANCE)
+        shown = np.flatnonzero(few.trace.mask.any(1))
+        if not _alike(few, GLANCE, shown).any(1).all():
+            return None  # the first steps tell that a row is of no inputs, and no more is run
+        alike = _alike(case, case.batch.mask.shape[1], every)
+    elif is_of_lengths(case.trace.mask) and np.unique(counts).size <= MOST_LENGTHS:
+        for length in np.unique(counts):
+            rows = np.flatnonzero(counts == length)
+            alike[rows] = _alike(case, length, rows)
     order = alike.argmax(1)
     return order if (alike.sum(1) == 1).all() and len(set(order.tolist())) == order.size else None
+
+
+def _alike(case: Case, length: int, rows: Ints) -> Bools:
+    """`[N, B]`: whether a run of each row of inputs over `length` steps gives these rows `[N]` of outputs."""
+    batch = case.batch
+    assert batch is not None
+    each = np.full(case.trace.batch_size, length, dtype=np.int64)
+    run = case.run(replace(batch, mask=prefix_mask(each, batch.mask.shape[1]), lengths=each, mask_given=False))
+    alike: Bools = np.logical_and.reduce([_gives(case, run, track, rows) for track in case.trace.tracks])
+    return alike
 
 
 def _gives(case: Case, run: Trace, track: Track, rows: Ints) -> Bools:

@@ -16,16 +16,24 @@ from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.half_carried import half_carried
-from rnninspect.diagnosis.evidence.levenberg_marquardt import from_several_starts
+from rnninspect.diagnosis.evidence.levenberg_marquardt import MOST, from_several_starts, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
-from rnninspect.diagnosis.evidence.teacher_forcing import forced, weights_of
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, tolerance
+from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS, first_units, forced, weights_of
+from rnninspect.diagnosis.evidence.weight_search import (
+    agrees,
+    disagreement,
+    fixed,
+    fixes_difference,
+    largest,
+    tolerance,
+)
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts, measure
 
 EVIDENCE = 3  # numbers of evidence that every fitted number must have
+NARROWED = 10  # turns of a search after which a clip that does not halve what is left is none
 FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
 
 
@@ -66,7 +74,7 @@ def _worth_fitting(case: Case) -> bool:
 
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
-    if any(f.mismatched.any() for f in case.facts) or disagreement(case) == 0 or fixed(case) is not None:
+    if any(f.mismatched.any() for f in case.facts) or agrees(case) or fixed(case) is not None:
         return False
     return half_carried(case) is None
 
@@ -90,7 +98,10 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
         facts = _facts_of(case, layer_weights.direction)
         if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
             return None
-        residuals = _residuals(*opening(case, facts, longest(facts, FIT_ROWS)), layer_weights, slots)
+        few = opening(case, facts, longest(facts, FIT_ROWS))
+        if not _first_units_fit(*few, layer_weights, slots, tolerance(case)):
+            return None
+        residuals = _residuals(*few, layer_weights, slots)
         vectors = from_several_starts(residuals, (len(slots), layer_weights.cell_units), tolerance(case))
         if vectors is None:
             return None
@@ -100,6 +111,18 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
     return Fitted(before, after, size, description) if fixes_difference(case, before, after) else None
+
+
+def _first_units_fit(
+    case: Case, facts: TrackFacts, layer_weights: LayerWeights, slots: list[tuple[str, int]], allowed: float
+) -> bool:
+    """Whether a few units can be fitted: a quick look before all are. True of a cell whose units are not apart, and of
+    so few numbers that a fit of all is quick and may begin in several places."""
+    if not cells.get(weights_of(case).spec.cell).has_c or facts.outputs[facts.mask].size <= MOST:
+        return True
+    residuals = _residuals(case, facts, first_units(layer_weights, FEW_UNITS), slots)
+    fitted = levenberg(residuals, len(slots), FEW_UNITS, enough=allowed)
+    return bool(np.abs(residuals(fitted)).max(initial=0.0) <= allowed)
 
 
 def _facts_of(case: Case, direction: Direction) -> TrackFacts | None:
@@ -129,7 +152,7 @@ def _residuals(
     """From vectors `[S, H]` to the differences `[N, H]` of a teacher-forced run over the real steps of one track."""
     run = forced(case, facts)
     real = facts.mask
-    target = facts.outputs[real].astype(np.float64)
+    target = facts.outputs[real][:, : layer_weights.cell_units].astype(np.float64)
 
     def residuals(vectors: Array) -> Array:
         return np.asarray(run(_with(layer_weights, slots, vectors))[real] - target)
@@ -177,9 +200,12 @@ def _search_clip(few: Case, name: str) -> float | None:
         return None
     low, high = float(grid[max(at - 1, 0)]), float(grid[min(at + 1, grid.size - 1)])
     golden = (5**0.5 - 1) / 2
-    for _ in range(34):
+    for turn in range(34):
         left, right = high - golden * (high - low), low + golden * (high - low)
-        if _clipped(few, name, left) <= _clipped(few, name, right):
+        off = _clipped(few, name, left), _clipped(few, name, right)
+        if turn == NARROWED and min(off) > tried[at] / 2:  # a hundredth as wide, and no nearer to the dump
+            return None
+        if off[0] <= off[1]:
             high = right
         else:
             low = left

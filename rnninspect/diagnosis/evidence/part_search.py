@@ -15,6 +15,7 @@ from rnninspect.diagnosis.evidence.weight_changes import changes_of_a_part
 from rnninspect.diagnosis.evidence.weight_search import (
     GLANCE,
     WeightFix,
+    agrees,
     compared,
     disagreement,
     fixes_difference,
@@ -33,7 +34,7 @@ def fixed_in_a_part(case: Case) -> WeightFix | None:
 
     Where several do, the first is named, which changes least.
     """
-    if case.layer.weights_as_run or disagreement(case) == 0 or case.weights is None or case.batch is None:
+    if case.layer.weights_as_run or agrees(case) or case.weights is None or case.batch is None:
         return None
     right = _agreeing(case)
     changes = [change for change, part in changes_of_a_part(case.weights) if not part & right]
@@ -54,7 +55,7 @@ def fixed_in_a_part(case: Case) -> WeightFix | None:
 def forget_bias_in_a_part(case: Case) -> WeightFix | None:
     """The forget bias of one layer or direction, of several, added or taken once, after which the weights give the
     dump; None where that is not it. A bias that may be any number would fit too, and say less."""
-    if case.layer.weights_as_run or disagreement(case) == 0 or case.weights is None or case.batch is None:
+    if case.layer.weights_as_run or agrees(case) or case.weights is None or case.batch is None:
         return None
     changes = [change for change, _ in changes_of_a_part(case.weights) if change.rule == "forget-bias"]
     few, limit = _few(case) if changes else case, tolerance(case)

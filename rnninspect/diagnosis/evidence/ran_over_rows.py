@@ -8,7 +8,7 @@ import numpy as np
 
 from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.once import once
 
 FEW = 3  # rows that are run first: they are steps there, and tell in most cases that it is not so
@@ -23,7 +23,7 @@ def ran_over_rows(case: Case) -> bool:
     if trace.batch_size < 2 or trace.steps < 2 or any(track.initial is not None for track in trace.tracks):
         return False
     begins = trace.directions == 1 or trace.layers == 1  # upper layers read what a backward pass made of the last row
-    return disagreement(case) > 0 and (not begins or _gives(case, FEW)) and _gives(case, trace.batch_size)
+    return not agrees(case) and (not begins or _gives(case, FEW)) and _gives(case, trace.batch_size)
 
 
 def _gives(case: Case, rows: int) -> bool:

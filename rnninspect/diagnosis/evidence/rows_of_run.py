@@ -9,7 +9,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.states_of_run import FAR, StatePlace, far_from_run
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.once import once
 
 
@@ -19,7 +19,7 @@ def orders_in_run(case: Case) -> dict[StatePlace, Ints]:
     its own is another row's; empty where one is no row's, or the run gives other outputs."""
     if not (case.has("inputs") and case.has("weights")) or case.other is not None or not case.facts:
         return {}
-    if any(f.mismatched.any() for f in case.facts) or disagreement(case):
+    if any(f.mismatched.any() for f in case.facts) or not agrees(case):
         return {}
     orders: dict[StatePlace, Ints] = {}
     ended = np.asarray(case.trace.mask.any(1))

@@ -9,7 +9,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.matching import same
 
@@ -92,7 +92,7 @@ def _views(rows: int, width: int, total: int, first: int) -> Iterator[tuple[str,
 def _lower_states(case: Case) -> dict[int, tuple[Array, float]]:
     """`[B, H]` by track, and how far a state may be from it: the lower layers', in which a run of the weights ends that
     gives these outputs; none without one."""
-    if case.batch is None or case.weights is None or disagreement(case) > 0:
+    if case.batch is None or case.weights is None or not agrees(case):
         return {}
     tracks = [t for t in case.reference.tracks if t.layer < case.weights.depth - 1 and t.final is not None]
     return {

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Direction
 from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.starts import begun_elsewhere, describe_starts, origins, started, starts_off
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 
 EXCHANGED = "it started from c_0 as its h and from h_0 as its c: the two were passed in each other's place"
 
@@ -19,7 +19,7 @@ EXCHANGED = "it started from c_0 as its h and from h_0 as its c: the two were pa
 def began_otherwise(case: Case) -> str:
     """In words, which state each row began with instead of its own, where a run from these is the dump; else empty."""
     states = {(t.layer, t.direction): (t.initial, t.initial_cell) for t in case.trace.tracks if t.initial is not None}
-    if case.batch is None or len(states) != len(case.trace.tracks) or disagreement(case) == 0:
+    if case.batch is None or len(states) != len(case.trace.tracks) or agrees(case):
         return ""
     ways = chain(
         _with_c_for_h(states),
@@ -28,7 +28,7 @@ def began_otherwise(case: Case) -> str:
         _of_one_of_them(case, states),
     )
     for sentence, others in ways:
-        if disagreement(started(case, others)) == 0:
+        if agrees(started(case, others)):
             return sentence
     return ""
 

@@ -18,7 +18,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.levenberg_marquardt import HOPELESS, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.weight_changes import as_float64
-from rnninspect.diagnosis.evidence.weight_search import MUCH, disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import MUCH, agrees, tolerance
 from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts
@@ -36,7 +36,10 @@ def weights_of(case: Case) -> Weights:
 
 
 def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
-    """A teacher-forced run of one track `[B, T, H]`, float64: each step is fed the dump's own output before it."""
+    """A teacher-forced run of one track `[B, T, H]`, float64: each step is fed the dump's own output before it.
+
+    Of a cell with c, the run may be asked of a few units alone (`first_units`).
+    """
     assert case.batch is not None
     spec = weights_of(case).spec
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
@@ -45,15 +48,7 @@ def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
     if cells.get(spec.cell).has_c:  # c must go on from step to step, so h comes in as further features
         fed = Batch(np.concatenate([inputs, before], 2), facts.mask, None, True)
 
-        def run(layer_weights: LayerWeights) -> Array:
-            kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
-            return plain_outputs(
-                case,
-                fed,
-                replace(layer_weights, input_kernel=kernel, recurrent_kernel=0.0 * layer_weights.recurrent_kernel),
-            )
-
-        return run
+        return lambda layer_weights: plain_outputs(case, fed, _fed_with_h(layer_weights))
     alone = Batch(inputs.reshape(rows * steps, 1, -1), np.ones((rows * steps, 1), dtype=np.bool_), None, True)
     state = before.reshape(rows * steps, -1)
 
@@ -61,6 +56,30 @@ def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
         return plain_outputs(case, alone, layer_weights, state).reshape(rows, steps, -1)
 
     return run_apart
+
+
+def first_units(layer_weights: LayerWeights, units: int | None) -> LayerWeights:
+    """The weights of the first `units` alone, which read every unit of h: recurrent kernels are `[G, P, N]`."""
+
+    def cut(array: Array | None) -> Array | None:
+        return None if array is None else array[..., :units]
+
+    return replace(
+        layer_weights,
+        input_kernel=layer_weights.input_kernel[..., :units],
+        recurrent_kernel=layer_weights.recurrent_kernel[..., :units],
+        bias=layer_weights.bias[..., :units],
+        recurrent_bias=cut(layer_weights.recurrent_bias),
+        peepholes=cut(layer_weights.peepholes),
+    )
+
+
+def _fed_with_h(layer_weights: LayerWeights) -> LayerWeights:
+    """The weights of a layer that is given the h before each step as further features, and reads none of its own."""
+    kernel = np.concatenate([layer_weights.input_kernel, layer_weights.recurrent_kernel], 1).astype(np.float64)
+    gates, units = layer_weights.bias.shape
+    width = units if layer_weights.projection is None else layer_weights.units
+    return replace(layer_weights, input_kernel=kernel, recurrent_kernel=np.zeros((gates, width, units)))
 
 
 def _before(facts: TrackFacts) -> Array:
@@ -106,7 +125,7 @@ def follows_from_step_one(case: Case) -> list[tuple[TrackFacts, Bools]]:
 
 def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
     weights = weights_of(case)
-    if disagreement(case) == 0 or not _units_are_apart(weights):
+    if agrees(case) or not _units_are_apart(weights):
         return
     limit = tolerance(case)
     fewest = fewest_steps(weights)
@@ -225,12 +244,5 @@ def _after_first(
     assert case.batch is not None
     inputs = case.batch.inputs[:, : facts.steps].astype(np.float64)
     fed = Batch(np.concatenate([inputs, _before(facts)], 2), _later(facts), None, True)
-    kernels = layer_weights.input_kernel[..., :units], layer_weights.recurrent_kernel[..., :units]
-    fed_layer = replace(
-        layer_weights,
-        input_kernel=np.concatenate(kernels, 1).astype(np.float64),
-        recurrent_kernel=0.0 * layer_weights.recurrent_kernel[:, :units, :units],
-        bias=layer_weights.bias[..., :units],
-        peepholes=None if layer_weights.peepholes is None else layer_weights.peepholes[..., :units],
-    )
+    fed_layer = _fed_with_h(first_units(layer_weights, units))
     return lambda cell: plain_outputs(case, fed, fed_layer, np.zeros_like(cell), cell)

@@ -109,7 +109,7 @@ def padding_follows(case: Case, padding: PaddingPolicy) -> bool:
     """Whether it is known whose outputs these are, that framework leaves `padding` in masked steps, and a run of the
     weights gives these very outputs there too: nothing is left to say of them."""
     usual = case.config.padding is None and case.reading.evidence.decided and case.trace.padding == padding
-    if not (usual and case.has("inputs") and case.has("weights")) or disagreement(case) > 0:
+    if not (usual and case.has("inputs") and case.has("weights")) or not agrees(case):
         return False
     per_track = compared(case, case.reference)
     return bool(per_track) and max(d.largest_padded for d in per_track) <= tolerance(case)
@@ -226,8 +226,9 @@ def _changes(case: Case) -> Iterable[Change]:
 
 
 def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
-    few, limit = small(case), tolerance(case)
-    good = [changes for changes in group(list(_changes(case))) if left_by(few, changes) <= limit]
+    first, few, limit = small(case, GLANCE), small(case), tolerance(case)
+    near = (changes for changes in group(list(_changes(case))) if left_by(first, changes) <= limit)
+    good = [changes for changes in near if left_by(few, changes) <= limit]
     confirmed = [(left_by(case, changes), changes) for changes in good[:6]]
     confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
     if not confirmed:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, largest, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, fixed, largest, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, Undone, describe_rows, places
 
 FEW = 4  # rows that are looked at before all are
@@ -52,7 +52,7 @@ class InputsReshapedNotTransposed(Rule):
         return [need for need in super().missing(case) if need != "inputs" or _given(case) is None]
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.batch is not None and (disagreement(case) == 0 or fixed(case) is not None):
+        if case.batch is not None and (agrees(case) or fixed(case) is not None):
             return
         for how, inputs in _views(case):
             for read, and_back in ((case, ""), *_viewed_back(case, how)):

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Bools
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -127,7 +127,7 @@ def _any_off(case: Case) -> bool:
 def _unseen_states_read_on(rule: Rule, case: Case) -> Iterator[Proposal]:
     """States that no output tells, left at the end of a run over the padding, where each h is of the last real step:
     it alone was taken from the outputs. A run of the weights, which gives these outputs, tells."""
-    if case.batch is None or case.weights is None or not case.facts or _any_off(case) or disagreement(case):
+    if case.batch is None or case.weights is None or not case.facts or _any_off(case) or not agrees(case):
         return
     from rnninspect.diagnosis.evidence.states_of_run import after_the_padding
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
@@ -50,7 +50,7 @@ class MaskHole(Rule):
         if case.trace.mask_given:
             yield from self._stated(case)
             return
-        if case.has("inputs") and case.has("weights") and disagreement(case) == 0:
+        if case.has("inputs") and case.has("weights") and agrees(case):
             return  # a run that reads every step gives these very outputs: a gate held the state, not a mask
         for facts in (f for f in case.facts if f.outputs.shape[2] > 1):  # a gate that is shut holds or zeroes one unit
             holes = _holes(facts)

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.trace import Bools, Ints, last_true
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -167,7 +167,7 @@ def _steps(count: int) -> str:
 
 def _follows(case: Case) -> bool:
     """Whether a run of the weights over the stated steps gives these outputs: then a gate held the state."""
-    return case.has("inputs") and case.has("weights") and disagreement(case) == 0
+    return case.has("inputs") and case.has("weights") and agrees(case)
 
 
 def _way(offset: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -72,7 +72,7 @@ class OutputDropout(Rule):
         """Where a run of the weights tells what each unit was: in the dump every one is 0, or that times 1/keep. Where
         none does the states tell it of the steps that they were taken from."""
         weighed = case.has("inputs") and case.has("weights")
-        if weighed and disagreement(case) == 0:
+        if weighed and agrees(case):
             return
         before = [_undropped(case, track) for track in case.trace.tracks] if weighed else []
         if any(outputs is not None for outputs in before):

@@ -12,7 +12,7 @@ from rnninspect.core.finding import Certainty
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of, same
@@ -96,7 +96,7 @@ def _padding_is_zero(case: Case) -> bool:
 
 def _runs_alike(case: Case) -> bool:
     """Whether a run of the weights gives the same numbers: a layer can settle at once."""
-    return case.has("inputs") and case.has("weights") and disagreement(case) == 0
+    return case.has("inputs") and case.has("weights") and agrees(case)
 
 
 def _inputs_vary(case: Case) -> Bools:

@@ -11,7 +11,7 @@ from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import SLACK
 from rnninspect.diagnosis.evidence.cell_in_outputs import nearly_cell
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.fix_code import as_called
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.decimals import decimals
@@ -120,7 +120,7 @@ def _too_many_for_gates(cell: Array, equal: Bools) -> bool:
 
 def _runs_so(case: Case) -> bool:
     """Whether the weights give these very states: an open output gate over a small c."""
-    if not (case.has("inputs") and case.has("weights")) or disagreement(case) > 0:
+    if not (case.has("inputs") and case.has("weights")) or not agrees(case):
         return False
     runs = [case.reference.track(f.track.layer, f.track.direction) for f in case.facts if f.track.cell is not None]
     return all(t is not None and np.array_equal(np.asarray(t.cell), np.asarray(t.final)) for t in runs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Trace
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import compared, disagreement, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, compared, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.facts import TrackFacts
@@ -49,7 +49,7 @@ class BackwardReadPadding(Rule):
     )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        if case.batch is None or case.trace.mask.all() or not _reads_back(case) or disagreement(case) == 0:
+        if case.batch is None or case.trace.mask.all() or not _reads_back(case) or agrees(case):
             return
         full = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False))
         seen = list(_through_padding(case, full))

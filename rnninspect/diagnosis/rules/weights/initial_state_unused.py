@@ -10,7 +10,14 @@ import numpy as np
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import Key, given_by_all, only_rows
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, fixes_difference, largest, tolerance
+from rnninspect.diagnosis.evidence.weight_search import (
+    agrees,
+    disagreement,
+    fixed,
+    fixes_difference,
+    largest,
+    tolerance,
+)
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, Undone, describe_rows
 
 FEW = 4  # rows that are looked at before all are
@@ -42,7 +49,7 @@ class InitialStateUnused(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         with_initial = [t for t in case.trace.tracks if t.initial is not None]
-        if case.chunk is not None or not with_initial or disagreement(case) == 0 or fixed(case) is not None:
+        if case.chunk is not None or not with_initial or agrees(case) or fixed(case) is not None:
             return
         off = np.flatnonzero(~given_by_all(case, case.reference))
         few = only_rows(case, off[:FEW])

@@ -12,7 +12,7 @@ from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import without_start
 from rnninspect.diagnosis.evidence.half_carried import HalfCarried, Passed, half_carried
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed
+from rnninspect.diagnosis.evidence.weight_search import agrees, fixed
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 
@@ -64,7 +64,7 @@ class RestartedWithinRow(Rule):
 
         if case.reading.time_swapped:
             return  # what is a row here may be a step there, and begins anew in every row
-        if disagreement(case) == 0 or fixed(case) is not None or not can_run_steps(case):
+        if agrees(case) or fixed(case) is not None or not can_run_steps(case):
             return
         if (half := half_carried(case)) is not None:
             yield from self._of_half(case, half)

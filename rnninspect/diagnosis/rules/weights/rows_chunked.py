@@ -11,7 +11,7 @@ from rnninspect.core.finding import Severity
 from rnninspect.core.trace import Array, Bools, Ints, Track
 from rnninspect.diagnosis.case import Case, States
 from rnninspect.diagnosis.evidence.agreement import agreeing
-from rnninspect.diagnosis.evidence.weight_search import disagreement, fixed, tolerance
+from rnninspect.diagnosis.evidence.weight_search import agrees, fixed, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
@@ -48,7 +48,7 @@ class RowsChunked(Rule):
 
         if case.chunk is not None or any(t.initial is not None for t in case.trace.tracks):
             return
-        if disagreement(case) == 0 or fixed(case) is not None:
+        if agrees(case) or fixed(case) is not None:
             return
         states = final_states(case)
         if states is None:
