@@ -52,7 +52,9 @@ def _ends(facts: TrackFacts) -> tuple[Array, Array]:
     where they tell nothing."""
     rows = facts.expected >= 0
     states, outputs = facts.final[rows].astype(np.float64), facts.at_end[rows].astype(np.float64)
-    if not facts.mismatched[rows].all() or not np.isfinite(states).all() or not np.isfinite(outputs).all():
+    level = (outputs == outputs[:, :1]).all(1)  # as zeroed padding is, and the norm of no state
+    finite = np.isfinite(states).all() and np.isfinite(outputs).all()
+    if not facts.mismatched[rows].all() or not finite or level.any():
         return states[:0], outputs[:0]
     return states, outputs
 

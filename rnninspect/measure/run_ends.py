@@ -104,6 +104,24 @@ def ends_elsewhere(tracks: Sequence[TrackFacts]) -> Ints | None:
     return ends if any((facts.outputs[row] < 0).any() for facts in tracks for row in rows) else None
 
 
+def cut_ends(facts: TrackFacts, ends: Ints) -> Ints:
+    """`[B]`: where each row's state ends if these were its lengths before they were cut to the time axis: there, or, in
+    a row that is as long as that by what was stated, at the first later step that its state equals; -1 elsewhere."""
+    at_end = facts.equals(ends - 1)
+    steps = np.arange(facts.steps)
+    later = facts.equal & (steps >= ends[:, None] - 1) & ((facts.ends == facts.steps) & ~facts.final_blank)[:, None]
+    ends_later = np.where(later.any(1), later.argmax(1) + 1, -1)
+    return np.asarray(np.where(at_end, ends, ends_later), dtype=np.int64)
+
+
+def cut_in_words(facts: TrackFacts, rows: Bools) -> str:
+    """What is to be said of rows `[B]` that end later than others by their lengths; nothing where there are none."""
+    later = np.flatnonzero(rows)
+    if not later.size:
+        return ""
+    return f" (row {later[0]} ends later than that: its length was cut to the {facts.steps} steps that there are)"
+
+
 def shows_lengths(facts: TrackFacts) -> bool:
     """Whether outputs end where the lengths say, in a row at least that has padding, and nowhere else."""
     ends = run_ends(facts)

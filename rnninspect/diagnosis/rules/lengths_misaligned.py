@@ -8,11 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import prefix_mask
+from rnninspect.core.trace import Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.whole_gathers import also_gathered, row_whose_length
+from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import ends_of_outputs, run_ends
+
+EACH = "h = outputs[np.arange(B), lengths - 1]  # each row's own length, not one for all"
 
 
 class LengthsMisaligned(Rule):
@@ -42,7 +46,7 @@ class LengthsMisaligned(Rule):
             rows = facts.mismatched & facts.equals(np.asarray(used) - 1)
             ended = _where_it_ended(facts)
             offsets = (np.asarray(used) - facts.ends)[(rows & ~facts.final_blank) if ended is None else facts.ends > 0]
-            several = np.unique(offsets).size > 1  # one offset alone is another mistake's
+            several = np.unique(offsets).size > 1 or not _is_of_one_offset(facts, offsets)  # another mistake's
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
@@ -51,6 +55,25 @@ class LengthsMisaligned(Rule):
                 evidence={"lengths_used": used[:64]},
                 strength=-1 if not several else 0 if -1 in used else 1 if ended is None else 2,
             )
+        yield from self._of_one_length(case)
+
+    def _of_one_length(self, case: Case) -> Iterable[Proposal]:
+        """One row's length for every row, as where a column is taken by it: `outputs[:, lengths[0] - 1]`."""
+        for facts in case.facts if case.trace.lengths is not None else ():
+            row = row_whose_length(facts)
+            if row is not None:
+                step = int(facts.ends[row]) - 1
+                rows = np.arange(facts.ends.size)
+                yield from proposal(
+                    self,
+                    also_gathered(case, facts, rows, np.full(rows.size, step)),
+                    f"{{rows}}: final_state.h equals outputs at step {step}, where row {row} ends: the length of that "
+                    "one row was used for every row",
+                    steps=(step,),
+                    evidence={"lengths_used": [step + 1] * min(facts.ends.size, 64)},
+                    fix=gathered(case, EACH),
+                    strength=3,
+                )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
         ends = ends_of_outputs(case.facts)
@@ -100,6 +123,19 @@ def _where_it_ended(facts: TrackFacts) -> list[int] | None:
     ends = np.where(facts.uniform, 1, np.where(ends < 0, facts.steps, ends))
     is_other = not np.array_equal(ends, facts.ends) and np.array_equal(np.sort(ends), np.sort(facts.ends))
     return ends.tolist() if is_other and facts.equals(ends - 1).all() else None
+
+
+def _is_of_one_offset(facts: TrackFacts, offsets: Ints) -> bool:
+    """Whether the one offset of rows that were told gives every other state too: as numpy counts steps before the first
+    one, or with a step kept, or none."""
+    if not offsets.size:
+        return True
+    if offsets.size == 1 and abs(int(offsets[0])) != 1:
+        return False  # of a single row, only a single step is a slip that people make
+    steps = facts.ends - 1 + int(offsets[0])
+    wrapped, kept = np.where(steps < 0, steps + facts.steps, steps), np.clip(steps, 0, facts.steps - 1)
+    fits = facts.equals(wrapped) | facts.equals(kept) | ((steps < 0) & facts.final_zero)
+    return bool((fits | facts.uninformative).all())
 
 
 def _lengths_used(facts: TrackFacts) -> list[int] | None:

@@ -23,7 +23,7 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import shows_lengths, stops_of_outputs
+from rnninspect.measure.run_ends import cut_ends, cut_in_words, shows_lengths, stops_of_outputs
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -70,7 +70,8 @@ class LengthsRescaled(Rule):
         return self.code(case) if _lengths_stand(case) else theirs
 
     def mends(self, case: Case) -> bool:
-        return _told(case) is not None
+        told = _told(case)  # of rows cut to the time axis no ratio tells the length
+        return told is not None and told[1].size == case.trace.batch_size
 
     def check(self, case: Case) -> Iterable[Proposal]:
         lengths = case.trace.lengths
@@ -90,7 +91,8 @@ class LengthsRescaled(Rule):
                 self,
                 [Seen(facts, _ends_at(facts, used))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
-                + (OF_STATES if stand else "the lengths belong to a time axis of another scale"),
+                + (OF_STATES if stand else "the lengths belong to a time axis of another scale")
+                + cut_in_words(facts, _ends_at(facts, used) & (used > np.ceil(lengths * float(ratio)))),
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
             )
@@ -183,14 +185,19 @@ def _lengths_stand(case: Case) -> bool:
 
 
 def _told(case: Case) -> tuple[Fraction, Ints, Ints] | None:
-    """The ratio, the lengths as given and those that the states show; None where no track tells, or a mask is given."""
+    """The ratio, the lengths as given and those that the states show, of rows that were not cut to the time axis; None
+    where no track tells, or a mask is given."""
     lengths = case.trace.lengths
     if lengths is None or case.trace.mask_given:
         return None
     stride = _stride_of_outputs(case)
     told = (_ratio(facts, lengths, stride) for facts in case.facts)
-    ratios = [(ratio, lengths, used) for ratio, used in told if ratio is not None]
-    return ratios[0] if ratios else None
+    ratios = [(ratio, used) for ratio, used in told if ratio is not None]
+    if not ratios:
+        return None
+    ratio, used = ratios[0]
+    whole = (used == np.ceil(lengths * float(ratio) - 1e-9)) | (used == np.floor(lengths * float(ratio)))
+    return ratio, lengths[whole], used[whole]
 
 
 def _scaled(ratio: Fraction, lengths: Ints, used: Ints) -> str:
@@ -229,15 +236,31 @@ def _ratio(facts: TrackFacts, lengths: Ints, stride: int) -> tuple[Fraction | No
     strides = [Fraction(1, n) for n in range(2, 17)]  # rounded, a stride is no longer the ratio of any one row
     likely = [Fraction(1, stride)] if stride else [*(r for r in told if 1 in r.as_integer_ratio()), *strides, *told]
     for ratio in dict.fromkeys(likely):
-        if ratio == 1:
-            continue
+        if ratio == 1 or (facts.mismatched.sum() == 1 and 1 not in ratio.as_integer_ratio()):
+            continue  # some ratio gives any one row, and the others by rounding
         for rounding in (np.ceil, np.floor):
             used = rounding(lengths * float(ratio) - 1e-9 * (rounding is np.ceil)).astype(np.int64)
             one_end = not np.ptp(used[selective])  # one step for all rows would be no ratio of their lengths
             ends = _ends_at(facts, used) if stride else facts.equals(used - 1)
             if not one_end and ends[selective].all():
                 return ratio, used
-    return nothing
+    return _cut_ratio(facts, lengths, selective) or nothing
+
+
+def _cut_ratio(facts: TrackFacts, lengths: Ints, selective: Ints) -> tuple[Fraction, Ints] | None:
+    """As `_ratio`, of a stride that was not applied, where lengths beyond the time axis were cut to it: such rows end
+    at a later step than that of their length as it was cut; None where there are none."""
+    from fractions import Fraction
+
+    whole = selective[lengths[selective] < facts.steps]
+    if whole.size == selective.size or np.unique(lengths[whole]).size < 2 or _one_offset(facts, lengths, whole):
+        return None
+    for stride in range(2, 17):
+        for used in (-(-lengths // stride), lengths // stride):
+            ends = cut_ends(facts, used)
+            if np.ptp(used[whole]) and facts.equals(used - 1)[whole].all() and (ends[selective] > 0).all():
+                return Fraction(1, stride), np.where(ends > 0, ends, used)
+    return None
 
 
 def _ends_at(facts: TrackFacts, used: Ints) -> Bools:

@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import past_the_stop, shows_lengths, states_end_elsewhere
+from rnninspect.measure.run_ends import cut_ends, cut_in_words, past_the_stop, shows_lengths, states_end_elsewhere
 
 
 class OffByOneLength(Rule):
@@ -98,7 +98,8 @@ class OffByOneLength(Rule):
                     [Seen(facts, rows)],
                     f"{{rows}}: final_state.h equals outputs at step {_step(offset)}, {abs(offset)} step{plural} "
                     f"{'before' if offset < 0 else 'after'} the last real step"
-                    + (", in every row with evidence" if every else ""),
+                    + (", in every row with evidence" if every else "")
+                    + cut_in_words(facts, rows & (_cut(facts, ends, offset) != ends + offset)),
                     evidence={"offset": offset},
                     certainty="proven" if every or not (_selective(facts) & ~rows).any() else "suspected",
                     strength=1 if every else 0,
@@ -111,31 +112,30 @@ class OffByOneLength(Rule):
         the last step from there on, so that the step at the length equals it too."""
         if facts.track.direction == "backward" or case.trace.mask_given or facts.mismatched.any():
             return
-        past, told = past_the_stop(facts)
+        (past, told), still = past_the_stop(facts), bool(facts.uniform.all())  # as of one buffer for every step
         if past < 1 or _follows(case):
             return
-        plural = "s" if past != 1 else ""
         yield from proposal(
             self,
             [Seen(facts, told)],
-            f"{{rows}}: the outputs repeat from {past} step{plural} before the stated length on: the run ended there, "
-            "and the lengths are too large, or the last steps were masked",
+            f"{{rows}}: the outputs repeat from {_steps(past)} before the stated length on: the run ended there, and "
+            "the lengths are too large, or the last steps were masked" + ", or one buffer was used for all" * still,
             kind="fact",
             certainty="suspected",
-            alternatives=("mask-hole",),
+            alternatives=("outputs-aliased", "mask-hole") if still else ("mask-hole",),
             fix=f"lengths = lengths - {past}  # the outputs repeat from there on",
             evidence={"offset": -past},
         )
 
     def undo(self, case: Case) -> Iterable[Undone]:
         lengths = case.trace.lengths
-        if lengths is None or case.trace.mask_given or not (lengths > 0).all():
+        if lengths is None or case.trace.mask_given or not (lengths > 0).all() or not case.facts:
             return
         told = [p.evidence["offset"] for p in self.check(case)]
         for offset in dict.fromkeys((*told, -1, 1)):
             if (lengths + offset <= case.trace.steps).all() and _ends_before_its_first(case, lengths + offset):
-                moved = case.with_lengths(np.maximum(lengths + offset, 0))
-                yield Undone(f"lengths {abs(offset)} {_way(offset)}", moved)
+                moved = np.maximum(_cut(case.facts[0], lengths, offset), 0)
+                yield Undone(f"lengths {abs(offset)} {_way(offset)}", case.with_lengths(moved))
 
     def inject(self, case: Case) -> Case:
         lengths = case.trace.real_counts
@@ -180,8 +180,9 @@ def _run_ended_there(case: Case) -> bool:
         ends = _ends(case, facts)
         ran = np.where(facts.zero.all(1), 0, last_true(~facts.zero) + 1)
         for offset, every in _offsets(facts, ends):
-            short = (ends + offset < facts.steps) & (ends + offset > 0)
-            if every and short.any() and np.array_equal(ran[short], (ends + offset)[short]):
+            moved = _cut(facts, ends, offset)
+            short = (moved < facts.steps) & (moved > 0)
+            if every and short.any() and np.array_equal(ran[short], moved[short]):
                 return True
     return False
 
@@ -230,7 +231,14 @@ def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
     """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy, whose
     padding may have been zero, and a run of no step leaves zeros."""
     steps = ends - 1 + offset
-    return facts.equals(np.where(steps < 0, steps + facts.steps, steps)) | ((steps < 0) & facts.final_zero)
+    at = facts.equals(np.where(steps < 0, steps + facts.steps, steps)) | ((steps < 0) & facts.final_zero)
+    return np.asarray(at | (_cut(facts, ends, offset) != ends + offset))
+
+
+def _cut(facts: TrackFacts, ends: Ints, offset: int) -> Ints:
+    """`[B]`: the ends moved by the offset; that of its state in a row whose larger length was cut to the time axis."""
+    later = cut_ends(facts, ends + offset)
+    return np.where((later > 0) & (ends == facts.steps) & (offset < 0), later, ends + offset)
 
 
 def _selective(facts: TrackFacts) -> Bools:
@@ -283,7 +291,7 @@ def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
         steps = ends - 1 + offset
         inside = (steps >= 0) & (steps < facts.steps)
         contradicts = inside & ~at & (ends > 0) & ~facts.uniform & facts.equal.any(1)
-        shown = inside & at & ~facts.uniform & ~facts.final_blank
+        shown = facts.equals(steps) & ~facts.uniform & ~facts.final_blank
         if (at | ~selective).all() and not contradicts.any() and (abs(offset) == 1 or shown.sum() > 1):
             return [(offset, True)]
     return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]

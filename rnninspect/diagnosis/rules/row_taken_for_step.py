@@ -10,11 +10,14 @@ import numpy as np
 from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import Bools, Ints, Trace, Track, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.whole_gathers import also_gathered, one_row_gathered
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.choose_reading import padded_exactly
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at, gather
+
+PAIRED = "h = outputs[np.arange(B), lengths - 1]  # a row for each step; outputs[:, lengths - 1] is every row's"
 
 
 class RowTakenForStep(Rule):
@@ -47,7 +50,8 @@ class RowTakenForStep(Rule):
     def mends(self, case: Case) -> bool:
         """Where there are as many rows as steps each row has a state to correct, else where all states are made anew;
         c is in no outputs."""
-        if case.trace.batch_size == case.trace.steps:
+        gathered_so = any(one_row_gathered(facts) is not None for facts in case.facts)
+        if case.trace.batch_size == case.trace.steps or gathered_so:
             return True
         return self.remade(case) is not None and all(t.cell is None for t in case.trace.tracks)
 
@@ -78,6 +82,28 @@ class RowTakenForStep(Rule):
         elif case.reading.time_swapped and _lie_as_stated(case):
             for row, tracks in _by_row(case.facts).items():
                 yield from self._say(case, [Seen(f, np.ones(f.ends.shape, dtype=np.bool_)) for f in tracks], row)
+        yield from self._gathered(case)
+
+    def _gathered(self, case: Case) -> Iterable[Proposal]:
+        """States at their rows' lengths, and all in one row: `outputs[:, lengths - 1]` is `[B, B, H]`, of which one was
+        taken."""
+        of_row: dict[int, list[Seen]] = {}
+        for facts in case.facts if case.trace.lengths is not None else ():
+            row = one_row_gathered(facts)
+            if row is not None:
+                rows = np.full(facts.ends.size, row)
+                of_row[row] = [*of_row.get(row, []), *also_gathered(case, facts, rows, facts.ends - 1)]
+        for row, seen in of_row.items():
+            place = f"lengths - 1, {row}" if case.reading.time_major else f"{row}, lengths - 1"
+            yield from proposal(
+                self,
+                seen,
+                f"{{rows}}: final_state.h equals outputs[{place}], steps of one row: the index of the steps was not "
+                "paired with one of the rows",
+                strength=6,
+                fix=gathered(case, PAIRED),
+                evidence={"row": row},
+            )
 
     def _say(self, case: Case, seen: list[Seen], row: int) -> Iterable[Proposal]:
         axis = "second" if case.config.time_major else "first"

@@ -13,6 +13,12 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
 from rnninspect.diagnosis.evidence.copied_rows import copied_otherwise
 from rnninspect.diagnosis.evidence.order_of_inputs import order_of_inputs, with_inputs_of
+from rnninspect.diagnosis.evidence.other_row_order import (
+    code_of_gather,
+    is_mended_by_it,
+    told_by_gather,
+    with_outputs_put_back,
+)
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
 from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
@@ -56,7 +62,7 @@ class RowsPermuted(Rule):
     def code(self, case: Case) -> str:
         orders = _by_direction(case)
         if not orders:
-            return self.fix
+            return code_of_gather(case) or self.fix
         if len({order.tobytes() for order in orders.values()}) == 1 and len(orders) == len(_directions(case)):
             return self._put_back(case, "h", next(iter(orders.values())))
         halves = {"forward": "h_fw", "backward": "h_bw"}
@@ -73,7 +79,7 @@ class RowsPermuted(Rule):
 
     def mends(self, case: Case) -> bool:
         """Where every state has a row of its own, the same in all tracks of a direction."""
-        return bool(_by_direction(case))
+        return bool(_by_direction(case)) or is_mended_by_it(case)
 
     def missing(self, case: Case) -> list[str]:
         """Of rows of one step nobody need say how long they are."""
@@ -101,6 +107,8 @@ class RowsPermuted(Rule):
                 evidence={"rows_of_states": order[:64]},
                 strength=_strength(seen) if permutation else 0,
             )
+        if any(facts.mismatched.any() for facts in case.facts) and not _by_direction(case):
+            yield from told_by_gather(self, case)
         yield from self._of_cells_alone(case)
         yield from told_by_run(self, case)
 
@@ -133,6 +141,8 @@ class RowsPermuted(Rule):
             yield Undone("the inputs in the order of the outputs' rows", with_inputs_of(case, order))
         if orders_in_run(case):
             yield Undone("the states of other rows put back", with_rows_of_run(case))
+        if not _by_direction(case):
+            yield from with_outputs_put_back(case)
         for source, how in _orders(case):
             back = np.argsort(source)
             yield Undone(how, _with_states_of(case, back))
