@@ -59,7 +59,7 @@ def told_by_gather(rule: Rule, case: Case) -> Iterable[Proposal]:
     )
     seen = [Seen(facts, facts.mismatched & _is_gathered(facts, told.order)) for facts in case.facts]
     evidence = {"rows_of_states": told.order[:64].tolist()}
-    yield from proposal(rule, seen, message, fix=code_of_gather(case), evidence=evidence, strength=4)
+    yield from proposal(rule, seen, message, fix=code_of_gather(case), evidence=evidence, strength=2)
 
 
 def code_of_gather(case: Case) -> str:
