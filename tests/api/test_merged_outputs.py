@@ -175,13 +175,16 @@ def test_a_state_that_is_merged_as_the_outputs_are(kind: str, mean: bool, layers
     assert moved.verdict == "findings"
 
 
+SEEDS = 10
+
+
 @pytest.mark.parametrize("mean", [False, True], ids=["sum", "mean"])
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 def test_both_merged_without_weights_are_left_open(kind: str, mean: bool) -> None:
     """Nothing takes them apart: 9 in 10 are unjudged, and none is called clean; a state that goes with neither end, or
     with one, of one direction's outputs is unexplained."""
     unjudged = 0
-    for seed in range(20):
+    for seed in range(SEEDS):
         _, handed, _ = _both_merged(kind, seed, mean)
         report = rnninspect.inspect(**handed)
         assert report.verdict != "clean"
@@ -192,4 +195,4 @@ def test_both_merged_without_weights_are_left_open(kind: str, mean: bool) -> Non
         for state in (noise, near):
             assert rnninspect.inspect(**handed | {"final_state": state}).verdict == "findings"
         assert rnninspect.inspect(**handed, direction="forward").verdict == "findings"
-    assert unjudged >= 18
+    assert unjudged >= 0.9 * SEEDS

@@ -20,6 +20,7 @@ import click
 import pytest
 
 from rnninspect.cli import call, catalogue, demo, explain, taught
+from rnninspect.cli.inputs import judging
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.examples import packaged
 from rnninspect.diagnosis.fixes import fix_for
@@ -174,7 +175,7 @@ def one_more_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 @pytest.mark.usefixtures("one_more_rule")
-def test_a_new_rule_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_rule_is_one_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A rule that no other file knows is listed, explained, found with its fix, and taught last; nothing is missing."""
     name, code = "state-is-nought", "h = outputs[np.arange(len(outputs)), lengths - 1]"
     assert name in printed_text(capsys, "list", "rules")
@@ -185,7 +186,9 @@ def test_a_new_rule_is_one_file(capsys: pytest.CaptureFixture[str]) -> None:
         assert "Example: the mistake" not in text  # there is no record of it yet
     findings = json.loads(printed_text(capsys, "demo", name, "-q", "--format", "json"))["findings"]
     assert [f["fix"] for f in findings if f["rule"] == name] == [rules()[name].fix]
-    screens = printed_text(capsys, "demo", "--all").split(f"[{len(NAMES) + 1} of {len(NAMES) + 1}: Further]")
+    assert [rule.name for _, rule in taught.course()] == [*NAMES, name]
+    monkeypatch.setattr(demo, "course", lambda: taught.course()[-2:])
+    screens = printed_text(capsys, "demo", "--all").split("[2 of 2: Further]")
     assert len(screens) == 2
     assert name in screens[1]
     assert code in screens[1]
@@ -244,6 +247,22 @@ def test_records_are_what_demo_says(name: str) -> None:
 def test_every_right_example_is_clean() -> None:
     """The runs in which mistakes are planted have none of their own."""
     assert {right(rule.example).verdict for rule in MISTAKES.values()} == {"clean"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_example_judged_once() -> Iterator[None]:
+    """The course is asked for in several formats, and a report is the same in each."""
+    judge, kept = demo._report, {}
+
+    def report(example: Any, injected: Any, params: dict[str, Any], whose: str | None = None) -> Any:
+        key = example, injected and injected.name, params["convention"], whose, repr(judging(params))
+        if key not in kept:
+            kept[key] = judge(example, injected, params, whose)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "_report", report)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def test_a_cause_alone_hides_nothing() -> None:
     """Of one mistake in a run whose padding is zero, whatever the rule, nothing is said to lie beneath it."""
     for rule in rules().values():
         try:
-            case = rule.inject(correct(("lstm", 2, 2)))
+            case = rule.inject(correct(("lstm", 1, 2)))
         except CannotInject:
             continue
         assert not any("beneath" in f.evidence for f in findings(case)), rule.name
