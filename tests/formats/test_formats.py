@@ -257,7 +257,7 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
     raw, draw = sample(suffix, tmp_path), random.Random(1)
     path = tmp_path / f"x{suffix}"
     refused = 0
-    for _ in range(120):
+    for _ in range(60):
         data = damaged(raw, draw)
         path.write_bytes(data)
         for source, name in ((str(path), str(path)), ("-", "stdin")):
@@ -266,7 +266,7 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
                 refused += 1
                 assert config.startswith(name)
                 assert "\n" not in config
-    assert refused > 20
+    assert refused > 10
 
 
 @pytest.mark.parametrize("suffix", list(SAMPLES))
