@@ -40,7 +40,7 @@ def with_direction_of_weights(case: Case) -> Case:
     source = {about: text for about, text in case.trace.source.items() if about != "direction"}
     track = replace(tracks[0], direction="forward", order="time")
     forward = case.with_trace(replace(case.trace, tracks=(track,), source=source))
-    return case if not agrees(forward) else forward
+    return forward if agrees(forward) else case
 
 
 def as_merged(case: Case, judgement: Judgement) -> Case | None:

@@ -64,7 +64,7 @@ def with_axes_by_run(case: Case) -> Case:
     other = _along(case, choose_reading(fitting, case.tolerance).reading)
     source = {**other.trace.source, "the axes": "a run of the weights gives the outputs along these alone"}
     other = other.with_trace(replace(other.trace, source=source), other.facts)
-    return case if not agrees(other) else other
+    return other if agrees(other) else case
 
 
 def _others(case: Case) -> Iterator[Case]:

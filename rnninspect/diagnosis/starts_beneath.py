@@ -49,7 +49,7 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str] 
         for rule in chunked if some else ():
             if whole := _remaining(_changed(case, change), rule):
                 return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
-        for rule in asked if not agrees(changed) else ():
+        for rule in () if agrees(changed) else asked:
             if _may_start_so(changed, rule) and _remaining(changed, rule):
                 whole = _remaining(_changed(case, change), rule)
                 if whole:
