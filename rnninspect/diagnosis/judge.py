@@ -30,6 +30,7 @@ from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
     UNEXPLAINED_DIFFERENCE,
     dumps_differ,
+    ended_elsewhere,
     unexplained_states,
     unlike_its_weights,
 )
@@ -57,7 +58,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
     sound = {name: rule for name, rule in rules.items() if name not in failed} if failed else rules
     causes = cover(case, [p for p in proposals if p.kind == "state"])
     pair = _two_causes(case, causes, sound, skipped) if seek_two else []
-    causes = pair or causes
+    causes = pair or ([] if _ended_elsewhere(case, causes) else causes)
     pair = pair if len({p.rule for p in pair}) > 1 else []  # of one, a cause that a run told, more may lie beneath
     left = mismatched_places(case) - explained_by(causes)
     in_pair = {p.rule for p in pair}  # what such a rule says besides is no third mistake
@@ -126,6 +127,13 @@ def _two_causes(
         beside = cause_beside_lost(case, causes, rules) if left or copied else []
         return beside or (outputs_by_run(case, rules) if left else [])
     return []
+
+
+def _ended_elsewhere(case: Case, causes: list[Proposal]) -> bool:
+    """Whether causes leave states unexplained, and all that are off are where the outputs end: one run of other lengths
+    gave them, and not a cause for some and nothing for the rest."""
+    off = mismatched_places(case)
+    return bool(off - explained_by(causes)) and ended_elsewhere(case, off) is not None
 
 
 def _with_hidden(

@@ -24,7 +24,7 @@ def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
     from rnninspect.diagnosis.two_causes import is_too_large
 
     rows = rows_of(left)
-    ended = _ended_elsewhere(case, left)
+    ended = ended_elsewhere(case, left)
     if ended is not None:
         return ended
     origins = dict(_origins(case, left))
@@ -53,7 +53,7 @@ def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
     )
 
 
-def _ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
+def ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
     """States that are right by all but the lengths: each is the step behind which its row's outputs are zero, where the
     lengths end it elsewhere. None where one is not, or the lengths are a mask's."""
     ends = None if case.trace.mask_given else ends_of_outputs(case.facts)

@@ -13,6 +13,7 @@ from rnninspect.errors import UserError
 ENDS = np.array([10, 4, 7, 2, 5, 8])
 ONE_WRONG = np.array([10, 4, 7, 5, 5, 8])
 SEVERAL_WRONG = np.array([10, 2, 9, 5, 4, 10])
+ALL_WRONG = np.array([6, 5, 9, 3, 4, 10])  # where one row looks read on over padding, and three one step off
 
 
 def _dump(directions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +27,9 @@ def _dump(directions: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("lengths", ["full", ONE_WRONG, SEVERAL_WRONG], ids=["full", "one wrong", "several wrong"])
+@pytest.mark.parametrize(
+    "lengths", ["full", ONE_WRONG, SEVERAL_WRONG, ALL_WRONG], ids=["full", "one", "several", "all"]
+)
 def test_the_lengths_of_the_run_are_told(lengths: str | np.ndarray, directions: int) -> None:
     """Every state is the step behind which its row's outputs are zero: the code gives the lengths of that run, by
     which the same arrays are right; `fix` writes nothing into arrays that are right."""

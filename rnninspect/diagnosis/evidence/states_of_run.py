@@ -30,13 +30,21 @@ def far_from_run(case: Case) -> FarOff:
 
 
 @once
+def over_every_step(case: Case) -> Trace:
+    """The run of the weights over every step, padded ones too. RuntimeError without inputs or weights."""
+    if case.batch is None:
+        raise RuntimeError("a run needs inputs and weights")
+    everywhere = np.ones(case.batch.mask.shape, dtype=np.bool_)
+    return case.run(replace(case.batch, mask=everywhere, lengths=None))
+
+
+@once
 def after_the_padding(case: Case) -> FarOff:
     """Those of `far_from_run`, with the rows alone whose state is that of a run over every step, padded ones too."""
     off = far_from_run(case)
     if not off or case.batch is None or case.batch.mask.all():
         return {}
-    everywhere = np.ones(case.batch.mask.shape, dtype=np.bool_)
-    off_unpacked = _far_off(case, case.run(replace(case.batch, mask=everywhere, lengths=None)))
+    off_unpacked = _far_off(case, over_every_step(case))
     after: FarOff = {}
     for place, (difference, rows) in off.items():
         still = set(off_unpacked[place][1]) if place in off_unpacked else set()

@@ -25,7 +25,7 @@ def perhaps_written(case: Case, track: Track) -> Bools:
 
 
 def _zero(case: Case, track: Track) -> Bools:
-    """`[B]`: rows of a layer without outputs whose state is all zero though the row has real steps, and the layer above
+    """`[B]`: rows of a layer without outputs whose h is all zero though the row has real steps, and the layer above
     ends in another state. A layer that gives such zeros is excluded: by inputs that are none, by a run of the weights,
     and, where it may rectify, by outputs that are all positive."""
     nothing = np.zeros(case.trace.batch_size, dtype=np.bool_)
@@ -33,7 +33,7 @@ def _zero(case: Case, track: Track) -> Bools:
         return nothing
     if len(nothing) == 1 and case.config.layers is None:
         return nothing  # `[1, B, H]` of rows of one step may be read so
-    zero = case.trace.mask.any(1) & (track.final == 0).all(-1) & all_zero(track.cell, len(track.final))
+    zero = case.trace.mask.any(1) & (track.final == 0).all(-1)  # whatever c is: an open gate gives it on
     above = np.logical_or.reduce([~f.final_zero for f in case.facts if f.track.layer > track.layer] or [nothing])
     zero = zero & above
     if not zero.any() or _may_rectify(case):

@@ -68,7 +68,9 @@ class BackwardFinalAtLastStep(Rule):
         in_time, as_read = [], []
         for facts in (f for f in case.facts if f.track.direction == "backward"):
             if facts.track.order == "time":
-                in_time.append(Seen(facts, facts.mismatched & (facts.equals(facts.ends - 1) | facts.equal[:, -1])))
+                longest = max(1, int(facts.ends.max(initial=1)))  # of a batch that was made wider than its rows
+                last = facts.equals(facts.ends - 1) | facts.equal[:, -1] | facts.equal[:, longest - 1]
+                in_time.append(Seen(facts, facts.mismatched & last))
             else:
                 begins = facts.equals(facts.mask.argmax(1).astype(np.int64)) | facts.equal[:, 0]
                 as_read.append(Seen(facts, facts.mismatched & begins))

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.trace import DIRECTIONS, Bools, Direction, Trace, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, listed, places
+from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
 
@@ -45,6 +46,10 @@ class LayersShareState(Rule):
                 layers = [track.layer for track in group]
                 by_layer = [places(f, f.mismatched) for f in case.facts if f.track in group]
                 off = frozenset[Place]().union(*by_layer)
+                if len(by_layer) < len(group) and any(map(_stands, (f for f in case.facts if f.track in group))):
+                    off = (
+                        frozenset()
+                    )  # a layer's own state was given to the others; what is off in it is another mistake's
                 if off and len(group) < case.trace.layers:
                     continue  # one layer's state in another's place
                 yield Proposal(
@@ -71,6 +76,12 @@ class LayersShareState(Rule):
             return replace(track, final=tops[track.direction].final, cell=tops[track.direction].cell)
 
         return case.with_tracks(shared)
+
+
+def _stands(facts: TrackFacts) -> bool:
+    """Whether the states are of this layer: one that could be off is right, or is another step of its row."""
+    telling = ~facts.uniform & ~facts.final_blank
+    return bool((telling & (facts.at_expected | facts.equal.any(1))).any())
 
 
 def _groups(trace: Trace, direction: Direction) -> Iterator[list[Track]]:

@@ -26,7 +26,7 @@ from rnninspect.diagnosis.rule import (
     rows_of,
 )
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import contradicts_lengths
+from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 
 RUN_AGAIN = "outputs, h = layer(inputs, lengths)  # the backward pass has read the padding first: run again"
 RUN_BOTH_AGAIN = (
@@ -78,23 +78,28 @@ class LengthsIgnored(Rule):
         return _any_off(case) and all(t.direction == "forward" for t in case.trace.tracks)
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        seen = []
+        seen, steps = [], _columns_read(case)
         for facts in case.facts:
-            last = facts.equal[:, -1]
+            last = facts.equal[:, steps - 1]
             computed = np.array([p in ("computed", "nonfinite") for p in facts.padding])
-            computed &= ~contradicts_lengths(facts)  # such a run had lengths, others than these
+            # a run that ended elsewhere had lengths, others than these; one that ended so in all rows had none
+            computed &= ~contradicts_lengths(facts) | (run_ends(facts) == steps)
+            shut = facts.final_zero & last & ~facts.mask[:, -1]  # as units may be that cut off at zero
             computed &= ~facts.final_blank  # one padded step alone, filled with a value, looks computed
+            computed &= facts.track.direction == "forward" or steps == facts.steps
+            if (facts.mismatched & computed).any() and computed[facts.mismatched & facts.short & ~shut].all():
+                computed |= shut  # where every other row's padding was computed, nothing has zeroed this row's
             if (facts.mismatched & facts.short & last & computed).any():
                 seen.append(Seen(facts, facts.mismatched & last & computed))
-        steps = case.trace.steps
+        which = "the last column" if steps == case.trace.steps else "the last one of the longest row"
         backward = _read_padding_first(case, seen)
         half = "; the backward half of these rows has read the padding first, so its step 0 is wrong too"
         ends = ", ".join(str(e) for e in sorted({int(e) - 1 for s in seen for e in s.facts.ends[s.rows]})[:4])
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: final_state.h equals outputs at step {steps - 1}, the last column, whose values were computed; "
-            f"these sequences end at step {ends}, so the state has read padding" + half * bool(backward),
+            f"{{rows}}: final_state.h equals outputs at step {steps - 1}, {which}, whose values were computed; these"
+            f" sequences end at step {ends}, so the state has read padding" + half * bool(backward),
             steps=(steps - 1,),
             strength=2,
             spoils=backward,
@@ -112,12 +117,27 @@ class LengthsIgnored(Rule):
             strength=2 if ran else -1,
         )
         yield from _unseen_states_read_on(self, case)
+        yield from _read_on_below(self, case)
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or case.trace.mask.all():
             raise CannotInject("needs inputs, weights and a row with padding")
         batch = replace(case.batch, mask=np.ones_like(case.batch.mask))
         return case.with_trace(replace(case.trace, tracks=case.run(batch).tracks))
+
+
+def _columns_read(case: Case) -> int:
+    """How many columns a run without lengths has read: all; as many as the longest row has steps, where the batch is
+    wider than that and states that are off are of that column, each of them, and of no later one."""
+    longest = max((int(facts.ends.max(initial=0)) for facts in case.facts), default=case.trace.steps)
+    if not 0 < longest < case.trace.steps:
+        return case.trace.steps
+    for facts in case.facts:
+        off = facts.mismatched & ~facts.final_blank
+        if facts.track.direction == "forward" and off.any():
+            narrow = facts.equal[off, longest - 1].all() and not facts.equal[off, -1].any()
+            return longest if narrow else case.trace.steps
+    return case.trace.steps
 
 
 def _any_off(case: Case) -> bool:
@@ -145,6 +165,24 @@ def _unseen_states_read_on(rule: Rule, case: Case) -> Iterator[Proposal]:
         kind="fact",
         steps=(case.batch.mask.shape[1] - 1,),
     )
+
+
+def _read_on_below(rule: Rule, case: Case) -> Iterator[Proposal]:
+    """A lower layer's states in the top one's place, left at the end of a run over the padding."""
+    if not _any_off(case) or not (case.has("inputs") and case.has("weights")):
+        return
+    from rnninspect.diagnosis.evidence.read_on_below import read_on_below
+
+    for below in read_on_below(case):
+        yield from proposal(
+            rule,
+            [Seen(below.facts, below.rows & below.facts.short)],
+            f"{{rows}}: the state, which is layer {below.layer}'s, is of step {case.trace.steps - 1}, the last column, "
+            "as a run of the weights over every step shows: it has read the padding",
+            kind="fact",
+            steps=(case.trace.steps - 1,),
+            fix=RUN_ALL_AGAIN,
+        )
 
 
 def _may_be_a_row(case: Case) -> bool:

@@ -24,6 +24,8 @@ from rnninspect.diagnosis.rule import (
 
 RUN_AGAIN = "outputs, states = layer(inputs, lengths)  # no output holds a lower layer's state: run again"
 
+_H_ALONE = "h is all zero and c is not"
+
 
 class StateNeverWritten(Rule):
     name = "state-never-written"
@@ -55,11 +57,12 @@ class StateNeverWritten(Rule):
         if blank:
             where = describe_tracks(dict.fromkeys((track.layer, track.direction) for track, _ in blank))
             which = describe_rows(sorted({row for _, row in blank}), case.trace.batch_size)
-            both = "h is" if blank[0][0].cell is None else "h and c are"
+            lost = all(bool(all_zero(track.cell, row + 1)[row]) for track, row in blank)
+            both = "h is all zero" if blank[0][0].cell is None else "h and c are all zero" if lost else _H_ALONE
             yield Proposal(
                 self.name,
-                f"{which}: {both} all zero in {where}, though the layer above ends in another state: the state was "
-                "never written",
+                f"{which}: {both} in {where}, though the layer above ends in another state: the state was never "
+                "written",
                 frozenset((track.layer, track.direction, row) for track, row in blank),
                 kind="fact",
                 fix="" if any(f.mismatched.any() for f in case.facts) else RUN_AGAIN,
@@ -71,7 +74,7 @@ class StateNeverWritten(Rule):
             Seen(f, f.mismatched & f.final_zero & (all_zero(f.track.cell, len(f.final)) == with_c)) for f in case.facts
         ]
         both = "h and c are" if any(s.facts.track.cell is not None for s in seen) else "h is"
-        which = f"{both} all zero" if with_c else "h is all zero and c is not"
+        which = f"{both} all zero" if with_c else _H_ALONE
         yield from proposal(
             self,
             seen,

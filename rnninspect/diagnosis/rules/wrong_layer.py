@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.read_on_below import read_on_below
 from rnninspect.diagnosis.evidence.weight_search import tolerance
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
@@ -95,6 +96,10 @@ def _lower_states(case: Case, facts: TrackFacts) -> Iterator[tuple[str, Array, b
         if array.ndim == 3 and id(array) not in used and array.shape[1:] == (rows, units):
             for k in range(array.shape[0] - 1):
                 yield f"{name}[{k}], a lower layer's state", array[k], True
+    for below in read_on_below(case):
+        if below.facts is facts:
+            states = np.where(below.rows[:, None], facts.final, np.inf)
+            yield f"what layer {below.layer} ends in when the weights are run over every step", states, True
     if case.batch is not None and case.weights is not None and case.weights.depth > 1:
         for track in case.reference.tracks:
             if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:

@@ -64,6 +64,8 @@ class RowsChunked(Rule):
             if facts.track.direction == "backward":  # which may have read padding before its first real step
                 ends = states[facts.track.layer, facts.track.direction][0]
                 carried &= _tell(ends, whose) & _tells_its_start(facts)
+                # nor does a row end in a step of its padding, which a few blanks give any row
+                carried &= ~(facts.mismatched & facts.equal.any(1))[np.maximum(whose, 0)]
             later = np.flatnonzero(carried)
             yield from proposal(
                 self,
