@@ -13,6 +13,7 @@ from rnninspect.conventions.dumps.names import is_usual
 from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.case import Case
@@ -163,10 +164,20 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
         named = read_arrays(value).arrays
         if len(named) == 1:
             return next(iter(named.values()))
-        by_end = {name.rpartition(".")[2].rpartition("_")[2]: array for name, array in named.items()}
-        if set(by_end) != {"h", "c"}:
+        by_end = {_letter(name): array for name, array in named.items()}
+        if set(by_end) != {"h", "c"} or len(named) != 2:
             raise UserError(f"it holds {', '.join(named)}; needed: one array, or h and c")
         return by_end["h"], by_end["c"]
+
+
+def _letter(name: str) -> str:
+    """`h` or `c`, where a state's name ends in it, or in what frameworks put behind it; else the name.
+
+    >>> [_letter(name) for name in ("h", "state.c", "initial_h", "h_0", "c0", "hx", "c_n", "batch")]
+    ['h', 'c', 'h', 'h', 'c', 'h', 'c', 'batch']
+    """
+    match = regex(r"(?:.*[._])?([hc])(?:_?[0nx])?$").fullmatch(name)
+    return match[1] if match else name
 
 
 def note_flat_batch(arrays: Mapping[str, Array], slots: Mapping[Role, Slot], quiet: bool) -> None:

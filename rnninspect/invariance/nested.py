@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnninspect.core.arrays import is_array, padded, to_array
+from rnninspect.core.arrays import holds_arrays, is_array, padded, to_array
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 
@@ -53,7 +53,24 @@ def mapped(value: Any, visit: Visit, path: str = "") -> Any:
             replaced = mapped(getattr(value, item.name), visit, _attribute(path, item.name))
             object.__setattr__(changed, item.name, replaced)
         return changed
+    if holds_attributes(value):
+        changed = copy.copy(value)
+        for name, part in vars(value).items():
+            object.__setattr__(changed, name, mapped(part, visit, _attribute(path, name)))
+        return changed
     return value
+
+
+def holds_attributes(value: Any) -> bool:
+    """Whether it is a plain object with arrays for attributes, as a batch often is; nothing that can be called.
+
+    >>> from types import SimpleNamespace
+    >>> holds_attributes(SimpleNamespace(x=np.zeros(2))), holds_attributes(SimpleNamespace(name="x"))
+    (True, False)
+    """
+    if callable(value) or not hasattr(value, "__dict__"):
+        return False
+    return any(is_array(part) or holds_arrays(part) for part in vars(value).values())
 
 
 def _attribute(path: str, name: str) -> str:

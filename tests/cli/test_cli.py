@@ -139,7 +139,7 @@ def test_run_axes_and_truncation(tmp_path: Path) -> None:
 def test_run_starts_from_a_state(tmp_path: Path) -> None:
     """A row of length zero ends in the initial state that was given, c as h."""
     states = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    np.savez(tmp_path / "state.npz", h=states[0], c=states[1])
+    np.savez(tmp_path / "state.npz", h_0=states[0], c_0=states[1])
     command = ("run", BATCH, "--lengths", "3,0,2", "--initial-state", tmp_path / "state.npz", "--save", "-", "-q")
     saved = arrays(rnninspect(*command).raw, tmp_path)
     assert np.array_equal(saved["final_state.h"][1], states[0, 1])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from rnninspect import check_padding
 
@@ -27,6 +29,8 @@ FORMS: dict[str, tuple[Form, bool]] = {
     "the width as a float beside": (lambda y, real: (y.sum(1), torch.tensor(float(y.shape[1]))), True),
     "rows outside": (lambda y, real: y.reshape(-1, 3), True),
     "steps outside": (lambda y, real: y.transpose(0, 1).reshape(-1, 3), True),
+    "an object's attributes": (lambda y, real: SimpleNamespace(state=y.sum(1), name="state"), True),
+    "a distribution of a function": (lambda y, real: Categorical(logits=y.sum(1)), True),
     "all spans beside": (lambda y, real: (y.sum(1), *spans(y, real)), True),
     "all spans alone": (spans, False),
 }
@@ -48,6 +52,20 @@ def test_a_result_is_judged_by_what_its_axes_count(name: str) -> None:
     assert right.verdict == ("clean" if judged else "unjudged"), right
     wrong = check_padding(model, X, LENGTHS, kwargs={"wrong": True}, probes="noise")
     assert [finding.rule for finding in wrong.findings] == (["reads-padding"] if judged else [])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_batch_with_attributes_and_a_distribution_without_a_mean(right: bool) -> None:
+    """Arrays of a plain object are inputs under their names; the mean of a Categorical, always NaN, is no result."""
+
+    class Tagger(nn.Module):
+        def forward(self, batch: Any) -> Any:
+            real = torch.arange(batch.x.shape[1]) < batch.lengths[:, None]
+            return Categorical(logits=(batch.x * real[..., None] if right else batch.x).cumsum(1)[:, -1])
+
+    report = check_padding(Tagger(), SimpleNamespace(x=X, lengths=LENGTHS, name="a batch"), probes="noise")
+    assert report.verdict == ("clean" if right else "findings"), report
+    assert "batch.x" in report.reading["used"]
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, torch.tensor([7, 7, 7, 7])])

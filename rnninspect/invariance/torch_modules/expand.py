@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnninspect.core.arrays import to_array
+from rnninspect.invariance.nested import holds_attributes
 
 
 def expanded(value: Any) -> Any:
@@ -18,7 +20,9 @@ def expanded(value: Any) -> Any:
         return {"packed": expanded(padded), "lengths": expanded(lengths)}
     if isinstance(value, torch.distributions.Distribution):
         names = [name for name in ("logits", "loc", "scale", "mean") if isinstance(getattr(value, name, None), Tensor)]
-        return {name: expanded(getattr(value, name)) for name in names}
+        parts = {name: expanded(getattr(value, name)) for name in names}
+        numbers = {name: part for name, part in parts.items() if not np.isnan(part).all()}
+        return numbers or parts  # a Categorical has a mean, which is NaN
     if isinstance(value, Tensor):
         if value.is_nested:
             return [expanded(row) for row in value.unbind()]
@@ -35,4 +39,6 @@ def expanded(value: Any) -> Any:
         return {name: expanded(getattr(value, name)) for name in value.__dataclass_fields__}
     if hasattr(value, "items") and hasattr(value, "keys"):
         return {key: expanded(item) for key, item in value.items()}
+    if holds_attributes(value):
+        return {name: expanded(item) for name, item in vars(value).items()}
     return value
