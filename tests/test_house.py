@@ -99,7 +99,7 @@ api/run api/chunks api/compare api/convert api/fix_names api/fix_write
 api/carry_out api/direction_taken api/taken_anew api/mend api/fix
 api/parallel/file_view
 api/parallel/workers api/parallel/cluster api/parallel/results_file api/parallel/split_rows
-recording/stated recording/own_lengths recording/direct_reading recording/asked
+recording/stated recording/own_lengths recording/direct_reading recording/asked recording/answers
 recording/base recording/value_use recording/call_site recording/wrapping recording/shelf recording/track_call
 recording/torch_modules/tensors recording/torch_modules/calls recording/torch_modules/arguments
 recording/torch_modules/steps recording/torch_modules/loops recording/torch_modules/store

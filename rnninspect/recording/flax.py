@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Direction, TimeOrder, Track
 from rnninspect.errors import ShapeError, UserError
-from rnninspect.recording.asked import USUAL, answer, arguments_of, asked_for, is_asked, stated_by
+from rnninspect.recording.answers import Answers
+from rnninspect.recording.asked import arguments_of
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import ShelfSession
-from rnninspect.recording.stated import Stated, stated_for
+from rnninspect.recording.stated import stated_for
 from rnninspect.recording.track_call import ROUNDING, TrackCall, copied, in_two_directions
 from rnninspect.recording.wrapping import wrap
 
@@ -38,6 +39,7 @@ class Session(ShelfSession[TrackCall]):
         self._names: dict[int, str] | None = None  # of nnx's modules, which have no path of their own
         self._held: Any = None
         self._local = threading.local()
+        self._answers = Answers()
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """See every call of an RNN; UserError where an nnx model holds none."""
@@ -70,26 +72,9 @@ class Session(ShelfSession[TrackCall]):
         with self._answering(call, args, kwargs):
             return call(*args, **kwargs)
 
-    @contextmanager
-    def _answering(self, method: Any, args: Any, kwargs: Any) -> Iterator[None]:
+    def _answering(self, method: Any, args: Any, kwargs: Any) -> AbstractContextManager[None]:
         """Within the outermost call, what was asked for among its arguments."""
-        if getattr(self._local, "answers", None) is not None:
-            yield
-            return
-        asked = {one for one in asked_for(self._lengths) if one != USUAL}
-        bound = arguments_of(method, args, kwargs) if asked else {}
-        self._local.answers = {one: answer(one, bound, args, kwargs) for one in asked}
-        try:
-            yield
-        finally:
-            self._local.answers = None
-
-    def _stated(self, name: str) -> Stated:
-        """What is stated for the call of a layer of that name."""
-        value = self._lengths.get(name) if isinstance(self._lengths, Mapping) else self._lengths
-        if not is_asked(value):
-            return stated_for(self._lengths, name, values={})
-        return stated_by(self._lengths, name, getattr(self._local, "answers", None) or {})
+        return self._answers.within(self._lengths, arguments_of(method, args, kwargs), args, kwargs)
 
     def _intercept(self, call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         """linen: a method of some module is called."""
@@ -151,7 +136,7 @@ class Session(ShelfSession[TrackCall]):
     def _both(self, name: str, number: int, module: Any, kwargs: Any, pair: Any) -> TrackCall | None:
         if len(pair) != 2:
             return None
-        where = Where(name, number, "Bidirectional", {}, self._stated(name))
+        where = Where(name, number, "Bidirectional", {}, self._answers.stated_for(self._lengths, name))
         return in_two_directions(where, pair[0], pair[1], bool(_option(module, kwargs, "return_carry")))
 
     def _call(self, name: str, number: int, module: Any, inputs: Any, kwargs: Any, result: Any) -> TrackCall:
@@ -174,7 +159,9 @@ class Session(ShelfSession[TrackCall]):
         lengths = kwargs.get("seq_lengths")
         not_rerun, weights = _not_rerun(module.cell), _weights(module)
         return TrackCall(
-            Where(name, number, f"RNN({type(module.cell).__name__})", {}, self._stated(name)),
+            Where(
+                name, number, f"RNN({type(module.cell).__name__})", {}, self._answers.stated_for(self._lengths, name)
+            ),
             "flax",
             LayerConfig(cell, 1, "reverse" if reverse else "forward", keep_order=keep_order if reverse else None),
             x,

@@ -18,6 +18,8 @@ from rnninspect.core.cell import Cell
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Track
 from rnninspect.errors import ShapeError, UserError
+from rnninspect.recording.answers import Answers
+from rnninspect.recording.asked import arguments_of
 from rnninspect.recording.base import Recorder, Wanted, Where
 from rnninspect.recording.shelf import ShelfSession
 from rnninspect.recording.stated import stated_for
@@ -35,6 +37,7 @@ class Session(ShelfSession[TrackCall]):
         self._names: dict[int, str] = {}
         self._layers: list[Any] = []  # holds them, so that no other layer gets their id
         self._local = threading.local()
+        self._answers = Answers()
 
     def begin(self, model: Any, hooks: ExitStack) -> None:
         """Wrap what recurrent layers run; UserError where the model holds none."""
@@ -48,9 +51,18 @@ class Session(ShelfSession[TrackCall]):
             wrap(kind, "inner_loop", self._loop, hooks)
         wrap(layers.Bidirectional, "call", self._both, hooks)
 
+        def outer(call: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+            """A call of the model: its arguments may hold the lengths that are asked for."""
+            if layer is not model:
+                return call(*args, **kwargs)
+            with self._answers.within(self._lengths, _arguments(model, args, kwargs), args, kwargs):
+                return call(*args, **kwargs)
+
+        wrap(type(model), "__call__", outer, hooks)
+
     def state_lengths(self, lengths: Any) -> None:
         """State the lengths of the calls to come; UserError where they name what is not there."""
-        stated_for(lengths, "", [*dict.fromkeys(self._names.values())])
+        stated_for(lengths, "", [*dict.fromkeys(self._names.values())], {})
         self._lengths = lengths
 
     def _know(self, model: Any, layers: Any) -> None:
@@ -102,7 +114,7 @@ class Session(ShelfSession[TrackCall]):
             self._local.pair = None
         number = self._shelf.number(name)
         if number is not None and len(pair) == 2:
-            where = Where(name, number, _shown(layer), {}, stated_for(self._lengths, name))
+            where = Where(name, number, _shown(layer), {}, self._answers.stated_for(self._lengths, name))
             used = bool(layer.return_state or not layer.return_sequences)
             both = in_two_directions(where, pair[0], pair[1], used)
             self._shelf.put(name, both, both.size)
@@ -142,7 +154,7 @@ class Session(ShelfSession[TrackCall]):
         way = f"{name} {'backward' if backwards else 'forward'}"
         weights = {f"cells/{k}/{w.name}": _numbers(w, w.name) for k, one in enumerate(cells) for w in one.weights}
         return TrackCall(
-            Where(name, number, _shown(layer), attributes, stated_for(self._lengths, name)),
+            Where(name, number, _shown(layer), attributes, self._answers.stated_for(self._lengths, name)),
             "keras",
             LayerConfig(
                 cell, len(cells), go_backwards=backwards, padding="zero" if zero else "repeat", attributes=attributes
@@ -155,6 +167,15 @@ class Session(ShelfSession[TrackCall]):
             _not_rerun(layer, cells, training),
             0.0 if sys.modules["keras"].backend.backend() == "torch" else ROUNDING,
         )
+
+
+def _arguments(model: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments of its call by name, and the inputs of a functional model by the names that these have."""
+    bound = arguments_of(model.call, args, kwargs)
+    tensors = getattr(model, "inputs", None) or []
+    arrays = sys.modules["keras"].tree.flatten(next(iter(bound.values()), None))
+    named = zip(tensors, arrays, strict=True) if len(tensors) == len(arrays) else ()
+    return {tensor.name: array for tensor, array in named} | bound
 
 
 def _builds() -> bool:
@@ -179,8 +200,10 @@ def _cell(cells: list[Any]) -> Cell:
     """What cells of one kind compute; UserError where that is none of Keras's three."""
     kinds = [_kind(cell) for cell in cells]
     if None in kinds or len(set(kinds)) > 1:
-        names = " and a ".join(dict.fromkeys(type(cell).__name__ for cell in cells))
-        raise UserError(f"its cell is a {names}: Keras's own LSTM, GRU and SimpleRNN cells are recorded, of one kind")
+        names = ", ".join(dict.fromkeys(type(cell).__name__ for cell in cells))
+        raise UserError(
+            f"its cells are of the class {names}: Keras's own LSTM, GRU and SimpleRNN cells are recorded, of one kind"
+        )
     return kinds[0]  # type: ignore[return-value]
 
 

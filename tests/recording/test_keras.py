@@ -183,16 +183,43 @@ class Custom(keras.layers.SimpleRNNCell):
         return output * 2, [output * 2]
 
 
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("functional", [True, False])
+def test_lengths_are_read_from_the_arguments_of_the_call(masks: bool, functional: bool) -> None:
+    """By an argument's name, an input's, or a function of the arguments: a masked layer is right by them, and one
+    without a mask is named.
+    """
+    rnn = layer("GRU")
+
+    def run(x: Any, real: Any) -> Any:
+        return rnn(x, mask=keras.ops.cast(real, "bool") if masks else None)
+
+    if functional:
+        inputs = keras.Input((None, batch().shape[2])), keras.Input((None,), name="real")
+        model = keras.Model(list(inputs), run(*inputs))
+        call = lambda: model([batch(), MASK])  # noqa: E731
+    else:
+        model = type("Named", (keras.Model,), {"call": lambda self, x, real: run(x, real)})()
+        model.rnn = rnn
+        call = lambda: model(batch(), MASK)  # noqa: E731
+    call()
+    asked = ("real", "inputs[1]") if functional else ("real", lambda x, real: real)
+    for lengths in asked:
+        with rnninspect.record(model, lengths=lengths) as recording:
+            call()
+        assert rules(recording) == ([] if masks else ["lengths-ignored"])
+
+
 def test_what_cannot_be_recorded_is_said() -> None:
-    """Cells of one's own, names where there are no arguments, layers that are not there, models without any."""
+    """Cells of one's own, names that no argument has, layers that are not there, models without any."""
     recording = recorded(Model(keras.layers.RNN(Custom(5), name="own")))
     (report,) = recording.inspect()
     assert report.verdict == "unjudged"
-    assert "its cell is a Custom" in report.untested
+    assert "of the class Custom" in report.untested
     model = Model(layer("LSTM"))
-    for wrong, error in ((({"rnnn": LENGTHS}), UnknownNameError), ("lengths", UserError)):
-        with pytest.raises(error), rnninspect.record(model, lengths=wrong):
-            pass
+    with pytest.raises(UnknownNameError), rnninspect.record(model, lengths={"rnnn": LENGTHS}):
+        pass
+    assert "an argument called lengths, and no call" in recorded(model, lengths="lengths").inspect()[0].untested
     with pytest.raises(UserError, match="the model holds none"), rnninspect.record(keras.layers.Dense(2)):
         pass
     inner = keras.layers.LSTM.inner_loop
