@@ -121,7 +121,7 @@ invariance/torch_modules/live invariance/function invariance/onnx_graph invarian
 invariance/keras_keep invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
 invariance/orders invariance/traces invariance/spot invariance/suspect invariance/layer_rule
-invariance/seams invariance/place invariance/judge invariance/arguments invariance/notes
+invariance/seams invariance/layer_fixes invariance/place invariance/judge invariance/arguments invariance/notes
 invariance/check
 invariance/lessons invariance/loading
 invariance/__init__

@@ -14,6 +14,7 @@ import numpy as np
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array
 from rnninspect.invariance.compare import Run
+from rnninspect.invariance.layer_fixes import layer_fix
 from rnninspect.invariance.layer_rule import layer_rule
 from rnninspect.invariance.model import Key, LayerCall, Patch, RunFailed
 from rnninspect.invariance.probe import Outcome
@@ -58,7 +59,7 @@ def place_of(trial: Trial, outcome: Outcome) -> Place | None:
         return None
     if not suspects:
         return None
-    return _described(tracing, suspects)
+    return _described(tracing, suspects, outcome.probe)
 
 
 def _suspects(tracing: Tracing, paths: Sequence[str]) -> list[Suspect]:
@@ -215,7 +216,7 @@ def _changes(tracing: Tracing, first: Array, second: Array) -> bool:
     return not np.allclose(first, second, rtol=0.0, atol=allowed, equal_nan=True)
 
 
-def _described(tracing: Tracing, suspects: Sequence[Suspect]) -> Place:
+def _described(tracing: Tracing, suspects: Sequence[Suspect], probe: str) -> Place:
     """The places in words, layers that are called at many steps once."""
     sentences, names = [], []
     for suspect in suspects:
@@ -238,7 +239,8 @@ def _described(tracing: Tracing, suspects: Sequence[Suspect]) -> Place:
     where = "; and ".join(sentences[:NAMED]) + rest
     rule = first.rule or layer_rule(tracing, first)
     if rule is None:
-        return Place(tuple(names), where, evidence, seen=first.seen)
+        fix = "" if first.inner else layer_fix(first.call, tracing.calls, tracing.trial.model.live.framework, probe)
+        return Place(tuple(names), where, evidence, fix, seen=first.seen)
     evidence |= {"rule": rule.rule, "recorded": rule.message}
     named = f"that is {rule.rule}: {rule.message}" if first.rule else f"recorded there: {rule.rule}"
     return Place(tuple(names), f"{where}; {named}", evidence, rule.fix)

@@ -108,7 +108,8 @@ def swapped_axes(tracing: Tracing, layer: LayerCall) -> Finding | None:
             message = (
                 f"the layer takes axis {layer.rows_axis} of its inputs {list(array.shape)} for the rows: they are steps"
             )
-            return _finding("batch-time-swapped", message, _SWAPPED)
+            kind = layer.kind if layer.kind in ("GRU", "RNN") else "LSTM"
+            return _finding("batch-time-swapped", message, _SWAPPED.replace("LSTM", kind))
         return None
     return None
 

@@ -18,6 +18,11 @@ from rnninspect.measure.facts import TrackFacts
 if TYPE_CHECKING:
     from rnninspect.diagnosis.evidence.pooling import Pool
 
+_MEAN = "np.where(mask[..., None], outputs, 0).sum(1) / np.maximum(lengths, 1)[:, None]"
+_OF_REAL_STEPS = {
+    "maximum": "np.where(mask[..., None], outputs, -np.inf).max(1)",
+    "sum": "np.where(mask[..., None], outputs, 0).sum(1)",
+}
 FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
 
 
@@ -29,10 +34,7 @@ class PooledState(Rule):
         "zeros win the maximum over negative values, and a mean is divided by the number of steps of the longest "
         "row, so the vector of a row depends on the other rows of the batch."
     )
-    fix = (
-        "h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\n"
-        "pooled = np.where(mask[..., None], outputs, 0).sum(1) / np.maximum(lengths, 1)[:, None]"
-    )
+    fix = f"h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\npooled = {_MEAN}"
     fixed_in = "arrays"
     group = "What the state holds"
     place = 10
@@ -53,7 +55,9 @@ class PooledState(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(case, self.fix)
+        pools = (_pool(facts, case.tolerance.atol) for facts in case.facts)
+        kind = next((pool[0].kind for pool in pools if pool is not None), "mean")
+        return gathered(case, self.fix.replace(_MEAN, _OF_REAL_STEPS.get(kind, _MEAN)))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:

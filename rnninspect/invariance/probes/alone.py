@@ -13,6 +13,10 @@ from rnninspect.invariance.probe import Disturbed, Outcome, gathered, not_made, 
 from rnninspect.invariance.rows_mixed import RowsMixed
 from rnninspect.invariance.trial import Trial
 
+_OF_EACH = (
+    "y = x / x.norm(dim=-1, keepdim=True)  # of each row's own numbers: no norm, softmax, mean or maximum over dim=0,\n"
+    "# which is the batch; the order of the rows changes nothing, so that nothing was sorted"
+)
 Pairs = list[tuple[Difference, Disturbed]]
 
 
@@ -32,6 +36,8 @@ class Alone(RowsMixed):
         if len(failed) == count:
             return self._among_others(trial, paths, failed[0])
         made = outcome(self.probe, listed, "each by itself", late)
+        if made.held is False and trial.ordered:
+            made = replace(made, fix=_OF_EACH)
         if by_width and made.held is not False:
             made = replace(outcome(self.probe, by_width, "without the longest row beside them", late), of_width=True)
         if failed and not late:
