@@ -27,7 +27,7 @@ formats/onnx_quantised formats/onnx_axes formats/onnx_feeds formats/onnx_model
 formats/keras_model formats/hdf5 formats/npy formats/npz formats/torch_pickle formats/torch_like
 formats/torchscript formats/json_
 formats/text_clean formats/text_commas formats/text_nodes formats/text_numbers
-formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names
+formats/text_grammar formats/text_blocks formats/text_labels formats/text_listings formats/text_names formats/text
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/device engine/run
@@ -94,7 +94,7 @@ report/renderers/_card report/renderers/_brief
 report/renderers/_page report/renderers/table report/renderers/html report/renderers/* report/renderers/__init__
 report/layers report/many report/report report/load report/lessons report/renderers/course
 api/config api/idle_options api/traced_steps api/real_steps api/rounding api/state_alone
-api/role_arrays api/handed api/live api/weights_file api/weights_given api/merged_outputs api/inspect
+api/role_arrays api/handed api/live api/weights_file api/weights_given api/half_of_two api/merged_outputs api/inspect
 api/run api/chunks api/compare api/convert api/fix_names api/fix_write
 api/carry_out api/direction_taken api/taken_anew api/mend api/fix
 api/parallel/file_view

@@ -165,10 +165,11 @@ def inspect_case(
 def prepared(case: Case) -> Case:
     """The case with what its numbers prove and nobody stated: merged directions, lengths, a mask, an activation."""
     if case.weights is not None:
+        from rnninspect.api.half_of_two import with_half_of_two
         from rnninspect.api.merged_outputs import with_merged_outputs
         from rnninspect.diagnosis.reading_by_weights import with_tracks_of_weights
 
-        case = with_tracks_of_weights(with_merged_outputs(case))
+        case = with_tracks_of_weights(with_merged_outputs(with_half_of_two(case)))
         _refuse_other_widths(case)
         case = with_axes_by_run(case)
     case = with_direction_of_weights(with_half_of_outputs(case))

@@ -13,7 +13,7 @@ from rnninspect.api.rounding import allowed_rounding, snapped
 from rnninspect.api.state_alone import Run, StateAlone, runs, runs_of_changed_weights
 from rnninspect.conventions.dumps.batch import with_what_weights_say
 from rnninspect.core.evidence import UNKNOWN, Belief, Role, Slot
-from rnninspect.core.trace import Array, Trace
+from rnninspect.core.trace import Array, Trace, Track
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.errors import ShapeError
@@ -130,10 +130,13 @@ def _with_states_apart(trace: Trace, case: Case, run: Run, merge: Merge) -> Trac
     if len(states) != 1 or merge == "mul" or case.weights is None or any(track.outputs is None for track in top):
         return trace
     rows = np.arange(trace.batch_size)
-    forward = gather(np.asarray(top[0].outputs), rows, np.maximum(trace.expected_steps(top[0]), 0))
+    forward, backward = (gather(np.asarray(t.outputs), rows, np.maximum(trace.expected_steps(t), 0)) for t in top)
+    allowed = 2 * allowed_rounding(run.case, case.weights)
+    for half, end in zip(top, (forward, backward), strict=True):
+        if np.abs(states[0].astype(np.float64) - end).max(initial=0.0) <= allowed:
+            return _of_one_direction(trace, half, states[0], allowed)
     whole = states[0].astype(np.float64) * (2 if merge == "ave" else 1)
     halves = (forward, (whole - forward).astype(forward.dtype))
-    allowed = 2 * allowed_rounding(run.case, case.weights)
     split = {
         track.direction: snapped(trace, replace(track, final=half, cell=None), allowed)
         for track, half in zip(top, halves, strict=True)
@@ -144,3 +147,15 @@ def _with_states_apart(trace: Trace, case: Case, run: Run, merge: Merge) -> Trac
         tracks=tuple(split[t.direction] if t.layer == trace.layers - 1 else t for t in trace.tracks),
         source=source,
     )
+
+
+def _of_one_direction(trace: Trace, half: Track, state: Array, allowed: float) -> Trace:
+    """The trace with its one state as that direction's of the top layer, and without the other direction there."""
+    taken = snapped(trace, replace(half, final=state), allowed)
+    tracks = tuple(
+        taken if track is half else replace(track, outputs=None, final=None, cell=None)
+        for track in trace.tracks
+        if track is half or track.layer == half.layer or track.final is not None
+    )
+    source = {**trace.source, "state": f"it is that of the {half.direction} direction alone"}
+    return replace(trace, tracks=tracks, source=source)

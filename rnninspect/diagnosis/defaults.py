@@ -49,7 +49,7 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
     That is so where nobody stated otherwise, the state `[2L, B, H]` is as wide as the outputs, and every state of the
     top equals no output, nor comes near one, for no reason that is known.
     """
-    listed = _listed_directions(case, judgement)
+    listed = _listed_directions(case, judgement) or _listed_layers(case, judgement)
     if listed is not None:
         return listed
     planes = _planes(case)
@@ -85,6 +85,28 @@ def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
         f"{argument('merge_mode', 'sum')}, ave or mul"
     )
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def _listed_layers(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its list of states as those of several layers in two directions, all forward ones first, which
+    Keras's Bidirectional returns of stacked cells, and outputs that merge both; None where that is not open."""
+    config, tracks = case.config, case.trace.tracks
+    half = len(tracks) // 2
+    told = config.directions is not None or config.layers is not None or case.weights is not None
+    if told or half < 2 or len(tracks) % 2 or case.trace.layers != len(tracks) or not all(map(_is_far, case.facts)):
+        return None
+    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or case.raw("h") is not None:
+        return None
+    widths = [None if track.final is None else track.final.shape[1] for track in tracks]
+    if None in widths or widths[:half] != widths[half:]:
+        return None
+    listed = tuple(Track(i % half, DIRECTIONS[i // half], None, t.final, t.cell) for i, t in enumerate(tracks))
+    sentence = (
+        f"none was stated; no output equals a state of the list, which may be of {half} layers in two directions, and "
+        "the outputs their sum (or mean, or product), which cannot be taken apart: if so, state "
+        f"{argument('merge_mode', 'sum')}, ave or mul"
+    )
+    return _noting(case, replace(case.trace, tracks=listed), "direction", sentence)
 
 
 def as_summed(case: Case, judgement: Judgement) -> Case | None:

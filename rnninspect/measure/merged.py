@@ -32,17 +32,39 @@ def merging(config: LayerConfig) -> LayerConfig:
 
 
 def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
-    """Whether two directions are stated, or named by the states, and the outputs are no wider than a state of one."""
+    """Whether two directions are stated, named by the states, or lie side by side in one state, and the outputs are no
+    wider than a state of one."""
     outputs = [slot.array.shape[-1] for slot in slots if slot.role == "outputs" and slot.array.ndim]
-    states = {slot.array.shape[-1] for slot in slots if slot.role == "h" and slot.array.ndim}
-    two = len(config.directions or {slot.direction for slot in slots if slot.role == "h" and slot.direction}) == 2
-    return two and config.merge_mode == "concat" and len(outputs) == 1 and states == set(outputs)
+    states = [slot.array for slot in slots if slot.role == "h" and slot.array.ndim]
+    widths = {state.shape[-1] for state in states}
+    joined = len(states) == 1 and states[0].ndim == 2 and widths == {2 * width for width in outputs}
+    told = config.directions or {slot.direction for slot in slots if slot.role == "h" and slot.direction}
+    two = len(told) == 2 or (joined and not told and config.layers in (None, 1))
+    return two and config.merge_mode == "concat" and len(outputs) == 1 and (joined or widths == set(outputs))
 
 
 def as_merged(reading: Reading) -> Reading:
     """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
     because = "there are two, and the outputs are as wide as one: they may be the sum of both directions, or alike"
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
+
+
+def readings_merged(
+    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, whose_known: bool
+) -> list[Reading]:
+    """The readings of outputs that hold both directions merged, beside the states of both, or one state `[B, H]` that
+    is merged too: of that one nothing is compared with the outputs."""
+    try:
+        return [as_merged(r) for r in readings(convention, slots, merging(config), whose_known)]
+    except ShapeError:
+        alone = readings(convention, slots, replace(config, direction="forward", merge_mode="concat"), whose_known)
+    because = "two were stated, and outputs and state are as wide as one: both may be their sum, or alike"
+    merged = []
+    for reading in alone:
+        tracks = tuple(replace(track, outputs=None) for track in reading.trace.tracks)
+        trace = replace(reading.trace, tracks=tracks, source={**reading.trace.source, "direction": because})
+        merged.append(replace(reading, trace=trace))
+    return merged
 
 
 def two_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, ...] | None:

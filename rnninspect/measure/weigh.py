@@ -41,7 +41,7 @@ from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
 from rnninspect.measure.hints import with_measured, with_shapes
-from rnninspect.measure.merged import as_merged, may_be_merged, merging, reading_merged
+from rnninspect.measure.merged import may_be_merged, merging, reading_merged, readings_merged
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair
 
@@ -234,8 +234,8 @@ def _fitting(
     if fewer is None and misfit_error is None:
         return slots, fitting
     fewer = fewer or with_fewer_rows(slots, usual)
-    if fewer is None and may_be_merged(slots, config):
-        return slots, [as_merged(r) for r in readings(convention, slots, merging(config), whose_known)]
+    if fewer is None and config.merge_mode != "none" and may_be_merged(slots, replace(config, merge_mode="concat")):
+        return slots, readings_merged(convention, slots, config, whose_known)
     if fewer is None:
         assert misfit_error is not None
         raise misfit_error

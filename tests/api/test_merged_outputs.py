@@ -196,3 +196,40 @@ def test_both_merged_without_weights_are_left_open(kind: str, mean: bool) -> Non
             assert rnninspect.inspect(**handed | {"final_state": state}).verdict == "findings"
         assert rnninspect.inspect(**handed, direction="forward").verdict == "findings"
     assert unjudged >= 0.9 * SEEDS
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize("half", [0, 1, 2])
+def test_half_of_two_directions_beside_the_states_of_both(half: int, kind: str) -> None:
+    """One half of the outputs, or their sum (2), beside both states is clean with the weights, and its own state alone
+    too; states of other rows, and those of a run that read the padding, are named."""
+    layer = layer_of(kind=kind)
+    outputs, h = (lambda f, b, h: ((f, b, f + b)[half], h))(*ran(layer))
+    for state in (h, torch.cat([h[0], h[1]], 1), h[min(half, 1)]):
+        assert judged(outputs, state, layer).verdict == "clean"
+    assert accused(judged(outputs, torch.cat([h[0][[1, 0, 2, 3]], h[1]], 1), layer)) == ["rows-permuted"]
+    read_on, over = (lambda f, b, h: ((f, b, f + b)[half], h))(*ran(layer, None))
+    rule = "backward-read-padding" if half == 1 else "lengths-ignored"
+    assert rule in accused(judged(read_on, torch.cat([over[0], over[1]], 1), layer))
+
+
+def test_merged_outputs_without_weights_accuse_nobody() -> None:
+    """Both merged, and stated so or not; one sum beside states side by side; a list of two layers in two directions:
+    nothing takes these apart, and nothing is accused or refused."""
+    layer = layer_of()
+    forward, backward, h = ran(layer, None)
+    stated: tuple[dict[str, Any], ...] = ({}, {"convention": "keras", "merge_mode": "sum"})
+    for options in stated:
+        report = rnninspect.inspect(forward + backward, h[0] + h[1], lengths="full", bidirectional=True, **options)
+        assert (report.verdict, accused(report)) == ("unjudged", [])
+    side_by_side = torch.cat([h[0], h[1]], 1)
+    for both in (None, True):
+        report = rnninspect.inspect(forward + backward, side_by_side, lengths="full", bidirectional=both)
+        assert (report.verdict, accused(report)) == ("unjudged", [])
+    stack = torch.nn.GRU(FEATURES, UNITS, 2, bidirectional=True, batch_first=True)
+    with torch.no_grad():
+        outputs, states = stack(inputs_of())
+    listed = [states[i] for i in (0, 2, 1, 3)]
+    summed = outputs[..., :UNITS] + outputs[..., UNITS:]
+    report = rnninspect.inspect(summed, [[state] for state in listed], lengths="full")
+    assert (report.verdict, accused(report)) == ("unjudged", [])

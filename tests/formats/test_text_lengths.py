@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rnninspect
+from rnninspect.errors import UnreadableError
 from rnninspect.formats.text_clean import with_brackets
 
 LENGTHS = [5, 2, 3]
@@ -54,3 +57,30 @@ def test_a_long_line_costs_no_more_than_its_length() -> None:
     for line in ("lengths" + " " * 200_000 + "x", "a_" * 100_000, "lens" + " 1" * 100_000 + "x"):
         assert with_brackets(line) == line
     assert time.process_time() - start < 2
+
+
+def _cell(source: str, *outputs: dict[str, object]) -> dict[str, object]:
+    return {"cell_type": "code", "source": source.splitlines(keepends=True), "outputs": list(outputs), "metadata": {}}
+
+
+def test_a_notebook_is_read_as_its_transcript(tmp_path: Path) -> None:
+    """What cells printed and showed is read with their code before it, warnings apart: a right state is clean, one in
+    another order named; a notebook that was never run is refused with what to do."""
+    for order, rules in (([0, 1, 2], []), ([0, 2, 1], ["rows-permuted"])):
+        parts = _printed("lengths: 5, 2, 3", order).split("final state:\n")
+        state = parts[1].partition("lengths")[0]
+        warned = {"output_type": "stream", "name": "stderr", "text": ["[[1.0, 2.0]] is deprecated\n"]}
+        printed = {"output_type": "stream", "name": "stdout", "text": parts[0].splitlines(keepends=True)}
+        shown = {"output_type": "execute_result", "data": {"text/plain": state, "image/png": "iVBORw0"}}
+        cells = [
+            {"cell_type": "markdown", "source": "# a run"},
+            _cell("lengths = [5, 2, 3]\nprint('outputs:', outputs)", warned, printed),
+            _cell("final_state", shown),
+        ]
+        path = tmp_path / "run.ipynb"
+        path.write_text(json.dumps({"nbformat": 4, "cells": cells}))
+        report = rnninspect.compare(path)
+        assert ([finding.rule for finding in report.findings], report.lengths) == (rules, LENGTHS)
+    path.write_text(json.dumps({"cells": [_cell("print(outputs)")]}))
+    with pytest.raises(UnreadableError, match="no cell of this notebook has printed or shown anything"):
+        rnninspect.compare(path)
