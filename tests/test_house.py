@@ -35,7 +35,7 @@ conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fittin
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
-conventions/dumps/siblings conventions/dumps/inverted
+conventions/dumps/siblings conventions/dumps/inverted conventions/dumps/offsets
 conventions/dumps/unread conventions/dumps/spread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/rows_apart conventions/dumps/steps_apart

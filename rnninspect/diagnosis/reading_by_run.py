@@ -40,7 +40,8 @@ def with_reading_by_run(case: Case) -> Case:
     if right is not None or agrees(case):
         return right or settled
     outputs_alone = (_ordered_by_run(other, case.config) for other in _backwards(case))
-    return next((other for other in outputs_alone if agrees(other)), settled)
+    read_so = next((other for other in outputs_alone if agrees(other)), None)
+    return read_so or _with_inputs_turned(case) or _with_inputs_one_later(case) or settled
 
 
 def with_axes_by_run(case: Case) -> Case:
@@ -119,6 +120,40 @@ def _backwards(case: Case) -> Iterator[Case]:
         source = {**trace.source, "direction": BACKWARDS}
         turned = _turned(replace(case, layer=replace(case.layer, convention=convention)), config)
         yield turned.with_trace(replace(trace, tracks=tracks, source=source, padding=convention.padding_for(config)))
+
+
+def _with_inputs_turned(case: Case) -> Case | None:
+    """The case read backwards, its outputs in time, where a run gives these turned round within each length: the inputs
+    were reversed by hand, and the outputs left so (`backward-not-flipped`). None where a direction was stated."""
+    trace, weights = case.trace, case.weights
+    told = case.config.directions is not None or weights is None or weights.directions != ("forward",)
+    if told or trace.mask_given or any(t.direction != "forward" or t.order != "time" for t in trace.tracks):
+        return None
+    turned = _turned(case, replace(case.config, direction="reverse"))
+    if not agrees(_backward_in(turned, "within")):
+        return None
+    source = {**trace.source, "direction": "none was stated; a run of the weights over the reversed inputs tells it"}
+    in_time = _backward_in(turned, "time")
+    return in_time.with_trace(replace(in_time.trace, source=source))
+
+
+def _backward_in(case: Case, order: TimeOrder) -> Case:
+    return case.with_tracks(lambda track: replace(track, direction="backward", order=order))
+
+
+def _with_inputs_one_later(case: Case) -> Case | None:
+    """The case with its inputs one step later and zeros at the first, as a decoder reads them, where a run of these
+    gives the outputs; None else."""
+    batch = case.batch
+    if batch is None or case.trace.directions > 1 or any(t.direction != "forward" for t in case.trace.tracks):
+        return None
+    later = np.concatenate([np.zeros_like(batch.inputs[:, :1]), batch.inputs[:, :-1]], axis=1)
+    sentence = (
+        "they are read one step later, with zeros at the first, as a run of the weights gives the outputs only so"
+    )
+    noted = case.with_trace(replace(case.trace, source={**case.trace.source, "the inputs": sentence}), case.facts)
+    moved = replace(noted, batch=replace(batch, inputs=later))
+    return moved if agrees(moved) else None
 
 
 def _turned_as_read(case: Case) -> Case:

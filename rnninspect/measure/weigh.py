@@ -16,6 +16,7 @@ from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
 from rnninspect.conventions.dumps.misfits import unplaced
+from rnninspect.conventions.dumps.offsets import with_lengths_of_offsets
 from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
@@ -162,8 +163,9 @@ def _read(
 ) -> Weighed:
     """The guess, read; where a state equals no step, with its last bits taken for those of the outputs, if that fits
     more."""
-    slots, note = with_true_at_real_steps(guess.slots, is_by_user="mask" in dump.named)
-    guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [note])))
+    slots, of_lengths = with_lengths_of_offsets(guess.slots)
+    slots, of_mask = with_true_at_real_steps(slots, is_by_user="mask" in dump.named)
+    guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [of_lengths, of_mask])))
     weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
     if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:
         return weighed

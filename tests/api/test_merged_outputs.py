@@ -218,8 +218,8 @@ def test_merged_outputs_without_weights_accuse_nobody() -> None:
     nothing takes these apart, and nothing is accused or refused."""
     layer = layer_of()
     forward, backward, h = ran(layer, None)
-    stated: tuple[dict[str, Any], ...] = ({}, {"convention": "keras", "merge_mode": "sum"})
-    for options in stated:
+    ways: tuple[dict[str, Any], ...] = ({}, {"convention": "keras", "merge_mode": "sum"})
+    for options in ways:
         report = rnninspect.inspect(forward + backward, h[0] + h[1], lengths="full", bidirectional=True, **options)
         assert (report.verdict, accused(report)) == ("unjudged", [])
     side_by_side = torch.cat([h[0], h[1]], 1)

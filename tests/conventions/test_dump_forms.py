@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from rnninspect import conventions, inspect
 from rnninspect.core.cell import Cell
@@ -197,3 +198,32 @@ def test_a_mask_as_wide_as_the_inputs(wrong: bool, time_major: bool) -> None:
     mask[1, 7] = True
     with pytest.raises(ShapeError, match="mask is"):
         inspect(read, state, mask=mask, time_major=time_major, direction="forward")
+
+
+PLACES = {"from 0 on": [0, 5, 7, 10], "begin": [0, 5, 7], "end": [5, 7, 10]}
+
+
+@pytest.mark.parametrize("form", PLACES)
+def test_lengths_as_places_in_joined_rows(form: str) -> None:
+    """`cu_seqlens`, offsets and ends are lengths where the outputs are joined, or end in zeros, as they say; states of
+    other rows are named, and lengths that grow by themselves stay what they are."""
+    outputs, places = arrays((3, 5, 4))[0], np.array(PLACES[form])
+    outputs[np.arange(5) >= np.array([5, 2, 3])[:, None]] = 0
+    right = outputs[np.arange(3), [4, 1, 2]]
+    for state, rules in ((right, []), (right[[0, 2, 1]], ["rows-permuted"])):
+        report = inspect(outputs, state, lengths=places)
+        assert ([f.rule for f in report.findings], report.lengths) == (rules, [5, 2, 3])
+    if form == "from 0 on":
+        joined = np.concatenate([row[:n] for row, n in zip(outputs, [5, 2, 3], strict=True)])
+        assert inspect({"outputs": joined, "h": right, "cu_seqlens": places}).verdict == "clean"
+    growing = inspect(outputs[[1, 2, 0]], right[[1, 2, 0]], lengths=[2, 3, 5])
+    assert (growing.verdict, growing.lengths) == ("clean", [2, 3, 5])
+
+
+def test_nested_tensors_are_rows_and_truth_values_are_refused() -> None:
+    """torch's nested tensor brings its lengths; outputs of true and false are refused in one line."""
+    rows = [torch.tensor(row[:n]) for row, n in zip(arrays((3, 5, 4))[0], [5, 2, 3], strict=True)]
+    report = inspect(torch.nested.nested_tensor(rows), torch.stack([row[-1] for row in rows]))
+    assert (report.verdict, report.lengths) == ("clean", [5, 2, 3])
+    with pytest.raises(ShapeError, match=r"outputs \[3, 5, 4\] holds only true and false"):
+        inspect(np.ones((3, 5, 4), bool), np.ones((3, 4), bool), lengths=[5, 2, 3])

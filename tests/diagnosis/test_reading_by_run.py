@@ -146,3 +146,23 @@ def test_without_a_run_nothing_tells_the_order_of_a_backward_layer() -> None:
     assert rnninspect.inspect(outputs, state, **about, keep_order=True).verdict == "clean"
     wrong = rnninspect.inspect(outputs, state, **about, keep_order=False)
     assert [f.rule for f in wrong.findings if f.severity != "note"] == ["backward-final-at-last-step"]
+
+
+@pytest.mark.parametrize(("read_so", "rules_of"), [("reversed", ["backward-not-flipped"]), ("one later", [])])
+def test_inputs_that_were_changed_on_the_way_to_the_layer(read_so: str, rules_of: list[str]) -> None:
+    """Inputs reversed by hand, or shifted by one step as a decoder's are, beside outputs that were left so: a run tells
+    it. Of other weights neither is taken, and states in another order of the rows are not passed over."""
+    arrays = dumped("torch", LayerConfig(cell="lstm", layers=1, time_major=True), FORWARD)
+    inputs = arrays["inputs"].copy()
+    for row, n in enumerate(LENGTHS):
+        inputs[:n, row] = inputs[:n, row][::-1]
+    if read_so == "one later":
+        arrays["inputs"][0] = 0
+        ran = build_case.run_case(arrays, LayerConfig(cell="lstm", time_major=True), "torch", weights=FORWARD)
+        arrays = build_case.dump(ran)
+        inputs = np.concatenate([arrays["inputs"][1:], inputs[:1]])
+    changed = {**arrays, "inputs": inputs}
+    assert accused(read("torch", changed, FORWARD)) == rules_of
+    assert "unexplained-difference" in accused(read("torch", changed, random_weights("lstm", 3, 4, seed=9)))
+    moved = {**changed, "h_n": changed["h_n"][:, [1, 0, 2, 3]], "c_n": changed["c_n"][:, [1, 0, 2, 3]]}
+    assert accused(read("torch", moved, FORWARD)) == (rules_of or ["rows-permuted"])

@@ -190,3 +190,11 @@ def with_rows_of_inputs(fitting: list[Reading], slots: tuple[Slot, ...]) -> list
     if not inputs or not any(r.as_stated and fits(r) for r in fitting):
         return fitting
     return [r for r in fitting if not r.time_swapped or fits(r)]
+
+
+def refuse_truths(slots: tuple[Slot, ...]) -> None:
+    """Raise ShapeError where outputs or states are truth values, of which nothing can be told apart."""
+    for slot in slots:
+        if slot.role in ("outputs", "h", "c") and slot.array.dtype.kind == "b":
+            what = slot.short or slot.role
+            raise ShapeError(f"{what} {list(slot.array.shape)} holds only true and false: give the numbers themselves")

@@ -12,7 +12,14 @@ from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note, turned_note
-from rnninspect.conventions.dumps.misfits import check_cell, for_each, no_reading, shown, with_rows_of_inputs
+from rnninspect.conventions.dumps.misfits import (
+    check_cell,
+    for_each,
+    no_reading,
+    refuse_truths,
+    shown,
+    with_rows_of_inputs,
+)
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
 from rnninspect.conventions.dumps.spread import over_rows, spread_note
 from rnninspect.conventions.dumps.stacked import with_directions_apart, with_pair_by_axes, with_pair_shown
@@ -47,6 +54,7 @@ def readings(
         if not any(slot.role == role for slot in slots):
             raise ShapeError(f"found no {missing}; found {shown(slots) or 'no array with a known role'}")
     check_cell(slots, config)
+    refuse_truths(slots)
     fitting: list[Reading] = []
     tried: list[str] = []
     misfits: list[ShapeError] = []

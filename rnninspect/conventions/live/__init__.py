@@ -133,13 +133,18 @@ def are_steps(value: Any) -> bool:
 
 
 def read_outputs(value: Any, config: LayerConfig, rows: int | None = None) -> Outputs:
-    """The outputs from an array, a PackedSequence, a pair (forward, backward), a list of every layer's, rows of uneven
-    lengths, or a list of steps `[B, H]` each, where the state's `rows` say that it is one.
+    """The outputs from an array, a PackedSequence, torch's nested tensor, a pair (forward, backward), a list of every
+    layer's, rows of uneven lengths, or a list of steps `[B, H]` each, where the state's `rows` say that it is one.
 
     A list of two may be a pair as well, which the states tell later.
 
     Axes are `[B, T, H]`, `[T, B, H]` where `config` is time-major. Raises ShapeError on what is none of these.
     """
+    if getattr(value, "is_nested", False) is True:
+        whole, lengths_held = padded(list(value.detach().unbind()), "outputs")
+        return Outputs(
+            (Slot("outputs", "outputs", whole.swapaxes(0, 1) if config.time_major else whole),), lengths_held
+        )
     if are_steps(value) and value[0].shape[0] == rows != len(value):
         steps = np.stack([to_array(v, f"outputs[{t}]") for t, v in enumerate(value)], 0 if config.time_major else 1)
         return Outputs((Slot("outputs", "outputs", steps),))
