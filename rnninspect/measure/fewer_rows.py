@@ -49,10 +49,24 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
             continue
         if any(_is_batch_first(state.array, outputs[0].array.swapaxes(0, axis)) for state in states):
             continue
+        _check_other_axis(slots, states, outputs[0].array, axis)
         rows = _rows_of(states, [slot.array.swapaxes(0, axis) for slot in outputs], size)
         if rows is not None:
             return _cut(slots, rows, size, axis)
     return None
+
+
+def _check_other_axis(slots: tuple[Slot, ...], states: list[Slot], outputs: Array, axis: int) -> None:
+    """Raise ShapeError where lengths alone count the rows along `axis`: the states have one for every row along the
+    other axis, and are steps of these."""
+    rows = outputs.swapaxes(0, 1 - axis)
+    lengths = [slot for slot in slots if slot.role == "lengths"]
+    tops = [slot.array[-1] if slot.array.ndim == 3 else slot.array for slot in states]
+    if lengths and all(len(top) == len(rows) and are_own_steps(rows, top) for top in tops):
+        raise ShapeError(
+            f"lengths has {lengths[0].array.size} values, but the batch has {len(rows)} rows, which the states are of; "
+            "give one length a row"
+        )
 
 
 def with_layers_of_one_row(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:

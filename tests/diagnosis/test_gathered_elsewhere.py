@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import rnninspect
+from rnninspect.errors import UserError
 from tests.support.made import correct_case
 
 
@@ -55,3 +56,24 @@ def test_code_does_not_stop_before_a_line_that_it_announces() -> None:
     outputs = torch.nn.utils.rnn.pad_packed_sequence(layer(packed)[0])[0]
     report = rnninspect.inspect(outputs, outputs.mean(0), lengths=lengths, time_major=True, direction="forward")
     assert not report.findings[0].fix.rstrip().endswith(":")
+
+
+@pytest.mark.parametrize("lengths", [[6, 5, 4, 4], [2, 7, 5, 6, 4], [3, 3, 3]])
+def test_the_last_entries_of_packed_data(lengths: list[int]) -> None:
+    """They are a few rows' last steps: all states are explained by it; of rows of one length they are right."""
+    outputs, counts = arrays_of("gru", lengths)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.tensor(outputs), torch.tensor(counts), batch_first=True, enforce_sorted=False
+    )
+    report = rnninspect.inspect(outputs, packed.data[-len(counts) :].numpy(), lengths=counts, direction="forward")
+    errors = [(f.rule, f.unexplained) for f in report.findings if f.severity != "note"]
+    assert errors == ([] if len(set(lengths)) == 1 else [("flat-gather-wrong-stride", [])])
+
+
+@pytest.mark.parametrize("count", [9, 5])
+def test_lengths_that_count_no_rows_are_refused(count: int) -> None:
+    """As many lengths as steps, beside states of the rows on the other axis, are refused as any wrong number is."""
+    outputs, counts = arrays_of("gru", [9, 3, 6, 2])
+    states = outputs[np.arange(4), counts - 1]
+    with pytest.raises(UserError, match=r"lengths has . values, but the batch has 4 rows"):
+        rnninspect.inspect(outputs, states[None], lengths=[9, 3, 6, 2, 4, 5, 6, 7, 8][:count], convention="torch")

@@ -66,3 +66,20 @@ def test_a_kept_row_is_still_judged() -> None:
     kept = state[0][:3].copy()
     kept[2] = outputs[2, 3]
     assert {f.rule for f in inspect(outputs, kept).findings} == {"rows-dropped", "off-by-one-length"}
+
+
+@pytest.mark.parametrize(
+    ("convention", "row", "rules"),
+    [
+        ("torch", -1, ["state-read-batch-first"]),
+        ("tf1", -1, ["rows-dropped"]),
+        ("torch", 0, ["rows-dropped"]),
+        ("torch", 3, ["rows-dropped"]),
+    ],
+)
+def test_the_last_row_alone_is_an_axis_read_for_another(convention: str, row: int, rules: list[str]) -> None:
+    """`h_n[:, -1]` of one layer is the last row's vector, where states are stacked and that row is none of the
+    longest: no shrinking loop ends with it."""
+    outputs, state, _ = run()
+    report = inspect(outputs, state[:, row], convention=convention, batch_first=True)
+    assert [f.rule for f in report.findings if f.severity != "note"] == rules

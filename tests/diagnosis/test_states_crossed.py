@@ -81,3 +81,13 @@ def test_h_and_c_exchanged_at_every_step_of_a_loop(seed: int) -> None:
         rules = [f.rule for f in rnninspect.inspect(dump).findings if f.severity == "error"]
         assert ("cell-hidden-swapped" in rules) == wrong
         assert bool(rules) == wrong
+
+
+@pytest.mark.parametrize("taken", ["fw h, fw c", "fw h, bw h", "fw h, other rows"])
+def test_c_of_the_one_half_in_the_place_of_h_of_the_other(taken: str) -> None:
+    """With h alone in hand, signs and sizes show it in every row; right halves, and halves of other rows, are none."""
+    outputs, (h_fw, c_fw, h_bw, _) = ran(1)
+    second = {"fw h, fw c": c_fw, "fw h, bw h": h_bw, "fw h, other rows": h_bw[[2, 0, 1, 4, 3]]}[taken]
+    rules = {"fw h, fw c": ["cell-hidden-swapped"], "fw h, bw h": [], "fw h, other rows": ["rows-permuted"]}[taken]
+    joined = np.concatenate([h_fw, second], axis=1)
+    assert [f.rule for f in rnninspect.inspect(outputs, joined, lengths=LENGTHS, bidirectional=True).findings] == rules

@@ -11,6 +11,7 @@ from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import MANY, cannot_be_of, go_together, outputs_end_in
+from rnninspect.diagnosis.evidence.cell_for_the_other_half import cell_for_the_other_half
 from rnninspect.diagnosis.evidence.cell_in_outputs import SLACK, bounded_by_cell, cell_is_final_step, nearly_cell
 from rnninspect.diagnosis.evidence.cells_of_run import are_cells_of_run, can_run
 from rnninspect.diagnosis.fix_code import as_called
@@ -19,6 +20,7 @@ from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
 STEP_BY_STEP = "h, c = cell(x, (h, c))  # not c, h; steps.append(h), and run again"
+FIVE = "outputs, h_fw, c_fw, h_bw, c_bw = layer(inputs); h = np.concatenate([h_fw, h_bw], axis=-1)"
 HALVES = {"forward": "fw", "backward": "bw"}
 
 
@@ -64,7 +66,8 @@ class CellHiddenSwapped(Rule):
 
     def missing(self, case: Case) -> list[str]:
         """A run of the weights gives the cell state too."""
-        return [need for need in super().missing(case) if need != "cell state" or not can_run(case)]
+        spared = can_run(case) or cell_for_the_other_half(case) is not None
+        return [need for need in super().missing(case) if need != "cell state" or not spared]
 
     def mends(self, case: Case) -> bool:
         """Unless the outputs hold c too, or no h stands beside it."""
@@ -97,6 +100,17 @@ class CellHiddenSwapped(Rule):
                 "place, as where h of both was unpacked before c, and the layer returns h and c in turn",
                 strength=4,
             )
+        half = cell_for_the_other_half(case)
+        yield from proposal(
+            self,
+            [] if half is None else [Seen(half, half.mismatched)],
+            "{rows}: the backward half of final_state.h is c of the forward pass"
+            + (", as a run of the weights gives it" if can_run(case) else ", with the signs of its h and larger")
+            + ": h and c of the one direction were taken for h of both",
+            certainty="proven" if can_run(case) else "suspected",
+            strength=4,
+            fix=FIVE,
+        )
         proven = [
             Seen(facts, cell_is_final_step(facts) & ~bounded_by_cell(facts) & ~nearly_cell(facts))
             for facts in case.facts

@@ -14,6 +14,13 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
+PACKED = (
+    "these are the last entries of the packed data, which holds the rows step by step, and not a row's last step each"
+)
+OF_STEPS = (
+    "h = outputs[np.arange(B), lengths - 1]  # not packed.data[-B:]: it holds all rows' last steps, then those before"
+)
+
 
 class FlatGatherWrongStride(Rule):
     name = "flat-gather-wrong-stride"
@@ -64,6 +71,7 @@ class FlatGatherWrongStride(Rule):
                 self,
                 [Seen(facts, facts.mismatched & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
+                fix=gathered(case, OF_STEPS) if formula == PACKED else "",
                 strength=3 if (astray & told).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
@@ -86,6 +94,19 @@ class FlatGatherWrongStride(Rule):
         return case.with_tracks(gathered)
 
 
+def _last_packed(facts: TrackFacts) -> tuple[Ints, Ints]:
+    """`[B]` each: row and step of the last B entries of the packed data, which holds the rows step by step, those that
+    go on, longest first; -1 where there are fewer."""
+    count, order = facts.ends.size, np.argsort(-facts.ends, kind="stable")
+    entries: list[tuple[int, int]] = []
+    for step in range(int(facts.ends.max(initial=0)) - 1, -1, -1):
+        entries = [(int(row), step) for row in order if facts.ends[row] > step] + entries
+        if len(entries) >= count:
+            break
+    last = np.array(([(-1, -1)] * count + entries)[-count:], dtype=np.int64)
+    return last[:, 0], last[:, 1]
+
+
 def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
     """Each wrong index: the rows that it reconstructs, the (row, step) that it lands on, and its formula."""
     count, steps = facts.mask.shape
@@ -103,6 +124,7 @@ def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
             "the flat index (length - 1) * B + row, meant for [T, B], was used on [B, T]",
         ),
         (by_longest // steps, by_longest % steps, "the flat index row * max(length) + length - 1 has the wrong stride"),
+        (*_last_packed(facts), PACKED),
         (*exchanged, "row and step were exchanged in the index: step `row` of row `length - 1`"),
     ):
         yield Seen(facts, equal_at(facts.outputs, facts.final, j, s)), j, s, formula

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.evidence import StateRows
 from rnninspect.core.finding import Severity
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.one_row_taken import is_last_row_alone, is_none_of_the_longest
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, listed, places
 
@@ -40,7 +41,8 @@ class RowsDropped(Rule):
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kept = case.reading.state_rows
-        if kept is None or kept.slots:
+        last_alone = is_last_row_alone(case)
+        if kept is None or kept.slots or (last_alone and is_none_of_the_longest(case)):
             return
         lost = sorted(set(range(kept.batch_size)) - set(kept.rows))
         right = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))
@@ -57,6 +59,7 @@ class RowsDropped(Rule):
             right,
             severity="note" if parts else "warning",
             kind="fact",
+            alternatives=("state-read-batch-first",) if last_alone else (),
             evidence={"rows": list(kept.rows)[:64], "batch_size": kept.batch_size},
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Trace
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.one_row_taken import is_last_row_alone, is_none_of_the_longest
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -79,6 +80,9 @@ class StateReadBatchFirst(Rule):
                 evidence={"row": kept.rows[0]} if len(kept.rows) == 1 else {"rows": list(kept.rows)},
             )
             return
+        if is_last_row_alone(case) and is_none_of_the_longest(case):
+            yield from self._last_row(case)
+            return
         if case.config.state_batch_first and not case.reading.as_stated and not case.reading.time_swapped:
             matched: set[Place] = {p for f in case.facts for p in places(f, f.at_expected & ~f.uninformative)}
             if matched:
@@ -93,6 +97,21 @@ class StateReadBatchFirst(Rule):
         if case.config.state_batch_first and case.reading.as_stated:
             yield from self._square(case)
         yield from self._one_row(case)
+
+    def _last_row(self, case: Case) -> Iterable[Proposal]:
+        """The vector of the last row alone: `h_n[:, -1]` of one layer."""
+        kept = case.reading.state_rows
+        where = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))
+        if kept is not None and where:
+            yield Proposal(
+                self.name,
+                f"final_state.h is that of row {kept.rows[0]} alone, the last of {kept.batch_size}: (L*D, B, H) was "
+                "indexed as (B, L*D, H)",
+                where,
+                kind="fact",
+                fix="h = states[-1]  # (L*D, B, H): the last layer's of every row; not states[:, -1]",
+                evidence={"row": kept.rows[0]},
+            )
 
     def _square(self, case: Case) -> Iterable[Proposal]:
         """As many rows as layers and directions: no shape tells that the statement is wrong, the numbers do."""
