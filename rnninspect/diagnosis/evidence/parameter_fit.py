@@ -21,11 +21,11 @@ from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS, first_units, forced, weights_of
 from rnninspect.diagnosis.evidence.weight_search import (
-    agrees,
     disagreement,
     fixed,
     fixes_difference,
     largest,
+    may_differ,
     tolerance,
 )
 from rnninspect.diagnosis.once import once
@@ -69,12 +69,12 @@ def fitted_clip(case: Case) -> Fitted | None:
 
 
 def _worth_fitting(case: Case) -> bool:
-    """Only if a run disagrees, the states equal their outputs, and no plain conversion explains it, nor a state that no
-    step passes on.
+    """Only if a run disagrees, whose weights may be others, the states equal their outputs, and neither a plain
+    conversion explains it nor a state that no step passes on.
 
     Where states do not fit their outputs, something else is wrong first, and a fit would chase it.
     """
-    if any(f.mismatched.any() for f in case.facts) or agrees(case) or fixed(case) is not None:
+    if not may_differ(case) or any(f.mismatched.any() for f in case.facts) or fixed(case) is not None:
         return False
     return half_carried(case) is None
 
