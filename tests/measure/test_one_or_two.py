@@ -13,7 +13,8 @@ import rnninspect
 
 LENGTHS = np.array([13, 4, 9, 2, 11, 6])
 ROWS = np.arange(6)
-SEEDS = range(20)
+SEEDS = range(40)
+FEW = SEEDS[:20]  # where each is fixed three times
 
 
 def _ran(kind: str, seed: int, both: bool) -> tuple[Any, Any]:
@@ -87,7 +88,7 @@ def test_fix_writes_no_backward_half_where_nothing_shows_one_direction(kind: str
     """`outputs[:, -1]`: of two directions nothing wrong is written in 9 of 10, of one the right state in 4 of 5; what
     is refused is right once the direction is stated."""
     fixes: Counter[tuple[bool, str]] = Counter()
-    for seed in SEEDS:
+    for seed in FEW:
         for both in (False, True):
             outputs, state = _ran(kind, seed, both)
             dump = {"output": outputs, "state": outputs[:, -1].copy(), "lengths": LENGTHS}
@@ -99,8 +100,8 @@ def test_fix_writes_no_backward_half_where_nothing_shows_one_direction(kind: str
             end = {"bidirectional": True, "cause": "backward-final-at-last-step"}
             told: dict[str, Any] = end if both else {"direction": "forward"}
             assert np.array_equal(rnninspect.fix(dump, **told).arrays["state"], state)
-    assert fixes[True, "wrong"] <= len(SEEDS) // 10
-    assert fixes[False, "right"] >= len(SEEDS) * 4 // 5
+    assert fixes[True, "wrong"] <= len(FEW) // 10
+    assert fixes[False, "right"] >= len(FEW) * 4 // 5
     assert {word for _, word in fixes} <= {"right", "wrong", "refused"}
     assert not fixes[False, "wrong"]
 
