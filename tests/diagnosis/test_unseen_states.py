@@ -56,6 +56,38 @@ def test_a_lower_layers_state_that_the_run_does_not_end_in(kind: str) -> None:
     assert verdict(options, np.stack([h[0, OTHER_ROWS], h[1]]), c) == ("findings", ["rows-permuted"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "bidirectional", "order", "rule"),
+    [
+        ("LSTM", False, [1, 0], "layer-order-reversed"),
+        ("LSTM", True, [2, 3, 0, 1], "layer-order-reversed"),
+        ("LSTM", True, [1, 0, 3, 2], "directions-exchanged"),
+        ("GRU", True, [1, 0, 2, 3], "directions-exchanged"),
+        ("LSTM", True, [1, 2, 3, 0], "unexplained-state"),
+    ],
+)
+def test_states_in_the_place_of_others_that_the_run_ends_in(
+    kind: str, bidirectional: bool, order: list[int], rule: str
+) -> None:
+    """c of the layers in reverse, or the halves of lower layers exchanged: the code, run, leaves a clean dump."""
+    torch.manual_seed(0)
+    layer, inputs = (
+        getattr(torch.nn, kind)(3, 5, 2, batch_first=True, bidirectional=bidirectional),
+        torch.randn(4, 6, 3),
+    )
+    outputs, state = layer.requires_grad_(False)(inputs)
+    h, c = (s.numpy() for s in state) if kind == "LSTM" else (state.numpy()[order], None)
+    told: dict[str, Any] = {"lengths": "full", "inputs": inputs, "weights": layer}
+    wrong = h if c is None else (h, c[order])
+    findings = [f for f in rnninspect.inspect(outputs, wrong, **told).findings if f.severity != "note"]
+    assert {f.rule for f in findings} == {rule}
+    if rule != "unexplained-state":
+        names: dict[str, Any] = {"states": h, "cells": None if c is None else c[order]}
+        exec(findings[0].fix, names)
+        right = names["states"] if c is None else (h, names["cells"])
+        assert rnninspect.inspect(outputs, right, **told).verdict == "clean"
+
+
 def test_rounded_states_are_none() -> None:
     """A c printed to two decimals is no other c."""
     options, h, c = ran("LSTM", 1)

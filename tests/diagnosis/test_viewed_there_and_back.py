@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,3 +35,31 @@ def test_outputs_of_transposed_inputs_are_right() -> None:
         outputs.transpose(0, 1), state, inputs=inputs, weights=layer, lengths="full", batch_first=True
     )
     assert report.verdict == "clean"
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("weighed", [False, True])
+@pytest.mark.parametrize("how", ["viewed", "gathered", "right"])
+def test_outputs_of_a_loop_that_were_viewed(how: str, weighed: bool, time_major: bool) -> None:
+    """Steps stacked along one axis and viewed along the other give the same numbers as a flat index of the other
+    axes: a run tells the two apart, and without one both are named."""
+    torch.manual_seed(2)
+    layer, inputs = torch.nn.GRU(5, 6, batch_first=not time_major), torch.randn(*((7, 4) if time_major else (4, 7)), 5)
+    outputs, state = layer(inputs)
+    final = state[0]
+    if how == "viewed":
+        outputs = outputs.transpose(0, 1).reshape(outputs.shape)
+    if how == "gathered":
+        rows = torch.arange(4)
+        final = outputs.reshape(28, 6)[rows * 7 + 6 if time_major else 6 * 4 + rows]
+    more: dict[str, Any] = {"inputs": inputs, "weights": layer} if weighed else {}
+    report = rnninspect.inspect(outputs, final, lengths="full", time_major=time_major, direction="forward", **more)
+    errors = [(f.rule, *f.alternatives) for f in report.findings if f.severity != "note"]
+    gather, view = "flat-gather-wrong-stride", "batch-time-swapped"
+    first = [(view,)] if how == "viewed" else [(gather,)]
+    assert errors == ([] if how == "right" else first if weighed else [(gather, view)])
+    fix = report.findings[0].fix if errors == [(view,)] else ""
+    if fix:
+        names: dict[str, Any] = {"outputs": outputs.detach().numpy(), "T": 7, "B": 4}
+        exec(fix, names)
+        assert rnninspect.inspect(names["outputs"], final, lengths="full", time_major=time_major).ok

@@ -9,7 +9,17 @@ import numpy as np
 
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.ran_over_rows import ran_over_rows
-from rnninspect.diagnosis.rule import CannotInject, Place, Proposal, Rule, Thread, describe_rows, places, rows_of
+from rnninspect.diagnosis.rule import (
+    CannotInject,
+    Place,
+    Proposal,
+    Rule,
+    Thread,
+    Undone,
+    describe_rows,
+    places,
+    rows_of,
+)
 from rnninspect.measure.choose_reading import padded_exactly
 
 
@@ -40,6 +50,8 @@ class BatchTimeSwapped(Rule):
         if not case.reading.time_swapped:
             if ran_over_rows(case):
                 yield self._of_a_run(case)
+            elif case.has("inputs") and case.has("weights"):
+                yield from self._of_a_view(case)
             return
         matched = [place for f in case.facts for place in places(f, np.asarray(f.equal.any(1)))]
         shown = case.trace.batch_size == case.trace.steps and padded_exactly(case.facts)
@@ -88,6 +100,31 @@ class BatchTimeSwapped(Rule):
             strength=8,
             evidence={"reading": case.reading.text},
         )
+
+    def _of_a_view(self, case: Case) -> Iterable[Proposal]:
+        """The outputs alone lie along other axes, which a reshape exchanged and a run tells: steps were stacked."""
+        from rnninspect.diagnosis.evidence.outputs_viewed import outputs_viewed_back
+
+        if outputs_viewed_back(case) is None:
+            return
+        rows, steps = ("T", "B") if case.reading.time_major else ("B", "T")
+        yield Proposal(
+            self.name,
+            f"{{rows}}: the outputs are those of a run of these weights as [{steps}, {rows}, H], reshaped to [{rows}, "
+            f"{steps}, H]: a reshape does not exchange axes, it mixes rows and steps; the states are right",
+            frozenset().union(*(places(f, f.mismatched) for f in case.facts)),
+            strength=8,
+            evidence={"reading": case.reading.text},
+            fix=f"outputs = outputs.reshape({steps}, {rows}, -1).swapaxes(0, 1)  # swapaxes(0, 1) in the first place",
+        )
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        if not case.reading.time_swapped and case.has("inputs") and case.has("weights"):
+            from rnninspect.diagnosis.evidence.outputs_viewed import outputs_viewed_back
+
+            viewed = outputs_viewed_back(case)
+            if viewed is not None:
+                yield Undone("the outputs viewed back", viewed)
 
     def _of_outputs_alone(self, case: Case, matched: frozenset[Place]) -> Proposal:
         """The outputs alone lie along other axes: their steps were stacked, and not turned back."""

@@ -11,9 +11,12 @@ from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.measure.choose_reading import padded_exactly
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
 
+BY_ROW = "the flat index row * T + length - 1, meant for [B, T], was used on [T, B]"
+BY_STEP = "the flat index (length - 1) * B + row, meant for [T, B], was used on [B, T]"
 PACKED = (
     "these are the last entries of the packed data, which holds the rows step by step, and not a row's last step each"
 )
@@ -72,6 +75,7 @@ class FlatGatherWrongStride(Rule):
                 [Seen(facts, facts.mismatched & seen.rows)],
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
                 fix=gathered(case, OF_STEPS) if formula == PACKED else "",
+                alternatives=("batch-time-swapped",) if _may_be_a_view(case, formula) else (),
                 strength=3 if (astray & told).any() else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
@@ -92,6 +96,16 @@ class FlatGatherWrongStride(Rule):
             return replace(track, final=flat[index], cell=None)
 
         return case.with_tracks(gathered)
+
+
+def _may_be_a_view(case: Case, formula: str) -> bool:
+    """Whether the outputs may be a view of those of the other axes as well: no padding shows that they are not, and no
+    run."""
+    if formula not in (BY_ROW, BY_STEP) or (case.has("inputs") and case.has("weights")):
+        return False
+    from rnninspect.diagnosis.evidence.outputs_viewed import outputs_viewed_back
+
+    return not padded_exactly(case.facts) and outputs_viewed_back(case) is not None
 
 
 def _last_packed(facts: TrackFacts) -> tuple[Ints, Ints]:
@@ -117,11 +131,11 @@ def _gathers(facts: TrackFacts) -> Iterator[tuple[Seen, Ints, Ints, str]]:
     by_longest = (rows * longest + last) % (count * steps)  # the stride of the longest row, not of the time axis
     exchanged = np.clip(last, 0, count - 1), np.minimum(rows, steps - 1)  # an index out of bounds is the last one
     for j, s, formula in (
-        (by_row % count, by_row // count, "the flat index row * T + length - 1, meant for [B, T], was used on [T, B]"),
+        (by_row % count, by_row // count, BY_ROW),
         (
             by_step // steps,
             by_step % steps,
-            "the flat index (length - 1) * B + row, meant for [T, B], was used on [B, T]",
+            BY_STEP,
         ),
         (by_longest // steps, by_longest % steps, "the flat index row * max(length) + length - 1 has the wrong stride"),
         (*_last_packed(facts), PACKED),

@@ -47,12 +47,18 @@ class LayerOrderReversed(Rule):
                 return order.code
         return self.fix
 
+    def mends(self, case: Case) -> bool:
+        """Where outputs tell it: of some states alone a run told it, and the others stand right."""
+        return any(facts.mismatched.any() for facts in case.facts)
+
     def check(self, case: Case) -> Iterable[Proposal]:
         if case.trace.layers < 2:
             return
         from rnninspect.diagnosis.evidence.joined_pools import joined_pools
         from rnninspect.diagnosis.evidence.one_half import may_be_directions
+        from rnninspect.diagnosis.evidence.places_in_run import told_by_places
 
+        yield from told_by_places(self, case, "layer")
         if joined_pools(case) is not None:
             return
         for order in _orders(case.trace):
