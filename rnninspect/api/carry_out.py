@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnninspect.api.fix_names import Mended, run
-from rnninspect.api.fix_write import Arrays, exchanged, remade_states, written
+from rnninspect.api.fix_write import Arrays, exchanged, remade_states, turned_outputs, written
 from rnninspect.conventions.dumps.projected import EXCHANGED
 from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Bools, Track
@@ -48,8 +48,21 @@ def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Cha
     code = rule.code(case)
     if (remade := rule.remade(case)) is not None:
         return Change(rule.name, (remade_states(remade, finding, case, arrays),), (), finding.message, code)
+    if rule.turns_outputs(case):
+        return Change(rule.name, tuple(turned_outputs(finding, case, arrays)), (), finding.message, finding.fix)
+    if (put_back := rule.put_back(case)) is not None:
+        return _written_back(rule.name, list(_differing(case, put_back)), finding.fix, finding, case, arrays)
     mended = list(_gathered(code, finding, case) if rule.moves == "h" else _moved(rule, code, finding, case))
     return _written_back(rule.name, mended, code, finding, case, arrays)
+
+
+def _differing(case: Case, other: Case) -> Iterator[Mended]:
+    """The states of the other case that are not the case's own."""
+    for track, right in zip(case.trace.tracks, other.trace.tracks, strict=True):
+        if right.final is not track.final and right.final is not None:
+            yield Mended("final", right.final, track)
+        if right.cell is not track.cell and right.cell is not None:
+            yield Mended("cell", right.cell, track)
 
 
 def carried_out_anew(code: str, finding: Finding, case: Case, arrays: Arrays) -> Change:

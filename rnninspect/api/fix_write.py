@@ -63,6 +63,14 @@ def remade_states(remade: Case, finding: Finding, case: Case, arrays: Arrays) ->
     return name
 
 
+def turned_outputs(finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
+    """Transpose the dump's outputs along rows and steps; give their names."""
+    for slot in (slot for slot in case.dump.slots if slot.role == "outputs"):
+        name = _owner(slot.array, arrays, finding)
+        arrays[name] = np.ascontiguousarray(arrays[name].swapaxes(0, 1))
+        yield name
+
+
 def _written_for_all(item: Mended, finding: Finding, case: Case, arrays: Arrays) -> Iterator[str]:
     if item.field == "inputs" and case.batch is not None:
         yield _owner(case.batch.inputs, arrays, finding)

@@ -156,6 +156,13 @@ class Rule:
     def remade(self, case: Case) -> Case | None:
         """The case with states of other shapes, where only so they are right; None elsewhere."""
 
+    def put_back(self, case: Case) -> Case | None:
+        """The case with the states at fault put right, where its code is about some of them alone; None elsewhere."""
+
+    def turns_outputs(self, case: Case) -> bool:
+        """Whether the outputs of the dump are to be transposed, and nothing else."""
+        return False
+
     def mends(self, case: Case) -> bool:
         """Whether that code corrects this case's own arrays; otherwise only a new run does."""
         return self.fixed_in == "arrays"

@@ -10,6 +10,7 @@ import pytest
 import rnninspect
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis import build_case
+from rnninspect.errors import UserError
 from tests.support.made import correct_case
 
 # Sorted from long to short, rows of one length in turn and not, and an order that no length gives.
@@ -65,3 +66,32 @@ def test_c_that_stands_right_stays(order: tuple[int, ...]) -> None:
     assert {name: array.tolist() for name, array in mended.arrays.items()} == {
         name: array.tolist() for name, array in right.items()
     }
+
+
+@pytest.mark.parametrize(("cell", "layers", "name"), [("lstm", 1, "c_n"), ("gru", 2, "h_n")])
+def test_states_that_no_output_tells_are_put_back_as_a_run_tells(cell: str, layers: int, name: str) -> None:
+    """c alone, or the lower layer's h alone, in another order: the dump is the right run's; c of no row is refused."""
+    case = correct_case(cell, layers, convention="torch", lengths=LENGTHS)
+    right = build_case.dump(case)
+    wrong = {key: np.array(array) for key, array in right.items()}
+    wrong[name][0] = wrong[name][0][[2, 0, 1, 4, 3]]
+    about = {"cell": cell, "layers": layers, "convention": "torch", "batch_first": True, "weights": case.weights}
+    mended = rnninspect.fix(wrong, **about)
+    assert ([change.rule for change in mended.changes], mended.report.verdict) == (["rows-permuted"], "clean")
+    assert {key: a.tolist() for key, a in mended.arrays.items()} == {key: a.tolist() for key, a in right.items()}
+    with pytest.raises(UserError):
+        rnninspect.fix({**wrong, name: 0 * wrong[name]}, **about)
+
+
+def test_outputs_along_other_axes_than_stated_are_transposed() -> None:
+    """A right run whose outputs were saved `[T, B, H]`, and states in another order besides; states of no step are
+    refused."""
+    right = build_case.dump(correct_case("gru", convention="torch", lengths=LENGTHS))
+    outputs, h = right["output"], right["h_n"]
+    for rows, rules in (([0, 1, 2, 3, 4], []), ([1, 0, 2, 3, 4], ["rows-permuted"])):
+        fixed = rnninspect.fix(outputs.swapaxes(0, 1), h[:, rows], lengths=LENGTHS, batch_first=True)
+        assert sorted(change.rule for change in fixed.changes) == ["batch-time-swapped", *rules]
+        assert fixed.arrays["outputs"].tolist() == outputs.tolist()
+        assert fixed.arrays["final_state"].tolist() == h.tolist()
+    with pytest.raises(UserError):
+        rnninspect.fix(outputs.swapaxes(0, 1), 2 * h, lengths=LENGTHS, batch_first=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -56,6 +57,20 @@ def rows_of_cells(case: Case, track: Track) -> Ints | None:
     if (fits.sum(0) != 1).any() or (fits.sum(1) != 1).any():
         return None
     return np.asarray(fits.argmax(1), dtype=np.int64)
+
+
+def with_cells_put_back(case: Case) -> Case | None:
+    """The case with every c in the row of the h that it goes with, where that is another; None where none is."""
+    orders = {(f.track.layer, f.track.direction): rows_of_cells(case, f.track) for f in case.facts}
+    back = {track: np.argsort(order) for track, order in orders.items() if order is not None}
+    if not back:
+        return None
+
+    def turned(track: Track) -> Track:
+        order = back.get((track.layer, track.direction))
+        return track if order is None or track.cell is None else replace(track, cell=track.cell[order])
+
+    return case.with_tracks(turned)
 
 
 def outputs_end_in(facts: TrackFacts) -> Literal["h", "c", ""]:

@@ -22,6 +22,8 @@ from rnninspect.diagnosis.rule import (
 )
 from rnninspect.measure.choose_reading import padded_exactly
 
+TURNED = "outputs = outputs.swapaxes(0, 1)  # np.stack(steps, axis=1) in the first place"
+
 
 class BatchTimeSwapped(Rule):
     name = "batch-time-swapped"
@@ -85,7 +87,22 @@ class BatchTimeSwapped(Rule):
             kind="fact",
             alternatives=("row-taken-for-step",) if _one_row(case) and not shown else (),
             evidence={"reading": case.reading.text},
+            fix=TURNED if self.turns_outputs(case) else "",
         )
+
+    def mends(self, case: Case) -> bool:
+        """Where the outputs alone lie along other axes than those that were stated."""
+        return self.turns_outputs(case)
+
+    def turns_outputs(self, case: Case) -> bool:
+        """Whether the axes were stated, and lengths, states and inputs are of a right run that has them: the outputs
+        alone are to be transposed."""
+        trace = case.trace
+        by_user = case.config.time_major or case.config.axes_stated
+        counted = trace.lengths is not None and trace.batch_size != trace.steps
+        if not (case.reading.time_swapped and by_user and counted) or any(f.mismatched.any() for f in case.facts):
+            return False
+        return _outputs_alone(case) or not any(slot.role == "inputs" for slot in case.dump.slots)
 
     def _of_a_run(self, case: Case) -> Proposal:
         """Every row was a step of the layer's, as a run of its weights shows, whatever the states were taken from."""
@@ -142,7 +159,7 @@ class BatchTimeSwapped(Rule):
             severity="note" if turned and not case.config.axes_stated else "warning",
             kind="fact",
             evidence={"reading": case.reading.text},
-            fix="outputs = outputs.swapaxes(0, 1)  # np.stack(steps, axis=1) in the first place",
+            fix=TURNED,
         )
 
     def inject(self, case: Case) -> Case:

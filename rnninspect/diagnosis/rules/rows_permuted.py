@@ -10,7 +10,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells
+from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells, with_cells_put_back
 from rnninspect.diagnosis.evidence.copied_rows import copied_otherwise
 from rnninspect.diagnosis.evidence.order_of_inputs import order_of_inputs, with_inputs_of
 from rnninspect.diagnosis.evidence.other_row_order import (
@@ -78,8 +78,15 @@ class RowsPermuted(Rule):
         )
 
     def mends(self, case: Case) -> bool:
-        """Where every state has a row of its own, the same in all tracks of a direction."""
-        return bool(_by_direction(case)) or is_mended_by_it(case)
+        """Where every state has a row of its own, the same in all tracks of a direction, or a run or h tells that of
+        those that are off."""
+        return bool(_by_direction(case)) or is_mended_by_it(case) or self.put_back(case) is not None
+
+    def put_back(self, case: Case) -> Case | None:
+        """Where a run of the weights, or the h that c goes with, tells the rows of states that no output does."""
+        if any(facts.mismatched.any() for facts in case.facts):
+            return None
+        return with_rows_of_run(case) if orders_in_run(case) else with_cells_put_back(case)
 
     def missing(self, case: Case) -> list[str]:
         """Of rows of one step nobody need say how long they are."""
