@@ -29,7 +29,6 @@ from rnninspect.diagnosis.rules import Rules
 from rnninspect.diagnosis.unexplained import (
     UNEXPLAINED,
     UNEXPLAINED_DIFFERENCE,
-    dumps_differ,
     ended_elsewhere,
     unexplained_states,
     unlike_its_weights,
@@ -75,7 +74,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         hidden = hidden or _of_the_other_dump(case, sound, skipped)
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
     if not any(rules[f.rule].compares for f in findings if f.rule in rules):
-        findings.extend(dumps_differ(case))
+        findings.extend(_differences(case, [rules[p.rule] for p in kept]))
         if case.other is not None and all(f.severity == "note" for f in findings):
             from rnninspect.diagnosis.unseen_states import states_unlike_the_other
 
@@ -205,6 +204,15 @@ def _differences_beneath(
     with skipping_faults(UNEXPLAINED_DIFFERENCE, skipped):
         return differences_beneath(case, kept, rules)
     return []
+
+
+def _differences(case: Case, kept: list[Rule]) -> list[Finding]:
+    """What a second dump differs by, where no rule that compares says it."""
+    if case.other is None:
+        return []
+    from rnninspect.diagnosis.told_by_other import what_dumps_differ_by
+
+    return list(what_dumps_differ_by(case, kept))
 
 
 def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> list[Proposal]:

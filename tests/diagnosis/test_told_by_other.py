@@ -1,0 +1,85 @@
+"""Two dumps of one layer: what the numbers of both show is named, and is no difference without a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnninspect.core.trace import Array, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rules import rules
+from tests.support.made import correct_case, random_weights
+
+ORDER = np.array([2, 0, 1, 4, 3])
+
+
+def bare(case: Case) -> Case:
+    """The case without what could be run: two dumps are all that there is."""
+    return replace(case.with_weights(None), batch=None)
+
+
+def errors(case: Case, other: Case) -> list[str]:
+    found = judge(replace(bare(case), other=other.trace), rules()).findings
+    return [f.rule for f in found if f.severity != "note"]
+
+
+def moved(case: Case) -> Case:
+    """Everything in another order of the rows."""
+
+    def taken(array: Array | None) -> Array | None:
+        return None if array is None else array[ORDER]
+
+    def turned(track: Track) -> Track:
+        return replace(track, outputs=taken(track.outputs), final=taken(track.final), cell=taken(track.cell))
+
+    trace = replace(case.trace, mask=case.trace.mask[ORDER], lengths=taken(case.trace.lengths))
+    return case.with_trace(trace).with_tracks(turned)
+
+
+def exchanged(case: Case) -> Case:
+    """Each direction's arrays under the other's name."""
+    one, other = case.trace.tracks
+    tracks = replace(other, direction="forward"), replace(one, direction="backward")
+    return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+def read_on(case: Case) -> Case:
+    """A run of every step, its states gathered where they ought to be."""
+    assert case.batch is not None
+    ran = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False))
+    ends = [case.trace.expected_steps(track) for track in case.trace.tracks]
+    rows = np.arange(case.trace.batch_size)
+    tracks = tuple(replace(t, final=t.outputs[rows, e], cell=None) for t, e in zip(ran.tracks, ends, strict=True))  # type: ignore[index]
+    return case.with_trace(replace(case.trace, tracks=tracks))
+
+
+def dropped(case: Case) -> Case:
+    """Outputs behind a dropout of three in ten."""
+    kept = np.random.default_rng(1).random((5, 7, 5)) > 0.3
+    return case.with_tracks(lambda t: replace(t, outputs=(t.outputs * kept / 0.7).astype(np.float32)))  # type: ignore[operator]
+
+
+CHANGES: dict[str, tuple[int, Callable[[Case], Case]]] = {
+    "rows-permuted": (2, moved),
+    "directions-exchanged": (2, exchanged),
+    "backward-read-padding": (2, read_on),
+    "output-dropout": (1, dropped),
+}
+
+
+@pytest.mark.parametrize("rule", CHANGES)
+def test_what_both_dumps_show_is_named_alone(rule: str) -> None:
+    """The one mistake alone; beside a dump of other weights the difference stays one without a cause, whatever else is
+    found."""
+    directions, change = CHANGES[rule]
+    right = correct_case("gru", directions=directions, convention="torch")
+    assert errors(change(right), right) == [rule]
+    others = correct_case(
+        "gru", directions=directions, convention="torch", weights=random_weights("gru", 5, 5, 1, directions, seed=9)
+    )
+    assert "unexplained-difference" in errors(change(right), others)
+    assert errors(right, right) == []
