@@ -41,7 +41,7 @@ conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conv
 conventions/dumps/rows_apart conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
-conventions/dumps/stacked conventions/dumps/readings
+conventions/dumps/stacked conventions/dumps/joined_layers conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
 conventions/weights/stack

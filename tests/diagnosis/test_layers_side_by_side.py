@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
 import rnninspect
+from tests.support.made import correct_case
 
 LENGTHS = torch.tensor([9, 3, 6, 2, 7, 8])
 
@@ -42,3 +45,21 @@ def test_two_layers_stated_beside_their_outputs() -> None:
     last = merged[torch.arange(6), LENGTHS - 1].reshape(6, 2, 16).swapaxes(0, 1)
     assert _judged(merged, h[-2:], layers=2) == []
     assert _judged(merged, last, layers=2) == ["backward-final-at-last-step"]
+
+
+@pytest.mark.parametrize(("layers", "directions"), [(2, 2), (3, 1), (3, 2)])
+def test_outputs_of_every_layer_side_by_side(layers: int, directions: int) -> None:
+    """A stack that hands all its layers on, in one direction or two, time-major too: the right run is clean, stated or
+    not, another order of rows in one layer's states is named."""
+    case = correct_case("gru", layers, directions, convention="torch")
+    tracks = case.trace.tracks
+    outputs = np.concatenate([np.asarray(track.outputs) for track in tracks], -1)
+    h = np.stack([np.asarray(track.final) for track in tracks])
+    for about in ({}, {"layers": layers, "bidirectional": directions == 2}):
+        for made in (outputs, outputs.swapaxes(0, 1)):
+            report = rnninspect.inspect(made, h, lengths=case.trace.lengths, convention="torch", **about)
+            assert (report.verdict, report.shape["layers"]) == ("clean", layers)
+    moved = h.copy()
+    moved[0] = h[0][[2, 0, 1, 4, 3]]
+    wrong = rnninspect.inspect(outputs, moved, lengths=case.trace.lengths)
+    assert [finding.rule for finding in wrong.findings] == ["rows-permuted"]

@@ -11,6 +11,7 @@ import numpy as np
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
+from rnninspect.conventions.dumps.joined_layers import with_layers_joined
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note, turned_note
 from rnninspect.conventions.dumps.misfits import (
     check_cell,
@@ -84,15 +85,15 @@ def _forms(
 ) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
     """The slots in each form that they may have, with the layer that goes with it and a note on what was done to them:
     packed rows, h and c in one stack that shows both, as they are, and where nothing fits so, a stack of directions or
-    of h and c, h and c of a projection exchanged, a state `[B, N*H]` as c beside h, and as layers side by side.
-    """
+    of h and c, outputs of all layers, h and c of a projection exchanged, a state `[B, N*H]` as c, and as layers."""
     for unpacked, note in with_rows_unpacked(slots, config.time_major):
         yield unpacked, config, note
     for apart, note in with_pair_shown(slots, convention, config, order_known):
         yield apart, config, note
     yield slots, config, ""
-    for apart, note in (*with_directions_apart(slots, config), *with_pair_by_axes(slots, convention, config)):
-        yield apart, config, note
+    apart_by = (*with_directions_apart(slots, config), *with_pair_by_axes(slots, convention, config))
+    yield from ((apart, config, note) for apart, note in apart_by)
+    yield from with_layers_joined(slots, config)
     if crossed := exchanged(slots):
         yield crossed, config, ""
     outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))
@@ -248,9 +249,8 @@ def _lacks_layers(way: Layout, shape: Shape, convention: Convention) -> bool:
 
 
 def _with_directions(config: LayerConfig, shape: Shape) -> LayerConfig:
-    if config.direction is None and len(shape.directions) == 2:
-        return replace(config, direction="bidirectional")
-    return config
+    both = config.direction is None and len(shape.directions) == 2
+    return replace(config, direction="bidirectional") if both else config
 
 
 def _initial(
