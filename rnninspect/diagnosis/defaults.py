@@ -17,7 +17,7 @@ from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.supposed import with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
-from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.facts import TrackFacts, measure
 from rnninspect.measure.merged import goes_with_both_ends, two_directions
 from rnninspect.measure.one_or_two import one_or_two
 
@@ -121,7 +121,7 @@ def as_summed(case: Case, judgement: Judgement) -> Case | None:
         return None
     whole = [facts.real_counts > 1 for facts in case.facts]
     apart = all(not facts.somewhere[rows].any() for facts, rows in zip(case.facts, whole, strict=True))
-    if not apart or not all(map(goes_with_both_ends, case.facts)):
+    if not apart or not all(map(goes_with_both_ends, _whole(case))):
         return None
     sentence = (
         f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
@@ -130,6 +130,18 @@ def as_summed(case: Case, judgement: Judgement) -> Case | None:
     )
     tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
+
+
+def _whole(case: Case) -> list[TrackFacts]:
+    """The facts of each track; of two directions' halves, as which one array was read, those of the whole."""
+    halves = [facts.track for facts in case.facts]
+    outputs = [half.outputs for half in halves if half.outputs is not None]
+    states = [half.final for half in halves if half.final is not None]
+    if [half.direction for half in halves] != list(DIRECTIONS) or len(outputs) != 2 or len(states) != 2:
+        return list(case.facts)
+    joined = Track(0, DIRECTIONS[0], np.concatenate(outputs, -1), np.concatenate(states, -1))
+    whole = measure(case.trace, joined, case.tolerance.rtol, case.tolerance.atol)
+    return list(case.facts) if whole is None else [whole]
 
 
 def as_joined(case: Case, judgement: Judgement) -> Case | None:

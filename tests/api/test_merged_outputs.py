@@ -233,3 +233,16 @@ def test_merged_outputs_without_weights_accuse_nobody() -> None:
     summed = outputs[..., :UNITS] + outputs[..., UNITS:]
     report = rnninspect.inspect(summed, [[state] for state in listed], lengths="full")
     assert (report.verdict, accused(report)) == ("unjudged", [])
+
+
+def test_both_merged_where_two_are_stated_and_the_width_is_even() -> None:
+    """Read as two halves, as stated, the whole goes with both ends of each row: unjudged; noise is accused as ever."""
+    torch.manual_seed(3)
+    layer = torch.nn.GRU(FEATURES, 6, bidirectional=True, batch_first=True)
+    with torch.no_grad():
+        outputs, h = layer(inputs_of())
+    summed, state = outputs[..., :6] + outputs[..., 6:], h[0] + h[1]
+    about: dict[str, Any] = {"lengths": "full", "bidirectional": True}
+    assert rnninspect.inspect(summed, state, **about).verdict == "unjudged"
+    noise = torch.randn(state.shape, generator=torch.Generator().manual_seed(4)) * state.std()
+    assert accused(rnninspect.inspect(summed, noise, **about)) == ["unexplained-state"]
