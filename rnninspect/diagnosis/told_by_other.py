@@ -41,8 +41,8 @@ def _drift(case: Case) -> float:
     return max((AGREE[kind] for kind in kinds), default=0.0) * max((d.scale for d in case.differences), default=0.0)
 
 
-def _differ(found: Sequence[TrackDifference], limit: float) -> bool:
-    return any(d.largest > limit or (d.nonfinite & d.real).any() for d in found)
+def _differ(compared_tracks: Sequence[TrackDifference], limit: float) -> bool:
+    return any(d.largest > limit or (d.nonfinite & d.real).any() for d in compared_tracks)
 
 
 def _is_undone(case: Case, kept: Sequence[Rule], limit: float) -> bool:

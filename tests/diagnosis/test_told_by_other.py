@@ -23,8 +23,8 @@ def bare(case: Case) -> Case:
 
 
 def errors(case: Case, other: Case) -> list[str]:
-    found = judge(replace(bare(case), other=other.trace), rules()).findings
-    return [f.rule for f in found if f.severity != "note"]
+    findings = judge(replace(bare(case), other=other.trace), rules()).findings
+    return [f.rule for f in findings if f.severity != "note"]
 
 
 def moved(case: Case) -> Case:
