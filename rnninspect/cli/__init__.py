@@ -169,6 +169,9 @@ def _wrong_line(error: click.ClickException) -> str:
     """What is wrong with the line, on one line; an unknown option in words that are the same in every click."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return " ".join(error.format_message().split())
+    if error.option_name == "--initial-state" and error.ctx.command.name == "compare":
+        instead = "it is one of the dump's arrays (initial_state, h_0); --previous takes the dump of the call before"
+        return f"no such option {error.option_name!r}: {instead}"
     names = [name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)]
     near = did_you_mean(error.option_name, [name for name in names if name.startswith("--")])
     return f"no such option {error.option_name!r}{near}"

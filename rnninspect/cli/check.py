@@ -32,7 +32,7 @@ _NUMBER = r"\s*[+-]?\d+(?:\.\d*)?\s*"  # of which the check says itself what is 
     multiple=True,
     type=options.PROBE,
     metavar="NAME",
-    help="Run only this probe (see `list probes`; repeatable).",
+    help="Run only this probe (see `list probes`; repeat, or separate by commas).",
 )
 @click.option(
     "--skip",

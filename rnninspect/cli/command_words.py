@@ -33,6 +33,8 @@ def command_line(name: str, value: Any) -> str:
         return "-o"
     if name == "final_state_of":  # a live state, which no command can be given
         return "run `rnninspect check` on the model, which needs no state"
+    if name == "reasons_of":
+        return f"--why lists {value}"
     if name == "feed_of":
         return "save what the model is fed, np.savez('feed.npz', **feed), and give that file as the batch or --feed"
     return as_options({name: True if value is None else value})

@@ -53,8 +53,8 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     wrong one, why?
 
     DUMP is a file (.npz, .npy, .json, …), `-` or a pipe; without one a packaged example is inspected. Several dumps,
-    folders, patterns and @list.txt are judged one after the other, or in parallel with --jobs. Any of these may be
-    remote: s3://…, gs://….
+    folders, patterns and @list.txt (one path a line) are judged one after the other, or in parallel with --jobs. Any
+    of these may be remote: s3://…, gs://….
 
     \b
     rnninspect compare dump.npz

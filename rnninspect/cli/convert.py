@@ -62,13 +62,17 @@ def command(weights: str, **params: Any) -> int:
     rnninspect convert model.weights.h5 --to onnx -o layer.npz --activation relu
     rnninspect convert question.txt -o dump.npz
     """
+    from rnninspect import conventions
     from rnninspect.api import convert
     from rnninspect.api.weights_file import read_layer
     from rnninspect.cli import inputs
     from rnninspect.cli import weights as weights_file
-    from rnninspect.errors import about
+    from rnninspect.errors import about, about_argument
 
     refuse_overwriting([weights], params)
+    if params["to"] is not None:
+        with about_argument("to", params["to"]):
+            conventions.get(params["to"])
     with about("WEIGHTS", weights):
         read = inputs.read_fed(weights, params["feed"], params["quiet"])
         if params["to"] is None:

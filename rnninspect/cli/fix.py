@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnninspect.api.role_arrays import is_there
 from rnninspect.cli import inputs, options, output, weights
-from rnninspect.errors import UserError
+from rnninspect.errors import UnreadableError, UserError
 from rnninspect.formats.storage import is_remote
 from rnninspect.measure.choose_reading import Tolerance
 
@@ -76,6 +77,9 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     _check_apart(params["output"], [*dumps, *_files(params)])
     if pair is not None:
         dumps, params = (), {**params, **pair}
+    missing = [dump for dump in dumps if dump != "-" and not is_there(dump)]
+    if len(dumps) > 1 and missing:
+        raise UnreadableError(f"{', '.join(missing)}: no such file")
     if len(dumps) > 1:
         raise UserError(f"{', '.join(dumps)}: one dump is fixed at a time, into one file")
     request, judged = _request(dumps[0] if dumps else None, params)

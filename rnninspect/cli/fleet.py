@@ -138,12 +138,15 @@ def _files(dump: str, recursive: bool) -> list[str]:
 
 
 def _read_list(name: str) -> list[str]:
-    """One file a line; empty lines say nothing."""
+    """One file a line; empty lines and those that begin with # say nothing."""
     try:
-        lines = storage.read_bytes(name).decode().splitlines()
-        return [line.strip() for line in lines if line.strip()]
+        lines = [line.strip() for line in storage.read_bytes(name).decode().splitlines()]
+    except FileNotFoundError:
+        raise UnreadableError(f"@{name}: there is no file {name} with a list of dumps, one path a line") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"@{name}: cannot be read as a list of files ({error})") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UnreadableError(f"@{name}: cannot be read as a list of files ({why})") from None
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _remote(url: str, recursive: bool) -> list[str]:

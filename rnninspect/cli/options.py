@@ -207,9 +207,7 @@ report_options = _stack(
     ),
     click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Do not check these rules."),
     fail_options,
-    click.option(
-        "--excerpt", metavar="N|all", default=None, help="At most so many numbers are quoted in the report (4096)."
-    ),
+    click.option("--excerpt", metavar="N|all", default=None, help="Quote at most N numbers in the report (4096)."),
 )
 
 output_options = _stack(

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "--lengths",
     type=options.TEXT,
     metavar="NAME|full",
-    help="The argument of a forward (or the feed's array) that holds the lengths; full: no row is shorter than T.",
+    help="The argument of the model's forward (or the array of --feed) that holds the lengths; full: no row is "
+    "shorter than the time axis.",
 )
 @click.option("--limit", type=options.Count(1), default=16, metavar="N", help="Number of calls to keep per layer (16).")
 @click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep only every K-th call (1).")
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | None, **params: Any) -> int:
     """Run SCRIPT with its ARGUMENTS, as `python SCRIPT ARGUMENTS` does, record every nn.LSTM, nn.GRU, nn.RNN and cell
     that it calls, and inspect the recordings when the script ends. An ONNX model is run once, on the arrays of --feed.
+    Keras and Flax models are recorded within Python: with rnninspect.record(model).
 
     stdout belongs to the script: the report goes to stderr, or to the file given by -o. If the script fails, its exit
     code is kept; otherwise it is 0, 1 or 2 as for `compare`. Processes that the script starts are not recorded.
@@ -73,7 +75,7 @@ def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | N
         failed = run(script, arguments, module)
     sys.stdout.flush()
     if not recording.calls and not recording.unseen:
-        output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell: there is nothing to inspect", params["quiet"])
+        output.note(f"{script} called no nn.LSTM, nn.GRU, nn.RNN or cell of torch{_elsewhere()}", params["quiet"])
         return failed or (0 if params["exit_zero"] else UNJUDGED)
     try:
         with without_warnings():  # the script's own were shown as it ran
@@ -89,6 +91,14 @@ def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | N
         output.note(str(error))
         return failed
     return failed or _worst(reports, params)
+
+
+def _elsewhere() -> str:
+    """What to do about a script that runs another framework's models."""
+    names = [name for name in ("keras", "flax") if name in sys.modules]
+    if not names:
+        return ": there is nothing to inspect"
+    return f", which alone are recorded of a script: record its {names[0]} model in it, with rnninspect.record(model)"
 
 
 def _worst(reports: Reports, params: dict[str, Any]) -> int:

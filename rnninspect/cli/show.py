@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.file_options
 @options.fail_options
 def command(report: str, **params: Any) -> int:
-    """Render REPORT, a JSON report saved by `run` or `compare` (or - for stdin), in any format.
+    """Render REPORT, a report that any command saved with --format json (or - for stdin), in any format.
 
     \b
     rnninspect compare dump.npz --format json -o report.json
@@ -53,8 +53,11 @@ def _json(source: str) -> Any:
     if source == "-" and sys.stdin is None:
         raise UnreadableError("stdin is closed; name a file")
     try:
-        return json.loads(sys.stdin.buffer.read() if source == "-" else read_bytes(source))
+        read = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
     except OSError as error:
         raise UnreadableError(f"cannot be read ({error.strerror})") from None
+    try:
+        return json.loads(read)
     except (ValueError, RecursionError):
-        raise UnreadableError("not a JSON report; save one with --format json -o FILE") from None
+        what = "NDJSON, a record a line, is no whole report" if b'"kind":' in read[:4096] else "not a JSON report"
+        raise UnreadableError(f"{what}; save one with --format json -o FILE") from None

@@ -42,6 +42,10 @@ def in_python(name: str, value: Any) -> str:
     >>> in_python("state", None), in_python("layers", 2), in_python("cell", "gru"), in_python("atol", "1.5e-05")
     ('state=', 'layers=2', "cell='gru'", 'atol=1.5e-05')
     """
+    if name == "reasons_of":
+        return "see render(why=True)"
+    if name == "table":  # an option of whatever shows a report
+        return f"render(table={value!r})"
     if value is None:
         return f"{name}="
     if (name, value) == ("excerpt", "all"):

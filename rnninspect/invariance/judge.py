@@ -106,15 +106,17 @@ def _reading(trial: Trial) -> str:
 
 
 def _as_read(one: Any) -> str:
-    letters = ["?"] * one.array.ndim
+    letters = list(map(str, one.array.shape))
     if one.row is not None and one.row < len(letters):
         letters[one.row] = "B"
     if one.time is not None:
         letters[one.time] = "T"
     if one.pairs is not None:
         letters[one.pairs.seen] = "T"
-    rest = iter("FGHIJK")
-    shape = " ".join(next(rest, "?") if letter == "?" else letter for letter in letters)
+    others = [axis for axis, letter in enumerate(letters) if letter.isdecimal()]
+    if len(others) == 1 and len(letters) > 1 and one.row is not None:
+        letters[others[0]] = "F"
+    shape = f"[{', '.join(letters)}]" if len(letters) == 1 or set(letters) - set("BTF") else " ".join(letters)
     kind = "" if one.kind == "data" else f" ({one.kind})" if one.kind != "other" else ""
     return f"{one.path} {shape}{kind}".strip()
 

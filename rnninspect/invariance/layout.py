@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnninspect.core.arrays import is_array
+from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError, UserError
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.model import OutOfTime, RunFailed
@@ -80,9 +81,10 @@ def trial_of(
             if search.mixed:
                 search.settled(batch)
     if search.trial is None and search.late:
-        what = f"after {model.passes} runs on {search.batch_size} rows, before anything could be compared"
+        runs = f"{model.passes} run{'' if model.passes == 1 else 's'} on {search.batch_size} rows"
         raise UserError(
-            f"{model.live.name}: {search.late} {what}; allow it more (seconds=), fewer rows (max_rows=) or steps"
+            f"{model.live.name}: {search.late} after {runs}, before anything could be compared; allow it more time "
+            f"({argument('seconds')}), give it fewer rows ({argument('max_rows')}) or fewer steps"
         )
     if search.trial is None:
         raise UserError(f"{model.live.name} does not run on this batch: {search.failed}")

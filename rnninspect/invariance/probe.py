@@ -151,7 +151,7 @@ def rows_of(outcome: Outcome) -> list[int]:
 def amount(outcome: Outcome) -> str:
     """By how much, and where: `by up to 0.31 in output[0]`."""
     worst = outcome.differences[0]
-    size = "without bound" if worst.largest == float("inf") else f"by up to {worst.largest:.3g}"
+    size = "to NaN or infinity" if worst.largest == float("inf") else f"by up to {worst.largest:.3g}"
     beside = f" (the largest real value is {worst.scale:.3g})" if worst.scale else ""
     return f"{size} in {shown(worst.path)}{beside}"
 

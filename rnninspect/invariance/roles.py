@@ -119,11 +119,10 @@ def _place_full(placing: _Placing, choice: int) -> bool:
 
 
 def _misfit(inputs: Sequence[Input], sequences: Sequences) -> str:
-    what = "mask" if sequences.is_mask else "lengths"
+    what = "the mask says" if sequences.is_mask else "the lengths say"
     shapes = ", ".join(_shown(one) for one in inputs) or "none"
     return (
-        f"no input has {sequences.rows} rows of {sequences.longest} steps or more, as the {what} says; "
-        f"the inputs are {shapes}"
+        f"no input has {sequences.rows} rows of {sequences.longest} steps or more, as {what}; the inputs are {shapes}"
     )
 
 

@@ -50,6 +50,9 @@ def find_input(inputs: Sequence[Input], name: str, what: str) -> Input:
         hits = [one for one in inputs if match(one.path)]
         if hits:
             return hits[0]
+    by_number = regex(r"inputs\[(\d+)\]").fullmatch(name)  # of a model whose inputs have names that it made up
+    if by_number and int(by_number[1]) < len(inputs):
+        return inputs[int(by_number[1])]
     raise UnknownNameError(f"input for {what}", name, [one.path for one in inputs])
 
 

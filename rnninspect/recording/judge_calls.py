@@ -17,6 +17,7 @@ from rnninspect.recording.handover import Handover
 from rnninspect.report.excerpts import EXCERPT
 from rnninspect.report.report import Report
 
+_PERHAPS = "what is left open above may be this mistake, and may be right"
 MOVED = "rows-chunked"  # the rule whose mistake it may be where a state was carried to other rows
 
 
@@ -133,7 +134,7 @@ def _as_open(report: Report, judged: Judged) -> Report:
     """The report of a call that is not known whole: what would be `clean` is unjudged, and says why."""
     findings = list(report.findings)
     if judged.hint and not findings:
-        findings.append(Finding(judged.hint, "note", "suspected", judged.open, evidence={}))
+        findings.append(Finding(judged.hint, "note", "suspected", _PERHAPS, evidence={}))
     verdict = "unjudged" if report.verdict == "clean" else report.verdict
     untested = "; ".join(filter(None, [judged.open, report.untested if report.verdict == "unjudged" else ""]))
     return replace(report, findings=findings, verdict=verdict, untested=untested)

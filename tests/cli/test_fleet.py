@@ -185,7 +185,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     (dumps / "sub").mkdir()
     shutil.copy(CLEAN, dumps / "sub" / "e.npz")
     Path("notes.txt").write_text("no dump")
-    Path("list").write_text("c.npz\n\n./sub/e.npz\n")
+    Path("list").write_text("# the runs of today\nc.npz\n\n./sub/e.npz\n")
 
     def named(*arguments: str) -> list[str]:
         call(["compare", *arguments, "--format", "ndjson"])
@@ -208,7 +208,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     [
         (["*.nothing"], "*.nothing: no such file"),
         (["empty", "--recursive"], "empty: no dump there"),
-        (["@nowhere"], "cannot be read as a list"),
+        (["@nowhere"], "there is no file nowhere with a list of dumps"),
         (["a.npz", "b.npz", "--format", "json"], "take ndjson"),
         (["a.npz", "--resume"], "give -o FILE"),
         (["a.npz", "b.npz", "--format", "ndjson", "-o", "no/folder"], "cannot write"),

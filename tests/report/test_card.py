@@ -99,7 +99,7 @@ def test_the_best_unlock_is_what_lets_most_be_checked() -> None:
     unlock = best_unlock(report)
     assert unlock is not None
     assert (unlock.arguments, unlock.rules) == (("weights",), 4)
-    assert not_checked_line(report) == "15 rules not checked for lack of data: weights= allows 4; why= lists them"
+    assert not_checked_line(report) == "15 rules not checked for lack of data: weights= allows 4; see render(why=True)"
     assert best_unlock(replace(report, not_checked=report.not_checked[6:])) is None
     assert not_checked_line(replace(report, not_checked=[])) == ""
 
@@ -154,7 +154,7 @@ def test_what_is_cut_of_a_fix_is_said() -> None:
     shown = sum("step_" in line for line in lines)
     assert len(lines) <= 10
     assert shown >= 1
-    assert f"       {20 - shown} more lines: table='full'" in lines
+    assert f"       {20 - shown} more lines: render(table='full')" in lines
 
 
 def test_one_line_of_a_fix_is_never_cut() -> None:

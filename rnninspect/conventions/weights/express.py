@@ -81,7 +81,7 @@ def attributes(convention: Convention, spec: CellSpec) -> dict[str, Any]:
 
 def refuse(convention: Convention, weights: Weights, *, peepholes: bool = False, projection: bool = False) -> None:
     """Raise UserError where the weights need what this framework lacks; each flag names a thing that it lacks."""
-    lacking = [] if weights.spec.cell in convention.cells else [f"names for the weights of a {weights.spec.cell}"]
+    lacking = [] if weights.spec.cell in convention.cells else [f"names for weights of the cell {weights.spec.cell}"]
     if peepholes and any(w.peepholes is not None for w in weights.layers):
         lacking.append("peepholes")
     if projection and any(w.projection is not None for w in weights.layers):

@@ -154,7 +154,7 @@ def _one_cell(
     if stated_cell is not None and kinds and stated_cell not in kinds:
         shown = ", ".join(scopes[0].shown(part) for part in scopes[0].arrays)
         raise ShapeError(
-            f"these are the weights of a {kinds.pop()}, not of a {stated_cell} ({shown}); "
+            f"the cell of these weights is {kinds.pop()}, not {stated_cell} ({shown}); "
             f"state the right {argument('cell')}, or give that layer's weights"
         )
     cell = stated_cell or (kinds.pop() if kinds else None)
@@ -163,7 +163,7 @@ def _one_cell(
         raise UserError(f"the weights do not tell which cell they are of ({shown}); state {argument('cell')}")
     if cell not in convention.cells:
         raise UserError(
-            f"{convention.name} has no names for the weights of a {cell}; its cells: {', '.join(convention.cells)}"
+            f"{convention.name} has no names for weights of the cell {cell}; its cells: {', '.join(convention.cells)}"
         )
     return cell
 
@@ -182,7 +182,7 @@ def _check_parts(convention: ScopedConvention, scopes: Iterable[Scope], cell: Ce
         problems = [
             f"{word}: {', '.join(names)}" for word, names in (("missing", missing), ("surplus", surplus)) if names
         ]
-        raise ShapeError(f"the weights of a {cell} do not fit {convention.name}'s names; {'; '.join(problems)}")
+        raise ShapeError(f"the weights of the cell {cell} do not fit {convention.name}'s names; {'; '.join(problems)}")
 
 
 def _placed(
@@ -239,8 +239,8 @@ def _check_chain(
     """Raise UserError that lists the layers unless each reads what the one below returns, and something says so."""
     scopes = [scope for scope, _, _ in placed]
     if config.layers is not None and config.layers != weights.depth:
-        reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state that"
-        raise several(convention, scopes, reason, feeds)
+        reason = f"{argument('layers', config.layers)} is stated, but the weights hold {weights.depth}; state "
+        raise several(convention, scopes, f"{reason}{argument('layers', weights.depth)} or", feeds, joint=" ")
     if not is_stack(weights):
         raise several(convention, scopes, "these weights hold several layers that are no stack", feeds)
     if not unjoined(placed, feeds, convention.module_of) or may_be_stated(placed, feeds, config.layers):

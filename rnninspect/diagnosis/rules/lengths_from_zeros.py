@@ -22,7 +22,7 @@ class LengthsFromZeros(Rule):
     severity: Severity = "warning"
     summary = "the lengths count the frames that are not zero, and a real frame is all zeros"
     why = (
-        "`length = sum(sign(max(abs(x))))` counts the frames that are not all zeros. If a real frame inside a row is "
+        "`length = sum(sign(max(abs(x))))` counts the frames (steps) that are not all zeros. If a real frame is "
         "all zeros, the count is too small, and the row's last real frames are cut off."
     )
     fix = "lengths = [len(row) for row in rows]  # before padding, not from non-zero inputs"

@@ -26,7 +26,7 @@ HOLDS = {
 class ZeroLengthRow(Rule):
     name = "zero-length-row"
     severity: Severity = "warning"
-    summary = "a row has length 0, so its final state can be no more than the initial state"
+    summary = "a row has length 0, so its final state can only be the initial state"
     why = (
         "A row without real steps has no output to take a state from. TensorFlow returns the initial state; indexing "
         "at length - 1 = -1 wraps to the last column, which is padding, or to the row before; packing refuses such a "

@@ -62,7 +62,7 @@ class Reach(Probe):
     summary = "no result depends on the first, or on the last, real step of any row"
     why = (
         "An index one too small, lengths one too short, a slice that drops a step that is real: what stands there is "
-        "never learned from. A model that drops it on purpose is right: leave the probe out for it."
+        "never learned from. A model that drops it on purpose is right: skip the probe for such a model."
     )
     fix = (
         "final = outputs[np.arange(B), lengths - 1]  # the last real step of n steps is n - 1; one direction only:\n"

@@ -67,4 +67,4 @@ def not_checked_line(report: ReportRecord) -> str:
     unlock = best_unlock(report)
     counted = f"{count} rule{'' if count == 1 else 's'} not checked for lack of data"
     allows = f": {unlock} allow{'' if len(unlock.arguments) > 1 else 's'} {unlock.rules}" if unlock else ""
-    return f"{counted}{allows}; {worded(argument('why'))} lists {'it' if count == 1 else 'them'}"
+    return f"{counted}{allows}; {worded(argument('reasons_of', 'it' if count == 1 else 'them'))}"

@@ -27,7 +27,7 @@ class InitialStateUnused(Rule):
     name = "initial-state-unused"
     summary = "a layer or direction starts from zeros though an initial state was given for it"
     why = (
-        "An initial state is an argument that is easily lost: a converter reads that of one direction only, a loop "
+        "An initial state is an argument that is easily lost: a converter reads the one of a single direction, a loop "
         "passes it to the first layer only, an encoder's c is not passed on. The shapes are right, but the first "
         "steps are not."
     )
