@@ -198,7 +198,7 @@ def test_the_cell_runs(house: House) -> None:
     assert json.loads(house("compare", dump, "--cell", "madeup", "--format", "json"))["verdict"] == "clean"
     assert "madeup" in house("run", "--help").partition("--cell")[2][:60]
     weights = str(SAMPLES / "weights.npz")
-    assert "not of a madeup" in house("convert", weights, "--cell", "madeup", "--to", "torch", "-o", dump, code=2)
+    assert "not madeup" in house("convert", weights, "--cell", "madeup", "--to", "torch", "-o", dump, code=2)
     lines = house.run(
         "from rnninspect.conventions import conventions\n"
         "from rnninspect.engine.initialise import glorot\n"
@@ -207,7 +207,7 @@ def test_the_cell_runs(house: House) -> None:
         "    except Exception as error: print(type(error).__name__, error)\n"
     )
     assert [line.split(",")[0] for line in lines] == [
-        f"UserError {name} has no names for the weights of a madeup"
+        f"UserError {name} has no names for weights of the cell madeup"
         for name in house.run("from rnninspect.conventions import conventions; print(*conventions(), sep='\\n')")
     ]
 

@@ -46,7 +46,7 @@ def test_another_cell_is_named(name: str) -> None:
     """Weights of another cell where an LSTM is stated: both are named, with the arrays that tell."""
     other = next(cell for cell in ("gru", "rnn") if cell in conventions.get(name).cells)
     message = fails(name, written(name, other), LayerConfig(cell="lstm"))
-    assert f"these are the weights of a {other}, not of a lstm" in message
+    assert f"the cell of these weights is {other}, not lstm" in message
     assert "(" in message
 
 

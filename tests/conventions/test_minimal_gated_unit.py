@@ -50,5 +50,5 @@ def test_no_other_framework_has_names_for_it() -> None:
     """It is refused there, and nothing is written."""
     weights = conventions.get("flax").read_weights(tree(True), LayerConfig())
     for name in ("torch", "keras", "onnx", "tf1"):
-        with pytest.raises(UserError, match="no names for the weights of a mgu"):
+        with pytest.raises(UserError, match="no names for weights of the cell mgu"):
             conventions.get(name).write_weights(weights)
