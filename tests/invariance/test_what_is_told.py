@@ -201,7 +201,7 @@ def test_a_slow_run_is_not_made_again_without_time(monkeypatch: pytest.MonkeyPat
         runs.append(time.sleep(0.05))
         return x
 
-    with pytest.raises(UserError, match="after 1 runs on 3 rows"):
+    with pytest.raises(UserError, match="after 1 run on 3 rows"):
         check_padding(slow, X, LENGTHS, seconds=0.01)
     assert len(runs) == 1
 
