@@ -107,3 +107,17 @@ def test_rows_in_another_order_besides(order: list[int], layers: int) -> None:
     for options in ({}, {"bidirectional": True}):
         report = rnninspect.inspect(arrays | {"final_state": states}, **options)
         assert {f.rule for f in report.findings} == {NAME, "rows-permuted"}
+
+
+def test_one_half_in_the_place_of_the_other_beside_a_lower_layers() -> None:
+    """Of `cat([h_n[0], h_n[2]])` the second half alone is the other direction's: no exchange of both is told, and the
+    code takes both anew; where both changed places it is told of both."""
+    torch.manual_seed(0)
+    layer, inputs = torch.nn.GRU(3, 5, 2, batch_first=True, bidirectional=True), torch.randn(4, 7, 3)
+    outputs, states = layer.requires_grad_(False)(inputs)
+    told = {"lengths": "full", "inputs": inputs, "weights": layer}
+    one = rnninspect.inspect(outputs, torch.cat([states[0], states[2]], 1), **told).findings
+    assert [(f.rule, f.direction) for f in one] == [("directions-exchanged", "backward"), ("wrong-layer", "forward")]
+    assert "the backward half of final_state.h is what the forward outputs end in" in one[0].message
+    (both,) = rnninspect.inspect(outputs, torch.cat([states[3], states[2]], 1), **told).findings
+    assert (both.rule, "the halves of final_state.h are exchanged" in both.message) == ("directions-exchanged", True)

@@ -74,6 +74,9 @@ class BatchTimeSwapped(Rule):
         lengths = lengths if kept or counted else "no lengths are known"
         right = (kept or not (counted or by_user)) and not any(f.mismatched.any() for f in case.facts)
         right |= kept and not by_user and case.trace.batch_size != case.trace.steps  # lengths fit these axes alone
+        if case.convention.time_major and not (by_user or default or kept) and counted:
+            opening, used = f"the lengths fit {expected} arrays", f"{used}, the default of {case.convention.name},"
+            lengths = "they were counted for the other axes"
         rows = describe_rows(rows_of(matched), case.trace.batch_size)
         fits = f"does the final state equal output steps, in {rows}; {lengths}"
         if shown and not right:  # padding tells the axes alone: what is wrong with the states has a cause of its own

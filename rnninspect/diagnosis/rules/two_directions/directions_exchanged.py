@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import first_word, within_lengths
+from rnninspect.diagnosis.fix_code import first_word, gathered, within_lengths
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -24,6 +24,7 @@ from rnninspect.diagnosis.rule import (
 from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
 OF_STATE = "h = np.concatenate([h_bw, h_fw], axis=-1)  # the half that was second is the forward one"
+BOTH_ANEW = "h = outputs[np.arange(B), lengths - 1]  # each direction's own end"
 OF_OUTPUTS = "outputs = np.concatenate([outputs_bw, outputs_fw], axis=-1)  # the second half is the forward one"
 OF_STACK = "states = states.reshape(L, D, B, -1)[:, ::-1].reshape(L * D, B, -1)  # of every layer the forward one first"
 
@@ -82,7 +83,19 @@ class DirectionsExchanged(Rule):
                 yield from told_by_places(self, case, "direction")
             return
         way, seen = _seen_way(case)
-        if way is not None:
+        if way is not None and way.what == "states" and (half := _one_half_alone(case, seen)) is not None:
+            other = "forward" if half.facts.track.direction == "backward" else "backward"
+            yield from proposal(
+                self,
+                [half],
+                f"{{rows}}: the {half.facts.track.direction} half of final_state.h is what the {other} outputs end in, "
+                f"and the {other} half is not what the {half.facts.track.direction} ones do: one half stands in the "
+                "place of the other",
+                strength=5,
+                fix=gathered(case, BOTH_ANEW),
+                evidence={"exchanged": "states"},
+            )
+        elif way is not None:
             yield from proposal(
                 self,
                 seen if way.what == "outputs" else _where_they_lie(seen),
@@ -103,6 +116,18 @@ class DirectionsExchanged(Rule):
         if exchanged is None:
             raise CannotInject("needs two directions of one width")
         return case.with_trace(exchanged)
+
+
+def _one_half_alone(case: Case, seen: list[Seen]) -> Seen | None:
+    """The rows of the one half that is the other direction's, where in none is the other half this direction's and all
+    of that is off; None where both are, or nothing is off beside it."""
+    lie = [s for s in _where_they_lie(seen) if s.rows.any()]
+    if len(lie) != 1 or case.trace.directions != 2:
+        return None
+    layer, way = lie[0].facts.track.layer, lie[0].facts.track.direction
+    beside = [f for f in case.facts if f.track.layer == layer and f.track.direction != way]
+    off = bool(beside) and all((f.mismatched | (f.expected < 0)).all() for f in beside)
+    return lie[0] if off else None
 
 
 @frozen(eq=False)
