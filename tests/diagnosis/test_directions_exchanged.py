@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect.core.trace import Array
@@ -115,7 +116,7 @@ def test_one_half_in_the_place_of_the_other_beside_a_lower_layers() -> None:
     torch.manual_seed(0)
     layer, inputs = torch.nn.GRU(3, 5, 2, batch_first=True, bidirectional=True), torch.randn(4, 7, 3)
     outputs, states = layer.requires_grad_(False)(inputs)
-    told = {"lengths": "full", "inputs": inputs, "weights": layer}
+    told: dict[str, Any] = {"lengths": "full", "inputs": inputs, "weights": layer}
     one = rnninspect.inspect(outputs, torch.cat([states[0], states[2]], 1), **told).findings
     assert [(f.rule, f.direction) for f in one] == [("directions-exchanged", "backward"), ("wrong-layer", "forward")]
     assert "the backward half of final_state.h is what the forward outputs end in" in one[0].message

@@ -31,7 +31,7 @@ def test_a_packed_run_over_rows_is_not_clean(lengths: np.ndarray) -> None:
     for beside in ({}, {"inputs": inputs, "weights": layer}):
         report = rnninspect.inspect(outputs, state, lengths=lengths, **beside)  # type: ignore[arg-type]
         assert [(f.rule, f.severity) for f in report.findings] == [("batch-time-swapped", "error")]
-        assert report.findings[0].message.startswith("batch-major is usual, but only if read time-major")
+        assert report.findings[0].message.startswith("the lengths fit batch-major arrays, but only if read time-major")
     assert rnninspect.inspect(outputs, state, lengths=counts).verdict == "clean"
     assert rnninspect.inspect(outputs, state).verdict == "clean"
 
