@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rnninspect.core.precision import Precision
+from rnninspect.core.precision import EXACT, Precision
 from rnninspect.core.regex import regex
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, whole
@@ -25,7 +25,7 @@ from rnninspect.formats.text_commas import NOTE, with_decimal_points
 from rnninspect.formats.text_grammar import values
 from rnninspect.formats.text_names import LabelledArray, named
 from rnninspect.formats.text_nodes import Broken, Literal
-from rnninspect.formats.text_numbers import precision_of
+from rnninspect.formats.text_numbers import is_of_half, precision_of
 from rnninspect.formats.tree import shorten
 
 NAME = "text"
@@ -92,13 +92,19 @@ class _Reading:
                 "print(outputs) and print(state) show, brackets and all"
                 + (f"; left out: {shorten(left)}" if left else "")
             )
+        halves = _halves(arrays)
         elided = {name: one.literal.gaps for name, one in arrays.items() if one.literal.gaps}
         return NamedArrays(
-            {name: one.literal.values for name, one in arrays.items()},
+            {
+                name: one.literal.values.astype(np.float16) if name in halves else one.literal.values
+                for name, one in arrays.items()
+            },
             self.source,
             NAME,
             notes=tuple(self._notes(arrays, twice, left)),
-            precisions={name: self._precision(one.literal) for name, one in arrays.items()},
+            precisions={
+                name: EXACT if name in halves else self._precision(one.literal) for name, one in arrays.items()
+            },
             elided=elided,
             marks=tuple(dict.fromkeys(_MARK.findall(self.text))),
         )
@@ -170,6 +176,12 @@ class _Reading:
         places = "" if literal.values.dtype.kind != "f" else f", {self._precision(literal)}"
         shape = list(literal.values.shape)
         return f"{name or 'the array'} {shape} ({label}line {self._line(literal.start)}{places})"
+
+
+def _halves(arrays: dict[str, LabelledArray]) -> set[str]:
+    """The names of arrays that numpy printed of float16; none where one may be such or may have been rounded."""
+    of_half = {name: is_of_half(one.literal.values) for name, one in arrays.items()}
+    return set() if None in of_half.values() else {name for name, half in of_half.items() if half}
 
 
 def _numbered(name: str, count: int) -> str:

@@ -13,6 +13,8 @@ from rnninspect.core.trace import Array
 
 ELLIPSIS = "..."
 MOST = 40  # decimals that are counted
+TORCHS, SCALED = 4, 1e-6  # decimals of torch's print-outs, and what float64 may be off by when scaled by them
+FEW = 6  # numbers that may all be those of a type by chance
 FULL = 15  # significant digits from which on a number is not rounded: its type holds no more
 
 _NUMBER = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?|nan|inf(?:inity)?"
@@ -117,3 +119,19 @@ def _mantissa_digits(text: str) -> int:
         count = len(re.sub(r"[eE].*|\.", "", match[0]).lstrip("0")) - 1 if mixed else len(match[1])
         most = max(most, count)
     return most
+
+
+def is_of_half(values: Array) -> bool | None:
+    """Whether the numbers `[…]` of a print-out are float16 ones as numpy prints these, each by the fewest digits that
+    give it again: -0.51416 as -0.514, and 0.12036 as that. None where they may be, but are FEW or have no more than
+    TORCHS decimals, to which others were rounded.
+
+    >>> numbers = np.array([0.514, 0.12036, 0.03146, 0.2659, 0.0768, 0.01122])
+    >>> is_of_half(numbers), is_of_half(numbers + 0.0002), is_of_half(numbers[:2]), is_of_half(np.zeros(9))
+    (True, False, None, False)
+    """
+    fractions = values[values != np.rint(values)] if values.dtype.kind == "f" else values[:0]
+    if not fractions.size or any(float(str(np.float16(number))) != number for number in fractions.tolist()):
+        return False
+    scaled = fractions * 10.0**TORCHS
+    return True if fractions.size >= FEW and (np.abs(scaled - np.rint(scaled)) > SCALED).any() else None

@@ -184,3 +184,17 @@ def test_the_first_steps_of_many_units_tell(off: bool) -> None:
     report = rnninspect.inspect((outputs.float(), h.float()), lengths="full", inputs=x, weights=weights)
     told = [(f.rule, f.evidence.get("precision")) for f in report.findings]
     assert told == ([("unexplained-difference", None)] if off else [("precision-drift", "bfloat16")])
+
+
+def test_a_cast_step_beside_zeros_is_no_pool() -> None:
+    """Outputs saved as float16 beside h: of rows of one step, whose zeroed padding adds nothing, h is no sum of steps;
+    of rows of two it is one where it was summed."""
+    rng = np.random.default_rng(0)
+    for seed in range(12):
+        outputs = rng.uniform(-0.9, 0.9, (3, 7, 1 + seed % 3)) * (np.arange(7) < 1)[None, :, None]
+        right = rnninspect.inspect(outputs.astype(np.float16), outputs[:, 0].astype(np.float32), lengths=[1, 1, 1])
+        assert "pooled-state" not in [f.rule for f in right.findings]
+    outputs = rng.uniform(-0.4, 0.4, (3, 7, 4)) * (np.arange(7) < 2)[None, :, None]
+    summed = outputs.astype(np.float16).astype(np.float32).sum(1)
+    wrong = rnninspect.inspect(outputs.astype(np.float16), summed, lengths=[2, 2, 2])
+    assert [f.rule for f in wrong.findings] == ["pooled-state"]

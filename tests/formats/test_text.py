@@ -303,3 +303,18 @@ def test_what_code_printed_has_the_names_in_turn(code: str, fences: tuple[str, s
         "array_3",
     ]
     assert list(from_text(f"{script}out: {outputs}\nh: {h}\n", "x").arrays) == ["out", "h"]
+
+
+def test_numbers_of_half_precision_are_what_numpy_printed() -> None:
+    """numpy prints float16 by the fewest digits that give it again: they are read as that type, those that were
+    rounded to as many decimals are not, nor are both where one of them may be either."""
+    outputs = np.random.default_rng(0).uniform(-0.6, 0.6, (2, 3, 4)).astype(np.float16)
+    h = outputs[:, -1]
+    for of_half, (first, second) in {
+        True: (outputs, h),
+        False: (np.round(outputs.astype(float), 5), np.round(h.astype(float), 5)),
+        None: (outputs, np.array([[0.514, 0.25, 0.1, 0.2], [0.3, 0.2, 0.4, 0.6]])),
+    }.items():
+        read = from_text(f"outputs = {first}\nh_n = {second}", "x")
+        assert [a.dtype.name for a in read.arrays.values()] == [["float64", "float16"][of_half is True]] * 2
+        assert np.array_equal(read.arrays["outputs"].astype(first.dtype), first)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Ints, Track
+from rnninspect.core.trace import Bools, Ints, Track, count_true
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
@@ -109,11 +109,16 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
         rows[off] = is_pool(facts, pool, off, atol)
-        counted = facts.mask.sum(1) if pool.real else pool.steps
-        telling = int((rows & apart & (counted > 1)).sum()) * facts.final.shape[1]  # one step is its own pool
+        telling = int((rows & apart & (_terms(facts, pool) > 1)).sum()) * facts.final.shape[1]  # one is its own pool
         if telling > (4 if atol else 1) and (best is None or rows.sum() > best[1].sum()):
             best = pool, rows
     return best
+
+
+def _terms(facts: TrackFacts, pool: Pool) -> Ints:
+    """`[B]`: how many steps each row's pool is of; of a sum, those that are not zero, which add something to it."""
+    counted = facts.mask if pool.real else np.arange(facts.steps) < pool.steps[:, None]
+    return count_true(counted & ~facts.zero if pool.kind == "sum" else counted)
 
 
 def _of_other_lengths(facts: TrackFacts, few: Ints, off: Ints, atol: float) -> Iterator[Pool]:
