@@ -271,3 +271,22 @@ def test_a_sequence_that_was_cut_into_rows_is_still_told(by: int) -> None:
     rows = outputs.reshape(6, 8, 3)
     names = accused(rows, rows[:, -1], lengths="full", inputs=x.reshape(6, 8, 4), weights=layer)
     assert names == ["rows-chunked"]
+
+
+def test_two_layers_of_one_unit_side_by_side_are_no_h_and_c() -> None:
+    """Of `[B, 2]` whose second half is the outputs' last real step, the first may by chance be an h before that c; of
+    as many rows as tell, h and c side by side are read as such."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([2, 3, 5])
+    for _ in range(20):
+        outputs = rng.uniform(-0.5, 0.5, (3, 5, 1)) * (np.arange(5) < lengths[:, None])[..., None]
+        top = outputs[np.arange(3), lengths - 1]
+        right = rnninspect.inspect(
+            outputs, np.concatenate([top * rng.uniform(0.1, 0.6, (3, 1)), top], 1), lengths=lengths
+        )
+        assert right.findings == []
+    rows = np.arange(6) % 4 + 1
+    outputs = rng.uniform(-0.5, 0.5, (6, 5, 2)) * (np.arange(5) < rows[:, None])[..., None]
+    h = outputs[np.arange(6), rows - 1]
+    apart = rnninspect.inspect(outputs, np.concatenate([np.arctanh(h) * 1.5, h], 1), lengths=rows)
+    assert "is read as c and h side by side" in " ".join(apart.notes)

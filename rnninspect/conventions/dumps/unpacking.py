@@ -12,6 +12,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 
 MOST_ROWS = 16  # of a flat state, that are looked at
+TELLING = 12  # numbers from which on one half is not by chance what c may be behind the other
 
 
 def unpack(data: Array, batch_sizes: Array, sorted_indices: Array | None) -> tuple[Array, Array]:
@@ -118,7 +119,9 @@ def _fit(outputs: Array, lengths: Array, states: list[Array]) -> float:
 def with_cells_apart(slots: tuple[Slot, ...], units: int) -> Iterator[tuple[tuple[Slot, ...], str]]:
     """The slots with a lone state `[B, 2H]` taken apart into c and h, in the order that its numbers allow, with a note.
 
-    `units`: H of the outputs. Nothing where it is no such array, or where neither half can be the c behind the other.
+    `units`: H of the outputs. Nothing where it is no such array, or where neither half can be the c behind the other;
+    nor where so few numbers can be that by chance and the half taken for c holds steps of the outputs, as the top one
+    of two layers side by side does.
     """
     states = [s for s in slots if s.role == "h"]
     if len(states) != 1 or any(s.role == "c" for s in slots) or states[0].array.ndim != 2:
@@ -128,13 +131,19 @@ def with_cells_apart(slots: tuple[Slot, ...], units: int) -> Iterator[tuple[tupl
         return
     first, second = whole[:, :units], whole[:, units:]
     for cell, h, order in ((first, second, "c and h"), (second, first, "h and c")):
-        if may_be_cells(cell, h):
+        if may_be_cells(cell, h) and not (cell.size < TELLING and _holds_steps_alone(cell, h, slots)):
             apart = (replace(states[0], array=h), replace(states[0], role="c", array=cell))
             others = tuple(s for s in slots if s is not states[0])
             yield (
                 (*others, *apart),
                 f"{states[0].name or 'the state'} {list(whole.shape)} is read as {order} side by side",
             )
+
+
+def _holds_steps_alone(cell: Array, h: Array, slots: tuple[Slot, ...]) -> bool:
+    """Whether the one half equals steps of the outputs, and the other none."""
+    outputs = next((s.array for s in slots if s.role == "outputs" and s.array.ndim == 3), None)
+    return outputs is not None and holds_steps(cell, outputs) and not holds_steps(h, outputs)
 
 
 def holds_steps(state: Array, outputs: Array) -> bool:
