@@ -96,11 +96,12 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     if moved is not None and fit(0).expected < 1 and not _leaves_steps_out(readings[moved]):
         used = moved
         fit(used)
-    elif not right and fit(0).anywhere < 0.5:
+    elif not right and fit(0).anywhere <= 0.5:
         likely = [i for i in range(1, len(readings)) if not _loses_single_steps(readings[0], readings[i])]
         likely = [i for i in likely if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
         better = fit(best).anywhere > max(fit(0).anywhere, LITTLE)
+        better = better and (fit(0).anywhere < 0.5 or fit(best).expected == 1)  # half of two rows and two layers stay
         better = better and not (_is_square(readings[0], readings[best]) and fit(best).expected <= fit(0).expected)
         used = best if better and not _only_the_first_pads(readings, measured, best) else 0
     chosen_fit = fit(used)
