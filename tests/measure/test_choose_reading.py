@@ -132,3 +132,17 @@ def test_a_state_left_out_is_no_step_of_any_row(layers: int, causes: list[str]) 
     report = rnninspect.inspect(outputs, np.stack([lower, outputs[:, 0, 4:]])[:, order], lengths=lengths)
     assert sorted(f.rule for f in report.findings if f.severity != "note") == causes
     assert any("backward alone" in line for line in report.reading["because"]) == (layers == 2)
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_states_of_as_many_layers_as_rows_lie_along_either_axis(rows: int) -> None:
+    """`[L, B, H]` and `[B, L, H]` of two rows have half of their states in one place: each is read so that all are
+    right, and the top layer's rows in another order are named."""
+    rng = np.random.default_rng(0)
+    lengths = np.arange(rows) + 2
+    outputs = rng.uniform(-0.9, 0.9, (rows, rows + 2, 4)) * (np.arange(rows + 2) < lengths[:, None])[..., None]
+    h = np.stack([*rng.uniform(-0.9, 0.9, (rows - 1, rows, 4)), outputs[np.arange(rows), lengths - 1]])
+    for state in (h, h.swapaxes(0, 1)):
+        assert not rnninspect.inspect(outputs, state, lengths=lengths).findings
+    moved = rnninspect.inspect(outputs, np.roll(h, 1, axis=1), lengths=lengths)
+    assert [f.rule for f in moved.findings] == ["rows-permuted"]

@@ -68,6 +68,7 @@ class FlatGatherWrongStride(Rule):
             told = facts.mismatched & seen.rows & ~facts.final_blank  # which equals padding, whichever step that is
             if not astray.any() or not told.any() or not (whole or (astray & told).sum() > 1):
                 continue
+            moved = (steps == facts.ends[rows] - 1).all()  # each row's own last step, which another order of rows gives
             picked = np.flatnonzero(facts.mismatched & seen.rows)
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
             yield from proposal(
@@ -76,7 +77,7 @@ class FlatGatherWrongStride(Rule):
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
                 fix=gathered(case, OF_STEPS) if formula == PACKED else "",
                 alternatives=("batch-time-swapped",) if _may_be_a_view(case, formula) else (),
-                strength=3 if (astray & told).any() else 0,
+                strength=3 if (astray & told).any() and not moved else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 
