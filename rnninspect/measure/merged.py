@@ -38,9 +38,21 @@ def may_be_merged(slots: tuple[Slot, ...], config: LayerConfig) -> bool:
     states = [slot.array for slot in slots if slot.role == "h" and slot.array.ndim]
     widths = {state.shape[-1] for state in states}
     joined = len(states) == 1 and states[0].ndim == 2 and widths == {2 * width for width in outputs}
+    joined = joined and not _is_step_in_a_half(slots, states[0])
     told = config.directions or {slot.direction for slot in slots if slot.role == "h" and slot.direction}
     two = len(told) == 2 or (joined and not told and config.layers in (None, 1))
     return two and config.merge_mode == "concat" and len(outputs) == 1 and (joined or widths == set(outputs))
+
+
+def _is_step_in_a_half(slots: tuple[Slot, ...], state: Array) -> bool:
+    """Whether one half of a state `[B, 2H]` holds steps of the outputs, as the top one of two layers does: of all their
+    units, or of the forward ones; true of none."""
+    outputs = next(slot.array for slot in slots if slot.role == "outputs")
+    halves, forward = np.split(state, 2, axis=1), outputs.shape[-1] // 2
+    return not state.size or any(
+        are_own_steps(outputs, half) or (forward and are_own_steps(outputs[..., :forward], half[:, :forward]))
+        for half in halves
+    )
 
 
 def as_merged(reading: Reading) -> Reading:

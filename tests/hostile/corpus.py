@@ -76,6 +76,16 @@ def _json() -> Iterator[bytes]:
         yield json.dumps(nested).encode()
 
 
+def _ipynb() -> Iterator[bytes]:
+    printed = f"outputs = {OUTPUTS}\nh = {DUMP['h']}\n"
+    for output in (
+        {"output_type": "stream", "name": "stdout", "text": printed.splitlines(keepends=True)},
+        {"output_type": "execute_result", "data": {"text/plain": repr(OUTPUTS), "image/png": "iVBOR"}},
+    ):
+        cell = {"cell_type": "code", "source": ["print(outputs)\n", "outputs"], "outputs": [output]}
+        yield json.dumps({"cells": [{"cell_type": "markdown", "source": "#"}, cell], "nbformat": 4}).encode()
+
+
 def _ndjson() -> Iterator[bytes]:
     yield b"[[1, 2], [3, 4]]\n[[5, 6]]\n"
     yield b'{"inputs": [[1.5, 2]]}\n{"inputs": [[3, 4], [5, 6]]}\n'
@@ -147,6 +157,7 @@ def _text() -> Iterator[bytes]:
 MADE: dict[str, Callable[[], Iterator[bytes]]] = {
     "npy": _npy,
     "npz": _npz,
+    "ipynb": _ipynb,
     "json": _json,
     "ndjson": _ndjson,
     "safetensors": _safetensors,

@@ -68,8 +68,8 @@ class FlatGatherWrongStride(Rule):
             told = facts.mismatched & seen.rows & ~facts.final_blank  # which equals padding, whichever step that is
             if not astray.any() or not told.any() or not (whole or (astray & told).sum() > 1):
                 continue
-            moved = (steps == facts.ends[rows] - 1).all()  # each row's own last step, which another order of rows gives
             picked = np.flatnonzero(facts.mismatched & seen.rows)
+            moved = (steps[picked] == facts.ends[rows[picked]] - 1).all()  # which rows in another order give as well
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
             yield from proposal(
                 self,
