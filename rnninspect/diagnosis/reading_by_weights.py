@@ -28,8 +28,8 @@ def with_tracks_of_weights(case: Case) -> Case:
     The outputs are then the top layer's. The case as it is where a run of the lowest layer gives them, where they are
     as wide as one of two directions, and where the arrays cannot be read so.
     """
-    weights = case.weights
-    if weights is None or case.batch is None or case.reading.state_rows is not None or case.trace.layers > 1:
+    weights, kept = case.weights, case.reading.state_rows
+    if weights is None or case.batch is None or (kept is not None and kept.slots) or case.trace.layers > 1:
         return case
     if case.trace.directions > len(weights.directions):
         return _one_half(case, weights) or case
@@ -83,7 +83,8 @@ def _read_again(case: Case, weights: Weights, config: LayerConfig) -> Case:
     choice = choose_reading(fitting, case.tolerance)
     told = TOLD.format(weights.depth, len(weights.directions))
     evidence = replace(case.reading.evidence, because=(*case.reading.evidence.because, told))
-    reading = replace(choice.reading, evidence=evidence, time_swapped=case.reading.time_swapped)
+    swapped, kept = case.reading.time_swapped, case.reading.state_rows
+    reading = replace(choice.reading, evidence=evidence, time_swapped=swapped, state_rows=kept)
     again = replace(case.with_reading(reading, choice.measured), batch=batch_of(case.dump.slots, reading))
     return again if _has_widths(again, weights) else case
 

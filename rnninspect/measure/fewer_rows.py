@@ -12,7 +12,7 @@ from rnninspect.core.evidence import Role, Slot, StateRows
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Ints
 from rnninspect.errors import ShapeError
-from rnninspect.measure.matching import locate
+from rnninspect.measure.matching import equal_at, locate
 
 BY_ROW: tuple[Role, ...] = ("outputs", "inputs", "lengths", "mask", "initial_h", "initial_c")
 ENOUGH = 0.5  # share of the state's rows that must equal a step of the batch's row of the same number
@@ -43,6 +43,7 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
     if len({slot.array.shape[-2] for slot in states}) > 1 or len({slot.array.shape for slot in outputs}) > 1:
         return None
     count = states[0].array.shape[-2]
+    told: list[tuple[int, Ints]] = []
     for axis in (1, 0) if time_major else (0, 1):
         size = outputs[0].array.shape[axis]
         if count >= size or not _lengths_fit(slots, size):
@@ -52,8 +53,24 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
         _check_other_axis(slots, states, outputs[0].array, axis)
         rows = _rows_of(states, [slot.array.swapaxes(0, axis) for slot in outputs], size)
         if rows is not None:
-            return _cut(slots, rows, size, axis)
-    return None
+            told.append((axis, rows))
+    if not told:
+        return None
+    axis, rows = max(told, key=lambda one: _how_right(slots, states, *one)) if len(told) > 1 else told[0]
+    return _cut(slots, rows, outputs[0].array.shape[axis], axis)
+
+
+def _how_right(slots: tuple[Slot, ...], states: list[Slot], axis: int, rows: Ints) -> tuple[bool, bool, float]:
+    """How much speaks for these rows along `axis`: that all states end where the lengths say; that they stand in place;
+    how many end so."""
+    lengths = next((np.asarray(s.array).reshape(-1) for s in slots if s.role == "lengths"), None)
+    outputs = [slot.array.swapaxes(0, axis) for slot in slots if slot.role == "outputs"]
+    ends = np.zeros(rows.size, dtype=np.bool_)
+    if lengths is not None:
+        for state, views in _pairs(states, outputs):
+            for view in views:
+                ends |= equal_at(view, state, rows, lengths[rows] - 1)
+    return bool(ends.all()), np.array_equal(rows, np.arange(rows.size)), float(ends.mean())
 
 
 def _check_other_axis(slots: tuple[Slot, ...], states: list[Slot], outputs: Array, axis: int) -> None:

@@ -44,6 +44,13 @@ def test_the_top_layers_state_alone_is_right(cell: str, both: bool) -> None:
         assert judged(layer, dump | {"h_n": state}) == ("clean", [])
 
 
+def test_the_top_layers_state_of_fewer_rows_is_of_its_run() -> None:
+    """Of three layers' weights the top one's state of some rows: those left out are named, and a run of all layers
+    differs in nothing."""
+    layer, dump = ran("GRU", 3, False)
+    assert judged(layer, dump | {"h_n": dump["h_n"][-1][:4]}) == ("findings", ["rows-dropped"])
+
+
 def test_a_lower_layers_state_is_the_wrong_layers() -> None:
     """`h_n[0]` of three layers beside the top layer's outputs: what a run of the lowest layer ends in."""
     layer, dump = ran("GRU", 3, False)

@@ -59,6 +59,13 @@ def test_no_row_is_no_evidence() -> None:
     assert proposals(indexed(0, other)) == []
 
 
+def test_a_step_of_the_outputs_is_no_lower_layers() -> None:
+    """Two rows' top states exchanged: that of row 0 stands where its slots would, and the other is a step as well."""
+    top = indexed(0).trace.tracks[-1].outputs
+    assert top is not None
+    assert proposals(indexed(0, np.stack([top[1, 5], top[0, 3]]))) == []
+
+
 def test_two_rows_are_no_evidence() -> None:
     """Where both rows end alike, none can be said to be the one."""
     case = indexed(0, alike=True)

@@ -98,6 +98,21 @@ def test_the_rows_are_found_on_whichever_axis_they_are(stored: str, tried_first:
     assert np.array_equal(fewer.slots[0].array, outputs[[4, 2]].swapaxes(0, axis))
 
 
+@pytest.mark.parametrize(("order", "axis"), [([0, 1, 2, 3], 0), ([0, 1, 2, 3], 1), ([3, 0, 2], 0)])
+@pytest.mark.parametrize("tried_first", [False, True])
+def test_of_as_many_rows_as_steps_the_lengths_tell_the_axis(order: list[int], axis: int, tried_first: bool) -> None:
+    """States of distinct last steps are those of distinct rows by the other axes too: those count by which all end
+    where the lengths say, whichever axes are tried first."""
+    lengths = np.array([4, 5, 1, 3, 2])
+    outputs = np.random.default_rng(5).normal(size=(5, 5, UNITS))
+    stored, state = outputs.swapaxes(0, axis), outputs[order, lengths[order] - 1]
+    slots = (Slot("outputs", "outputs", stored), Slot("h", "h_n", state), Slot("lengths", "lengths", lengths))
+    fewer = with_fewer_rows(slots, tried_first)
+    assert fewer is not None
+    assert fewer.state_rows.rows == tuple(order)
+    assert np.array_equal(fewer.slots[0].array, outputs[order].swapaxes(0, axis))
+
+
 @pytest.mark.parametrize(("count", "listed"), [(20, "20"), (21, "20, …")])
 def test_the_note_gives_the_states_shape_and_twenty_rows(count: int, listed: str) -> None:
     """It speaks of the state, not of another array, and lists so many rows and no more."""

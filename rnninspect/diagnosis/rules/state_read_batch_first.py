@@ -136,7 +136,7 @@ class StateReadBatchFirst(Rule):
         if not facts or count < 2 or not 1 <= len(vectors) <= directions or len(vectors[0]) != count:
             return
         rows = [row for vector in vectors if (row := _row_of_slots(case, vector)) is not None]
-        if len(set(rows)) < len(vectors) or (len(rows) > 1 and _are_steps(case, vectors, count - directions)):
+        if len(set(rows)) < len(vectors) or _are_steps(case, vectors, count - directions):
             return
         in_place = rows if len(rows) == 1 else [*rows, *range(count - directions, count)]
         others = ~np.isin(np.arange(case.trace.batch_size), in_place)
@@ -185,9 +185,10 @@ def _row_of_slots(case: Case, state: Array) -> int | None:
 
 
 def _are_steps(case: Case, vectors: list[Array], below: int) -> bool:
-    """Whether one of the first `below` of these `[L*D, H]`, which are of layers below, is a step of the outputs."""
-    outputs = [f.outputs for f in case.facts]
-    return any((o == state).all(-1).any() for v in vectors for state in v[:below] for o in outputs)
+    """Whether one of the first `below` of these `[L*D, H]`, which are of layers below, is a step of the outputs that is
+    not zero."""
+    outputs, states = [f.outputs for f in case.facts], [state for v in vectors for state in v[:below] if state.any()]
+    return any((o == state).all(-1).any() for state in states for o in outputs)
 
 
 def _turned(case: Case) -> Trace | None:
