@@ -96,7 +96,7 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     if moved is not None and fit(0).expected < 1 and not _leaves_steps_out(readings[moved]):
         used = moved
         fit(used)
-    elif not right and fit(0).anywhere <= 0.5:
+    elif not right and (fit(0).anywhere < 0.5 or (fit(0).anywhere == 0.5 and _is_two_by_two(readings[0]))):
         likely = [i for i in range(1, len(readings)) if not _loses_single_steps(readings[0], readings[i])]
         likely = [i for i in likely if _fits_anywhere(readings[i], tolerance)]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
@@ -201,6 +201,11 @@ def _leaves_steps_out(reading: Reading) -> bool:
     pairs = [(outputs, np.asarray(final[:FEW])) for outputs in bare for final in unseen]
     fitting = [(outputs, final) for outputs, final in pairs if outputs.shape[2] == final.shape[1]]
     return any(2 * sum(map(bool, locate(outputs, final))) > len(final) for outputs, final in fitting)
+
+
+def _is_two_by_two(reading: Reading) -> bool:
+    """Whether there are two rows, and two layers or directions: half of the states then fit along the other axis."""
+    return reading.trace.batch_size == len(reading.trace.tracks) == 2
 
 
 def _is_square(first: Reading, rival: Reading) -> bool:

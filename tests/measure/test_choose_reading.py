@@ -146,3 +146,17 @@ def test_states_of_as_many_layers_as_rows_lie_along_either_axis(rows: int) -> No
         assert not rnninspect.inspect(outputs, state, lengths=lengths).findings
     moved = rnninspect.inspect(outputs, np.roll(h, 1, axis=1), lengths=lengths)
     assert [f.rule for f in moved.findings] == ["rows-permuted"]
+
+
+def test_states_listed_by_direction_first_are_no_other_reading() -> None:
+    """Half of the top layer's states are then right, and those of the other half a layer's below: it is named."""
+    rng = np.random.default_rng(1)
+    lengths = np.array([3, 5, 2])
+    outputs = rng.uniform(-0.9, 0.9, (3, 5, 8)) * (np.arange(5) < lengths[:, None])[..., None]
+    top = [outputs[np.arange(3), lengths - 1, :4], outputs[:, 0, 4:]]
+    below = list(rng.uniform(-0.9, 0.9, (2, 3, 4)))
+    right = rnninspect.inspect(outputs, np.stack([*below, *top]), lengths=lengths, convention="torch")
+    assert not right.findings
+    listed = np.stack([below[0], top[0], below[1], top[1]])
+    wrong = rnninspect.inspect(outputs, listed, lengths=lengths, bidirectional=True, convention="torch")
+    assert [f.rule for f in wrong.findings] == ["layer-order-reversed"]
