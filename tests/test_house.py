@@ -53,8 +53,8 @@ measure/matching measure/fewer_rows measure/nearest measure/scan measure/padding
 measure/saturated measure/run_ends measure/choose_reading measure/choose_roles measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/weigh
-diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/rule
-diagnosis/fixes diagnosis/evidence/padding_habit
+diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
+diagnosis/rule diagnosis/fixes diagnosis/evidence/padding_habit
 diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks

@@ -9,6 +9,7 @@ from rnninspect.core.trace import Trace
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, fixed_by, proposal
+from rnninspect.diagnosis.state_in_hand import layer_by_layer, turned
 
 BY_HALVES = "states = states.reshape(L, D, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # halves h_n[0::2], h_n[1::2]"
 DIRECTIONS_FIRST = "states = states.reshape(D, L, B, -1).swapaxes(0, 1).reshape(L * D, B, -1)  # layer by layer"
@@ -70,6 +71,7 @@ class LayerOrderReversed(Rule):
                 f"{{rows}}: the top layer's outputs end {order.where}" + one_half * halved,
                 strength=4,
                 certainty="suspected" if halved else "proven",
+                fix=order.in_hand(case),
             )
 
     def undo(self, case: Case) -> Iterable[Undone]:
@@ -104,12 +106,14 @@ def _reversed(trace: Trace) -> Trace | None:
 
 @dataclass(frozen=True, eq=False)
 class _Order:
-    """The trace with its states in another order (None where they cannot stand so), and what is said of it."""
+    """The trace with its states in another order (None where they cannot stand so), what is said of it, the rule's code
+    and that of the array in hand (empty where the framework's is right)."""
 
     trace: Trace | None
     where: str
     undone: str
     code: str
+    in_hand: Callable[[Case], str]
 
 
 def _orders(trace: Trace) -> Iterator[_Order]:
@@ -118,6 +122,7 @@ def _orders(trace: Trace) -> Iterator[_Order]:
         "in the state listed first, not last: the layers are in reverse order",
         "the layers' states in the opposite order",
         LayerOrderReversed.fix,
+        lambda case: turned(case, "L", "the bottom layer first"),
     )
     listed = _placed(trace, lambda layer, d: divmod(d * trace.layers + layer, trace.directions))
     yield _Order(
@@ -126,6 +131,7 @@ def _orders(trace: Trace) -> Iterator[_Order]:
         "[D, L, B, H], not [L, D, B, H]",
         "the states taken as [D, L, B, H], all layers forward first",
         DIRECTIONS_FIRST,
+        lambda case: layer_by_layer(case, "layer by layer"),
     )
     if trace.layers != trace.directions:  # else it is the same order
         yield _Order(
@@ -134,6 +140,7 @@ def _orders(trace: Trace) -> Iterator[_Order]:
             "first: they are h_n[0::2] and h_n[1::2]",
             "the halves of each layer taken from h_n[0::2] and h_n[1::2]",
             BY_HALVES,
+            lambda case: "",  # the array is right, and the halves taken from it are not
         )
 
 

@@ -21,6 +21,7 @@ from rnninspect.diagnosis.rule import (
     convincing,
     proposal,
 )
+from rnninspect.diagnosis.state_in_hand import turned
 from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
 OF_STATE = "h = np.concatenate([h_bw, h_fw], axis=-1)  # the half that was second is the forward one"
@@ -101,7 +102,7 @@ class DirectionsExchanged(Rule):
                 seen if way.what == "outputs" else _where_they_lie(seen),
                 f"{{rows}}: {way.sentence}",
                 strength=5,
-                fix="" if way.what == "states" else way.code,
+                fix=_of_hand(case, way),
                 evidence={"exchanged": way.what},
             )
 
@@ -173,6 +174,15 @@ def _ways(case: Case) -> Iterator[_Way]:
         trace = _exchanged(case.trace, outputs, states)
         if trace is not None:
             yield _Way(what, sentence, code, trace)
+
+
+def _of_hand(case: Case, way: _Way) -> str:
+    """The code that turns what is exchanged in the arrays in hand; of states alone, where they are no whole array of
+    the layer's, empty: the framework's is right."""
+    states = "" if way.what == "outputs" else turned(case, "D", "of every layer the forward one first")
+    if way.what == "states":
+        return states
+    return f"{OF_OUTPUTS}\n{states}" if states else way.code
 
 
 def _of_state(case: Case) -> str:
