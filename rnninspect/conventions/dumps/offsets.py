@@ -40,10 +40,19 @@ def _are_one_more(places: Ints, slots: tuple[Slot, ...], states: list[Array]) ->
         return False
     joined = all(array.ndim == 2 and len(array) == places[-1] for array in outputs)
     padded = all(
-        array.ndim == 3 and rows in array.shape[:2] and np.diff(places).max() <= max(array.shape[:2])
+        array.ndim == 3
+        and rows in array.shape[:2]
+        and np.diff(places).max() <= max(array.shape[:2])
+        and not _may_be_lengths(places, array)
         for array in outputs
     )
     return joined or padded
+
+
+def _may_be_lengths(places: Ints, outputs: Array) -> bool:
+    """Whether these are one a row along either axis of the outputs, none beyond the steps: an empty row's is 0."""
+    first, second = outputs.shape[:2]
+    return any(places.size == rows and places.max() <= steps for rows, steps in ((first, second), (second, first)))
 
 
 def _by_zeros(places: Ints, slots: tuple[Slot, ...]) -> Ints | None:
