@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnninspect.core.finding import Finding
+from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools, Ints, Trace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import AGREE
@@ -82,22 +83,43 @@ def _mask(difference: TrackDifference) -> Bools:
 def _order_of_rows(case: Case, limit: float) -> Ints | None:
     """`[B]`: the row of the second dump that each row is, outputs and states; None where they are in no other order."""
     assert case.other is not None
-    ours, theirs = (_rows_of(trace) for trace in (case.trace, case.other))
+    ours, theirs = (_signs(trace) for trace in (case.trace, case.other))
     if ours is None or theirs is None or ours.shape != theirs.shape or len(ours) > MOST_ROWS:
         return None
     order = np.array([np.abs(theirs - row).max(1).argmin() for row in ours], dtype=np.int64)
     if np.unique(order).size < order.size or (order == np.arange(order.size)).all():
         return None
-    return order if np.abs(theirs[order] - ours).max() <= limit else None
+    near = np.abs(theirs[order] - ours).max() <= limit
+    return order if near and _are_outputs_of(case.trace, case.other, order, limit) else None
 
 
-def _rows_of(trace: Trace) -> Array | None:
-    """`[B, N]`: all numbers of every row, its padded outputs as zeros; None where some are not finite."""
-    rows = trace.batch_size
-    parts = [np.where(trace.stored_mask(t)[..., None], t.outputs, 0) for t in trace.tracks if t.outputs is not None]
+def _signs(trace: Trace) -> Array | None:
+    """`[B, N]`: the numbers of every row that tell it from others: its length, its states, the output of its first real
+    step; None where some are not finite."""
+    rows, begun = np.arange(trace.batch_size), (trace.real_counts > 0)[:, None]
+    recorded = [(t.outputs, trace.stored_mask(t)) for t in trace.tracks if t.outputs is not None]
+    parts = [outputs[rows, mask.argmax(1)] * begun for outputs, mask in recorded]
     parts += [state for t in trace.tracks for state in (t.final, t.cell) if state is not None]
-    whole = np.concatenate([trace.real_counts[:, None], *(part.reshape(rows, -1) for part in parts)], axis=1)
+    whole = np.concatenate([trace.real_counts[:, None], *parts], axis=1)
     return whole.astype(np.float64) if np.isfinite(whole).all() else None
+
+
+def _are_outputs_of(ours: Trace, theirs: Trace, order: Ints, limit: float) -> bool:
+    """Whether the real steps of each row are those of row `order[b]`; a row is read at a time, of large dumps too."""
+    recorded = [[track for track in trace.tracks if track.outputs is not None] for trace in (ours, theirs)]
+    if len(recorded[0]) != len(recorded[1]):
+        return False
+    for track, other in zip(*recorded, strict=True):
+        assert track.outputs is not None
+        assert other.outputs is not None
+        masks = ours.stored_mask(track), theirs.stored_mask(other)
+        for row, source in enumerate(order):
+            one, two = track.outputs[row][masks[0][row]], other.outputs[source][masks[1][source]]
+            if one.shape != two.shape or not (np.abs(one.astype(np.float64) - two) <= limit).all():
+                return False
+            release(track.outputs[row])
+            release(other.outputs[source])
+    return True
 
 
 def _of_rows(case: Case, order: Ints) -> Finding:

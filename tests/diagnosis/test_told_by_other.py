@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
+from rnninspect.diagnosis.told_by_other import what_dumps_differ_by
 from tests.support.made import correct_case, random_weights
 
 ORDER = np.array([2, 0, 1, 4, 3])
@@ -83,3 +85,22 @@ def test_what_both_dumps_show_is_named_alone(rule: str) -> None:
     )
     assert "unexplained-difference" in errors(change(right), others)
     assert errors(right, right) == []
+
+
+def test_an_order_of_rows_costs_no_copy_of_the_dumps() -> None:
+    """A few numbers tell which row each is, and outputs are held beside each other a row at a time; where one number of
+    one step is another, the dumps are in no other order."""
+    right = correct_case("gru", steps=2048, units=8, lengths=np.array([2048, 900, 7, 1500, 33]))
+    case = replace(bare(moved(right)), other=right.trace)
+    assert [f.rule for f in what_dumps_differ_by(case, [])] == ["rows-permuted"]
+    size = sum(t.outputs.nbytes for t in right.trace.tracks if t.outputs is not None)
+    tracemalloc.start()
+    list(what_dumps_differ_by(case, []))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * size  # of two rows of five, in float64
+    (track,) = case.trace.tracks
+    outputs = np.array(track.outputs)
+    outputs[2, 40, 3] += 0.1
+    spoiled = case.with_tracks(lambda t: replace(t, outputs=outputs))
+    assert [f.rule for f in what_dumps_differ_by(spoiled, [])] == ["unexplained-difference"]

@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import disagreement
+from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.evidence.whole_gathers import ends_move_with, orders_by_length, rows_gathered
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.once import once
@@ -117,7 +117,7 @@ def _outputs_moved(case: Case, order: Ints) -> bool | None:
     if by_ends is not None:
         return by_ends
     if case.has("inputs") and case.has("weights"):
-        return disagreement(case) != 0
+        return not agrees(case)
     sorts = list(orders_by_length(case.trace.real_counts))
     is_sort = any(np.array_equal(order, one) for one in sorts[::2])
     is_back = any(np.array_equal(order, one) for one in sorts[1::2])
