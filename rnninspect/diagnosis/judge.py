@@ -49,8 +49,9 @@ class Judgement:
     noted: Mapping[Place, str] = field(default_factory=dict)
 
 
-def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judgement:
-    """Every rule's proposals, reduced to the smallest set of causes; `seek_two`: of two at once too, if need be."""
+def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True, in_numbers: bool = True) -> Judgement:
+    """Every rule's proposals, reduced to the smallest set of causes; `seek_two`: of two at once too, if need be;
+    `in_numbers`: what nothing explains is told in numbers, and not named alone."""
     skipped: list[NotChecked] = []
     proposals = united(list(_proposals(case, rules, skipped)))
     failed = {s.rule for s in skipped if s.failed}
@@ -67,7 +68,7 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True) -> Judge
         kept = _with_hidden(case, kept, causes, pair, sound, skipped)
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
-        findings.append(unexplained_states(case, left))
+        findings.append(unexplained_states(case, left, in_numbers))
     comparing = [p for p in kept if rules[p.rule].compares]  # a mistake may lie beneath the rounding that a note tells
     if seek_two and case.other is not None and all(rules[p.rule].severity == "note" for p in comparing):
         hidden = [] if comparing else _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)

@@ -10,9 +10,9 @@ import numpy as np
 
 from rnninspect.core.finding import Certainty, Severity
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Bools, Trace
+from rnninspect.core.trace import Bools, Trace, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.measure.facts import TrackFacts, measure
+from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 
 # A proposal of kind `state` explains rows whose final state is off; kind `padding` what padded outputs hold;
 # kind `fact` stands for itself and competes with nothing.
@@ -211,10 +211,13 @@ def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
     """The rows that are off in the case and right in `trace`, the same tracks read another way.
 
     `whole`: the outputs were read another way, which moves every row; none where a row that was right is lost by it.
+    Its outputs are read where the expected steps alone leave it open that any row is right.
     """
+    tracks = [trace.track(facts.track.layer, facts.track.direction) for facts in case.facts]
+    if not any(_may_be_right(case, f, trace, t) for f, t in zip(case.facts, tracks, strict=True) if t is not None):
+        return []
     seen = []
-    for facts in case.facts:
-        track = trace.track(facts.track.layer, facts.track.direction)
+    for facts, track in zip(case.facts, tracks, strict=True):
         fixed = None if track is None else measure(trace, track, case.tolerance.rtol, case.tolerance.atol)
         if fixed is None:
             continue
@@ -223,6 +226,12 @@ def fixed_by(case: Case, trace: Trace, whole: bool = False) -> list[Seen]:
         # Of a row whose steps are all equal, a state that was off and now equals them is evidence of whose it is.
         seen.append(Seen(facts, facts.mismatched & fixed.at_expected & ~(fixed.all_near | facts.final_blank)))
     return seen
+
+
+def _may_be_right(case: Case, facts: TrackFacts, trace: Trace, track: Track) -> bool:
+    """Whether any row that is off in `facts` may be right as this track of another trace."""
+    right = may_end_right(trace, track, case.tolerance.rtol, case.tolerance.atol, np.flatnonzero(facts.mismatched))
+    return right is not None and bool(right.any())
 
 
 def convincing(case: Case, seen: list[Seen]) -> bool:

@@ -77,7 +77,7 @@ def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:
         if any(lengths.tolist() == other.lengths for other in what_ifs):
             continue
         bare = replace(case.with_weights(None).with_lengths(lengths), other=None)
-        findings = [f for f in judge(bare, rules, seek_two=False).findings if f.severity != "note"]
+        findings = [f for f in judge(bare, rules, seek_two=False, in_numbers=False).findings if f.severity != "note"]
         what_ifs.append(WhatIf(lengths.tolist(), because, list(dict.fromkeys(f.rule for f in findings))))
     return what_ifs
 

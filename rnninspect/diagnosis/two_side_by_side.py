@@ -23,7 +23,7 @@ def as_two(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Case 
     if any((f.final == f.final[:, :1]).all() for f in case.facts):
         return None  # of units that are all alike the halves are the same by themselves
     two = side_by_side(case)
-    return two if two is not None and _explains(judge(two, rules)) else None
+    return two if two is not None and _explains(judge(two, rules, in_numbers=False)) else None
 
 
 def side_by_side(case: Case) -> Case | None:

@@ -19,24 +19,16 @@ UNEXPLAINED = "unexplained-state"
 UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 
-def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
-    """The states `left` by every rule: which step each equals, or how near the worst of them comes to one."""
+def unexplained_states(case: Case, left: frozenset[Place], in_numbers: bool = True) -> Finding:
+    """The states `left` by every rule; `in_numbers`: which step each equals, or how near the worst of them comes to
+    one, for which all steps are read."""
     from rnninspect.diagnosis.two_causes import is_too_large
 
     rows = rows_of(left)
     ended = ended_elsewhere(case, left)
     if ended is not None:
         return ended
-    origins = dict(_origins(case, left))
-    clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
-    evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
-    sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
-    unmatched = [(f, off[f.distance[off].argmax()]) for f in case.facts if (off := sought[f.mismatched[sought]]).size]
-    if unmatched:
-        facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
-        near = int(facts.nearest[row])
-        clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
-        evidence |= {"nearest_step": near, "row": int(row)}
+    clauses, evidence = _where_they_are(case, left) if in_numbers else ([], {})
     alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
     return Finding(
         rule=UNEXPLAINED,
@@ -51,6 +43,22 @@ def unexplained_states(case: Case, left: frozenset[Place]) -> Finding:
         evidence=evidence,
         fix="",
     )
+
+
+def _where_they_are(case: Case, left: frozenset[Place]) -> tuple[list[str], dict[str, Any]]:
+    """Which step each of these states equals, or how near the worst of them comes to one: in words, and as evidence."""
+    rows = rows_of(left)
+    origins = dict(_origins(case, left))
+    clauses = [f"row {row} equals outputs[{b}, {t}]" for row, (b, t) in origins.items()]
+    evidence: dict[str, Any] = {"origins": [[row, b, t] for row, (b, t) in list(origins.items())[:64]]}
+    sought = np.array([row for row in rows if row not in origins], dtype=np.int64)
+    unmatched = [(f, off[f.distance[off].argmax()]) for f in case.facts if (off := sought[f.mismatched[sought]]).size]
+    if unmatched:
+        facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
+        near = int(facts.nearest[row])
+        clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        evidence |= {"nearest_step": near, "row": int(row)}
+    return clauses, evidence
 
 
 def ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:

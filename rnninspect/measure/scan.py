@@ -22,6 +22,7 @@ import numpy as np
 from rnninspect.core.frozen import frozen
 from rnninspect.core.tiles import tiles
 from rnninspect.core.trace import Array, Bools, Ints, last_true
+from rnninspect.measure.bits import bits_of
 from rnninspect.measure.matching import parts, places, same
 
 HEAD = 4  # units looked at, one after the other, before whole steps are
@@ -101,7 +102,7 @@ def _zeros(head: _Head) -> tuple[Bools, bool]:
     if _has_bits(tile) and tile.flags.c_contiguous:
         return _zeros_by_row(tile, head[0] == 0)
     if _has_bits(tile) and not head.whole and (wide or 4 * np.count_nonzero(head[0]) <= 3 * head[0].size):
-        bits = _bits(tile)
+        bits = bits_of(tile)
         return _without_sign(bits) == 0, _are_small(bits)
     blank: Bools = head[0] == 0
     for unit in range(1, head.units):
@@ -160,18 +161,13 @@ def _settle_zeros(values: Array, blank: Bools) -> None:
 def _is_zero(values: Array) -> Bools:
     """`[…]`: whether `values` `[…, H]` are all zero. All bits of a vector at once, but for the signs: -0 is zero."""
     if _has_bits(values):
-        return np.asarray(_without_sign(_bits(values)) == 0)
+        return np.asarray(_without_sign(bits_of(values)) == 0)
     return np.asarray(~np.any(values, axis=-1))
 
 
 def _has_bits(values: Array) -> bool:
     native = values.dtype.kind == "f" and values.itemsize <= 8 and values.dtype.isnative
     return bool(native and values.strides[-1] == values.itemsize)
-
-
-def _bits(values: Array) -> Array:
-    """`[…]` unsigned: every bit that is set in any number of `values` `[…, H]`."""
-    return np.asarray(np.bitwise_or.reduce(values.view(f"u{values.itemsize}"), axis=-1))
 
 
 def _without_sign(bits: Array) -> Array:
@@ -259,7 +255,7 @@ def _all_finite(values: list[Array]) -> bool:
     if values[0].dtype.kind != "f":
         return True
     if values[0].dtype == np.float16:  # whose squares would overflow
-        return all((_has_bits(part) and _are_small(_bits(part))) or _is_finite(part) for part in values)
+        return all((_has_bits(part) and _are_small(bits_of(part))) or _is_finite(part) for part in values)
     with np.errstate(over="ignore", invalid="ignore"):
         total = sum(_squares(part) for part in values)
     return math.isfinite(total) or all(_is_finite(part) for part in values)

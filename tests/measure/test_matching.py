@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from rnninspect.core import tiles
 from rnninspect.core.trace import Array
-from rnninspect.measure import matching
+from rnninspect.measure import bits, matching
 from rnninspect.measure.nearest import Nearest, near_steps, nearest_steps
 from rnninspect.measure.scan import scan
 
 TILES = [1, 300, 1 << 22]  # bytes: a step at a time, a few steps, all at once
-LAYOUTS = ["batch-major", "time-major", "half of the units"]
+LAYOUTS = ["batch-major", "time-major", "half of the units", "time-major, half of the units"]
 
 
 def equal_loop(a: Array, b: Array) -> bool:
@@ -41,6 +41,8 @@ def laid_out(outputs: Array, layout: str) -> Array:
     """The same numbers, stored another way."""
     if layout == "time-major":
         return np.ascontiguousarray(outputs.swapaxes(0, 1)).swapaxes(0, 1)
+    if layout == "time-major, half of the units":
+        return laid_out(np.concatenate([outputs + 1, outputs], -1), "time-major")[:, :, outputs.shape[2] :]
     if layout == "half of the units":
         return np.concatenate([outputs, outputs], -1)[:, :, : outputs.shape[2]]
     return outputs
@@ -58,6 +60,7 @@ def test_a_scan_is_the_loop(tile: int, layout: str, run: tuple[Array, Array]) ->
     outputs, final = laid_out(run[0], layout), run[1].astype(run[0].dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE_BYTES", tile)
+        patch.setattr(bits, "LEAST_BYTES", 1)  # as of steps that are wide
         seen = scan(outputs, final)
     for b in range(outputs.shape[0]):
         for t in range(outputs.shape[1]):

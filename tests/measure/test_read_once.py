@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rnninspect.core.tiles import watched
 from rnninspect.core.trace import Trace, Track
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.judge import judge
+from rnninspect.diagnosis.rule import fixed_by
 from rnninspect.diagnosis.rules import rules
 from rnninspect.measure import choose_reading as choosing
 from rnninspect.measure.choose_reading import Tolerance, choose_reading
@@ -49,12 +55,42 @@ def test_the_largest_gap_is_that_of_every_number(dtype: str) -> None:
         assert not largest[:, last + 1 :].any()
 
 
+def moved(case: Case) -> Case:
+    """The case without weights, with every number of its states moved far away."""
+    tracks = (replace(t, final=np.asarray(t.final) + 50, cell=None) for t in case.trace.tracks)
+    return case.with_trace(replace(case.trace, tracks=tuple(tracks))).with_weights(None)
+
+
 def test_states_far_from_every_step_are_not_searched_for() -> None:
     """The rule of two runs asks for nearest steps only where a state is near the expected one."""
     rule, case = rules()["state-from-another-run"], correct_case()
-    far = case.with_tracks(lambda t: Track(t.layer, t.direction, t.outputs, t.final + 50)).with_weights(None)  # type: ignore[operator]
+    far = moved(case)
     near = rule.inject(case)
     assert list(rule.check(far)) == []
     assert list(rule.check(near))
     assert not [facts for facts in far.facts if "closest" in vars(facts)]
     assert [facts for facts in near.facts if "closest" in vars(facts)]
+
+
+def test_a_reading_that_puts_no_state_right_is_not_read() -> None:
+    """The expected steps alone tell so; one that puts states right is read, and says which."""
+    case = correct_case()
+    off = moved(case)
+    tiles_read: list[int] = []
+    assert all(facts.mismatched.any() for facts in off.facts)
+    with watched(tiles_read.append):
+        assert fixed_by(off, moved(off).trace) == []
+        assert not tiles_read
+        seen = fixed_by(off, case.trace)
+    assert tiles_read
+    assert all((s.rows == s.facts.mismatched).all() for s in seen)
+
+
+def test_what_is_asked_by_name_alone_reads_no_distances() -> None:
+    """A state that nothing explains is named for the same rows, with its nearest step or without."""
+    off = moved(correct_case())
+    named = judge(off, rules(), seek_two=False, in_numbers=False).findings
+    assert not [facts for facts in off.facts if "closest" in vars(facts)]
+    told = judge(off, rules(), seek_two=False).findings
+    assert [facts for facts in off.facts if "closest" in vars(facts)]
+    assert [(f.rule, f.rows, f.unexplained) for f in named] == [(f.rule, f.rows, f.unexplained) for f in told]
