@@ -94,7 +94,7 @@ class MXNet(RowConvention):
         "lengths-misaligned": (
             "inputs, lengths = inputs[order], lengths[order]  # one order for both: return them from one batchify_fn"
         ),
-        "rows-permuted": "final = mx.nd.take(final, mx.nd.argsort(order))  # after taking rows in `order`",
+        "rows-permuted": "h = mx.nd.take(h, mx.nd.argsort(order), axis=1)  # after taking rows in `order`",
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is uninitialised memory here",
         "padding-computed": "outputs = mx.nd.SequenceMask(outputs, lengths, use_sequence_length=True, axis=1)",
         "padding-repeats-last-output": (

@@ -75,6 +75,8 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
     the one layer that is at fault."""
     from rnninspect.conventions.fixes.fitting import of_either_cell
 
+    if in_hand := rule.in_hand(case):
+        return in_hand
     reading, trace, cell = case.reading, case.trace, _cell_in_code(case)
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(

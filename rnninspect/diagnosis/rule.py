@@ -149,6 +149,11 @@ class Rule:
         code against this mistake would not."""
         return self.name
 
+    def in_hand(self, case: Case) -> str:
+        """The code that puts right the very states in hand, along their own axes; empty where a framework's code, or
+        the rule's, does."""
+        return ""
+
     def seen_as(self, case: Case) -> Case:
         """The case as the rule takes it to be, where that is another reading than the one that fits its mistake."""
         return case

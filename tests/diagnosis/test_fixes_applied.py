@@ -133,27 +133,6 @@ def test_the_top_layers_halves_are_not_all_of_the_stack(layers: int, options: di
     assert rnninspect.inspect(out, final, **options).verdict == "clean"
 
 
-@pytest.mark.parametrize("convention", ["torch", "onnx"])
-@pytest.mark.parametrize(("layers", "both"), [(2, False), (3, False), (1, True), (3, True)])
-def test_the_array_in_hand_is_turned(layers: int, both: bool, convention: str) -> None:
-    """Layers or directions in reverse order in the whole h: its own code puts them back in that very array."""
-    out, h = packed_run(*layer_and_inputs(layers=layers, both=both))
-    directions = 1 + both
-    outputs, options = out, {"lengths": LENGTHS, "layers": layers, "bidirectional": both, "batch_first": True}
-    apart = h.view(layers, directions, B, H)
-    assert not rnninspect.inspect(outputs, h, convention=convention, **options).findings
-    for axis, rule in enumerate(("layer-order-reversed", "directions-exchanged")):
-        if apart.shape[axis] == 1:
-            continue
-        wrong = apart.flip(axis).reshape(h.shape)
-        state = wrong if convention == "torch" else wrong.numpy()
-        report = rnninspect.inspect(outputs, state, convention=convention, **options)
-        name = "h_n" if convention == "torch" else "states"
-        mended = applied(report, rule, **{name: state, "L": layers, "D": directions})[name]
-        assert not rnninspect.inspect(outputs, mended, convention=convention, **options).findings
-        assert np.array_equal(mended, h)
-
-
 def test_a_vector_of_both_directions_is_taken_from_the_layer_anew() -> None:
     """`[B, 2H]` is no array of the layer's: the code that takes the halves in order stays."""
     out, h = packed_run(*layer_and_inputs())

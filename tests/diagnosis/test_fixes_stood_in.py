@@ -222,7 +222,7 @@ def _outputs_of(trace: Any, track: Track) -> Track:
 
 
 def permuted_back(setting: Setting, wrong: Case, names: Names) -> Case:
-    state = names["h"] if setting.framework == "paddle" else names["state"]
+    state = names["h" if setting.framework in ("paddle", "mxnet") else "state"]
     if setting.framework == "haiku":
         layers = state if type(state) is tuple else (state,)
         state = np.concatenate([getattr(one, "hidden", one) for one in layers], -1)

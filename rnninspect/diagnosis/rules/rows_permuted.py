@@ -22,6 +22,7 @@ from rnninspect.diagnosis.evidence.other_row_order import (
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
 from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
+from rnninspect.diagnosis.state_in_hand import in_torch, rows_put_back
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
 
@@ -63,19 +64,21 @@ class RowsPermuted(Rule):
         orders = _by_direction(case)
         if not orders:
             return code_of_gather(case) or self.fix
-        if len({order.tobytes() for order in orders.values()}) == 1 and len(orders) == len(_directions(case)):
-            return self._put_back(case, "h", next(iter(orders.values())))
-        halves = {"forward": "h_fw", "backward": "h_bw"}
-        return "\n".join(self._put_back(case, halves[direction], order) for direction, order in orders.items())
+        if (order := _one_order(case)) is not None:
+            return self._put_back(case, "h = h[np.argsort(order)]", order)
+        halves = ((order, "h_fw" if direction == "forward" else "h_bw") for direction, order in orders.items())
+        return "\n".join(self._put_back(case, f"{h} = {h}[np.argsort(order)]", order) for order, h in halves)
 
-    def _put_back(self, case: Case, name: str, order: Ints) -> str:
-        """The code that puts the states of that name back from this order."""
+    def in_hand(self, case: Case) -> str:
+        order, back = _one_order(case), rows_put_back(case)
+        return in_torch(case, self._put_back(case, back, order)) if order is not None and back else ""
+
+    def _put_back(self, case: Case, back: str, order: Ints) -> str:
+        """The code that puts states back from this order, of which `back` does so."""
+        asked = f"order = [{listed(order.tolist(), order.size)}]  # the rows that these states are of"
         if np.array_equal(order, np.argsort(-case.trace.real_counts, kind="stable")):  # rows of one length in turn
-            return self.fix.replace("h = h[", f"{name} = {name}[")
-        return (
-            f"order = [{listed(order.tolist(), order.size)}]  # the rows that these states are of\n"
-            f"{name} = {name}[np.argsort(order)]  # c likewise"
-        )
+            asked = self.fix.partition("\n")[0]
+        return f"{asked}\n{back}  # c likewise"
 
     def mends(self, case: Case) -> bool:
         """Where every state has a row of its own, the same in all tracks of a direction, or a run or h tells that of
@@ -139,9 +142,7 @@ class RowsPermuted(Rule):
 
     def _fix_of_one_direction(self, case: Case) -> str:
         """The code where the other direction's states stand right or in another order; else empty."""
-        orders = _by_direction(case)
-        apart = len(orders) < len(_directions(case)) or len({order.tobytes() for order in orders.values()}) > 1
-        return self.code(case) if orders and apart else ""
+        return self.code(case) if _by_direction(case) and _one_order(case) is None else ""
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if (order := order_of_inputs(case)) is not None:
@@ -265,9 +266,11 @@ def _by_direction(case: Case) -> dict[Direction, Ints]:
     return {direction: order for direction, order in alone.items() if (np.diff(order) != 1).any()}
 
 
-def _directions(case: Case) -> set[Direction]:
-    """The directions of the tracks whose states can be judged."""
-    return {facts.track.direction for facts in case.facts if not facts.uninformative.all()}
+def _one_order(case: Case) -> Ints | None:
+    """The one order `[B]` in which the rows' states of every direction that can be judged stand; None where none is."""
+    orders, judged = _by_direction(case), {f.track.direction for f in case.facts if not f.uninformative.all()}
+    same_order = len({order.tobytes() for order in orders.values()}) == 1 and len(orders) == len(judged)
+    return next(iter(orders.values())) if same_order else None
 
 
 def _right(facts: TrackFacts, wrap: bool) -> Array:

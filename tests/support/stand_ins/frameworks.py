@@ -148,7 +148,7 @@ def _mxnet(layer: Layer, calls: Calls) -> dict[str, Any]:
         minimum=np.minimum,
         arange=np.arange,
         argsort=lambda x: np.argsort(x, kind="stable"),
-        take=lambda x, index: np.take(x, index, 0),
+        take=lambda x, index, axis=0: np.take(x, index, axis),
         concat=lambda *values, dim: tensor(np.concatenate(values, dim)),
         split=lambda x, num_outputs, axis: np.split(x, num_outputs, axis),
         SequenceMask=masked,
