@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -191,7 +191,11 @@ def _text(value: Any) -> str:
 
 
 def write(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Write every array; slashes in names make groups. UserError where a name or a dtype cannot be held."""
+    """Write every array; slashes in names make groups. UserError where a name or a dtype cannot be held.
+
+    Beside variables of Keras' layers (`lstm/cell/vars/0`) the file gets an empty group `vars`: Keras 3.5 opens that of
+    the model itself (keras/src/saving/saving_lib.py, `H5Entry`).
+    """
     h5py = need("h5py", "writing .h5", "hdf5")
     check_dtypes(arrays, ".h5")
     nest(arrays, ".h5")
@@ -201,3 +205,5 @@ def write(arrays: dict[str, Array], target: BinaryIO) -> None:
     with h5py.File(target, "w") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
+        if "vars" not in file and any(PurePosixPath(name).parent.name == "vars" for name in arrays):
+            file.create_group("vars")

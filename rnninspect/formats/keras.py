@@ -6,13 +6,13 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats import hdf5
-from rnninspect.formats.base import NamedArrays, guarded, need
+from rnninspect.formats.base import NamedArrays, guarded
 from rnninspect.formats.hdf5 import described_by, read_as
 from rnninspect.formats.keras_model import CONFIG, METADATA, WEIGHTS, weights_file, write_model
 from rnninspect.formats.npz import check_members, first_member
@@ -51,16 +51,7 @@ def read(source: Path | BinaryIO, name: str) -> NamedArrays:
 
 def write_layer(arrays: Mapping[str, Array], options: Mapping[str, Any], target: BinaryIO) -> None:
     """Write the layers, by their paths in `.weights.h5`, as a Sequential model that Keras 3 loads."""
-    write_model(arrays, weights_file(arrays, _write_weights), options, target)
-
-
-def _write_weights(arrays: dict[str, Array], target: BinaryIO) -> None:
-    """Write arrays as HDF5, with a group `vars` in every other group: Keras 3.5 looks for one in each object."""
-    hdf5.write(arrays, target)
-    groups = {parent for path in arrays for parent in PurePosixPath(path).parents if parent.name != "vars"}
-    with need("h5py", "writing .keras", "hdf5").File(target, "r+") as file:
-        for group in groups:
-            file.require_group(f"{group}/vars")
+    write_model(arrays, weights_file(arrays, hdf5.write), options, target)
 
 
 def _version(archive: zipfile.ZipFile) -> str:
