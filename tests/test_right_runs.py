@@ -54,6 +54,8 @@ MENDED = (
     1602702,  # names, of initial and final states that a row of no step has alike, which were taken for steps
     1602758,  # the direction, of one row beside an empty one
     2505740, 2505796,  # axes, of lengths that rise from an empty row's, which are no places in joined rows
+    2502025,  # nothing: Keras' go_backwards, whose mask of half the steps was taken for inverted
+    2503917,  # axes, of one step of three layers, whose states were taken for steps
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.supposed import with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts, measure
-from rnninspect.measure.merged import goes_with_both_ends, two_directions
+from rnninspect.measure.merged import goes_with_both_ends, goes_with_two_halves, may_go_with_both_ends, two_directions
 from rnninspect.measure.one_or_two import one_or_two
 
 FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
@@ -121,7 +121,8 @@ def as_summed(case: Case, judgement: Judgement) -> Case | None:
         return None
     whole = [facts.real_counts > 1 for facts in case.facts]
     apart = all(not facts.somewhere[rows].any() for facts, rows in zip(case.facts, whole, strict=True))
-    if not apart or not all(map(goes_with_both_ends, _whole(case))):
+    joined = _whole(case)
+    if not apart or any(map(goes_with_two_halves, joined)) or not _go_with_both_ends(case, joined):
         return None
     sentence = (
         f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
@@ -142,6 +143,12 @@ def _whole(case: Case) -> list[TrackFacts]:
     joined = Track(0, DIRECTIONS[0], np.concatenate(outputs, -1), np.concatenate(states, -1))
     whole = measure(case.trace, joined, case.tolerance.rtol, case.tolerance.atol)
     return list(case.facts) if whole is None else [whole]
+
+
+def _go_with_both_ends(case: Case, joined: list[TrackFacts]) -> bool:
+    """Whether the states go with both ends of their rows; of few numbers, where two directions were stated, may do."""
+    two_stated = case.config.directions == DIRECTIONS
+    return all(goes_with_both_ends(f) or (two_stated and may_go_with_both_ends(f)) for f in joined)
 
 
 def as_joined(case: Case, judgement: Judgement) -> Case | None:

@@ -164,7 +164,8 @@ def _read(
     """The guess, read; where a state equals no step, with its last bits taken for those of the outputs, if that fits
     more."""
     slots, of_lengths = with_lengths_of_offsets(guess.slots)
-    slots, of_mask = with_true_at_real_steps(slots, is_by_user="mask" in dump.named)
+    reversed_axis = int(not config.time_major) if convention.order(config) == "reversed" else None
+    slots, of_mask = with_true_at_real_steps(slots, "mask" in dump.named, reversed_axis)
     guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [of_lengths, of_mask])))
     weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
     if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:

@@ -236,13 +236,17 @@ def test_merged_outputs_without_weights_accuse_nobody() -> None:
 
 
 def test_both_merged_where_two_are_stated_and_the_width_is_even() -> None:
-    """Read as two halves, as stated, the whole goes with both ends of each row: unjudged; noise is accused as ever."""
+    """Read as two halves, as stated, the whole goes with both ends of each row, be they two rows: unjudged; noise is
+    accused as ever, and so are two halves that are not merged and that noise moved."""
     torch.manual_seed(3)
     layer = torch.nn.GRU(FEATURES, 6, bidirectional=True, batch_first=True)
     with torch.no_grad():
         outputs, h = layer(inputs_of())
     summed, state = outputs[..., :6] + outputs[..., 6:], h[0] + h[1]
     about: dict[str, Any] = {"lengths": "full", "bidirectional": True}
-    assert rnninspect.inspect(summed, state, **about).verdict == "unjudged"
     noise = torch.randn(state.shape, generator=torch.Generator().manual_seed(4)) * state.std()
-    assert accused(rnninspect.inspect(summed, noise, **about)) == ["unexplained-state"]
+    halves = torch.cat([h[0], h[1]], 1) + 0.2 * torch.cat([noise, noise.flip(0)], 1)
+    for rows in (ROWS, 2):
+        assert rnninspect.inspect(summed[:rows], state[:rows], **about).verdict == "unjudged"
+        assert accused(rnninspect.inspect(summed[:rows], noise[:rows], **about)) == ["unexplained-state"]
+        assert accused(rnninspect.inspect(outputs[:rows], halves[:rows], **about)) == ["unexplained-state"]

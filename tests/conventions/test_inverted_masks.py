@@ -72,6 +72,17 @@ def test_padding_on_the_left_is_not_turned() -> None:
     assert not any(f.severity == "error" for f in report.findings)
 
 
+@pytest.mark.parametrize("padding", ["repeat", "zero"])
+def test_a_mask_of_half_the_steps_is_not_turned_by_reversed_outputs(padding: str) -> None:
+    """Proves that outputs which are stored T-1 first, and padded behind, do not turn a mask of padding in front, which
+    says of half the steps the opposite: right they are accused of nothing, and their other rows' states are named."""
+    read = np.repeat([[True, False]], 4, axis=0).repeat(3, axis=1)  # along the time read
+    outputs, state = ran(read, padding=padding)
+    about: dict[str, Any] = {"mask": read[:, ::-1], "convention": "keras", "go_backwards": True}
+    assert told({"outputs": outputs, "h": state}, **about) == ("clean", [], [3] * 4)
+    assert told({"outputs": outputs, "h": state[[1, 0, 3, 2]]}, **about)[1] == ["rows-permuted"]
+
+
 def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:
     """Proves that nothing is guessed where every output is computed: the stated mask is refused in one line, and one
     that only its name shows is named as not read."""

@@ -91,5 +91,6 @@ def test_states_by_layer_and_arrays_without_a_state_are_no_steps() -> None:
     by_layer = {f"h_{layer}": drawn[layer] for layer in range(4)} | {"last": drawn[3]}
     unlike = {f"step_{t}": drawn[t] for t in range(4)} | {"last": drawn[4]}
     unread = {f"{name}_{layer}": drawn[layer] for layer in range(4) for name in ("begin", "cell")}
-    for arrays in (by_layer, unlike, unread):
+    one_step = {f"{name}_{k}": drawn[k] + n for k in range(4) for n, name in enumerate("hc")} | {"y_fw": drawn[3:4]}
+    for arrays in (by_layer, unlike, unread, one_step):
         assert with_steps_together(arrays, time_major=False) == arrays

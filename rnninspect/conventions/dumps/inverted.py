@@ -20,9 +20,12 @@ from rnninspect.errors import ShapeError
 PADDING_NAME = r"(?:.*_)?(?:key_)?pad(?:ding)?_mask|is_pad(?:ding)?"  # what such masks are mostly called
 
 
-def with_true_at_real_steps(slots: tuple[Slot, ...], is_by_user: bool) -> tuple[tuple[Slot, ...], str]:
+def with_true_at_real_steps(
+    slots: tuple[Slot, ...], is_by_user: bool, reversed_time_axis: int | None = None
+) -> tuple[tuple[Slot, ...], str]:
     """The slots with a mask that is true at real steps, and a note where it came the other way round.
 
+    `reversed_time_axis`: the axis along which the outputs are stored T-1 first, which no mask is; None where none is.
     A mask that only its name showed (not `is_by_user`), and of which no number tells, is left out.
     Raises ShapeError where true may be either, and a row without a true step has outputs.
     """
@@ -37,7 +40,8 @@ def with_true_at_real_steps(slots: tuple[Slot, ...], is_by_user: bool) -> tuple[
         return slots, added
     others = tuple(s for s in slots if s is not slot)
     shown = slot.short or "the mask"
-    told = next(_tellings(mask, outputs[0], others), None)
+    stored = mask if reversed_time_axis is None else np.flip(mask, reversed_time_axis)
+    told = next(_tellings(mask, stored, outputs[0], others), None)
     if told is not None and told[0]:
         inverted = replace(slot, array=slot.array == 0)
         return (*others, inverted), f"{shown}: true is read as padding, for {told[1]}"
@@ -73,26 +77,26 @@ def _aligned(mask: Array, outputs: Array) -> Bools | None:
     return np.asarray(mask.T != 0) if mask.shape == outputs.shape[1::-1] else None
 
 
-def _tellings(mask: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool, str]]:
-    """What tells whether true is padding, and how, the surest first."""
+def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool, str]]:
+    """What tells whether true is padding, and how, the surest first; `stored`: the mask along the outputs."""
     if not mask.any():
         yield True, "no step at all would be real"
-    zero = np.asarray((outputs == 0).all(-1))
-    for blank, what in ((zero, "the outputs are zero"), (_blank_inputs(mask, slots), "the inputs are blank")):
+    zero, blank_inputs = np.asarray((outputs == 0).all(-1)), _blank_inputs(mask, slots)
+    for blank, along, what in ((zero, stored, "the outputs are zero"), (blank_inputs, mask, "the inputs are blank")):
         if blank is None or not blank.any() or blank.all():
             continue
-        if not mask.all() and (blank == mask).all():
+        if not along.all() and (blank == along).all():
             yield True, f"{what} where it is true, and nowhere else"
-        if (blank == ~mask).all():
+        if (blank == ~along).all():
             yield False, ""
     lengths = next((s.array.reshape(-1) for s in slots if s.role == "lengths"), None)
-    for by_row, steps in ((mask, outputs), (mask.T, outputs.swapaxes(0, 1))):
+    for by_row, steps in ((stored, outputs), (stored.T, outputs.swapaxes(0, 1))):
         if lengths is not None and lengths.shape == by_row.shape[:1]:
             counts = by_row.sum(1)
             if (lengths == counts).all() != (lengths == by_row.shape[1] - counts).all():
                 yield bool((lengths != counts).any()), "the lengths count the steps where it is false"
         if is_of_lengths(~by_row) and not is_of_lengths(by_row):
-            if _holds_the_last(by_row, steps):
+            if _holds_the_last(by_row, steps) and not (by_row[:, ::-1] == ~by_row).all():  # as one read backwards
                 yield True, "the outputs stand still where it is true"
             if _ends_before(by_row, steps, [s.array for s in slots if s.role == "h"]):
                 yield True, "states are the last outputs before it becomes true"

@@ -24,7 +24,7 @@ def with_steps_together(arrays: Mapping[str, Array], time_major: bool) -> dict[s
     They are those of one name and all numbers, as TensorFlow's `static_rnn` returns them or a loop around a cell
     gathers or prints them, of as many rows as a state `[B, H]` beside them has, and where the name is not one of
     outputs, with that state among them; where there are as many steps as rows nothing tells them from rows. The arrays
-    as they are where there are outputs of three axes.
+    as they are where there are outputs of three axes, be they of one step beside states of several layers.
 
     >>> steps = {f"outputs.{t}": np.full((2, 3), t) * 1.0 for t in range(4)}
     >>> {name: a.shape for name, a in with_steps_together({**steps, "h": np.ones((2, 3))}, False).items()}
@@ -43,6 +43,8 @@ def with_steps_together(arrays: Mapping[str, Array], time_major: bool) -> dict[s
         by_layer = [f for f in families.values() if f is not by_number and sorted(f) == sorted(by_number)]
         layers = {other for family in by_layer for other in family.values()}  # h, c or initial states of as many layers
         states = {name: array for name, array in others.items() if name not in layers}
+        if by_layer:  # then an array of the top layer's state alone may be outputs of one step
+            states = {name: array for name, array in states.items() if array.ndim < 3}
         if _is_whole(by_number) and (_are_steps(stem, steps, others) or _hold_states(stem, by_number, steps, states)):
             return {"outputs": np.stack(steps, 0 if time_major else 1), **others}
     return dict(arrays)
