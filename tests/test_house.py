@@ -67,7 +67,7 @@ diagnosis/evidence/slice_of_view diagnosis/evidence/order_of_inputs diagnosis/ev
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run diagnosis/evidence/rows_of_run
 diagnosis/evidence/rows_told_by_run diagnosis/evidence/whole_gathers diagnosis/evidence/other_row_order
 diagnosis/evidence/read_on_below diagnosis/evidence/cell_for_the_other_half
-diagnosis/evidence/one_row_taken diagnosis/evidence/places_in_run
+diagnosis/evidence/one_row_taken diagnosis/evidence/places_in_run diagnosis/evidence/rows_of_other
 diagnosis/evidence/outputs_viewed
 diagnosis/evidence/teacher_forcing diagnosis/evidence/half_carried diagnosis/evidence/parameter_fit
 diagnosis/evidence/first_differences diagnosis/evidence/one_step

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnninspect.core.finding import Finding
-from rnninspect.core.tiles import release
-from rnninspect.core.trace import Array, Bools, Ints, Trace
+from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import AGREE
+from rnninspect.diagnosis.evidence.rows_of_other import RowsOfOther, drift, rows_of_other
 from rnninspect.diagnosis.rule import Rule, describe_rows, listed
 from rnninspect.diagnosis.unexplained import dumps_differ
 from rnninspect.measure.difference import TrackDifference, differences
 
-MOST_ROWS = 1024  # each is set beside every other
 ENOUGH = 8  # numbers that are kept or dropped before they tell a dropout
 
 
@@ -24,22 +22,16 @@ def what_dumps_differ_by(case: Case, kept: Sequence[Rule]) -> Iterator[Finding]:
     """What the two dumps differ by, beside the causes that were `kept`; nothing where these are it."""
     if case.other is None:
         return
-    limit = _drift(case)
+    limit = drift(case)
     if _is_undone(case, kept, limit) or _is_dropout(case, kept, limit):
         return
-    order = _order_of_rows(case, limit)
-    if order is not None:
-        yield _of_rows(case, order)
+    moved = rows_of_other(case)
+    if moved is not None:
+        yield _of_rows(moved)
     elif (rows := _read_padding(case, limit)) is not None:
         yield _of_padding(case, rows)
     else:
         yield from dumps_differ(case)
-
-
-def _drift(case: Case) -> float:
-    """How far two right runs of one layer may be apart, by the precisions of both."""
-    kinds = {kind for d in case.differences for kind in d.precisions}
-    return max((AGREE[kind] for kind in kinds), default=0.0) * max((d.scale for d in case.differences), default=0.0)
 
 
 def _differ(compared_tracks: Sequence[TrackDifference], limit: float) -> bool:
@@ -80,66 +72,28 @@ def _mask(difference: TrackDifference) -> Bools:
     return mask
 
 
-def _order_of_rows(case: Case, limit: float) -> Ints | None:
-    """`[B]`: the row of the second dump that each row is, outputs and states; None where they are in no other order."""
-    assert case.other is not None
-    ours, theirs = (_signs(trace) for trace in (case.trace, case.other))
-    if ours is None or theirs is None or ours.shape != theirs.shape or len(ours) > MOST_ROWS:
-        return None
-    order = np.array([np.abs(theirs - row).max(1).argmin() for row in ours], dtype=np.int64)
-    if np.unique(order).size < order.size or (order == np.arange(order.size)).all():
-        return None
-    near = np.abs(theirs[order] - ours).max() <= limit
-    return order if near and _are_outputs_of(case.trace, case.other, order, limit) else None
-
-
-def _signs(trace: Trace) -> Array | None:
-    """`[B, N]`: the numbers of every row that tell it from others: its length, its states, the output of its first real
-    step; None where some are not finite."""
-    rows, begun = np.arange(trace.batch_size), (trace.real_counts > 0)[:, None]
-    recorded = [(t.outputs, trace.stored_mask(t)) for t in trace.tracks if t.outputs is not None]
-    parts = [outputs[rows, mask.argmax(1)] * begun for outputs, mask in recorded]
-    parts += [state for t in trace.tracks for state in (t.final, t.cell) if state is not None]
-    whole = np.concatenate([trace.real_counts[:, None], *parts], axis=1)
-    return whole.astype(np.float64) if np.isfinite(whole).all() else None
-
-
-def _are_outputs_of(ours: Trace, theirs: Trace, order: Ints, limit: float) -> bool:
-    """Whether the real steps of each row are those of row `order[b]`; a row is read at a time, of large dumps too."""
-    recorded = [[track for track in trace.tracks if track.outputs is not None] for trace in (ours, theirs)]
-    if len(recorded[0]) != len(recorded[1]):
-        return False
-    for track, other in zip(*recorded, strict=True):
-        assert track.outputs is not None
-        assert other.outputs is not None
-        masks = ours.stored_mask(track), theirs.stored_mask(other)
-        for row, source in enumerate(order):
-            one, two = track.outputs[row][masks[0][row]], other.outputs[source][masks[1][source]]
-            if one.shape != two.shape or not (np.abs(one.astype(np.float64) - two) <= limit).all():
-                return False
-            release(track.outputs[row])
-            release(other.outputs[source])
-    return True
-
-
-def _of_rows(case: Case, order: Ints) -> Finding:
+def _of_rows(moved: RowsOfOther) -> Finding:
     from rnninspect.diagnosis.rules.rows_permuted import RULE
 
-    moved = np.flatnonzero(order != np.arange(order.size)).tolist()
+    order = moved.order
+    which = np.flatnonzero(order != np.arange(order.size)).tolist()
+    arrays = "outputs and states are those" if moved.states_moved else "the outputs, and not the states, are those"
     return Finding(
         rule=RULE.name,
         severity="error",
         certainty="proven",
         message=(
-            f"{describe_rows(moved, order.size)}: outputs and states are those of other rows of the second dump: in "
-            f"order, of its rows [{listed(order.tolist(), 12)}]; in one order the two dumps agree"
+            f"{describe_rows(which, order.size)}: {arrays} of other rows of the second dump: in order, of its rows "
+            f"[{listed(order.tolist(), 12)}]; in one order the two dumps agree"
         ),
-        rows=moved,
-        explains=len(moved),
+        rows=which,
+        explains=len(which),
         evidence={"rows_of_other": order[:64].tolist()},
-        fix=(
-            f"order = [{listed(order.tolist(), order.size)}]  # the rows of the second dump that these are\n"
-            "outputs, h, lengths = (a[np.argsort(order)] for a in (outputs, h, lengths))  # rows first; c likewise"
+        fix=f"order = [{listed(order.tolist(), order.size)}]  # the rows of the second dump that these are\n"
+        + (
+            "outputs, h, lengths = (a[np.argsort(order)] for a in (outputs, h, lengths))  # rows first; c, inputs too"
+            if moved.states_moved
+            else "outputs = outputs[np.argsort(order)]  # of the dump whose outputs are not in the order of its inputs"
         ),
     )
 

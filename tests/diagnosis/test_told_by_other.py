@@ -42,6 +42,11 @@ def moved(case: Case) -> Case:
     return case.with_trace(trace).with_tracks(turned)
 
 
+def outputs_moved(case: Case) -> Case:
+    """The outputs alone in another order of the rows."""
+    return case.with_tracks(lambda t: replace(t, outputs=t.outputs[ORDER]))  # type: ignore[index]
+
+
 def exchanged(case: Case) -> Case:
     """Each direction's arrays under the other's name."""
     one, other = case.trace.tracks
@@ -85,6 +90,24 @@ def test_what_both_dumps_show_is_named_alone(rule: str) -> None:
     )
     assert "unexplained-difference" in errors(change(right), others)
     assert errors(right, right) == []
+
+
+def test_rows_in_another_order_may_be_so_in_all_arrays_or_in_outputs_alone() -> None:
+    """Inputs that agree in the order of the outputs are no other inputs; those of one other row, or in their own order
+    beside it, are; outputs alone in another order are told of the dump that holds them so."""
+    right = correct_case("gru", convention="torch")
+    assert right.batch is not None
+    inputs = right.batch.inputs
+    spoiled = inputs + 0.5 * (np.arange(5) == 2)[:, None, None]
+    for other_inputs, due in ((inputs[ORDER], "rows-permuted"), (spoiled[ORDER], "inputs-differ")):
+        batch = replace(right.batch, inputs=other_inputs)
+        case = replace(right.with_weights(None), other=moved(right).trace, other_batch=batch)
+        assert [f.rule for f in judge(case, rules()).findings if f.severity == "error"] == [due]
+    case = replace(bare(right), other=outputs_moved(right).trace)
+    (finding,) = what_dumps_differ_by(case, [])
+    assert finding.rule == "rows-permuted"
+    assert "and not the states" in finding.message
+    assert finding.evidence["rows_of_other"] == np.argsort(ORDER).tolist()
 
 
 def test_an_order_of_rows_costs_no_copy_of_the_dumps() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Array, Bools
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.rows_of_other import rows_of_other
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, describe_rows
 from rnninspect.measure.decimals import decimals, unit
 from rnninspect.measure.difference import EXPONENTS, precision
@@ -52,7 +53,7 @@ class InputsDiffer(Rule):
             steps = min(case.trace.steps, here.shape[1], there.shape[1])
             apart = _apart(here[:, :steps], there[:, :steps], case.trace.mask[:, :steps])
             rows, how = apart > _rounding(here, there), f"up to {apart.max(initial=0.0):.2g} apart over real steps"
-        if not rows.any():
+        if not rows.any() or _agree_in_other_order(case, here, there):
             return
         off = np.flatnonzero(rows).tolist()
         yield Proposal(
@@ -91,6 +92,16 @@ class InputsDiffer(Rule):
         kept = case.batch.inputs.dtype if case.batch.inputs.dtype.kind == "f" else np.float32
         others = replace(case.batch, inputs=(case.batch.inputs + noise).astype(kept))
         return replace(case, other=case.run(others), other_batch=others)
+
+
+def _agree_in_other_order(case: Case, here: Array, there: Array) -> bool:
+    """Whether the inputs agree in the one order of rows in which the outputs do."""
+    moved = rows_of_other(case) if here.shape == there.shape else None
+    if moved is None:
+        return False
+    steps = min(case.trace.steps, here.shape[1])
+    apart = _apart(here[:, :steps], there[moved.order, :steps], case.trace.mask[:, :steps])
+    return bool((apart <= _rounding(here, there)).all())
 
 
 def _apart(here: Array, there: Array, mask: Bools) -> Array:
