@@ -75,16 +75,16 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
     the one layer that is at fault."""
     from rnninspect.conventions.fixes.fitting import of_either_cell
 
-    if in_hand := rule.in_hand(case):
+    reading, trace, cell, in_hand = case.reading, case.trace, _cell_in_code(case), rule.in_hand(case)
+    if in_hand and reading.evidence.decided:
         return in_hand
-    reading, trace, cell = case.reading, case.trace, _cell_in_code(case)
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(
         rule,
         case.convention,
         reading.evidence.decided,
         reading.time_major,
-        rule.code(case),
+        in_hand or rule.code(case),
         cell,
         trace.directions,
         below,

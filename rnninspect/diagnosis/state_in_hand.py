@@ -13,10 +13,11 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Direction
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fix_code import within_lengths
 
 _GROUPS = regex(r"\(.*?\)|\S+")
 _LETTERS = regex(r"[LDBH() ]+")
-_LISTED = regex(r".+?\.(\d+)")  # `final_state.1`: the second of a list
+_LISTED = regex(r"(.+?)\.(\d+)(?:\.([01]))?")  # `final_state.1`: the second of a list; `.1.0`: of a list of pairs
 _TOP_ALONE = ("B H", "B (D H)")  # one vector a row, of the top layer: what is right stands in the layer's own state
 
 _TORCH = {
@@ -24,14 +25,24 @@ _TORCH = {
     "order = [": "order = torch.tensor([",
     "]  # the rows that": "])  # the rows that",
     "np.argsort(": "torch.argsort(",
+    "np.arange(": "torch.arange(",
+    "np.split(outputs, 2, axis=-1)": "outputs.chunk(2, dim=-1)",
+    "np.split(h, 2, axis=-1)": "h.chunk(2, dim=-1)",
+    "np.concatenate(": "torch.cat(",
+    ", axis=": ", dim=",
+    ".transpose(": ".permute(",
+    "mask.argmax(1)": "mask.int().argmax(1)",
+    "mask[:, ::-1].argmax(1)": "mask.flip(1).int().argmax(1)",
+    "outputs": "output",
 }
 # From all layers forward, then all backward, two neighbours of which were joined, to each layer's own halves.
 _JOINED_ANEW = (
     "joined.reshape(L, B, D, -1).swapaxes(1, 2).reshape(D, L, B, -1).swapaxes(0, 1).swapaxes(1, 2).reshape(L, B, -1)"
 )
 
-# What a list of states holds, by place: the state's layer, its direction and whether it is h or c.
+# What a list of states holds, by place: the state's layer, its direction and whether it is h, c or a pair of both.
 Entry = tuple[int, Direction, str]
+PAIR = "pair"
 
 
 @frozen
@@ -91,8 +102,11 @@ def layer_by_layer(case: Case, remark: str) -> str:
 def rows_put_back(case: Case) -> str:
     """The code that puts the rows of all states back from `order`, along the axis on which they stand; empty where a
     framework's code, or the rule's of undecided arrays, takes them to stand just there."""
-    if _listed(case):
-        return "states = [state[np.argsort(order)] for state in states]"
+    if entries := _listed(case):
+        each = (
+            "tuple(part[np.argsort(order)] for part in state)" if entries[0][2] == PAIR else "state[np.argsort(order)]"
+        )
+        return f"states = [{each} for state in states]"
     held = array_in_hand(case)
     if held is None:
         return ""
@@ -103,34 +117,83 @@ def rows_put_back(case: Case) -> str:
     return f"{held.name} = {held.name}[{':, ' * axis}np.argsort(order)]"
 
 
+def top_placed(case: Case, code: str) -> str:
+    """The code that takes the top layer's `h` `[B, D*H]` from the outputs, as `code` does, and puts it in its place in
+    the states in hand; empty where these are one state, or one is off that is in no output."""
+    top = case.trace.layers - 1
+    if within_lengths(case, "") or any(f.mismatched.any() and f.track.layer != top for f in case.facts):
+        return ""  # a pass that read the padding first ends in no output of a right run
+    if len(case.trace.tracks) == 1:
+        return ""
+    held, entries = _whole(case), _listed(case)
+    placed = f"states = {_list_with_top(entries, top)}" if entries and entries[0][2] != PAIR else ""
+    if held is not None and (array := _array_with_top(held, case.trace.directions)):
+        placed = f"{held.name} = {array}"
+    if not placed:
+        return ""
+    also = "; its c only a new run gives" * any(t.cell is not None for t in case.trace.tracks)
+    apart = ["outputs_fw, outputs_bw = np.split(outputs, 2, axis=-1)"] * ("outputs_fw" in code)
+    return in_torch(case, "\n".join([*apart, code, f"{placed}  # of the top layer{also}"]))
+
+
 def in_torch(case: Case, code: str) -> str:
     """Code for numpy arrays as that for torch's tensors, where these are such."""
     return replaced(code, _TORCH) if _of_torch(case) else code
 
 
+def _array_with_top(held: InHand, directions: int) -> str:
+    """The expression of the array with `h` in the place of the top layer's states; empty of other axes than these."""
+    kept, by_row = f":-{directions}", f"h.reshape(B, {directions}, -1)"
+    stack = "h[None]" if directions == 1 else f"{by_row}.swapaxes(0, 1)"
+    axes = " ".join("".join(group) for group in held.groups)
+    parts = {
+        **dict.fromkeys(("LD B H", "L B H", "D B H"), (kept, stack, 0)),
+        "L D B H": (":-1", f"{stack}[None]", 0),
+        "L B DH": (":-1", "h[None]", 0),
+        **dict.fromkeys(("B LD H", "B L H", "B D H"), (f":, {kept}", by_row, 1)),
+        "B L DH": (":, :-1", "h[:, None]", 1),
+        **dict.fromkeys(("B LDH", "B LH"), (":, :-h.shape[1]", "h", 1)),
+    }
+    if axes not in parts:
+        return ""
+    below, top, axis = parts[axes]
+    return f"np.concatenate([{held.name}[{below}], {top}], axis={axis})"
+
+
+def _list_with_top(entries: list[Entry], top: int) -> str:
+    """The expression of the list with `h` in the place of the top layer's states."""
+    directions = list(dict.fromkeys(d for _, d, _ in entries))
+    halves = {d: f"np.split(h, 2, axis=-1)[{i}]" if len(directions) == 2 else "h" for i, d in enumerate(directions)}
+    parts, start = [], 0
+    for place, (layer, direction, what) in enumerate(entries):
+        if layer == top and what == "h":
+            parts += [f"*states[{start}:{place}]"] * (place > start) + [halves[direction]]
+            start = place + 1
+    rest = [f"*states[{start}:]"] * (start < len(entries))
+    return f"[{', '.join([*parts, *rest])}]"
+
+
 def _whole(case: Case) -> InHand | None:
-    """The array, where it holds more than the top layer's states as one vector a row."""
-    return None if case.reading.state_axes in _TOP_ALONE else array_in_hand(case)
+    """The array, where it holds more than the top layer's states as one vector a row, or nobody says whose it is."""
+    alone = case.reading.state_axes in _TOP_ALONE and case.reading.evidence.decided
+    return None if alone else array_in_hand(case)
 
 
 def _listed(case: Case) -> list[Entry]:
     """What stands in the list of states in hand, by place; empty where no one list holds the states of every layer and
-    direction, h alone or h and c in turn."""
-    slots = [slot for slot in case.dump.slots if slot.role in ("h", "c")]
-    numbers = [_LISTED.fullmatch(slot.name) for slot in slots]
-    if len(slots) < 2 or not all(numbers):
+    direction: h alone, h and c in turn, or pairs of both."""
+    slots = [slot for slot in case.dump.slots if slot.role == "h" or (slot.role == "c" and "." in slot.name)]
+    names = [_LISTED.fullmatch(slot.name) for slot in slots]
+    if len(slots) < 2 or not all(names) or len({name[1] for name in names if name}) > 1:
         return []
-    placed = {int(number[1]): slot for number, slot in zip(numbers, slots, strict=True) if number is not None}
-    if sorted(placed) != list(range(len(slots))):
-        return []
-    only = case.trace.tracks[0].direction
-    entries: list[Entry] = [
-        (slot.layer if slot.layer is not None else 0, slot.direction or only, slot.role)
-        for _, slot in sorted(placed.items())
-    ]
-    roles = dict.fromkeys(role for _, _, role in entries)
-    every: set[Entry] = {(t.layer, t.direction, role) for t in case.trace.tracks for role in roles}
-    return entries if len(set(entries)) == len(entries) and set(entries) == every else []
+    in_pairs, only, placed = all(name[3] for name in names if name), case.trace.tracks[0].direction, {}
+    for name, slot in zip(names, slots, strict=True):
+        assert name is not None
+        placed[int(name[2])] = (slot.layer or 0, slot.direction or only, PAIR if in_pairs else slot.role)
+    entries: list[Entry] = [entry for _, entry in sorted(placed.items())]
+    every = {(t.layer, t.direction, what) for t in case.trace.tracks for what in {what for _, _, what in entries}}
+    whole = sorted(placed) == list(range(len(every))) and set(entries) == every
+    return entries if whole and len(every) == len(slots) // (1 + in_pairs) else []
 
 
 def _in_order(order: list[int], remark: str) -> str:

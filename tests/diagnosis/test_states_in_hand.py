@@ -14,7 +14,7 @@ from rnninspect.core.trace import Array
 
 B, T, H, L, D = 5, 6, 3, 3, 2
 LENGTHS = np.array([6, 2, 4, 5, 3])
-ORDER = [2, 0, 4, 1, 3]
+ORDER = np.array([2, 0, 4, 1, 3])
 ROWS = np.arange(B)
 
 # What holds the states `[L, D, B, H]`, and the framework that it is said to be of: their own axes, and others.
@@ -35,8 +35,29 @@ MISTAKES: dict[str, Callable[[Array, Array], Array]] = {
     "layer-order-reversed, by direction": lambda s, _: s.swapaxes(0, 1).reshape(s.shape),
     "directions-exchanged": lambda s, _: s[:, ::-1],
     "rows-permuted": lambda s, _: s[:, :, ORDER],
+    "direction-duplicated": lambda s, _: with_top(s, s[-1, 0], s[-1, 0]),
+    "backward-final-at-last-step": lambda s, o: with_top(s, s[-1, 0], o[ROWS, LENGTHS - 1, 1]),
+    "flat-gather-wrong-stride": lambda s, o: with_top(s, *other_stride(o)),
+}
+# The memory of a stack `[S, B, H]` of S states, taken for an array of these axes; of `[B, S, H]`, for a stack.
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "a stack": lambda k: k.swapaxes(0, 1).reshape(k.shape),
+    "four axes": lambda k: k.swapaxes(0, 1).reshape(L, D, B, H),
+    "directions joined": lambda k: k.reshape(L, B, D * H),
+    "rows first": lambda k: k.reshape(B, L * D, H),
+    "one vector a row": lambda k: k.reshape(B, -1),
 }
 STATES = ("h_n", "Y_h", "states", "joined", "final", "h")
+
+
+def with_top(states: Array, forward: Array, backward: Array) -> Array:
+    """The states `[L, D, B, H]` with these of the top layer."""
+    return np.concatenate([states[:-1], [[forward, backward]]])
+
+
+def other_stride(outputs: Array) -> Array:
+    """`[D, B, H]`: outputs `[B, T, D, H]` at the place of each row's end, counted as in time-major ones."""
+    return outputs.reshape(T * B, D, H)[(LENGTHS - 1) * B + ROWS].swapaxes(0, 1)
 
 
 def right_run() -> tuple[Array, Array]:
@@ -51,37 +72,63 @@ def right_run() -> tuple[Array, Array]:
 
 def in_framework(convention: str, value: Any) -> Any:
     """The arrays as torch's tensors, where they are torch's."""
-    if isinstance(value, list):
-        return [in_framework(convention, one) for one in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(in_framework(convention, one) for one in value)
     return torch.from_numpy(np.ascontiguousarray(value)) if convention == "torch" else np.ascontiguousarray(value)
 
 
-def findings_of(outputs: Any, state: Any, convention: str) -> list[Any]:
+def findings_of(outputs: Any, state: Any, convention: str, cell: str) -> list[Any]:
     """The findings, of states of several layers in two directions."""
-    options = {"lengths": LENGTHS, "layers": L, "bidirectional": True, "cell": "gru", "time_major": False}
+    options: dict[str, Any] = {
+        "lengths": LENGTHS,
+        "layers": L,
+        "bidirectional": True,
+        "cell": cell,
+        "time_major": False,
+    }
     return list(rnninspect.inspect(outputs, state, convention=convention, **options).findings)
+
+
+def assert_put_right(rule: str, convention: str, outputs: Array, wrong: Any, right: Any, cell: str = "gru") -> None:
+    """The first finding's code, carried out, gives the right states, in which nothing is found."""
+    outputs, wrong = in_framework(convention, outputs.reshape(B, T, -1)), in_framework(convention, wrong)
+    finding = findings_of(outputs, wrong, convention, cell)[0]
+    assert finding.rule == rule
+    names: dict[str, Any] = {"np": np, "torch": torch, "B": B, "T": T, "L": L, "D": D}
+    names |= {name: in_framework(convention, array) for name, array in (("lengths", LENGTHS), ("order", ORDER))}
+    names |= {"outputs": outputs, "output": outputs} | dict.fromkeys(STATES, wrong)
+    exec(finding.fix, names)
+    mended = next(names[name] for name in STATES if name != "h" and names[name] is not wrong)
+    assert not findings_of(outputs, mended, convention, cell)
+    assert np.array_equal(np.asarray(mended), np.asarray(right))
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_states_in_hand_are_put_right(mistake: str, form: str) -> None:
     """The code names what is in hand and its axes: it runs there, and what it gives is found right."""
-    (convention, laid), (apart, states) = FORMS[form], right_run()
-    outputs = in_framework(convention, apart.reshape(B, T, -1))
-    wrong = in_framework(convention, laid(MISTAKES[mistake](states, apart)))
-    finding = findings_of(outputs, wrong, convention)[0]
-    assert finding.rule == mistake.partition(",")[0]
-    names: dict[str, Any] = {
-        "np": np,
-        "torch": torch,
-        "B": B,
-        "T": T,
-        "L": L,
-        "D": D,
-        "order": in_framework(convention, np.array(ORDER)),
-    }
-    names |= {"lengths": in_framework(convention, LENGTHS), "outputs": outputs} | dict.fromkeys(STATES, wrong)
-    exec(finding.fix, names)
-    mended = next(names[name] for name in STATES if names[name] is not wrong)
-    assert not findings_of(outputs, mended, convention)
-    assert np.array_equal(np.asarray(mended), np.asarray(laid(states)))
+    (convention, laid), (outputs, states) = FORMS[form], right_run()
+    wrong = laid(MISTAKES[mistake](states, outputs))
+    assert_put_right(mistake.partition(",")[0], convention, outputs, wrong, laid(states))
+
+
+@pytest.mark.parametrize("form", VIEWS)
+def test_a_view_in_hand_is_turned_back(form: str) -> None:
+    """Along the axes of what is in hand, and not of one vector a row alone."""
+    (convention, laid), (outputs, states) = FORMS[form], right_run()
+    wrong = VIEWS[form](states.reshape(L * D, B, H))
+    assert_put_right("state-reshaped-not-transposed", convention, outputs, wrong, laid(states))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("mistake", ["layer-order-reversed", "directions-exchanged", "rows-permuted"])
+def test_a_list_of_h_and_c_is_put_in_order(mistake: str, flat: bool) -> None:
+    """Each c goes with its h, in pairs or in turn."""
+    outputs, states = right_run()
+
+    def listed(states: Array) -> list[Any]:
+        pairs = [(h, 1.5 * np.arctanh(h)) for h in states.reshape(-1, B, H)]
+        return [part for pair in pairs for part in pair] if flat else pairs
+
+    wrong = listed(MISTAKES[mistake](states, outputs))
+    assert_put_right(mistake, "torch", outputs, wrong, listed(states), "lstm")

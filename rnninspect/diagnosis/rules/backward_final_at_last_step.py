@@ -10,8 +10,11 @@ import numpy as np
 from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import tolerance
-from rnninspect.diagnosis.fix_code import backward_gathered, within_lengths
+from rnninspect.diagnosis.fix_code import backward_gathered, gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.state_in_hand import top_placed
+
+BOTH_ANEW = "h = outputs[np.arange(B), lengths - 1]  # each direction's own end"
 
 
 class BackwardFinalAtLastStep(Rule):
@@ -50,6 +53,9 @@ class BackwardFinalAtLastStep(Rule):
 
     def held_as(self, case: Case) -> str:
         return within_lengths(case, self.name)
+
+    def in_hand(self, case: Case) -> str:
+        return top_placed(case, gathered(case, BOTH_ANEW))
 
     def fitted(self, case: Case, theirs: str) -> str:
         """Frameworks' code is that of two directions."""

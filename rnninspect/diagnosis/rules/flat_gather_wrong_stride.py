@@ -11,6 +11,7 @@ from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
+from rnninspect.diagnosis.state_in_hand import top_placed
 from rnninspect.measure.choose_reading import padded_exactly
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import equal_at
@@ -58,6 +59,9 @@ class FlatGatherWrongStride(Rule):
 
     def held_as(self, case: Case) -> str:
         return within_lengths(case, self.name)
+
+    def in_hand(self, case: Case) -> str:
+        return top_placed(case, self.code(case))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in (f for f in case.facts if f.mismatched.any()):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
+from rnninspect.diagnosis.state_in_hand import top_placed
 
 
 class LastColumn(Rule):
@@ -37,6 +38,9 @@ class LastColumn(Rule):
 
     def code(self, case: Case) -> str:
         return gathered(case, self.fix)
+
+    def in_hand(self, case: Case) -> str:
+        return top_placed(case, self.code(case))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         zeroed, filled = [], []

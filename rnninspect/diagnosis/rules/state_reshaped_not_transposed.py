@@ -24,11 +24,15 @@ from rnninspect.diagnosis.rule import (
     listed,
     proposal,
 )
+from rnninspect.diagnosis.state_in_hand import in_torch
 
-AXES_STACKED = ("(L D) B H", "L B H", "D B H")
+AXES_STACKED = ("(L D) B H", "L B H", "D B H", "L D B H")
+AXES_BY_ROW = ("B (L D) H", "B L H", "B D H")
 AXES_JOINED = ("L B (D H)", "B L (D H)")
 JOINED = "joined = joined.reshape(L, D, B, -1).swapaxes(1, 2).reshape(L, B, -1)  # [L, B, D*H]; not h_n.view(L, B, -1)"
 BACK = "states = states.reshape(B, L * D, -1).swapaxes(0, 1)  # [L*D, B, H]; not states.reshape(L * D, B, -1)"
+BACK_APART = "states = states.reshape(B, L, D, -1).transpose(1, 2, 0, 3)  # [L, D, B, H]; not a reshape"
+BY_ROW = "states = states.reshape(L * D, B, -1).swapaxes(0, 1)  # [B, L*D, H]; not states.reshape(B, L * D, -1)"
 OF_OUTPUTS = "h = outputs[np.arange(len(outputs)), lengths - 1]  # the top layer's; not a slice of a view"
 OF_TOP_ALONE = "# its last units are the top layer's: D * H of them"
 TOP_ALONE = "h = h.reshape(D, B, -1).transpose(1, 0, 2).reshape(B, -1)  # the top layer's; not states.reshape(B, -1)"
@@ -78,10 +82,20 @@ class StateReshaped(Rule):
             return within_lengths(case, "direction-missing")
         return self.name
 
-    def fitted(self, case: Case, theirs: str) -> str:
-        code = self.code(case)
+    def in_hand(self, case: Case) -> str:
+        """A view of several layers or directions along axes of their own was of no layer's making."""
+        code, axes = self.code(case), case.reading.state_axes
         if code == BACK:
-            return code
+            code = BACK_APART if axes == "L D B H" else BACK
+        elif code == self.fix and axes in AXES_BY_ROW:
+            code = BY_ROW
+        elif case.trace.layers == 1 and axes == "L B (D H)":
+            code = JOINED
+        elif code != JOINED and (code != self.fix or case.convention.stacks_states or case.trace.layers == 1):
+            return ""
+        return in_torch(case, code) if case.reading.evidence.decided or code != self.fix else ""
+
+    def fitted(self, case: Case, theirs: str) -> str:
         return f"{theirs}\n{OF_TOP_ALONE}" if slice_of_view(case) is not None else theirs
 
     def check(self, case: Case) -> Iterable[Proposal]:

@@ -11,6 +11,7 @@ from rnninspect.core.trace import Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.diagnosis.state_in_hand import top_placed
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same
 
@@ -48,6 +49,9 @@ class DirectionDuplicated(Rule):
 
     def held_as(self, case: Case) -> str:
         return within_lengths(case, self.name)
+
+    def in_hand(self, case: Case) -> str:
+        return top_placed(case, self.code(case))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         pairs: dict[int, list[TrackFacts]] = {}
