@@ -34,3 +34,38 @@ def test_zeros_among_states_of_other_rows(taken: str, causes: set[str], directio
     assert {f.rule for f in report.findings} == causes | wrong_end
     if taken == "ends":
         assert [f.rows for f in report.findings if f.rule == "state-never-written"] == [zero]
+
+
+def test_zeros_of_the_last_column_of_other_rows() -> None:
+    """`outputs[order, -1]` gives a full row zeros that its own column does not hold: both causes are named, and zeros
+    in fewer rows than the column has are no column's. A flat index of the other layout may land on zeros alone, which
+    is another cause of them; where one state is not what it lands on, it is not."""
+    outputs = np.random.default_rng(0).normal(size=(6, 9, 4))
+    outputs[np.arange(9) >= LENGTHS[:, None]] = 0
+    moved = outputs[ORDER, -1]
+    for state, rules in (
+        (moved, {"last-column-as-final-state": ["state-never-written"], "rows-permuted": []}),
+        (np.where(ROWS[:, None] == 3, outputs[0, 3], moved), {"state-never-written", "rows-permuted"}),
+    ):
+        report = rnninspect.inspect(outputs, state, lengths=LENGTHS)
+        told = {f.rule: f.alternatives for f in report.findings}
+        assert told == rules if isinstance(rules, dict) else told.keys() >= rules
+    lengths = np.array([1, 8, 2, 4, 4])
+    outputs = np.random.default_rng(1).normal(size=(5, 8, 4))
+    outputs[np.arange(8) >= lengths[:, None]] = 0
+    flat = outputs.swapaxes(0, 1).reshape(40, 4)[np.arange(5) * 8 + lengths - 1]
+    assert not flat[1:].any()
+    others = [flat, flat * (np.arange(5) > 0)[:, None]]
+    for state, alternatives in zip(others, (["flat-gather-wrong-stride"], []), strict=True):
+        findings = rnninspect.inspect(outputs, state, lengths=lengths).findings
+        assert [(f.rule, f.alternatives) for f in findings] == [("state-never-written", alternatives)]
+
+
+@pytest.mark.parametrize(("third", "alternatives"), [(8, ["off-by-one-length", "lengths-ignored"]), (7, [])])
+def test_the_column_before_the_last_may_be_one_rows_length(third: int, alternatives: list[str]) -> None:
+    """`outputs[:, -2]` of a run that read on is where a row ends that is one step shorter than the longest: either may
+    be why; a column further to the front is that row's length alone."""
+    outputs = np.random.default_rng(0).normal(size=(5, 9, 4))
+    report = rnninspect.inspect(outputs, outputs[:, third - 1], lengths=[9, 3, 5, third, 2], direction="forward")
+    (finding,) = [f for f in report.findings if f.severity == "error"]
+    assert (finding.rule, finding.alternatives) == ("lengths-misaligned", alternatives)

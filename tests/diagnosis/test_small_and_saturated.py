@@ -111,7 +111,9 @@ def test_a_cell_state_of_one_unit_lies_as_h_does(layers: int, directions: int, r
 
 
 def test_a_gate_that_shuts_is_no_kept_buffer() -> None:
-    """Two steps of one unit are alike where the update gate is shut; a buffer of five units in four steps is told."""
+    """Two steps of one unit are alike where the update gate is shut; a buffer of five units in four steps is told, and
+    one of three units in two steps where a run of the weights ends in what it holds, and not where it ends elsewhere.
+    """
     held = np.array([[[0.4], [0.4]]], dtype=np.float32)
     frames = np.array([[[1.0], [90.0]]], dtype=np.float32)
     assert accused(held, held[:, -1], lengths=[2], inputs=frames) == []
@@ -119,6 +121,13 @@ def test_a_gate_that_shuts_is_no_kept_buffer() -> None:
     buffer = np.repeat(rng.uniform(-0.5, 0.5, (1, 1, 5)), 4, axis=1).astype(np.float32)
     frames = rng.normal(size=(1, 4, 2)).astype(np.float32)
     assert accused(buffer, buffer[:, -1], lengths=[4], inputs=frames) == ["outputs-aliased"]
+    torch.manual_seed(0)
+    layer = torch.nn.GRU(2, 3, batch_first=True)
+    with torch.no_grad():
+        end = layer(torch.from_numpy(frames[:, :2]))[1].numpy()[0]
+    about = {"lengths": [2], "inputs": frames[:, :2], "weights": layer.state_dict()}
+    for state, rule in ((end, "outputs-aliased"), (-end, "unexplained-difference")):
+        assert accused(np.repeat(state[:, None], 2, axis=1), state, **about) == [rule]
 
 
 def test_saturated_units_are_no_kept_buffer() -> None:
@@ -290,3 +299,17 @@ def test_two_layers_of_one_unit_side_by_side_are_no_h_and_c() -> None:
     h = outputs[np.arange(6), rows - 1]
     apart = rnninspect.inspect(outputs, np.concatenate([np.arctanh(h) * 1.5, h], 1), lengths=rows)
     assert "is read as c and h side by side" in " ".join(apart.notes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dropped", [True, False])
+def test_dropout_of_a_half_precision(dtype: torch.dtype, dropped: bool) -> None:
+    """1/0.7 rounds in every product: each row's units are still times one factor, and no row is laid to another run.
+    Units times factors that differ by more than rounding moves them are no dropout's."""
+    rng = np.random.default_rng(0)
+    outputs = torch.from_numpy(rng.uniform(-1, 1, (4, 5, 6)))
+    kept = torch.from_numpy(rng.random((4, 5, 6)) > 0.3)
+    kept[:, -1, :2] = torch.tensor([True, False])
+    factor = 1 / 0.7 * (1 if dropped else torch.from_numpy(rng.uniform(0.97, 1.03, (4, 5, 6))))
+    rules = accused((outputs.to(dtype) * kept * factor).to(dtype), outputs[:, -1].to(dtype), lengths=[5] * 4)
+    assert rules == ["output-dropout"] if dropped else "output-dropout" not in rules

@@ -70,7 +70,8 @@ class FlatGatherWrongStride(Rule):
             astray = facts.mismatched & seen.rows & (rows != np.arange(rows.size))
             whole = (seen.rows | facts.uninformative | ~facts.mismatched).all()
             told = facts.mismatched & seen.rows & ~facts.final_blank  # which equals padding, whichever step that is
-            if not astray.any() or not told.any() or not (whole or (astray & told).sum() > 1):
+            of_padding = not told.any() and seen.rows.all()  # as any padding is: of the causes of zeros it is another
+            if not astray.any() or not (of_padding or (told.any() and (whole or (astray & told).sum() > 1))):
                 continue
             picked = np.flatnonzero(facts.mismatched & seen.rows)
             moved = (steps[picked] == facts.ends[rows[picked]] - 1).all()  # which rows in another order give as well
@@ -81,7 +82,7 @@ class FlatGatherWrongStride(Rule):
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
                 fix=gathered(case, OF_STEPS) if formula == PACKED else "",
                 alternatives=("batch-time-swapped",) if _may_be_a_view(case, formula) else (),
-                strength=3 if (astray & told).any() and not moved else 0,
+                strength=-1 if of_padding else 3 if (astray & told).any() and not moved else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.diagnosis.state_in_hand import top_placed
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.matching import gather, step_keys
 
 
 class LastColumn(Rule):
@@ -43,10 +47,13 @@ class LastColumn(Rule):
         return top_placed(case, self.code(case))
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        zeroed, filled = [], []
+        zeroed, filled, moved = [], [], []
         for facts in case.facts:
             if facts.track.direction == "backward" and facts.track.order == "time":
                 continue  # a backward half read at the wrong end is a rule of its own
+            if _is_of_other_rows(facts):
+                moved.append(Seen(facts, facts.mismatched & facts.final_blank))
+                continue
             blank = facts.mismatched & facts.equal[:, -1] & facts.final_blank & ~facts.mask[:, -1]
             zeroed.append(Seen(facts, blank & facts.final_zero))
             filled.append(Seen(facts, blank & ~facts.final_zero))
@@ -68,6 +75,14 @@ class LastColumn(Rule):
             steps=(last,),
             strength=2,
         )
+        yield from proposal(
+            self,
+            moved,
+            f"{{rows}}: final_state.h is padding: the states are outputs at step {last}, the last column, of the rows "
+            "in another order, and some of these end earlier",
+            steps=(last,),
+            strength=6,  # a row without padding may hold zeros so
+        )
 
     def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero":
@@ -79,6 +94,16 @@ class LastColumn(Rule):
                 else t
             )
         )
+
+
+def _is_of_other_rows(facts: TrackFacts) -> bool:
+    """Whether the states, blank ones and others, are the last column in another order of the rows, each once."""
+    blank = facts.mismatched & facts.final_blank
+    if not blank.any() or not (facts.mismatched & ~facts.final_blank).any() or facts.mask.all():
+        return False
+    count = facts.mismatched.size
+    column = gather(facts.outputs, np.arange(count), np.full(count, facts.steps - 1))
+    return bool(np.array_equal(np.sort(step_keys(column)), np.sort(step_keys(np.asarray(facts.final)))))
 
 
 RULE = LastColumn()

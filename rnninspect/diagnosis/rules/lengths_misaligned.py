@@ -72,6 +72,7 @@ class LengthsMisaligned(Rule):
                     steps=(step,),
                     evidence={"lengths_used": [step + 1] * min(facts.ends.size, 64)},
                     fix=gathered(case, EACH),
+                    alternatives=("off-by-one-length", "lengths-ignored") if step == facts.ends.max() - 2 else (),
                     strength=3,
                 )
 

@@ -12,12 +12,14 @@ from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
+from rnninspect.measure.casts import BITS, cast_from
 from rnninspect.measure.facts import TrackFacts
 
 GLANCE = 8  # units, and states, that are looked at first
 TELLING = 8  # units that were kept at least, for one factor to be more than chance
+TOLD = 4  # units of a half precision that must be times one factor
 ROUGH = 0.02  # of the largest state: a second run, or a lower precision, beneath the dropout
-CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in float16 too (2**-11 each)
+CLOSE = 1e-4  # relative: a division and a multiplication by 1/keep round twice, in a half precision by more
 
 
 class OutputDropout(Rule):
@@ -230,15 +232,19 @@ def _scale(facts: TrackFacts) -> tuple[float | None, Bools]:
     final = facts.final.astype(np.float64)
     kept = (outputs != 0) & (final != 0) & rows[:, None] & facts.mismatched[:, None]
     scales = _middle(np.divide(outputs, final, out=np.full(final.shape, np.nan), where=kept))
-    fitting = np.isfinite(scales) & (scales > 1 + CLOSE) & _fits(outputs, final, scales)
+    kind = cast_from(facts.outputs)
+    close = CLOSE if kind is None else 2.0 ** (1 - BITS[kind])  # the factor, the product and their middle round
+    fitting = np.isfinite(scales) & (scales > 1 + close) & _fits(outputs, final, scales, close)
     if not fitting.any():
         return None, rows
     ranked = np.sort(scales[fitting])
-    shared = np.searchsorted(ranked, ranked * (1 + CLOSE), side="right") - np.arange(ranked.size)
+    shared = np.searchsorted(ranked, ranked * (1 + close), side="right") - np.arange(ranked.size)
     best = float(ranked[shared.argmax() + shared.max() // 2])
-    most = rows & facts.mismatched & _fits(outputs, final, np.full(rows.size, best))
+    if kind is not None and abs(best * round(1 / best, 2) - 1) < close:
+        best = 1 / round(1 / best, 2)  # of all that it may be, the one in hundredths: that of other tracks as well
+    most = rows & facts.mismatched & _fits(outputs, final, np.full(rows.size, best), close)
     dropped = ((outputs == 0) & (final != 0))[most].any()
-    return (best, most) if dropped and kept[most].sum() > 1 else (None, rows)
+    return (best, most) if dropped and kept[most].sum() >= (2 if kind is None else TOLD) else (None, rows)
 
 
 def _middle(values: Array) -> Array:
@@ -254,10 +260,10 @@ def _middle(values: Array) -> Array:
     return np.asarray(pair.mean(1))
 
 
-def _fits(outputs: Array, final: Array, scales: Array) -> Bools:
+def _fits(outputs: Array, final: Array, scales: Array, close: float = CLOSE) -> Bools:
     """`[B]`: every unit of the outputs is 0, or the state's times the row's scale."""
     with np.errstate(invalid="ignore"):
-        gap, room = np.abs(outputs - scales[:, None] * final), CLOSE * scales[:, None] * np.abs(final)
+        gap, room = np.abs(outputs - scales[:, None] * final), close * scales[:, None] * np.abs(final)
     return np.asarray(((outputs == 0) | (gap <= room)).all(1))
 
 

@@ -12,7 +12,7 @@ from rnninspect.core.finding import Certainty
 from rnninspect.core.tiles import release
 from rnninspect.core.trace import Bools, Ints, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.weight_search import agrees
+from rnninspect.diagnosis.evidence.weight_search import agrees, tolerance
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import any_of, same
@@ -56,7 +56,8 @@ class OutputsAliased(Rule):
                 continue  # one real step, that its padding repeats
             silent = uniform & (facts.final_zero | any_of(facts.nonfinite) | ~varies)  # these tell no kept buffer
             repeated = ((facts.real_counts - 1) * _moving_units(facts))[long & alike].sum()
-            if repeated >= ENOUGH and (alike | silent)[long].all():
+            enough = repeated >= ENOUGH or (repeated > 0 and _ends_as_run(case, facts, long & alike))
+            if enough and (alike | silent)[long].all():
                 seen.append(Seen(facts, alike))
         certainty: Certainty = "proven" if case.batch is not None else "suspected"
         yield from proposal(
@@ -97,6 +98,17 @@ def _padding_is_zero(case: Case) -> bool:
 def _runs_alike(case: Case) -> bool:
     """Whether a run of the weights gives the same numbers: a layer can settle at once."""
     return case.has("inputs") and case.has("weights") and agrees(case)
+
+
+def _ends_as_run(case: Case, facts: TrackFacts, rows: Bools) -> bool:
+    """Whether a run of the weights, which gives other steps before, ends these rows in what all of their steps hold:
+    then few numbers prove it."""
+    if not (case.has("inputs") and case.has("weights")):
+        return False
+    ran = case.reference.track(facts.track.layer, facts.track.direction)
+    if ran is None or ran.final is None or ran.final.shape != facts.at_end.shape:
+        return False
+    return bool((np.abs(ran.final - facts.at_end)[rows] <= tolerance(case)).all())
 
 
 def _inputs_vary(case: Case) -> Bools:

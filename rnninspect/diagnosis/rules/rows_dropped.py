@@ -48,8 +48,8 @@ class RowsDropped(Rule):
         right = frozenset(p for f in case.facts for p in places(f, f.somewhere & ~f.final_zero & ~f.all_near))
         if not right:
             return  # no row is told by its own outputs
-        parts = _equal_parts(kept)
-        which = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}"
+        parts, moved = _equal_parts(kept), list(kept.rows) != sorted(kept.rows)
+        which = f"row{'s' if len(kept.rows) > 1 else ''} {listed(kept.rows)}{', in this order' if moved else ''}"
         yield Proposal(
             self.name,
             f"the final state has {len(kept.rows)} of the batch's {kept.batch_size} rows: it is that of {which}"
@@ -57,9 +57,9 @@ class RowsDropped(Rule):
             f"{'have' if len(lost) > 1 else 'has'} none"
             + (f" (one of {parts} equal parts, as of inputs that were joined to one batch)" if parts else ""),
             right,
-            severity="note" if parts else "warning",
+            severity="error" if moved else "note" if parts else "warning",
             kind="fact",
-            alternatives=("state-read-batch-first",) if last_alone else (),
+            alternatives=("rows-permuted",) if moved else ("state-read-batch-first",) if last_alone else (),
             evidence={"rows": list(kept.rows)[:64], "batch_size": kept.batch_size},
         )
 

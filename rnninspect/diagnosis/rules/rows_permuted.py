@@ -105,14 +105,15 @@ class RowsPermuted(Rule):
                     order = source.tolist()
             if not seen:
                 continue
-            sorted_by_length = _is_sorted(seen[0].facts.ends, np.asarray(order))
-            how = ", the order of the rows sorted by length" if sorted_by_length else ""
-            copies = copied_otherwise(seen[0].facts)
+            by_length = _is_sorted(seen[0].facts.ends, np.asarray(order))
+            how = ", the order of the rows sorted by length" if by_length else ""
+            told, copies = ["?" if row < 0 else row for row in order], copied_otherwise(seen[0].facts)
             yield from proposal(
                 self,
                 seen,
                 f"{{rows}}: final_state.h is another row's final step; in batch order, the states are those of rows "
-                f"[{listed(order, 12)}]{how if permutation else ', not each once'}" + (copies.how if copies else ""),
+                f"[{listed(told, 12)}]{how if permutation else '' if -1 in order else ', not each once'}"
+                + (copies.how if copies else ""),
                 fix=copies.fix if copies else self._fix_of_one_direction(case),
                 evidence={"rows_of_states": order[:64]},
                 strength=_strength(seen) if permutation else 0,
