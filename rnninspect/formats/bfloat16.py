@@ -25,6 +25,18 @@ def widened(bits: Array) -> Array:
     return wide
 
 
+def narrowed(wide: Array) -> Array:
+    """float32 `[…]` as the uint16 of the nearest bfloat16, the even one of two that are equally near.
+
+    >>> narrowed(np.array([1, -2, np.nan], dtype=np.float32)).tolist()
+    [16256, 49152, 32704]
+    """
+    bits = np.ascontiguousarray(wide, np.float32).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)  # rounding would make an infinity of some
+    return np.where(np.isnan(wide), quiet, rounded).astype(np.uint16)
+
+
 def widened_on_disk(blocks: Iterable[Array], shape: tuple[int, ...], name: str) -> Array:
     """Blocks of uint16, of at most BLOCK numbers, as one float32 array `[…]`.
 

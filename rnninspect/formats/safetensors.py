@@ -15,7 +15,7 @@ import numpy as np
 from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError, UnreadableError
 from rnninspect.formats.base import NamedArrays, guarded, need, only_once
-from rnninspect.formats.bfloat16 import BLOCK, IN_MEMORY, widened, widened_on_disk
+from rnninspect.formats.bfloat16 import BLOCK, IN_MEMORY, narrowed, widened, widened_on_disk
 from rnninspect.formats.tree import check_dtypes, gather, little
 
 NAME = "safetensors"
@@ -111,10 +111,40 @@ def _blocks(path: Path, tensor: _Tensor) -> Iterator[Array]:
             yield np.fromfile(file, np.dtype("<u2"), min(BLOCK, tensor.count - done))
 
 
-def write(arrays: dict[str, Array], target: BinaryIO) -> None:
+def write_like(arrays: dict[str, Array], target: BinaryIO, source: Path) -> None:
+    """Write every array beside the metadata of `source`, a file that was read, in its dtype there: bfloat16 too, which
+    the library writes of no numpy array. UserError as `write`."""
+    before = _header(source)
+    metadata = before.pop("__metadata__", None)
+    if not any(item["dtype"] == "BF16" for item in before.values()):
+        write(arrays, target, metadata)
+        return
+    check_dtypes(arrays, ".safetensors")
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    held = {name: little(array) for name, array in arrays.items()}
+    narrow = {name for name, a in held.items() if a.dtype == "<f4" and before.get(name, {}).get("dtype") == "BF16"}
+    held |= {name: narrowed(held[name]) for name in narrow}
+    data, end = [], 0
+    for name, array in sorted(held.items(), key=lambda item: -item[1].itemsize):  # so that every tensor is aligned
+        letters = "BF16" if name in narrow else next(k for k, v in DTYPES.items() if np.dtype(v) == array.dtype)
+        header[name] = {"dtype": letters, "shape": array.shape, "data_offsets": [end, end + array.nbytes]}
+        data.append(array.tobytes())
+        end += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % LENGTH.size)
+    target.write(LENGTH.pack(len(text)) + text + b"".join(data))
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What the header of a file says of each tensor, and its metadata."""
+    with path.open("rb") as file:
+        return dict(json.loads(file.read(_length(file.read(LENGTH.size)))))
+
+
+def write(arrays: dict[str, Array], target: BinaryIO, metadata: dict[str, str] | None = None) -> None:
     """Write every array; UserError where a name or a dtype cannot be held."""
     library: Any = need("safetensors.numpy", "writing .safetensors", "safetensors")
     check_dtypes(arrays, ".safetensors")
     if "__metadata__" in arrays:
         raise UnreadableError(".safetensors cannot hold an array called __metadata__: rename it")
-    target.write(library.save({name: little(array) for name, array in arrays.items()}))
+    target.write(library.save({name: little(array) for name, array in arrays.items()}, metadata))

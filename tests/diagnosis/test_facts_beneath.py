@@ -77,3 +77,14 @@ def test_the_view_of_inputs_makes_no_stale_start() -> None:
         right = correct_case("lstm", lengths=np.array(lengths), steps=max(lengths))
         case = rules()["inputs-reshaped-not-transposed"].inject(right)
         assert [f.rule for f in findings(case)] == ["inputs-reshaped-not-transposed"]
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_reversed_layers_of_a_run_over_the_padding_are_two_mistakes(directions: int) -> None:
+    """Neither of them is a third one's: states that are put right by the outputs are no longer those that were given,
+    and a top state that read on, listed first, is no lower layer's in its place."""
+    ran_over = rules()["lengths-ignored"].inject(correct(("gru", 2, directions)))
+    case = rules()["layer-order-reversed"].inject(ran_over)
+    bare = case.with_tracks(lambda t: t if t.layer == 1 else replace(t, outputs=None))
+    judged = {f.rule for f in findings(bare) if f.severity != "note"}
+    assert judged == {"layer-order-reversed", "lengths-ignored"}

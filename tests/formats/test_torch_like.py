@@ -53,6 +53,22 @@ def test_the_fixed_file_has_the_containers_of_the_dump(tmp_path: Path, form: str
     assert all(torch.equal(a, b) for a, b in zip(taken(fixed), taken(right), strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_fixed_safetensors_keeps_its_dtypes_and_metadata(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Proves that what numpy has no dtype for is written in it again, number for number, beside what is right."""
+    safetensors = pytest.importorskip("safetensors.torch")
+    outputs = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    outputs[torch.arange(4) >= LENGTHS[:, None]] = 0
+    h = outputs[torch.arange(3), LENGTHS - 1][None]
+    right = {"output": outputs, "h_n": h, "lengths": LENGTHS, "odd": torch.ones(3, dtype=torch.bool)}
+    safetensors.save_file(right | {"h_n": h[:, [0, 2, 1]].clone()}, tmp_path / "dump.safetensors", {"by": "me"})
+    assert call(["fix", str(tmp_path / "dump.safetensors"), "-o", str(tmp_path / "fixed.safetensors"), "-q"]) == 0
+    with safetensors.safe_open(tmp_path / "fixed.safetensors", "pt") as fixed:
+        assert fixed.metadata() == {"by": "me"}
+        assert all(torch.equal(fixed.get_tensor(k), v) for k, v in right.items())
+        assert shapes({k: fixed.get_tensor(k) for k in right}) == shapes(right)
+
+
 def test_new_arrays_stand_at_the_top_of_a_dict_alone() -> None:
     """Proves that an array without a place is added to a dict, and that a tuple has none for it; a packed sequence and
     an ordered dict stay what they are."""

@@ -77,11 +77,13 @@ class WrongLayer(Rule):
 
 
 def _stands_below(case: Case, facts: TrackFacts) -> Bools:
-    """`[B]`: rows whose top state stands where a lower layer's belongs: the layers are in another order."""
-    rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
+    """`[B]`: rows whose top state, or that of a run which read on, stands where a lower layer's belongs: the layers are
+    in another order."""
+    rows, last = np.zeros(facts.mismatched.shape, dtype=np.bool_), facts.outputs[:, -1]
     for track in case.trace.tracks:
         if track.layer < facts.track.layer and track.final is not None and track.final.shape == facts.final.shape:
             rows |= same(track.final, facts.at_end).all(-1) & (facts.expected >= 0)
+            rows |= same(track.final, last).all(-1) & last.any(-1)
     return rows
 
 
