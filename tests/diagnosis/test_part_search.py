@@ -10,9 +10,10 @@ import pytest
 
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence import part_search
+from rnninspect.diagnosis.evidence import first_step, part_search
 from rnninspect.diagnosis.evidence.part_search import fixed_in_a_part
 from rnninspect.diagnosis.evidence.weight_changes import each
+from rnninspect.diagnosis.evidence.weight_search import fixed
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case, random_weights
@@ -143,3 +144,20 @@ def test_another_bias_of_one_direction_is_no_forget_bias() -> None:
 
         wrong = with_part(ran("lstm", 1, 2), lambda g: g.direction == "backward", moved)
         assert [f.rule for f in judge(wrong, rules()).findings] == ["bias-dropped"]
+
+
+@pytest.mark.parametrize("name", ["forget-bias", "gate-order", "kernel-transposed", "recurrent-activation", ""])
+def test_a_few_units_of_the_first_step_rule_out_no_change_that_mends(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same changes explain a dump whether or not some units are looked at first; other weights are explained by
+    none."""
+    right = ran("lstm", 1, 1)
+    wrong = rules()[name].inject(right) if name else right.with_weights(random_weights("lstm", 4, 4, seed=7))
+    whole = fixed(wrong)
+    assert (whole is not None) == bool(name)
+    monkeypatch.setattr(first_step, "WIDE", 1)
+    monkeypatch.setattr(first_step, "UNITS", 2)
+    again = fixed(wrong.with_weights(wrong.weights))
+    told, before = ([] if fix is None else [c.description for c in fix.changes] for fix in (again, whole))
+    assert told == before

@@ -56,13 +56,21 @@ def half_carried(case: Case) -> HalfCarried | None:
     if agrees(case) or fixed(case) is not None:
         return None
     limit, trials = tolerance(case), [small(case, GLANCE), small(case)]
-    for passed in PASSED if _are_alike(case) else PASSED[:2]:
+    if _begins_otherwise(small(case, 1), limit):
+        return None
+    for passed in PASSED if _are_alike(trials[0]) else PASSED[:2]:
         if any(largest(few, _run(few, passed)) > limit for few in trials):
             continue
         before, after = disagreement(case), largest(case, _run(case, passed))
         if fixes_difference(case, before, after):
             return HalfCarried(passed, before, after)
     return None
+
+
+def _begins_otherwise(first: Case, limit: float) -> bool:
+    """Whether a first step is off that begins with zeros, which are zeros however they are passed on."""
+    with_zeros = all(t.initial is None and t.initial_cell is None for t in first.trace.tracks)
+    return with_zeros and first.trace.steps == 1 and largest(first, first.reference) > limit
 
 
 def _are_alike(case: Case) -> bool:

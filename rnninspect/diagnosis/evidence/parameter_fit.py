@@ -15,11 +15,12 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.first_step import first_units
 from rnninspect.diagnosis.evidence.half_carried import half_carried
 from rnninspect.diagnosis.evidence.levenberg_marquardt import MOST, from_several_starts, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
-from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS, first_units, forced, weights_of
+from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS, forced, weights_of
 from rnninspect.diagnosis.evidence.weight_search import (
     disagreement,
     fixed,

@@ -15,6 +15,7 @@ from rnninspect.core.batch import Batch
 from rnninspect.core.trace import Array, Bools, Ints, Trace, Track
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.first_step import first_units
 from rnninspect.diagnosis.evidence.levenberg_marquardt import HOPELESS, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.weight_changes import as_float64
@@ -56,22 +57,6 @@ def forced(case: Case, facts: TrackFacts) -> Callable[[LayerWeights], Array]:
         return plain_outputs(case, alone, layer_weights, state).reshape(rows, steps, -1)
 
     return run_apart
-
-
-def first_units(layer_weights: LayerWeights, units: int | None) -> LayerWeights:
-    """The weights of the first `units` alone, which read every unit of h: recurrent kernels are `[G, P, N]`."""
-
-    def cut(array: Array | None) -> Array | None:
-        return None if array is None else array[..., :units]
-
-    return replace(
-        layer_weights,
-        input_kernel=layer_weights.input_kernel[..., :units],
-        recurrent_kernel=layer_weights.recurrent_kernel[..., :units],
-        bias=layer_weights.bias[..., :units],
-        recurrent_bias=cut(layer_weights.recurrent_bias),
-        peepholes=cut(layer_weights.peepholes),
-    )
 
 
 def _fed_with_h(layer_weights: LayerWeights) -> LayerWeights:

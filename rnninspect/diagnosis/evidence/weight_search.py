@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from rnninspect.core.batch import Batch
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import PaddingPolicy, Trace
+from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.small_cases import ROWS, STEPS, cut_to, small
 from rnninspect.diagnosis.once import once
@@ -226,8 +228,8 @@ def _changes(case: Case) -> Iterable[Change]:
 
 
 def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
-    first, few, limit = small(case, GLANCE), small(case), tolerance(case)
-    near = (changes for changes in group(list(_changes(case))) if left_by(first, changes) <= limit)
+    may_leave, few, limit = _glance(case), small(case), tolerance(case)
+    near = (changes for changes in group(list(_changes(case))) if may_leave(changes, limit))
     good = [changes for changes in near if left_by(few, changes) <= limit]
     confirmed = [(left_by(case, changes), changes) for changes in good[:6]]
     confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
@@ -243,16 +245,38 @@ def may_mend(case: Case) -> bool:
     """Whether a single change brings the first few steps together: a quick look before `fixed` is asked."""
     if case.layer.weights_as_run:
         return False
+    may_leave, limit = _glance(case), tolerance(case)
+    return any(may_leave((change,), limit) for change in _changes(case))
+
+
+def _glance(case: Case) -> Callable[[tuple[Change, ...], float], bool]:
+    """Whether changes may leave no more than a limit, as the first few steps tell: some units of the first one, and
+    then all of them."""
+    from rnninspect.diagnosis.evidence.first_step import first_step, of_first_units
+
     few = small(case, GLANCE)
-    limit = tolerance(case)
-    return any(left_by(few, (change,)) <= limit for change in _changes(case))
+    step = first_step(few)
+
+    def may_leave(changes: tuple[Change, ...], limit: float) -> bool:
+        changed = _changed(case, changes)
+        if step is not None and _left_by(step, of_first_units(changed)) > 2 * limit:  # rounded otherwise than all are
+            return False
+        return _left_by(few, changed) <= limit
+
+    return may_leave
 
 
 def left_by(case: Case, changes: tuple[Change, ...]) -> float:
     """The largest difference that is left after these changes."""
-    weights = case.weights
-    for change in changes:
-        assert weights is not None
-        weights = change.apply(weights)
+    return _left_by(case, _changed(case, changes))
+
+
+def _changed(case: Case, changes: tuple[Change, ...]) -> Weights:
+    assert case.weights is not None
+    return reduce(lambda weights, change: change.apply(weights), changes, case.weights)
+
+
+def _left_by(case: Case, weights: Weights) -> float:
+    """The largest difference that is left with these weights."""
     assert case.batch is not None
     return largest(case, case.with_weights(weights).run(case.batch))
