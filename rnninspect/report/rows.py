@@ -93,10 +93,10 @@ def _places(flags: Bools) -> tuple[list[list[int]], list[int]]:
     counts = np.count_nonzero(flags, axis=1)
     steps: list[list[int]] = []
     for part in parts(*flags.shape):
-        at = np.nonzero(flags[part])[1]
+        at = np.flatnonzero(flags[part])  # several times as fast as rows and steps apart
         stops = np.cumsum(counts[part]).tolist()
-        starts = [0, *stops[:-1]]
-        steps += [at[i : min(j, i + LISTED)].tolist() for i, j in zip(starts, stops, strict=True)]
+        spans = zip([0, *stops[:-1]], stops, strict=True)
+        steps += [(at[i : min(j, i + LISTED)] - row * flags.shape[1]).tolist() for row, (i, j) in enumerate(spans)]
     return steps, counts.tolist()
 
 

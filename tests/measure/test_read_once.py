@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from rnninspect.core.tiles import watched
-from rnninspect.core.trace import Trace, Track
+from rnninspect.core.trace import Array, Ints, Trace, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence import pooling
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.rule import fixed_by
 from rnninspect.diagnosis.rules import rules
 from rnninspect.measure import choose_reading as choosing
 from rnninspect.measure.choose_reading import Tolerance, choose_reading
+from rnninspect.measure.matching import all_equal_at, take_rows
 from rnninspect.measure.nearest import _largest_gap
 from tests.measure.test_choose_reading import two_readings
 from tests.support.made import correct_case
@@ -94,3 +96,28 @@ def test_what_is_asked_by_name_alone_reads_no_distances() -> None:
     told = judge(off, rules(), seek_two=False).findings
     assert [facts for facts in off.facts if "closest" in vars(facts)]
     assert [(f.rule, f.rows, f.unexplained) for f in named] == [(f.rule, f.rows, f.unexplained) for f in told]
+
+
+def test_every_pool_is_tried_on_the_same_few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first units of a few rows are read once, whichever pools the states may be."""
+    taken: list[int | None] = []
+
+    def watched_take(outputs: Array, rows: Ints, units: int | None = None) -> Array:
+        taken.append(units)
+        return take_rows(outputs, rows, units)
+
+    monkeypatch.setattr(pooling, "take_rows", watched_take)
+    case = moved(correct_case())
+    assert list(rules()["pooled-state"].check(case)) == []
+    assert taken == [pooling.UNITS] * len(case.facts)
+
+
+@pytest.mark.parametrize("row", [0, 8, 11, None])
+def test_all_are_equal_where_the_last_one_is(row: int | None) -> None:
+    """One state that is off is seen, among the few that are looked at first and behind them."""
+    outputs = np.random.default_rng(0).normal(size=(12, 5, 3))
+    rows, steps = np.arange(12)[::-1], np.arange(12) % 5
+    final = outputs[rows, steps]
+    if row is not None:
+        final[row, 2] += 1
+    assert all_equal_at(outputs, final, rows, steps) == (row is None)

@@ -10,10 +10,12 @@ import numpy as np
 
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Bools, Ints
+from rnninspect.diagnosis.once import once
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import parts, same, take_rows
 
 ROUNDINGS = 16  # of a mean's terms that another order of summation may leave
+FEW = 8  # rows that a pool is tried on first
 UNITS = 16  # that running pools are looked at in: enough to tell which lengths are worth a pool of their own
 Kind = Literal["maximum", "mean", "sum"]
 KINDS: tuple[Kind, ...] = ("maximum", "mean", "sum")
@@ -65,7 +67,7 @@ def _may_be_pools(facts: TrackFacts, kind: Kind, rows: Ints, lengths: Ints, atol
     units and running pools tell, whose sums are rounded at every step."""
     may_be = np.zeros((rows.size, lengths.size), dtype=np.bool_)
     for part in parts(rows.size, facts.steps * UNITS):
-        outputs = take_rows(facts.outputs, rows[part], UNITS)
+        outputs = _first_units(facts, rows[part])
         target = np.asarray(facts.final[rows[part], None, :UNITS])
         terms = outputs.astype(np.float64)
         room: Array | float = atol
@@ -90,13 +92,23 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int |
     pooled = np.zeros(rows.size, dtype=np.bool_)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
         picked = rows[part]
-        outputs = take_rows(facts.outputs, picked, units)
+        outputs = _first_units(facts, picked) if units == UNITS else take_rows(facts.outputs, picked, units)
         counted = facts.mask[picked] if pool.real else np.arange(facts.steps) < pool.steps[picked, None]
         value, rounding = _pooled(outputs, counted, pool.kind)
         target = np.asarray(facts.final[picked, :units])
         gap = np.abs(value - target.astype(np.float64))
         pooled[part] = (same(value.astype(target.dtype), target) | (gap <= rounding + atol)).all(-1)
     return pooled
+
+
+def _first_units(facts: TrackFacts, rows: Ints) -> Array:
+    """`[N, T, UNITS]` of these rows `[N]`: of a few, on which every pool is tried, they are taken once."""
+    return take_rows(facts.outputs, rows, UNITS) if rows.size > FEW else _of_few(facts, tuple(rows.tolist()))
+
+
+@once
+def _of_few(facts: TrackFacts, rows: tuple[int, ...]) -> Array:
+    return take_rows(facts.outputs, np.array(rows, dtype=np.int64), UNITS)
 
 
 def pool_values(facts: TrackFacts, pool: Pool, rows: Ints) -> Array:

@@ -14,7 +14,7 @@ from rnninspect.core.trace import Bools, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Seen
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import equal_at
+from rnninspect.measure.matching import all_equal_at, equal_at
 from rnninspect.measure.run_ends import ends_of_outputs
 
 
@@ -106,4 +106,4 @@ def _gives_all(facts: TrackFacts, rows: Ints, steps: Ints) -> bool:
     telling = _telling(facts)
     if telling.any() and facts.uniform[rows[telling]].all():
         return False
-    return bool(equal_at(facts.outputs, np.asarray(facts.final), rows, steps).all())
+    return all_equal_at(facts.outputs, np.asarray(facts.final), rows, steps)

@@ -15,7 +15,7 @@ from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.choose_reading import padded_exactly
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import equal_at, gather
+from rnninspect.measure.matching import all_equal_at, gather
 
 PAIRED = "h = outputs[np.arange(B), lengths - 1]  # a row for each step; outputs[:, lengths - 1] is every row's"
 
@@ -196,7 +196,7 @@ def _row(facts: TrackFacts, count: int) -> int | None:
     candidates = np.flatnonzero((facts.outputs[:, first] == facts.final[first]).all(-1))
     for row in candidates.tolist():
         steps = np.arange(count)
-        if equal_at(facts.outputs, facts.final, np.full(count, row), steps).all() and _differ(facts, row):
+        if all_equal_at(facts.outputs, facts.final, np.full(count, row), steps) and _differ(facts, row):
             return int(row)
     return None
 
