@@ -18,6 +18,7 @@ PUT_BACK = (
 )
 RUN_FROM_ITS_OWN = "# run again from h_0 [layers x directions, batch, units], each layer's own states in its place"
 PUT_IN_ORDER = "outputs, (h, c) = layer(inputs, (h_0, c_0))  # in the order that the layer takes: TensorFlow (c, h)"
+GO_ON = "outputs, state = layer(inputs, state)  # the state that the chunk before ended in, h and c: run again"
 
 
 class StaleInitialState(Rule):
@@ -60,7 +61,7 @@ class StaleInitialState(Rule):
 
         if case.chunk is not None:
             for broken in chain_breaks(case):
-                fix = PUT_BACK if broken.other_rows else ""
+                fix = PUT_BACK if broken.other_rows else GO_ON
                 yield from proposal(self, [broken.seen], f"{{rows}}: {broken.sentence}", kind="fact", fix=fix)
             return
         if any(t.initial is not None for t in case.trace.tracks):
