@@ -242,3 +242,15 @@ def test_computed_padding_moved_to_the_front_with_its_row(kind: str, layers: int
     assert not {"lengths-ignored", "unexplained-difference"} & {f.rule for f in report.findings}
     assert "left-padded" not in dict(named(rnninspect.inspect(outputs, state, **more)))
     assert "lengths-ignored" in dict(named(rnninspect.inspect(*layer(inputs), **more)))
+
+
+@pytest.mark.parametrize(("lengths", "moved"), [([1, 1, 5], False), ([1, 2, 5], False), ([1, 2, 5], True)])
+def test_the_last_column_of_rows_of_one_step_is_no_padding_in_front(lengths: list[int], moved: bool) -> None:
+    """`outputs[:, -1]` of two directions is where rows of one step would begin that are padded in front: that alone is
+    the last column, and beside a longer row whose backward half begins further to the front it is such padding."""
+    outputs = np.random.default_rng(0).normal(size=(3, 5, 8))
+    state, begins = outputs[:, -1].copy(), 5 - np.array(lengths)
+    if moved:
+        state[:, 4:] = outputs[np.arange(3), begins, 4:]
+    rules = {rule for rule, _ in named(rnninspect.inspect(outputs, state, lengths=lengths, bidirectional=True))}
+    assert rules == ({"left-padded"} if moved else {"lengths-ignored", "backward-final-at-last-step"})

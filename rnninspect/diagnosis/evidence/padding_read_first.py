@@ -52,7 +52,8 @@ def moved_before(case: Case, facts: TrackFacts) -> Bools:
 
 
 def starts_moved(case: Case) -> Bools:
-    """`[B]`: rows whose backward states are all at the step at which the data of a row padded on the left begin."""
+    """`[B]`: rows whose backward states are all at the step at which the data of a row padded on the left begin, where
+    that is not the last column in all of them."""
     moved = np.zeros(case.trace.batch_size, dtype=np.bool_)
     backward = [f for f in case.facts if f.track.direction == "backward" and f.track.order == "time"]
     if case.trace.mask_given or not backward:
@@ -60,7 +61,8 @@ def starts_moved(case: Case) -> Bools:
     short = (case.trace.real_counts > 0) & (case.trace.real_counts < case.trace.steps)
     begins = case.trace.steps - case.trace.real_counts
     at_start: Bools = np.logical_and.reduce([f.equals(begins) & f.mismatched & ~f.final_blank for f in backward])
-    return np.asarray(short & at_start)
+    moved = short & at_start
+    return np.asarray(moved & (moved & (case.trace.real_counts > 1)).any())
 
 
 def ends_moved(case: Case) -> Bools:
