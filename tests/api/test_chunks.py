@@ -82,8 +82,6 @@ def test_the_weights_tell_whether_it_went_on(chunks: dict[str, Any], cell: str) 
     (finding,) = compare(chunks, "reset", *weights)["findings"]
     assert finding["rule"] == "stale-initial-state"
     assert finding["fix"].startswith("outputs, state = layer(inputs, state)  # the state that the chunk before ended")
-        "outputs, state = layer(inputs, state)  # the state that the chunk before ended in"
-    )
     assert "not what the weights give from the state in which the chunk before ended" in finding["message"]
     assert "from zeros" in finding["message"]
     assert finding["rows"] == [0, 1, 2, 3]
