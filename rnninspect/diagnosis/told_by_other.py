@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rnninspect.core.finding import Finding
-from rnninspect.core.trace import Bools
+from rnninspect.core.finding import Finding, Severity
+from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.rows_of_other import RowsOfOther, drift, rows_of_other
 from rnninspect.diagnosis.rule import Rule, describe_rows, listed
@@ -22,6 +22,7 @@ def what_dumps_differ_by(case: Case, kept: Sequence[Rule]) -> Iterator[Finding]:
     """What the two dumps differ by, beside the causes that were `kept`; nothing where these are it."""
     if case.other is None:
         return
+    yield from _not_compared(case)
     limit = drift(case)
     if _is_undone(case, kept, limit) or _is_dropout(case, kept, limit):
         return
@@ -32,6 +33,52 @@ def what_dumps_differ_by(case: Case, kept: Sequence[Rule]) -> Iterator[Finding]:
         yield _of_padding(case, rows)
     else:
         yield from dumps_differ(case)
+
+
+def _not_compared(case: Case) -> Iterator[Finding]:
+    """Real steps for which the second dump has no outputs, or none that are finite where these are."""
+    from rnninspect.diagnosis.rules import nonfinite_values, truncated_time_axis
+
+    for d in case.differences:
+        outputs, mask = np.asarray(d.track.outputs), case.trace.stored_mask(d.track)
+        which = np.flatnonzero((d.nonfinite & d.real).any(1)).tolist()
+        which = [row for row in which if np.isfinite(outputs[row][mask[row]]).all()]
+        if which:
+            step = int((d.nonfinite & d.real)[which[0]].argmax())
+            yield _of_no_use(
+                case,
+                nonfinite_values.RULE,
+                which,
+                f"the outputs of the second dump hold NaN or infinity in real steps, first in step {step} of row "
+                f"{which[0]} ({d.track.name}), and these do not",
+                "error",
+            )
+            break
+    steps = min((d.real.shape[1] for d in case.differences), default=case.trace.steps)
+    which = np.flatnonzero(case.trace.mask[:, steps:].any(1)).tolist()
+    if which and case.differences:
+        yield _of_no_use(
+            case,
+            truncated_time_axis.RULE,
+            which,
+            f"the second dump has {steps} steps, so no outputs to compare with the real steps from {steps} on: its "
+            "time axis was cut, or its lengths are others",
+            "warning",
+        )
+
+
+def _of_no_use(case: Case, rule: Rule, which: list[int], what: str, severity: Severity) -> Finding:
+    return Finding(
+        rule=rule.name,
+        severity=severity,
+        certainty="proven",
+        message=f"{describe_rows(which, case.trace.batch_size)}: {what}",
+        rows=which,
+        explains=len(which),
+        fix="assert np.isfinite(outputs[mask]).all()  # of the second dump: run it again"
+        if severity == "error"
+        else "assert outputs.shape[1] >= lengths.max()  # of the second dump: save the outputs of all its steps",
+    )
 
 
 def _differ(compared_tracks: Sequence[TrackDifference], limit: float) -> bool:
@@ -55,7 +102,7 @@ def _is_dropout(case: Case, kept: Sequence[Rule], limit: float) -> bool:
     """Whether every output is zero or the second dump's times one number, where a dropout was named."""
     if "output-dropout" not in {rule.name for rule in kept}:
         return False
-    pairs = [(np.asarray(d.track.outputs)[_mask(d)], np.asarray(d.other.outputs)[_mask(d)]) for d in case.differences]
+    pairs = [(_real_steps(d, d.track), _real_steps(d, d.other)) for d in case.differences]
     ours, theirs = (np.concatenate([pair[n].ravel() for pair in pairs]).astype(np.float64) for n in (0, 1))
     there = (ours != 0) & (np.abs(theirs) > limit)
     if there.sum() < ENOUGH:
@@ -64,12 +111,10 @@ def _is_dropout(case: Case, kept: Sequence[Rule], limit: float) -> bool:
     return bool((np.abs(ours - times * theirs)[ours != 0] <= 2 * abs(times) * limit).all())
 
 
-def _mask(difference: TrackDifference) -> Bools:
-    outputs = difference.track.outputs
-    assert outputs is not None
-    mask = np.zeros(outputs.shape[:2], dtype=np.bool_)
-    mask[:, : difference.real.shape[1]] = difference.real
-    return mask
+def _real_steps(difference: TrackDifference, track: Track) -> Array:
+    """`[N, H]`: the outputs of the real steps that both dumps have."""
+    assert track.outputs is not None
+    return track.outputs[:, : difference.real.shape[1]][difference.real]
 
 
 def _of_rows(moved: RowsOfOther) -> Finding:
@@ -109,7 +154,8 @@ def _read_padding(case: Case, limit: float) -> Bools | None:
         off = ((d.difference > limit) & d.real).any(1)
         if (d.nonfinite & d.real).any() or (off & ~(short & (d.track.direction == "backward"))).any():
             return None
-        begins = d.difference[np.arange(short.size), np.maximum(case.trace.real_counts - 1, 0)] > limit
+        ends = np.clip(case.trace.real_counts - 1, 0, d.difference.shape[1] - 1)  # the second dump may have fewer steps
+        begins = d.difference[np.arange(short.size), ends] > limit
         if (off & ~begins).any():
             return None
         rows |= off

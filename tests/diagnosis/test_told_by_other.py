@@ -110,6 +110,23 @@ def test_rows_in_another_order_may_be_so_in_all_arrays_or_in_outputs_alone() -> 
     assert finding.evidence["rows_of_other"] == np.argsort(ORDER).tolist()
 
 
+def test_real_steps_that_the_second_dump_cannot_tell_are_named() -> None:
+    """Steps cut off, or not finite there and finite here, were held against nothing; behind every row's end they are
+    none of its matter, and a dump that is not finite itself is no fault of the other."""
+    right = correct_case("gru", lengths=np.array([6, 3, 1, 6, 2]))
+    for steps, due in ((7, []), (6, []), (5, ["truncated-time-axis"]), (3, ["truncated-time-axis"])):
+        cut = right.with_tracks(lambda t, steps=steps: replace(t, outputs=t.outputs[:, :steps]))  # type: ignore
+        cut = cut.with_trace(replace(cut.trace, mask=cut.trace.mask[:, :steps]))
+        assert errors(right, cut) == due
+    for row, step, due in ((0, 5, ["nonfinite-values"]), (0, 6, []), (2, 1, [])):
+        (track,) = right.trace.tracks
+        outputs = np.array(track.outputs)
+        outputs[row, step] = np.nan
+        spoiled = right.with_tracks(lambda t, outputs=outputs: replace(t, outputs=outputs))  # type: ignore[misc]
+        assert errors(right, spoiled) == due
+        assert not [f for f in what_dumps_differ_by(replace(bare(spoiled), other=right.trace), [])]
+
+
 def test_an_order_of_rows_costs_no_copy_of_the_dumps() -> None:
     """A few numbers tell which row each is, and outputs are held beside each other a row at a time; where one number of
     one step is another, the dumps are in no other order."""

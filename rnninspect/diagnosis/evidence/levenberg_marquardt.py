@@ -17,12 +17,18 @@ HOPELESS = 12  # rounds after which a fit that has not halved its largest residu
 ENOUGH = 1e-6  # a step that changes the residuals by a smaller share is the last that is worth its runs
 
 
-def from_several_starts(residuals: Callable[[Array], Array], shape: tuple[int, int], allowed: float) -> Array | None:
+def from_several_starts(
+    residuals: Callable[[Array], Array],
+    shape: tuple[int, int],
+    allowed: float,
+    scales: tuple[float, ...] = SCALES,
+    without: int = WITHOUT_A_UNIT,
+) -> Array | None:
     """`[S, H]`: numbers that leave no residual larger than `allowed`, from zero and from other starts; None where one
     unit is left without such.
 
     Large numbers that are far from zero lie behind saturated gates, which no slope there tells of. A start that helps
-    no unit at all is no small matter of where to begin: of a dump that nothing fits, few are tried.
+    no unit at all is no small matter of where to begin: of a dump that nothing fits, few are tried, `without` of them.
     """
     start, fitted, settled = np.zeros(shape), np.zeros(shape), np.zeros(shape[1], dtype=np.bool_)
     rng = np.random.default_rng(0)
@@ -34,9 +40,9 @@ def from_several_starts(residuals: Callable[[Array], Array], shape: tuple[int, i
         settled |= good
         if settled.all():
             return fitted
-        if (turn + 1 >= WITHOUT_A_UNIT and not settled.any()) or left.size > MOST:
+        if (turn + 1 >= without and not settled.any()) or left.size > MOST:
             return None
-        start = rng.normal(scale=SCALES[turn % len(SCALES)], size=shape)
+        start = rng.normal(scale=scales[turn % len(scales)], size=shape)
     return None
 
 

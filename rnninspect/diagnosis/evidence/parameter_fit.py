@@ -1,7 +1,8 @@
 """What a weights file cannot hold, fitted to the dump: a missing bias, peepholes, a clip, the state a row began with.
 
-Fed with the dump's own outputs (`_forcing`) each unit is a small least-squares problem of its own, and all are solved
-side by side. A fit counts only if an ordinary run with the fitted values then gives the dump's numbers on every row.
+Fed with the dump's own outputs (`forced`) each unit is a small least-squares problem of its own, and all are solved
+side by side; all are one problem where a gate scales the state before its product, and so reaches every unit. A fit
+counts only if an ordinary run with the fitted values then gives the dump's numbers on every row.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.cell import CellSpec
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Array, Direction
 from rnninspect.core.weights import LayerWeights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.first_step import first_units
 from rnninspect.diagnosis.evidence.half_carried import half_carried
-from rnninspect.diagnosis.evidence.levenberg_marquardt import MOST, from_several_starts, levenberg
+from rnninspect.diagnosis.evidence.levenberg_marquardt import HOPELESS, MOST, from_several_starts, levenberg
 from rnninspect.diagnosis.evidence.row_prefixes import longest, opening
 from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS, forced, weights_of
@@ -33,7 +35,10 @@ from rnninspect.diagnosis.once import once
 from rnninspect.engine import cells
 from rnninspect.measure.facts import TrackFacts, measure
 
-EVIDENCE = 3  # numbers of evidence that every fitted number must have
+SPARE, SPARE_IN_ALL = 2, 6  # outputs that a fit must give beyond as many as are fitted: of every unit, and in all
+MOST_TOGETHER = 96  # numbers that are fitted as one problem: each of its rounds is a run for each
+NEAR = (0.5,)  # where such a fit begins: it has more places to be stuck in than a unit's
+RUNS = 1500  # of all its starts, where none of them comes near
 NARROWED = 10  # turns of a search after which a clip that does not halve what is left is none
 FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
 
@@ -97,13 +102,14 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
     size = 0.0
     for layer_weights in weights.layers:
         facts = _facts_of(case, layer_weights.direction)
-        if facts is None or facts.track.order != "time" or facts.mask.sum() < EVIDENCE * len(slots):
+        if facts is None or facts.track.order != "time" or not _tells(facts, len(slots)):
             return None
         few = opening(case, facts, longest(facts, FIT_ROWS))
         if not _first_units_fit(*few, layer_weights, slots, tolerance(case)):
             return None
         residuals = _residuals(*few, layer_weights, slots)
-        vectors = from_several_starts(residuals, (len(slots), layer_weights.cell_units), tolerance(case))
+        solve = _solve_together if _units_meet(weights.spec) else from_several_starts
+        vectors = solve(residuals, (len(slots), layer_weights.cell_units), tolerance(case))
         if vectors is None:
             return None
         layers.append(_with(layer_weights, slots, vectors))
@@ -112,6 +118,30 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))
     return Fitted(before, after, size, description) if fixes_difference(case, before, after) else None
+
+
+def _tells(facts: TrackFacts, count: int) -> bool:
+    """Whether the real steps hold more numbers than `count` a unit can be fitted to by chance."""
+    spare = int(facts.mask.sum()) - count
+    return spare >= SPARE and spare * facts.outputs.shape[2] >= SPARE_IN_ALL
+
+
+def _units_meet(spec: CellSpec) -> bool:
+    """Whether the bias of a unit's gate changes other units: the reset gate's before the recurrent product."""
+    return "r" in cells.get(spec.cell).gates and not spec.reset_after
+
+
+def _solve_together(residuals: Callable[[Array], Array], shape: tuple[int, int], allowed: float) -> Array | None:
+    """`[S, H]`: as `from_several_starts`, all units as one problem; None where they are too many, or none fits."""
+
+    def joined(vectors: Array) -> Array:
+        return residuals(vectors.reshape(shape)).reshape(-1, 1)
+
+    count = shape[0] * shape[1]
+    if count > MOST_TOGETHER:
+        return None
+    reached = from_several_starts(joined, (count, 1), allowed, NEAR, max(1, RUNS // (HOPELESS * count)))
+    return None if reached is None else reached.reshape(shape)
 
 
 def _first_units_fit(
