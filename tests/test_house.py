@@ -79,7 +79,8 @@ diagnosis/cover diagnosis/two_causes diagnosis/states_lost diagnosis/facts_benea
 diagnosis/unseen_states diagnosis/weights_beneath diagnosis/starts_beneath diagnosis/weights_by_states
 diagnosis/states_by_run diagnosis/steps_by_states
 diagnosis/outputs_by_run
-diagnosis/other_by_weights diagnosis/unexplained diagnosis/told_by_other diagnosis/faults diagnosis/judge
+diagnosis/other_by_weights diagnosis/unexplained diagnosis/told_by_other
+diagnosis/other_by_itself diagnosis/faults diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
 diagnosis/half_of_outputs
 diagnosis/supposed diagnosis/defaults diagnosis/normalised diagnosis/merged_state diagnosis/two_side_by_side

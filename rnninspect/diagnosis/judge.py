@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import partial
 
 from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
@@ -74,14 +75,14 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True, in_numbe
         hidden = [] if comparing else _differences_beneath(case, [rules[p.rule] for p in kept], sound, skipped)
         hidden = hidden or _of_the_other_dump(case, sound, skipped)
         findings += [_finding(p, left, case, rules[p.rule]) for p in hidden]
-    if not any(rules[f.rule].compares for f in findings if f.rule in rules):
-        findings.extend(_differences(case, [rules[p.rule] for p in kept]))
-        if case.other is not None and all(f.severity == "note" for f in findings):
-            from rnninspect.diagnosis.unseen_states import states_unlike_the_other
+    comparing_rules = any(rules[f.rule].compares for f in findings if f.rule in rules)
+    if case.other is not None:
+        from rnninspect.diagnosis.other_by_itself import differences_of
 
-            findings.extend(states_unlike_the_other(case, UNEXPLAINED_DIFFERENCE))
-        if _has_weights(case):
-            findings.extend(_unlike_its_weights(case, kept, rules) if not left else [])
+        alone = partial(_findings_of_alone, rules=rules)
+        findings += differences_of(case, [rules[p.rule] for p in kept], findings, rules, alone)
+    if not comparing_rules and _has_weights(case):
+        findings.extend(_unlike_its_weights(case, kept, rules) if not left else [])
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.explains, f.rule, f.layer or 0, f.direction or ""))
     spoiled = {place: p.rule for p in kept for place in p.spoils}
     mistaken = explained_by(p for p in kept if p.kind == "state" and p.severity != "note")
@@ -207,13 +208,8 @@ def _differences_beneath(
     return []
 
 
-def _differences(case: Case, kept: list[Rule]) -> list[Finding]:
-    """What a second dump differs by, where no rule that compares says it."""
-    if case.other is None:
-        return []
-    from rnninspect.diagnosis.told_by_other import what_dumps_differ_by
-
-    return list(what_dumps_differ_by(case, kept))
+def _findings_of_alone(case: Case, rules: Mapping[str, Rule]) -> list[Finding]:
+    return judge(case, rules, seek_two=False).findings
 
 
 def _of_the_other_dump(case: Case, rules: Mapping[str, Rule], skipped: list[NotChecked]) -> list[Proposal]:

@@ -85,13 +85,16 @@ def _allowed(case: Case, here: Array, there: Array) -> float:
 def _unlike(case: Case, rule: str, difference: StateDifference, rows: list[int], here: Array, there: Array) -> Finding:
     from rnninspect.diagnosis.rules.layer_order_reversed import RULE as REVERSED
     from rnninspect.diagnosis.rules.rows_permuted import RULE as PERMUTED
+    from rnninspect.diagnosis.rules.state_never_written import RULE as NEVER_WRITTEN
 
     track, gap = difference.track, float(difference.difference[rows].max())
     origins = {row: np.flatnonzero((there == here[row]).all(-1)) for row in rows}
     mirrored = None if case.other is None else case.other.track(case.trace.layers - 1 - track.layer, track.direction)
     opposite = _state(mirrored, difference.state)
     cause, fix, why = rule, "", "it is from another row, step or run"
-    if all(places.size for places in origins.values()):
+    if not here[rows].any():
+        cause, fix, why = NEVER_WRITTEN.name, NEVER_WRITTEN.fix, "it is zero in each: it was never written"
+    elif all(places.size for places in origins.values()):
         pairs = listed([f"row {row} holds its row {places[0]}" for row, places in origins.items()], 4)
         cause, fix, why = PERMUTED.name, PERMUTED.fix, pairs
     elif opposite is not None and opposite.shape == here.shape and (opposite[rows] == here[rows]).all():

@@ -64,6 +64,13 @@ def read_on(case: Case) -> Case:
     return case.with_trace(replace(case.trace, tracks=tracks))
 
 
+def unpacked(case: Case) -> Case:
+    """A run of every step, its states those of the last column."""
+    assert case.batch is not None
+    ran = case.run(replace(case.batch, mask=np.ones_like(case.batch.mask), lengths=None, mask_given=False))
+    return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
 def dropped(case: Case) -> Case:
     """Outputs behind a dropout of three in ten."""
     kept = np.random.default_rng(1).random((5, 7, 5)) > 0.3
@@ -108,6 +115,37 @@ def test_rows_in_another_order_may_be_so_in_all_arrays_or_in_outputs_alone() -> 
     assert finding.rule == "rows-permuted"
     assert "and not the states" in finding.message
     assert finding.evidence["rows_of_other"] == np.argsort(ORDER).tolist()
+
+
+@pytest.mark.parametrize(("cell", "layers", "directions"), [("gru", 2, 1), ("lstm", 1, 1), ("gru", 1, 2)])
+def test_a_mistake_of_the_second_dump_is_its_own(cell: str, layers: int, directions: int) -> None:
+    """Beside a run over the padding a right dump is not accused, and that run is warned of; in its place it is accused
+    itself, and nothing is said of the right one."""
+    right = correct_case(cell, layers, directions, convention="torch")
+    (finding,) = (
+        f for f in judge(replace(bare(right), other=unpacked(right).trace), rules()).findings if f.severity != "note"
+    )
+    assert (finding.rule, finding.severity) == ("lengths-ignored", "warning")
+    assert finding.message.startswith("the second dump, by itself: rows 0, 1, 3, 4")
+    assert "lengths-ignored" in errors(unpacked(right), right)
+    assert not [
+        f
+        for f in judge(replace(bare(unpacked(right)), other=right.trace), rules()).findings
+        if "by itself" in f.message
+    ]
+
+
+def test_a_cell_state_of_zeros_was_never_written() -> None:
+    """Beside a right dump of the same outputs zeros are named, of two rows as of all; other numbers are not."""
+    right = correct_case("lstm")
+    for rows, factor, due in (
+        (slice(None), 0, "state-never-written"),
+        (slice(0, 2), 0, "state-never-written"),
+        (slice(0, 2), 0.5, "unexplained-difference"),
+    ):
+        cell = np.array(right.trace.tracks[0].cell)
+        cell[rows] *= factor
+        assert errors(right.with_tracks(lambda t, cell=cell: replace(t, cell=cell)), right) == [due]  # type: ignore[misc]
 
 
 def test_real_steps_that_the_second_dump_cannot_tell_are_named() -> None:
