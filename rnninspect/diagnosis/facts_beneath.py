@@ -39,8 +39,10 @@ def facts_beneath(
             for p in chain(checked, rule.of_outputs(undone.case)):
                 if p.kind == "state" or p.certainty != "proven":
                     continue
-                if rule.in_states and undone.case is right is not case:
-                    continue  # states that were put right by the outputs are no longer those in which it is
+                if rule.in_states and undone.case is right and case.reading.time_swapped:
+                    continue  # states that were put right along these axes are one row's along the others
+                if "outputs" not in rule.needs and undone.case is right and any(c.moves == "state" for c in causes):
+                    continue  # states that stand in one another's places: put right by the outputs, two are one
                 if rule.name in symptoms and not _stands_anyway(rule, p, case, right, undone.case):
                     continue
                 if rule.name in leaves and _is_in_what_changed(p, case, undone.case):
