@@ -17,6 +17,7 @@ from rnninspect.diagnosis.evidence.zeros_beneath import perhaps_written
 from rnninspect.diagnosis.rule import describe_rows, listed
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.pairs import LAYERS
 from rnninspect.measure.run_ends import ends_elsewhere, run_ends
 
 RUN = "inputs and weights, to run the layer again"
@@ -57,6 +58,8 @@ def untested(case: Case) -> Untested | None:
             return Untested(told, f"the order in which the outputs stand (keep_order, go_backwards), or {RUN}")
         needed = "the direction that the layer reads in" if case.facts else "each direction's own outputs"
         return Untested(f"the direction: {case.trace.source['direction']}", f"{needed}, or {RUN}")
+    if (either := case.trace.source.get(LAYERS)) is not None:
+        return Untested(f"{LAYERS}: {either}", f"the layers, or {RUN}")
     if not case.facts:
         return Untested(
             "no final state has outputs of its own to be compared with", f"each layer's own outputs, or {RUN}"

@@ -1,4 +1,4 @@
-"""Two layers that arrays only number: they may be the (forward, backward) of one."""
+"""Two layers that arrays only number: they may be the (forward, backward) of one, or an LSTM's c and h."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.conventions.dumps.numbered_pairs import are_numbered_pairs
+from rnninspect.conventions.dumps.cell_behind import are_pairs, of_one_sign
+from rnninspect.conventions.dumps.numbered_pairs import are_numbered_pairs, is_numbered_pair
 from rnninspect.core.evidence import Slot
+from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.wording import argument
+from rnninspect.engine import cells
 from rnninspect.measure.choose_reading import Choice
 from rnninspect.measure.matching import gather
 
 MOST_ROWS = 64  # rows that are looked at
+LAYERS = "the layers"  # what a trace's `source` says this of
 GROWN = 0.8  # how small outputs begin beside how they end, at most, where they are plainly read forward
 
 
@@ -34,4 +39,30 @@ def maybe_a_pair(choice: Choice, slots: tuple[Slot, ...]) -> Choice:
         "whose backward state would then be at the wrong end"
     )
     source = {**trace.source, "direction": because}
+    return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))
+
+
+def maybe_c_and_h(choice: Choice, slots: tuple[Slot, ...], config: LayerConfig) -> Choice:
+    """The choice, said to be undecided where a list of two states `[B, H]` was read as two layers, and the first may be
+    the c behind the second: of its signs, and larger. Then it is one LSTM's list in the wrong order, (c, h), as well.
+
+    Of many numbers the list is read so; of few, two layers look so by chance.
+    """
+    trace = choice.reading.trace
+    final = {track.layer: track.final for track in trace.tracks if track.final is not None}
+    if config.layers is not None or (trace.layers, trace.directions) != (2, 1) or len(final) != 2:
+        return choice
+    if (config.cell is not None and not cells.get(config.cell).has_c) or any(slot.role == "c" for slot in slots):
+        return choice
+    states = [slot for slot in slots if slot.role == "h"]
+    if not is_numbered_pair(states) or sum(slot.role == "outputs" for slot in slots) != 1:
+        return choice
+    lower, upper = final[0], final[1]
+    if lower.shape != upper.shape or not of_one_sign(upper, lower) or not are_pairs([upper], [lower]):
+        return choice
+    because = (
+        "none were stated; the two states fit two layers, and so they do the (c, h) of one LSTM, whose h comes first "
+        f"in most frameworks: state {argument('layers', 2)} or the cell (gru, lstm or rnn)"
+    )
+    source = {**trace.source, LAYERS: because}
     return replace(choice, reading=replace(choice.reading, trace=replace(trace, source=source)))

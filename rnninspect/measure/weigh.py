@@ -44,7 +44,7 @@ from rnninspect.measure.dump_arrays import DumpArrays
 from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import may_be_merged, merging, reading_merged, readings_merged
 from rnninspect.measure.one_or_two import maybe_two
-from rnninspect.measure.pairs import maybe_a_pair
+from rnninspect.measure.pairs import maybe_a_pair, maybe_c_and_h
 
 
 @frozen(eq=False)
@@ -205,6 +205,7 @@ def _read_as_given(
     if config.directions is None:
         chosen = maybe_two(chosen, slots, stacks=dump.convention != "auto" and convention.stacks_states)
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
+    chosen = maybe_c_and_h(chosen, slots, config)
     if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
         merged = reading_merged(convention, guess, slots, config)
         if merged is not None:

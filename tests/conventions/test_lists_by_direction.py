@@ -87,3 +87,20 @@ def test_flat_states_of_stacked_cells() -> None:
         assert _judged(outputs, _in_turn(by_direction[:2], by_direction[2:]), convention=whose) == ("clean", [])
     assert _judged(outputs, by_direction[2:] + by_direction[:2], convention="keras")[1] != []
     assert _judged(outputs, by_direction, convention="mxnet")[1] == ["layer-order-reversed"]
+
+
+def test_few_numbers_that_may_be_c_and_h_are_no_two_layers_for_sure() -> None:
+    """Proves that a list of two states is not clean where the first may be the c behind the second, as of an LSTM whose
+    list is in the wrong order; and that layers, or a cell, that are stated decide, and so do other signs."""
+    outputs = np.random.default_rng(0).uniform(-0.9, 0.9, (2, 4, 3)).astype(np.float32)
+    h = outputs[:, -1]
+    c = np.arctanh(h) * np.float32(1.5)
+    other = c * np.array([1, -1, 1], dtype=np.float32)
+    for below, about, expected in (
+        (c, {}, "unjudged"),
+        (other, {}, "clean"),
+        (c, {"layers": 2}, "clean"),
+        (c, {"cell": "gru"}, "clean"),
+    ):
+        report = rnninspect.inspect([outputs, below, h], lengths=[4, 4], convention="keras", **about)
+        assert report.verdict == expected

@@ -22,7 +22,7 @@ def are_numbered_pairs(slots: tuple[Slot, ...]) -> bool:
     """Whether outputs and states h are two arrays each, told apart by a 0 and a 1 that nobody called a layer's; or the
     states two planes of one."""
     outputs, states = ([slot for slot in slots if slot.role == role] for role in ("outputs", "h"))
-    return _is_pair(outputs) and (_is_pair(states) or _is_stack_of_two(states))
+    return is_numbered_pair(outputs) and (is_numbered_pair(states) or _is_stack_of_two(states))
 
 
 def are_beside_their_stack(outputs: list[Slot], arrays: Mapping[str, Array]) -> bool:
@@ -50,7 +50,8 @@ def as_directions(slots: tuple[Slot, ...], config: LayerConfig) -> tuple[Slot, .
     )
 
 
-def _is_pair(slots: list[Slot]) -> bool:
+def is_numbered_pair(slots: list[Slot]) -> bool:
+    """Whether these are two arrays told apart by a 0 and a 1 that nobody called a layer's."""
     numbered = all(_NUMBERED.fullmatch(slot.name) and not _LAYER.fullmatch(slot.name) for slot in slots)
     return numbered and [slot.layer for slot in slots if slot.direction is None] == [0, 1]
 
@@ -63,7 +64,7 @@ def _are_of_halves(slots: tuple[Slot, ...]) -> bool:
     """Whether of two numbered states each is half as wide as the one outputs, and they are no states of two layers:
     the second the upper one's, of one direction, and the first of neither."""
     outputs, states = ([s for s in slots if s.role == role] for role in ("outputs", "h"))
-    if len(outputs) != 1 or outputs[0].array.ndim != 3 or outputs[0].layer is not None or not _is_pair(states):
+    if len(outputs) != 1 or outputs[0].array.ndim != 3 or outputs[0].layer is not None or not is_numbered_pair(states):
         return False
     widths = {2 * slot.array.shape[-1] for slot in states if slot.array.ndim == 2}
     if widths != {outputs[0].array.shape[-1]}:
