@@ -31,3 +31,27 @@ def test_other_weights_of_one_direction_are_said_to_give_other_numbers(kind: str
     for weights, rules in ((forward, []), (backward, ["unexplained-difference"])):
         report = rnninspect.inspect(outputs, h, lengths=LENGTHS, inputs=inputs, weights=weights)
         assert [f.rule for f in report.findings] == rules
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_exchanged_weights_of_two_directions_are_named(kind: str) -> None:
+    """Each direction's weights under the other's name give the dump once exchanged; of one direction put under both
+    names they do not, and the layer's own are clean."""
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, kind)(3, 4, batch_first=True, bidirectional=True)
+    inputs, rows = torch.randn(5, 7, 3), {"batch_first": True, "enforce_sorted": False}
+    with torch.no_grad():
+        packed, state = layer(torch.nn.utils.rnn.pack_padded_sequence(inputs, LENGTHS, **rows))
+    outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    right = layer.state_dict()
+    exchanged = {
+        name: right[name.removesuffix("_reverse") if "reverse" in name else f"{name}_reverse"] for name in right
+    }
+    twice = {name: right[name.removesuffix("_reverse")] for name in right}
+    for weights, rules in (
+        (right, []),
+        (exchanged, ["directions-exchanged"]),
+        (twice, ["unexplained-difference"]),
+    ):
+        report = rnninspect.inspect(outputs, state, lengths=LENGTHS, inputs=inputs, weights=weights)
+        assert [f.rule for f in report.findings] == rules

@@ -11,7 +11,7 @@ from rnninspect.core.trace import Direction
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.small_cases import ROWS, STEPS, cut_to, is_causal
-from rnninspect.diagnosis.evidence.weight_changes import changes_of_a_part
+from rnninspect.diagnosis.evidence.weight_changes import changes_of_a_part, exchange_of_directions
 from rnninspect.diagnosis.evidence.weight_search import (
     GLANCE,
     WeightFix,
@@ -49,6 +49,21 @@ def fixed_in_a_part(case: Case) -> WeightFix | None:
         if fixes_difference(case, disagreement(case), after):
             return WeightFix((change,), disagreement(case), after)
     return None
+
+
+@once
+def exchanged_directions(case: Case) -> WeightFix | None:
+    """The weights of the two directions in each other's place, after which they give the dump; None where that is not
+    it, or one direction's are right as they are."""
+    if case.layer.weights_as_run or agrees(case) or case.weights is None or case.batch is None:
+        return None
+    if len(case.weights.directions) < 2 or _agreeing(case):
+        return None
+    change = exchange_of_directions()
+    after = left_by(case, (change,)) if left_by(_few(case), (change,)) <= tolerance(case) else np.inf
+    return (
+        WeightFix((change,), disagreement(case), after) if fixes_difference(case, disagreement(case), after) else None
+    )
 
 
 @once

@@ -202,6 +202,17 @@ def each(weights: Weights, change: Callable[[LayerWeights], LayerWeights]) -> We
     return replace(weights, layers=tuple(change(w) for w in weights.layers))
 
 
+def exchange_of_directions() -> Change:
+    """Each direction's weights under the other's name; of a layer of two directions alone."""
+    return Change("directions-exchanged", "the weights of each direction in the other's place", _other_way, alone=True)
+
+
+def _other_way(weights: Weights) -> Weights:
+    other: dict[Direction, Direction] = {"forward": "backward", "backward": "forward"}
+    layers = (replace(weights.at(w.layer, other[w.direction]), direction=w.direction) for w in weights.layers)
+    return replace(weights, layers=tuple(layers))
+
+
 def as_float64(layer_weights: LayerWeights) -> LayerWeights:
     """The same weights, every array of them in float64."""
     arrays = {

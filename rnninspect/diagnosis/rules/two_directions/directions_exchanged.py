@@ -27,6 +27,7 @@ from rnninspect.measure.facts import TrackFacts, may_end_right, measure
 OF_STATE = "h = np.concatenate([h_bw, h_fw], axis=-1)  # the half that was second is the forward one"
 BOTH_ANEW = "h = outputs[np.arange(B), lengths - 1]  # each direction's own end"
 OF_OUTPUTS = "outputs = np.concatenate([outputs_bw, outputs_fw], axis=-1)  # the second half is the forward one"
+OF_WEIGHTS = "weights_fw, weights_bw = weights_bw, weights_fw  # every kernel and bias of each layer, under both names"
 OF_STACK = "states = states.reshape(L, D, B, -1)[:, ::-1].reshape(L * D, B, -1)  # of every layer the forward one first"
 
 
@@ -82,6 +83,7 @@ class DirectionsExchanged(Rule):
                 from rnninspect.diagnosis.evidence.places_in_run import told_by_places
 
                 yield from told_by_places(self, case, "direction")
+                yield from _of_weights(self, case)
             return
         way, seen = _seen_way(case)
         if way is not None and way.what == "states" and (half := _one_half_alone(case, seen)) is not None:
@@ -117,6 +119,24 @@ class DirectionsExchanged(Rule):
         if exchanged is None:
             raise CannotInject("needs two directions of one width")
         return case.with_trace(exchanged)
+
+
+def _of_weights(rule: Rule, case: Case) -> Iterable[Proposal]:
+    """The weights of the two directions in each other's place: a run of them put right gives the dump."""
+    from rnninspect.diagnosis.evidence.part_search import exchanged_directions
+    from rnninspect.diagnosis.weights_rule import everywhere
+
+    fit = exchanged_directions(case)
+    if fit is not None:
+        yield Proposal(
+            rule.name,
+            f"a run with these weights differs from the dump by up to {fit.before:.2g}; with "
+            f"{fit.changes[0].description}, by {fit.after:.2g}: they were exchanged, and the dump is right",
+            everywhere(case),
+            kind="fact",
+            fix=OF_WEIGHTS,
+            evidence={"before": fit.before, "after": fit.after, "exchanged": "weights"},
+        )
 
 
 def _one_half_alone(case: Case, seen: list[Seen]) -> Seen | None:
