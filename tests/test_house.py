@@ -35,7 +35,7 @@ conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fittin
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
-conventions/dumps/siblings conventions/dumps/inverted conventions/dumps/offsets
+conventions/dumps/siblings conventions/dumps/turned_masks conventions/dumps/inverted conventions/dumps/offsets
 conventions/dumps/unread conventions/dumps/spread
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/rows_apart conventions/dumps/steps_apart
@@ -65,7 +65,8 @@ diagnosis/evidence/ran_over_rows
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath diagnosis/evidence/moved_rows
 diagnosis/evidence/slice_of_view diagnosis/evidence/order_of_inputs diagnosis/evidence/copied_rows
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run diagnosis/evidence/rows_of_run
-diagnosis/evidence/rows_told_by_run diagnosis/evidence/whole_gathers diagnosis/evidence/other_row_order
+diagnosis/evidence/rows_told_by_run diagnosis/evidence/rows_in_outputs
+diagnosis/evidence/whole_gathers diagnosis/evidence/other_row_order
 diagnosis/evidence/read_on_below diagnosis/evidence/cell_for_the_other_half
 diagnosis/evidence/one_row_taken diagnosis/evidence/places_in_run diagnosis/evidence/rows_of_other
 diagnosis/evidence/outputs_viewed

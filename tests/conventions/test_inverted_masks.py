@@ -128,3 +128,30 @@ def test_a_mask_that_fits_nothing_is_refused_with_its_numbers(mask: np.ndarray) 
     sizes = f"mask is {mask.shape}, but the batch has 4 rows and 6 steps"
     with pytest.raises(ShapeError, match=sizes.replace("(", r"\(").replace(")", r"\)")):
         told(dict(zip(("outputs", "h"), ran(), strict=True)), mask=mask)
+
+
+@pytest.mark.parametrize("lengths", [[3, 6, 1, 2, 5, 4], [6, 5, 4, 2, 2, 1]])
+@pytest.mark.parametrize("time_major", [False, True])
+def test_a_square_mask_is_turned_where_the_states_show_it(lengths: list[int], time_major: bool) -> None:
+    """Proves that `[T, B]` of as many rows as steps is read so in a right run and in wrong ones, and `[B, T]` as it
+    lies: right or wrong, and with a hole in every row."""
+    real, inputs = np.arange(6) < np.array(lengths)[:, None], np.random.default_rng(3).normal(size=(6, 6, 3))
+    outputs, state = ran(real, inputs)
+    read_on, last = ran(np.ones_like(real), inputs)
+
+    def verdict(steps: np.ndarray, h: np.ndarray, mask: np.ndarray) -> Any:
+        return told(
+            {"outputs": steps.swapaxes(0, 1) if time_major else steps, "h": h}, mask=mask, time_major=time_major
+        )
+
+    for mask in (real, real.T):
+        assert verdict(outputs, state, mask) == ("clean", [], lengths)
+    assert verdict(outputs, state[::-1], real) == verdict(outputs, state[::-1], real.T)
+    assert verdict(outputs, state[::-1], real.T) == ("findings", ["rows-permuted"], lengths)
+    if lengths[0] == 3:  # sorted, `[B, T]` is as good a mask
+        assert verdict(read_on, last, real.T) == ("findings", ["lengths-ignored"], lengths)
+    holes = np.array(
+        [[1, 0, 1, 1, 0, 0], [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]] + [[1, 0] * 3] * 2
+    )
+    outputs, state = ran(holes != 0, inputs, "repeat")
+    assert verdict(outputs, state, holes)[0] != "findings"

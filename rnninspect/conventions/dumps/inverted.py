@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.conventions.dumps.shapes import is_mask
+from rnninspect.conventions.dumps.turned_masks import is_turned
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Slot
 from rnninspect.core.masks import plain_mask
@@ -36,10 +37,13 @@ def with_true_at_real_steps(
     slot, added = _in_two_axes(masks[0])
     slots = tuple(slot if s is masks[0] else s for s in slots)
     mask = _aligned(slot.array, outputs[0])
-    if mask is None or added:
-        return slots, added
     others = tuple(s for s in slots if s is not slot)
     shown = slot.short or "the mask"
+    if mask is not None and _is_turned(mask, outputs[0], others):
+        note = f"{shown} {list(mask.shape)} is read as [T, B]: its columns end where the states or lengths do"
+        return (*others, replace(slot, array=slot.array.T)), "; ".join(filter(None, [added, note]))
+    if mask is None or added:
+        return slots, added
     stored = mask if reversed_time_axis is None else np.flip(mask, reversed_time_axis)
     told = next(_tellings(mask, stored, outputs[0], others), None)
     if told is not None and told[0]:
@@ -75,6 +79,11 @@ def _aligned(mask: Array, outputs: Array) -> Bools | None:
     if mask.shape == outputs.shape[:2]:
         return np.asarray(mask != 0)
     return np.asarray(mask.T != 0) if mask.shape == outputs.shape[1::-1] else None
+
+
+def _is_turned(mask: Bools, outputs: Array, slots: Sequence[Slot]) -> bool:
+    lengths = next((s.array.reshape(-1) for s in slots if s.role == "lengths"), None)
+    return is_turned(mask, outputs, [s.array for s in slots if s.role == "h"], lengths)
 
 
 def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool, str]]:
