@@ -29,7 +29,9 @@ def with_tracks_of_weights(case: Case) -> Case:
     as wide as one of two directions, and where the arrays cannot be read so.
     """
     weights, kept = case.weights, case.reading.state_rows
-    if weights is None or case.batch is None or (kept is not None and kept.slots) or case.trace.layers > 1:
+    if weights is None or case.batch is None or (kept is not None and kept.slots):
+        return case
+    if case.trace.layers > 1 and (case.trace.directions >= len(weights.directions) or _has_widths(case, weights)):
         return case
     if case.trace.directions > len(weights.directions):
         return _one_half(case, weights) or case

@@ -60,6 +60,19 @@ def test_layers_side_by_side_are_counted(layers: int, bidirectional: bool) -> No
         rnninspect.inspect(outputs, right, lengths=LENGTHS, layers=1)
 
 
+def test_a_view_of_an_unpacked_stack_is_read_as_its_weights_are() -> None:
+    """Layers that were counted side by side, of one direction, are of two where the weights are; right, it is clean."""
+    torch.manual_seed(7)
+    module, inputs = torch.nn.GRU(3, 4, 2, batch_first=True, bidirectional=True), torch.randn(4, 6, 3)
+    with torch.no_grad():
+        outputs, h = module(inputs)
+    about = {"inputs": inputs, "weights": module}
+    wrong = rnninspect.inspect(outputs, h.reshape(4, -1), lengths=LENGTHS, **about)
+    assert [f.rule for f in wrong.findings] == ["state-reshaped-not-transposed", "lengths-ignored"]
+    right = rnninspect.inspect(outputs, h.transpose(0, 1).reshape(4, -1), lengths="full", **about)
+    assert right.verdict == "clean"
+
+
 @pytest.mark.parametrize("cell", ["GRU", "LSTM", "RNN"])
 @pytest.mark.parametrize("options", [{"lengths": LENGTHS}, {"lengths": LENGTHS, "bidirectional": True}])
 def test_a_view_of_two_directions_is_seen_though_nobody_stated_two(cell: str, options: dict[str, Any]) -> None:

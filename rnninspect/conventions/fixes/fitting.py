@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rnninspect.core.cell import Cell
 from rnninspect.core.regex import regex
@@ -76,8 +76,13 @@ _WHOLE_STATE = regex(r"(?<![.\w])(state(?:_fw|_bw)?)(?=  # LSTMState|, state_bw 
 _WIDTH = regex(r"\b([48])H\b")  # the gates side by side, in one bias or two
 # Kernels taken apart: `i, f, g, o = weight.chunk(4)  # …'s order; a GRU's is r, z, n`.
 _GATES = regex(r"(?:\w, ){3}\w = (.*?)\b4\b(.*?)  # (.*order); .*a GRU's is (\w, \w, \w)")
-
-
+# An array of whole numbers, where a framework sorts no list.
+_ARRAYS: Mapping[str, str] = {
+    "jnp": "jnp.array({})",
+    "torch": "torch.tensor({})",
+    "paddle": "paddle.to_tensor({})",
+    "mx.nd": "mx.nd.array({})",
+}
 _BUILT = regex(r"\bLSTM\(units\b")  # a layer that is built here, not one that has a name
 
 
@@ -86,6 +91,19 @@ def replaced(code: str, pairs: Mapping[str, str]) -> str:
     for before, after in pairs.items():
         code = code.replace(before, after)
     return code
+
+
+def with_order(code: str, order: Sequence[int]) -> str:
+    """Code that puts rows back from an `order`, with that order in it, as its framework's `argsort` takes it.
+
+    >>> print(with_order("h_n = h_n[:, torch.argsort(order)]", [1, 0]))
+    order = torch.tensor([1, 0])  # the rows that these states are of
+    h_n = h_n[:, torch.argsort(order)]
+    """
+    if "argsort(order)" not in code:
+        return code
+    taken_by = next((made for name, made in _ARRAYS.items() if f"{name}.argsort(order)" in code), "{}")
+    return f"order = {taken_by.format(list(order))}  # the rows that these states are of\n{code}"
 
 
 def _wide(blocks: int) -> str:

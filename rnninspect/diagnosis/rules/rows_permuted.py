@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.fixes.fitting import with_order
 from rnninspect.core.trace import Array, Bools, Direction, Ints
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of, rows_of_cells, with_cells_put_back
@@ -19,6 +20,7 @@ from rnninspect.diagnosis.evidence.other_row_order import (
     told_by_gather,
     with_outputs_put_back,
 )
+from rnninspect.diagnosis.evidence.rows_in_outputs import rows_in_outputs
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
 from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
@@ -72,6 +74,10 @@ class RowsPermuted(Rule):
     def in_hand(self, case: Case) -> str:
         order, back = _one_order(case), rows_put_back(case)
         return in_torch(case, self._put_back(case, back, order)) if order is not None and back else ""
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        order = _one_order(case) if case.reading.evidence.decided else None
+        return theirs if order is None else with_order(theirs, order.tolist())
 
     def _put_back(self, case: Case, back: str, order: Ints) -> str:
         """The code that puts states back from this order, of which `back` does so."""
@@ -188,7 +194,7 @@ def _with_states_of(case: Case, rows: Ints) -> Case:
 def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
     """Permutations that put row `source[b]`'s state in row b: one that the outputs tell by equal steps, whichever they
     are, and those of rows that were sorted by length."""
-    told = next((source for facts in case.facts if (source := _told(case, facts)) is not None), None)
+    told = next((source for facts in case.facts if (source := rows_in_outputs(case, facts)) is not None), None)
     if told is None:
         from rnninspect.diagnosis.evidence.pooling import rows_of_pools
 
@@ -205,27 +211,6 @@ def _orders(case: Case) -> Iterator[tuple[Ints, str]]:
                 continue
             tried.append(source)
             yield source, f"the states put back from an order sorted by length, {how} first"
-
-
-def _told(case: Case, facts: TrackFacts) -> Ints | None:
-    """`[B]`: the row in whose outputs each state that is off is found, at any step; None where that is no permutation,
-    or changes nothing."""
-    source = np.full(facts.mismatched.size, -1)
-    places = case.elsewhere(facts, facts.mismatched & ~facts.final_blank)
-    if len(places) < 2:
-        return None
-    for row, hits in places.items():
-        rows = {b for b, _ in hits}
-        if len(rows) != 1:
-            return None
-        source[row] = rows.pop()
-    silent = facts.mismatched & facts.final_blank  # a row of zeros may be of any of those that are left
-    source = np.where((source < 0) & ~silent, np.arange(source.size), source)
-    left = np.setdiff1d(np.arange(source.size), source)
-    if left.size == np.count_nonzero(silent):
-        source[silent] = left
-    moved = source != np.arange(source.size)
-    return source.astype(np.int64) if moved.any() and np.unique(source).size == source.size else None
 
 
 def _sources(facts: TrackFacts, wrap: bool) -> tuple[Ints, Bools]:
