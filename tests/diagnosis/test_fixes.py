@@ -329,6 +329,19 @@ def test_no_framework_takes_one_half_for_a_bidirectional_layers_state(convention
                 assert both, (name, code)
 
 
+def test_the_code_that_puts_rows_back_holds_their_order() -> None:
+    """The code shown for h and c of a torch layer, whose rows were sorted, runs as it stands and gives the right h."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    output, (h, c) = torch.nn.LSTM(3, 4, batch_first=True)(torch.randn(4, 6, 3))
+    rows = [2, 0, 3, 1]
+    report = rnninspect.inspect(output, (h[:, rows], c[:, rows]), lengths="full", convention="torch")
+    (finding,) = [f for f in report.findings if f.rule == "rows-permuted"]
+    names = {"torch": torch, "h_n": h[:, rows]}
+    exec(finding.fix, names)
+    assert torch.equal(names["h_n"], h)
+
+
 def test_the_finding_of_a_bidirectional_layer_shows_both_halves() -> None:
     """The report of a real layer's last column names the pack line and both halves, never the backward one alone."""
     torch = pytest.importorskip("torch")
