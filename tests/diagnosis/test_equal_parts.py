@@ -20,12 +20,13 @@ LENGTHS = torch.tensor([9, 4, 7, 2, 5, 8])
         ([2, 3], "note"),
         ([1, 2, 3], "warning"),
         ([0, 2, 5], "warning"),
-        ([2, 5, 0], "error"),
+        ([2, 5, 0], "warning"),
+        ([2, 5, 0, 1], "error"),
     ],
 )
 def test_equal_parts_are_joined_inputs(rows: list[int], severity: str) -> None:
     """`h.chunk(2)`, or a third, is a note; any other rows, as those that a shrinking batch leaves, are a warning, and
-    those in another order an error."""
+    most of the batch in another order an error."""
     torch.manual_seed(0)
     layer = nn.GRU(4, 5, batch_first=True)
     with torch.no_grad():
