@@ -202,11 +202,11 @@ def _is_of_the_other_half(item: Mended, rule: Rule, finding: Finding, case: Case
 
 
 def _layers_of(rule: Rule, code: str, case: Case) -> list[int]:
-    """The layers that the code is to be run on: of rows all, of outputs those that are off, else the top."""
+    """The layers that the code is to be run on: of states' rows all, of outputs those that are off, else the top."""
     layers = range(case.trace.layers)
-    if rule.moves == "rows":
+    if rule.moves == "rows" and not re.search(r"^outputs =", code, re.MULTILINE):
         return [k for k in layers if all(t.final is not None for t in case.trace.tracks if t.layer == k)]
-    if "outputs" in code.partition("#")[0]:
+    if rule.moves == "rows" or "outputs" in code.partition("#")[0]:
         return sorted({f.track.layer for f in case.facts if f.mismatched.any()})
     return [case.trace.layers - 1]
 

@@ -52,6 +52,25 @@ def test_each_direction_is_put_back_alone(
             assert all(f"{half} =" not in change.code and "\nh =" not in change.code for change in mended.changes)
 
 
+@pytest.mark.parametrize(("layers", "order"), [(1, ORDERS[1]), (2, ORDERS[2])])
+def test_outputs_are_put_back(layers: int, order: tuple[int, ...]) -> None:
+    """Of outputs in another order than states and lengths only the outputs are put back, of every direction; where a
+    state besides is in no output, nothing is."""
+    case = correct_case("gru", layers, 2, convention="torch", lengths=LENGTHS)
+    right = build_case.dump(case)
+    about = {"layers": layers, "bidirectional": True, "batch_first": True, "convention": "torch"}
+    wrong = {**right, "output": right["output"][list(order)]}
+    mended = rnninspect.fix({name: np.array(array) for name, array in wrong.items()}, **about)
+    assert [change.rule for change in mended.changes] == ["rows-permuted"]
+    assert {name: array.tolist() for name, array in mended.arrays.items()} == {
+        name: array.tolist() for name, array in right.items()
+    }
+    wrong["h_n"] = np.array(wrong["h_n"])
+    wrong["h_n"][-1, 1] += 1
+    with pytest.raises(UserError):
+        rnninspect.fix(wrong, **about)
+
+
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_c_that_stands_right_stays(order: tuple[int, ...]) -> None:
     """Of h in another order and c in the batch's own only h is put back: c is behind the right rows' h as it is."""

@@ -80,9 +80,13 @@ def code_of_gather(case: Case) -> str:
 
 
 def is_mended_by_it(case: Case) -> bool:
-    """Whether that code mends the case's own arrays, all of them."""
+    """Whether that code mends the case's own arrays, all of them: of several tracks, where it moves the outputs, which
+    they share, and every state that is off is gathered so."""
     told = other_order(case)
-    return told is not None and told.outputs_moved is not None and len(case.trace.tracks) == 1
+    if told is None or told.outputs_moved is None:
+        return False
+    alone = len(case.trace.tracks) == 1
+    return alone or (told.outputs_moved and all(_is_gathered(f, told.order)[f.mismatched].all() for f in case.facts))
 
 
 def with_outputs_put_back(case: Case) -> Iterable[Undone]:
