@@ -7,10 +7,16 @@ which carries the state over it unchanged.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Array, Bools, Direction, Ints, PaddingPolicy, TimeOrder, prefix_mask
+from rnninspect.core.trace import Array, Bools, Direction, Ints, PaddingPolicy, TimeOrder, ZeroLength, prefix_mask
+
+# Steps of a mask whose plan is kept: a search runs the same few rows with hundreds of weights, and to plan them takes
+# as long as to read them.
+FEW = 1 << 14
 
 
 def read_order(mask: Bools, direction: Direction) -> Ints:
@@ -88,6 +94,62 @@ def pack(order: Ints, start: Ints, stop: Ints) -> Pack:
     places[rows] = np.arange(rows.size)
     last = offsets[lengths[rows] - 1] + np.arange(rows.size)
     return Pack(rows, sizes.tolist(), index, last, offsets, places)
+
+
+@frozen(eq=False)
+class Plan:
+    """How one direction reads the rows of a mask `[B, T]`: the same for all layers, and whatever the weights.
+
+    `order`: `read_order`. `real`: the pass over the real steps; `beyond`: the one past them, where one is asked for.
+    `empty`: the rows without a real step.
+    """
+
+    mask: Bools
+    direction: Direction
+    padding: PaddingPolicy
+    order: Ints
+    real: Pack
+    beyond: Pack
+    empty: Ints
+
+    def places(self, stored: TimeOrder) -> Ints:
+        """`[B*T]`: for every step of the outputs, stored so, where it is in the packs and then a zero row."""
+        if self.mask.size > FEW:
+            return self._places(stored)
+        return _kept_places(self, stored)
+
+    def _places(self, stored: TimeOrder) -> Ints:
+        places = placement(self.mask, self.order, self.direction, stored, self.padding, self.real, self.beyond)
+        return np.ascontiguousarray(places).reshape(-1)
+
+
+def plan(mask: Bools, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength) -> Plan:
+    """What a pass over a mask `[B, T]` reads, as `run` says of the policies; the plan of a small mask is kept."""
+    if mask.size > FEW:
+        return _plan(mask, direction, padding, zero_length)
+    return _kept_plan(mask.shape, mask.tobytes(), direction, padding, zero_length)
+
+
+@lru_cache(maxsize=32)
+def _kept_plan(
+    shape: tuple[int, ...], mask: bytes, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength
+) -> Plan:
+    return _plan(np.frombuffer(mask, dtype=np.bool_).reshape(shape), direction, padding, zero_length)
+
+
+@lru_cache(maxsize=64)
+def _kept_places(plan: Plan, stored: TimeOrder) -> Ints:
+    return plan._places(stored)
+
+
+def _plan(mask: Bools, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength) -> Plan:
+    batch, steps = mask.shape
+    counts = mask.sum(1)
+    to_the_end = np.full(batch, padding == "computed") | ((counts == 0) & (zero_length == "wrap"))
+    ends = np.where(to_the_end, steps, counts)
+    order = read_order(mask, direction)
+    real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
+    return Plan(mask, direction, padding, order, real, beyond, np.flatnonzero(counts == 0))
 
 
 def placement(

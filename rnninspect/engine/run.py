@@ -7,10 +7,10 @@ the outputs, so that it is the bits of its step.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,8 +23,8 @@ from rnninspect.engine.device import Where, device_of, dtype_of
 from rnninspect.engine.full_float32 import in_precision
 from rnninspect.engine.loop import Reader, make_reader
 from rnninspect.engine.lower_products import ROUNDED
-from rnninspect.engine.matmul import take
-from rnninspect.engine.packing import Pack, pack, placement, read_order
+from rnninspect.engine.matmul import WORTH_THREADS, one_thread, take
+from rnninspect.engine.packing import Pack, Plan, plan
 from rnninspect.errors import ShapeError
 
 Initial = Mapping[tuple[int, Direction], tuple[Array, Array | None]]
@@ -67,7 +67,7 @@ def run(
     policy = _Policy(batch.mask, padding, zero_length, order)
     directions = [d for d in DIRECTIONS if d in weights.directions]
     tracks: list[Track] = []
-    with torch.inference_mode(), in_precision(where.device, where.products):
+    with torch.inference_mode(), in_precision(where.device, where.products), _threads(batch, weights):
         inputs = where.host(batch.inputs)
         layer_inputs = dict.fromkeys(directions, inputs)
         for layer in range(weights.depth):
@@ -89,6 +89,12 @@ def run(
             if not top:
                 layer_inputs = _handed_up(passes, policy, weights.between)
     return tuple(tracks)
+
+
+def _threads(batch: Batch, weights: Weights) -> contextlib.AbstractContextManager[None]:
+    """One thread where no product, of all steps together, is worth a second."""
+    most = max(w.input_kernel.size + w.recurrent_kernel.size for w in weights.layers)
+    return one_thread() if batch.mask.size * most <= WORTH_THREADS else contextlib.nullcontext()
 
 
 def _handed_up(passes: list[_Pass], policy: _Policy, between: Between) -> dict[Direction, Tensor]:
@@ -118,14 +124,15 @@ class _Policy:
 class _Pass:
     """What one track's passes gave: `steps` `[N + M + 1, P]`, the real steps, those beyond them, and a row of zeros."""
 
-    direction: Direction
-    order: Array
-    real: Pack
-    beyond: Pack
+    plan: Plan
     steps: Tensor
     final: Tensor
     cell: Tensor | None
     initial: tuple[Tensor | None, Tensor | None]
+
+    @property
+    def direction(self) -> Direction:
+        return self.plan.direction
 
     def stored(self, policy: _Policy) -> TimeOrder:
         """How the outputs lie that this track returns."""
@@ -133,8 +140,7 @@ class _Pass:
 
     def outputs(self, policy: _Policy, stored: TimeOrder) -> Tensor:
         """`[B, T, P]`, the time axis as `stored` says."""
-        places = placement(policy.mask, self.order, self.direction, stored, policy.padding, self.real, self.beyond)
-        return take(self.steps, np.ascontiguousarray(places).reshape(-1)).view(*policy.mask.shape, -1)
+        return take(self.steps, self.plan.places(stored)).view(*policy.mask.shape, -1)
 
     def track(self, layer: int, policy: _Policy, where: Where, keep: bool) -> Track:
         stored = self.stored(policy)
@@ -154,13 +160,8 @@ def _read(
 ) -> _Pass:
     """One layer in one direction. `x`: `[B, T, F]`."""
     batch, steps, features = x.shape
-    counts, total = policy.mask.sum(1), np.full(batch, steps)
-    order = read_order(policy.mask, weights.direction)
-    if policy.padding == "computed":
-        ends = total
-    else:
-        ends = np.where((counts == 0) & (policy.zero_length == "wrap"), total, counts)
-    real, beyond = pack(order, np.zeros_like(counts), counts), pack(order, counts, ends)
+    planned = plan(policy.mask, weights.direction, policy.padding, policy.zero_length)
+    real, beyond = planned.real, planned.beyond
     count, past = real.index.size, beyond.index.size
     out = torch.empty(count + past + 1, weights.units, dtype=where.dtype, device=where.device)
     out[-1] = 0
@@ -176,15 +177,15 @@ def _read(
         on_h, on_c = h.clone(), None if c is None else c.clone()
         _advance(reader, *where.read(x, beyond), on_h, on_c, out[count:-1])
         if policy.zero_length == "wrap":
-            empty = torch.from_numpy(np.flatnonzero(counts == 0)).to(h.device)
+            empty = torch.from_numpy(planned.empty).to(h.device)
             h[empty] = on_h[empty]
             if c is not None and on_c is not None:
                 c[empty] = on_c[empty]
     if policy.zero_length == "zero":
         for state in (h, c):
             if state is not None:
-                state[torch.from_numpy(counts == 0).to(h.device)] = 0
-    return _Pass(weights.direction, order, real, beyond, out, h, c, initial)
+                state[torch.from_numpy(planned.empty).to(h.device)] = 0
+    return _Pass(planned, out, h, c, initial)
 
 
 def _advance(reader: Reader, x: Tensor, steps: Pack, h: Tensor, c: Tensor | None, out: Tensor) -> None:

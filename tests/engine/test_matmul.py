@@ -131,7 +131,9 @@ def test_one_thread_gives_back_what_there_was() -> None:
         leave.set()
         thread.join(10)
         with one_thread():
-            pass
+            with one_thread():
+                pass
+            assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
         assert not matmul._inside
     finally:

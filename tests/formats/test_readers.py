@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,10 +16,10 @@ from rnninspect.conventions.weights.gates import split_rows
 from rnninspect.core.cell import CellSpec
 from rnninspect.core.trace import prefix_mask
 from rnninspect.core.weights import LayerWeights
-from rnninspect.engine import device, loop, torch_kernels
+from rnninspect.engine import device, loop, packing, torch_kernels
 from rnninspect.engine.cells import make_cell
 from rnninspect.engine.loop import LoopReader, make_reader
-from rnninspect.engine.packing import Pack, pack, ranks_of, read_order
+from rnninspect.engine.packing import Pack, pack, plan, ranks_of, read_order
 from rnninspect.engine.torch_kernels import FusedCell, kernel_name, rectangles
 from tests.support.oracles import random_layer, run_masked
 
@@ -177,6 +178,7 @@ def test_a_row_that_ends_in_nan_leaves_the_rectangles(monkeypatch: pytest.Monkey
     mask = prefix_mask(lengths, 6)
     steps = pack(read_order(mask, "forward"), np.zeros(2, np.int64), lengths)
     monkeypatch.setattr(torch_kernels, "WORTH_A_CALL", 1000)
+    monkeypatch.setattr(torch_kernels, "WORTH_CHUNKS", 0)
     zero = torch.zeros(2, 4)
     out = torch.empty(9, 4)
     with torch.inference_mode():
@@ -255,3 +257,27 @@ def test_a_pack_reads_every_real_step_once_in_order(mask: list[list[bool]], forw
             assert [int(p) for p in steps.position(np.arange(len(want))[None].repeat(len(real), 0))[b]] == [
                 int(p) for p in np.flatnonzero(steps.index // 5 == b)
             ]
+
+
+def test_a_kept_plan_is_that_of_its_mask_and_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of masks of one shape, and of each policy of one mask, every plan is the one that is made without keeping any."""
+    masks = [
+        prefix_mask([4, 2, 0], 4),
+        prefix_mask([2, 4, 1], 4),
+        np.array([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 1]]) > 0,
+    ]
+    policies = [("zero", "initial"), ("zero", "wrap"), ("repeat", "zero"), ("computed", "initial")]
+    asked = list(itertools.product(masks, ("forward", "backward"), policies, ("time", "reversed", "within")))
+    for _ in range(2):
+        for mask, direction, policy, stored in asked:
+            kept = plan(mask, direction, *policy)
+            with monkeypatch.context() as patch:
+                patch.setattr(packing, "FEW", 0)
+                made = plan(mask, direction, *policy)
+                assert made is not kept
+                assert np.array_equal(made.places(stored), kept.places(stored))
+            assert kept is plan(mask.copy(), direction, *policy)
+            for name in ("mask", "order", "empty"):
+                assert np.array_equal(getattr(kept, name), getattr(made, name))
+            assert np.array_equal(kept.real.index, made.real.index)
+            assert np.array_equal(kept.beyond.index, made.beyond.index)
