@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from functools import cached_property
 
@@ -119,6 +119,11 @@ class Case:
     def has(self, need: str) -> bool:
         """Whether the evidence that a rule `needs` is there: `lengths`, `two directions`, `cell state`, …"""
         return need in self._at_hand
+
+    def lacks(self, needs: Iterable[str]) -> list[str]:
+        """Those of the `needs` that are not there. Every rule asks at every call, so it is one look for all of them."""
+        at_hand = self._at_hand
+        return [need for need in needs if need not in at_hand]
 
     @cached_property
     def _at_hand(self) -> frozenset[str]:

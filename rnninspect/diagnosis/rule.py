@@ -121,7 +121,7 @@ class Rule:
 
     def missing(self, case: Case) -> list[str]:
         """The evidence that it needs and the case does not hold."""
-        return [need for need in self.needs if not case.has(need)]
+        return case.lacks(self.needs)
 
     def check(self, case: Case) -> Iterable[Proposal]:
         """The causes that this rule sees in the case; each reconstructs what it explains."""

@@ -44,7 +44,7 @@ class Rules(Mapping[str, Rule]):
 
     def missing(self, name: str, case: Case) -> list[str]:
         """The evidence that a rule needs and the case does not hold, as its folder says or else the rule itself."""
-        return [need for need in self._needs[name] if not case.has(need)] or self[name].missing(case)
+        return case.lacks(self._needs[name]) or self[name].missing(case)
 
 
 @cache
