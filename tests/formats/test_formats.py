@@ -257,8 +257,8 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
     """Damaged at random places, as a file and through a pipe: arrays of numbers, or one line that names the file."""
     raw, draw = sample(suffix, tmp_path), random.Random(1)
     path = tmp_path / f"x{suffix}"
-    refused = 0
-    for _ in range(120):
+    refused, count = 0, 30 if suffix.endswith(".h5") else 120  # each damaged HDF5 file is opened in its own process
+    for _ in range(count):
         data = damaged(raw, draw)
         path.write_bytes(data)
         for source, name in ((str(path), str(path)), ("-", "stdin")):
@@ -267,7 +267,7 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
                 refused += 1
                 assert config.startswith(name)
                 assert "\n" not in config
-    assert refused > 20
+    assert refused > count / 6
 
 
 @pytest.mark.parametrize("suffix", list(SAMPLES))
