@@ -38,8 +38,9 @@ def layer_config(**options: Any) -> LayerConfig:
     """
     stated_fields = {f.name for f in fields(LayerConfig)} - {"attributes"}
     attributes = {k: options.pop(k) for k in ATTRIBUTES if k in options}
-    if options.pop("bidirectional", False):
-        options["direction"] = "bidirectional"
+    two = options.pop("bidirectional", None)
+    if two or (two is False and not options.get("direction") and not options.get("go_backwards")):
+        options["direction"] = "bidirectional" if two else "forward"  # `bidirectional=False` is a statement too
     batch_first = options.pop("batch_first", None)
     if options.get("time_major") is not None:  # `time_major=False` is a statement too
         options["axes_stated"] = True

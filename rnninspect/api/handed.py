@@ -95,12 +95,13 @@ def slots_beside(
     cell_first = conventions.get(whose).cell_first if whose else None
     by_direction = conventions.get(whose).lists_by_direction if whose else None
     slots = list(outputs.slots)
+    named = role_slots(c=handed.cell_state, lengths=handed.lengths, mask=handed.mask, inputs=inputs_of(handed, config))
     if handed.final_state is not None:
-        slots += live.read_state(handed.final_state, outputs.slots, config, cell_first, by_direction)
+        of_state = replace(config, cell="gru") if _is_h_alone(handed.final_state, named.get("c")) else config
+        slots += live.read_state(handed.final_state, outputs.slots, of_state, cell_first, by_direction)
     if handed.initial_state is not None:
         initial = live.read_state(handed.initial_state, outputs.slots, config, cell_first, by_direction)
         slots += live.as_initial(initial)
-    named = role_slots(c=handed.cell_state, lengths=handed.lengths, mask=handed.mask, inputs=inputs_of(handed, config))
     if "c" in named and any(slot.role == "c" for slot in slots):
         raise UserError("final_state holds a cell state already: leave cell_state out, or give final_state as h alone")
     if outputs.lengths is not None:
@@ -109,6 +110,12 @@ def slots_beside(
         brought = live.read_outputs(handed.inputs, config).lengths
         named |= {} if brought is None else {"lengths": Slot("lengths", "lengths of the inputs", brought)}
     return slots, named
+
+
+def _is_h_alone(state: Any, cell: Slot | None) -> bool:
+    """Whether a list of states `[B, H]` stands beside the c of each: it holds no c then, as that of a GRU."""
+    listed = isinstance(state, (tuple, list)) and len(state) > 1 and all(is_array(h) and rank(h) == 2 for h in state)
+    return listed and cell is not None and cell.array.ndim == 3 and len(cell.array) == len(state)
 
 
 def inputs_of(handed: Handed, config: LayerConfig) -> Any:

@@ -44,7 +44,8 @@ def stated_config(options: Mapping[str, Any]) -> LayerConfig:
     if options.get("time_major") and options.get("batch_first"):
         raise UserError("--time-major and --batch-first contradict each other; state one")
     stated_options = {name: options[name] for name in (*STATED, *ATTRIBUTES) if name in options}
-    return layer_config(**{**stated_options, "time_major": options.get("time_major") or None})  # a flag that is not set
+    unset = {name: options.get(name) or None for name in ("time_major", "bidirectional")}  # a flag that is not set
+    return layer_config(**{**stated_options, **unset})
 
 
 def source(argument: str | None) -> str | None:

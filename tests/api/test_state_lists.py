@@ -80,6 +80,19 @@ def test_a_list_of_h_beside_a_list_of_c(layers: int) -> None:
     assert judged(outputs, ([*h[:-1], outputs[:, -1]], c))[0] == "findings"
 
 
+@pytest.mark.parametrize(("layers", "bidirectional"), [(2, False), (2, True)])
+def test_a_list_of_h_beside_the_c_of_each(layers: int, bidirectional: bool) -> None:
+    """`final_state=[h, h], cell_state=[c, c]`: the list holds no c. The right one is clean, other rows are named; pairs
+    of h and c beside c are refused."""
+    outputs, h, c = ran("LSTM", layers, bidirectional)
+    assert judged(outputs, h, cell_state=c) == ("clean", set())
+    moved = [[state[[1, 0, 3, 2]] for state in states] for states in (h, c)]
+    assert judged(outputs, moved[0], cell_state=moved[1]) == ("findings", {"rows-permuted"})
+    assert judged(outputs, c, cell_state=h) == ("findings", {"cell-hidden-swapped"})
+    with pytest.raises(rnninspect.UserError, match="holds a cell state already"):
+        judged(outputs, list(zip(h, c, strict=True)), cell_state=c)
+
+
 def test_an_lstms_own_pair_stays_one() -> None:
     """h and c of one layer are told by their values, exchanged where a framework's order was stated, or not."""
     outputs, h, c = ran("LSTM", 1)

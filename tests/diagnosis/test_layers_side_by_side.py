@@ -29,8 +29,8 @@ def _judged(outputs: Any, states: Any, **about: Any) -> list[str]:
 
 def test_two_layers_stated_beside_their_outputs() -> None:
     """Proves that the states of two layers, which end each half at its last real step, are not accused of a backward
-    half at the wrong end, and are where two directions are stated; and that the last steps of the upper of two
-    bidirectional layers are accused, `layers=2` stated or not."""
+    half at the wrong end, and are where two directions are stated; that where one is, they are clean, and in
+    reverse order named; and that the last steps of the upper of two bidirectional layers are accused."""
     torch.manual_seed(0)
     x = torch.randn(6, 9, 3)
     with torch.no_grad():
@@ -38,8 +38,10 @@ def test_two_layers_stated_beside_their_outputs() -> None:
         upper, h_upper = torch.nn.GRU(16, 16, batch_first=True)(lower)
         both, h = torch.nn.GRU(3, 16, 2, batch_first=True, bidirectional=True)(_packed(x))
     outputs, states = torch.cat([_padded(lower), _padded(upper)], -1), torch.cat([h_lower, h_upper])
-    for about in ({}, {"bidirectional": False}):
-        assert _judged(outputs, states, layers=2, **about) == []
+    assert _judged(outputs, states, layers=2) == []
+    for about in ({"bidirectional": False}, {"direction": "forward"}):
+        assert rnninspect.inspect(outputs, states, lengths=LENGTHS, layers=2, **about).verdict == "clean"
+        assert _judged(outputs, states.flip(0), layers=2, **about) == ["layer-order-reversed"]
     assert _judged(outputs, states, bidirectional=True) == ["backward-final-at-last-step"]
     merged = _padded(both)
     last = merged[torch.arange(6), LENGTHS - 1].reshape(6, 2, 16).swapaxes(0, 1)

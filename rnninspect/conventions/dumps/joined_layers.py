@@ -15,8 +15,9 @@ from rnninspect.core.trace import Array
 def with_layers_joined(
     slots: tuple[Slot, ...], config: LayerConfig
 ) -> Iterator[tuple[tuple[Slot, ...], LayerConfig, str]]:
-    """The slots with outputs `[B, T, N*H]` as those of each layer, where the state has a plane for each of these N > 2;
-    the layer that goes with it, and a note. Two directions are those stated, or shown by a plane that is a first step.
+    """The slots with outputs `[B, T, N*H]` as those of each layer, where the state has a plane for each of these N > 2,
+    or of two, where two layers of one direction are stated; the layer that goes with it, and a note. Two directions are
+    those stated, or shown by a plane that is a first step.
     """
     outputs = [slot for slot in slots if slot.role == "outputs"]
     states = [slot for slot in slots if slot.role == "h"]
@@ -25,7 +26,8 @@ def with_layers_joined(
     array, state = outputs[0].array, states[0].array
     units = state.shape[2]
     planes = array.shape[2] // units if units and array.shape[2] % units == 0 else 0
-    if planes < 3 or planes not in state.shape[:2] or outputs[0].layer is not None:
+    least = 2 if config.layers == 2 and len(config.directions or ()) == 1 else 3
+    if planes < least or planes not in state.shape[:2] or outputs[0].layer is not None:
         return
     both = len(config.directions or ()) == 2 or (config.directions is None and _begins_in(array, state, planes))
     layers = planes // 2 if both else planes
