@@ -62,7 +62,7 @@ def with_axes_by_run(case: Case) -> Case:
     fitting = [r for r in fitting if r.time_major == time_major and (r.trace.layers, r.trace.directions) == shape]
     if not fitting or agrees(case):
         return case
-    other = _along(case, choose_reading(fitting, case.tolerance).reading)
+    other = along(case, choose_reading(fitting, case.tolerance).reading)
     source = {**other.trace.source, "the axes": "a run of the weights gives the outputs along these alone"}
     other = other.with_trace(replace(other.trace, source=source), other.facts)
     return other if agrees(other) else case
@@ -78,7 +78,7 @@ def _others(case: Case) -> Iterator[Case]:
         turned = case.with_trace(noted, case.facts)
         yield replace(turned, batch=replace(batch, inputs=np.ascontiguousarray(batch.inputs.swapaxes(0, 1))))
     fitting = [rival for rival in case.choice.rivals if rival.left_open and _fits_weights(case, rival)]
-    rivals = [_along(case, rival) for rival in fitting]
+    rivals = [along(case, rival) for rival in fitting]
     yield from rivals
     for other in (case, *rivals):
         yield from _backwards(other)
@@ -92,9 +92,8 @@ def _fits_weights(case: Case, rival: Reading) -> bool:
     return all(n is not None and (outputs is None or outputs.shape[2] == n) for outputs, n in recorded)
 
 
-def _along(case: Case, rival: Reading) -> Case:
-    """The case in a rival's reading, its inputs along the same axes."""
-    told = "a run of the weights gives its numbers"
+def along(case: Case, rival: Reading, told: str = "a run of the weights gives its numbers") -> Case:
+    """The case in a rival's reading, which something `told`, its inputs along the same axes."""
     evidence = replace(rival.evidence, because=(*rival.evidence.because, told))
     other = case.with_reading(replace(rival, evidence=evidence, time_swapped=False))  # nobody stated other axes
     config = replace(case.config, time_major=rival.time_major)

@@ -15,6 +15,7 @@ from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import agrees
+from rnninspect.diagnosis.reading_by_run import along
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import choose_reading
 
@@ -31,6 +32,8 @@ def with_tracks_of_weights(case: Case) -> Case:
     weights, kept = case.weights, case.reading.state_rows
     if weights is None or case.batch is None or (kept is not None and kept.slots):
         return case
+    if case.config.layers is None and case.trace.layers > weights.depth:
+        case = _of_as_many_layers(case, weights)
     if case.trace.layers > 1 and (case.trace.directions >= len(weights.directions) or _has_widths(case, weights)):
         return case
     if case.trace.directions > len(weights.directions):
@@ -39,6 +42,13 @@ def with_tracks_of_weights(case: Case) -> Case:
     if config == case.config or (_has_widths(case, weights) and agrees(case)):
         return case
     return _read_again(case, weights, config)
+
+
+def _of_as_many_layers(case: Case, weights: Weights) -> Case:
+    """The case in a rival's reading that has as many layers as the weights: of one row, or one step, rows may as well
+    be layers. The case itself where there is none."""
+    rival = next((r for r in case.choice.rivals if r.trace.layers == weights.depth), None)
+    return case if rival is None else along(case, rival, TOLD.format(weights.depth, len(weights.directions)))
 
 
 def _one_half(case: Case, weights: Weights) -> Case | None:

@@ -182,6 +182,36 @@ def test_stacked_directions_are_outputs() -> None:
             assert _rules(wrap(array), wrap(exchanged)) == ["directions-exchanged"], name
 
 
+@pytest.mark.parametrize("rest", [("x", "h0"), ("x",), ("h0",), ()], ids=str)
+def test_one_step_of_four_axes_is_read_by_what_lies_beside_it(rest: tuple[str, ...]) -> None:
+    """`[B, 1, 1, H]` of one step is `[B, T, D, H]` where inputs or states have as many rows, and no `[T, D, B, H]` of
+    which batch-first is untrue; where the layer did take those rows for steps, that is named."""
+    torch.manual_seed(3)
+    layer, x, begun = torch.nn.LSTM(5, 3), torch.randn(8, 1, 5), torch.randn(2, 1, 8, 3)
+    with torch.no_grad():
+        right, wrong = layer(x.swapaxes(0, 1), (begun[0], begun[1])), layer(x)
+    for (outputs, (h, c)), rules in ((right, []), (wrong, ["batch-time-swapped"])):
+        told = {"x": x.numpy(), "h0": begun[0].numpy().swapaxes(0, 1)}
+        arrays = {"out": outputs.numpy().reshape(8, 1, 1, 3), **{name: told[name] for name in rest}}
+        arrays |= {"hidden": h.numpy().swapaxes(0, 1), "cell": c.numpy().swapaxes(0, 1)}
+        if not rules or "h0" not in rest:  # a wrong run began in no state of eight rows
+            assert [f.rule for f in rnninspect.inspect(arrays, batch_first=True, layers=1).findings] == rules
+
+
+@pytest.mark.parametrize("four", [False, True])
+def test_rows_of_one_step_are_no_layers_that_the_weights_lack(four: bool) -> None:
+    """States `[B, 1, H]` beside the weights of one layer are one a row, where axes and layers are not stated; those
+    of another row are not clean."""
+    torch.manual_seed(3)
+    layer, x = torch.nn.GRU(5, 3), torch.randn(8, 1, 5)
+    with torch.no_grad():
+        outputs, h = (array.numpy().swapaxes(0, 1) for array in layer(x.swapaxes(0, 1)))
+    out = outputs[:, :, None] if four else outputs
+    for state, is_right in ((h, True), (np.roll(h, 1, 0), False)):
+        report = rnninspect.inspect({"out": out, "hidden": state, "x": x.numpy()}, weights=layer)
+        assert (report.verdict == "clean") is is_right
+
+
 def test_an_initial_state_saved_like_the_final_one_is_taken_apart_alike() -> None:
     """`np.savez(hidden=(h_n, c_n), h0=(h_0, c_0))`: a run from there ends in the state, and not from (c_0, h_0)."""
     torch.manual_seed(3)

@@ -65,8 +65,9 @@ def with_pair_by_axes(slots: tuple[Slot, ...], convention: Convention, config: L
 
 def with_directions_apart(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[Form]:
     """The slots with outputs of four axes in each form that holds one direction or two: `[2, B, T, H]`, `[T, D, B, H]`
-    and `[B, T, D, H]`; the one whose forward steps the states are comes first, and of several the one in which most
-    states are steps of their own direction."""
+    and `[B, T, D, H]`; the one whose forward steps the states are comes first, of several the one in which most
+    states are steps of their own direction, and of equals (one row or one step) the one that
+    inputs, lengths and states are of."""
     outputs = [slot for slot in slots if slot.role == "outputs"]
     if len(outputs) != 1 or outputs[0].array.ndim != 4:
         return
@@ -87,7 +88,9 @@ def with_directions_apart(slots: tuple[Slot, ...], config: LayerConfig) -> Itera
         axes = "[T, B, D, H]" if config.time_major else "[B, T, D, H]"
         whole = replace(outputs[0], array=array.reshape(*array.shape[:2], -1))
         forms.append(((whole, *others), f"{name} {list(array.shape)} is read as {axes}"))
-    yield from sorted(forms, key=lambda form: (not _ends_in_states(form[0]), -_share_of_ends(form[0])))
+    yield from sorted(
+        forms, key=lambda form: (not _ends_in_states(form[0]), -_share_of_ends(form[0]), _disagree(form[0], config))
+    )
 
 
 def _halves(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[_Halves]:
@@ -224,6 +227,23 @@ def _share_of_steps(states: Array, steps: Array) -> float:
 def _outputs(slots: tuple[Slot, ...]) -> Array | None:
     arrays = [slot.array for slot in slots if slot.role == "outputs"]
     return arrays[0] if len(arrays) == 1 and arrays[0].ndim == 3 else None
+
+
+def _disagree(slots: tuple[Slot, ...], config: LayerConfig) -> int:
+    """How many of inputs, lengths and states are of other rows, or other steps, than the outputs by the axes of the
+    layer."""
+    outputs = [slot.array for slot in slots if slot.role == "outputs"]
+    rows = outputs[0].shape[1 if config.time_major else 0]
+    by_role = {role: [s.array for s in slots if s.role == role] for role in ("inputs", "lengths", "h")}
+    of_others = [array.shape[:2] != outputs[0].shape[:2] for array in by_role["inputs"] if array.ndim > 1]
+    of_others += [len(array) != rows for array in by_role["lengths"] if array.ndim == 1]
+    for state in by_role["h"]:
+        directions = max(len(outputs), outputs[0].shape[-1] // max(1, state.shape[-1]))
+        planes = (
+            [n for n, of_rows in (state.shape[:2], state.shape[1::-1]) if of_rows == rows] if state.ndim == 3 else [1]
+        )
+        of_others.append(not any(n == directions * (config.layers or n) for n in planes))
+    return sum(of_others)
 
 
 def _share_of_ends(slots: tuple[Slot, ...]) -> float:
