@@ -59,7 +59,7 @@ diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosi
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
-diagnosis/evidence/small_cases diagnosis/evidence/first_step
+diagnosis/evidence/small_cases diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
 diagnosis/evidence/ran_over_rows
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath diagnosis/evidence/moved_rows

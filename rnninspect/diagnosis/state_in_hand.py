@@ -13,7 +13,7 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Direction
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.fix_code import within_lengths
+from rnninspect.diagnosis.fix_code import gathered, within_lengths
 
 _GROUPS = regex(r"\(.*?\)|\S+")
 _LETTERS = regex(r"[LDBH() ]+")
@@ -134,6 +134,18 @@ def top_placed(case: Case, code: str) -> str:
     also = "; its c only a new run gives" * any(t.cell is not None for t in case.trace.tracks)
     apart = ["outputs_fw, outputs_bw = np.split(outputs, 2, axis=-1)"] * ("outputs_fw" in code)
     return in_torch(case, "\n".join([*apart, code, f"{placed}  # of the top layer{also}"]))
+
+
+def taken_at(case: Case, index: str) -> str:
+    """The code `index`, which says what `last_index` is, and that which takes the top layer's states there, each in its
+    place; empty where other states are off too, or the outputs end in none of a right run."""
+    code = gathered(case, "h = outputs[np.arange(B), lengths - 1]")
+    others = any(f.mismatched.any() and f.track.layer < case.trace.layers - 1 for f in case.facts)
+    if others or within_lengths(case, "") or "lengths - 1" not in code:
+        return ""
+    apart = "outputs_fw, outputs_bw = np.split(outputs, 2, axis=-1)\n" * ("outputs_fw" in code)
+    placed = top_placed(case, code) or in_torch(case, apart + code)
+    return f"{index}\n{placed.replace('lengths - 1', 'last_index')}"
 
 
 def in_torch(case: Case, code: str) -> str:

@@ -7,11 +7,13 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 import rnninspect
 from rnninspect.conventions import conventions
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rules import rules
+from tests.support.made import correct_case
 
 BLOCKS = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -74,3 +76,27 @@ def test_lengths_are_mended_the_way_that_they_are_off(framework: str, offset: in
     report = rnninspect.inspect(outputs, states, lengths=lengths, inputs=inputs, convention=framework, **axes)
     assert [f.rule for f in report.findings] == ["off-by-one-length"]
     assert report.findings[0].fix.startswith(code)
+    if code.startswith("last_index"):
+        output, counts = torch.from_numpy(outputs), lengths if framework != "torch" else torch.from_numpy(lengths)
+        names = {"np": np, "torch": torch, "B": 5, "lengths": counts, "outputs": outputs, "output": output}
+        exec(report.findings[0].fix, names)
+        assert np.array_equal(names["h"], outputs[rows, lengths - 1])
+
+
+@pytest.mark.parametrize("axes", ["stack", "list"])
+def test_the_step_before_the_last_is_mended_in_its_place(axes: str) -> None:
+    """Two layers in two directions, the upper forward state taken a step too early: the code puts both upper states in
+    their place among the others, which stand right."""
+    case = correct_case("gru", 2, 2)
+    right, outputs = np.stack([t.final for t in case.trace.tracks]), case.trace.tracks[2].outputs  # type: ignore[misc]
+    both = np.concatenate([outputs, case.trace.tracks[3].outputs], -1)  # type: ignore[arg-type, list-item]
+    lengths, states = np.asarray(case.trace.lengths), right.copy()
+    states[2] = outputs[np.arange(len(lengths)), np.maximum(lengths, 2) - 2]  # type: ignore[index]
+    held = states if axes == "stack" else list(states)
+    report = rnninspect.inspect(
+        both, held, lengths=lengths, layers=2, bidirectional=True, convention="onnx", time_major=False
+    )
+    assert [f.rule for f in report.findings] == ["off-by-one-length"]
+    names = {"np": np, "B": len(lengths), "lengths": lengths, "outputs": both, "states": held}
+    exec(report.findings[0].fix, names)
+    assert np.array_equal(np.stack(names["states"]), right)  # type: ignore[arg-type]

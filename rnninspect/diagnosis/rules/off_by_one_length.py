@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Bools, Ints, last_true
+from rnninspect.core.trace import Ints, last_true
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.constant_offsets import moved_ends, offsets_of, rows_at, selective
 from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
+from rnninspect.diagnosis.state_in_hand import taken_at
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import cut_ends, cut_in_words, past_the_stop, shows_lengths, states_end_elsewhere
+from rnninspect.measure.run_ends import cut_in_words, past_the_stop, shows_lengths, states_end_elsewhere
 
 
 class OffByOneLength(Rule):
@@ -40,25 +41,16 @@ class OffByOneLength(Rule):
     )
 
     def code(self, case: Case) -> str:
-        offset = _lengths_are_off(case)
-        if offset is not None:
-            return _moved(offset)
-        longer = _longer_run(case)
-        return gathered(case, self.fix) if longer is None else _lengthened(longer)
+        return _of_lengths(case) or gathered(case, self.fix)
 
     def fitted(self, case: Case, theirs: str) -> str:
         """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip, and
         so are those of lengths that the outputs end at."""
-        offset = _lengths_are_off(case)
-        if offset is not None:
-            return _moved(offset)
-        longer = _longer_run(case)
-        if longer is not None:
-            return _lengthened(longer)
-        offsets = {o for facts in case.facts for o, every in _offsets(facts, _ends(case, facts)) if every}
-        if len(offsets) != 1 or (offsets == {-1} and not _lengths_stand(case)):
-            return theirs
-        return f"last_index = lengths - 1  # not {_step(offsets.pop())}: lengths count the real steps of a row"
+        return _of_lengths(case) or _of_index(case) or theirs
+
+    def in_hand(self, case: Case) -> str:
+        index = "" if _of_lengths(case) else _of_index(case)
+        return index and taken_at(case, index)
 
     def mends(self, case: Case) -> bool:
         """Unless the run itself ended before the lengths, as its padding shows: then they are wrong, or the run is."""
@@ -86,12 +78,12 @@ class OffByOneLength(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
             ends = _ends(case, facts)
-            for offset, every in _offsets(facts, ends):
+            for offset, every in offsets_of(facts, ends):
                 if not every and (_is_one_column(facts) or _is_by_chance(facts, ends, offset)):
                     continue  # of a length for which that step happens to be this far from the end
                 beyond = ends > facts.steps  # cut to the steps that there are, such a row looks right
                 empty = (facts.ends == 0) & ~facts.final_zero  # zeros are what a row without a step ends in anyway
-                rows = _rows_at(facts, ends, offset) & (facts.mismatched | empty | beyond)
+                rows = rows_at(facts, ends, offset) & (facts.mismatched | empty | beyond)
                 plural = "s" if abs(offset) != 1 else ""
                 yield from proposal(
                     self,
@@ -99,9 +91,9 @@ class OffByOneLength(Rule):
                     f"{{rows}}: final_state.h equals outputs at step {_step(offset)}, {abs(offset)} step{plural} "
                     f"{'before' if offset < 0 else 'after'} the last real step"
                     + (", in every row with evidence" if every else "")
-                    + cut_in_words(facts, rows & (_cut(facts, ends, offset) != ends + offset)),
+                    + cut_in_words(facts, rows & (moved_ends(facts, ends, offset) != ends + offset)),
                     evidence={"offset": offset},
-                    certainty="proven" if every or not (_selective(facts) & ~rows).any() else "suspected",
+                    certainty="proven" if every or not (selective(facts) & ~rows).any() else "suspected",
                     strength=1 if every else 0,
                 )
 
@@ -134,7 +126,7 @@ class OffByOneLength(Rule):
         told = [p.evidence["offset"] for p in self.check(case)]
         for offset in dict.fromkeys((*told, -1, 1)):
             if (lengths + offset <= case.trace.steps).all() and _ends_before_its_first(case, lengths + offset):
-                moved = np.maximum(_cut(case.facts[0], lengths, offset), 0)
+                moved = np.maximum(moved_ends(case.facts[0], lengths, offset), 0)
                 yield Undone(f"lengths {abs(offset)} {_way(offset)}", case.with_lengths(moved))
 
     def inject(self, case: Case) -> Case:
@@ -161,6 +153,21 @@ def _lengthened(offset: int) -> str:
     return f"lengths = lengths + {offset}  # the outputs end there, as the states do; if these are right, run again"
 
 
+def _of_lengths(case: Case) -> str:
+    """The code that puts lengths right, where these are known to be wrong, or the run went on past them; else empty."""
+    if (offset := _lengths_are_off(case)) is not None:
+        return _moved(offset)
+    return "" if (longer := _longer_run(case)) is None else _lengthened(longer)
+
+
+def _of_index(case: Case) -> str:
+    """The code of the index of the last steps, where the lengths are known to be right; else empty."""
+    offset = _one_offset(case)
+    if offset is None or (offset == -1 and not _lengths_stand(case)):
+        return ""
+    return f"last_index = lengths - 1  # not {_step(offset)}: lengths count the real steps of a row"
+
+
 def _steps(count: int) -> str:
     return f"{count} step{'s' if count != 1 else ''}"
 
@@ -179,8 +186,8 @@ def _run_ended_there(case: Case) -> bool:
     for facts in case.facts:
         ends = _ends(case, facts)
         ran = np.where(facts.zero.all(1), 0, last_true(~facts.zero) + 1)
-        for offset, every in _offsets(facts, ends):
-            moved = _cut(facts, ends, offset)
+        for offset, every in offsets_of(facts, ends):
+            moved = moved_ends(facts, ends, offset)
             short = (moved < facts.steps) & (moved > 0)
             if every and short.any() and np.array_equal(ran[short], moved[short]):
                 return True
@@ -190,11 +197,9 @@ def _run_ended_there(case: Case) -> bool:
 def _longer_run(case: Case) -> int | None:
     """By how many steps the run went on past every length, as outputs and states show together: the states are those
     of its last step, and the steps before them would be wrong ones."""
-    lengths = case.trace.lengths
-    offsets = {o for f in case.facts for o, every in _offsets(f, _ends(case, f)) if every}
-    if lengths is None or case.trace.mask_given or len(offsets) != 1 or not _run_ended_there(case):
+    lengths, offset = case.trace.lengths, _one_offset(case)
+    if lengths is None or case.trace.mask_given or offset is None or not _run_ended_there(case):
         return None
-    offset = next(iter(offsets))
     return offset if offset > 0 and (lengths + offset <= case.trace.steps).all() else None
 
 
@@ -203,14 +208,19 @@ def _lengths_are_off(case: Case) -> int | None:
     lengths, batch = case.trace.lengths, case.batch
     if lengths is None or batch is None or case.trace.mask_given or batch.inputs.shape[1] != case.trace.steps:
         return None
-    offsets = {o for f in case.facts for o, every in _offsets(f, _ends(case, f)) if every}
-    if len(offsets) != 1:
+    offset = _one_offset(case)
+    if offset is None:
         return None
-    ends = lengths + next(iter(offsets))
+    ends = lengths + offset
     real = np.arange(case.trace.steps)[None] < ends[:, None]
-    filled = (batch.inputs != 0).any(-1)
-    agrees = (ends > 0).all() and (ends <= case.trace.steps).all() and np.array_equal(filled, real)
-    return next(iter(offsets)) if agrees else None
+    within = (ends > 0).all() and (ends <= case.trace.steps).all()
+    return offset if within and np.array_equal((batch.inputs != 0).any(-1), real) else None
+
+
+def _one_offset(case: Case) -> int | None:
+    """The one offset that holds on every row of every track that can tell; None where there is none."""
+    offsets = {o for f in case.facts for o, every in offsets_of(f, _ends(case, f)) if every}
+    return next(iter(offsets)) if len(offsets) == 1 else None
 
 
 def _lengths_stand(case: Case) -> bool:
@@ -227,35 +237,16 @@ def _ends(case: Case, facts: TrackFacts) -> Ints:
     return facts.ends if lengths is None or case.trace.mask_given or facts.track.order != "time" else lengths
 
 
-def _rows_at(facts: TrackFacts, ends: Ints, offset: int) -> Bools:
-    """`[B]`: rows whose state equals the step `offset` from their last; index -1 wraps to the end, as in numpy, whose
-    padding may have been zero, and a run of no step leaves zeros."""
-    steps = ends - 1 + offset
-    at = facts.equals(np.where(steps < 0, steps + facts.steps, steps)) | ((steps < 0) & facts.final_zero)
-    return np.asarray(at | (_cut(facts, ends, offset) != ends + offset))
-
-
-def _cut(facts: TrackFacts, ends: Ints, offset: int) -> Ints:
-    """`[B]`: the ends moved by the offset; that of its state in a row whose larger length was cut to the time axis."""
-    later = cut_ends(facts, ends + offset)
-    return np.where((later > 0) & (ends == facts.steps) & (offset < 0), later, ends + offset)
-
-
-def _selective(facts: TrackFacts) -> Bools:
-    """`[B]`: rows that are off and stand at a step of their own, which tells by how much."""
-    return np.asarray(facts.mismatched & ~facts.uniform & ~facts.final_blank & facts.equal.any(1))
-
-
 def _is_one_column(facts: TrackFacts) -> bool:
     """Whether all rows that are off, of several, stand at one and the same step."""
-    rows = _selective(facts)
+    rows = selective(facts)
     return int(rows.sum()) > 1 and bool(facts.equal[rows].all(0).any())
 
 
 def _is_by_chance(facts: TrackFacts, ends: Ints, offset: int) -> bool:
     """Whether rows that are off end where their outputs do, this far from the length in some of them alone."""
-    rows = _selective(facts)
-    return bool(states_end_elsewhere(facts)[rows].all()) and not _rows_at(facts, ends, offset)[rows].all()
+    rows = selective(facts)
+    return bool(states_end_elsewhere(facts)[rows].all()) and not rows_at(facts, ends, offset)[rows].all()
 
 
 def _ends_before_its_first(case: Case, moved: Ints) -> bool:
@@ -272,29 +263,6 @@ def _step(offset: int) -> str:
     ('length - 2', 'length', 'length + 2')
     """
     return "length" if offset == 1 else f"length {'-' if offset < 1 else '+'} {abs(offset - 1)}"
-
-
-def _offsets(facts: TrackFacts, ends: Ints) -> list[tuple[int, bool]]:
-    """The one offset that holds on every row that can tell (True), or those that hold on some of them (False).
-
-    An offset needs two rows that share it without a wrap, or to be the commonest slip, a single step.
-    """
-    if facts.track.direction == "backward" and facts.track.order == "time":
-        return []
-    selective = _selective(facts)
-    votes: Counter[int] = Counter()
-    for b in np.flatnonzero(selective):
-        votes.update((np.flatnonzero(facts.equal[b]) - (ends[b] - 1)).tolist())
-    votes.pop(0, None)
-    for offset, _ in sorted(votes.items(), key=lambda item: (-item[1], abs(item[0]))):
-        at = _rows_at(facts, ends, offset)
-        steps = ends - 1 + offset
-        inside = (steps >= 0) & (steps < facts.steps)
-        contradicts = inside & ~at & (ends > 0) & ~facts.uniform & facts.equal.any(1)
-        shown = facts.equals(steps) & ~facts.uniform & ~facts.final_blank
-        if (at | ~selective).all() and not contradicts.any() and (abs(offset) == 1 or shown.sum() > 1):
-            return [(offset, True)]
-    return [(offset, False) for offset, count in votes.items() if count > 1 or abs(offset) == 1]
 
 
 RULE = OffByOneLength()
