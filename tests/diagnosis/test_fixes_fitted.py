@@ -11,6 +11,7 @@ import torch
 
 import rnninspect
 from rnninspect.conventions import conventions
+from rnninspect.conventions.fixes.fitting import with_order
 from rnninspect.diagnosis.fixes import fix_for
 from rnninspect.diagnosis.rules import rules
 from tests.support.made import correct_case
@@ -47,6 +48,17 @@ def test_shapes_in_code_have_the_blocks_of_the_cell(convention: object, cell: st
         assert ast.parse(code).body
         wide = {int(count) for count in re.findall(r"(?<!\[)\b(\d)H\b", code)}
         assert wide <= {BLOCKS[cell], 2 * BLOCKS[cell]} - {1}, code
+
+
+@pytest.mark.parametrize(("convention", "name"), [("flax", "carry"), ("haiku", "state")])
+def test_rows_of_jax_arrays_are_put_back(convention: str, name: str) -> None:
+    """The code with its order in it, run by jax itself on h and c of that order."""
+    jax = pytest.importorskip("jax")
+    h, order = np.arange(12.0).reshape(3, 4), [2, 0, 1]
+    code = with_order(fix_for(rules()["rows-permuted"], conventions()[convention]), order)
+    names = {"jax": jax, "jnp": jax.numpy, name: (jax.numpy.array(h[order]), jax.numpy.array(-h[order]))}
+    exec(code, names)
+    assert [np.asarray(state).tolist() for state in names[name]] == [h.tolist(), (-h).tolist()]
 
 
 @pytest.mark.parametrize("framework", ["torch", "keras", "flax", "onnx"])

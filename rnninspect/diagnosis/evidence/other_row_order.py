@@ -76,7 +76,8 @@ def code_of_gather(case: Case) -> str:
             'order = np.argsort(-lengths, kind="stable")  # the order that these outputs are in\n'
             f"outputs = outputs[{axes}np.argsort(order)]"
         )
-    return f"outputs = outputs[{axes}[{listed(told.order.tolist(), told.order.size)}]]  # in the order of the states"
+    rows = f"np.array([{listed(told.order.tolist(), told.order.size)}])"
+    return f"outputs = outputs[{axes}{rows}]  # in the order of the states"
 
 
 def is_mended_by_it(case: Case) -> bool:
