@@ -73,10 +73,12 @@ class Thread:
 
 @frozen(eq=False)
 class Undone:
-    """A case as it would be without a mistake. `how`: what was done to it, in words that go on after "with"."""
+    """A case as it would be without a mistake. `how`: what was done to it, in words that go on after "with". `fix`:
+    code that does so, where the rule's own may do otherwise."""
 
     how: str
     case: Case
+    fix: str = ""
 
 
 class Rule:

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.fixes import fix_in
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, Undone, places
 from rnninspect.measure.matching import same
 
@@ -86,7 +87,8 @@ def _pairs_with(case: Case, rule: Rule, rules: Mapping[str, Rule]) -> Iterator[T
         others = [other for other in rules.values() if other is not rule and not other.missing(undone.case)]
         others = [other for other in others if not other.reads_c or not _is_unchanged(case, undone.case, "cell")]
         for second in _whole_causes(undone, mismatched, others):
-            yield TwoCauses(_first(rule, undone, second, mismatched), _second(rule, undone, second))
+            beneath = _second(rule, undone, second, rules[second.rule])
+            yield TwoCauses(_first(rule, undone, second, mismatched), beneath)
 
 
 def _whole_causes(undone: Undone, mismatched: frozenset[Place], rules: list[Rule]) -> Iterator[Proposal]:
@@ -144,10 +146,11 @@ def _first(rule: Rule, undone: Undone, second: Proposal, mismatched: frozenset[P
         f"{undone.how}, what remains is {second.rule}"
     )
     evidence = {"together_with": second.rule}
-    return Proposal(rule.name, message, mismatched, rule.severity, second.certainty, evidence=evidence)
+    return Proposal(rule.name, message, mismatched, rule.severity, second.certainty, evidence=evidence, fix=undone.fix)
 
 
-def _second(rule: Rule, undone: Undone, second: Proposal) -> Proposal:
+def _second(rule: Rule, undone: Undone, second: Proposal, of_second: Rule) -> Proposal:
     message = f"{{rows}}: with {undone.how} ({rule.name}), {second.message.removeprefix('{rows}: ')}"
     evidence = second.evidence | {"together_with": rule.name}
-    return replace(second, message=message, evidence=evidence)
+    placed = fix_in(of_second, undone.case) if of_second.in_hand(undone.case) else ""
+    return replace(second, message=message, evidence=evidence, fix=second.fix or placed)

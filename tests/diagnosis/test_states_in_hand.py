@@ -11,6 +11,7 @@ import torch
 
 import rnninspect
 from rnninspect.core.trace import Array
+from tests.support.made import correct_case
 
 B, T, H, L, D = 5, 6, 3, 3, 2
 LENGTHS = np.array([6, 2, 4, 5, 3])
@@ -132,3 +133,26 @@ def test_a_list_of_h_and_c_is_put_in_order(mistake: str, flat: bool) -> None:
 
     wrong = listed(MISTAKES[mistake](states, outputs))
     assert_put_right(mistake, "torch", outputs, wrong, listed(states), "lstm")
+
+
+@pytest.mark.parametrize("form", ["four axes", "list"])
+@pytest.mark.parametrize("mistakes", ["layers and directions", "directions and rows", "directions first, and rows"])
+def test_the_code_of_two_mistakes_mends_both(mistakes: str, form: str) -> None:
+    """Carried out one behind the other on the states in hand, the code of the two findings gives the right ones."""
+    case = correct_case("gru", 2, 2, convention="onnx")
+    right = np.stack([np.asarray(track.final) for track in case.trace.tracks])
+    apart, rows = right.reshape(2, 2, *right.shape[1:]), [2, 0, 1, 4, 3]
+    moved = {
+        "layers and directions": apart[::-1, ::-1],
+        "directions and rows": apart[:, ::-1][:, :, rows],
+        "directions first, and rows": apart.swapaxes(0, 1)[:, :, rows],
+    }[mistakes]
+    held = moved if form == "four axes" else list(moved.reshape(right.shape))
+    outputs = np.concatenate([np.asarray(case.trace.tracks[k].outputs) for k in (2, 3)], -1)
+    about = {"lengths": case.trace.lengths, "layers": 2, "bidirectional": True, "time_major": False}
+    report = rnninspect.inspect(outputs, held, convention="onnx", **about)
+    assert len(report.findings) == 2
+    names = {"np": np, "L": 2, "D": 2, "B": right.shape[1], "states": held, "lengths": case.trace.lengths}
+    for finding in report.findings:
+        exec(finding.fix, names)
+    assert np.array_equal(np.reshape(names["states"], right.shape), right)

@@ -79,7 +79,7 @@ class LayerOrderReversed(Rule):
             return
         for order in _orders(case.trace):
             if order.trace is not None:
-                yield Undone(order.undone, case.with_trace(order.trace))
+                yield Undone(order.undone, case.with_trace(order.trace), order.in_hand(case) or order.code)
 
     def inject(self, case: Case) -> Case:
         fixed = _reversed(case.trace) if case.trace.layers > 1 else None

@@ -159,8 +159,9 @@ class RowsPermuted(Rule):
         if not _by_direction(case):
             yield from with_outputs_put_back(case)
         for source, how in _orders(case):
-            back = np.argsort(source)
-            yield Undone(how, _with_states_of(case, back))
+            back, placed = np.argsort(source), rows_put_back(case)
+            fix = in_torch(case, self._put_back(case, placed, source)) if placed else ""
+            yield Undone(how, _with_states_of(case, back), fix)
             if case.batch is not None and len(case.batch.inputs) == back.size:  # or the outputs were sorted, and not x
                 batch = replace(case.batch, inputs=case.batch.inputs[back])
                 yield Undone(f"{how}, and the inputs so too", replace(_with_states_of(case, back), batch=batch))

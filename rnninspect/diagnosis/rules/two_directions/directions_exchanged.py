@@ -110,7 +110,7 @@ class DirectionsExchanged(Rule):
 
     def undo(self, case: Case) -> Iterable[Undone]:
         for way in _ways(case):
-            yield Undone(f"the two directions' {way.what} exchanged", case.with_trace(way.trace))
+            yield Undone(f"the two directions' {way.what} exchanged", case.with_trace(way.trace), _of_hand(case, way))
 
     def inject(self, case: Case) -> Case:
         if case.trace.directions != 2 or any(t.final is None for t in case.trace.tracks):
