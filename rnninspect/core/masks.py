@@ -23,8 +23,9 @@ def plain_mask(mask: Array) -> Array:
     """A mask `[…]` in two axes and as 0 and 1 where it can be read so, else itself as far as it can.
 
     Axes of one are left out (`[B, 1, T]`, `[B, 1, 1, T]`, `[B, T, 1]`), the last of three along which all values are
-    the same is (`[B, T, H]`), and so are the rows of `[B, T, T]` that are all the same; of one that is added to scores
-    (0 at real steps, -1e9 or -inf elsewhere) 0 becomes true.
+    the same is (`[B, T, H]`), and so are the rows of `[B, T, T]` that are all the same; of a mask of queries and keys
+    (causal and of padding, `[B, T, T]` or `[B, heads, T, T]`) every key is what it is for its own query; of one that is
+    added to scores (0 at real steps, -1e9 or -inf elsewhere) 0 becomes true.
 
     >>> plain_mask(np.array([[[[0.0, -1e9]]]]))
     array([[ True, False]])
@@ -37,4 +38,20 @@ def plain_mask(mask: Array) -> Array:
             mask = mask[..., 0]
         elif mask.shape[1] == mask.shape[2] and (mask == mask[:, :1]).all():
             mask = mask[:, 0]
-    return np.asarray(mask == 0) if is_additive(mask) else mask
+    mask = np.asarray(mask == 0) if is_additive(mask) else mask
+    keys = _of_keys(mask) if mask.ndim in (3, 4) and mask.size and mask.shape[-1] == mask.shape[-2] else None
+    return mask if keys is None else keys
+
+
+def _of_keys(mask: Array) -> Array | None:
+    """`[B, T]` of a mask `[B, T, T]` or `[B, heads, T, T]` of queries and keys: of every key what it is for its own
+    query, where it is so for another only where it is so for that one; None where it is not, or nothing is padding."""
+    if mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all():
+        return None
+    for told in (True, False):
+        seen = (mask != 0) == told
+        keys = np.asarray(seen.any(axis=tuple(range(1, mask.ndim - 1))))
+        for_its_own = np.diagonal(seen, axis1=-2, axis2=-1)
+        if not keys.all() and (for_its_own == (keys if mask.ndim == 3 else keys[:, None])).all():
+            return np.asarray(keys == told)
+    return None

@@ -75,6 +75,21 @@ def test_a_second_run_that_differs_by_as_little_is_still_told() -> None:
     assert named(report) == ["state-from-another-run"]
 
 
+@pytest.mark.parametrize(("moved", "rules"), [(14, []), (20, ["state-from-another-run"])])
+def test_few_numbers_of_two_directions_are_counted_together(moved: int, rules: list[str]) -> None:
+    """Of the directions' states apart, one may have fewer exact numbers than a second run of many has; where hardly a
+    number of one is exact, its state is of another run."""
+    case = correct_case("gru", 1, 2, convention="keras")
+    (forward, h), (backward, h_back) = [(t.outputs, t.final) for t in case.trace.tracks]
+    assert h is not None
+    assert h_back is not None
+    beside = h_back.copy()
+    at = np.random.default_rng(0).permutation(h.size)[: moved * h.size // 20]
+    beside.flat[at] = np.nextafter(beside.flat[at], np.float32(2))
+    report = rnninspect.inspect([forward, backward, nudged(h), beside], lengths=LENGTHS, convention="keras")
+    assert named(report) == rules
+
+
 def slots(outputs: np.ndarray, state: np.ndarray) -> tuple[Slot, ...]:
     return Slot("outputs", "outputs", outputs), Slot("h", "h", state)
 

@@ -34,7 +34,7 @@ def with_true_at_real_steps(
     outputs = [s.array for s in slots if s.role == "outputs" and s.array.ndim == 3]
     if len(masks) != 1 or not outputs:
         return slots, ""
-    slot, added = _in_two_axes(masks[0])
+    slot, added = _in_two_axes(masks[0], outputs[0])
     slots = tuple(slot if s is masks[0] else s for s in slots)
     mask = _aligned(slot.array, outputs[0])
     others = tuple(s for s in slots if s is not slot)
@@ -63,13 +63,24 @@ def with_true_at_real_steps(
     return slots, ""
 
 
-def _in_two_axes(slot: Slot) -> tuple[Slot, str]:
+def _in_two_axes(slot: Slot, outputs: Array) -> tuple[Slot, str]:
     """The mask as `plain_mask` reads it, and a note where it is a number that attention adds to its scores."""
-    plain = plain_mask(slot.array)
+    plain = _of_one_head(plain_mask(slot.array), outputs) if slot.array.ndim == 3 else plain_mask(slot.array)
+    plain = plain if plain.shape in (outputs.shape[:2], outputs.shape[1::-1]) else slot.array  # which a refusal names
     added = slot.array.dtype.kind != "b" and plain.dtype.kind == "b"
     shown = f"{slot.short or 'the mask'} {list(slot.array.shape)}"
     note = f"{shown} is read as added to scores: 0 at real steps, {slot.array.min():g} at padding" if added else ""
     return (slot if plain is slot.array else replace(slot, array=plain)), note
+
+
+def _of_one_head(mask: Array, outputs: Array) -> Array:
+    """`[B, T]` of a mask `[B*heads, T]` that is the same for every head of a row; the mask itself where it is not."""
+    for rows, steps in (outputs.shape[:2], outputs.shape[1::-1]):
+        if mask.ndim == 2 and rows and len(mask) > rows and mask.shape[1] == steps and len(mask) % rows == 0:
+            by_head = mask.reshape(rows, -1, steps)
+            if (by_head == by_head[:, :1]).all():
+                return np.asarray(by_head[:, 0])
+    return mask
 
 
 def _aligned(mask: Array, outputs: Array) -> Bools | None:
@@ -99,6 +110,7 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
         if (blank == ~along).all():
             yield False, ""
     lengths = next((s.array.reshape(-1) for s in slots if s.role == "lengths"), None)
+    states = [s.array for s in slots if s.role == "h"]
     for by_row, steps in ((stored, outputs), (stored.T, outputs.swapaxes(0, 1))):
         if lengths is not None and lengths.shape == by_row.shape[:1]:
             counts = by_row.sum(1)
@@ -107,8 +119,10 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
         if is_of_lengths(~by_row) and not is_of_lengths(by_row):
             if _holds_the_last(by_row, steps) and not (by_row[:, ::-1] == ~by_row).all():  # as one read backwards
                 yield True, "the outputs stand still where it is true"
-            if _ends_before(by_row, steps, [s.array for s in slots if s.role == "h"]):
+            if _ends_before(by_row, steps, states):
                 yield True, "states are the last outputs before it becomes true"
+        elif _ends_in(by_row, steps, states) and not _ends_in(~by_row, steps, states):
+            yield False, ""
 
 
 def _blank_inputs(mask: Bools, slots: Sequence[Slot]) -> Bools | None:
@@ -153,6 +167,15 @@ def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
         np.logical_or.reduce([_in_any(ends, state) for state in states]) for ends in (at_ends, outputs[rows, -1])
     )
     return bool(ended.all() and not last.any())
+
+
+def _ends_in(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
+    """Whether states hold the outputs `[B, T, H]` of the last step of every row at which the mask is true."""
+    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1)
+    at_ends = outputs[np.arange(len(mask)), last]
+    if not mask.any(1).all() or len({end.tobytes() for end in at_ends}) < len(mask) or not states:
+        return False
+    return bool(np.logical_or.reduce([_in_any(at_ends, state) for state in states]).all())
 
 
 def _in_any(ends: Array, state: Array) -> Bools:

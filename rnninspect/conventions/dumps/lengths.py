@@ -43,7 +43,7 @@ def read_mask(
         if lengths is not None:
             check_lengths(lengths, rows)
         if mask is not None:
-            check_mask(mask, rows, steps)
+            check_mask(mask if mask.shape == (rows, steps) else by_role["mask"][0].array, rows, steps)
     except ShapeError:
         if strict:
             raise
