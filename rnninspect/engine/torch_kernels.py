@@ -35,10 +35,11 @@ from rnninspect.engine.step import Make
 # 149 / 127 / 131 / 145, 128x100x512x512 502 / 423 / 440 / 512, 8x1000x64x64 21 / 20 / 20 / 22.
 WORTH_A_CALL = 64
 
-# Below so many multiplications by the recurrent kernel, all steps together, to cut the batch takes longer than oneDNN
-# saves. Measured on 2 cores of a Zen 4, us packed / chunked: 540 / 790 (5 rows x 7 steps, 4 units, both directions),
-# 560 / 650 (8x10, 32), 820 / 1010 (8x20, 64), but 1040 / 790 (8x50, 64).
-WORTH_CHUNKS = 1 << 21
+# Below so many multiplications by the recurrent kernel, all steps together, oneDNN saves less than it takes to begin.
+# Measured on 2 cores of a Zen 4, us packed / oneDNN: 540 / 790 (5 rows x 7 steps, 4 units, both directions), 560 / 650
+# (8x10, 32), 820 / 1010 (8x20, 64), but 1040 / 790 (8x50, 64); rows that end together 330 / 450 (5x7, 4), 480 / 600
+# (4x10, 64), 520 / 490 (1x50, 64).
+WORTH_ONEDNN = 1 << 21
 
 _BACKENDS: Any = torch.backends
 
@@ -76,10 +77,10 @@ class FusedCell:
         """
         if c is None or self.name != "lstm" or self.projected or not _has_onednn(x):
             return self.packed(x, pack, h, c, out)
+        if len(pack.index) * self.others[0].numel() <= WORTH_ONEDNN:
+            return self.packed(x, pack, h, c, out)
         if pack.sizes[0] == pack.sizes[-1]:
             return self.whole(x, pack, h, c, out)
-        if len(pack.index) * self.others[0].numel() <= WORTH_CHUNKS:
-            return self.packed(x, pack, h, c, out)
         after = self.chunked(x, pack, h, c, out)
         if out.index_select(0, torch.from_numpy(pack.last)).isfinite().all():
             return after

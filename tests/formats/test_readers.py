@@ -151,13 +151,14 @@ def test_weights_reach_the_kernel_contiguous(name: str, layout: str, monkeypatch
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_rows_that_end_together_are_read_whole(rows: int) -> None:
+def test_rows_that_end_together_are_read_whole(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without padding there is nothing to cut: outputs and c are the loop's, and not a number stays in its row."""
     spec, w = layer_of("lstm")
     inputs = np.random.default_rng(2).normal(size=(rows, 6, 3))
     inputs[0, 4, 1] = np.nan
     mask = np.ones((rows, 6), dtype=bool)
     steps = pack(read_order(mask, "forward"), np.zeros(rows, np.int64), np.full(rows, 6))
+    monkeypatch.setattr(torch_kernels, "WORTH_ONEDNN", 0)
     zero, out = torch.zeros(rows, 4), torch.empty(6 * rows, 4)
     with torch.inference_mode():
         cell = FusedCell(spec, w, make).run(make(inputs).flatten(0, 1), steps, zero, zero, out)
@@ -178,7 +179,7 @@ def test_a_row_that_ends_in_nan_leaves_the_rectangles(monkeypatch: pytest.Monkey
     mask = prefix_mask(lengths, 6)
     steps = pack(read_order(mask, "forward"), np.zeros(2, np.int64), lengths)
     monkeypatch.setattr(torch_kernels, "WORTH_A_CALL", 1000)
-    monkeypatch.setattr(torch_kernels, "WORTH_CHUNKS", 0)
+    monkeypatch.setattr(torch_kernels, "WORTH_ONEDNN", 0)
     zero = torch.zeros(2, 4)
     out = torch.empty(9, 4)
     with torch.inference_mode():
