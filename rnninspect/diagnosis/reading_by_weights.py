@@ -7,10 +7,12 @@ is twice as wide.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.trace import Direction
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
@@ -18,6 +20,7 @@ from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.reading_by_run import along
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import choose_reading
+from rnninspect.measure.merged import are_told_by_states
 
 TOLD = "the weights have {} layer(s) of {} direction(s)"
 
@@ -30,6 +33,8 @@ def with_tracks_of_weights(case: Case) -> Case:
     as wide as one of two directions, and where the arrays cannot be read so.
     """
     weights, kept = case.weights, case.reading.state_rows
+    if weights is not None and len(weights.directions) == 1 and are_told_by_states(case.trace):
+        case = _of_one_direction(case, weights)
     if weights is None or case.batch is None or (kept is not None and kept.slots):
         return case
     if case.config.layers is None and case.trace.layers > weights.depth:
@@ -42,6 +47,15 @@ def with_tracks_of_weights(case: Case) -> Case:
     if config == case.config or (_has_widths(case, weights) and agrees(case)):
         return case
     return _read_again(case, weights, config)
+
+
+def _of_one_direction(case: Case, weights: Weights) -> Case:
+    """The case of a stack of one direction, whose states were taken for those of two that its outputs hold merged."""
+    way: Direction = weights.directions[0]
+    direction: Literal["forward", "reverse"] = "forward" if way == "forward" else "reverse"
+    config = replace(case.config, layers=weights.depth, direction=direction, merge_mode="concat")
+    again = _read_again(case, weights, config)
+    return case if again is case else again.with_weights(weights, config)
 
 
 def _of_as_many_layers(case: Case, weights: Weights) -> Case:

@@ -27,6 +27,7 @@ LEAST, MOST, SURELY = 0.3, 1.1, 2.0
 # Of so few numbers, as two or three rows have, at most this share of a merged state may be left of both ends: so look 9
 # in 10 of such states, 1 in 3 of another run's, and 1 in 100 of noise.
 FEW_NUMBERS, MOST_LEFT = 24, 0.5
+NOBODY = "none was"  # of the directions, where states alone tell of two
 
 
 def merging(config: LayerConfig) -> LayerConfig:
@@ -62,6 +63,11 @@ def as_merged(reading: Reading) -> Reading:
     """Mark the reading as one of outputs that hold both directions merged, which only a run can separate."""
     because = "there are two, and the outputs are as wide as one: they may be the sum of both directions, or alike"
     return replace(reading, trace=replace(reading.trace, source={**reading.trace.source, "direction": because}))
+
+
+def are_told_by_states(trace: Trace) -> bool:
+    """Whether nobody stated two directions, and the states alone tell of outputs that hold both merged."""
+    return str(trace.source.get("direction", "")).startswith(NOBODY)
 
 
 def readings_merged(
@@ -139,7 +145,7 @@ def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bo
                 "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
             )
             evidence = replace(reading.evidence, because=(*reading.evidence.because, told))
-            source = {**trace.source, "direction": f"{'two were' if two_stated else 'none was'} stated; {told}"}
+            source = {**trace.source, "direction": f"{'two were' if two_stated else NOBODY} stated; {told}"}
             return replace(reading, trace=replace(trace, source=source), evidence=evidence)
     return None
 

@@ -133,3 +133,21 @@ def test_one_rows_steps_have_restarted_nowhere(cell: str, packed: bool) -> None:
     verdict, rules = judged(layer, dump | {"h_n": dump["output"][-1]})
     assert verdict == "findings"
     assert rules == ["row-taken-for-step" if packed else "batch-time-swapped"]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 30, 49])
+def test_two_layers_are_not_two_directions_whose_outputs_are_merged(seed: int) -> None:
+    """Weights of one direction say so: of outputs in another row order the states, which look like those of two
+    directions merged, are two layers' again, and the right run is clean; without weights nothing is said."""
+    torch.manual_seed(seed)
+    layer = torch.nn.RNN(2, 3, 2, batch_first=True)
+    inputs, lengths = torch.randn(4, 6, 2), torch.tensor([6, 4, 3, 2])
+    with torch.no_grad():
+        packed, h = layer(torch.nn.utils.rnn.pack_padded_sequence(inputs, lengths, batch_first=True))
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    moved = outputs[[2, 0, 3, 1]]
+    assert rnninspect.inspect(moved, h, lengths=lengths).verdict == "unjudged"
+    for more in ({"inputs": inputs}, {}):
+        wrong = rnninspect.inspect(moved, h, lengths=lengths, weights=layer, **more)
+        assert [finding.rule for finding in wrong.findings] == ["rows-permuted"]
+        assert rnninspect.inspect(outputs, h, lengths=lengths, weights=layer, **more).verdict == "clean"
