@@ -176,3 +176,21 @@ def test_a_square_mask_is_turned_where_the_states_show_it(lengths: list[int], ti
     )
     outputs, state = ran(holes != 0, inputs, "repeat")
     assert verdict(outputs, state, holes)[0] != "findings"
+
+
+@pytest.mark.parametrize("padding", ["zero", "repeat"])
+@pytest.mark.parametrize("shape", [(4, 4), (2, 7)])
+def test_a_mask_with_holes_lies_as_the_outputs_do(shape: tuple[int, int], padding: str) -> None:
+    """Proves that `[T, B]` beside outputs `[T, B, H]` is right where the states show its rows' ends, though of as many
+    rows as steps its shape does not tell, and of two rows its lines are lengths too; rows moved are still named."""
+    rows, steps = shape
+    rng = np.random.default_rng(3)
+    real = np.arange(steps) < np.array([steps, 1, *range(2, rows)])[:, None]
+    real[0, steps - 2] = False
+    outputs, state = ran(real, rng.normal(size=(rows, steps, 3)), padding)
+    for options in ({}, {"time_major": True}):
+        dump = {"outputs": outputs.swapaxes(0, 1), "h": state}
+        assert told(dump, mask=real.T, **options)[:2] == ("clean", [])
+        moved = told(dump | {"h": state[::-1]}, mask=real.T, **options)
+        assert moved[:2] == ("findings", ["rows-permuted"])
+    assert told({"outputs": outputs, "h": state}, mask=real)[:2] == ("clean", [])

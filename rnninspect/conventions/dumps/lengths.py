@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rnninspect.conventions.dumps.turned_masks import holds_ends
 from rnninspect.conventions.dumps.unpacking import are_shares
 from rnninspect.core.batch import check_lengths, check_mask, is_of_lengths, resolve_mask
 from rnninspect.core.evidence import Role, Slot
@@ -36,7 +37,7 @@ def read_mask(
     if mask is not None:
         mask = _without_steps_beyond(plain_mask(mask), rows, steps)
     if mask is not None and mask.shape != (rows, steps) and mask.shape == (steps, rows):
-        if not strict and _counts_other_rows(mask):
+        if not strict and _counts_other_rows(mask) and not _ends_show(mask.T, by_role, time_major):
             return np.ones((rows, steps), dtype=np.bool_), None, False
         mask = mask.T if time_major or not strict or _counts_other_rows(mask.T) else mask
     try:
@@ -72,6 +73,16 @@ def _counts_other_rows(mask: Array) -> bool:
         return False
     real = values.astype(np.bool_)
     return is_of_lengths(real) and not is_of_lengths(real.T)
+
+
+def _ends_show(mask: Array, by_role: Mapping[Role, tuple[Slot, ...]], time_major: bool) -> bool:
+    """Whether the states hold the outputs where the rows of a mask `[B, T]` end, of which one ends before the last
+    step: it speaks of these axes, though it has holes along them."""
+    outputs, states = by_role["outputs"], [slot.array for slot in by_role["h"]]
+    if len(outputs) != 1 or outputs[0].array.ndim != 3 or mask[:, -1].all():
+        return False
+    array = outputs[0].array
+    return holds_ends(np.asarray(mask, dtype=np.bool_), array.swapaxes(0, 1) if time_major else array, states)
 
 
 def inputs_fit(

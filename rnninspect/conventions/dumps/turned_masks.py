@@ -12,36 +12,42 @@ from rnninspect.core.trace import Array, Bools, last_true
 
 def is_turned(mask: Bools, outputs: Array, states: Sequence[Array], lengths: Array | None) -> bool:
     """Whether a square mask is `[T, B]`: its columns begin with the real steps, and end, or count, where the states, or
-    the lengths, say, and its rows do so beside the outputs neither as they lie nor with their axes exchanged."""
+    the lengths, say, and its rows do so beside the outputs neither as they lie nor with their axes exchanged. The
+    outputs are blank where they are false, and nowhere else; beside columns without holes they need not be."""
     turned = mask.T
     if mask.shape[0] != mask.shape[1] or (turned == mask).all():
         return False
-    if not is_of_lengths(turned) or not turned.any(1).all():
+    counts_steps = is_of_lengths(turned)
+    if not turned.any(1).all() or not (counts_steps or lengths is None):
         return False
     if lengths is not None and lengths.shape == mask.shape[:1]:
         counts, ends = mask.sum(1), np.where(mask.any(1), last_true(mask) + 1, 0)
         as_it_lies = bool(((lengths == counts) | (lengths == ends)).all())
         return not as_it_lies and bool((lengths == turned.sum(1)).all())
     both = outputs, outputs.swapaxes(0, 1)
-    if any(_holds_ends(mask, steps, states) for steps in both):
+    if any(holds_ends(mask, steps, states) for steps in both):
         return False
-    if any(_holds_ends(turned, steps, states) and _is_padded_so(turned, steps) for steps in both):
-        return True
+    for steps in both:
+        blank = _blank_steps(steps) if holds_ends(turned, steps, states) else None
+        if blank is not None and ((blank == ~turned).all() or (counts_steps and not blank.any())):
+            return True
+    if not counts_steps:
+        return False
     has_holes = not (is_of_lengths(mask) or is_of_lengths(mask[:, ::-1]))
-    return has_holes and len(mask) > 3 and any(_holds_ends(np.ones_like(mask), steps, states) for steps in both)
+    return has_holes and len(mask) > 3 and any(holds_ends(np.ones_like(mask), steps, states) for steps in both)
 
 
-def _is_padded_so(by_row: Bools, outputs: Array) -> bool:
-    """Whether the outputs `[B, T, H]` are zero, or what they were a step before, at no step but those behind a row's
-    end, and at all of these or none; what stands still from row to row was padded along the other axis."""
+def _blank_steps(outputs: Array) -> Bools | None:
+    """`[B, T]`: where the outputs `[B, T, H]` are zero, or what they were a step before; None where they stand still
+    from row to row: they were padded along the other axis."""
     if ((outputs[1:] == outputs[:-1]) & (outputs[1:] != 0)).all(-1).any():
-        return False
+        return None
     blank = np.asarray((outputs == 0).all(-1))
     blank[:, 1:] |= (outputs[:, 1:] == outputs[:, :-1]).all(-1)
-    return not blank.any() or bool((blank == ~by_row).all())
+    return blank
 
 
-def _holds_ends(by_row: Bools, outputs: Array, states: Sequence[Array]) -> bool:
+def holds_ends(by_row: Bools, outputs: Array, states: Sequence[Array]) -> bool:
     """Whether a state holds the outputs `[B, T, H]` at the last real step of every row that has one, as far as one
     direction of two goes; ends that are alike, or zero, show nothing."""
     rows = np.flatnonzero(by_row.any(1))
