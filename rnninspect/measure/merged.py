@@ -27,7 +27,8 @@ LEAST, MOST, SURELY = 0.3, 1.1, 2.0
 # Of so few numbers, as two or three rows have, at most this share of a merged state may be left of both ends: so look 9
 # in 10 of such states, 1 in 3 of another run's, and 1 in 100 of noise.
 FEW_NUMBERS, MOST_LEFT = 24, 0.5
-NOBODY = "none was"  # of the directions, where states alone tell of two
+NEAREST = "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
+BY_STATES = f"none was stated; {NEAREST}"
 
 
 def merging(config: LayerConfig) -> LayerConfig:
@@ -67,7 +68,7 @@ def as_merged(reading: Reading) -> Reading:
 
 def are_told_by_states(trace: Trace) -> bool:
     """Whether nobody stated two directions, and the states alone tell of outputs that hold both merged."""
-    return str(trace.source.get("direction", "")).startswith(NOBODY)
+    return trace.source.get("direction") == BY_STATES
 
 
 def readings_merged(
@@ -141,11 +142,8 @@ def merged_reading(candidates: Sequence[Reading], outputs: Array, two_stated: bo
         by_row = outputs.swapaxes(0, 1) if reading.time_major else outputs
         fits = len(top) == 2 and by_row.ndim == 3 and all(s.shape[1] == by_row.shape[2] for s in top)
         if fits and not reading.time_swapped and are_merged(by_row, top[0], top[1], trace):
-            told = (
-                "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
-            )
-            evidence = replace(reading.evidence, because=(*reading.evidence.because, told))
-            source = {**trace.source, "direction": f"{'two were' if two_stated else NOBODY} stated; {told}"}
+            evidence = replace(reading.evidence, because=(*reading.evidence.because, NEAREST))
+            source = {**trace.source, "direction": f"two were stated; {NEAREST}" if two_stated else BY_STATES}
             return replace(reading, trace=replace(trace, source=source), evidence=evidence)
     return None
 
