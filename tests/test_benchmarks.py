@@ -28,7 +28,7 @@ def printed(*arguments: str) -> str:
         ("memory", "MiB"),
         ("against", "--against"),
         ("jobs", "dumps/s"),
-        ("planted", "gate-order"),
+        pytest.param("planted", "gate-order", marks=pytest.mark.long),
         ("startup", "compare-json"),
     ],
 )

@@ -54,7 +54,8 @@ def test_nothing_fires_on_a_correct_run(shape: tuple[str, int, int]) -> None:
 @pytest.mark.parametrize("shape", PLANTED, ids=str)
 @pytest.mark.parametrize("name", sorted(rules()))
 def test_each_rule_on_its_own_plant(name: str, shape: tuple[str, int, int]) -> None:
-    """The planted mistake is named, and no other rule is but those that the rule itself says or implies."""
+    """The planted mistake is named, and no other rule is but those that the rule itself says or implies; nothing is
+    said to go with it or to lie beneath it."""
     rule = rules()[name]
     try:
         injected = rule.inject(correct(shape))
@@ -67,6 +68,7 @@ def test_each_rule_on_its_own_plant(name: str, shape: tuple[str, int, int]) -> N
     assert extra <= set(rule.implies) | ALSO.get(name, set()), [f.message for f in reported]
     finding = next(f for f in reported if name in (f.rule, *f.alternatives))
     assert finding.severity == rule.severity
+    assert not any({"together_with", "beneath"} & set(f.evidence) for f in reported), [f.message for f in reported]
 
 
 def plantable(name: str) -> list[tuple[str, int, int]]:

@@ -59,7 +59,7 @@ def test_wrong_lengths_over_any_mistake_of_weights(cell: str, other: str, weight
 
 @pytest.mark.parametrize("weights", ["gate-order", "bias-dropped", "recurrent-activation"])
 @pytest.mark.parametrize("other", HIDING)
-@pytest.mark.parametrize("shape", [("lstm", 1, 2), ("gru", 1, 1)], ids=str)
+@pytest.mark.parametrize("shape", [pytest.param(("lstm", 1, 2), marks=pytest.mark.long), ("gru", 1, 1)], ids=str)
 def test_what_hides_the_weights_is_undone(shape: tuple[str, int, int], other: str, weights: str) -> None:
     """The weights' mistake and the one that hid it are both named, and each says of the other."""
     reported = findings(injected(shape, other, weights))
