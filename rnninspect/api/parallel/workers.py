@@ -162,9 +162,10 @@ class _pool:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         workers = list((self.pool._processes or {}).values()) if kind else []
-        self.pool.shutdown(wait=not workers, cancel_futures=True)
         for worker in workers:  # after an interruption nobody waits for what is under way
             worker.terminate()
+        # Waited for, which takes no time then: a pool that still closes when the process ends may say so on stderr.
+        self.pool.shutdown(cancel_futures=True)
 
 
 def _follow() -> None:
