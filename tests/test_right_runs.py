@@ -56,6 +56,7 @@ MENDED = (
     2505740, 2505796,  # axes, of lengths that rise from an empty row's, which are no places in joined rows
     2502025,  # nothing: Keras' go_backwards, whose mask of half the steps was taken for inverted
     2503917,  # axes, of one step of three layers, whose states were taken for steps
+    3003940,  # names, of rows with a hole behind every real step, which were taken for one buffer
     2902680,  # whose arrays these are: one step of outputs `[B, T, D, H]`, beside an h_0 as torch has it
 )  # fmt: skip
 

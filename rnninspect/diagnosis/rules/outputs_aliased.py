@@ -81,10 +81,10 @@ class OutputsAliased(Rule):
 
 
 def _still(facts: TrackFacts) -> Bools:
-    """`[B]`: rows whose real steps are all equal, whatever their padding holds, and rows of one real step whose padding
-    repeats it."""
+    """`[B]`: rows whose real steps are all equal, whatever their padding holds, and rows without two real steps side by
+    side whose padding repeats them."""
     within = facts.mask[:, 1:] & facts.mask[:, :-1]
-    return np.where(facts.real_counts > 1, (facts.repeats[:, 1:] | ~within).all(1), facts.uniform)
+    return np.where(within.any(1), (facts.repeats[:, 1:] | ~within).all(1), facts.uniform)
 
 
 def _padding_is_zero(case: Case) -> bool:
