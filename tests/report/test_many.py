@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
+import pstats
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -132,13 +134,30 @@ def test_calls_that_could_not_be_judged_are_counted() -> None:
     assert ElementTree.fromstring(reported.render("junit").encode())[0].get("skipped") == "2"
 
 
+def recorded(calls: int) -> Any:
+    """So many calls of twenty layers, of which one read its padding."""
+    model = Layers(20, (13,))
+    with rnninspect.record(model, lengths="lengths", limit=calls) as recording:
+        for _ in range(calls):
+            model(torch.randn(8, 8, 8), LENGTHS)
+    return recording
+
+
+def test_a_call_is_judged_and_printed_with_little_work() -> None:
+    """Of twenty layers: under 8,000 calls of functions each, which no other process changes; the time that a thousand
+    may take is a long test's."""
+    str(recorded(1).inspect())  # imports
+    recording, profile = recorded(10), cProfile.Profile()
+    lines = profile.runcall(lambda: str(recording.inspect())).splitlines()
+    assert pstats.Stats(profile).total_calls < 200 * 8000  # type: ignore[attr-defined]
+    assert lines[1] == "✗ layers.13  lengths-ignored in 10 of 10 calls"
+    assert "19 layers clean (190 calls)" in lines[2]
+
+
+@pytest.mark.long
 def test_twenty_layers_of_fifty_calls() -> None:
     """A thousand calls are judged and printed in under 5 s of processor time, and under 60 lines."""
-    model = Layers(20, (13,))
-    with rnninspect.record(model, lengths="lengths", limit=50) as recording:
-        for _ in range(50):
-            model(torch.randn(8, 8, 8), LENGTHS)
-    lines: list[str] = []
+    recording, lines = recorded(50), list[str]()
     assert seconds_of(lambda: lines.extend(str(recording.inspect()).splitlines()), times=1) < 5
     assert len(lines) < 60
     assert lines[1] == "✗ layers.13  lengths-ignored in 50 of 50 calls"
