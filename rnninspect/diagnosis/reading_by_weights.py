@@ -7,12 +7,11 @@ is twice as wide.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
+from rnninspect.conventions.dumps.batch import with_what_weights_say
 from rnninspect.conventions.dumps.readings import readings
 from rnninspect.core.evidence import Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Direction
 from rnninspect.core.weights import Weights
 from rnninspect.diagnosis.build_case import batch_of
 from rnninspect.diagnosis.case import Case
@@ -51,9 +50,7 @@ def with_tracks_of_weights(case: Case) -> Case:
 
 def _of_one_direction(case: Case, weights: Weights) -> Case:
     """The case of a stack of one direction, whose states were taken for those of two that its outputs hold merged."""
-    way: Direction = weights.directions[0]
-    direction: Literal["forward", "reverse"] = "forward" if way == "forward" else "reverse"
-    config = replace(case.config, layers=weights.depth, direction=direction, merge_mode="concat")
+    config = with_what_weights_say(replace(case.config, direction=None, merge_mode="concat"), weights)
     again = _read_again(case, weights, config)
     return case if again is case else again.with_weights(weights, config)
 

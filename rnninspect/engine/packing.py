@@ -7,6 +7,7 @@ which carries the state over it unchanged.
 
 from __future__ import annotations
 
+from dataclasses import field
 from functools import lru_cache
 
 import numpy as np
@@ -101,7 +102,7 @@ class Plan:
     """How one direction reads the rows of a mask `[B, T]`: the same for all layers, and whatever the weights.
 
     `order`: `read_order`. `real`: the pass over the real steps; `beyond`: the one past them, where one is asked for.
-    `empty`: the rows without a real step.
+    `empty`: the rows without a real step. `placed`: what `places` gave.
     """
 
     mask: Bools
@@ -111,16 +112,15 @@ class Plan:
     real: Pack
     beyond: Pack
     empty: Ints
+    placed: dict[TimeOrder, Ints] = field(default_factory=dict)
 
     def places(self, stored: TimeOrder) -> Ints:
-        """`[B*T]`: for every step of the outputs, stored so, where it is in the packs and then a zero row."""
-        if self.mask.size > FEW:
-            return self._places(stored)
-        return _kept_places(self, stored)
-
-    def _places(self, stored: TimeOrder) -> Ints:
-        places = placement(self.mask, self.order, self.direction, stored, self.padding, self.real, self.beyond)
-        return np.ascontiguousarray(places).reshape(-1)
+        """`[B*T]`: for every step of the outputs, stored so, where it is in the packs and then a zero row; each worked
+        out once."""
+        if stored not in self.placed:
+            places = placement(self.mask, self.order, self.direction, stored, self.padding, self.real, self.beyond)
+            self.placed[stored] = np.ascontiguousarray(places).reshape(-1)
+        return self.placed[stored]
 
 
 def plan(mask: Bools, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength) -> Plan:
@@ -135,11 +135,6 @@ def _kept_plan(
     shape: tuple[int, ...], mask: bytes, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength
 ) -> Plan:
     return _plan(np.frombuffer(mask, dtype=np.bool_).reshape(shape), direction, padding, zero_length)
-
-
-@lru_cache(maxsize=64)
-def _kept_places(plan: Plan, stored: TimeOrder) -> Ints:
-    return plan._places(stored)
 
 
 def _plan(mask: Bools, direction: Direction, padding: PaddingPolicy, zero_length: ZeroLength) -> Plan:

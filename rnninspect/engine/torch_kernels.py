@@ -75,9 +75,8 @@ class FusedCell:
 
         `out`: `[N, P]`, overwritten with the outputs. Returns c after each row's last step, `[R, H]`, or None.
         """
-        if c is None or self.name != "lstm" or self.projected or not _has_onednn(x):
-            return self.packed(x, pack, h, c, out)
-        if len(pack.index) * self.others[0].numel() <= WORTH_ONEDNN:
+        few = len(pack.index) * self.others[0].numel() <= WORTH_ONEDNN
+        if c is None or few or self.name != "lstm" or self.projected or not _has_onednn(x):
             return self.packed(x, pack, h, c, out)
         if pack.sizes[0] == pack.sizes[-1]:
             return self.whole(x, pack, h, c, out)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.conventions.dumps.shapes import is_mask
-from rnninspect.conventions.dumps.turned_masks import is_turned
+from rnninspect.conventions.dumps.turned_masks import holds_ends, is_turned
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Slot
 from rnninspect.core.masks import plain_mask
@@ -121,7 +121,7 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
                 yield True, "the outputs stand still where it is true"
             if _ends_before(by_row, steps, states):
                 yield True, "states are the last outputs before it becomes true"
-        elif _ends_in(by_row, steps, states) and not _ends_in(~by_row, steps, states):
+        elif by_row.any(1).all() and holds_ends(by_row, steps, states) and not holds_ends(~by_row, steps, states):
             yield False, ""
 
 
@@ -167,15 +167,6 @@ def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
         np.logical_or.reduce([_in_any(ends, state) for state in states]) for ends in (at_ends, outputs[rows, -1])
     )
     return bool(ended.all() and not last.any())
-
-
-def _ends_in(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
-    """Whether states hold the outputs `[B, T, H]` of the last step of every row at which the mask is true."""
-    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1)
-    at_ends = outputs[np.arange(len(mask)), last]
-    if not mask.any(1).all() or len({end.tobytes() for end in at_ends}) < len(mask) or not states:
-        return False
-    return bool(np.logical_or.reduce([_in_any(at_ends, state) for state in states]).all())
 
 
 def _in_any(ends: Array, state: Array) -> Bools:
