@@ -54,14 +54,14 @@ measure/facts measure/saturated measure/run_ends measure/choose_reading measure/
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
-diagnosis/rule diagnosis/fixes diagnosis/evidence/padding_habit
+diagnosis/rule diagnosis/fixes
 diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/small_cases diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
-diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/cells_of_run
-diagnosis/evidence/ran_over_rows
+diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/padding_habit
+diagnosis/evidence/cells_of_run diagnosis/evidence/ran_over_rows
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath diagnosis/evidence/moved_rows
 diagnosis/evidence/slice_of_view diagnosis/evidence/order_of_inputs diagnosis/evidence/copied_rows
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run diagnosis/evidence/rows_of_run

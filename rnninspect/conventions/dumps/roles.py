@@ -6,7 +6,7 @@ Where several arrays could be one thing, each is a guess of its own, and the num
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, product
@@ -142,11 +142,6 @@ def _further_states(convention: Convention, rest: Mapping[str, Array], slots: tu
 def matches(convention: Convention, name: str) -> bool:
     """Whether it is a name that the framework's own arrays have."""
     return any(match_name(p, name) for role in convention.names.values() for p in role)
-
-
-def fit_of_names(convention: Convention, arrays: Iterable[str]) -> int:
-    """How many of the names are the framework's own."""
-    return sum(matches(convention, name) for name in arrays)
 
 
 def _by_names(

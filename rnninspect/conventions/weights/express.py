@@ -9,15 +9,9 @@ import numpy as np
 
 from rnninspect.conventions.base import Convention
 from rnninspect.core.cell import CellSpec
-from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import Array, Direction
+from rnninspect.core.trace import Array
 from rnninspect.core.weights import Between, LayerWeights, Weights
 from rnninspect.errors import UserError
-
-
-def canonical_directions(config: LayerConfig) -> tuple[Direction, ...]:
-    """The directions stated, or forward alone."""
-    return config.directions or ("forward",)
 
 
 def merge_biases(weights: LayerWeights) -> Array:

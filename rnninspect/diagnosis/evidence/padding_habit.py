@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rnninspect import conventions
 from rnninspect.core.trace import PaddingPolicy
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.weight_search import padding_follows
+from rnninspect.diagnosis.rule import Proposal, Rule, Seen, Undone, proposal
+
+
+def of_padding(rule: Rule, case: Case, seen: list[Seen], padding: PaddingPolicy, message: str) -> Iterator[Proposal]:
+    """What a rule says of rows that have this in masked outputs: a note where right calls leave it, an error otherwise;
+    nothing where a run of the weights leaves it."""
+    if any(s.rows.any() for s in seen) and padding_follows(case, padding):
+        return
+    severity = "note" if is_usual(case, padding) else "error"
+    text = f"{{rows}}: {message}{_whose_habit(case, padding)}"
+    yield from proposal(rule, seen, text, kind="padding", severity=severity)
+
+
+def put_at_zero(case: Case, padding: PaddingPolicy) -> Iterator[Undone]:
+    """The case with zeros in masked outputs, where some of them have this."""
+    if case.trace.knows_padding and any(padding in facts.padding for facts in case.facts):
+        yield Undone("padded outputs at zero", case.with_padding_at_zero())
 
 
 def is_usual(case: Case, padding: PaddingPolicy) -> bool:
@@ -27,7 +47,7 @@ def _who_leaves(case: Case, padding: PaddingPolicy) -> str:
     return theirs.name if padding in (theirs.padding_for(case.config), *theirs.also_leaves) else ""
 
 
-def whose_habit(case: Case, padding: PaddingPolicy) -> str:
+def _whose_habit(case: Case, padding: PaddingPolicy) -> str:
     """Who leaves this in masked outputs after a right call, as the end of a message; empty where nobody does."""
     if not is_usual(case, padding) or case.trace.padding == "any":
         return ""

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.padding_habit import is_usual, whose_habit
-from rnninspect.diagnosis.evidence.weight_search import padding_follows
+from rnninspect.diagnosis.evidence.padding_habit import is_usual, of_padding, put_at_zero
 from rnninspect.diagnosis.fix_code import padded
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -19,7 +18,6 @@ from rnninspect.diagnosis.rule import (
     Thread,
     Undone,
     past_the_end,
-    proposal,
 )
 from rnninspect.measure.run_ends import ends_elsewhere
 
@@ -69,20 +67,11 @@ class PaddingComputed(Rule):
             Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
             for f in case.facts
         ]
-        if any(s.rows.any() for s in seen) and padding_follows(case, "computed"):
-            return
-        usual, habit = is_usual(case, "computed"), whose_habit(case, "computed")
-        yield from proposal(
-            self,
-            seen,
-            f"{{rows}}: outputs past the end are neither zero nor repeated: the layer ran on over the padding{habit}",
-            kind="padding",
-            severity="note" if usual else "error",
-        )
+        message = "outputs past the end are neither zero nor repeated: the layer ran on over the padding"
+        yield from of_padding(self, case, seen, "computed", message)
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        if case.trace.knows_padding and any("computed" in facts.padding for facts in case.facts):
-            yield Undone("padded outputs at zero", case.with_padding_at_zero())
+        return put_at_zero(case, "computed")
 
     def inject(self, case: Case) -> Case:
         if case.batch is None or case.weights is None or case.trace.mask.all() or case.trace.padding != "zero":

@@ -9,8 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Bools, Track
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.padding_habit import is_usual, whose_habit
-from rnninspect.diagnosis.evidence.weight_search import padding_follows
+from rnninspect.diagnosis.evidence.padding_habit import of_padding, put_at_zero
 from rnninspect.diagnosis.fix_code import zeroed
 from rnninspect.diagnosis.rule import (
     CannotInject,
@@ -20,7 +19,6 @@ from rnninspect.diagnosis.rule import (
     Thread,
     Undone,
     past_the_end,
-    proposal,
 )
 from rnninspect.measure.decimals import alike_below
 from rnninspect.measure.facts import TrackFacts
@@ -73,20 +71,11 @@ class PaddingRepeats(Rule):
         ]
         seen = [Seen(s.facts, s.rows & ~_may_be_rounding(s.facts)) if s.rows.any() else s for s in seen]
         seen = [Seen(s.facts, s.rows & ~_at_rest(s.facts)) if s.rows.any() else s for s in seen]
-        if any(s.rows.any() for s in seen) and padding_follows(case, "repeat"):
-            return
-        usual, habit = is_usual(case, "repeat"), whose_habit(case, "repeat")
-        yield from proposal(
-            self,
-            seen,
-            f"{{rows}}: every padded output repeats the step before it instead of being zero{habit}",
-            kind="padding",
-            severity="note" if usual else "error",
-        )
+        message = "every padded output repeats the step before it instead of being zero"
+        yield from of_padding(self, case, seen, "repeat", message)
 
     def undo(self, case: Case) -> Iterable[Undone]:
-        if case.trace.knows_padding and any("repeat" in facts.padding for facts in case.facts):
-            yield Undone("padded outputs at zero", case.with_padding_at_zero())
+        return put_at_zero(case, "repeat")
 
     def inject(self, case: Case) -> Case:
         if case.trace.mask.all() or case.trace.padding != "zero" or case.trace.mask_given:
