@@ -84,7 +84,8 @@ diagnosis/other_by_weights diagnosis/unexplained diagnosis/told_by_other
 diagnosis/other_by_itself diagnosis/faults diagnosis/judge
 diagnosis/lengths_by_run diagnosis/mask_by_run diagnosis/reading_by_run diagnosis/reading_by_weights
 diagnosis/half_of_outputs
-diagnosis/supposed diagnosis/defaults diagnosis/normalised diagnosis/merged_state diagnosis/two_side_by_side
+diagnosis/supposed diagnosis/far_from_outputs diagnosis/defaults diagnosis/normalised diagnosis/merged_state
+diagnosis/two_side_by_side
 diagnosis/verdict
 diagnosis/changed_outputs diagnosis/otherwise
 diagnosis/examples/packaged diagnosis/examples/runs

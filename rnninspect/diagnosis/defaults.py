@@ -14,14 +14,13 @@ from rnninspect.core.trace import DIRECTIONS, Array, Trace, Track
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import agrees
+from rnninspect.diagnosis.far_from_outputs import is_far, is_untold, nothing_explains
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.supposed import with_proven_mask
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.facts import TrackFacts, measure
 from rnninspect.measure.merged import goes_with_both_ends, goes_with_two_halves, may_go_with_both_ends, two_directions
 from rnninspect.measure.one_or_two import one_or_two
-
-FAR = 0.02  # share of the largest state: what a cast or a second run moves is less
 
 
 def with_defaults(case: Case) -> Case:
@@ -55,9 +54,7 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
     planes = _planes(case)
     if planes is None or len(planes) % 2:
         return None
-    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or not all(
-        map(_is_far, case.facts)
-    ):
+    if not nothing_explains(case, judgement) or not all(map(is_far, case.facts)):
         return None
     tracks = tuple(Track(i // 2, DIRECTIONS[i % 2], None, final, cell) for i, (final, cell) in enumerate(planes))
     sentence = (
@@ -71,11 +68,11 @@ def as_merged(case: Case, judgement: Judgement) -> Case | None:
 def _listed_directions(case: Case, judgement: Judgement) -> Case | None:
     """The case with its list of states as two directions', whose merged outputs nothing takes apart."""
     errors = [finding for finding in judgement.findings if finding.severity != "note"]
-    open_ = all(f.rule == UNEXPLAINED or (f.rule, f.certainty) == ("cell-hidden-swapped", "suspected") for f in errors)
+    open_ = all(is_untold(case, f) or (f.rule, f.certainty) == ("cell-hidden-swapped", "suspected") for f in errors)
     slots = two_directions(case.dump.slots, case.config) if errors and open_ and case.weights is None else None
-    if slots is None or not all(map(_is_far, case.facts)):
+    if slots is None or not all(map(is_far, case.facts)):
         return None
-    if any(slot.role == "c" for slot in slots) and any(finding.rule != UNEXPLAINED for finding in errors):
+    if any(slot.role == "c" for slot in slots) and not all(is_untold(case, finding) for finding in errors):
         return None  # no sum exchanges h and c
     states = {(slot.direction, slot.role): slot.array for slot in slots if slot.role in ("h", "c")}
     tracks = tuple(Track(0, d, None, states[d, "h"], states.get((d, "c"))) for d in DIRECTIONS)
@@ -93,9 +90,9 @@ def _listed_layers(case: Case, judgement: Judgement) -> Case | None:
     config, tracks = case.config, case.trace.tracks
     half = len(tracks) // 2
     told = config.directions is not None or config.layers is not None or case.weights is not None
-    if told or half < 2 or len(tracks) % 2 or case.trace.layers != len(tracks) or not all(map(_is_far, case.facts)):
+    if told or half < 2 or len(tracks) % 2 or case.trace.layers != len(tracks) or not all(map(is_far, case.facts)):
         return None
-    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or case.raw("h") is not None:
+    if not nothing_explains(case, judgement) or case.raw("h") is not None:
         return None
     widths = [None if track.final is None else track.final.shape[1] for track in tracks]
     if None in widths or widths[:half] != widths[half:]:
@@ -252,11 +249,6 @@ def _joined(halves: Iterable[Array | None]) -> Array | None:
     """`[B, D*H]`: the directions of a layer side by side, as they came; None where one is missing."""
     arrays = [half for half in halves if half is not None]
     return np.concatenate(arrays, axis=1) if len(arrays) == len(DIRECTIONS) else None
-
-
-def _is_far(facts: TrackFacts) -> bool:
-    """Whether no state equals an output, and none is near one, beside the largest of them."""
-    return not facts.equal.any() and bool((facts.distance > FAR * np.abs(facts.final).max(initial=0.0)).all())
 
 
 def _with_relu(case: Case) -> Case:

@@ -10,7 +10,7 @@ import pytest
 
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, Trace, Track, prefix_mask
-from rnninspect.diagnosis import build_case, defaults, two_causes, unexplained
+from rnninspect.diagnosis import build_case, far_from_outputs, two_causes, unexplained
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.parameter_fit import fitted_clip
 from rnninspect.diagnosis.evidence.starts import origins
@@ -96,11 +96,11 @@ def facts_of(outputs: Array, final: Array) -> TrackFacts:
 )  # in parts of FAR times the largest state, which is 8
 def test_how_far_from_every_output_is_far(nearest: float, far: bool) -> None:
     """More than a share of the largest state, in every row: no row equals an output, and none is that near."""
-    share = defaults.FAR * 8
+    share = far_from_outputs.FAR * 8
     final = np.array([[8.0, 0.0], [1.0, 0.0]])
     outputs = np.full((2, 3, 2), 100.0)
     outputs[:, 1] = [[8.0, nearest * share], [1.0, 90 * share]]
-    assert defaults._is_far(facts_of(outputs, final)) is far
+    assert far_from_outputs.is_far(facts_of(outputs, final)) is far
 
 
 def test_the_origin_of_a_state_is_its_own_row_first() -> None:

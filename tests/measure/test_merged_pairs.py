@@ -56,3 +56,20 @@ def test_pairs_of_two_layers_are_no_directions() -> None:
     turned = tuple(LSTMStateTuple(c=pair.c[::-1], h=pair.h[::-1]) for pair in pairs)
     assert _judged(outputs, turned, convention="tf1") == ("findings", ["rows-permuted"])
     assert _judged(outputs, (pairs[0], pairs[0]), convention="tf1") == ("findings", ["layers-share-state"])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_few_states_that_come_near_a_merged_output_by_chance(cell: str) -> None:
+    """Proves that one row of four whose backward direction adds next to nothing where the forward one ends makes no
+    accusation of merged outputs, and that states which are all near their own step are still of another run."""
+    rng, ends = np.random.default_rng(1), LENGTHS.numpy() - 1
+    forward, backward = np.tanh(rng.standard_normal((2, 4, 9, 3)))
+    backward[0, ends[0]] = 1e-3
+    states = [forward[range(4), ends], backward[:, 0]]
+    if cell == "lstm":
+        states = [states[0], states[0] * 3, states[1], states[1] * 3]
+    padded = np.arange(9)[None, :, None] > ends[:, None, None]
+    merged = np.where(padded, 0, forward + backward)
+    assert _judged(merged, states, convention="keras") == ("unjudged", [])
+    near = [np.where(padded, 0, forward), states[0] * 1.001, states[0] * 3]
+    assert _judged(near[0], near[1:], convention="keras") == ("findings", ["state-from-another-run"])
