@@ -83,6 +83,20 @@ def test_a_mask_of_half_the_steps_is_not_turned_by_reversed_outputs(padding: str
     assert told({"outputs": outputs, "h": state[[1, 0, 3, 2]]}, **about)[1] == ["rows-permuted"]
 
 
+def test_states_of_other_rows_than_the_masks_columns_do_not_turn_it() -> None:
+    """Proves that states at padded steps, which end the columns of a mask `[B, T]`, are no ends of T rows: cell states
+    in the place of outputs, over whose padding the state is repeated, are named, and the mask's lengths kept."""
+    lengths = np.array([2, 3, 4])
+    mask = np.arange(4) < lengths[:, None]
+    rng = np.random.default_rng(5)
+    layer, inputs = random_layer(rng, "lstm", 3, 5), rng.normal(size=(3, 4, 3))
+    outputs, h, c = run_masked(CellSpec("lstm"), layer, inputs, mask, padding="repeat")
+    steps = [run_masked(CellSpec("lstm"), layer, inputs[:, :end], mask[:, :end])[2] for end in range(1, 5)]
+    cells = np.where(mask[..., None], np.stack([c for c in steps if c is not None], 1), outputs)
+    verdict, named, read = told({"outputs": cells, "state_h": h, "state_c": c, "mask": mask}, convention="keras")
+    assert (verdict, read) == ("findings", lengths.tolist()) and "outputs-are-cell-state" in named
+
+
 def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:
     """Proves that nothing is guessed where every output is computed: the stated mask is refused in one line, and one
     that only its name shows is named as not read."""

@@ -154,9 +154,11 @@ def _ends_before(mask: Bools, outputs: Array, states: Sequence[Array]) -> bool:
     and not those of the last column.
 
     Ends that are alike, or zero, show nothing: Keras repeats a row's state over its padding, and along the other axis
-    of a square batch that is one row's state several times.
+    of a square batch that is one row's state several times. Nor do states of another number of rows than the mask's:
+    what they lie at then is padding along the other axis.
     """
     counts = (~mask).sum(1)
+    states = [state for state in states if len(mask) in state.shape[:-1]]
     rows = np.flatnonzero((counts > 0) & (counts < mask.shape[1]))
     if len(set(counts[rows].tolist())) < 2 or not states:
         return False
