@@ -94,7 +94,8 @@ def test_states_of_other_rows_than_the_masks_columns_do_not_turn_it() -> None:
     steps = [run_masked(CellSpec("lstm"), layer, inputs[:, :end], mask[:, :end])[2] for end in range(1, 5)]
     cells = np.where(mask[..., None], np.stack([c for c in steps if c is not None], 1), outputs)
     verdict, named, read = told({"outputs": cells, "state_h": h, "state_c": c, "mask": mask}, convention="keras")
-    assert (verdict, read) == ("findings", lengths.tolist()) and "outputs-are-cell-state" in named
+    assert (verdict, read) == ("findings", lengths.tolist())
+    assert "outputs-are-cell-state" in named
 
 
 def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:
