@@ -32,7 +32,8 @@ def with_half_of_outputs(case: Case) -> Case:
     Where the numbers leave open which it is, that is said, and nothing is clean.
     """
     trace = case.trace
-    told = case.config.directions is not None or case.weights is not None or case.reading.state_rows is not None
+    told = case.config.directions is not None or _has_axis_of_directions(case)
+    told = told or case.weights is not None or case.reading.state_rows is not None
     if told or trace.directions != 2 or any(t.order != "time" or t.initial is not None for t in trace.tracks):
         return case
     halves = [t for t in trace.tracks if t.outputs is not None]
@@ -42,6 +43,13 @@ def with_half_of_outputs(case: Case) -> Case:
     if len(states) == 1:
         return _one_half(case, halves, states[0])
     return _two_layers(case, halves) if len(states) == 2 and (trace.layers == 1 or _holds_layers(case)) else case
+
+
+def _has_axis_of_directions(case: Case) -> bool:
+    """Whether the outputs have directions on an axis of their own, as the framework has them that was stated; two layers
+    that somebody stacked have the same shape."""
+    own_axes = case.convention.four_axes or ()
+    return case.reading.evidence.framework_stated and case.reading.outputs_axes in own_axes
 
 
 def _holds_layers(case: Case) -> bool:
