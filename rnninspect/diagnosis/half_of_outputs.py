@@ -46,7 +46,7 @@ def with_half_of_outputs(case: Case) -> Case:
 
 
 def _has_axis_of_directions(case: Case) -> bool:
-    """Whether the outputs have directions on an axis of their own, as the framework has them that was stated; two layers
+    """Whether the outputs have directions on an axis of their own, as the stated framework has them; two layers
     that somebody stacked have the same shape."""
     own_axes = case.convention.four_axes or ()
     return case.reading.evidence.framework_stated and case.reading.outputs_axes in own_axes

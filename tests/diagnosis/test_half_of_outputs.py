@@ -116,7 +116,7 @@ def test_a_half_that_was_never_flipped_back_is_not_clean(kind: str) -> None:
 
 
 def test_an_axis_of_directions_is_what_the_stated_framework_says_of_it() -> None:
-    """Of ONNX's `[T, 2, B, H]` the last step is no state of the backward half, whatever its numbers look like; unstated,
+    """Of ONNX's `[T, 2, B, H]` the last step is no state of the backward half, whatever its numbers are; unstated,
     two layers that somebody stacked have the same shape, and are not accused."""
     layers = [_ran("GRU", seed, units=4)[0][LENGTHS > 3, :4].swapaxes(0, 1) for seed in range(2)]
     stack = np.stack(layers, 1)
