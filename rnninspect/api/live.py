@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from io import BytesIO
 from typing import Any
 
 from rnninspect import conventions
@@ -174,7 +176,7 @@ def of_text(text: str, handed: Handed) -> tuple[NamedArrays, Handed]:
 
     if not isinstance(text, str):
         raise UnreadableError(f"text is what was printed, as a str; it is {type(text).__name__}")
-    read = from_text(text, "text")
+    read = _records(text) or from_text(text, "text")
     printed = dict(read.precisions)
     named: dict[str, Any] = {
         f.name: getattr(handed, f.name) for f in fields(handed) if isinstance(getattr(handed, f.name), str)
@@ -183,8 +185,23 @@ def of_text(text: str, handed: Handed) -> tuple[NamedArrays, Handed]:
         member = member_of(called, read.arrays)
         if member is None:
             raise UnknownNameError(f"array of the text for {name}", called, list(read.arrays))
-        named[name], printed[name] = read.arrays[member], read.precisions[member]
+        named[name] = read.arrays[member]
+        if member in read.precisions:
+            printed[name] = read.precisions[member]
     return read, replace(handed, **named, printed=printed, elided=read.elided)
+
+
+def _records(text: str) -> NamedArrays | None:
+    """The arrays of JSON that has one object a row, in a list or in lines, as of a file of it; None of another text."""
+    from rnninspect.formats import json_, ndjson
+
+    begins_so, head = re.match(r"\s*\[?\s*\{", text), text.encode("utf-8", "replace")
+    try:
+        if begins_so and ndjson.sniff(head):
+            return ndjson.read(BytesIO(head), "text")
+        return json_.from_text(text, "text") if begins_so and text.lstrip().startswith("[") else None
+    except UnreadableError:
+        return None
 
 
 def as_arrays(arrays: Any, what: str) -> dict[str, Array]:

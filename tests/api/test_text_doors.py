@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,19 @@ def test_a_script_beside_its_output_is_read() -> None:
         wrong = rnninspect.inspect(text=f"{script}\n{outputs}\n{h.replace('0.', '0.0')}\n")
         assert wrong.verdict == "findings"
     assert rnninspect.inspect(text=f"{outputs} ({h}, {c})\nlengths: [5, 2, 3]").verdict == "clean"
+
+
+def test_pasted_json_of_rows_is_read_as_its_file(tmp_path: Path) -> None:
+    """One object a row, in lines or in a list, padded or not: the answer is that of a file of the same bytes, right and
+    wrong."""
+    rng = np.random.default_rng(2)
+    outputs, lengths = rng.normal(size=(3, 4, 2)), [4, 2, 3]
+    outputs[np.arange(4) >= np.array(lengths)[:, None]] = 0
+    for at, verdict in ((np.array(lengths) - 1, "clean"), (np.full(3, 3), "findings")):
+        rows = [
+            {"outputs": outputs[b].tolist(), "h": outputs[b, at[b]].tolist(), "length": lengths[b]} for b in range(3)
+        ]
+        for name, pasted in (("a.ndjson", "\n".join(map(json.dumps, rows))), ("a.json", json.dumps(rows, indent=1))):
+            (tmp_path / name).write_text(pasted)
+            assert rnninspect.compare(tmp_path / name).verdict == verdict
+            assert rnninspect.inspect(text=pasted).verdict == verdict
