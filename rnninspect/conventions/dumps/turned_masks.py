@@ -12,8 +12,8 @@ from rnninspect.core.trace import Array, Bools, last_true
 
 def is_turned(mask: Bools, outputs: Array, states: Sequence[Array], lengths: Array | None) -> bool:
     """Whether a square mask is `[T, B]`: its columns begin with the real steps, and end, or count, where the states, or
-    the lengths, say, and its rows do so beside the outputs neither as they lie nor with their axes exchanged. The
-    outputs are blank where they are false, and nowhere else; beside columns without holes they need not be."""
+    the lengths, say, and the outputs are blank where they are false, and nowhere else, which they are not so by its
+    rows. Beside columns without holes they need not be blank, where by its rows none ends at a state."""
     turned = mask.T
     if mask.shape[0] != mask.shape[1] or (turned == mask).all():
         return False
@@ -25,16 +25,28 @@ def is_turned(mask: Bools, outputs: Array, states: Sequence[Array], lengths: Arr
         as_it_lies = bool(((lengths == counts) | (lengths == ends)).all())
         return not as_it_lies and bool((lengths == turned.sum(1)).all())
     both = outputs, outputs.swapaxes(0, 1)
-    if any(holds_ends(mask, steps, states) for steps in both):
+    unturned = [steps for steps in both if holds_ends(mask, steps, states)]
+    ended = [steps for steps in both if holds_ends(turned, steps, states)]
+    if any(_pads_where_false(mask, steps) for steps in unturned):
         return False
-    for steps in both:
-        blank = _blank_steps(steps) if holds_ends(turned, steps, states) else None
-        if blank is not None and ((blank == ~turned).all() or (counts_steps and not blank.any())):
+    if any(_pads_where_false(turned, steps) for steps in ended):
+        return True  # ends as it lies are held by what repeats behind a row's own
+    if unturned:
+        return False
+    for steps in ended if counts_steps else ():
+        blank = _blank_steps(steps)
+        if blank is not None and not blank.any():
             return True
     if not counts_steps:
         return False
     has_holes = not (is_of_lengths(mask) or is_of_lengths(mask[:, ::-1]))
     return has_holes and len(mask) > 3 and any(holds_ends(np.ones_like(mask), steps, states) for steps in both)
+
+
+def _pads_where_false(by_row: Bools, outputs: Array) -> bool:
+    """Whether the outputs `[B, T, H]` are blank where `by_row` `[B, T]` is false, and nowhere else."""
+    blank = _blank_steps(outputs)
+    return blank is not None and bool((blank == ~by_row).all())
 
 
 def _blank_steps(outputs: Array) -> Bools | None:
