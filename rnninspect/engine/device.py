@@ -40,10 +40,8 @@ class Where:
         native = np.asarray(array, dtype=array.dtype.newbyteorder("="))
         if any(stride < 0 or stride % native.itemsize for stride in native.strides):
             native = np.ascontiguousarray(native)
-        if native.dtype.kind == "f" and native.dtype.itemsize > 8:
-            native = native.astype(np.float64)
-        if native.dtype.kind in "bu":
-            native = native.astype(np.int64 if native.dtype.itemsize < 8 else np.float64)
+        if native.dtype.kind in "bu" or (native.dtype.kind == "f" and native.dtype.name not in DTYPES):
+            native = native.astype(np.float64)  # torch has no such dtype, or not on every device
         if native.flags.writeable:
             return torch.from_numpy(native).to(self.device, self.dtype)
         with warnings.catch_warnings():
@@ -83,8 +81,9 @@ class Where:
 def dtype_of(weights: Weights, name: str | None) -> torch.dtype:
     """The dtype of that name, or that of the weights; UnknownNameError where there is none of that name."""
     if name is None:
-        of_weights = str(np.result_type(*(w.input_kernel for w in weights.layers)))
-        return DTYPES.get(of_weights, torch.float64 if of_weights == "longdouble" else torch.float32)
+        of_weights = np.result_type(*(w.input_kernel for w in weights.layers))
+        wide = of_weights.kind == "f" and of_weights.itemsize > 4  # numpy's long double, whose name is by its size
+        return DTYPES.get(of_weights.name, torch.float64 if wide else torch.float32)
     if name not in DTYPES:
         raise UnknownNameError("dtype", name, list(DTYPES))
     return DTYPES[name]

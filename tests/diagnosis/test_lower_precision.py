@@ -16,6 +16,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.rules import rules
 from rnninspect.diagnosis.weights_rule import WeightsRule
+from rnninspect.engine.lower_products import ROUNDED as ROUNDED_BY_ENGINE
 from rnninspect.engine.run import run
 
 B, T, F, H = 4, 9, 6, 10
@@ -36,6 +37,16 @@ def cut(x: np.ndarray) -> np.ndarray:
 
 
 ROUNDED = {"tf32": nearest, "tf32, cut": cut}
+
+
+@pytest.mark.parametrize("how", list(ROUNDED))
+def test_factors_keep_ten_bits_whatever_the_others_are(how: str) -> None:
+    """Every pattern of the bits that are lost, below an even and an odd last bit, and across a power of two: ties too
+    are rounded to even, or all cut off."""
+    bits = np.arange(1 << 15, dtype=np.int32) + (np.array([0x3F800000, 0x40000000 - (1 << 14)], np.int32)[:, None])
+    x = bits.view(np.float32)
+    got = ROUNDED_BY_ENGINE[how](torch.from_numpy(np.stack([x, -x]))).numpy()
+    assert np.array_equal(got, ROUNDED[how](np.stack([x, -x])))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
