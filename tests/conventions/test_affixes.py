@@ -121,6 +121,21 @@ def test_what_says_something_is_kept(names: list[str]) -> None:
     assert plain_names(names, conventions().values()) == {}
 
 
+@pytest.mark.parametrize(
+    ("names", "plain"),
+    [
+        (["enc_q_outputs", "enc_q_h_n", "enc_q_lengths", "lengths"], ["q_outputs", "q_h_n", "q_lengths", "lengths"]),
+        (["enc_q_outputs", "enc_q_h_n", "enc_q_1"], ["q_outputs", "q_h_n", "q_1"]),
+        (["dec.a.outputs", "dec.a.h", "src_lengths"], []),
+        (["dec.a.outputs", "dec.a.h", "tgt_lengths"], ["outputs", "h", "tgt_lengths"]),
+    ],
+)
+def test_the_longest_affix_that_leaves_names_is_taken(names: list[str], plain: list[str]) -> None:
+    """Where the longest would leave two of one name, or a number, a shorter one is; none beside the other side's
+    lengths."""
+    assert list(plain_names(names).values()) == plain
+
+
 @pytest.mark.parametrize(("h", "c"), [("hT", "cT"), ("lstm_h", "lstm_c"), ("s1", "s2"), ("enc_h", "enc_c")])
 def test_c_is_found_under_names_of_peoples_programs(h: str, c: str) -> None:
     """h and c are put back together, where names tell c, and where only its numbers do."""

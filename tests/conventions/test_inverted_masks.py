@@ -50,7 +50,11 @@ def test_true_at_padding_is_read_so_where_outputs_or_inputs_show_it(name: str) -
 
 
 def test_lengths_and_a_mask_of_padding_agree() -> None:
-    """Proves that lengths beside a mask of padding agree with it, and that `[T, B]` beside `[B, T, H]` is turned."""
+    """Proves that lengths beside a mask of padding agree with it, and tell it of outputs that show nothing, and that
+    `[T, B]` beside `[B, T, H]` is turned."""
+    read_on, last = ran(np.ones_like(REAL))
+    wrong = "findings", ["lengths-ignored"], LENGTHS.tolist()
+    assert told({"outputs": read_on, "h": last, "lengths": LENGTHS, "mask": ~REAL}) == wrong
     outputs, state = ran()
     for mask in (~REAL, (~REAL).T, REAL.T.astype(np.float32)):
         report = rnninspect.inspect(outputs, state, lengths=LENGTHS, mask=mask)
@@ -105,6 +109,31 @@ def test_a_mask_that_no_number_tells_is_refused_or_left_out() -> None:
     with pytest.raises(ShapeError, match=r"true may stand for padding .* no number tells"):
         rnninspect.inspect(outputs, state, mask=~REAL)
     report = rnninspect.inspect({"outputs": outputs, "h": state, "key_padding_mask": ~REAL})
+    assert report.verdict == "unjudged"
+    assert "no number tells what is true in it" in report.source["unused"][0]
+
+
+@pytest.mark.parametrize("lengths", [[6, 1, 4, 6], [1, 1, 4, 6], [6, 3, 3, 3]])
+def test_states_before_true_tell_it_of_rows_of_two_lengths(lengths: list[int]) -> None:
+    """Proves that states of two lengths, one step among them, show true to be padding, and that those of one length,
+    which may as well be a step that all were taken from, do not."""
+    real = np.arange(6) < np.array(lengths)[:, None]
+    read_on, _ = ran(np.ones_like(real))
+    dump = {"outputs": read_on, "h": read_on[np.arange(4), np.array(lengths) - 1]}
+    if lengths.count(3) == 3:
+        with pytest.raises(ShapeError, match="no number tells"):
+            told(dump, mask=~real)
+    else:
+        assert told(dump, mask=~real) == ("clean", [], lengths)
+
+
+def test_the_last_column_is_no_end_of_a_mask_that_leaves_a_row_out() -> None:
+    """Proves that a mask of padding with a hole, whose name alone says what it is, stays unread beside the last column:
+    of true at real steps that column would be right, but a full row would have none."""
+    real = REAL.copy()
+    real[2, 1] = False
+    read_on, last = ran(np.ones_like(real))
+    report = rnninspect.inspect({"outputs": read_on, "h": last, "key_padding_mask": ~real})
     assert report.verdict == "unjudged"
     assert "no number tells what is true in it" in report.source["unused"][0]
 

@@ -80,6 +80,23 @@ def test_layers_of_one_row_are_not_its_rows(lengths: list[int] | None) -> None:
     assert with_rows_together({**dump, "lengths": np.array([7, 7])}, False).keys() == {"outputs", "h", "lengths"}
 
 
+@pytest.mark.parametrize("form", ["[1, B, H]", "[B, H]", "[H] a row"])
+@pytest.mark.parametrize(("units", "together"), [(4, True), (8, True), (2, True), (5, False)])
+def test_rows_are_told_by_states_as_wide_or_twice_or_half_as_wide(form: str, units: int, together: bool) -> None:
+    """Rows of 4 units go with states of 4, of both directions' 8, or of 2 of each, in every form, and are put together
+    as `[T, B, H]` where that is asked."""
+    outputs, _ = _arrays()
+    states = np.random.default_rng(2).uniform(-1, 1, (3, units))
+    forms = {"[1, B, H]": {"h": states[None]}, "[B, H]": {"h": states}}
+    dump = {f"outs.{b}": outputs[b, :n] for b, n in enumerate(LENGTHS)}
+    dump |= forms.get(form, {f"h.{b}": state for b, state in enumerate(states)})
+    joined = with_rows_together(dump, time_major=True)
+    assert joined.keys() == ({"outs", "h", "lengths"} if together else dump.keys())
+    if together:
+        assert np.array_equal(joined["outs"], outputs.swapaxes(0, 1))
+        assert np.array_equal(joined["h"], states[None] if form == "[1, B, H]" else states)
+
+
 def test_numbers_with_a_plus_are_no_diff() -> None:
     """The twin: a print-out with signs keeps its numbers, its first one of each line too."""
     outputs, h = _arrays()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnninspect import conventions
+from rnninspect.conventions.dumps.cell_behind import are_pairs, is_behind, is_cell_first, may_be_h_and_c, of_one_sign
 from rnninspect.conventions.dumps.misfits import several
 from rnninspect.conventions.dumps.names import PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.roles import guess_roles
@@ -78,6 +79,31 @@ def test_frameworks_that_keep_a_stack_flat_are_shown_no_nested_state(name: str) 
     convention = conventions.get(name)
     for rule in convention.fixes:
         assert convention.fix(rule, layers=2) == convention.fix(rule, layers=1)
+
+
+ZERO_UNIT = np.array([[0.5, 0.0, -0.3, 0.2]] * 4)
+
+
+@pytest.mark.parametrize(
+    ("h", "c", "pair"),
+    [
+        (ZERO_UNIT, 2 * ZERO_UNIT, True),
+        (ZERO_UNIT, -2 * ZERO_UNIT, False),
+        (ZERO_UNIT, ZERO_UNIT, False),  # |h| <= |tanh(c)| is less than |c|
+        (2 * ZERO_UNIT, ZERO_UNIT, False),
+        (ZERO_UNIT, 2 * ZERO_UNIT[:2], False),
+    ],
+)
+def test_units_of_zero_say_nothing_of_h_and_c(h: np.ndarray, c: np.ndarray, pair: bool) -> None:
+    """h and the c behind it have one sign and |h| <= |tanh(c)|; a unit that is zero in both is as good."""
+    assert (are_pairs([h], [c]) and of_one_sign(h, c)) is pair
+    assert is_behind(h, c, enough=12) is pair
+    assert not is_behind(h, c, enough=13)  # so few numbers tell
+    if pair:
+        assert may_be_h_and_c(h, c)
+        assert may_be_h_and_c(c, h)
+        assert is_cell_first([c, h])
+        assert not is_cell_first([h, c])
 
 
 PATTERNS = sorted(

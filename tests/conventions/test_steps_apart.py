@@ -90,7 +90,37 @@ def test_states_by_layer_and_arrays_without_a_state_are_no_steps() -> None:
     drawn = np.random.default_rng(1).uniform(-1, 1, (5, 3, 4))
     by_layer = {f"h_{layer}": drawn[layer] for layer in range(4)} | {"last": drawn[3]}
     unlike = {f"step_{t}": drawn[t] for t in range(4)} | {"last": drawn[4]}
+    small = {name: array * 1e-5 for name, array in unlike.items()}
     unread = {f"{name}_{layer}": drawn[layer] for layer in range(4) for name in ("begin", "cell")}
     one_step = {f"{name}_{k}": drawn[k] + n for k in range(4) for n, name in enumerate("hc")} | {"y_fw": drawn[3:4]}
-    for arrays in (by_layer, unlike, unread, one_step):
+    for arrays in (by_layer, unlike, small, unread, one_step):
         assert with_steps_together(arrays, time_major=False) == arrays
+
+
+@pytest.mark.parametrize(
+    ("rows", "steps", "beside", "together"),
+    [
+        (2, 5, None, False),
+        (3, 5, None, True),
+        (3, 3, None, True),
+        (4, 2, None, False),
+        (4, 5, (4, 7, 3), False),
+        (4, 5, (4, 7, 6), False),
+        (4, 5, (4, 7, 5), True),
+    ],
+)
+@pytest.mark.parametrize("stacked", [False, True])
+def test_most_rows_of_a_state_are_among_three_steps(
+    rows: int, steps: int, beside: tuple[int, ...] | None, together: bool, stacked: bool
+) -> None:
+    """Proves that `[B, H]` or `[1, B, H]`, of which so many of 4 rows are of a step, printed to fewer places and with a
+    unit that is zero, shows that these are steps; not where others may be outputs, of one direction or both."""
+    rng = np.random.default_rng(2)
+    drawn = rng.uniform(-1, 1, (steps, 4, 3)) * [1, 1, 0]
+    state = drawn[1] * (1 + 1e-6)
+    state[rows:, 1] += 0.5
+    arrays = {f"q_{t}": drawn[t] for t in range(steps)} | {"last": state[None] if stacked else state}
+    arrays |= {} if beside is None else {"q": rng.uniform(-1, 1, beside)}
+    joined = with_steps_together(arrays, time_major=True)
+    assert ("outputs" in joined) is together
+    assert not together or np.array_equal(joined["outputs"], drawn)

@@ -62,12 +62,12 @@ def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[st
         ]
         left = [name for name, within in zip(cut, inside, strict=True) if within]
         outside = [name for name, within in zip(cut, inside, strict=True) if not within]
-        if len(set(cut)) < len(cut) or not all(name[:1].isalpha() for name in left):
+        told = all(any(is_of(role, name) for name in left) for role in NEEDED)
+        if not told or len(set(cut)) < len(cut) or not all(name[:1].isalpha() for name in left):
             continue
         if any(are_of_two_sides(name, start) for name in outside):
-            continue  # these lengths are not those of the group
-        told = all(any(is_of(role, name) for name in left) for role in NEEDED)
-        if told and all(match_name(OTHER_THINGS, n) or any(is_of(role, n) for role in APART) for n in outside):
+            return names  # these lengths are not those of the group, nor of any that it is a part of
+        if all(match_name(OTHER_THINGS, n) or any(is_of(role, n) for role in APART) for n in outside):
             return cut
     return names
 
