@@ -83,7 +83,7 @@ def _ends(trace: Trace, halves: list[Track]) -> Iterator[tuple[bool, list[Array]
     yield True, [_outputs_at(half, trace.expected_steps(half)) for half in halves]
     last = last_true(trace.mask)
     for steps in (last, np.full_like(last, trace.steps - 1)):
-        yield False, [_outputs_at(half, np.where(trace.real_counts > 0, steps, -1)) for half in halves]
+        yield False, [_outputs_at(half, steps) for half in halves]
 
 
 def _outputs_at(half: Track, steps: Ints) -> Array:

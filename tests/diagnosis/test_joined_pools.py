@@ -81,3 +81,14 @@ def test_states_of_layers_side_by_side_are_no_pools(layers: int) -> None:
     wrong = rnninspect.inspect({"outputs": outputs, "state": np.concatenate([*h[::-1]], 1), "lengths": LENGTHS})
     assert [f.rule for f in wrong.findings] == (["layer-order-reversed"] if layers > 2 else [])
     assert layers > 2 or "layer-order-reversed" in wrong.untested
+
+
+@pytest.mark.parametrize("layers", [None, 3])
+def test_parts_are_layers_where_that_is_stated(layers: int | None) -> None:
+    """The last step and two pools where nothing says how many layers there are; of three layers the top's is wrong."""
+    outputs = np.random.default_rng(0).uniform(-1, 1, (4, 8, 3)).astype(np.float32)
+    outputs[np.arange(8) >= LENGTHS[:, None]] = 0
+    parts = _parts(outputs)
+    dump = {"outputs": outputs, "state": np.concatenate([parts["last"], parts["max"], parts["mean"]], 1)}
+    report = rnninspect.inspect(dump, lengths=LENGTHS, layers=layers, direction="forward")
+    assert (report.shape["layers"], bool(report.findings)) == ((1, False) if layers is None else (3, True))

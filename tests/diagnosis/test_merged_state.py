@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import rnninspect
+from rnninspect.diagnosis.merged_state import _is_merge
 
 LENGTHS = np.array([9, 4, 7, 2, 5])
 MERGES: dict[str, Callable[..., Any]] = {
@@ -66,3 +67,31 @@ def test_merged_from_the_wrong_steps_or_rows(merge: str) -> None:
     assert (report.verdict, sorted({row for f in report.findings for row in f.rows})) == ("findings", [1])
     noise = np.random.default_rng(0).normal(size=state.shape).astype(state.dtype)
     assert rnninspect.inspect(outputs, noise, lengths=LENGTHS, bidirectional=True).verdict == "findings"
+
+
+@pytest.mark.parametrize("places", [None, 4])
+@pytest.mark.parametrize("merge", ["sum", "mean"])
+def test_the_backward_half_of_one_row_is_what_the_merge_leaves(merge: str, places: int | None) -> None:
+    """A row whose backward half is of the last step is named for that, where numbers are whole; printed to few places,
+    right ones are clean, and others of the same size are merged of nothing."""
+    rng, rows = np.random.default_rng(0), np.arange(5)
+    outputs = rng.uniform(-1, 1, (5, 9, 10)) * (np.arange(9)[:, None] < LENGTHS[:, None, None])
+    state = MERGES[merge](outputs[rows, LENGTHS - 1, :5], outputs[:, 0, 5:])
+    if places is None:
+        state[1] = MERGES[merge](outputs[1, LENGTHS[1] - 1, :5], outputs[1, LENGTHS[1] - 1, 5:])
+        report = rnninspect.inspect(outputs, state, lengths=LENGTHS, bidirectional=True)
+        assert [(f.rule, f.rows) for f in report.findings] == [("backward-final-at-last-step", [1])]
+        return
+    for h, verdict in ((state, "clean"), (rng.uniform(-1, 1, state.shape), "findings")):
+        printed = outputs.round(places), h.round(places)
+        assert rnninspect.inspect(*printed, lengths=LENGTHS, bidirectional=True).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("shape", "zero", "told"), [((1, 3), 0, False), ((2, 2), 0, True), ((2, 3), 1, False), ((3, 2), 1, True)]
+)
+def test_four_numbers_that_are_no_zeros_show_a_merge(shape: tuple[int, int], zero: int, told: bool) -> None:
+    """Fewer may be so by chance, and zeros are the sum of zeros whatever was merged."""
+    state = np.ones(shape)
+    state[:zero] = 0
+    assert _is_merge(np.ones(len(state), dtype=np.bool_), state, "sum", whole=True) is told

@@ -34,13 +34,15 @@ def named(*arrays: Any, **more: Any) -> list[tuple[str, str]]:
     [("LSTM", 2, True, [9, 3, 7, 5, 2]), ("GRU", 3, False, [6, 2, 4, 5]), ("RNN", 2, False, [5, 3, 4, 1, 2, 5])],
 )
 def test_a_slice_of_the_view_is_told_by_a_run(kind: str, layers: int, two: bool, lengths: list[int]) -> None:
-    """Proves that columns of a view of every layer's states are named with weights, whichever columns they are, and
-    that the top layer's states, the bottom layer's, and sorted ones, are not taken for such."""
+    """Proves that columns of a view of every layer's states are named with weights, whichever columns they are, and the
+    top of a view of states by row, and that the top layer's states, the bottom layer's, and sorted ones, are not taken
+    for such."""
     layer, inputs, outputs, h = ran(kind, layers, two, lengths)
     rows, width = len(lengths), h.shape[2] * (1 + two)
     more = {"lengths": lengths, "inputs": inputs, "weights": layer}
     view, right = h.reshape(rows, -1), h.transpose(0, 1).reshape(rows, -1)
-    for part in (view[:, :width], view[:, -width:]):
+    other_way = torch.cat(list(h.transpose(0, 1).reshape(h.shape)[-1 - two :]), 1)
+    for part in (view[:, :width], view[:, -width:], other_way):
         assert named(outputs, part, **more) == [(RESHAPED, "proven")]
     assert named(outputs, right[:, -width:], **more) == []
     assert named(outputs, right[:, :width], **more) == [("wrong-layer", "proven")]

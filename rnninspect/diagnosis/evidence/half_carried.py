@@ -81,7 +81,7 @@ def _are_alike(case: Case) -> bool:
 
 def _run(case: Case, passed: Passed) -> Trace:
     """What a loop gives that passes its states on so, those that the rows began with too."""
-    starts = {(t.layer, t.direction): _start(case, t) for t in case.reference.tracks}
+    starts = {(t.layer, t.direction): _start(t) for t in case.reference.tracks}
     states = {key: _handed_on(start, start, passed) for key, start in starts.items()}
     made: dict[Key, Array] = {(t.layer, t.direction): np.zeros_like(t.outputs) for t in case.reference.tracks}
     steps = range(case.trace.steps)
@@ -96,12 +96,11 @@ def _run(case: Case, passed: Passed) -> Trace:
     )
 
 
-def _start(case: Case, track: Track) -> tuple[Array, Array]:
-    """h `[B, P]` and c `[B, C]` that the rows of a track begin with."""
-    recorded = case.trace.track(track.layer, track.direction) or track
+def _start(track: Track) -> tuple[Array, Array]:
+    """h `[B, P]` and c `[B, C]` that the rows of a run's track begin with."""
     assert track.final is not None
     assert track.cell is not None
-    h, c = recorded.initial, recorded.initial_cell
+    h, c = track.initial, track.initial_cell
     return np.zeros_like(track.final) if h is None else h, np.zeros_like(track.cell) if c is None else c
 
 
