@@ -97,3 +97,12 @@ def test_the_mirrored_room_is_asked_first_and_each_test_in_turn() -> None:
     assert first[3:] == ["tests/api/test_c.py::c"]
     assert second == ["tests/measure/test_a.py::a[2]"]
     assert list(rounds(Mutant("rnninspect/measure/facts.py", 0, 7, "", ""), coverage, 60)) == [[], []]
+
+
+def test_tests_named_after_the_file_come_before_quicker_ones() -> None:
+    """They are the likeliest to notice, though slow, so that the seconds of the first round go to them, once each."""
+    seconds = {"tests/measure/test_a.py::a": 0.1, "tests/measure/test_scan.py::b": 9.0, "tests/measure/test_c.py::c": 2}
+    coverage = CoverageMap(seconds, {"rnninspect/measure/scan.py": {7: list(seconds)}})
+    first, second = rounds(Mutant("rnninspect/measure/scan.py", 0, 7, "", ""), coverage, 60)
+    assert first == ["tests/measure/test_scan.py::b", "tests/measure/test_a.py::a"]
+    assert second == ["tests/measure/test_c.py::c"]
