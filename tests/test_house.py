@@ -41,7 +41,7 @@ conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conv
 conventions/dumps/rows_apart conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits
 conventions/dumps/unpacking conventions/dumps/projected conventions/dumps/lengths conventions/dumps/hypotheses
-conventions/dumps/stacked conventions/dumps/joined_layers conventions/dumps/readings
+conventions/dumps/stacked conventions/dumps/first_pools conventions/dumps/joined_layers conventions/dumps/readings
 conventions/dumps/writer conventions/dumps/batch conventions/weights/prefix conventions/weights/scopes
 conventions/weights/joins conventions/weights/checks conventions/weights/express conventions/weights/variants
 conventions/weights/stack
@@ -56,7 +56,7 @@ measure/hints measure/last_bits measure/dump_arrays measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
 diagnosis/rule diagnosis/fixes
 diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
-diagnosis/evidence/pooling diagnosis/evidence/joined_pools
+diagnosis/evidence/pooling diagnosis/evidence/less_usual_pools diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/small_cases diagnosis/evidence/first_step diagnosis/evidence/constant_offsets

@@ -124,7 +124,7 @@ def as_summed(case: Case, judgement: Judgement) -> Case | None:
     sentence = (
         f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
         "goes with its row's first and last real step at once: outputs and states may both be the sum (or mean) of two "
-        "directions, which cannot be taken apart"
+        "directions, which cannot be taken apart, or each state a weighted mean of its row's steps (attention)"
     )
     tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
     return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
@@ -150,8 +150,8 @@ def _go_with_both_ends(case: Case, joined: list[TrackFacts]) -> bool:
 
 def as_joined(case: Case, judgement: Judgement) -> Case | None:
     """The case with one part of its state alone, where the others, which were read as lower layers', are pools of the
-    outputs; None where nothing is off."""
-    if all(finding.severity == "note" for finding in judgement.findings):
+    outputs; None where nothing is off, nor a pool."""
+    if all(finding.severity == "note" and finding.rule != "pooled-state" for finding in judgement.findings):
         return None
     from rnninspect.diagnosis.evidence.joined_pools import joined_pools
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from rnninspect.conventions.dumps.first_pools import are_pools
 from rnninspect.conventions.dumps.misfits import several, untold
 from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
@@ -128,31 +129,16 @@ def share_of_steps(reading: Reading) -> float:
 
 
 def share_of_pools(reading: Reading) -> float:
-    """The share of states that are the maximum, the mean or the sum of their row's first steps, whichever many; zeros
-    tell nothing."""
+    """The share of states that are the maximum or the minimum of their row's first steps, or in proportion to their
+    sum, whichever many; zeros tell nothing."""
     pooled: list[bool] = []
     for track in reading.trace.tracks:
         outputs, final = track.outputs, track.final
         if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
             continue
         rows = np.flatnonzero(np.asarray(final).any(-1))[:FEW]
-        pooled += _are_pools(np.asarray(final[rows]), np.asarray(outputs[rows])).tolist()
+        pooled += are_pools(np.asarray(final[rows]), np.asarray(outputs[rows])).tolist()
     return sum(pooled) / len(pooled) if pooled else 0.0
-
-
-def _are_pools(states: Array, outputs: Array) -> Array:
-    """`[N]`: whether states `[N, H]` are pools of the first steps of outputs `[N, T, H]`, but for a sum's rounding."""
-    terms, target = outputs.astype(np.float64), states[:, None].astype(np.float64)
-    counts = 1 + np.arange(outputs.shape[1])[:, None]
-    coarser = max((outputs.dtype, states.dtype), key=lambda dtype: float(np.finfo(dtype).eps))
-    room = outputs.shape[1] * float(np.finfo(coarser).eps) * np.cumsum(np.abs(terms), axis=1)
-    sums = np.cumsum(terms, axis=1)
-    fits = (
-        np.maximum.accumulate(terms, axis=1) == target,
-        np.abs(sums - target) <= room,
-        np.abs(sums / counts - target) <= room / counts,
-    )
-    return np.asarray(np.any([fit.all(-1).any(-1) for fit in fits], axis=0))
 
 
 def _outputs_of(reading: Reading, track: Track) -> list[Array]:

@@ -37,7 +37,7 @@ from rnninspect.measure.choose_reading import (
     measure_all,
     with_axes_of_padding,
 )
-from rnninspect.measure.choose_roles import choose_by_numbers, choose_roles
+from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles, share_of_pools
 from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
@@ -206,7 +206,8 @@ def _read_as_given(
         chosen = maybe_two(chosen, slots, stacks=dump.convention != "auto" and convention.stacks_states)
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     chosen = maybe_c_and_h(chosen, slots, config)
-    if fit_of(chosen) == 0 and (config.directions is None or may_be_merged(slots, config)):
+    may_be_two = config.directions is None or may_be_merged(slots, config)
+    if fit_of(chosen) == 0 and may_be_two and share_of_pools(chosen.reading) < CONVINCING:
         merged = reading_merged(convention, guess, slots, config)
         if merged is not None:
             config = merging(config)

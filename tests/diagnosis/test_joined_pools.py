@@ -36,6 +36,7 @@ def _parts(outputs: Any) -> dict[str, Any]:
         "mean": (np.where(mask, outputs, 0).sum(1) / LENGTHS[:, None]).astype(np.float32),
         "column": outputs[:, -1],
         "padded": outputs.max(1),
+        "summed": (outputs.sum(1) / LENGTHS[:, None]).astype(np.float32),
     }
 
 
@@ -92,3 +93,15 @@ def test_parts_are_layers_where_that_is_stated(layers: int | None) -> None:
     dump = {"outputs": outputs, "state": np.concatenate([parts["last"], parts["max"], parts["mean"]], 1)}
     report = rnninspect.inspect(dump, lengths=LENGTHS, layers=layers, direction="forward")
     assert (report.shape["layers"], bool(report.findings)) == ((1, False) if layers is None else (3, True))
+
+
+@pytest.mark.parametrize("order", ["summed max", "max summed", "last summed"])
+def test_a_part_that_sums_computed_padding_is_named_beside_right_ones(order: str) -> None:
+    """`outputs.sum(1) / lengths` of outputs whose padding is not zero, wherever it stands; zeros add nothing."""
+    outputs, _ = _ran("GRU")
+    computed = np.where(outputs == 0, outputs[:1, :1] / 2, outputs)
+    for steps, wrong in ((computed, True), (outputs, False)):
+        parts = _parts(steps)
+        dump = {"outputs": steps, "state": np.concatenate([parts[p] for p in order.split()], 1), "lengths": LENGTHS}
+        report = rnninspect.inspect(dump)
+        assert [f.rule for f in report.findings if f.severity == "error"] == (["pooled-state"] if wrong else [])

@@ -22,6 +22,8 @@ POOLS = {
     "real maximum": np.where(REAL, OUTPUTS, -np.inf).max(1).astype(OUTPUTS.dtype),
     "real mean": ((OUTPUTS * REAL).sum(1) / np.maximum(COUNTS, 1)).astype(OUTPUTS.dtype),
     "real sum": (OUTPUTS * REAL).sum(1),
+    "real minimum": np.where(REAL, OUTPUTS, np.inf).min(1).astype(OUTPUTS.dtype),
+    "sum by length": (OUTPUTS.sum(1) / np.maximum(COUNTS, 1)).astype(OUTPUTS.dtype),
 }
 
 

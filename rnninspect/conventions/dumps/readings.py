@@ -10,6 +10,7 @@ import numpy as np
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.axes import Key, Layout, alone_layouts, outputs_layout, state_layouts, units_beside
+from rnninspect.conventions.dumps.first_pools import holds_pools
 from rnninspect.conventions.dumps.hypotheses import Shape, axes_stated, shapes
 from rnninspect.conventions.dumps.joined_layers import with_layers_joined
 from rnninspect.conventions.dumps.lengths import inputs_fit, read_mask, share_note, turned_note
@@ -99,19 +100,18 @@ def _forms(
     outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))
     if len(outputs) != 1 or len(states) != 1 or outputs[0].ndim != 3 or states[0].ndim != 2:
         return
-    units, width = outputs[0].shape[2], states[0].shape[1]
-    if not units or width == units or width % units:
+    if not (units := outputs[0].shape[2]) or (width := states[0].shape[1]) == units or width % units:
         return
     cells_of = [s.array for s in slots if s.role == "c" and s.array.shape == states[0].shape]
-    if not any(holds_steps(state, outputs[0]) for state in (states[0], *cells_of)):  # c, where the two are exchanged
+    stepped = any(holds_steps(state, outputs[0]) for state in (states[0], *cells_of))  # c, where the two are exchanged
+    if not stepped and not holds_pools(states[0], outputs[0]):
         return
-    if config.cell is None or cells.get(config.cell).has_c:
+    if stepped and (config.cell is None or cells.get(config.cell).has_c):
         for apart, note in with_cells_apart(slots, units):
             yield apart, config, note
     if config.layers is None:
-        layers = width // units
-        note = f"the state {list(states[0].shape)} is read as {layers} layers side by side"
-        yield slots, replace(config, layers=layers), note
+        note = f"the state {list(states[0].shape)} is read as {width // units} layers side by side"
+        yield slots, replace(config, layers=width // units), note
 
 
 def _outputs(convention: Convention, slots: tuple[Slot, ...], shape: Shape, config: LayerConfig) -> Iterator[Layout]:

@@ -1,10 +1,9 @@
-"""The state is pooled over the steps (maximum, mean or sum), and is not the output of any single step."""
+"""The state is pooled over the steps (maximum, minimum, mean or sum), and is not the output of any single step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _MEAN = "np.where(mask[..., None], outputs, 0).sum(1) / np.maximum(lengths, 1)[:, None]"
 _OF_REAL_STEPS = {
     "maximum": "np.where(mask[..., None], outputs, -np.inf).max(1)",
+    "minimum": "np.where(mask[..., None], outputs, np.inf).min(1)",
     "sum": "np.where(mask[..., None], outputs, 0).sum(1)",
 }
 FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
@@ -28,7 +28,7 @@ FEW, UNITS = 8, 16  # rows that a pool is tried on first, and units of these
 
 class PooledState(Rule):
     name = "pooled-state"
-    summary = "the state is the maximum, mean or sum over a row's steps; padded steps must not be included"
+    summary = "the state is the maximum, minimum, mean or sum over a row's steps; padded steps must not be included"
     why = (
         "A pooled vector is a valid summary of a row, but not its final state. Over padded outputs it is also wrong: "
         "zeros win the maximum over negative values, and a mean is divided by the number of steps of the longest "
@@ -69,7 +69,7 @@ class PooledState(Rule):
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: final_state.h is the {pool.kind} over {pool.over}, and no step's own output{proviso}",
+                f"{{rows}}: final_state.h is the {pool.sentence}, and no step's own output{proviso}",
                 severity="error" if pool.padded or pool.other_length else "note",
                 strength=3,
                 evidence={"pool": pool.kind, "padding": pool.padded}
@@ -89,7 +89,7 @@ class PooledState(Rule):
 
 
 def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
-    """The pool that most of the rows that are off hold, and those rows.
+    """The pool that most of the rows that are off hold, and those rows; a usual one, if there is one for all of them.
 
     One of them must equal no single step, and all of them together must say more than chance: a pool over real steps
     that padded ones would not change is believed to be that.
@@ -97,35 +97,64 @@ def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:
     off = np.flatnonzero(facts.mismatched)
     if not off.size or facts.steps < 2:
         return None
-    from rnninspect.diagnosis.evidence.pooling import is_pool, pools_of
+    from rnninspect.diagnosis.evidence.pooling import pools_of
+
+    few = np.flatnonzero(facts.mismatched & ~facts.somewhere)[:FEW]
+    if not few.size:
+        return None
+    best = _best(facts, pools_of(facts), few, off, atol)
+    if best is None or not best[1][off].all():
+        best = _best(facts, _less_usual(facts, few, atol), few, off, atol, best)
+    return best or _best(facts, _of_other_lengths(facts, few, off, atol), few, off, atol)
+
+
+def _best(
+    facts: TrackFacts,
+    pools: Iterable[Pool],
+    few: Ints,
+    off: Ints,
+    atol: float,
+    best: tuple[Pool, Bools] | None = None,
+) -> tuple[Pool, Bools] | None:
+    """The pool that most of the rows that are `off` hold, tried on a few of these first, and those rows: more than
+    those of the `best` before."""
+    from rnninspect.diagnosis.evidence.pooling import is_pool
 
     apart = facts.mismatched & ~facts.somewhere
-    few = np.flatnonzero(apart)[:FEW]
-    best: tuple[Pool, Bools] | None = None
-    for pool in chain(pools_of(facts), _of_other_lengths(facts, few, off, atol)):
-        if pool.other_length and best is not None:
-            break
-        if not few.size or any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (UNITS, None)):
+    for pool in pools:
+        if any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (UNITS, None)):
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
         rows[off] = is_pool(facts, pool, off, atol)
-        telling = int((rows & apart & (_terms(facts, pool) > 1)).sum()) * facts.final.shape[1]  # one is its own pool
+        telling = int((rows & _tell(facts, pool, apart)).sum()) * facts.final.shape[1]
         if telling > (4 if atol else 1) and (best is None or rows.sum() > best[1].sum()):
             best = pool, rows
     return best
 
 
-def _terms(facts: TrackFacts, pool: Pool) -> Ints:
-    """`[B]`: how many steps each row's pool is of; of a sum, those that are not zero, which add something to it."""
-    counted = facts.mask if pool.real else np.arange(facts.steps) < pool.steps[:, None]
-    return count_true(counted & ~facts.zero if pool.kind == "sum" else counted)
+def _tell(facts: TrackFacts, pool: Pool, apart: Bools) -> Bools:
+    """`[B]`: which rows `apart` from every step tell of this pool, being of more than one term; of a sum, those that
+    are not zero add something to it, and zeros are no extreme that tells."""
+    from rnninspect.diagnosis.evidence.pooling import counted_steps
+
+    counted = counted_steps(facts, pool, np.arange(facts.ends.size))
+    several = count_true(counted & ~facts.zero if pool.kind == "sum" else counted) > 1  # one is its own pool
+    return apart & several & ~facts.final_zero if pool.zeroed or pool.kind == "minimum" else apart & several
+
+
+def _less_usual(facts: TrackFacts, few: Ints, atol: float) -> Iterator[Pool]:
+    """The pools over the last few steps, and those that were divided otherwise, as a few rows tell them."""
+    from rnninspect.diagnosis.evidence.less_usual_pools import pools_in_proportion, pools_of_ends
+
+    yield from pools_of_ends(facts, few, atol)
+    yield from pools_in_proportion(facts, few, atol)
 
 
 def _of_other_lengths(facts: TrackFacts, few: Ints, off: Ints, atol: float) -> Iterator[Pool]:
     """The pools over as many steps as other rows' lengths count, tried on a few rows first."""
     from rnninspect.diagnosis.evidence.pooling import KINDS, pool_of_other_lengths
 
-    for kind in KINDS if few.size and np.unique(facts.ends).size > 1 else ():
+    for kind in KINDS if np.unique(facts.ends).size > 1 else ():
         if pool_of_other_lengths(facts, kind, few, atol, UNITS) is not None:
             pool = pool_of_other_lengths(facts, kind, off, atol)
             assert pool is not None
