@@ -93,6 +93,16 @@ def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R
     return None if _fits_turned(candidates[best], readable) else candidates[best]
 
 
+def choose_exchanged(chosen: R, exchanged: Iterable[Guess], read: Callable[[Guess], R]) -> R:
+    """What names chose, or, where few of its states are steps, or lengths count more steps than there are, what has
+    outputs and state exchanged and fits better."""
+    trace = chosen.choice.reading.trace
+    too_long = trace.lengths is not None and int(np.max(trace.lengths, initial=0)) > trace.steps
+    fit = 0.0 if too_long else fit_of(chosen.choice)
+    better = choose_by_numbers(exchanged, read) if fit < CONVINCING else None
+    return chosen if better is None or fit_of(better.choice) <= fit else better
+
+
 def _fits_turned(best: R, readable: Iterable[R]) -> bool:
     """Whether the outputs fit as the state of what was taken for it, no worse: of one step, some of them zero, say."""
     pair = [_arrays(best, role) for role in ("outputs", "h")]
@@ -139,6 +149,11 @@ def share_of_pools(reading: Reading) -> float:
         rows = np.flatnonzero(np.asarray(final).any(-1))[:FEW]
         pooled += are_pools(np.asarray(final[rows]), np.asarray(outputs[rows])).tolist()
     return sum(pooled) / len(pooled) if pooled else 0.0
+
+
+def are_pooled(reading: Reading) -> bool:
+    """Whether so many of the states are pools that it is no chance."""
+    return share_of_pools(reading) >= CONVINCING
 
 
 def _outputs_of(reading: Reading, track: Track) -> list[Array]:

@@ -37,7 +37,7 @@ from rnninspect.measure.choose_reading import (
     measure_all,
     with_axes_of_padding,
 )
-from rnninspect.measure.choose_roles import CONVINCING, choose_by_numbers, choose_roles, share_of_pools
+from rnninspect.measure.choose_roles import are_pooled, choose_by_numbers, choose_exchanged, choose_roles
 from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
@@ -139,14 +139,17 @@ def _weigh(
     def read(guess: Guess) -> Weighed:
         return _read(convention, dump, guess, config, tolerance, measurer)
 
-    try:
-        return choose_roles(guesses, read)
-    except ShapeError:
-        from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
+    from rnninspect.conventions.dumps.misnamed import guesses_by_shape, guesses_exchanged, is_told
 
+    whose_known = dump.convention != "auto"
+    try:
+        chosen = choose_roles(guesses, read)
+        crossed = guesses_exchanged(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
+        return chosen if dump.returned else choose_exchanged(chosen, crossed, read)
+    except ShapeError:
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
-        arrays, whose_known = convention.prepare(dump.arrays, config), dump.convention != "auto"
+        arrays = convention.prepare(dump.arrays, config)
         weighed = choose_by_numbers(guesses_by_shape(convention, arrays, config, dump.named, whose_known), read)
         if weighed is None:
             raise
@@ -207,7 +210,7 @@ def _read_as_given(
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     chosen = maybe_c_and_h(chosen, slots, config)
     may_be_two = config.directions is None or may_be_merged(slots, config)
-    if fit_of(chosen) == 0 and may_be_two and share_of_pools(chosen.reading) < CONVINCING:
+    if fit_of(chosen) == 0 and may_be_two and not are_pooled(chosen.reading):
         merged = reading_merged(convention, guess, slots, config)
         if merged is not None:
             config = merging(config)

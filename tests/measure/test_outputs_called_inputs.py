@@ -109,3 +109,29 @@ def test_code_that_builds_an_lstm_says_what_a_gru_has() -> None:
     (of_gru,) = rnninspect.inspect(outputs, outputs[:, -1], cell="gru", **options).findings
     assert "outputs, h = GRU(" in of_gru.fix
     assert "LSTM" not in of_gru.fix
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("names", [("output", "h_n"), ("outputs", "state"), ("out", "hidden")])
+def test_outputs_and_state_under_each_others_names_are_read_by_their_numbers(
+    names: tuple[str, str], both: bool
+) -> None:
+    """`h_n, output = gru(x)`: right runs are clean, a last column is named, and both say what was taken for what."""
+    outputs, h, _ = _ran(3, both)
+    for state, rules in ((h, []), (outputs[:, -1][None], ["last-column-as-final-state"])):
+        if both and rules:
+            continue
+        report = rnninspect.inspect({names[1]: outputs, names[0]: state, "lengths": LENGTHS})
+        assert [f.rule for f in report.findings if f.severity == "error"] == rules
+        assert any(f"{names[1]} {list(outputs.shape)} is taken as the outputs" in note for note in report.notes)
+
+
+def test_names_that_fit_are_not_exchanged() -> None:
+    """A deep stack of few steps has outputs smaller than its state, and is no exchange."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        steps, stack = torch.nn.GRU(4, 6, 5, batch_first=True)(torch.randn(4, 3, 4))
+    for state, names in ((stack, []), (stack.flip(0), ["layer-order-reversed"])):
+        report = rnninspect.inspect({"output": steps.numpy(), "h_n": state.numpy()}, direction="forward")
+        assert [f.rule for f in report.findings if f.severity == "error"] == names
+        assert report.shape["layers"] == 5

@@ -61,6 +61,31 @@ def guesses_by_shape(
             yield replace(guess, notes=(*notes, *guess.notes))
 
 
+def guesses_exchanged(
+    convention: Convention,
+    arrays: Mapping[str, Array],
+    config: LayerConfig,
+    named: Mapping[Role, Slot],
+    slots: tuple[Slot, ...],
+    whose_known: bool,
+) -> Iterator[Guess]:
+    """The arrays with outputs and final state exchanged, as `h_n, output = gru(x)` names them: where what names made
+    the outputs is the smaller of the two, has the axes of a state of the other, and nobody stated either."""
+    outputs, states = ([s for s in slots if s.role == role] for role in ("outputs", "h"))
+    if len(outputs) != 1 or len(states) != 1 or {"outputs", "h"} & set(named):
+        return
+    steps, state = replace(states[0], role="outputs"), replace(outputs[0], role="h")
+    if steps.array.size <= state.array.size or not fits_as_state(state.array, steps.array):
+        return
+    note = (
+        f"the names are exchanged: {steps.name} {list(steps.array.shape)} is taken as the outputs and {state.name} "
+        f"{list(state.array.shape)} as the final state, as shapes and numbers show"
+    )
+    told = {**named, "outputs": steps, "h": state}
+    for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
+        yield replace(guess, notes=(note, *guess.notes))
+
+
 def _pairs(outputs: list[Slot], states: list[Slot]) -> list[tuple[Slot, Slot]]:
     return [(o, h) for o, h in product(outputs, states) if o.array is not h.array and fits_as_state(h.array, o.array)]
 

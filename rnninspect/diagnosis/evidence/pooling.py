@@ -183,5 +183,5 @@ def pooled_values(outputs: Array, counted: Bools, kind: Kind, divisor: Array | N
 
 
 def rounding_unit(values: Array) -> float:
-    """The spacing of the values' type at 1; of integers, float64's."""
+    """The spacing of the type of values `[...]` at 1; of integers, float64's."""
     return float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
