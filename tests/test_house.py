@@ -61,7 +61,8 @@ diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evide
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
 diagnosis/evidence/small_cases diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/padding_habit
-diagnosis/evidence/cells_of_run diagnosis/evidence/ran_over_rows
+diagnosis/evidence/cells_of_run diagnosis/evidence/ran_over_rows diagnosis/evidence/other_mask
+diagnosis/evidence/padding_taken
 diagnosis/evidence/padding_read_first diagnosis/evidence/zeros_beneath diagnosis/evidence/moved_rows
 diagnosis/evidence/slice_of_view diagnosis/evidence/order_of_inputs diagnosis/evidence/copied_rows
 diagnosis/evidence/part_search diagnosis/evidence/states_of_run diagnosis/evidence/rows_of_run

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from rnninspect import conventions
-from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
+from rnninspect.core.trace import Bools, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.other_mask import as_before, blank_where_read, ends_of, in_time, is_prefix, with_mask
 from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
-from rnninspect.measure.facts import TrackFacts, under
+from rnninspect.measure.facts import TrackFacts
 
 
 def with_mask_by_run(case: Case) -> Case:
@@ -32,9 +32,11 @@ def with_mask_by_run(case: Case) -> Case:
     for mask in _suggested(case.facts):
         if mask.all() or not mask.any() or any(np.array_equal(mask, other) for other in tried):
             continue
-        if not (_is_prefix(mask) or may_mask(case)):
+        if not (is_prefix(mask) or may_mask(case)):
             continue  # a layer that takes lengths cannot have left out steps before the end
         tried.append(mask)
+        if blank_where_read(case, mask):
+            continue  # a run over the padding alone gives its numbers too
         supposed = _confirmed(case, mask)
         if is_right(supposed):
             return supposed
@@ -75,55 +77,20 @@ def is_of_its_run(case: Case) -> bool:
 def _suggested(facts: tuple[TrackFacts, ...]) -> Iterator[Bools]:
     """`[B, T]` masks, along the inputs' time: steps that no track leaves zero, or as the step read before; steps up to
     the one that every state read forward equals."""
-    yield ~np.logical_and.reduce([_in_time(f, f.zero) for f in facts])
-    yield ~np.logical_and.reduce([_in_time(f, f.zero | as_before(f)) for f in facts])
+    yield ~np.logical_and.reduce([in_time(f, f.zero) for f in facts])
+    yield ~np.logical_and.reduce([in_time(f, f.zero | as_before(f)) for f in facts])
     forward = [f.equal for f in facts if f.track.direction == "forward" or f.track.order == "within"]
     if forward:
         hit = np.logical_and.reduce(forward)
         yield prefix_mask(np.where(hit.any(1), hit.argmax(1) + 1, hit.shape[1]), hit.shape[1])
 
 
-def as_before(facts: TrackFacts) -> Bools:
-    """`[B, T]`: steps that equal the one read before them."""
-    if facts.track.direction == "forward" or facts.track.order != "time":
-        return facts.repeats
-    return np.concatenate([facts.repeats[:, 1:], np.zeros_like(facts.repeats[:, :1])], 1)
-
-
-def _in_time(facts: TrackFacts, steps: Bools) -> Bools:
-    """What holds of stored steps, along the inputs' time."""
-    return steps[:, ::-1] if facts.track.order == "reversed" else steps
-
-
-def _ends(mask: Bools) -> Ints:
-    """`[B]`: each row's last real step + 1; 0 without one."""
-    return np.where(mask.any(1), last_true(mask) + 1, 0).astype(np.int64)
-
-
-def _is_prefix(mask: Bools) -> bool:
-    """Whether lengths can say it: no hole, nothing left out at the start."""
-    return bool(np.array_equal(mask, prefix_mask(_ends(mask), mask.shape[1])))
-
-
 def _confirmed(case: Case, mask: Bools) -> Case:
     """The case with these steps taken as the real ones, if a run of the weights confirms them."""
     what = (
-        f"{listed(_ends(mask).tolist())} real steps" if _is_prefix(mask) else "a mask with holes or padding on the left"
+        f"{listed(ends_of(mask).tolist())} real steps"
+        if is_prefix(mask)
+        else "a mask with holes or padding on the left"
     )
     sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
     return with_mask(case, mask, sentence)
-
-
-def with_mask(case: Case, mask: Bools, sentence: str) -> Case:
-    """The case as it would be were these the real steps `[B, T]`, which `sentence` says why; what was measured is not
-    measured again."""
-    lengths = _ends(mask) if _is_prefix(mask) else None
-    source = {**case.trace.source, "lengths": sentence}
-    trace = replace(case.trace, mask=mask, lengths=lengths, mask_given=lengths is None, source=source)
-    measured = tuple(under(facts, trace) for facts in case.facts)
-    batch = case.batch
-    if batch is not None:
-        steps = np.zeros(batch.mask.shape, dtype=np.bool_)
-        steps[:, : mask.shape[1]] = mask
-        batch = replace(batch, mask=steps, lengths=trace.lengths, mask_given=trace.mask_given)
-    return replace(case.with_trace(trace, measured), batch=batch)

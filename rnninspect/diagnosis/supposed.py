@@ -10,8 +10,9 @@ import numpy as np
 from rnninspect.core.finding import WhatIf
 from rnninspect.core.trace import Array, Bools, Ints, prefix_mask
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.other_mask import as_before, blank_where_read, with_mask
 from rnninspect.diagnosis.judge import judge
-from rnninspect.diagnosis.mask_by_run import as_before, counts_other_axes, may_mask, with_mask
+from rnninspect.diagnosis.mask_by_run import counts_other_axes, may_mask
 from rnninspect.diagnosis.rule import Rule, listed
 from rnninspect.measure.facts import TrackFacts
 
@@ -65,7 +66,11 @@ def with_proven_mask(case: Case) -> Case:
     )
     supposed = with_mask(case, mask, sentence)
     real = mask.any(1)
-    return supposed if all((f.at_expected & ~f.uninformative)[real].all() for f in supposed.facts) else case
+    if not all((f.at_expected & ~f.uninformative)[real].all() for f in supposed.facts):
+        return case
+    if blank := blank_where_read(case, mask):
+        return with_mask(case, ~mask, f"none were stated; {blank}: blank at the other steps, so these are taken")
+    return supposed
 
 
 def what_if(case: Case, rules: Mapping[str, Rule]) -> list[WhatIf]:

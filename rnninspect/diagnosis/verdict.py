@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rnninspect.conventions.dumps.inverted import OR_CALLED_SO
 from rnninspect.core.finding import Finding, Verdict
 from rnninspect.core.frozen import frozen
 from rnninspect.core.trace import Bools, Ints
@@ -46,6 +47,8 @@ def untested(case: Case) -> Untested | None:
     """What could not fail, whatever it held; None where weights or lengths put every state to a test."""
     if "printed twice" in case.trace.source:
         return Untested(case.trace.source["printed twice"], "one print-out of each array, or the option that names it")
+    if any(OR_CALLED_SO in note for note in case.reading.evidence.notes):
+        return Untested(f"true is read as padding in the mask, {OR_CALLED_SO}", "lengths, or the mask of that call")
     if (padded := _padding_that_inputs_show(case) or _cut_behind_blanks(case)) is not None:
         return padded
     if (unlike := case.trace.source.get(UNLIKE)) is not None:

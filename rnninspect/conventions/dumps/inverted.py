@@ -21,6 +21,12 @@ from rnninspect.errors import ShapeError
 PADDING_NAME = r"(?:.*_)?(?:key_)?pad(?:ding)?_mask|is_pad(?:ding)?"  # what such masks are mostly called
 
 
+# What a note says where a run over the padding alone, beside a mask that is true at real steps, gives the same numbers.
+OR_CALLED_SO = (
+    "or it is true at real steps and the layer was called with the opposite, so that it read the padding alone"
+)
+
+
 def with_true_at_real_steps(
     slots: tuple[Slot, ...], is_by_user: bool, reversed_time_axis: int | None = None
 ) -> tuple[tuple[Slot, ...], str]:
@@ -46,9 +52,10 @@ def with_true_at_real_steps(
         return slots, added
     stored = mask if reversed_time_axis is None else np.flip(mask, reversed_time_axis)
     told = next(_tellings(mask, stored, outputs[0], others), None)
-    if told is not None and told[0]:
+    if told is not None and told[0] is not False:
         inverted = replace(slot, array=slot.array == 0)
-        return (*others, inverted), f"{shown}: true is read as padding, for {told[1]}"
+        note = f"{shown}: true is read as padding, for {told[1]}"
+        return (*others, inverted), note if told[0] else f"{note}; {OR_CALLED_SO}"
     if told is not None:
         return slots, ""
     by_name = re.fullmatch(PADDING_NAME, slot.name) is not None
@@ -97,32 +104,57 @@ def _is_turned(mask: Bools, outputs: Array, slots: Sequence[Slot]) -> bool:
     return is_turned(mask, outputs, [s.array for s in slots if s.role == "h"], lengths)
 
 
-def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool, str]]:
-    """What tells whether true is padding, and how, the surest first; `stored`: the mask along the outputs."""
+def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot]) -> Iterator[tuple[bool | None, str]]:
+    """What tells whether true is padding, and how, the surest first; None where it is so or the run left out the real
+    steps. `stored`: the mask along the outputs."""
     if not mask.any():
         yield True, "no step at all would be real"
-    zero, blank_inputs = np.asarray((outputs == 0).all(-1)), _blank_inputs(mask, slots)
-    for blank, along, what in ((zero, stored, "the outputs are zero"), (blank_inputs, mask, "the inputs are blank")):
-        if blank is None or not blank.any() or blank.all():
-            continue
-        if not along.all() and (blank == along).all():
-            yield True, f"{what} where it is true, and nowhere else"
-        if (blank == ~along).all():
-            yield False, ""
     lengths = next((s.array.reshape(-1) for s in slots if s.role == "lengths"), None)
-    states = [s.array for s in slots if s.role == "h"]
-    for by_row, steps in ((stored, outputs), (stored.T, outputs.swapaxes(0, 1))):
+    for by_row in (mask, mask.T):
         if lengths is not None and lengths.shape == by_row.shape[:1]:
             counts = by_row.sum(1)
             if (lengths == counts).all() != (lengths == by_row.shape[1] - counts).all():
                 yield bool((lengths != counts).any()), "the lengths count the steps where it is false"
+    zero, blank_inputs = np.asarray((outputs == 0).all(-1)), _blank_inputs(mask, slots)
+    for blank, along, what in ((blank_inputs, mask, "the inputs are blank"), (zero, stored, "the outputs are zero")):
+        if blank is None or not blank.any() or blank.all():
+            continue
+        if not along.all() and (blank == along).all():
+            is_so = _is_padding(mask) if blank is zero else True
+            yield is_so, f"{what} where it is true, and nowhere else"
+        if (blank == ~along).all():
+            yield False, ""
+    states = [s.array for s in slots if s.role == "h"]
+    for by_row, steps in ((stored, outputs), (stored.T, outputs.swapaxes(0, 1))):
         if is_of_lengths(~by_row) and not is_of_lengths(by_row):
             if _holds_the_last(by_row, steps) and not (by_row[:, ::-1] == ~by_row).all():  # as one read backwards
-                yield True, "the outputs stand still where it is true"
+                is_so = True if _whole_rows_tell(by_row) else None
+                yield is_so, "the outputs stand still where it is true"
             if _ends_before(by_row, steps, states):
                 yield True, "states are the last outputs before it becomes true"
         elif by_row.any(1).all() and holds_ends(by_row, steps, states) and not holds_ends(~by_row, steps, states):
             yield False, ""
+
+
+def _comes_first(mask: Bools) -> bool:
+    """Whether true comes before false in every row of `[B, T]`, whichever axis is that of time."""
+    return any(is_of_lengths(m) and not is_of_lengths(~m) for m in (mask, mask.T)) and not _comes_behind(mask)
+
+
+def _whole_rows_tell(mask: Bools) -> bool | None:
+    """Whether true is padding by the rows `[B, T]` that are all true or all false: a batch has rows without padding,
+    and seldom one that is nothing else. None where it has neither, or both."""
+    full, empty = bool(mask.all(1).any()), bool((~mask).all(1).any())
+    return None if full == empty else empty
+
+
+def _is_padding(mask: Bools) -> bool | None:
+    """Whether true is padding where the outputs are zero at true alone; None where it may as well be the real steps,
+    left out: padding before the data is rare beside such a mask, and so is a row of nothing else."""
+    told = None if mask.shape[0] == mask.shape[1] else _whole_rows_tell(mask)
+    if _comes_first(mask):
+        return told
+    return None if told is False else True
 
 
 def _blank_inputs(mask: Bools, slots: Sequence[Slot]) -> Bools | None:

@@ -40,6 +40,7 @@ MOST_TOGETHER = 96  # numbers that are fitted as one problem: each of its rounds
 NEAR = (0.5,)  # where such a fit begins: it has more places to be stuck in than a unit's
 RUNS = 1500  # of all its starts, where none of them comes near
 NARROWED = 10  # turns of a search after which a clip that does not halve what is left is none
+SHUTS = 20  # a number beyond which a gate is open or shut whatever it reads: such a fit is of steps that stand still
 FIT_ROWS = 8  # rows whose first steps are fitted to; the fit is confirmed on all
 
 
@@ -114,6 +115,8 @@ def _fit_vectors(case: Case, slots: list[tuple[str, int]], description: str) -> 
             return None
         layers.append(_with(layer_weights, slots, vectors))
         size = max(size, float(np.abs(vectors).max()))
+        if size > SHUTS:
+            return None
     changed = case.with_weights(replace(weights, layers=tuple(layers)))
     assert case.batch is not None
     before, after = disagreement(case), largest(case, changed.run(case.batch))

@@ -17,6 +17,7 @@ from rnninspect.diagnosis.evidence.padding_read_first import (
     moved_on_blanks,
     read_by_run,
 )
+from rnninspect.diagnosis.evidence.padding_taken import padding_taken
 from rnninspect.diagnosis.fix_code import gathered, time_axis
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.measure.facts import TrackFacts
@@ -131,6 +132,8 @@ class LeftPadded(Rule):
         )
 
     def of_outputs(self, case: Case) -> Iterable[Proposal]:
+        if padding_taken(case) is not None:
+            return
         yield from proposal(self, self._led_by_zeros(case), LED_BY_ZEROS, kind="padding")
 
     def _led_by_zeros(self, case: Case) -> list[Seen]:

@@ -1,0 +1,111 @@
+"""Runs that read the padding, by what was stated, and no real step: by their outputs, by their states, or by a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnninspect.core.batch import is_of_lengths
+from rnninspect.core.frozen import frozen
+from rnninspect.core.trace import Bools, Ints, prefix_mask
+from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.other_mask import as_before, in_time, with_mask
+from rnninspect.diagnosis.evidence.weight_search import agrees
+from rnninspect.diagnosis.once import once
+from rnninspect.measure.facts import TrackFacts
+
+SKIPPED = "skipped"  # a run over the steps that are not real
+COUNTED = "counted"  # a run over the first T - length steps
+
+
+@frozen(eq=False)
+class PaddingTaken:
+    """Which steps `[B, T]` were read, along the inputs' time; in which way; how that is seen, in words; and the case
+    with these taken for the real ones."""
+
+    steps: Bools
+    kind: str
+    how: str
+    case: Case
+
+
+@once
+def _found(case: Case) -> tuple[Bools, str, str] | None:
+    mask = case.trace.mask
+    if not case.facts or mask.all() or not case.trace.knows_padding:
+        return None
+    ways = list(_ways(mask))
+    for steps, kind in ways:
+        how = _shown(case, steps, kind)
+        if how:
+            return steps, kind, how
+    if not (case.has("inputs") and case.has("weights")) or agrees(case):
+        return None
+    for steps, kind in ways:
+        supposed = with_mask(case, steps, "")
+        if agrees(supposed) and not any(f.mismatched.any() for f in supposed.facts):
+            return steps, kind, "a run of these weights over other steps alone gives these outputs and states"
+    return None
+
+
+def padding_taken(case: Case) -> PaddingTaken | None:
+    """The steps that were read in place of the real ones; None where the numbers do not show that they were."""
+    told = _found(case)
+    if told is None:
+        return None
+    steps, kind, how = told
+    return PaddingTaken(steps, kind, how, with_mask(case, steps, ""))
+
+
+def _ways(mask: Bools) -> Iterator[tuple[Bools, str]]:
+    """The steps `[B, T]` that such runs read. Of rows that are half padding, padding on the other side reads the same:
+    some row must be another."""
+    if (~mask != mask[:, ::-1]).any():
+        yield ~mask, SKIPPED
+    counted = prefix_mask(mask.shape[1] - mask.sum(1), mask.shape[1])
+    if is_of_lengths(mask) and (counted != mask).any():
+        yield counted, COUNTED
+
+
+def _shown(case: Case, steps: Bools, kind: str) -> str:
+    """How outputs and states alone show that these steps were read and no others; empty where they do not."""
+    moves = [in_time(f, ~(f.zero | as_before(f))) for f in case.facts]
+    enough = case.trace.mask.sum() > 1 and bool(steps.any())
+    if enough and all((moving == steps).all() for moving in moves) and _differ(case):
+        if kind == COUNTED:
+            return "the outputs end after T - length steps" if _told_apart(case, steps) else ""
+        return "the outputs are zero, or stand still, at the real steps, and move at the padded ones"
+    if kind == COUNTED and _told_apart(case, steps) and _end_there(case, steps):
+        return "every final_state.h equals outputs at step T - length - 1"
+    return ""
+
+
+def _differ(case: Case) -> bool:
+    """Whether the outputs hold anything but zeros and one number."""
+    return any((f.outputs != f.outputs.flat[0]).any() for f in case.facts)
+
+
+def _told_apart(case: Case, steps: Bools) -> bool:
+    """Whether rows of two lengths or more, at least, would end elsewhere: of one, an offset gives the same."""
+    mask = case.trace.mask
+    counts, read = mask.sum(1), steps.sum(1)
+    off = (counts != read) & (read > 0)
+    permuted = np.array_equal(np.sort(counts[off]), np.sort(read[off]))
+    return len(set((counts - read)[off].tolist())) > 1 and not permuted
+
+
+def _end_there(case: Case, steps: Bools) -> bool:
+    """Whether every state that is read forwards is where these steps end, and none is so by being the same anywhere."""
+    forward = [f for f in case.facts if f.track.direction == "forward"]
+    read, wraps = steps.sum(1), case.trace.zero_length == "wrap"
+    return bool(forward) and all(_ends_at(f, read > 0, read - 1, wraps) for f in forward)
+
+
+def _ends_at(facts: TrackFacts, rows: Bools, steps: Ints, wraps: bool) -> bool:
+    silent = facts.uniform | facts.final_zero
+    at_end = facts.equals(steps)
+    read_whole = ~rows & facts.at_expected & ~silent  # which a run of no step is not, but where it ends in the last one
+    if not (at_end | ~rows).all() or (read_whole.any() and not wraps):
+        return False
+    return bool((at_end & rows & facts.mismatched & ~silent).sum() > 1)
