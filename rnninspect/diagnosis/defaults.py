@@ -17,9 +17,8 @@ from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.far_from_outputs import is_far, is_untold, nothing_explains
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.supposed import with_proven_mask
-from rnninspect.diagnosis.unexplained import UNEXPLAINED
-from rnninspect.measure.facts import TrackFacts, measure
-from rnninspect.measure.merged import goes_with_both_ends, goes_with_two_halves, may_go_with_both_ends, two_directions
+from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.merged import two_directions
 from rnninspect.measure.one_or_two import one_or_two
 
 
@@ -104,48 +103,6 @@ def _listed_layers(case: Case, judgement: Judgement) -> Case | None:
         f"{argument('merge_mode', 'sum')}, ave or mul"
     )
     return _noting(case, replace(case.trace, tracks=listed), "direction", sentence)
-
-
-def as_summed(case: Case, judgement: Judgement) -> Case | None:
-    """The case with its outputs and states taken for two directions' sum or mean, both of them, where every state
-    equals no output for no reason that is known, and goes with both ends of its row; None else.
-
-    Nothing takes these apart. With weights a run of them does.
-    """
-    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or case.weights is not None:
-        return None
-    if case.config.direction in ("forward", "reverse") or case.trace.layers > 1 or not case.facts:
-        return None
-    whole = [facts.real_counts > 1 for facts in case.facts]
-    apart = all(not facts.somewhere[rows].any() for facts, rows in zip(case.facts, whole, strict=True))
-    joined = _whole(case)
-    if not apart or any(map(goes_with_two_halves, joined)) or not _go_with_both_ends(case, joined):
-        return None
-    sentence = (
-        f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
-        "goes with its row's first and last real step at once: outputs and states may both be the sum (or mean) of two "
-        "directions, which cannot be taken apart, or each state a weighted mean of its row's steps (attention)"
-    )
-    tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
-    return _noting(case, replace(case.trace, tracks=tracks), "direction", sentence)
-
-
-def _whole(case: Case) -> list[TrackFacts]:
-    """The facts of each track; of two directions' halves, as which one array was read, those of the whole."""
-    halves = [facts.track for facts in case.facts]
-    outputs = [half.outputs for half in halves if half.outputs is not None]
-    states = [half.final for half in halves if half.final is not None]
-    if [half.direction for half in halves] != list(DIRECTIONS) or len(outputs) != 2 or len(states) != 2:
-        return list(case.facts)
-    joined = Track(0, DIRECTIONS[0], np.concatenate(outputs, -1), np.concatenate(states, -1))
-    whole = measure(case.trace, joined, case.tolerance.rtol, case.tolerance.atol)
-    return list(case.facts) if whole is None else [whole]
-
-
-def _go_with_both_ends(case: Case, joined: list[TrackFacts]) -> bool:
-    """Whether the states go with both ends of their rows; of few numbers, where two directions were stated, may do."""
-    two_stated = case.config.directions == DIRECTIONS
-    return all(goes_with_both_ends(f) or (two_stated and may_go_with_both_ends(f)) for f in joined)
 
 
 def as_joined(case: Case, judgement: Judgement) -> Case | None:
@@ -277,5 +234,5 @@ def _noting(case: Case, trace: Trace, about: str, sentence: str) -> Case:
     return case.with_trace(replace(trace, source={**trace.source, about: sentence}))
 
 
-# Readings in which what was found is no mistake, or another one; the first that is open is taken, `as_summed` last.
+# Readings in which what was found is no mistake, or another one; the first that is open is taken.
 OTHERWISE = (as_merged, as_one_half, as_turned, as_joined, as_padded_by_other_axes)

@@ -1,4 +1,5 @@
-"""One state `[B, H]` beside outputs of two directions side by side: their final states' sum, mean, maximum, product."""
+"""One state `[B, H]` beside outputs of two directions side by side, as their final states' sum, mean, maximum or
+product, and beside outputs that are such a sum themselves."""
 
 from __future__ import annotations
 
@@ -7,15 +8,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Array, Ints, Trace, Track, last_true
+from rnninspect.core.trace import DIRECTIONS, Array, Ints, Trace, Track, last_true
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.judge import Judgement
 from rnninspect.diagnosis.rule import listed
 from rnninspect.diagnosis.unexplained import UNEXPLAINED
 from rnninspect.measure.decimals import decimals
+from rnninspect.measure.facts import TrackFacts, measure
 from rnninspect.measure.matching import gather
+from rnninspect.measure.merged import (
+    goes_with_both_ends,
+    goes_with_one_end,
+    goes_with_two_halves,
+    is_scaled_end,
+    may_go_with_both_ends,
+)
 
 ENOUGH = 4  # numbers that must be merged so: fewer are by chance
+COMPUTED = "a state computed from others"  # what a trace's `source` says where a layer behind both may have given it
 TAKEN_APART = ("sum", "mean")  # merges of which one half follows from the other
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "sum": lambda forward, backward: forward + backward,
@@ -122,3 +132,76 @@ def _apart(case: Case, halves: list[Track], ends: list[Array], state: Array, mer
         replace(track, final=apart[track.direction], cell=None) if track in halves else track for track in trace.tracks
     )
     return case.with_trace(replace(trace, tracks=tracks, source={**trace.source, "state": sentence}))
+
+
+def as_summed(case: Case, judgement: Judgement) -> Case | None:
+    """The case with its outputs taken for two directions' sum or mean, where every state equals no output for no reason
+    that is known, and goes with both ends of its row, as such a sum does, or with one, as one direction's own state;
+    None else.
+
+    Nothing takes these apart. With weights a run of them does.
+    """
+    if [f.rule for f in judgement.findings if f.severity != "note"] != [UNEXPLAINED] or case.weights is not None:
+        return None
+    if case.config.direction in ("forward", "reverse") or case.trace.layers > 1 or not case.facts:
+        return None
+    joined = _whole(case)
+    if _equal_a_step(case) or any(map(goes_with_two_halves, joined)) or not all(map(_may_be, joined)):
+        return None
+    sentence = (
+        f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
+        "goes with its row's first or last real step, or both: outputs may be the sum (or mean) of two directions, "
+        "which cannot be taken apart, and states too, or one direction's own"
+    )
+    tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
+    return case.with_trace(replace(case.trace, tracks=tracks, source={**case.trace.source, "direction": sentence}))
+
+
+def as_computed(case: Case, judgement: Judgement) -> Case | None:
+    """The case of a state `[B, H]` beside outputs of two directions that nobody stated, no step of which it equals, for
+    no reason that is known, without these: a layer behind both may give it, as a bridge to a decoder does; None else.
+    """
+    errors = [finding.rule for finding in judgement.findings if finding.severity != "note"]
+    raw, trace = case.raw("h"), case.trace
+    held = [track for track in trace.tracks if track.final is not None]
+    told = case.weights is not None or case.config.directions is not None
+    if errors != [UNEXPLAINED] or told or raw is None or raw.ndim != 2:
+        return None
+    if len(trace.tracks) != 2 or trace.directions != 2 or len(held) != 1 or trace.tracks[0].outputs is None:
+        return None
+    if any(f.mismatched[f.expected >= 0].sum() < 2 or f.equal.any() for f in case.facts) or _equal_a_step(case):
+        return None
+    sentence = (
+        "the state is as wide as one direction and equals no output of either: a layer behind the final states of both "
+        "(a dense layer, a bridge to a decoder) may have given it"
+    )
+    tracks = tuple(replace(track, outputs=None) for track in trace.tracks)
+    return case.with_trace(replace(trace, tracks=tracks, source={**trace.source, COMPUTED: sentence}))
+
+
+def _equal_a_step(case: Case) -> bool:
+    """Whether the state of a row of several real steps equals an output, of its own row or of another."""
+    for facts in case.facts:
+        several = facts.real_counts > 1
+        if facts.somewhere[several].any() or any(case.elsewhere(facts, several & ~facts.final_zero).values()):
+            return True
+    return False
+
+
+def _may_be(facts: TrackFacts) -> bool:
+    """Whether the states go with an end of their rows, or with both, or, of few numbers, may do, and are no multiple of
+    one."""
+    goes = goes_with_both_ends(facts) or goes_with_one_end(facts) or may_go_with_both_ends(facts)
+    return goes and not is_scaled_end(facts)
+
+
+def _whole(case: Case) -> list[TrackFacts]:
+    """The facts of each track; of two directions' halves, as which one array was read, those of the whole."""
+    halves = [facts.track for facts in case.facts]
+    outputs = [half.outputs for half in halves if half.outputs is not None]
+    states = [half.final for half in halves if half.final is not None]
+    if [half.direction for half in halves] != list(DIRECTIONS) or len(outputs) != 2 or len(states) != 2:
+        return list(case.facts)
+    joined = Track(0, DIRECTIONS[0], np.concatenate(outputs, -1), np.concatenate(states, -1))
+    whole = measure(case.trace, joined, case.tolerance.rtol, case.tolerance.atol)
+    return list(case.facts) if whole is None else [whole]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.defaults import OTHERWISE, as_summed
+from rnninspect.diagnosis.defaults import OTHERWISE
 from rnninspect.diagnosis.judge import Judgement
-from rnninspect.diagnosis.merged_state import as_merged_state
+from rnninspect.diagnosis.merged_state import as_computed, as_merged_state, as_summed
 from rnninspect.diagnosis.normalised import as_normalised
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.diagnosis.two_side_by_side import as_two
@@ -20,8 +20,8 @@ def otherwise(case: Case, judgement: Judgement, rules: Mapping[str, Rule]) -> Ca
     if changed is not None and UNLIKE not in changed.trace.source:
         return changed
     others = (way(case, judgement) for way in (*OTHERWISE, as_merged_state, as_normalised))
-    other = next(filter(None, others), None) or as_two(case, judgement, rules) or as_summed(case, judgement)
-    return other or changed
+    other = next(filter(None, others), None) or as_two(case, judgement, rules)
+    return other or as_computed(case, judgement) or as_summed(case, judgement) or changed
 
 
 def _as_changed_outputs(case: Case, judgement: Judgement) -> Case | None:

@@ -30,19 +30,27 @@ def unexplained_states(case: Case, left: frozenset[Place], in_numbers: bool = Tr
         return ended
     clauses, evidence = _where_they_are(case, left) if in_numbers else ([], {})
     alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
+    computed = in_numbers and not evidence["origins"] and _all_equal_no_step(case)
+    may_be = "; if something behind the layer gave it (a dense layer, a sum, a norm), give the layer's own final state"
     return Finding(
         rule=UNEXPLAINED,
         severity="error",
-        certainty="proven",
+        certainty="suspected" if computed else "proven",
         message=(
             f"{describe_rows(rows, case.trace.batch_size)}: the final state is not the output of the last real step, "
-            f"and no known mistake reconstructs it{alone}; {listed(clauses, 6)}"
+            f"and no known mistake reconstructs it{alone}; {listed(clauses, 6)}{may_be if computed else ''}"
         ),
         rows=rows,
         unexplained=rows,
         evidence=evidence,
         fix="",
     )
+
+
+def _all_equal_no_step(case: Case) -> bool:
+    """Whether no state equals an output of its row, and no run of weights says what it should be: it may be a function
+    of the right one."""
+    return case.weights is None and not any((f.equal.any(1) & ~f.final_zero).any() for f in case.facts)
 
 
 def _where_they_are(case: Case, left: frozenset[Place]) -> tuple[list[str], dict[str, Any]]:

@@ -15,6 +15,7 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import cannot_be_of
 from rnninspect.diagnosis.evidence.padding_read_first import moved_before
 from rnninspect.diagnosis.evidence.zeros_beneath import perhaps_written
+from rnninspect.diagnosis.merged_state import COMPUTED
 from rnninspect.diagnosis.rule import describe_rows, listed
 from rnninspect.measure.directions import NO_ORDER
 from rnninspect.measure.facts import TrackFacts
@@ -51,8 +52,9 @@ def untested(case: Case) -> Untested | None:
         return Untested(f"true is read as padding in the mask, {OR_CALLED_SO}", "lengths, or the mask of that call")
     if (padded := _padding_that_inputs_show(case) or _cut_behind_blanks(case)) is not None:
         return padded
-    if (unlike := case.trace.source.get(UNLIKE)) is not None:
-        return Untested(unlike, "the outputs that the layer itself gave")
+    for about, what in ((UNLIKE, "outputs that"), (COMPUTED, "final state that")):
+        if about in case.trace.source:
+            return Untested(case.trace.source[about], f"the {what} the layer itself gave")
     if _runs(case):
         return _steps_that_lengths_would_tell(case)
     if "direction" in case.trace.source:

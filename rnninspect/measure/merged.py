@@ -13,7 +13,7 @@ from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
-from rnninspect.core.trace import DIRECTIONS, Array, Ints, Trace, last_true
+from rnninspect.core.trace import DIRECTIONS, Array, Bools, Ints, Trace, last_true
 from rnninspect.errors import ShapeError
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import gather
@@ -27,6 +27,10 @@ LEAST, MOST, SURELY = 0.3, 1.1, 2.0
 # Of so few numbers, as two or three rows have, at most this share of a merged state may be left of both ends: so look 9
 # in 10 of such states, 1 in 3 of another run's, and 1 in 100 of noise.
 FEW_NUMBERS, MOST_LEFT = 24, 0.5
+# One direction's own state beside outputs that are the sum of both: how far it is from where it ends, as a share of how
+# far from elsewhere, between these.
+APART, BESIDE = 0.3, 0.8
+SCALED = 1e-6  # share of the squares of a state that is left of a multiple of its end, at most
 NEAREST = "each state is nearest to where its direction ends: the outputs are a sum of both directions, or alike"
 BY_STATES = f"none was stated; {NEAREST}"
 
@@ -155,16 +159,11 @@ def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) ->
     rows = np.flatnonzero(trace.real_counts > 1)[:MOST_ROWS]
     if rows.size < 2:
         return False
-    steps, real = np.asarray(outputs[rows], dtype=np.float64), trace.mask[rows]
-    shares = []
-    for state, ends in ((forward, last_true(real)), (backward, real.argmax(1))):
-        apart = np.where(real, np.abs(steps - np.asarray(state[rows], dtype=np.float64)[:, None]).sum(-1), 0.0)
-        end = np.take_along_axis(apart, ends[:, None], 1)[:, 0]
-        others = (apart.sum(1) - end) / (real.sum(1) - 1)
-        if not (apart[real] > 0).all() or not (others > 0).all():
-            return False
-        shares.append(float((end / others).mean()))
-    return max(shares) < EITHER and sum(shares) / 2 < BOTH
+    real = trace.mask[rows]
+    ends = ((forward, last_true(real)), (backward, real.argmax(1)))
+    shares = [_share_of_end(outputs[rows], state[rows], real, at) for state, at in ends]
+    whole = [share for share in shares if share is not None]
+    return len(whole) == len(ends) and max(whole) < EITHER and sum(whole) / 2 < BOTH
 
 
 def goes_with_both_ends(facts: TrackFacts) -> bool:
@@ -188,6 +187,52 @@ def may_go_with_both_ends(facts: TrackFacts) -> bool:
     shares, errors, left = fitted
     may_be = (shares + SURELY * errors > LEAST).all() and (shares - SURELY * errors < MOST).all()
     return bool(may_be and left < MOST_LEFT * (states**2).sum())
+
+
+def goes_with_one_end(facts: TrackFacts) -> bool:
+    """Whether the states lie nearest to the last real step, or to the first, and apart from it by what the first steps
+    of another direction add there."""
+    rows = np.flatnonzero(facts.real_counts > 1)[:MOST_ROWS]
+    both, states = _ends_and_states(facts, rows)
+    if not rows.size or not (np.isfinite(both).all() and np.isfinite(states).all()):
+        return False
+    real = facts.mask[rows]
+    for at, end in zip((real.argmax(1), last_true(real)), both.T, strict=True):
+        share = _share_of_end(facts.outputs[rows], facts.final[rows], real, at)
+        if share is not None and APART < share < BESIDE and _goes_with(end, states):
+            return True
+    return False
+
+
+def _goes_with(end: Array, states: Array) -> bool:
+    """Whether states `[N]` go with an end `[N]` of their rows beyond chance, and surely by less than all of it, of
+    which another direction's first steps are a part."""
+    x, y = end - end.mean(), states - states.mean()
+    squares = max(float(x @ x), np.finfo(np.float64).tiny)
+    slope = float(x @ y) / squares
+    error = np.sqrt(((y - slope * x) ** 2).sum() / max(1, y.size - 2) / squares)
+    return bool(min(slope, 1 - slope) > (1.0 if y.size <= FEW_NUMBERS else SURELY) * error)
+
+
+def _share_of_end(outputs: Array, states: Array, real: Bools, ends: Ints) -> float | None:
+    """How far states `[B, H]` are from these steps `[B]` of outputs `[B, T, H]`, as a share of how far from the other
+    real ones; None where a state equals a step."""
+    steps = np.asarray(outputs, dtype=np.float64)
+    apart = np.where(real, np.abs(steps - np.asarray(states, dtype=np.float64)[:, None]).sum(-1), 0.0)
+    end = np.take_along_axis(apart, ends[:, None], 1)[:, 0]
+    others = (apart.sum(1) - end) / (real.sum(1) - 1)
+    if not (apart[real] > 0).all() or not (others > 0).all():
+        return None
+    return float((end / others).mean())
+
+
+def is_scaled_end(facts: TrackFacts) -> bool:
+    """Whether the states are one multiple of an end of their rows, and one number more: nothing else is in them."""
+    ends, states = _ends_and_states(facts, np.flatnonzero(facts.real_counts > 1)[:MOST_ROWS])
+    if not (np.isfinite(ends).all() and np.isfinite(states).all()):
+        return False
+    fitted = [np.polynomial.Polynomial.fit(end, states, 1)(end) - states for end in ends.T if np.ptp(end) > 0]
+    return any(float(left @ left) <= SCALED * float(states @ states) for left in fitted)
 
 
 def goes_with_two_halves(facts: TrackFacts) -> bool:

@@ -24,9 +24,9 @@ MERGES: dict[str, Callable[..., Any]] = {
 }
 
 
-def run(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def run(kind: str, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Outputs `[B, T, 2H]`, h `[2, B, H]` and c of a packed bidirectional layer."""
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     layer = getattr(nn, kind)(4, 5, batch_first=True, bidirectional=True)
     packed = pack_padded_sequence(torch.randn(5, 9, 4), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False)
     with torch.no_grad():
@@ -95,3 +95,40 @@ def test_four_numbers_that_are_no_zeros_show_a_merge(shape: tuple[int, int], zer
     state = np.ones(shape)
     state[:zero] = 0
     assert _is_merge(np.ones(len(state), dtype=np.bool_), state, "sum", whole=True) is told
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_one_direction_beside_a_sum_is_left_open(kind: str) -> None:
+    """One direction's own state, or both summed, beside outputs that are the sum of both, as in a chatbot's encoder:
+    most are unjudged, and none is said to be proven; moved by noise, or a multiple of the last real steps, they are
+    accused, and so is what was stated to be of one direction."""
+    unjudged = 0
+    for seed in range(3):
+        outputs, h, _ = run(kind, seed)
+        summed = outputs[..., :5] + outputs[..., 5:]
+        for state in (h[0], h[:1] + h[1:]):
+            report = rnninspect.inspect(summed, state, lengths=LENGTHS)
+            unjudged += report.verdict == "unjudged"
+            assert all(f.certainty == "suspected" for f in report.findings)
+    assert unjudged >= 4
+    end = summed[np.arange(5), LENGTHS - 1]
+    for wrong in (end + np.random.default_rng(0).normal(0, 0.02, end.shape).astype(end.dtype), end * 0.5):
+        assert rnninspect.inspect(summed, wrong, lengths=LENGTHS).verdict == "findings"
+    assert rnninspect.inspect(summed, h[0], lengths=LENGTHS, direction="forward").verdict == "findings"
+
+
+def test_a_dense_layer_behind_both_directions_is_left_open() -> None:
+    """`tanh(fc(cat(h[-2], h[-1])))` as wide as one direction equals no step: unjudged, with what to give; as wide as
+    both it is suspected alone, with the same advice. One row of another's step stays proven."""
+    outputs, h, _ = run("GRU")
+    both = np.concatenate([h[0], h[1]], 1)
+    bridge = np.random.default_rng(1).normal(size=(10, 10)).astype(h.dtype)
+    narrow = rnninspect.inspect(outputs, np.tanh(both @ bridge[:, :5]), lengths=LENGTHS)
+    assert narrow.verdict == "unjudged"
+    assert "the final state that the layer itself gave" in " ".join(narrow.render().split())
+    wide = rnninspect.inspect(outputs, np.tanh(both @ bridge), lengths=LENGTHS)
+    assert [(f.rule, f.certainty) for f in wide.findings] == [("unexplained-state", "suspected")]
+    assert "give the layer's own final state" in wide.findings[0].message
+    both[1] = outputs[3, 1]
+    report = rnninspect.inspect(outputs, both, lengths=LENGTHS)
+    assert [(f.certainty, f.rows) for f in report.findings if f.severity == "error"] == [("proven", [1])]
