@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.moved_rows import moved
 from rnninspect.diagnosis.evidence.teacher_forcing import FEW_UNITS
 from rnninspect.diagnosis.evidence.weight_search import disagreement
 from rnninspect.diagnosis.judge import judge
@@ -105,3 +106,17 @@ def test_rows_that_go_on_from_others_are_named_beside_wrong_weights(weights: str
     together = {f.rule: f.evidence.get("together_with") for f in judge(wrong, rules()).findings}
     assert together == {"rows-chunked": weights, weights: "rows-chunked"}
     assert named(rules()[weights].inject(right)) == {weights}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_steps_that_were_skipped_in_front_are_no_other_start(cell: str) -> None:
+    """Proves that zeros before the data, where the lengths count from the front, were not computed from a state that
+    nobody gave; a start in one still is."""
+    case = correct_case(cell, lengths=np.array([6, 5, 1, 5]), units=4)
+    assert case.batch is not None
+    shift = 6 - case.trace.real_counts
+    inputs = np.stack([np.roll(row, by, axis=0) for row, by in zip(case.batch.inputs, shift, strict=True)])
+    in_front = replace(moved(case, shift), batch=replace(case.batch, inputs=inputs))
+    rule = rules()["stale-initial-state"]
+    assert not list(rule.check(in_front))
+    assert list(rule.check(rule.inject(case)))

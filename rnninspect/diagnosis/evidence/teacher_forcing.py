@@ -125,7 +125,7 @@ def _following(case: Case) -> Iterator[tuple[TrackFacts, Bools]]:
         rows = np.arange(first.size)
         ours, theirs = facts.outputs[rows, first], reference.outputs[rows, first]
         starts_off = (np.abs(ours.astype(np.float64) - theirs) > limit).any(-1) & (facts.real_counts >= fewest)
-        starts_off &= _begins_where_stated(case, facts)
+        starts_off &= _begins_where_stated(case, facts) & ~facts.zero[rows, first]  # zeros were not computed: skipped
         if not starts_off.any():
             continue
         few = longest(replace(facts, mask=facts.mask & starts_off[:, None]), FEW)
