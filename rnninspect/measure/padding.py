@@ -14,7 +14,7 @@ def padding_classes(outputs: Array, real: Bools, seen: Scan) -> tuple[PaddingCla
     """The class of every row: `outputs` `[B, T, H]`, `real` `[B, T]`, and what a scan of the outputs saw.
 
     none (no padded step), zero, nonfinite, repeat (each padded step equals the step before it; leading ones are zero,
-    as Keras does), constant (equal to each other), computed.
+    as Keras does), constant (equal to each other, or one alone whose units are), computed.
 
     >>> from rnninspect.measure.scan import scan
     >>> o = np.array([[[1.0], [2.0], [2.0], [2.0]]]); real = np.array([[True, True, False, False]])
@@ -54,10 +54,15 @@ def _not_zero(outputs: Array, rows: Ints, real: Bools, seen: Scan) -> Array:
 
 
 def _constant(outputs: Array, rows: Ints, padded: Bools, repeats: Bools) -> Bools:
-    """`[N]`: two or more padded steps, all equal; where they lie apart, the firsts of their runs are compared."""
+    """`[N]`: two or more padded steps, all equal; where they lie apart, the firsts of their runs are compared. Of one
+    alone, all of its units, where those of the real steps differ."""
     starts = padded.copy()
     starts[:, 1:] &= ~padded[:, :-1]
     constant: Bools = (padded.sum(1) > 1) & (~padded | starts | repeats).all(1)
+    for b in np.flatnonzero(padded.sum(1) == 1):
+        steps = outputs[rows[b]]
+        level = (steps == steps[:, :1]).all(1)
+        constant[b] = level[padded[b]].all() and not level[~padded[b]].any()
     for b in np.flatnonzero(constant & (starts.sum(1) > 1)):
         firsts = outputs[rows[b], np.flatnonzero(starts[b])]
         constant[b] = same(firsts, firsts[:1]).all()

@@ -159,6 +159,13 @@ def test_padding_classes(outputs: list[float], real: list[int], expected: str) -
     assert classes == (expected,)
 
 
+def test_one_padded_step_of_one_number_is_constant() -> None:
+    """A fill is one number in all units of one padded step, where real ones hold several; a computed step is not."""
+    array = np.array([[[0.1, 0.2], [0.3, -0.2], [-100.0, -100.0]], [[0.1, 0.2], [0.3, -0.2], [0.4, 0.1]]])
+    mask = np.array([[True, True, False]] * 2)
+    assert padding_classes(array, mask, scan(array, array[:, 1])) == ("constant", "computed")
+
+
 def test_infinity_in_one_unit_is_found() -> None:
     """One infinite number in one step marks that step alone."""
     trace = right_trace()
