@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rnninspect import conventions
 from rnninspect.conventions.dumps.cell_behind import are_pairs, is_behind, is_cell_first, may_be_h_and_c, of_one_sign
-from rnninspect.conventions.dumps.misfits import several
+from rnninspect.conventions.dumps.misfits import several, untold
 from rnninspect.conventions.dumps.names import PLAIN_NAMES, USUAL_NAMES
-from rnninspect.conventions.dumps.roles import guess_roles
+from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.shapes import fits_as_state, is_prefix, match_name
 from rnninspect.conventions.dumps.unread import _looks_like
 from rnninspect.conventions.live.state import _is_h_list_and_c_list
@@ -29,11 +29,17 @@ def floats(*shape: int) -> np.ndarray:
 
 
 def test_a_choice_among_arrays_names_outputs_and_state_alone() -> None:
-    """Where several arrays could be outputs and state, the message lists these pairs, not cell states or inputs."""
+    """Where several arrays could be outputs and state, the message lists these pairs, not cell states or inputs; of one
+    pair it says that it is told by shape alone."""
     slots = (Slot("outputs", "a", floats(2, 3, 4)), Slot("h", "b", floats(2, 4)), Slot("c", "cell", floats(2, 4)))
-    message = several([slots])
+    other = (slots[0], Slot("h", "d", floats(2, 4)))
+    assert several([slots, other]).startswith("several arrays")
+    message = several([slots, slots])
     assert "outputs a (2, 3, 4), h b (2, 4))" in message
+    assert "by shape alone" in message
     assert "cell" not in message
+    alone = untold(Guess(slots[:2], by_shape=("h",)))
+    assert "by its shape b could be, and no number shows it" in alone
 
 
 def test_lengths_by_value_beside_a_state_of_layers() -> None:

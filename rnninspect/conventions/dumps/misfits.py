@@ -151,7 +151,9 @@ def untold(guess: Guess) -> str:
     arrays = ", ".join(f"{s.name} {tuple(s.array.shape)}" for s in guess.slots)
     roles = " and ".join("outputs" if role == "outputs" else "final state h" for role in guess.by_shape)
     options = " and ".join(argument("outputs" if role == "outputs" else "state") for role in guess.by_shape)
-    return f"found no {roles} among {arrays} by name, and no array fits by its numbers; name them with {options}"
+    alone = ", ".join(s.name for s in guess.slots if s.role in guess.by_shape)
+    fits = f"by its shape {alone} could be, and no number shows it" if alone else "no array fits by its numbers"
+    return f"found no {roles} among {arrays} by name, and {fits}; name them with {options}"
 
 
 def several(candidates: list[tuple[Slot, ...]]) -> str:
@@ -159,6 +161,8 @@ def several(candidates: list[tuple[Slot, ...]]) -> str:
     pairs = [[s for s in slots if s.role in ("outputs", "h")] for slots in candidates]
     arrays = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
     both = f"{argument('outputs')} and {argument('state')}"
+    if len({tuple((s.role, s.name) for s in pair) for pair in pairs}) == 1:
+        return f"by shape alone these could be the outputs and the final state ({arrays}): name them with {both}"
     return f"several arrays could be the outputs and the final state ({arrays}): name them with {both}"
 
 
