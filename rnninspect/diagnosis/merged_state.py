@@ -151,7 +151,8 @@ def as_summed(case: Case, judgement: Judgement) -> Case | None:
     sentence = (
         f"{'none was' if case.config.directions is None else 'two were'} stated; no state equals an output, and each "
         "goes with its row's first or last real step, or both: outputs may be the sum (or mean) of two directions, "
-        "which cannot be taken apart, and states too, or one direction's own"
+        "which cannot be taken apart, and states too, or one direction's own, or weighted means of the row's steps "
+        "(attention)"
     )
     tracks = tuple(replace(track, outputs=None) for track in case.trace.tracks)
     return case.with_trace(replace(case.trace, tracks=tracks, source={**case.trace.source, "direction": sentence}))
