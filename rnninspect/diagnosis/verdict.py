@@ -132,9 +132,7 @@ def _began_in_padding(case: Case) -> Untested | None:
     """A track read backwards that was computed over the padding, where it is not known that its framework does so after
     the real steps: read before them, every step of the row carries it."""
     after = case.config.padding is None and case.reading.evidence.decided and case.trace.padding == "computed"
-    for facts in case.facts if not after else ():
-        if facts.track.direction == "forward" or facts.track.order != "time":
-            continue
+    for facts in (f for f in case.facts if not after and f.track.direction == "backward" and f.track.order == "time"):
         rows = np.flatnonzero([p == "computed" for p in facts.padding] & (facts.ends > 0) & ~facts.mask[:, -1])
         if rows.size:
             return Untested(

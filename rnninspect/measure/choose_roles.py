@@ -93,13 +93,16 @@ def choose_by_numbers(guesses: Iterable[Guess], read: Callable[[Guess], R]) -> R
     return None if _fits_turned(candidates[best], readable) else candidates[best]
 
 
-def choose_exchanged(chosen: R, exchanged: Iterable[Guess], read: Callable[[Guess], R]) -> R:
-    """What names chose, or, where few of its states are steps, or lengths count more steps than there are, what has
-    outputs and state exchanged and fits better."""
+def fit_as_named(chosen: R) -> float:
+    """How well the arrays fit under their names: 0 where lengths count more steps than there are."""
     trace = chosen.choice.reading.trace
     too_long = trace.lengths is not None and int(np.max(trace.lengths, initial=0)) > trace.steps
-    fit = 0.0 if too_long else fit_of(chosen.choice)
-    better = choose_by_numbers(exchanged, read) if fit < CONVINCING else None
+    return 0.0 if too_long else fit_of(chosen.choice)
+
+
+def choose_exchanged(chosen: R, fit: float, exchanged: Iterable[Guess], read: Callable[[Guess], R]) -> R:
+    """What names chose, which fits so well, or what has outputs and state exchanged, where that fits better."""
+    better = choose_by_numbers(exchanged, read)
     return chosen if better is None or fit_of(better.choice) <= fit else better
 
 

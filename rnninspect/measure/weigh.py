@@ -18,12 +18,11 @@ from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
 from rnninspect.conventions.dumps.misfits import unplaced
 from rnninspect.conventions.dumps.offsets import with_lengths_of_offsets
 from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
-from rnninspect.conventions.dumps.readings import readings
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
 from rnninspect.conventions.dumps.stacked import is_stacked_otherwise
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
-from rnninspect.core.evidence import STATED, Belief, Evidence, Reading, Role, Slot
+from rnninspect.core.evidence import STATED, Belief, Evidence, Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
@@ -37,12 +36,20 @@ from rnninspect.measure.choose_reading import (
     measure_all,
     with_axes_of_padding,
 )
-from rnninspect.measure.choose_roles import are_pooled, choose_by_numbers, choose_exchanged, choose_roles
+from rnninspect.measure.choose_roles import (
+    CONVINCING,
+    are_pooled,
+    choose_by_numbers,
+    choose_exchanged,
+    choose_roles,
+    fit_as_named,
+)
 from rnninspect.measure.decimals import sample_of
 from rnninspect.measure.directions import turned, without_exchanged
 from rnninspect.measure.dump_arrays import DumpArrays
+from rnninspect.measure.fitting import readings_fitting
 from rnninspect.measure.hints import with_measured, with_shapes
-from rnninspect.measure.merged import may_be_merged, merging, reading_merged, readings_merged
+from rnninspect.measure.merged import may_be_merged, merging, reading_merged
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair, maybe_c_and_h
 
@@ -139,14 +146,19 @@ def _weigh(
     def read(guess: Guess) -> Weighed:
         return _read(convention, dump, guess, config, tolerance, measurer)
 
-    from rnninspect.conventions.dumps.misnamed import guesses_by_shape, guesses_exchanged, is_told
-
     whose_known = dump.convention != "auto"
     try:
         chosen = choose_roles(guesses, read)
+        fit = fit_as_named(chosen)
+        if dump.returned or fit >= CONVINCING:
+            return chosen
+        from rnninspect.conventions.dumps.misnamed import guesses_exchanged
+
         crossed = guesses_exchanged(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
-        return chosen if dump.returned else choose_exchanged(chosen, crossed, read)
+        return choose_exchanged(chosen, fit, crossed, read)
     except ShapeError:
+        from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
+
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
         arrays = convention.prepare(dump.arrays, config)
@@ -200,7 +212,7 @@ def _read_as_given(
         slots, to, tolerance = alike(slots, dump.printed, tolerance)
     else:
         slots, to = cast_alike(slots, [sample_of(s.array) for s in slots if s.role in ("outputs", "h")])
-    slots, fitting = _fitting(convention, slots, config, guess)
+    slots, fitting = readings_fitting(convention, slots, config, guess)
     measurer = cache(measurer)  # two questions may be about one reading
     fitting = with_axes_of_padding(fitting, tolerance, measurer)
     chosen = replace(choose_reading(without_exchanged(fitting), tolerance, measurer), rounded_to=to)
@@ -220,41 +232,6 @@ def _read_as_given(
         config = replace(config, time_major=True)
     noted = replace(reading.evidence, notes=(*guess.notes, *reading.evidence.notes))
     return Weighed(replace(chosen, reading=replace(reading, evidence=noted)), convention, config, slots, tolerance)
-
-
-def _fitting(
-    convention: Convention, slots: tuple[Slot, ...], config: LayerConfig, guess: Guess
-) -> tuple[tuple[Slot, ...], list[Reading]]:
-    """Every reading of the arrays, or of those rows of them that a state of fewer rows is of, or of the one row whose
-    layers it holds; and the arrays read."""
-    usual, whose_known = config.time_major or (convention.time_major and not config.axes_stated), guess.whose_known
-    try:
-        fitting = readings(convention, slots, config, whose_known, guess.order_known)
-        if any(r.as_stated for r in fitting):
-            return slots, fitting
-        misfit_error = None
-    except ShapeError as error:
-        fitting, misfit_error = [], error
-    from rnninspect.measure.fewer_rows import refuse_parts, with_fewer_rows, with_layers_of_one_row
-
-    refuse_parts(slots, usual)
-    fewer = with_layers_of_one_row(slots, usual)
-    if fewer is None and misfit_error is None:
-        return slots, fitting
-    fewer = fewer or with_fewer_rows(slots, usual)
-    if fewer is None and config.merge_mode != "none" and may_be_merged(slots, replace(config, merge_mode="concat")):
-        return slots, readings_merged(convention, slots, config, whose_known)
-    if fewer is None:
-        assert misfit_error is not None
-        raise misfit_error
-    try:
-        fitting = readings(convention, fewer.slots, config, whose_known, guess.order_known)
-    except ShapeError as error:
-        raise misfit_error or error from None  # which speaks of the arrays as they came
-    return fewer.slots, [
-        replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
-        for r in fitting
-    ]
 
 
 def _under(
