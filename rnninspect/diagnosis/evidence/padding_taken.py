@@ -43,6 +43,8 @@ def _found(case: Case) -> tuple[Bools, str, str] | None:
     if not (case.has("inputs") and case.has("weights")) or agrees(case):
         return None
     for steps, kind in ways:
+        if _read_whole(case, steps).any() or (kind == COUNTED and not _told_apart(case, steps)):
+            continue
         supposed = with_mask(case, steps, "")
         if agrees(supposed) and not any(f.mismatched.any() for f in supposed.facts):
             return steps, kind, "a run of these weights over other steps alone gives these outputs and states"
@@ -98,14 +100,21 @@ def _told_apart(case: Case, steps: Bools) -> bool:
 def _end_there(case: Case, steps: Bools) -> bool:
     """Whether every state that is read forwards is where these steps end, and none is so by being the same anywhere."""
     forward = [f for f in case.facts if f.track.direction == "forward"]
-    read, wraps = steps.sum(1), case.trace.zero_length == "wrap"
-    return bool(forward) and all(_ends_at(f, read > 0, read - 1, wraps) for f in forward)
+    read = steps.sum(1)
+    return (
+        bool(forward) and not _read_whole(case, steps).any() and all(_ends_at(f, read > 0, read - 1) for f in forward)
+    )
 
 
-def _ends_at(facts: TrackFacts, rows: Bools, steps: Ints, wraps: bool) -> bool:
-    silent = facts.uniform | facts.final_zero
+def _read_whole(case: Case, steps: Bools) -> Bools:
+    """`[B]`: rows whose state is where it ought to be and not zero, though no step of theirs would have been read, in a
+    layer that does not end such rows in their last step."""
+    right = [f.at_expected & ~f.uniform & ~f.final_zero for f in case.facts if f.track.direction == "forward"]
+    rows: Bools = np.logical_or.reduce([np.zeros(len(steps), dtype=np.bool_), *right])
+    return rows & ~steps.any(1) & (case.trace.zero_length != "wrap")
+
+
+def _ends_at(facts: TrackFacts, rows: Bools, steps: Ints) -> bool:
     at_end = facts.equals(steps)
-    read_whole = ~rows & facts.at_expected & ~silent  # which a run of no step is not, but where it ends in the last one
-    if not (at_end | ~rows).all() or (read_whole.any() and not wraps):
-        return False
-    return bool((at_end & rows & facts.mismatched & ~silent).sum() > 1)
+    told = at_end & rows & facts.mismatched & ~facts.uniform & ~facts.final_zero
+    return bool((at_end | ~rows).all() and told.sum() > 1)

@@ -32,7 +32,7 @@ class MaskInverted(Rule):
     )
     fix = "mask = np.arange(inputs.shape[1]) < lengths[:, None]  # true at real steps, as the layer takes it; run again"
     group = "Padding"
-    place = 2
+    place = 4
     needs = ("outputs", "lengths")
     implies = (
         "lengths-ignored",
@@ -60,10 +60,6 @@ class MaskInverted(Rule):
         Thread(
             "https://github.com/lucidrains/halonet-pytorch/pull/6",
             "A mask that was true at valid places was filled in as if true were padding: the padding alone was read.",
-        ),
-        Thread(
-            "https://github.com/TensorSpeech/TensorFlowTTS/issues/439",
-            "Which steps does the mask of a Keras LSTM leave out? Those where it is false.",
         ),
         Thread(
             "https://github.com/rasbt/LLMs-from-scratch/issues/1061",
