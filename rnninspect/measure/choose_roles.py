@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from rnninspect.conventions.dumps.first_pools import are_pools
+from rnninspect.conventions.dumps.first_pools import UNITS, are_pools
 from rnninspect.conventions.dumps.misfits import several, untold
 from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
@@ -15,6 +15,7 @@ from rnninspect.core.trace import Array, Track
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Choice, fit_of
+from rnninspect.measure.matching import take_rows
 
 CONVINCING = 0.5  # share of rows that must match where an array's role is told by its numbers alone
 FEW = 16  # rows of a state that are looked for among all steps
@@ -150,7 +151,7 @@ def share_of_pools(reading: Reading) -> float:
         if outputs is None or final is None or outputs.shape[2] != final.shape[1]:
             continue
         rows = np.flatnonzero(np.asarray(final).any(-1))[:FEW]
-        pooled += are_pools(np.asarray(final[rows]), np.asarray(outputs[rows])).tolist()
+        pooled += are_pools(np.asarray(final[rows]), take_rows(outputs, rows, UNITS)).tolist()
     return sum(pooled) / len(pooled) if pooled else 0.0
 
 

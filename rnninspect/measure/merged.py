@@ -16,7 +16,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import DIRECTIONS, Array, Bools, Ints, Trace, last_true
 from rnninspect.errors import ShapeError
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.matching import gather
+from rnninspect.measure.matching import gather, parts, take_rows
 
 MOST_ROWS = 64  # rows that are looked at
 EITHER, BOTH = 0.9, 0.75  # how far a state may be from where its direction ends, as a share of how far from elsewhere
@@ -161,7 +161,7 @@ def are_merged(outputs: Array, forward: Array, backward: Array, trace: Trace) ->
         return False
     real = trace.mask[rows]
     ends = ((forward, last_true(real)), (backward, real.argmax(1)))
-    shares = [_share_of_end(outputs[rows], state[rows], real, at) for state, at in ends]
+    shares = [_share_of_end(outputs, state, rows, real, at) for state, at in ends]
     whole = [share for share in shares if share is not None]
     return len(whole) == len(ends) and max(whole) < EITHER and sum(whole) / 2 < BOTH
 
@@ -198,8 +198,8 @@ def goes_with_one_end(facts: TrackFacts) -> bool:
         return False
     real = facts.mask[rows]
     for at, end in zip((real.argmax(1), last_true(real)), both.T, strict=True):
-        share = _share_of_end(facts.outputs[rows], facts.final[rows], real, at)
-        if share is not None and APART < share < BESIDE and _goes_with(end, states):
+        share = _share_of_end(facts.outputs, facts.final, rows, real, at) if _goes_with(end, states) else None
+        if share is not None and APART < share < BESIDE:
             return True
     return False
 
@@ -214,16 +214,20 @@ def _goes_with(end: Array, states: Array) -> bool:
     return bool(min(slope, 1 - slope) > (1.0 if y.size <= FEW_NUMBERS else SURELY) * error)
 
 
-def _share_of_end(outputs: Array, states: Array, real: Bools, ends: Ints) -> float | None:
-    """How far states `[B, H]` are from these steps `[B]` of outputs `[B, T, H]`, as a share of how far from the other
-    real ones; None where a state equals a step."""
-    steps = np.asarray(outputs, dtype=np.float64)
-    apart = np.where(real, np.abs(steps - np.asarray(states, dtype=np.float64)[:, None]).sum(-1), 0.0)
-    end = np.take_along_axis(apart, ends[:, None], 1)[:, 0]
-    others = (apart.sum(1) - end) / (real.sum(1) - 1)
-    if not (apart[real] > 0).all() or not (others > 0).all():
-        return None
-    return float((end / others).mean())
+def _share_of_end(outputs: Array, states: Array, rows: Ints, real: Bools, ends: Ints) -> float | None:
+    """How far the states `[B, H]` of these rows `[N]` are from their steps `ends` `[N]` of outputs `[B, T, H]`, as a
+    share of how far from the other `real` ones `[N, T]`; None where a state equals a step."""
+    shares: list[Array] = []
+    for part in parts(rows.size, outputs.shape[1] * outputs.shape[2]):
+        picked, among = rows[part], real[part]
+        steps, held = take_rows(outputs, picked).astype(np.float64), np.asarray(states[picked], dtype=np.float64)
+        apart = np.where(among, np.abs(steps - held[:, None]).sum(-1), 0.0)
+        end = np.take_along_axis(apart, ends[part, None], 1)[:, 0]
+        others = (apart.sum(1) - end) / (among.sum(1) - 1)
+        if not (apart[among] > 0).all() or not (others > 0).all():
+            return None
+        shares.append(end / others)
+    return float(np.concatenate(shares).mean())
 
 
 def is_scaled_end(facts: TrackFacts) -> bool:

@@ -175,7 +175,7 @@ def test_a_state_that_is_merged_as_the_outputs_are(kind: str, mean: bool, layers
     assert moved.verdict == "findings"
 
 
-SEEDS = 10
+SEEDS = 5
 
 
 @pytest.mark.parametrize("mean", [False, True], ids=["sum", "mean"])

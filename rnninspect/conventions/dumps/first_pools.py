@@ -7,13 +7,15 @@ import numpy as np
 from rnninspect.core.trace import Array
 
 FEW = 16  # rows that are looked at
+UNITS = 16  # of theirs, that are
 FEWEST_UNITS = 3  # that tell that a state is in proportion to a sum
 TINY = np.finfo(np.float64).tiny
 
 
 def are_pools(states: Array, outputs: Array) -> Array:
-    """`[N]`: whether states `[N, H]` are pools of the first steps of outputs `[N, T, H]`, but for a sum's rounding."""
-    terms, target = outputs.astype(np.float64), states[:, None].astype(np.float64)
+    """`[N]`: whether states `[N, H]` are pools of the first steps of outputs `[N, T, H]`, but for a sum's rounding,
+    in their first units."""
+    terms, target = outputs[..., :UNITS].astype(np.float64), states[:, None, :UNITS].astype(np.float64)
     counts = 1 + np.arange(outputs.shape[1])[:, None]
     coarser = max((outputs.dtype, states.dtype), key=lambda dtype: float(np.finfo(dtype).eps))
     room = outputs.shape[1] * float(np.finfo(coarser).eps) * np.cumsum(np.abs(terms), axis=1)

@@ -115,6 +115,7 @@ def _read_whole(case: Case, steps: Bools) -> Bools:
 
 
 def _ends_at(facts: TrackFacts, rows: Bools, steps: Ints) -> bool:
-    at_end = facts.equals(steps)
+    stands = as_before(facts)[np.arange(steps.size), np.maximum(steps, 0)]  # repeated from an end before it
+    at_end = facts.equals(steps) & (~stands | facts.uniform)
     told = at_end & rows & facts.mismatched & ~facts.uniform & ~facts.final_zero
     return bool((at_end | ~rows).all() and told.sum() > 1)
