@@ -43,7 +43,11 @@ def _found(case: Case) -> tuple[Bools, str, str] | None:
     if not (case.has("inputs") and case.has("weights")) or agrees(case):
         return None
     for steps, kind in ways:
-        if _read_whole(case, steps).any() or (kind == COUNTED and not _told_apart(case, steps)):
+        if (
+            _holds_more(case, steps)
+            or _read_whole(case, steps).any()
+            or (kind == COUNTED and not _told_apart(case, steps))
+        ):
             continue
         supposed = with_mask(case, steps, "")
         if agrees(supposed) and not any(f.mismatched.any() for f in supposed.facts):
@@ -104,6 +108,13 @@ def _end_there(case: Case, steps: Bools) -> bool:
     return (
         bool(forward) and not _read_whole(case, steps).any() and all(_ends_at(f, read > 0, read - 1) for f in forward)
     )
+
+
+def _holds_more(case: Case, steps: Bools) -> bool:
+    """Whether the state of a row is not zero, though no step of it would have been read, from zeros on: no run need
+    show that it was not so."""
+    none = ~steps.any(1) & (case.trace.zero_length != "wrap")
+    return any(f.track.initial is None and bool((none & ~f.final_zero).any()) for f in case.facts)
 
 
 def _read_whole(case: Case, steps: Bools) -> Bools:
