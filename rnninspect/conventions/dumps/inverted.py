@@ -128,8 +128,7 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
     for by_row, steps in ((stored, outputs), (stored.T, outputs.swapaxes(0, 1))):
         if is_of_lengths(~by_row) and not is_of_lengths(by_row):
             if _holds_the_last(by_row, steps) and not (by_row[:, ::-1] == ~by_row).all():  # as one read backwards
-                is_so = True if _whole_rows_tell(by_row) else None
-                yield is_so, "the outputs stand still where it is true"
+                yield _whole_rows_tell(by_row) or None, "the outputs stand still where it is true"
             if _ends_before(by_row, steps, states):
                 yield True, "states are the last outputs before it becomes true"
         elif by_row.any(1).all() and holds_ends(by_row, steps, states) and not holds_ends(~by_row, steps, states):
@@ -138,7 +137,7 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
 
 def _comes_first(mask: Bools) -> bool:
     """Whether true comes before false in every row of `[B, T]`, whichever axis is that of time."""
-    return any(is_of_lengths(m) and not is_of_lengths(~m) for m in (mask, mask.T)) and not _comes_behind(mask)
+    return _comes_behind(~mask) and not _comes_behind(mask)
 
 
 def _whole_rows_tell(mask: Bools) -> bool | None:

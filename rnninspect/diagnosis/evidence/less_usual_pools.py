@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.conventions.dumps.first_pools import FEWEST_UNITS
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.evidence.pooling import (
     KINDS,
@@ -24,7 +25,6 @@ from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import parts, take_rows
 
 NEAR_A_NUMBER = 1e-3  # how far, as a share, a divisor that was fitted may be from the number that it is
-FEWEST_UNITS = 3  # that tell that a state is in proportion to a sum
 
 
 def pools_of_ends(facts: TrackFacts, rows: Ints, atol: float) -> Iterator[Pool]:

@@ -43,11 +43,7 @@ def _found(case: Case) -> tuple[Bools, str, str] | None:
     if not (case.has("inputs") and case.has("weights")) or agrees(case):
         return None
     for steps, kind in ways:
-        if (
-            _holds_more(case, steps)
-            or _read_whole(case, steps).any()
-            or (kind == COUNTED and not _told_apart(case, steps))
-        ):
+        if _holds_more(case, steps) or (kind == COUNTED and not _told_apart(case, steps)):
             continue
         supposed = with_mask(case, steps, "")
         if agrees(supposed) and not any(f.mismatched.any() for f in supposed.facts):
@@ -104,25 +100,26 @@ def _told_apart(case: Case, steps: Bools) -> bool:
 def _end_there(case: Case, steps: Bools) -> bool:
     """Whether every state that is read forwards is where these steps end, and none is so by being the same anywhere."""
     forward = [f for f in case.facts if f.track.direction == "forward"]
-    read = steps.sum(1)
-    return (
-        bool(forward) and not _read_whole(case, steps).any() and all(_ends_at(f, read > 0, read - 1) for f in forward)
-    )
+    unread, read = _unread(case, steps), steps.sum(1)
+    whole = any((_is_right(f) & unread).any() for f in forward)
+    return bool(forward) and not whole and all(_ends_at(f, read > 0, read - 1) for f in forward)
 
 
 def _holds_more(case: Case, steps: Bools) -> bool:
-    """Whether the state of a row is not zero, though no step of it would have been read, from zeros on: no run need
-    show that it was not so."""
-    none = ~steps.any(1) & (case.trace.zero_length != "wrap")
-    return any(f.track.initial is None and bool((none & ~f.final_zero).any()) for f in case.facts)
+    """Whether a row has a state of its own, though no step of it would have been read: from zeros on, any that is not
+    zero; else the right one. No run need show that it was not so."""
+    unread = _unread(case, steps)
+    states = [~f.final_zero if f.track.initial is None else _is_right(f) for f in case.facts]
+    return any((state & unread).any() for state in states)
 
 
-def _read_whole(case: Case, steps: Bools) -> Bools:
-    """`[B]`: rows whose state is where it ought to be and not zero, though no step of theirs would have been read, in a
-    layer that does not end such rows in their last step."""
-    right = [f.at_expected & ~f.uniform & ~f.final_zero for f in case.facts if f.track.direction == "forward"]
-    rows: Bools = np.logical_or.reduce([np.zeros(len(steps), dtype=np.bool_), *right])
-    return rows & ~steps.any(1) & (case.trace.zero_length != "wrap")
+def _unread(case: Case, steps: Bools) -> Bools:
+    """`[B]`: rows of which no step would have been read, in a layer that does not end such rows in their last step."""
+    return np.asarray(~steps.any(1) & (case.trace.zero_length != "wrap"))
+
+
+def _is_right(facts: TrackFacts) -> Bools:
+    return facts.at_expected & ~facts.uniform & ~facts.final_zero
 
 
 def _ends_at(facts: TrackFacts, rows: Bools, steps: Ints) -> bool:
