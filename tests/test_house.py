@@ -50,7 +50,8 @@ conventions/weights/flax_names conventions/weights/keras_cells conventions/*
 conventions/__init__
 conventions/live/state conventions/live/__init__ conventions/live/computed conventions/live/weights conventions/returned
 measure/matching measure/fewer_rows measure/nearest measure/bits measure/scan measure/padding measure/filled
-measure/facts measure/saturated measure/run_ends measure/choose_reading measure/choose_roles measure/difference
+measure/facts measure/saturated measure/run_ends measure/order_of_states measure/choose_reading measure/choose_roles
+measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/fitting measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand

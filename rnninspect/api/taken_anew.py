@@ -3,6 +3,7 @@ states alone, or the state has no room for the rows that it lost, the outputs st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from rnninspect.api.fix_write import Arrays
 from rnninspect.api.inspect import prepared
 from rnninspect.core.evidence import StateRows
 from rnninspect.core.finding import Finding
+from rnninspect.core.trace import Array
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
 from rnninspect.diagnosis.rules import rules as every_rule
@@ -61,8 +63,16 @@ def _made_room(kept: StateRows, case: Case, arrays: Arrays) -> bool:
     if len(names) != len(states):
         return False
     for name in names:
-        state = arrays[name]
-        whole = np.zeros((*state.shape[:-2], kept.batch_size, state.shape[-1]), state.dtype)
-        whole[..., list(kept.rows), :] = state
-        arrays[name] = whole
+        state = np.atleast_2d(arrays[name])
+        axis = _axis_of_rows(state, case.reading.state_axes)
+        by_row = state.swapaxes(0, axis)
+        whole = np.zeros((kept.batch_size, *by_row.shape[1:]), by_row.dtype)
+        whole[list(kept.rows)] = by_row
+        arrays[name] = np.ascontiguousarray(whole.swapaxes(0, axis))
     return True
+
+
+def _axis_of_rows(state: Array, axes: str) -> int:
+    """Where the rows of a state stand, of axes in letters; of one of several arrays, in front of the units."""
+    letters = re.findall(r"\(.*?\)|[A-Z]", axes.partition(",")[0])
+    return letters.index("B") if len(letters) == state.ndim else state.ndim - 2

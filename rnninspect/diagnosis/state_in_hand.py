@@ -117,6 +117,19 @@ def rows_put_back(case: Case) -> str:
     return f"{held.name} = {held.name}[{':, ' * axis}np.argsort(order)]"
 
 
+def halves_apart(case: Case) -> dict[Direction, str]:
+    """What fixes call each direction's states, where they are an array `[1, B, H]` of their own each; else empty."""
+    slots = [slot for slot in case.dump.slots if slot.role == "h"]
+    apart = sorted(str(slot.direction) for slot in slots) == ["backward", "forward"]
+    alone = all(slot.array.ndim == 3 and slot.array.shape[:2] == (1, case.trace.batch_size) for slot in slots)
+    return {"forward": "h_fw", "backward": "h_bw"} if apart and alone else {}
+
+
+def halves_put_back(*names: str) -> str:
+    """The code that puts the rows of these arrays `[1, B, H]` back from `order`."""
+    return f"{', '.join(names)} = {', '.join(f'{name}[:, np.argsort(order)]' for name in names)}"
+
+
 def top_placed(case: Case, code: str) -> str:
     """The code that takes the top layer's `h` `[B, D*H]` from the outputs, as `code` does, and puts it in its place in
     the states in hand; empty where these are one state, or one is off that is in no output."""

@@ -16,6 +16,7 @@ from rnninspect.core.wording import argument
 from rnninspect.errors import UserError
 from rnninspect.measure.facts import TrackFacts, fits_anywhere, may_end_right, measure, of_other_rows
 from rnninspect.measure.matching import locate, same
+from rnninspect.measure.order_of_states import hold_states_of_others, lists_one_direction
 from rnninspect.measure.run_ends import ends_of_outputs
 
 FEW = 16  # rows that are looked at before all are
@@ -88,17 +89,26 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
             return False
         return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
 
+    def moves_states(i: int) -> bool:
+        return hold_states_of_others(readings[i].trace, tolerance.rtol, tolerance.atol)
+
     fit(0)  # asked for in any case, so that its expected steps need not be looked up first
     right = [i for i in sorted(range(len(readings)), key=lambda i: not readings[i].left_open) if is_right(i)]
     right = [i for i in right if i == 0 or readings[i].left_open]
     used = max(right, key=lambda i: _pads_as_usual(readings[i], measured[i]), default=0)  # the first of equals
     moved = next((i for i, r in enumerate(readings) if _only_rows_moved(r)), None) if not right else None
-    if moved is not None and fit(0).expected < 1 and not _leaves_steps_out(readings[moved]):
+    doubtful = _is_cube(readings) and not any(map(is_right, range(len(readings))))
+    ordered = next(filter(moves_states, range(len(readings))), 0) if doubtful else 0
+    if ordered:
+        used = ordered
+        fit(used)
+    elif moved is not None and fit(0).expected < 1 and not _leaves_steps_out(readings[moved]):
         used = moved
         fit(used)
     elif not right and (fit(0).anywhere < 0.5 or (fit(0).anywhere == 0.5 and _is_two_by_two(readings[0]))):
         likely = [i for i in range(1, len(readings)) if not _loses_single_steps(readings[0], readings[i])]
         likely = [i for i in likely if _fits_anywhere(readings[i], tolerance)]
+        likely = [i for i in likely if not (fit(i).anywhere < 1 and lists_one_direction(readings[i], measured[i]))]
         best = max(likely, key=lambda i: fit(i).anywhere, default=0)
         better = fit(best).anywhere > max(fit(0).anywhere, LITTLE)
         better = better and (fit(0).anywhere < 0.5 or fit(best).expected == 1)  # half of two rows and two layers stay
@@ -201,6 +211,11 @@ def _leaves_steps_out(reading: Reading) -> bool:
     pairs = [(outputs, np.asarray(final[:FEW])) for outputs in bare for final in unseen]
     fitting = [(outputs, final) for outputs, final in pairs if outputs.shape[2] == final.shape[1]]
     return any(2 * sum(map(bool, locate(outputs, final))) > len(final) for outputs, final in fitting)
+
+
+def _is_cube(readings: list[Reading]) -> bool:
+    """Whether there are as many rows as layers and directions, so that no shape tells the axes of a state."""
+    return len(readings) > 1 and readings[0].trace.batch_size == len(readings[0].trace.tracks) > 1
 
 
 def _is_two_by_two(reading: Reading) -> bool:

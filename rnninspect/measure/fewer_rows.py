@@ -27,8 +27,9 @@ class Fewer:
     note: str
 
 
-def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
-    """The arrays of the rows that the state is of; None where it has as many as the batch, or nothing tells which.
+def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Iterator[Fewer]:
+    """The arrays of the rows that the state is of, for each axis that its rows may stand on; nothing where it has as
+    many as the batch, or nothing tells which.
 
     `time_major`: which axes of the outputs are tried first. The rows are the batch's first ones where at least half of
     the state's rows equal a step of them (a loop whose batch shrinks), else those that the state's rows equal, where
@@ -37,10 +38,40 @@ def with_fewer_rows(slots: tuple[Slot, ...], time_major: bool) -> Fewer | None:
     outputs = [slot for slot in slots if slot.role == "outputs"]
     states = [slot for slot in slots if slot.role == "h"]
     if not outputs or not states or any(slot.array.ndim != 3 for slot in outputs):
-        return None
-    if any(slot.array.ndim not in (2, 3) or not slot.array.size for slot in states):
-        return None
-    if len({slot.array.shape[-2] for slot in states}) > 1 or len({slot.array.shape for slot in outputs}) > 1:
+        return
+    if any(not slot.array.size for slot in states) or len({slot.array.shape for slot in outputs}) > 1:
+        return
+    forms = list(_stacked(states))
+    for stacked in forms[::-1] if all(_are_rows(slot.array, outputs) for slot in states) else forms:
+        fewer = _of_stacked(slots, outputs, stacked, time_major)
+        if fewer is not None:
+            yield fewer
+
+
+def _are_rows(state: Array, outputs: list[Slot]) -> bool:
+    """Whether the states `[K, 1, H]` are steps of the outputs, each of them: of layers only the top one's is."""
+    if state.ndim != 3 or state.shape[1] != 1 or not state.any(-1).all():
+        return False
+    views = [slot.array for slot in outputs if slot.array.shape[2] == state.shape[2]]
+    return any(all(locate(view, state[:, 0])) for view in views)
+
+
+def _stacked(states: list[Slot]) -> Iterator[list[Slot]]:
+    """The states with their rows on the last axis but one, `[N, K, H]` or `[K, H]`: as they stand, then `[K, N, H]`; of
+    `[L, D, K, H]` layers and directions are one axis, and a vector is one row's."""
+    if all(slot.array.ndim <= 4 for slot in states):
+        yield [replace(slot, array=_of_three_axes(slot.array)) for slot in states]
+    if all(slot.array.ndim == 3 for slot in states):
+        yield [replace(slot, array=slot.array.swapaxes(0, 1)) for slot in states]
+
+
+def _of_three_axes(state: Array) -> Array:
+    return state.reshape(-1, *state.shape[2:]) if state.ndim == 4 else np.atleast_2d(state)
+
+
+def _of_stacked(slots: tuple[Slot, ...], outputs: list[Slot], states: list[Slot], time_major: bool) -> Fewer | None:
+    """`with_fewer_rows` of states whose rows are on the last axis but one."""
+    if len({slot.array.shape[-2] for slot in states}) > 1:
         return None
     count = states[0].array.shape[-2]
     told: list[tuple[int, Ints]] = []
@@ -222,6 +253,8 @@ def _pairs(states: list[Slot], outputs: list[Array]) -> Iterator[tuple[Array, li
         top = slot.array[-1] if slot.array.ndim == 3 else slot.array
         for array in outputs:
             units, width = array.shape[2], top.shape[1]
+            if width > units and width % units == 0:  # layers side by side, the top one last
+                top, width = top[:, -units:], units
             if units == width:
                 yield top, [array]
             if units == 2 * width:

@@ -10,6 +10,7 @@ from rnninspect.conventions.dumps.roles import Guess
 from rnninspect.core.evidence import Reading, Slot
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
+from rnninspect.measure.fewer_rows import Fewer, refuse_parts, with_fewer_rows, with_layers_of_one_row
 from rnninspect.measure.merged import may_be_merged, readings_merged
 
 
@@ -26,23 +27,25 @@ def readings_fitting(
         misfit_error = None
     except ShapeError as error:
         fitting, misfit_error = [], error
-    from rnninspect.measure.fewer_rows import refuse_parts, with_fewer_rows, with_layers_of_one_row
-
     refuse_parts(slots, usual)
-    fewer = with_layers_of_one_row(slots, usual)
-    if fewer is None and misfit_error is None:
+    one_row = with_layers_of_one_row(slots, usual)
+    if one_row is None and misfit_error is None:
         return slots, fitting
-    fewer = fewer or with_fewer_rows(slots, usual)
-    if fewer is None and config.merge_mode != "none" and may_be_merged(slots, replace(config, merge_mode="concat")):
+    parts = [one_row] if one_row is not None else list(with_fewer_rows(slots, usual))
+    if not parts and config.merge_mode != "none" and may_be_merged(slots, replace(config, merge_mode="concat")):
         return slots, readings_merged(convention, slots, config, whose_known)
-    if fewer is None:
-        assert misfit_error is not None
-        raise misfit_error
-    try:
-        fitting = readings(convention, fewer.slots, config, whose_known, guess.order_known)
-    except ShapeError as error:
-        raise misfit_error or error from None  # which speaks of the arrays as they came
-    return fewer.slots, [
-        replace(r, state_rows=fewer.state_rows, evidence=replace(r.evidence, notes=(fewer.note, *r.evidence.notes)))
-        for r in fitting
-    ]
+    for part in parts:
+        try:
+            fitting = readings(convention, part.slots, config, whose_known, guess.order_known)
+        except ShapeError as error:
+            misfit_error = misfit_error or error
+        else:
+            return part.slots, [_of_part(reading, part) for reading in fitting]
+    assert misfit_error is not None
+    raise misfit_error  # which speaks of the arrays as they came
+
+
+def _of_part(reading: Reading, part: Fewer) -> Reading:
+    """The reading of some rows, which says whose these are."""
+    notes = (part.note, *reading.evidence.notes)
+    return replace(reading, state_rows=part.state_rows, evidence=replace(reading.evidence, notes=notes))

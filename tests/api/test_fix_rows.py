@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnninspect
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis import build_case
 from rnninspect.errors import UserError
 from tests.support.made import correct_case
@@ -114,3 +114,41 @@ def test_outputs_along_other_axes_than_stated_are_transposed() -> None:
         assert fixed.arrays["final_state"].tolist() == h.tolist()
     with pytest.raises(UserError):
         rnninspect.fix(outputs.swapaxes(0, 1), 2 * h, lengths=LENGTHS, batch_first=True)
+
+
+@pytest.mark.parametrize("rows_first", [False, True])
+@pytest.mark.parametrize("turned", [(), (0,), (1,), (0, 1)])
+def test_layers_and_directions_in_reverse_are_told_where_shapes_tell_no_axis(
+    turned: tuple[int, ...], rows_first: bool
+) -> None:
+    """Of as many rows as two layers' states in two directions, both lists turned as well as one, each is named by
+    itself, along the axes on which the rows stand, and put back."""
+    case = correct_case("lstm", 2, 2, convention="torch", lengths=LENGTHS[:4])
+    right = build_case.dump(case)
+
+    def moved(states: Array, axes: tuple[int, ...]) -> Array:
+        by_layer = np.flip(states.reshape(2, 2, *states.shape[1:]), axes).reshape(states.shape)
+        return np.ascontiguousarray(by_layer.swapaxes(0, 1) if rows_first else by_layer)
+
+    wrong = {**right, **{name: moved(right[name], turned) for name in ("h_n", "c_n")}}
+    mended = rnninspect.fix(wrong, cell="lstm", layers=2, bidirectional=True, convention="torch", batch_first=True)
+    names = ("layer-order-reversed", "directions-exchanged")
+    assert {change.rule for change in mended.changes} == {names[axis] for axis in turned}
+    for name in ("h_n", "c_n"):
+        assert mended.arrays[name].tolist() == moved(right[name], ()).tolist()
+
+
+def test_the_code_for_directions_apart_takes_rows_where_they_stand() -> None:
+    """Each direction's states an array `[1, B, H]`, one or both in another order: the code, run on them, puts them
+    back."""
+    case = correct_case("gru", 1, 2, lengths=LENGTHS)
+    forward, backward = (np.asarray(track.final)[None] for track in case.trace.tracks)
+    outputs = np.concatenate([np.asarray(track.outputs) for track in case.trace.tracks], -1)
+    order = [2, 0, 1, 4, 3]
+    for both in (False, True):
+        names = {"h_fw": forward[:, order], "h_bw": backward[:, order] if both else backward.copy(), "np": np}
+        arrays = {name: array for name, array in names.items() if name != "np"}
+        report = rnninspect.inspect({"outputs": outputs, **arrays, "lengths": LENGTHS}, batch_first=True)
+        (fix,) = [finding.fix for finding in report.findings if finding.rule == "rows-permuted"]
+        exec(fix.partition("\n# if")[0], names | {"lengths": LENGTHS}, names)
+        assert (names["h_fw"].tolist(), names["h_bw"].tolist()) == (forward.tolist(), backward.tolist())

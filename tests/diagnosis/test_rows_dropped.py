@@ -45,6 +45,25 @@ def test_the_rows_still_running_are_named(count: int, directions: int, conventio
     assert not report.ok or report.verdict == "findings"
 
 
+def laid(states: Array, axes: str) -> Array:
+    """States `[D, B, H]` of one layer along other axes; of a vector the one row."""
+    by_row = states.swapaxes(0, 1)
+    return {"L D B H": states[None], "B D H": by_row, "H": by_row.reshape(-1)}[axes]
+
+
+@pytest.mark.parametrize(("axes", "count"), [("L D B H", 2), ("B D H", 2), ("B D H", 4), ("H", 1)])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_rows_that_stand_on_any_axis_are_named_and_put_in_place(directions: int, axes: str, count: int) -> None:
+    """Of states with four axes, with their rows first and of one vector the rows are told, and the fixed state holds
+    every row's own along the same axes."""
+    outputs, states, _ = run(directions)
+    kept, whole = laid(states[:, :count], axes), laid(states, "B D H" if axes == "H" else axes)
+    about = {"bidirectional": directions == 2, "batch_first": True}
+    assert "rows-dropped" in [f.rule for f in inspect(outputs, kept, **about).findings]
+    fixed = rnninspect.fix({"outputs": outputs, "final_state": kept, "lengths": LENGTHS}, **about)
+    assert fixed.arrays["final_state"].tolist() == (whole.reshape(5, -1) if axes == "H" else whole).tolist()
+
+
 def test_the_whole_state_is_clean() -> None:
     """Every row's own state, the right twin, is not remarked on."""
     outputs, state, _ = run()

@@ -24,7 +24,7 @@ from rnninspect.diagnosis.evidence.rows_in_outputs import rows_in_outputs
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
 from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
-from rnninspect.diagnosis.state_in_hand import in_torch, rows_put_back
+from rnninspect.diagnosis.state_in_hand import halves_apart, halves_put_back, in_torch, rows_put_back
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
 
@@ -73,7 +73,13 @@ class RowsPermuted(Rule):
 
     def in_hand(self, case: Case) -> str:
         order, back = _one_order(case), rows_put_back(case)
-        return in_torch(case, self._put_back(case, back, order)) if order is not None and back else ""
+        if order is not None and back:
+            return in_torch(case, self._put_back(case, back, order))
+        halves = halves_apart(case)
+        lines = [self._put_back(case, halves_put_back(halves[d]), o) for d, o in _by_direction(case).items() if halves]
+        if order is not None and len(lines) > 1:
+            lines = [self._put_back(case, halves_put_back(*halves.values()), order)]
+        return in_torch(case, "\n".join(lines))
 
     def fitted(self, case: Case, theirs: str) -> str:
         order = _one_order(case) if case.reading.evidence.decided else None
@@ -149,7 +155,7 @@ class RowsPermuted(Rule):
 
     def _fix_of_one_direction(self, case: Case) -> str:
         """The code where the other direction's states stand right or in another order; else empty."""
-        return self.code(case) if _by_direction(case) and _one_order(case) is None else ""
+        return (self.in_hand(case) or self.code(case)) if _by_direction(case) and _one_order(case) is None else ""
 
     def undo(self, case: Case) -> Iterable[Undone]:
         if (order := order_of_inputs(case)) is not None:
