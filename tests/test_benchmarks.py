@@ -29,7 +29,7 @@ def printed(*arguments: str) -> str:
         ("against", "--against"),
         ("jobs", "dumps/s"),
         pytest.param("planted", "gate-order", marks=pytest.mark.long),
-        ("startup", "compare-json"),
+        pytest.param("startup", "compare-json", marks=pytest.mark.long),
     ],
 )
 def test_a_benchmark_runs(name: str, shown: str) -> None:

@@ -17,7 +17,7 @@ from rnninspect.formats.text import from_text
 from tests.support.print_outs import FORMS, wrapped
 from tests.test_long import LONG, findings, quote_findings, random_case
 
-SHORT = 300
+SHORT = 200
 Count = Counter[tuple[str, int]]
 
 

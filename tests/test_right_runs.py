@@ -13,7 +13,7 @@ import pytest
 from tests.support.right_runs import steps_of, tally
 
 LONG = int(os.environ.get("RNNINSPECT_LONG", "10000"))
-SHORT = 80
+SHORT = 60
 
 
 def test_some_right_runs_of_which_less_and_less_is_known() -> None:

@@ -17,6 +17,7 @@ def echo(item: str) -> str:
     return item
 
 
+@pytest.mark.long
 def test_a_cluster_that_dropped_all_its_workers_gets_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dask drops a local worker that takes too long to start again, as on a busy machine: new ones come."""
     pytest.importorskip("distributed")

@@ -183,7 +183,8 @@ def test_a_demo_is_run_and_fixed_as_the_framework_that_is_asked_for() -> None:
     assert needs_zeros["notes"] == ["the example is a run read as tf1's; its fix is written for keras"]
 
 
-@pytest.mark.parametrize("name", [pytest.param("torch", marks=pytest.mark.long), "flax"])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["torch", "flax"])
 def test_the_course_is_a_frameworks_own(name: str) -> None:
     """Each mistake is found in a run of the framework, or in TensorFlow's with a note; before and after are one run."""
     course = json.loads(command("demo", "--all", "--convention", name, "--format", "json").out)

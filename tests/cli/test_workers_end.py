@@ -83,7 +83,9 @@ def alone(folder: Path) -> str:
 
 
 @posix
-@pytest.mark.parametrize("hands", ["--jobs 1", "--jobs 2", "--scheduler local --jobs 2"])
+@pytest.mark.parametrize(
+    "hands", ["--jobs 1", "--jobs 2", pytest.param("--scheduler local --jobs 2", marks=pytest.mark.long)]
+)
 def test_ctrl_c_ends_every_process_in_one_line(tmp_path: Path, hands: str) -> None:
     """Ctrl-C reaches the whole group: 130, one line, no traceback of any worker, nothing under TMPDIR, no process left;
     the results so far are whole, and --resume makes of them what one run writes."""

@@ -25,7 +25,7 @@ WAYS: dict[str, Callable[[nn.Module, str], Any]] = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("training", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", WAYS)
 def test_computed_weights_are_those_of_the_run(way: str, training: bool) -> None:
     """A right run is clean with its layer as weights, and wrong with another's; asking moves nothing in the layer."""

@@ -31,7 +31,10 @@ def named(case: Case) -> set[str]:
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("start", ["stale-initial-state", "restarted-within-row"])
-@pytest.mark.parametrize(("cell", "directions"), [("lstm", 1), ("gru", 2), ("rnn", 1)])
+@pytest.mark.parametrize(
+    ("cell", "directions"),
+    [("gru", 2), *(pytest.param(cell, 1, marks=pytest.mark.long) for cell in ("lstm", "rnn"))],
+)
 def test_both_are_named(cell: str, directions: int, start: str, weights: str) -> None:
     """Where weights are wrong and rows begin, or begin anew, in another state, each names the other."""
     case = run_of(cell, directions)
@@ -76,7 +79,10 @@ def test_numbers_that_no_such_two_give(cell: str) -> None:
     assert starts_beneath(noise, rules()) == []
 
 
-@pytest.mark.parametrize(("cell", "units", "directions"), [("lstm", 256, 1), ("gru", 256, 1), ("lstm", 128, 2)])
+@pytest.mark.parametrize(
+    ("cell", "units", "directions"),
+    [("lstm", 256, 1), pytest.param("gru", 256, 1, marks=pytest.mark.long), ("lstm", 128, 2)],
+)
 def test_the_search_is_bounded(cell: str, units: int, directions: int) -> None:
     """64 rows of 200 steps and 256 units of other weights: every change and start is tried within a second."""
     lengths = np.random.default_rng(0).integers(1, 201, 64)

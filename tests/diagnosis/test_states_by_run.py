@@ -25,7 +25,7 @@ def named(case: Case) -> set[str]:
     return {f.rule for f in judge(case, rules()).findings}
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", *(pytest.param(cell, marks=pytest.mark.long) for cell in ("gru", "rnn"))])
 @pytest.mark.parametrize("mistake", STATES)
 def test_wrong_states_beside_one_buffer(cell: str, mistake: str) -> None:
     """Every step of the outputs is the state, which they agree with; a run says which step, row or pool it is."""

@@ -54,7 +54,7 @@ MISTAKES: dict[str, tuple[Callable[[Any, Any], tuple[Any, Any]], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("cell", ["GRU", *(pytest.param(cell, marks=pytest.mark.long) for cell in ("LSTM", "RNN"))])
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_of_two_directions_is_named_as_where_they_are_stated(cell: str, mistake: str) -> None:
     """The causes are those of `bidirectional=True`, and the report is of two directions."""

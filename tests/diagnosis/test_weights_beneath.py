@@ -49,7 +49,7 @@ def findings(case: Case) -> list[Finding]:
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("other", LENGTHS)
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", [pytest.param("lstm", marks=pytest.mark.long), "gru"])
 def test_wrong_lengths_over_any_mistake_of_weights(cell: str, other: str, weights: str) -> None:
     """Both are named, whichever lengths were wrong and however the weights are."""
     reported = findings(injected((cell, 1, 1), other, weights))

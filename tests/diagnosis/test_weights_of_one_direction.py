@@ -33,7 +33,7 @@ def test_other_weights_of_one_direction_are_said_to_give_other_numbers(kind: str
         assert [f.rule for f in report.findings] == rules
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("kind", ["LSTM", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("GRU", "RNN"))])
 def test_exchanged_weights_of_two_directions_are_named(kind: str) -> None:
     """Each direction's weights under the other's name give the dump once exchanged; of one direction put under both
     names they do not, and the layer's own are clean."""

@@ -257,7 +257,7 @@ def test_damage_never_gives_a_traceback(suffix: str, tmp_path: Path) -> None:
     """Damaged at random places, as a file and through a pipe: arrays of numbers, or one line that names the file."""
     raw, draw = sample(suffix, tmp_path), random.Random(1)
     path = tmp_path / f"x{suffix}"
-    refused, count = 0, 30 if suffix.endswith(".h5") else 120  # each damaged HDF5 file is opened in its own process
+    refused, count = 0, 20 if suffix.endswith(".h5") else 120  # each damaged HDF5 file is opened in its own process
     for _ in range(count):
         data = damaged(raw, draw)
         path.write_bytes(data)

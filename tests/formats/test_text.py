@@ -143,7 +143,7 @@ HOSTILE = {
     "single minus signs": "[[" + "- " * 10**5,
     "calls": "f(" * 10**5,
     "digits": "x = [" + "1" * 10**5 + "x]",
-    "many arrays": "".join(f"x = [[{i}.5 2.5]]\n" for i in range(5000)),
+    "many arrays": "".join(f"x = [[{i}.5 2.5]]\n" for i in range(2000)),
     "references": "[1]" * 10**5,
     "scripts": "<script>" * 10**5,
     "quotes": "('" * 10**5,
@@ -159,7 +159,7 @@ def test_no_text_is_slow(kind: str) -> None:
         with contextlib.suppress(UnreadableError):
             from_text(HOSTILE[kind], "x")
 
-    assert seconds_of(read, times=1) < 10
+    assert seconds_of(read, times=1) < 5
 
 
 def test_other_formats_come_first(tmp_path: Path) -> None:

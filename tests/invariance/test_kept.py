@@ -156,7 +156,9 @@ passes: list[int] = []
 breaks: dict[str, Any] = {}
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    "kind", [KeyboardInterrupt, *(pytest.param(kind, marks=pytest.mark.long) for kind in (RuntimeError, SystemExit))]
+)
 def test_nothing_is_changed_by_a_model_that_breaks_off_in_any_pass(kind: type[BaseException]) -> None:
     """The same at every pass of a whole check, those that watch or record layers among them."""
     for at in range(1, 100):
