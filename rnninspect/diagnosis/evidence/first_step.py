@@ -1,43 +1,121 @@
-"""The first step of a few units: begun with zeros it depends on no other unit, and is run in a third of the time of two
-whole steps, most of which is to lay out the weights."""
+"""The first step by many weights at once.
+
+Begun with zeros, a step is what the cell makes of its gates' sums x W + b alone. So the sums that each of the weights
+gives are rows of one run, whose kernel hands them on to the cell, where each would take a run of its own.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
-from rnninspect.core.trace import Array
+from rnninspect.core.batch import Batch
+from rnninspect.core.cell import CellSpec
+from rnninspect.core.trace import Array, Bools, Trace, Track
 from rnninspect.core.weights import LayerWeights, Weights
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.small_cases import cut_to, is_causal
+from rnninspect.diagnosis.evidence.small_cases import is_causal
+from rnninspect.engine import cells
 
-UNITS = 8
-WIDE = 64  # units of a layer that are worth a run of a few of them first
+T = TypeVar("T")
+
+UNITS = 8  # of a layer that none is above: begun with zeros they depend on no other, and tell
+AT_A_TIME = 1 << 24  # numbers in the weights that are held at a time
+ROUNDED = 2.0**-17  # of the largest sum: what float32 may lose of it, many times over
 
 
-def first_step(case: Case) -> Case | None:
-    """The first step of the first units of each row, beside the weights of all; None where they depend on other units,
-    where all are few, and where it does not begin with zeros."""
-    weights = case.weights
-    if weights is None or weights.depth > 1 or not is_causal(case):
-        return None
-    if any(w.projection is not None or w.units < WIDE for w in weights.layers):
-        return None
-    if any(t.initial is not None or t.initial_cell is not None for t in case.trace.tracks):
-        return None
-    step = cut_to(case, np.arange(case.trace.batch_size), 1)
-    return step.with_tracks(
-        lambda t: replace(t, outputs=None if t.outputs is None else t.outputs[..., :UNITS], final=None, cell=None)
+def may_begin(case: Case, candidates: Iterable[tuple[T, Weights]], limit: float) -> Iterator[tuple[T, Weights]]:
+    """The candidates by whose weights every row's first step may be the dump's within `limit`; all of them, where a
+    first step does not begin with zeros or carries later ones."""
+    if not can_tell(case):
+        yield from candidates
+        return
+    assert case.weights is not None
+    size = sum(w.input_kernel.size + w.recurrent_kernel.size for w in case.weights.layers)
+    rest = iter(candidates)
+    while some := list(islice(rest, max(1, AT_A_TIME // size))):
+        off = begins_off(case, [weights for _, weights in some], limit)
+        yield from (candidate for candidate, rows in zip(some, off, strict=True) if not rows.any())
+
+
+def can_tell(case: Case) -> bool:
+    """Whether rows begin with zeros, in layers that are all read forward and run in their weights' own precision."""
+    if case.weights is None or case.weights.directions != ("forward",) or case.layer.dtype is not None:
+        return False
+    return is_causal(case) and all(t.initial is None and t.initial_cell is None for t in case.trace.tracks)
+
+
+def begins_off(case: Case, candidates: Sequence[Weights], limit: float) -> Bools:
+    """`[K, B]`: rows whose first step each of the weights gives otherwise than within `limit`, however it is rounded;
+    asked where `can_tell`."""
+    assert case.batch is not None
+    real, depth = case.trace.mask[:, 0], candidates[0].depth
+    off = np.zeros((len(candidates), real.size), dtype=np.bool_)
+    below = [case.batch.inputs[:, 0].astype(np.float64)] * len(candidates)
+    for layer in range(depth):
+        layers = [w.at(layer, "forward") for w in candidates]
+        if depth == 1 and layers[0].projection is None:
+            layers = [first_units(one, UNITS) for one in layers]
+        sums = [_sums(w.spec, one, x) for w, one, x in zip(candidates, layers, below, strict=True)]
+        below = _outputs(case, [w.spec for w in candidates], layers, sums)
+        track = case.trace.track(layer, "forward")
+        if track is not None and track.outputs is not None:
+            outputs = track.outputs[:, 0, : below[0].shape[1]].astype(np.float64)
+            gaps = np.abs(np.stack(below) - outputs).max(-1)
+            room = 2 * limit + ROUNDED * np.array([np.abs(one).max() for one in sums])
+            off |= real & np.isfinite(gaps) & (gaps > room[:, None])
+    return off
+
+
+def _is_apart(spec: CellSpec) -> bool:
+    """Whether the recurrent bias is no part of the sums, since a gate scales it."""
+    return "reset_after" in cells.get(spec.cell).fields and spec.reset_after
+
+
+def _sums(spec: CellSpec, layer: LayerWeights, x: Array) -> Array:
+    """`[B, G*H]`: the gates' sums of inputs `[B, F]` and biases, in float64."""
+    bias = layer.bias.astype(np.float64)
+    if layer.recurrent_bias is not None and not _is_apart(spec):
+        bias = bias + layer.recurrent_bias
+    sums = x @ layer.input_kernel.astype(np.float64) + bias[:, None]
+    return np.ascontiguousarray(sums.swapaxes(0, 1)).reshape(len(x), -1)
+
+
+def _outputs(case: Case, specs: list[CellSpec], layers: list[LayerWeights], sums: list[Array]) -> list[Array]:
+    """`[B, P]` of each: what the cells make of their sums; one run for all that differ in these alone."""
+    alike = defaultdict[object, list[int]](list)
+    for k, (spec, layer) in enumerate(zip(specs, layers, strict=True)):
+        parts = (layer.recurrent_bias if _is_apart(spec) else None, layer.peepholes, layer.projection)
+        alike[spec, *(None if part is None else part.tobytes() for part in parts)].append(k)
+    outputs = list[Array](sums)
+    for members in alike.values():
+        spec, layer = specs[members[0]], layers[members[0]]
+        made = _run_of_sums(case, spec, layer, np.concatenate([sums[k] for k in members]))
+        for k, rows in zip(members, np.split(made, len(members)), strict=True):
+            outputs[k] = rows
+    return outputs
+
+
+def _run_of_sums(case: Case, spec: CellSpec, layer: LayerWeights, sums: Array) -> Array:
+    """`[N, P]`: one step of rows that begin with zeros and are given these sums `[N, G*H]`."""
+    gates, units = layer.bias.shape
+    as_they_are = np.eye(gates * units).reshape(-1, gates, units).swapaxes(0, 1)
+    zeros = np.zeros((gates, layer.units if layer.projection is not None else units, units))
+    bias = layer.recurrent_bias if _is_apart(spec) else None
+    handing_on = LayerWeights(
+        0, "forward", as_they_are, zeros, np.zeros((gates, units)), bias, layer.peepholes, layer.projection
     )
-
-
-def of_first_units(weights: Weights) -> Weights:
-    """The weights by which the first units make a step that begins with zeros."""
-    layers = (
-        replace(first_units(w, UNITS), recurrent_kernel=w.recurrent_kernel[:, :UNITS, :UNITS]) for w in weights.layers
-    )
-    return replace(weights, layers=tuple(layers))
+    real = np.ones((len(sums), 1), dtype=np.bool_)
+    trace = Trace(real, (Track(0, "forward", None, None),), None, True, "zero", "initial", case.convention.name)
+    ran = case.with_trace(trace).with_weights(Weights(spec, (handing_on,))).run(Batch(sums[:, None], real, None, True))
+    made = ran.tracks[0].outputs
+    assert made is not None
+    return made[:, 0]
 
 
 def first_units(layer_weights: LayerWeights, units: int | None) -> LayerWeights:

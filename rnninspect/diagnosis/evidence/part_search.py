@@ -20,6 +20,7 @@ from rnninspect.diagnosis.evidence.weight_search import (
     disagreement,
     fixes_difference,
     left_by,
+    near,
     tolerance,
 )
 from rnninspect.diagnosis.once import once
@@ -42,8 +43,8 @@ def fixed_in_a_part(case: Case) -> WeightFix | None:
     glance = cut_to(few, np.arange(few.trace.batch_size), GLANCE) if is_causal(case) else few
     if not changes or _is_too_much(glance, case.weights, len(changes)):
         return None
-    for change in changes:
-        if left_by(glance, (change,)) > limit or left_by(few, (change,)) > limit:
+    for (change,) in near(glance, ((change,) for change in changes), limit):
+        if left_by(few, (change,)) > limit:
             continue
         after = left_by(case, (change,))
         if fixes_difference(case, disagreement(case), after):

@@ -5,7 +5,7 @@ Each change is tried on a few rows and steps, alone and then in pairs, and confi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -228,9 +228,9 @@ def _changes(case: Case) -> Iterable[Change]:
 
 
 def _search(case: Case, group: Callable[[list[Change]], Iterable[tuple[Change, ...]]]) -> WeightFix | None:
-    may_leave, few, limit = _glance(case), small(case), tolerance(case)
-    near = (changes for changes in group(list(_changes(case))) if may_leave(changes, limit))
-    good = [changes for changes in near if left_by(few, changes) <= limit]
+    few, limit = small(case), tolerance(case)
+    glanced = near(small(case, GLANCE), group(list(_changes(case))), limit)
+    good = [changes for changes in glanced if left_by(few, changes) <= limit]
     confirmed = [(left_by(case, changes), changes) for changes in good[:6]]
     confirmed = [(after, changes) for after, changes in confirmed if fixes_difference(case, disagreement(case), after)]
     if not confirmed:
@@ -245,25 +245,17 @@ def may_mend(case: Case) -> bool:
     """Whether a single change brings the first few steps together: a quick look before `fixed` is asked."""
     if case.layer.weights_as_run:
         return False
-    may_leave, limit = _glance(case), tolerance(case)
-    return any(may_leave((change,), limit) for change in _changes(case))
+    return any(near(small(case, GLANCE), ((change,) for change in _changes(case)), tolerance(case)))
 
 
-def _glance(case: Case) -> Callable[[tuple[Change, ...], float], bool]:
-    """Whether changes may leave no more than a limit, as the first few steps tell: some units of the first one, and
-    then all of them."""
-    from rnninspect.diagnosis.evidence.first_step import first_step, of_first_units
+def near(few: Case, groups: Iterable[tuple[Change, ...]], limit: float) -> Iterator[tuple[Change, ...]]:
+    """The changes that leave no more than a limit on a few rows and steps, as the first step tells of all at once, and
+    then all of them of each."""
+    from rnninspect.diagnosis.evidence.first_step import may_begin
 
-    few = small(case, GLANCE)
-    step = first_step(few)
-
-    def may_leave(changes: tuple[Change, ...], limit: float) -> bool:
-        changed = _changed(case, changes)
-        if step is not None and _left_by(step, of_first_units(changed)) > 2 * limit:  # rounded otherwise than all are
-            return False
-        return _left_by(few, changed) <= limit
-
-    return may_leave
+    for changes, weights in may_begin(few, ((changes, _changed(few, changes)) for changes in groups), limit):
+        if _left_by(few, weights) <= limit:
+            yield changes
 
 
 def left_by(case: Case, changes: tuple[Change, ...]) -> float:
