@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnninspect.core.trace import Bools
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.agreement import given_by_all
+from rnninspect.diagnosis.evidence.first_step import begins_off
 from rnninspect.diagnosis.evidence.small_cases import small
 from rnninspect.diagnosis.evidence.teacher_forcing import fewest_steps, first_units_follow
 from rnninspect.diagnosis.evidence.weight_changes import Change, changes_of
@@ -38,18 +40,21 @@ def starts_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str] 
     beneath = _beneath_causes(case, [rules[name] for name in sorted(named)], [*chunked, *asked])
     if beneath or case.layer.weights_as_run:
         return beneath
-    few = small(case, STEPS)
+    few, weights = small(case, STEPS), case.weights
+    stale = [rule for rule in asked if rule.name == STALE]  # what else starts anew began rightly
     if not _can_tell(few) or any(t.initial is not None for t in case.trace.tracks):
         return []
-    for change in (c for c in changes_of(case.weights) if not c.alone):
+    changes = [change for change in changes_of(case.weights) if not change.alone]
+    begin_off = begins_off(few, changes, lambda change: change.apply(weights), tolerance(few))
+    for change, off in zip(changes, begin_off, strict=True):
         changed = _changed(few, change)
-        some = _gives_some(changed)
+        some = not off[few.trace.real_counts > 1].all() and _gives_some(changed)
         if agrees(changed) and not some:
             continue
         for rule in chunked if some else ():
             if whole := _remaining(_changed(case, change), rule):
                 return [_beside(case, change, rule), *(_with(p, change) for p in whole)]
-        for rule in () if agrees(changed) else asked:
+        for rule in () if agrees(changed) else stale if off[_is_long(few)].any() else asked:
             if _may_start_so(changed, rule) and _remaining(changed, rule):
                 whole = _remaining(_changed(case, change), rule)
                 if whole:
@@ -120,13 +125,18 @@ def _remaining(changed: Case, rule: Rule) -> list[Proposal]:
 
 def _not_given(case: Case) -> frozenset[Place]:
     """The rows that a run does not give, of as many steps as a start needs to show itself."""
-    assert case.weights is not None
-    limit, enough = tolerance(case), case.trace.real_counts >= fewest_steps(case.weights)
+    limit, enough = tolerance(case), _is_long(case)
     return frozenset(
         (d.track.layer, d.track.direction, int(b))
         for d in compared(case, case.reference)
         for b in np.flatnonzero((np.where(d.real, d.difference, 0.0) > limit).any(1) & enough)
     )
+
+
+def _is_long(case: Case) -> Bools:
+    """`[B]`: rows of as many steps as a start needs to show itself."""
+    assert case.weights is not None
+    return np.asarray(case.trace.real_counts >= fewest_steps(case.weights))
 
 
 def _with(p: Proposal, change: Change) -> Proposal:

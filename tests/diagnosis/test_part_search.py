@@ -159,7 +159,7 @@ def test_the_first_step_by_all_changes_at_once_is_that_of_each(cell: str, layers
     mask[1, 0] = False
     case = case.with_trace(replace(case.trace, mask=mask, lengths=None, mask_given=True))
     candidates = [change.apply(case.weights) for change in changes_of(case.weights)]
-    off = first_step.begins_off(case, candidates, 1e-6)
+    off = np.stack(list(first_step.begins_off(case, candidates, lambda weights: weights, 1e-6)))
     outputs = np.stack([np.asarray(t.outputs)[:, 0] for t in case.trace.tracks])
     for weights, rows in zip(candidates, off, strict=True):
         made = case.with_weights(weights).run(case.batch).tracks

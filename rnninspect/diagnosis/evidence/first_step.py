@@ -7,7 +7,7 @@ gives are rows of one run, whose kernel hands them on to the cell, where each wo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
@@ -29,30 +29,28 @@ AT_A_TIME = 1 << 24  # numbers in the weights that are held at a time
 ROUNDED = 2.0**-17  # of the largest sum: what float32 may lose of it, many times over
 
 
-def may_begin(case: Case, candidates: Iterable[tuple[T, Weights]], limit: float) -> Iterator[tuple[T, Weights]]:
-    """The candidates by whose weights every row's first step may be the dump's within `limit`; all of them, where a
-    first step does not begin with zeros or carries later ones."""
-    if not can_tell(case):
-        yield from candidates
+def begins_off(case: Case, changes: Iterable[T], weights_by: Callable[[T], Weights], limit: float) -> Iterator[Bools]:
+    """`[B]` for each of the changes of weights: rows whose first step they give otherwise than within `limit`, however
+    it is rounded; none, where a first step does not begin with zeros or carries later ones."""
+    if not _can_tell(case):
+        yield from (np.zeros(case.trace.batch_size, dtype=np.bool_) for _ in changes)
         return
     assert case.weights is not None
     size = sum(w.input_kernel.size + w.recurrent_kernel.size for w in case.weights.layers)
-    rest = iter(candidates)
+    rest = iter(changes)
     while some := list(islice(rest, max(1, AT_A_TIME // size))):
-        off = begins_off(case, [weights for _, weights in some], limit)
-        yield from (candidate for candidate, rows in zip(some, off, strict=True) if not rows.any())
+        yield from _all_begin_off(case, [weights_by(change) for change in some], limit)
 
 
-def can_tell(case: Case) -> bool:
+def _can_tell(case: Case) -> bool:
     """Whether rows begin with zeros, in layers that are all read forward and run in their weights' own precision."""
     if case.weights is None or case.weights.directions != ("forward",) or case.layer.dtype is not None:
         return False
     return is_causal(case) and all(t.initial is None and t.initial_cell is None for t in case.trace.tracks)
 
 
-def begins_off(case: Case, candidates: Sequence[Weights], limit: float) -> Bools:
-    """`[K, B]`: rows whose first step each of the weights gives otherwise than within `limit`, however it is rounded;
-    asked where `can_tell`."""
+def _all_begin_off(case: Case, candidates: list[Weights], limit: float) -> Bools:
+    """`[K, B]`: `begins_off` of so many weights at once."""
     assert case.batch is not None
     real, depth = case.trace.mask[:, 0], candidates[0].depth
     off = np.zeros((len(candidates), real.size), dtype=np.bool_)

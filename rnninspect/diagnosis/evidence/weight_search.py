@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -251,24 +251,20 @@ def may_mend(case: Case) -> bool:
 def near(few: Case, groups: Iterable[tuple[Change, ...]], limit: float) -> Iterator[tuple[Change, ...]]:
     """The changes that leave no more than a limit on a few rows and steps, as the first step tells of all at once, and
     then all of them of each."""
-    from rnninspect.diagnosis.evidence.first_step import may_begin
+    from rnninspect.diagnosis.evidence.first_step import begins_off
 
-    for changes, weights in may_begin(few, ((changes, _changed(few, changes)) for changes in groups), limit):
-        if _left_by(few, weights) <= limit:
+    tried = list(groups)
+    for changes, off in zip(tried, begins_off(few, tried, partial(_changed, few), limit), strict=True):
+        if not off.any() and left_by(few, changes) <= limit:
             yield changes
 
 
 def left_by(case: Case, changes: tuple[Change, ...]) -> float:
     """The largest difference that is left after these changes."""
-    return _left_by(case, _changed(case, changes))
+    assert case.batch is not None
+    return largest(case, case.with_weights(_changed(case, changes)).run(case.batch))
 
 
 def _changed(case: Case, changes: tuple[Change, ...]) -> Weights:
     assert case.weights is not None
     return reduce(lambda weights, change: change.apply(weights), changes, case.weights)
-
-
-def _left_by(case: Case, weights: Weights) -> float:
-    """The largest difference that is left with these weights."""
-    assert case.batch is not None
-    return largest(case, case.with_weights(weights).run(case.batch))
