@@ -31,6 +31,7 @@ formats/text_grammar formats/text_blocks formats/text_labels formats/text_listin
 formats/* formats/__init__
 engine/activations engine/matmul engine/step engine/cells/* engine/cells/__init__ engine/initialise engine/packing
 engine/lower_products engine/full_float32 engine/torch_kernels engine/loop engine/device engine/run
+engine/kept_runs
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
@@ -59,8 +60,9 @@ diagnosis/rule diagnosis/fixes
 diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/less_usual_pools diagnosis/evidence/joined_pools
 diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evidence/cut_behind_blanks
-diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/grown_rounding
-diagnosis/evidence/small_cases diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
+diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/small_cases
+diagnosis/evidence/grown_rounding
+diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/padding_habit
 diagnosis/evidence/cells_of_run diagnosis/evidence/ran_over_rows diagnosis/evidence/other_mask
 diagnosis/evidence/padding_taken

@@ -121,12 +121,12 @@ def simulate(
 
     Raises UserError where there is not enough memory.
     """
-    from rnninspect.engine import run
+    from rnninspect.engine.kept_runs import run_once
 
     both = replace(config, direction="bidirectional") if len(weights.directions) == 2 else config
     padding = convention.padding_for(both)
     try:
-        tracks = run.run(
+        tracks = run_once(
             batch,
             weights,
             initial=initial,

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnninspect.core.trace import Array, Ints
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.agreement import only_rows
+from rnninspect.diagnosis.evidence.small_cases import cut_to
 from rnninspect.diagnosis.evidence.weight_changes import as_float64
 from rnninspect.measure.difference import TrackDifference, differences
 
@@ -36,7 +36,7 @@ def _is_within(case: Case, per_track: list[TrackDifference], limit: float, rows:
     """Whether these rows `[N]` leave the run no farther than it has left one in float64."""
     assert case.weights is not None
     narrow = case.with_trace(case.reference)
-    narrow = narrow if rows.size == narrow.trace.batch_size else only_rows(narrow, rows)
+    narrow = narrow if rows.size == narrow.trace.batch_size else cut_to(narrow, rows, narrow.trace.steps)
     assert narrow.batch is not None
     layers = tuple(as_float64(layer) for layer in case.weights.layers)
     batch = replace(narrow.batch, inputs=narrow.batch.inputs.astype(np.float64))
