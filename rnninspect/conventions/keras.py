@@ -142,6 +142,7 @@ class Keras(ScopedConvention):
             "inputs = keras.utils.pad_sequences(rows, maxlen=T, dtype='float32', padding='post')  # one T for all"
         ),
         "mask-hole": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
+        "mask-inverted": "mask = keras.ops.logical_not(key_padding_mask)  # a layer reads where it is true",
     }
 
     def spec(self, cell: Cell, attributes: Mapping[str, Any]) -> CellSpec:
@@ -208,10 +209,8 @@ class Keras(ScopedConvention):
             return "apart"
         between = super().between(weights, config)
         if between == "apart" and any("bidirectional" in name for name in weights.names):
-            modes = f"{argument('merge_mode', 'sum')}, mul or ave"
-            raise UserError(
-                f"a layer reads the directions below it merged, and the weights do not say how: state {modes}"
-            )
+            how = f"state {argument('merge_mode', 'sum')}, mul or ave"
+            raise UserError(f"a layer reads the directions below it merged, and the weights do not say how: {how}")
         return between
 
     def arrays_for(self, path: str, weights: Weights) -> dict[str, Array]:

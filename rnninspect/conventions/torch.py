@@ -126,6 +126,9 @@ class Torch(RowConvention):
         "lengths-rescaled": "lengths = (lengths + 2 * padding - kernel_size) // stride + 1  # after a convolution",
         "truncated-time-axis": "output, _ = pad_packed_sequence(packed, batch_first=True, total_length=T)",
         "mask-hole": "output = output * mask.unsqueeze(-1)  # lengths cannot express holes",
+        "mask-inverted": (
+            "lengths = (~key_padding_mask).sum(1)  # true at padding, and pack_padded_sequence counts real steps"
+        ),
         "lengths-from-zeros": (
             "lengths = torch.tensor([len(row) for row in rows])  # before padding, not from non-zeros"
         ),

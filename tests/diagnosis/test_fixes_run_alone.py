@@ -201,6 +201,16 @@ def test_a_layer_that_zeroes_masked_steps(rule: str, framework: str) -> None:
     assert not np.asarray(outputs.detach())[~MASK].any()
 
 
+@of("mask-inverted", "torch keras")
+def test_a_mask_that_is_true_at_padding_is_turned(rule: str, framework: str) -> None:
+    """What the layer is then given says which steps are real."""
+    names = run(rule, framework, key_padding_mask=array(framework, ~MASK))
+    if framework == "torch":
+        assert names["lengths"].tolist() == LENGTHS.tolist()
+    else:
+        np.testing.assert_array_equal(np.asarray(names["mask"]), MASK)
+
+
 @of("mask-hole", "keras")
 def test_a_mask_of_lengths_has_no_hole(rule: str, framework: str) -> None:
     """It ends where the row does."""

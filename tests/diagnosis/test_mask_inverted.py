@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 import rnninspect
+from rnninspect import conventions
 from rnninspect.core.cell import CellSpec
+from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array, prefix_mask
+from rnninspect.diagnosis import build_case
+from tests.support.made import random_weights
 from tests.support.oracles import random_layer, run_masked
 
 LENGTHS = np.array([5, 1, 4, 2])
@@ -82,3 +86,17 @@ def test_as_many_steps_as_there_is_padding_are_named(computed: bool) -> None:
     assert packed(lengths, lengths) == []
     assert "mask-inverted" not in packed(np.full(5, 4), np.full(5, 2))
     assert packed(lengths[::-1], lengths)[:1] != ["mask-inverted"]
+
+
+def test_weights_that_are_wrong_besides_are_named_too() -> None:
+    """Proves that a run over the padding is undone, so that a bias lost from the weights given is seen beneath it, and
+    that right weights beside such a run are accused of nothing."""
+    inputs, config = inputs_of(REAL).astype(np.float32), LayerConfig(cell="gru", layers=1)
+    weights = random_weights("gru", 3, 5, reset_after=True)
+    case = build_case.run_case({"inputs": inputs, "mask": ~REAL}, config, "keras", weights=weights)
+    dump = {name: array for name, array in build_case.dump(case).items() if name != "mask"} | {"lengths": LENGTHS}
+    saved = conventions.get("keras").write_weights(weights)
+    lost = {name: 0 * array if "bias" in name else array for name, array in saved.items()}
+    for tried, rules in ((saved, ["mask-inverted"]), (lost, ["bias-dropped", "mask-inverted"])):
+        report = rnninspect.inspect(dump, cell="gru", convention="keras", weights=tried)
+        assert sorted(f.rule for f in report.findings if f.severity != "note") == rules

@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.padding_taken import COUNTED, padding_taken
-from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, places, proposal
+from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, places, proposal
 
 SKIPPED = (
     "{{rows}}: {how}: the run left out the data and read the padding; its mask, or {what} given here, is the wrong way "
@@ -49,9 +49,9 @@ class MaskInverted(Rule):
         "off-by-one-length",
         "outputs-aliased",
         "bias-dropped",
+        "zero-length-row",
     )
     example = "rows"
-    compares = True
     threads = (
         Thread(
             "https://github.com/speechbrain/speechbrain/issues/2276",
@@ -89,6 +89,17 @@ class MaskInverted(Rule):
             spoils=wrong if kind == "state" else frozenset(),
             evidence={"steps_read": taken.steps.sum(1).tolist()[:64]},
         )
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        """A framework's own turns a mask, or counts lengths on one: the rule's, where that is not what was read."""
+        taken = padding_taken(case)
+        return theirs if taken is None or (taken.kind == COUNTED) == theirs.startswith("lengths") else self.fix
+
+    def undo(self, case: Case) -> Iterable[Undone]:
+        """Where outputs or a run show which steps were read: of such a run states and weights may be wrong besides."""
+        taken = padding_taken(case)
+        if taken is not None:
+            yield Undone("the steps that were read taken for the real ones", taken.case)
 
     def inject(self, case: Case) -> Case:
         mask = case.trace.mask
