@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnninspect.core.frozen import frozen
-from rnninspect.core.masks import plain_mask
+from rnninspect.core.masks import of_one_head, plain_mask
 from rnninspect.core.trace import Array, Bools, Ints, last_true, prefix_mask
 from rnninspect.errors import ShapeError
 
@@ -56,7 +56,7 @@ def check_mask(mask: npt.ArrayLike, rows: int, steps: int) -> Bools:
     """`[B, T]` as booleans, of a mask in any form that `plain_mask` reads; raises ShapeError on another shape or on
     other values."""
     as_taken = np.asarray(mask)
-    values = plain_mask(as_taken)
+    values = of_one_head(plain_mask(as_taken), rows, steps) if as_taken.ndim == 3 else plain_mask(as_taken)
     if values.shape != (rows, steps):
         raise ShapeError(
             f"mask is {as_taken.shape}, but the batch has {rows} rows and {steps} steps: it must be [B, T], one "

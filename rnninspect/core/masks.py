@@ -55,3 +55,16 @@ def _of_keys(mask: Array) -> Array | None:
         if not keys.all() and (for_its_own == (keys if mask.ndim == 3 else keys[:, None])).all():
             return np.asarray(keys == told)
     return None
+
+
+def of_one_head(mask: Array, rows: int, steps: int) -> Array:
+    """`[B, T]` of a mask `[B*heads, T]` that is the same for every head of a row; the mask itself where it is not.
+
+    >>> of_one_head(np.array([[1, 1], [1, 1], [1, 0], [1, 0]]), 2, 2).tolist()
+    [[1, 1], [1, 0]]
+    """
+    if mask.ndim == 2 and rows and len(mask) > rows and mask.shape[1] == steps and len(mask) % rows == 0:
+        by_head = mask.reshape(rows, -1, steps)
+        if (by_head == by_head[:, :1]).all():
+            return np.asarray(by_head[:, 0])
+    return mask

@@ -250,3 +250,15 @@ def test_numpy_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_mask_for_each_head_is_read_as_one() -> None:
+    """`[B*heads, T, T]`, of padding alone or causal as well; heads that differ are refused."""
+    real = mask_of([3, 7, 1, 2])
+    outputs = numbers(7, 4, *real.shape[1:], UNITS)
+    for of_queries in (np.ones((7, 7), dtype=bool), np.tri(7, dtype=bool)):
+        mask = np.repeat(real[:, None] & of_queries, 2, 0)
+        assert rnninspect.final_state(outputs, mask=mask).tolist() == last_real(outputs, real)
+    mask[0, :, 1] = False
+    with pytest.raises(ShapeError):
+        rnninspect.final_state(outputs, mask=mask)

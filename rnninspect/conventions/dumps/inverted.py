@@ -13,7 +13,7 @@ from rnninspect.conventions.dumps.shapes import is_mask
 from rnninspect.conventions.dumps.turned_masks import holds_ends, is_turned
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Slot
-from rnninspect.core.masks import plain_mask
+from rnninspect.core.masks import of_one_head, plain_mask
 from rnninspect.core.trace import Array, Bools
 from rnninspect.core.wording import argument
 from rnninspect.errors import ShapeError
@@ -72,22 +72,14 @@ def with_true_at_real_steps(
 
 def _in_two_axes(slot: Slot, outputs: Array) -> tuple[Slot, str]:
     """The mask as `plain_mask` reads it, and a note where it is a number that attention adds to its scores."""
-    plain = _of_one_head(plain_mask(slot.array), outputs) if slot.array.ndim == 3 else plain_mask(slot.array)
+    plain = plain_mask(slot.array)
+    for rows, steps in (outputs.shape[:2], outputs.shape[1::-1]) if slot.array.ndim == 3 else ():
+        plain = of_one_head(plain, rows, steps)
     plain = plain if plain.shape in (outputs.shape[:2], outputs.shape[1::-1]) else slot.array  # which a refusal names
     added = slot.array.dtype.kind != "b" and plain.dtype.kind == "b"
     shown = f"{slot.short or 'the mask'} {list(slot.array.shape)}"
     note = f"{shown} is read as added to scores: 0 at real steps, {slot.array.min():g} at padding" if added else ""
     return (slot if plain is slot.array else replace(slot, array=plain)), note
-
-
-def _of_one_head(mask: Array, outputs: Array) -> Array:
-    """`[B, T]` of a mask `[B*heads, T]` that is the same for every head of a row; the mask itself where it is not."""
-    for rows, steps in (outputs.shape[:2], outputs.shape[1::-1]):
-        if mask.ndim == 2 and rows and len(mask) > rows and mask.shape[1] == steps and len(mask) % rows == 0:
-            by_head = mask.reshape(rows, -1, steps)
-            if (by_head == by_head[:, :1]).all():
-                return np.asarray(by_head[:, 0])
-    return mask
 
 
 def _aligned(mask: Array, outputs: Array) -> Bools | None:
