@@ -91,6 +91,8 @@ def check_padding(
     sequences = statements(leaves, lengths, mask)
     runner = Model(live, arguments, _ticker(progress), seconds)
     with live.kept(), full_float32():
+        if live.framework == "function":
+            runner.measure(leaves)
         leaves = with_unread(runner, leaves, sequences)
         trial = trial_of(runner, leaves, sequences, (rtol, atol), max_rows, side)
         trial = with_companions(trial)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import mapped
+from rnninspect.invariance.random_numbers import drawn, random_numbers_kept, seed_everything
 
 
 class FunctionModel:
@@ -28,6 +28,8 @@ class FunctionModel:
 
     def __init__(self, function: Any) -> None:
         self._function = function
+        self.coarsest: int | None = None  # bytes of the narrowest floats, where that could be measured
+        self.drawn: Any = None
         self.name = str(getattr(function, "__name__", type(function).__name__))
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,20 +54,16 @@ class FunctionModel:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Give back Python's and numpy's random numbers."""
-        python, numpy = random.getstate(), np.random.get_state()
-        try:
+        """Give back the random numbers of Python, numpy and torch."""
+        with random_numbers_kept():
             yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
 
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         """What it returns, arrays of numpy; RunFailed where it raises."""
-        random.seed(manner.seed)
-        np.random.seed(manner.seed)
+        seed_everything(manner.seed)
         try:
             results = self._call(arguments)
+            self.drawn = drawn()
         except (KeyboardInterrupt, MemoryError):
             raise
         except (Exception, SystemExit) as error:  # whatever it raises: it is its answer to this batch

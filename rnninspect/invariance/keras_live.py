@@ -13,12 +13,13 @@ import numpy as np
 from rnninspect.core.arrays import is_array, to_array
 from rnninspect.core.trace import Array
 from rnninspect.errors import MissingExtraError, UnreadableError, UserError
-from rnninspect.invariance.keras_keep import flat_states, plain_attributes, random_numbers_kept
+from rnninspect.invariance.keras_keep import flat_states, plain_attributes
 from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.precision import WIDTHS
+from rnninspect.invariance.random_numbers import random_numbers_kept
 
 ROOT: Key = ("", 0)
-_WIDTHS = {"float16": 2, "bfloat16": 1}  # of the dtype that a layer computes in, which its policy decides
 
 
 class KerasModel:
@@ -26,6 +27,7 @@ class KerasModel:
 
     framework = "keras"
     until = float("inf")
+    drawn: Any = None
     traceable = True
     training = False  # a call says it, not the model
 
@@ -36,7 +38,7 @@ class KerasModel:
             raise UserError(f"{self.name} is not built, so that it has no weights: call it once, then check it")
         self._layers = _layers(model)
         computed = [str(getattr(layer, "compute_dtype", "")) for layer in self._layers.values()]
-        self.coarsest = min((_WIDTHS.get(dtype, 4) for dtype in computed), default=4)
+        self.coarsest: int | None = min((WIDTHS.get(dtype, 4) for dtype in computed), default=4)
         self.norms: Sequence[str] = [n for n, layer in self._layers.items() if _is(layer, "BatchNormalization")]
         inputs = getattr(model, "inputs", None) if _is(model, "Functional", "Sequential") else None
         self.input_names = [str(tensor.name) for tensor in inputs or ()]

@@ -67,6 +67,8 @@ class LiveModel(Protocol):
     traceable: bool
     norms: Sequence[str]
     training: bool  # whether a layer of batch normalisation is in training, as the model is given
+    coarsest: int | None  # bytes of the narrowest floats that it computes with, 1 for bfloat16; None: that is not seen
+    drawn: Any  # how far the last run went in the random numbers; None where that is not known
     until: float  # by `time.monotonic`: when the time is over, also for runs that only try what is faster
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from rnninspect.core.wording import argument, worded
 from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.errors import UserError
 from rnninspect.invariance.batch import Batch, Input
+from rnninspect.invariance.precision import ROUNDING
 from rnninspect.invariance.probe import Outcome, shown
 from rnninspect.invariance.statements import Sequences, statements
-from rnninspect.invariance.trial import ROUNDING, Trial
+from rnninspect.invariance.trial import Trial
 
 OF_PADDING = ("noise", "more")  # probes that need to know which steps are padding
 

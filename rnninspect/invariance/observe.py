@@ -15,6 +15,7 @@ from rnninspect.invariance.batch import Batch
 from rnninspect.invariance.compare import Run, Shapes, differences
 from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.nested import flat, lists_of
+from rnninspect.invariance.precision import precision_of
 from rnninspect.invariance.trial import Model, Trial, sizes_of, sorted_back
 
 
@@ -47,7 +48,8 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     shapes = Shapes(axes, {}, left)
     order = _order(first, batch) if any(a.row_axes for a in axes.values()) else ""
     every = Run(sorted_back(first, order, shapes), tuple(range(batch.batch_size)), sizes[0])
-    trial = Trial(model, batch, every, shapes, frozenset(every.results), row_lists, tolerance, {}, blind, order)
+    floats = precision_of(model.live, batch, first)
+    trial = Trial(model, batch, every, shapes, frozenset(every.results), row_lists, tolerance, floats, {}, blind, order)
     alone = {b: _alone(trial, b) for b in range(batch.batch_size)}
     counts = counted(shapes, every, {b: run for b, run in alone.items() if isinstance(run, Run)}, batch)
     trial = replace(trial, shapes=Shapes(axes, counts, left), alone=alone)

@@ -13,7 +13,7 @@ from rnninspect.errors import MissingExtraError
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 _SILENT = ("Constant", "Shape", "Identity", "Cast")  # nodes that can make no difference by themselves
-_WIDTHS = {10: 2, 16: 1}  # TensorProto.FLOAT16 and BFLOAT16
+_WIDTHS = {11: 8, 1: 4, 10: 2, 16: 1}  # TensorProto.DOUBLE, FLOAT, FLOAT16 and BFLOAT16
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,12 @@ class Graph:
 
     @property
     def coarsest(self) -> int:
-        """The narrowest floats that it computes with: 4, or 2 (float16), or 1 (bfloat16), whatever it is fed."""
-        stored = [tensor.data_type for tensor in self._model.graph.initializer]
-        casts = [a.i for node in self._model.graph.node if node.op_type == "Cast" for a in node.attribute]
-        return min((_WIDTHS.get(kind, 4) for kind in (*stored, *casts)), default=4)
+        """The narrowest floats that it computes with: 8, 4, 2 (float16), or 1 (bfloat16), whatever it is fed."""
+        graph = self._model.graph
+        kinds = [tensor.data_type for tensor in graph.initializer]
+        kinds += [a.i for node in graph.node if node.op_type == "Cast" for a in node.attribute if a.name == "to"]
+        kinds += [value.type.tensor_type.elem_type for value in graph.input]
+        return min((_WIDTHS[kind] for kind in kinds if kind in _WIDTHS), default=4)
 
     def rows_axes(self) -> dict[str, int]:
         """The axis of the rows of every input of the graph that a recurrent node reads as it is."""

@@ -33,13 +33,14 @@ class OnnxModel:
 
     framework = "onnx"
     until = float("inf")
+    drawn: Any = None
     norms: Sequence[str] = ()
     training = False
 
     def __init__(self, model: Any) -> None:
         self._graph = _graph(model)
         self.traceable = self._graph is not None
-        self.coarsest = 4 if self._graph is None else self._graph.coarsest
+        self.coarsest: int | None = None if self._graph is None else self._graph.coarsest
         if isinstance(model, (str, os.PathLike)):
             self.name = os.path.basename(os.fspath(model))
         else:

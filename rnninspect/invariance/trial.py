@@ -11,21 +11,13 @@ import numpy as np
 
 from rnninspect.core.trace import Array
 from rnninspect.invariance.axes import Sizes
-from rnninspect.invariance.batch import Batch
+from rnninspect.invariance.batch import Batch, Input
 from rnninspect.invariance.compare import Difference, Run, Shapes, aligned, differences
 from rnninspect.invariance.convert import like
 from rnninspect.invariance.model import Change, Key, LayerCall, LiveModel, Manner, OutOfTime, Patch, RunFailed, Traced
 from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.precision import ROUNDING, measured_width
 from rnninspect.invariance.ragged import rebuilt_arguments, spread
-
-# What rounding may do to runs of the same shapes, and of others, of a result's largest value. Right models in half
-# precision were seen to differ by 1 and 3 units in the last place of it (2**-10, 2**-7): by 2 and 8 they may.
-ROUNDING = {
-    "float64": (2e-10, 2e-9),
-    "float32": (2e-6, 2e-5),
-    "float16": (2 * 2**-10, 8 * 2**-10),
-    "bfloat16": (2 * 2**-7, 8 * 2**-7),
-}
 
 
 class Model:
@@ -55,6 +47,12 @@ class Model:
             raise OutOfTime(f"time: the {self.seconds:g} seconds that it may take were over")
         self.passes += 1
         self._tick()
+
+    def measure(self, inputs: Sequence[Input]) -> None:
+        """Find out how narrow the floats are that a function casts its inputs to: its layers are not seen."""
+        width = measured_width(self, inputs)
+        if width is not None:
+            self.live.coarsest = width
 
     def arguments(self, batch: Batch) -> dict[str, Any]:
         """The arguments with the batch's arrays in them, new ones."""
@@ -107,6 +105,7 @@ class Trial:
     """What was learned of a model on a batch.
 
     `base`: its results. `shapes`: their axes. `steady`: the results that are the same whatever the random numbers.
+    `precision`: the narrowest floats that it computes with.
     `blind`: why no run with fewer steps could be made, or empty. `alone`: for each row, the results of that row cut to
     its own length, or why there are none. `rules`: what recordings of layers were judged to be, so that none is made
     twice. `nearby`: the same of its rows cut to few steps, once that was tried; None in it where they cannot be.
@@ -120,6 +119,7 @@ class Trial:
     steady: frozenset[str]
     row_lists: frozenset[str]
     tolerance: tuple[float | None, float | None]
+    precision: str
     alone: Mapping[int, Run | str] = field(default_factory=dict)
     blind: str = ""
     unsorted: str = ""
@@ -243,18 +243,6 @@ class Trial:
         rtol, atol = self.tolerance
         usual = ROUNDING[self.precision if dtype.kind == "f" else "float32"][0 if same_shapes else 1]
         return (usual if rtol is None else rtol, usual * 1e-2 if atol is None else atol)
-
-    @property
-    def precision(self) -> str:
-        """The narrowest floats that the model computes with."""
-        kinds = {str(getattr(one.original, "dtype", "")) for one in self.batch.inputs}
-        results = {array.dtype.itemsize for array in self.base.results.values() if array.dtype.kind == "f"}
-        coarsest = getattr(self.model.live, "coarsest", 4)
-        if any("bfloat16" in kind for kind in kinds) or coarsest == 1:
-            return "bfloat16"
-        if any("float16" in kind for kind in kinds) or 2 in results or coarsest == 2:
-            return "float16"
-        return "float64" if results == {8} else "float32"
 
     @property
     def judged(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -47,3 +48,67 @@ def test_the_zoo_in_half_precision(dtype: torch.dtype) -> None:
     judged = {name: pair for name, pair in wrong.items() if pair[0] is not None}
     assert len(judged) >= 30
     assert not [name for name, (report, rule) in judged.items() if rule not in [f.rule for f in report.findings]]
+
+
+LENGTHS = torch.tensor([9, 4, 6, 2])
+X = torch.randn(4, 9, 5, generator=torch.Generator().manual_seed(1)) * (
+    torch.arange(9)[:, None] < LENGTHS[:, None, None]
+)
+
+
+class Last(nn.Module):
+    """The output at each row's last real step, and a share of what it is at the last step of all."""
+
+    def __init__(self, leak: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = nn.GRU(5, 64, batch_first=True)
+        self.leak = leak
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        outputs = self.rnn(x)[0]
+        return outputs[torch.arange(len(x)), lengths - 1] + self.leak * outputs[:, -1]
+
+
+def in_wider_floats(how: str, leak: float) -> Report:
+    """The report on the model whose results come in wider floats than it computes with."""
+    model = Last(leak)
+    if how in ("tolist", "double"):
+        forward = model.forward
+        model.forward = lambda x, lengths: getattr(forward(x, lengths), how)()  # type: ignore[method-assign]
+        return check_padding(model, X, LENGTHS)
+    narrow = torch.bfloat16 if how == "bfloat16" else torch.float32
+    model.to(narrow)
+
+    def predict(x: Any, lengths: Any) -> Any:
+        with torch.no_grad():
+            scores = model(torch.as_tensor(x).to(narrow), torch.as_tensor(lengths)).float().numpy()
+        return scores if how == "bfloat16" else np.tanh(scores.astype(np.float64))
+
+    return check_padding(predict, X.numpy().astype("f4" if how == "bfloat16" else "f8"), LENGTHS.numpy())
+
+
+@pytest.mark.parametrize(("how", "leak"), [("tolist", 1e-4), ("double", 1e-4), ("session", 1e-4), ("bfloat16", 0.2)])
+def test_results_in_wider_floats_than_were_computed_with(how: str, leak: float) -> None:
+    """What was computed in float32, or in half precision within a function on numpy, is held to that precision however
+    it is returned; a leak beyond its rounding is found."""
+    assert in_wider_floats(how, 0.0).verdict == "clean"
+    assert "reads-padding" in [finding.rule for finding in in_wider_floats(how, leak).findings]
+
+
+def test_a_model_in_double_is_held_to_double() -> None:
+    """A leak far below the rounding of float32 is found, though the model makes a mask of floats of float32."""
+
+    def forward(x: Tensor, lengths: Tensor) -> Tensor:
+        mask = (torch.arange(x.shape[1]) < lengths[:, None]).float()[..., None]
+        return (x * mask + 1e-8 * x).sum(1)
+
+    assert check_padding(forward, X.double(), LENGTHS, probes="noise").findings
+
+
+def test_random_numbers_of_torch_are_given_back_by_a_function_on_numpy() -> None:
+    """A function that draws of torch's numbers leaves them where they were."""
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    check_padding(lambda x, lengths: x[:, 0] + float(torch.rand(1)), X.numpy(), LENGTHS.numpy(), probes="noise")
+    assert torch.equal(before, torch.get_rng_state())

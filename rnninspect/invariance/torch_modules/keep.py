@@ -43,7 +43,7 @@ class Kept:
     def __init__(self, module: nn.Module) -> None:
         self._attributes: list[tuple[nn.Module, dict[str, Any]]] = []
         self._contents: list[_Content] = []
-        self._generators: list[tuple[Any, Any]] = []
+        self._generators: list[tuple[Any, Any, Any]] = []  # how each is set and asked, and its state
         self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
         self._weights: dict[int, tuple[Tensor, Tensor]] = {}
         self._versions: list[tuple[Tensor, int]] = []
@@ -74,14 +74,17 @@ class Kept:
         if isinstance(value, Tensor):
             self._tensors.setdefault(id(value), (value, value.detach().clone()))
         elif isinstance(value, torch.Generator):
-            self._generators.append((value.set_state, value.get_state()))
+            self._generators.append(
+                (value.set_state, lambda v=value: v.get_state().numpy().tobytes(), value.get_state())
+            )
         elif isinstance(value, np.random.Generator):
             state = value.bit_generator.state
-            self._generators.append((lambda s, v=value: setattr(v.bit_generator, "state", s), copy.deepcopy(state)))
+            setter = lambda s, v=value: setattr(v.bit_generator, "state", s)  # noqa: E731
+            self._generators.append((setter, lambda v=value: repr(v.bit_generator.state), copy.deepcopy(state)))
         elif isinstance(value, (np.random.RandomState, random.Random)):
             getter = value.get_state if isinstance(value, np.random.RandomState) else value.getstate
             setter = value.set_state if isinstance(value, np.random.RandomState) else value.setstate
-            self._generators.append((setter, getter()))
+            self._generators.append((setter, lambda g=getter: repr(g()), getter()))
         elif isinstance(value, np.ndarray):
             self._contents.append(_Array(value, value.copy()))  # type: ignore[arg-type]
         elif isinstance(value, _CONTAINERS) and depth < 3:
@@ -93,6 +96,10 @@ class Kept:
             self._seen.add(id(value))
             self._keep(value.__dict__, depth)
 
+    def drawn(self) -> tuple[Any, ...]:
+        """How far the module's own generators went."""
+        return tuple(asked() for _, asked, _ in self._generators)
+
     def restore(self, weights: bool = True) -> None:
         """Put everything back; `weights`: also weights and gradients that no one is known to have changed."""
         for module, attributes in self._attributes:
@@ -102,7 +109,7 @@ class Kept:
             scripted.training = mode
         for content in self._contents:
             content.restore()
-        for setter, state in self._generators:
+        for setter, _, state in self._generators:
             setter(state)
         for weight, asked in self._asks:
             if weight.requires_grad != asked:
@@ -154,18 +161,6 @@ def _same(first: Tensor, second: Tensor) -> bool:
 
 
 @contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Give back the random numbers of Python, numpy and torch, of every device."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
-@contextmanager
 def settings_kept() -> Iterator[None]:
     """Give back what a forward may set for the whole process: types, threads, kernels, numpy's warnings."""
     flags = [(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")]
@@ -187,10 +182,3 @@ def settings_kept() -> Iterator[None]:
 def _deterministic() -> tuple[bool, bool]:
     """Whether only deterministic kernels may run, and whether others only warn."""
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def seed_everything(seed: int) -> None:
-    """The same random numbers for every run that is made with this seed."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)

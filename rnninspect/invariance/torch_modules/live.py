@@ -20,9 +20,10 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.random_numbers import drawn, random_numbers_kept, seed_everything
 from rnninspect.invariance.torch_modules.expand import expanded
-from rnninspect.invariance.torch_modules.floats import FloatsSeen
-from rnninspect.invariance.torch_modules.keep import Kept, random_numbers_kept, seed_everything, settings_kept
+from rnninspect.invariance.torch_modules.floats import FloatsSeen, width_of_weights
+from rnninspect.invariance.torch_modules.keep import Kept, settings_kept
 from rnninspect.invariance.torch_modules.signature import signature_of
 
 SLOW = 0.05  # seconds of a first run from which on it is tried with one thread
@@ -53,7 +54,8 @@ class TorchModel:
         lazy = [m for m in self._module.modules() if isinstance(m, LazyModuleMixin) and m.has_uninitialized_params()]
         if lazy:
             raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
-        self.coarsest = 4  # bytes of the narrowest floats that were seen to be computed with
+        self.coarsest = width_of_weights(self._module.parameters())  # then of what is seen to be computed with
+        self.drawn: Any = None
         self._seen = False
         self._differentiates = False
         self._settled = False  # whether it is known with how many threads it runs best
@@ -156,9 +158,17 @@ class TorchModel:
             warnings.simplefilter("ignore")
             with self._watched_once() as watched:
                 results = self._call(arguments)
+            self.drawn = self._kept_drawn()
             if watched is not None:
-                self._seen, self.coarsest = True, watched.coarsest
+                self._seen = True
+                self.coarsest = min([w for w in (self.coarsest, watched.coarsest) if w], default=None)
             return expanded(results)
+
+    def _kept_drawn(self) -> Any:
+        """How far the run went in all random numbers, those of the module's own generators among them."""
+        assert self._kept is not None
+        everywhere = drawn()
+        return None if everywhere is None else (everywhere, self._kept.drawn())
 
     def _watched_once(self) -> AbstractContextManager[FloatsSeen | None]:
         """In the first run, a look at how narrow the floats are that it computes with."""
