@@ -154,7 +154,7 @@ def _probed(
         outcome = _made(name, trial, padded, lengths)
         if outcome.held is False:
             drifts = _drifts(trial) if drifts is None else drifts
-            outcome = replace(not_made(name, _DRIFTS), drifts=True) if drifts else outcome
+            outcome = not_made(name, _DRIFTS, doubtful=True) if drifts else outcome
         if outcome.held is False and outcome.of_width and "more" in places:
             places[name] = None  # where its width enters is known by then
         elif outcome.held is False:

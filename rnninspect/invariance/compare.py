@@ -17,11 +17,14 @@ Counts = Mapping[tuple[str, int, int], int]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The results of one run. `rows`: which row of the base batch each of its rows is."""
+    """The results of one run. `rows`: which row of the base batch each of its rows is; `drawn`: how far it went in the
+    random numbers, None where that is not known.
+    """
 
     results: Mapping[str, Array]
     rows: tuple[int, ...]
     sizes: Sizes
+    drawn: Any = None
 
 
 @dataclass(frozen=True, eq=False)

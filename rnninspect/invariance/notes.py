@@ -12,7 +12,7 @@ from rnninspect.diagnosis.rule import describe_rows
 from rnninspect.errors import UserError
 from rnninspect.invariance.batch import Batch, Input
 from rnninspect.invariance.precision import ROUNDING
-from rnninspect.invariance.probe import Outcome, shown
+from rnninspect.invariance.probe import NOTHING, Outcome, shown
 from rnninspect.invariance.statements import Sequences, statements
 from rnninspect.invariance.trial import Trial
 
@@ -26,7 +26,7 @@ def is_full(lengths: Any) -> bool:
 
 def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
     """Why nothing may be called clean, or an empty text; `told`: whether it is known which steps are padding."""
-    late = [one.reason for one in outcomes if one.late or one.drifts]
+    late = [one.reason for one in outcomes if one.late or one.doubtful]
     if late:
         return late[0]
     if len(trial.empty) == trial.batch.batch_size:
@@ -35,9 +35,17 @@ def untested_by(trial: Trial, outcomes: Sequence[Outcome], told: bool) -> str:
         return f"no result of {describe_rows(list(trial.unseen), trial.batch.batch_size)} holds a finite number"
     if trial.blank:
         return f"NaN, whatever was changed, in some unit of {_listed(trial.blank)}: nothing of it can be compared"
+    if not trial.judged and len(trial.steady) < len(trial.base.results) and any(map(_left_to_chance, outcomes)):
+        chance = _listed([path for path in trial.base.results if path not in trial.steady])
+        return f"differs with the random numbers, so that not all that matters could be probed: {chance}"
     missed = [one.reason for one in outcomes if one.held is None and one.probe in OF_PADDING]
     hint = "" if told else _perhaps_lengths(trial.batch)
     return "" if told or not missed else f"whether padding is read cannot be told: {missed[0]}{hint}"
+
+
+def _left_to_chance(outcome: Outcome) -> bool:
+    """Whether a probe of the padding or of other rows could compare nothing."""
+    return outcome.reason == NOTHING and outcome.probe in (*OF_PADDING, "alone")
 
 
 def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any], leaves: Sequence[Input]) -> list[str]:
@@ -67,7 +75,9 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
         notes.append(f"not known to have these lengths, and left as it is: {', '.join(aside)}")
     sampled = [path for path in trial.base.results if path not in trial.steady]
     if sampled:
-        notes.append(f"differs with the random numbers, and was judged by 'noise' alone: {_listed(sampled)}")
+        notes.append(
+            f"differs with the random numbers, and was judged as far as one seed draws the same: {_listed(sampled)}"
+        )
     if trial.precision in ("float16", "bfloat16"):
         share = ROUNDING[trial.precision][1]
         notes.append(f"computed in {trial.precision}: a leak below {share:.1%} of a result may be taken for rounding")

@@ -25,6 +25,7 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     Raises RunFailed where it does not run on the batch as it is.
     """
     base = model.run(batch)
+    went = model.live.drawn
     if not flat(base):
         raise UserError(f"{model.live.name} returns no arrays, but {type(base).__name__}: there is nothing to compare")
     kept = fewer_rows(batch)
@@ -47,9 +48,10 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     left = batch.groups[0].side == "left"
     shapes = Shapes(axes, {}, left)
     order = _order(first, batch) if any(a.row_axes for a in axes.values()) else ""
-    every = Run(sorted_back(first, order, shapes), tuple(range(batch.batch_size)), sizes[0])
+    every = Run(sorted_back(first, order, shapes), tuple(range(batch.batch_size)), sizes[0], went)
     floats = precision_of(model.live, batch, first)
     trial = Trial(model, batch, every, shapes, frozenset(every.results), row_lists, tolerance, floats, {}, blind, order)
+    trial = replace(trial, repeatable=trial.steady)
     alone = {b: _alone(trial, b) for b in range(batch.batch_size)}
     counts = counted(shapes, every, {b: run for b, run in alone.items() if isinstance(run, Run)}, batch)
     trial = replace(trial, shapes=Shapes(axes, counts, left), alone=alone)

@@ -126,8 +126,8 @@ def _outermost(tracing: Tracing, run: Run, calls: Sequence[LayerCall], patches: 
 def _unsorted(shown: Sorted, run: Run, guilty: Sequence[Suspect], paths: Sequence[str]) -> Suspect | None:
     """The call that puts rows in another order, which are not put back: they are returned so, or read beside others."""
     reader, calls = guilty[0].call if guilty else None, shown.calls
-    order = shown.result(paths) if reader is None else shown.beside_others(reader)
-    if order is None or not calls:
+    orders = shown.result(paths) if reader is None else shown.beside_others(reader)
+    if orders is None or not calls:
         return None
     within = _parent(calls, reader)
     while reader is not None and reader is not within and shown.beside_others(within):  # it was given them so itself
@@ -135,7 +135,7 @@ def _unsorted(shown: Sorted, run: Run, guilty: Sequence[Suspect], paths: Sequenc
     call = shown.sorter(within)
     spot = spot_of(shown.tracing, run, paths) if reader is None else guilty[0].spot
     count = sum(one.name == call.name for one in calls)
-    rule = rows_permuted(shown.run.rows, order, shown.first)
+    rule = rows_permuted(*orders, shown.first)
     before = reader if call is within else None
     return Suspect(call, tuple(call.results), True, shown.last(call), before, spot=spot, calls=count, rule=rule)
 

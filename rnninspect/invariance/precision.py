@@ -32,9 +32,9 @@ _ENOUGH = 16  # different numbers: fewer may be round by chance
 
 def precision_of(live: LiveModel, batch: Batch, results: Mapping[str, Array]) -> str:
     """The narrowest floats that take part: in the inputs, in the results, in what the model was seen to compute."""
-    given = [str(getattr(one.original, "dtype", "")) for one in batch.inputs]
+    dtypes = [str(getattr(one.original, "dtype", "")) for one in batch.inputs]
     floats = [array for array in results.values() if array.dtype.kind == "f"]
-    widths = [WIDTHS[name] for name in ("bfloat16", "float16") if any(kind.endswith(name) for kind in given)]
+    widths = [WIDTHS[name] for name in ("bfloat16", "float16") if any(dtype.endswith(name) for dtype in dtypes)]
     widths += [array.dtype.itemsize for array in floats if array.dtype.itemsize in _NAMES]
     if live.coarsest is None:
         data = [one.array.dtype for one in batch.inputs if one.kind == "data" and one.array.dtype.kind == "f"]

@@ -14,6 +14,8 @@ from rnninspect.invariance.compare import Difference
 from rnninspect.invariance.model import Manner, OutOfTime
 from rnninspect.invariance.trial import Trial
 
+NOTHING = "no result follows the rows, or each differs with the random numbers"
+
 
 @dataclass(frozen=True, eq=False)
 class Disturbed:
@@ -38,8 +40,8 @@ class Outcome:
     `what`: what was done, in words; `remark`: what a reader should know although it held. `trial`: of the batch on
     which it differed, where that is not the batch that was given. `late`: whether there was no time left for it.
     `severity`, `fix`: where they are not the probe's own.
-    `drifts`: whether the same batch gives other results each time. `of_width`: whether the length of the longest row
-    makes the difference, as the width of the batch would.
+    `doubtful`: whether a difference was seen that may mean nothing: nothing is clean then. `of_width`: whether the
+    length of the longest row makes the difference, as the width of the batch would.
     """
 
     probe: str
@@ -56,7 +58,7 @@ class Outcome:
     fix: str = ""
     trial: Trial | None = None
     late: bool = False
-    drifts: bool = False
+    doubtful: bool = False
     of_width: bool = False
 
 
@@ -112,15 +114,15 @@ def gathered(steps: Iterable[Sequence[tuple[Difference, Disturbed]]]) -> tuple[l
     return listed, ""
 
 
-def not_made(probe: str, reason: str) -> Outcome:
-    """The outcome of a probe that could not be made."""
-    return Outcome(probe, None, reason)
+def not_made(probe: str, reason: str, doubtful: bool = False) -> Outcome:
+    """The outcome of a probe that could not be made; `doubtful`: that saw a difference which may mean nothing."""
+    return Outcome(probe, None, reason, doubtful=doubtful)
 
 
 def outcome(probe: str, listed: Sequence[tuple[Difference, Disturbed]], what: str = "", remark: str = "") -> Outcome:
     """The outcome of all comparisons of a probe; runs that keep all rows in their places come first."""
     if not listed:
-        return not_made(probe, "no result follows the rows, or each differs with the random numbers")
+        return not_made(probe, NOTHING)
     beyond = sorted((pair for pair in listed if pair[0].rows), key=lambda pair: (not pair[1].exact, -relative(pair[0])))
     worst = max(listed, key=lambda pair: pair[0].largest)[0]
     top = beyond[0][0] if beyond else worst

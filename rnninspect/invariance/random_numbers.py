@@ -30,7 +30,9 @@ def random_numbers_kept() -> Iterator[None]:
     torch: Any = sys.modules.get("torch")
     with ExitStack() as stack:
         if hasattr(torch, "random"):
-            devices = None if torch.cuda.is_initialized() else []  # to ask a device for its numbers starts it
+            devices: list[int] | None = (
+                None if torch.cuda.is_initialized() else []
+            )  # to ask a device for its numbers starts it
             stack.enter_context(torch.random.fork_rng(devices))
         try:
             yield

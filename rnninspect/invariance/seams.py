@@ -35,22 +35,22 @@ class Sorted:
     calls: Sequence[LayerCall]
     disturbed: TracedRun
 
-    def result(self, paths: Sequence[str]) -> Order | None:
-        """The order in which the model returns its rows, where that is another than the batch's."""
+    def result(self, paths: Sequence[str]) -> tuple[Order, Order] | None:
+        """The rows that the model is given and the order in which it returns them, where that is another."""
         for path in paths:
             for run in (self.tracing.base, self.disturbed):
                 if path in run.results and self.tracing.rows.ordered(path, run.rows):
                     order = self.tracing.rows.order(path, run.results[path], run.sizes, run.rows, run.rows)
                     if order is not None and order != run.rows:
-                        return order
+                        return run.rows, order
         return None
 
-    def beside_others(self, call: LayerCall) -> Order | None:
-        """The order of some inputs of a call that reads others in the batch's own; None where all are alike."""
+    def beside_others(self, call: LayerCall) -> tuple[Order, Order] | None:
+        """The rows, and the order of some inputs of a call that reads others in the batch's own; None if all are alike."""
         vectors = [path for path, array in call.inputs.items() if array.ndim > 1]  # lengths alone are another mistake
         paths = [place_in(call.key, "<", path) for path in vectors]
         orders = [self.run.orders[path] for path in paths if path in self.run.orders]
-        return orders[0] if orders and any(self._in_order(path) for path in paths) else None
+        return (self.run.rows, orders[0]) if orders and any(self._in_order(path) for path in paths) else None
 
     def _in_order(self, path: str) -> bool:
         """Whether an array is seen to hold its rows in the batch's order."""

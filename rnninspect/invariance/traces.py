@@ -203,7 +203,7 @@ def in_batch_order(run: Run, rows: Rows, base: TracedRun | None = None) -> Trace
         if order != run.rows:
             orders[path] = order
             results[path] = placed(array, rows.shapes.axes[path], run.sizes, order, run.rows)
-    return TracedRun(results, run.rows, run.sizes, orders)
+    return TracedRun(results, run.rows, run.sizes, orders=orders)
 
 
 def _traced(

@@ -147,7 +147,7 @@ class Trial:
     def ordered(self) -> bool:
         """Whether another order of the rows changes nothing, as far as it could be tried."""
         pair = self.reordered()
-        return isinstance(pair, str) or not any(d.rows for d in self.compare(pair[0], self.judged))
+        return isinstance(pair, str) or not any(d.rows for d in self.compare(pair[0], self.followed))
 
     def wide(self, row: int) -> Run | str:
         """The results of one row alone, as wide as the batch, or why there are none."""
@@ -162,7 +162,7 @@ class Trial:
         """A run on a changed batch, whose rows are these of the base's. Raises RunFailed."""
         results = flat(self.model.run(batch, manner), self.row_lists)
         order = tuple(self.base.rows if rows is None else rows)
-        return Run(sorted_back(results, self.unsorted, self.shapes), order, sizes_of(batch))
+        return Run(sorted_back(results, self.unsorted, self.shapes), order, sizes_of(batch), self.model.live.drawn)
 
     def compare(
         self,
@@ -173,12 +173,19 @@ class Trial:
         base: Run | None = None,
         exact: bool = False,
     ) -> list[Difference]:
-        """How its real results differ from the base's, those that can be compared."""
+        """How its real results differ from the base's, those that can be compared.
+
+        What differs with the random numbers is compared where no row differs, or these are the very same: as many were
+        drawn as in the base, or, where that is not known, the shapes are the same.
+        """
         base = base or self.base
         listed = []
-        for path in paths if paths is not None else self.steady:
+        for path in sorted(self.repeatable) if paths is None else paths:
             dtype = base.results[path].dtype if path in base.results else np.dtype(np.float32)
-            listed += differences(base, run, self.shapes, self.within(dtype, same_shapes), [path], exact)
+            compared = differences(base, run, self.shapes, self.within(dtype, same_shapes), [path], exact)
+            held = len(run.rows) == len(base.rows) and not any(one.rows for one in compared)
+            if path in self.steady or held or _same_draws(base, run, same_shapes):
+                listed += compared
         return [self._of_real_rows(one) for one in listed] if self.empty else listed
 
     @property
@@ -245,12 +252,21 @@ class Trial:
         return (usual if rtol is None else rtol, usual * 1e-2 if atol is None else atol)
 
     @property
+    def followed(self) -> list[str]:
+        """The results that follow rows, those that sample among them if one seed gives the same again."""
+        axes = self.shapes.axes
+        return [p for p in self.base.results if p in self.repeatable and axes[p].row_axes and not axes[p].unclear]
+
+    @property
     def judged(self) -> list[str]:
         """The results that follow rows and do not sample."""
-        axes = self.shapes.axes
-        return [
-            path for path in self.base.results if path in self.steady and axes[path].row_axes and not axes[path].unclear
-        ]
+        return [path for path in self.followed if path in self.steady]
+
+
+def _same_draws(first: Run, second: Run, same_shapes: bool) -> bool:
+    if first.drawn is None or second.drawn is None:
+        return same_shapes
+    return bool(first.drawn == second.drawn)
 
 
 def sizes_of(batch: Batch) -> Sizes:

@@ -46,12 +46,12 @@ def cut(trial: Trial) -> Iterator[list[tuple[Difference, Disturbed]]]:
     for row, run in trial.alone.items():
         if isinstance(run, Run) and trial.batch.groups[0].lengths[row] and _same_alone(trial, row):
             disturbed = Disturbed(trimmed(trial.batch, row), (row,))
-            yield [(one, disturbed) for one in trial.compare(run, trial.judged)]
+            yield [(one, disturbed) for one in trial.compare(run, trial.followed)]
 
 
 def _same_alone(trial: Trial, row: int) -> bool:
     return any(
-        not isinstance(run, str) and not any(row in d.rows for d in trial.compare(run, trial.judged))
+        not isinstance(run, str) and not any(row in d.rows for d in trial.compare(run, trial.followed))
         for run in (trial.wide(row), trial.pair(row))
     )
 

@@ -29,13 +29,17 @@ class Alone(RowsMixed):
         count = trial.batch.batch_size
         if count < 2:
             return not_made(self.probe, "the batch has one row")
-        paths = [path for path in trial.judged if len(trial.shapes.axes[path].row_axes) == 1]
+        paths = [path for path in trial.followed if len(trial.shapes.axes[path].row_axes) == 1]
         failed: list[str] = []
         by_width: Pairs = []
         listed, late = gathered(self._by_itself(trial, paths, failed, by_width))
         if len(failed) == count:
             return self._among_others(trial, paths, failed[0])
         made = outcome(self.probe, listed, "each by itself", late)
+        sampled = [path for path in paths if path not in trial.steady]
+        if sampled and made.held is not False and not late:  # by themselves rows are given other random numbers
+            beside = self._among_others(trial, sampled, "")
+            made = beside if beside.held is False or not trial.judged else made
         if made.held is False and trial.ordered:
             made = replace(made, fix=_OF_EACH)
         if by_width and made.held is not False:

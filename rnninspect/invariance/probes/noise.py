@@ -26,6 +26,10 @@ _RELIES = (
     "more of the padding that there is changes nothing, other values there do: the results are right for as long as "
     "the padding is filled with these very values"
 )
+_BY_VALUE_AND_CHANCE = (
+    "the model tells by its values what is padding, and draws as many random numbers as the batch is wide: whether "
+    "other values there, or other numbers, change its results cannot be told"
+)
 SMALL = 1e-3  # of the way to the noise: what computes with the padding then differs by as little
 
 
@@ -71,7 +75,10 @@ class Noise(Probe):
             if of_dense.held is False:
                 return of_dense
             trial = constant  # by whose values a model may tell what is padding of all inputs
-        if made.held is False and constant_padding(trial.batch) and _by_value_alone(trial):
+        matters = _amount_matters(trial) if made.held is False and constant_padding(trial.batch) else True
+        if matters is None and not any(d.path in trial.steady for d in made.differences) and _told_by_value(trial):
+            return not_made(self.probe, _BY_VALUE_AND_CHANCE, doubtful=True)
+        if matters is False:
             if not _told_by_value(trial):
                 return replace(made, remark=_RELIES)
             held = [(Difference(d.path, 0.0, d.scale, d.allowed, ()), where) for d, where in listed]
@@ -109,13 +116,14 @@ def _disturbances(trial: Trial, manner: Manner, base: Run) -> Iterator[list[tupl
         yield [(one, disturbed) for one in _differences(trial, trial.run(noise, manner=manner), base)]
 
 
-def _by_value_alone(trial: Trial) -> bool:
-    """Whether more of the padding, or less of it, changes no real result, although other values there do.
+def _amount_matters(trial: Trial) -> bool | None:
+    """Whether more of the padding, or less of it, changes a real result, as other values there do; None where that
+    cannot be told.
 
     Raises OutOfTime where that could not be asked: a model that tells its padding by value would be right.
     """
     try:
-        return width_matters(trial) is False
+        return width_matters(trial)
     except OutOfTime as error:
         raise OutOfTime(
             f"other values in the padding change results, whether its amount does is not known: {error}"

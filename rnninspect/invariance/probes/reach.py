@@ -80,7 +80,7 @@ class Reach(Probe):
     )
 
     def make(self, trial: Trial) -> Outcome:
-        paths = [p for p in trial.judged if trial.base.results[p].dtype.kind == "f"]
+        paths = [p for p in trial.followed if trial.base.results[p].dtype.kind == "f"]
         if not paths:
             return not_made(self.probe, "no result holds fractions, so that small changes could be seen")
         if not _of_two_steps(trial.batch):

@@ -17,16 +17,19 @@ class FloatsSeen(TorchFunctionMode):
 
     `coarsest`: 8, or 4 where float32 was among it, 2 float16, 1 bfloat16; None while there was none. Whole numbers,
     as a mask of floats holds, say nothing: they are exact in all of these.
+    `generates`: whether numbers were drawn of a generator of the model's own.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.coarsest: int | None = None
+        self.generates = False
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         output = function(*args, **(kwargs or {}))
+        self.generates = self.generates or (kwargs or {}).get("generator") is not None
         for tensor in _tensors(output):
             width = min(_WIDTHS.get(tensor.dtype, 8), _width_of_autocast(tensor.device.type))
             if tensor.dtype in _WIDTHS and width < (self.coarsest or 9) and not _is_whole(tensor):

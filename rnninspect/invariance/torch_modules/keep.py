@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from rnninspect.invariance.random_numbers import drawn
 
 _CONTAINERS = (list, dict, set, deque)
 _ROOMS = ("builtins", "torch", "numpy", "threading", "logging", "weakref")  # whose objects are no model's memory
@@ -37,13 +40,23 @@ class _Content:
             self.container.extend(self.items)
 
 
+class _Source:
+    """A generator of random numbers, and where it was."""
+
+    def __init__(self, read: Callable[[], Any], put: Callable[[Any], Any]) -> None:
+        self.read, self._put, self._was = read, put, read()
+
+    def restore(self) -> None:
+        self._put(self._was)
+
+
 class Kept:
     """The state of a module: attributes, buffers, modes, hooks, weights, gradients, generators."""
 
     def __init__(self, module: nn.Module) -> None:
         self._attributes: list[tuple[nn.Module, dict[str, Any]]] = []
         self._contents: list[_Content] = []
-        self._generators: list[tuple[Any, Any, Any]] = []  # how each is set and asked, and its state
+        self._generators: list[_Source] = []
         self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
         self._weights: dict[int, tuple[Tensor, Tensor]] = {}
         self._versions: list[tuple[Tensor, int]] = []
@@ -74,17 +87,14 @@ class Kept:
         if isinstance(value, Tensor):
             self._tensors.setdefault(id(value), (value, value.detach().clone()))
         elif isinstance(value, torch.Generator):
-            self._generators.append(
-                (value.set_state, lambda v=value: v.get_state().numpy().tobytes(), value.get_state())
-            )
+            self._generators.append(_Source(value.get_state, value.set_state))
         elif isinstance(value, np.random.Generator):
-            state = value.bit_generator.state
-            setter = lambda s, v=value: setattr(v.bit_generator, "state", s)  # noqa: E731
-            self._generators.append((setter, lambda v=value: repr(v.bit_generator.state), copy.deepcopy(state)))
-        elif isinstance(value, (np.random.RandomState, random.Random)):
-            getter = value.get_state if isinstance(value, np.random.RandomState) else value.getstate
-            setter = value.set_state if isinstance(value, np.random.RandomState) else value.setstate
-            self._generators.append((setter, lambda g=getter: repr(g()), getter()))
+            bits = value.bit_generator
+            self._generators.append(_Source(lambda: copy.deepcopy(bits.state), lambda s: setattr(bits, "state", s)))
+        elif isinstance(value, np.random.RandomState):
+            self._generators.append(_Source(value.get_state, value.set_state))
+        elif isinstance(value, random.Random):
+            self._generators.append(_Source(value.getstate, value.setstate))
         elif isinstance(value, np.ndarray):
             self._contents.append(_Array(value, value.copy()))  # type: ignore[arg-type]
         elif isinstance(value, _CONTAINERS) and depth < 3:
@@ -96,9 +106,12 @@ class Kept:
             self._seen.add(id(value))
             self._keep(value.__dict__, depth)
 
-    def drawn(self) -> tuple[Any, ...]:
-        """How far the module's own generators went."""
-        return tuple(asked() for _, asked, _ in self._generators)
+    def drawn(self) -> tuple[Any, ...] | None:
+        """How far a run went in all random numbers, those of the module's own generators among them."""
+        everywhere = drawn()
+        return (
+            None if everywhere is None else (everywhere, *(pickle.dumps(source.read()) for source in self._generators))
+        )
 
     def restore(self, weights: bool = True) -> None:
         """Put everything back; `weights`: also weights and gradients that no one is known to have changed."""
@@ -109,8 +122,8 @@ class Kept:
             scripted.training = mode
         for content in self._contents:
             content.restore()
-        for setter, _, state in self._generators:
-            setter(state)
+        for source in self._generators:
+            source.restore()
         for weight, asked in self._asks:
             if weight.requires_grad != asked:
                 weight.requires_grad_(asked)

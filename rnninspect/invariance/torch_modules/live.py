@@ -20,7 +20,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import flat, mapped
-from rnninspect.invariance.random_numbers import drawn, random_numbers_kept, seed_everything
+from rnninspect.invariance.random_numbers import random_numbers_kept, seed_everything
 from rnninspect.invariance.torch_modules.expand import expanded
 from rnninspect.invariance.torch_modules.floats import FloatsSeen, width_of_weights
 from rnninspect.invariance.torch_modules.keep import Kept, settings_kept
@@ -36,6 +36,7 @@ class TorchModel:
 
     framework = "torch"
     until = float("inf")
+    drawn: Any = None
 
     def __init__(self, model: Any) -> None:
         self._called = unwrapped(model)
@@ -55,8 +56,7 @@ class TorchModel:
         if lazy:
             raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
         self.coarsest = width_of_weights(self._module.parameters())  # then of what is seen to be computed with
-        self.drawn: Any = None
-        self._seen = False
+        self._seen = self._generates = False
         self._differentiates = False
         self._settled = False  # whether it is known with how many threads it runs best
         quantised = [m for m in self._module.modules() if ".quantized.dynamic" in type(m).__module__]
@@ -158,17 +158,11 @@ class TorchModel:
             warnings.simplefilter("ignore")
             with self._watched_once() as watched:
                 results = self._call(arguments)
-            self.drawn = self._kept_drawn()
+            self.drawn = None if self._generates or self._kept is None else self._kept.drawn()
             if watched is not None:
-                self._seen = True
+                self._seen, self._generates = True, watched.generates
                 self.coarsest = min([w for w in (self.coarsest, watched.coarsest) if w], default=None)
             return expanded(results)
-
-    def _kept_drawn(self) -> Any:
-        """How far the run went in all random numbers, those of the module's own generators among them."""
-        assert self._kept is not None
-        everywhere = drawn()
-        return None if everywhere is None else (everywhere, self._kept.drawn())
 
     def _watched_once(self) -> AbstractContextManager[FloatsSeen | None]:
         """In the first run, a look at how narrow the floats are that it computes with."""
