@@ -48,6 +48,7 @@ class Input:
     pairs: Pairs | None = None
     bare: bool = False
     unread: bool = False  # no result depends on it
+    target: bool = False  # it goes along, and what stands in its padding says that it is left out
     inner: Bools | None = None  # `[B, T, W]`: real words, where the steps of a row have lengths of their own
 
     @property
@@ -210,7 +211,7 @@ class Batch:
         """Other values at every row's first or last real step, or so many steps inward of it, of each row (`[B]`)."""
         inputs = []
         for one in self.inputs:
-            if one.kind != "data" or one.group is None or not one.noised:
+            if one.kind != "data" or one.group is None or not (one.noised or one.target):
                 inputs.append(one)
                 continue
             steps, real = np.array(one.steps_first), self.groups[one.group].real

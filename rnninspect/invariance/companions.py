@@ -50,7 +50,8 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
                 return replace(placed, kind="mask", padding=value)
             if _goes_along(placed, group):
                 inner = bool(LENGTHS_NAME.search(last_name(one.path)))
-                return replace(with_padding(placed, group), kind="data", noised=not inner)
+                target = is_target(one.path)
+                return replace(with_padding(placed, group), kind="data", noised=not inner and not target, target=target)
     return one
 
 
@@ -113,11 +114,24 @@ def _mask_values(one: Input, group: Group) -> Any:
 def _goes_along(one: Input, group: Group) -> bool:
     """Whether an array has these very lengths: its padding holds one value, which its real steps do not all hold."""
     padded = one.steps_first[~group.real]
-    if is_target(one.path) or not padded.size:
-        return not padded.size and not is_target(one.path) and one.array.ndim > 2
+    if not padded.size:
+        return not is_target(one.path) and one.array.ndim > 2
     constant = constant_step([padded])
+    if is_target(one.path):
+        return constant is not None and _ends_with_rows(one, group, constant)
     ends = one.steps_first[np.arange(len(group.real)), np.maximum(group.lengths - 1, 0)]
     return constant is not None and not bool((ends == constant).all())
+
+
+def _ends_with_rows(one: Input, group: Group, constant: Array) -> bool:
+    """Whether a target holds that value from the end of every row on, or from one step before, as one that was shifted
+    does; a target may have steps of its own, of which one alone tells nothing.
+    """
+    held = (one.steps_first == constant).reshape(*group.real.shape, -1).all(-1)
+    held = held if group.side == "left" else held[:, ::-1]
+    shift = np.where(held.all(1), group.steps, held.argmin(1)) - (group.steps - group.lengths)
+    rows = group.lengths > 1
+    return bool((~group.real).sum() > 1 and rows.any() and len(set(shift[rows])) == 1 and 0 <= shift[rows][0] <= 1)
 
 
 def is_target(path: str) -> bool:

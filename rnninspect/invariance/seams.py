@@ -46,7 +46,7 @@ class Sorted:
         return None
 
     def beside_others(self, call: LayerCall) -> tuple[Order, Order] | None:
-        """The rows, and the order of some inputs of a call that reads others in the batch's own; None if all are alike."""
+        """The rows, and the order of some inputs of a call that reads others in the batch's own; else None."""
         vectors = [path for path, array in call.inputs.items() if array.ndim > 1]  # lengths alone are another mistake
         paths = [place_in(call.key, "<", path) for path in vectors]
         orders = [self.run.orders[path] for path in paths if path in self.run.orders]

@@ -71,9 +71,12 @@ def with_companions(trial: Trial) -> Trial:
     """What is observed with the inputs changed along that have as many steps, where the model takes no other width
     without: then they are of the same steps, whatever they hold behind the lengths.
     """
-    if not trial.blind or not any(_may_go_along(one, trial.batch) for one in trial.batch.inputs):
+    beside = [_has_its_shape(one, trial.batch) for one in trial.batch.inputs]
+    if not trial.blind or not any(beside):
         return trial
-    placed = tuple(_placed(one, trial.batch) if _may_go_along(one, trial.batch) else one for one in trial.batch.inputs)
+    placed = tuple(
+        _placed(one, trial.batch) if along else one for one, along in zip(trial.batch.inputs, beside, strict=True)
+    )
     try:
         along = observed(trial.model, replace(trial.batch, inputs=placed), trial.tolerance)
     except (RunFailed, OutOfTime):
@@ -114,16 +117,23 @@ def _placed(one: Input, batch: Batch) -> Input:
     """The input as a sequence of the same steps."""
     sequence = _sequence(batch)
     assert sequence.group is not None
-    placed = replace(one, kind="data", time=sequence.time, row=sequence.row, group=sequence.group, noised=True)
+    target = is_target(one.path)
+    placed = replace(one, kind="data", time=sequence.time, row=sequence.row, group=sequence.group)
+    placed = replace(placed, noised=not target, target=target)
     return with_padding(placed, batch.groups[sequence.group])
 
 
 def _may_go_along(one: Input, batch: Batch) -> bool:
-    """Whether an input that was left as it is has rows and steps on the same axes; a target has steps of its own."""
+    """Whether an input that was left as it is may be of the same steps; a target may have steps of its own."""
+    return _has_its_shape(one, batch) and not is_target(one.path)
+
+
+def _has_its_shape(one: Input, batch: Batch) -> bool:
+    """Whether an input that was left as it is has rows and steps on the same axes."""
     sequence = _sequence(batch)
     assert sequence.row is not None
     assert sequence.time is not None
     array, axes = one.array, (sequence.row, sequence.time)
-    if one.kind != "other" or one.pairs is not None or array.ndim <= max(axes) or is_target(one.path):
+    if one.kind != "other" or one.pairs is not None or array.ndim <= max(axes):
         return False
     return tuple(array.shape[axis] for axis in axes) == tuple(sequence.array.shape[axis] for axis in axes)

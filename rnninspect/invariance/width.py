@@ -44,7 +44,8 @@ def cut(trial: Trial) -> Iterator[list[tuple[Difference, Disturbed]]]:
     if not trial.ordered:
         return
     for row, run in trial.alone.items():
-        if isinstance(run, Run) and trial.batch.groups[0].lengths[row] and _same_alone(trial, row):
+        shorter = any(0 < group.lengths[row] < group.steps for group in trial.batch.groups)
+        if isinstance(run, Run) and shorter and _same_alone(trial, row):
             disturbed = Disturbed(trimmed(trial.batch, row), (row,))
             yield [(one, disturbed) for one in trial.compare(run, trial.followed)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnninspect import UserError, check_padding
 
@@ -129,3 +129,44 @@ def test_numbers_that_are_named_like_lengths_are_told_by_name() -> None:
     with pytest.raises(UserError, match=r"lengths of 4, kernel_sizes of 3.*name the one that is, lengths='lengths'"):
         check_padding(model, X, LENGTHS, [3, 5, 7])
     assert check_padding(model, X, LENGTHS, [3, 5, 7], lengths="lengths", probes=PROBES).verdict == "clean"
+
+
+class Loss(nn.Module):
+    """The loss of each row, over its own labels, or over T."""
+
+    def __init__(self, over_width: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.rnn = nn.Embedding(30, 6), nn.GRU(6, 30, batch_first=True)
+        self.over_width = over_width
+
+    def forward(self, ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+        scores = self.rnn(self.embedding(ids))[0].transpose(1, 2)
+        loss = nn.functional.cross_entropy(scores, labels, ignore_index=-100, reduction="none")
+        return loss.mean(1) if self.over_width else loss.sum(1) / (labels != -100).sum(1)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_labels_with_a_padding_of_their_own_go_along(shift: int) -> None:
+    """A wider batch has labels as wide, filled with what their padding holds: a mean over T is found, a right loss is
+    clean, and where labels end one step before the rows as well."""
+    lengths = torch.tensor([9, 4, 6, 3])
+    mask = torch.arange(9) < lengths[:, None]
+    ids = torch.randint(1, 30, (4, 9), generator=torch.Generator().manual_seed(0)) * mask
+    labels = ids.roll(-shift, 1).masked_fill(torch.arange(9) >= lengths[:, None] - shift, -100)
+    right, wrong = (check_padding(Loss(wide), ids, mask.long(), labels, skip="reach") for wide in (False, True))
+    assert right.verdict == "clean"
+    assert [probe.standing for probe in right.probes[:2]] == ["held", "held"]
+    assert [finding.rule for finding in wrong.findings] == ["depends-on-padded-width"]
+
+
+def test_a_row_of_all_steps_says_nothing_of_the_width() -> None:
+    """Where no wider batch runs and no row is cut, nothing was compared: the probe is not said to hold."""
+
+    def fixed(x: Tensor, lengths: Tensor) -> Tensor:
+        assert x.shape[1] == 9
+        return x[torch.arange(len(x)), lengths - 1]
+
+    lengths = torch.tensor([9, 4, 6, 3])
+    report = check_padding(fixed, torch.randn(4, 9, 5), lengths, probes="more")
+    assert [probe.standing for probe in report.probes] == ["not made"]
