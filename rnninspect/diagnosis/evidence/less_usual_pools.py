@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from rnninspect.conventions.dumps.first_pools import FEWEST_UNITS
 from rnninspect.core.trace import Array, Bools, Ints
 from rnninspect.diagnosis.evidence.pooling import (
+    GLANCE,
     KINDS,
     ROUNDINGS,
     UNITS,
@@ -33,24 +35,29 @@ def pools_of_ends(facts: TrackFacts, rows: Ints, atol: float) -> Iterator[Pool]:
     firsts = facts.mask.argmax(1)
     if not np.array_equal(facts.ends - firsts, facts.real_counts):
         return  # a mask with holes: the last few are not side by side
-    outputs, target = first_units(facts, rows).astype(np.float64), facts.final[rows, None, :UNITS].astype(np.float64)
+    outputs, target = first_units(facts, rows), facts.final[rows, None, :UNITS].astype(np.float64)
     padding = bool((~facts.mask).any())
     for kind in KINDS:
         yield Pool(kind, "its real steps but the first", facts.ends, True, False, begins=firsts + 1)
     for ends in (facts.ends, np.full_like(facts.ends, facts.steps)) if padding else (facts.ends,):
         real = ends is facts.ends
         back = np.maximum(ends[rows, None] - 1 - np.arange(facts.steps), 0)  # [N, T], the last step first
-        terms = np.take_along_axis(outputs, back[..., None], 1)
         most = np.maximum((facts.real_counts if real else ends)[rows], 1)
+        fitting = partial(_fitting_count, outputs, back, target, most, atol)
         for kind in KINDS:
-            count = _fitting_count(terms, target, most, kind, atol, rounding_unit(facts.outputs))
+            count = fitting(kind, GLANCE) and fitting(kind, UNITS)
             if count is not None:
                 over = f"its last {count} {'real steps' if real else 'columns, padded ones included'}"
                 yield Pool(kind, over, ends, real, not real, begins=np.maximum(ends - count, 0))
 
 
-def _fitting_count(terms: Array, target: Array, most: Ints, kind: Kind, atol: float, unit: float) -> int | None:
-    """How many of the terms `[N, T, H]`, from the first and at most `most` `[N]`, pool to the target in most rows."""
+def _fitting_count(
+    outputs: Array, back: Ints, target: Array, most: Ints, atol: float, kind: Kind, units: int
+) -> int | None:
+    """How many steps of outputs `[N, T, H]` in the order of `back` `[N, T]`, from the first and at most `most` `[N]`,
+    pool to the target in most rows, in the first `units`."""
+    terms = np.take_along_axis(outputs[..., :units].astype(np.float64), back[..., None], 1)
+    target, unit = target[..., :units], rounding_unit(outputs)
     counts = np.arange(1, terms.shape[1])
     taken = np.minimum(counts, most[:, None])
     if kind in ("maximum", "minimum"):
@@ -79,7 +86,8 @@ def pools_in_proportion(facts: TrackFacts, rows: Ints, atol: float) -> Iterator[
         pools = [replace(pools[0], over="its real steps"), padded]
     for pool in pools:
         tried = replace(pool, divisor=_divisors(facts, pool, rows, UNITS))
-        fits = is_pool(facts, tried, rows, atol, UNITS) & ~_is_parallel_to_a_step(facts, rows, atol)
+        fits = is_pool(facts, tried, rows, atol, UNITS)
+        fits = fits & ~_is_parallel_to_a_step(facts, rows, atol) if fits.any() else fits
         if 2 * fits.sum() > rows.size:
             yield _named(facts, replace(pool, divisor=_divisors(facts, pool, every)), rows[fits])
 
@@ -89,7 +97,8 @@ def _divisors(facts: TrackFacts, pool: Pool, rows: Ints, units: int | None = Non
     divisors = np.full(facts.ends.size, np.inf)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
         picked = rows[part]
-        sums = pooled_values(take_rows(facts.outputs, picked, units), counted_steps(facts, pool, picked), "sum")[0]
+        outputs = take_rows(facts.outputs, picked, None) if units is None else first_units(facts, picked)[..., :units]
+        sums = pooled_values(outputs, counted_steps(facts, pool, picked), "sum")[0]
         along = (sums * facts.final[picked, :units].astype(np.float64)).sum(1)
         divisors[picked[along > 0]] = ((sums**2).sum(1)[along > 0]) / along[along > 0]
     return divisors

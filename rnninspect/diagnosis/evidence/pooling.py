@@ -17,6 +17,7 @@ from rnninspect.measure.matching import parts, same, take_rows
 ROUNDINGS = 16  # of a mean's terms that another order of summation may leave
 FEW = 8  # rows that a pool is tried on first
 UNITS = 16  # that running pools are looked at in: enough to tell which lengths are worth a pool of their own
+GLANCE = 2  # of these, which tell most pools that a state is not
 Kind = Literal["maximum", "minimum", "mean", "sum"]
 KINDS: tuple[Kind, ...] = ("maximum", "minimum", "mean", "sum")
 OF_ZEROED: tuple[Kind, ...] = ("maximum", "minimum", "mean")  # a sum is that of the real steps
@@ -111,7 +112,7 @@ def _may_be_pools(facts: TrackFacts, kind: Kind, rows: Ints, lengths: Ints, atol
 
 def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int | None = None) -> Bools:
     """`[N]`: whether the final states of these rows `[N]` are this pool of their steps; in the first `units` alone,
-    where that many are asked for.
+    where that many, at most UNITS, are asked for.
 
     A maximum is one of its terms and must be equal; a mean or a sum may be off by its rounding. `atol`: by which
     printed or stated numbers may be off besides.
@@ -119,7 +120,7 @@ def is_pool(facts: TrackFacts, pool: Pool, rows: Ints, atol: float, units: int |
     pooled = np.zeros(rows.size, dtype=np.bool_)
     for part in parts(rows.size, facts.steps * facts.outputs.shape[2]):
         picked = rows[part]
-        outputs = first_units(facts, picked) if units == UNITS else take_rows(facts.outputs, picked, units)
+        outputs = take_rows(facts.outputs, picked, None) if units is None else first_units(facts, picked)[..., :units]
         value, rounding = _value_of(facts, pool, picked, outputs)
         target = np.asarray(facts.final[picked, :units])
         gap = np.abs(value - target.astype(np.float64))

@@ -118,11 +118,11 @@ def _best(
 ) -> tuple[Pool, Bools] | None:
     """The pool that most of the rows that are `off` hold, tried on a few of these first, and those rows: more than
     those of the `best` before."""
-    from rnninspect.diagnosis.evidence.pooling import is_pool
+    from rnninspect.diagnosis.evidence.pooling import GLANCE, is_pool
 
     apart = facts.mismatched & ~facts.somewhere
     for pool in pools:
-        if any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (UNITS, None)):
+        if any(is_pool(facts, pool, few, atol, n).sum() * 2 < few.size for n in (GLANCE, UNITS, None)):
             continue
         rows = np.zeros(facts.mismatched.shape, dtype=np.bool_)
         rows[off] = is_pool(facts, pool, off, atol)
