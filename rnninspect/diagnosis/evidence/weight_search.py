@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 GLANCE = 2  # steps that tell most changes from chance: the recurrent ones show from the second on
 NEARER = 0.6  # share of the difference that is left after a change which explains more of it than rounding would
 LOOKED_AT = 16  # rows that tell in which direction a dump is off
+QUICK = 1 << 22  # products of a run that takes no longer than to begin it
 MUCH = 4  # a change that explains the difference leaves at most 1/MUCH of it
 # What two right implementations of one cell may differ by, per precision, on outputs within [-1, 1].
 AGREE = {"float64": 1e-9, "float32": 5e-5, "float16": 1e-2, "bfloat16": 5e-2}
@@ -85,13 +86,20 @@ def _is_far_off(case: Case) -> bool:
     """Whether the first steps alone, before anything could grow, are farther apart than any rounding moves them."""
     from rnninspect.diagnosis.evidence.lower_precision import MOST
 
-    if case.batch is None or case.weights is None or case.trace.steps <= STEPS:
+    if case.batch is None or case.weights is None or case.trace.steps <= STEPS or _is_quick(case):
         return False
     few = small(case, 1)
     if few.trace.steps > 1:  # a step carries later ones, so none is told alone
         return False
     size = max((float(np.abs(t.outputs).max()) for t in case.trace.tracks if t.outputs is not None), default=np.nan)
     return largest(few, few.reference) > max(_in_its_precision(case), MOST * size)
+
+
+def _is_quick(case: Case) -> bool:
+    """Whether the whole run takes no longer than its first step would."""
+    assert case.weights is not None
+    numbers = sum(w.input_kernel.size + w.recurrent_kernel.size for w in case.weights.layers)
+    return case.trace.mask.size * numbers <= QUICK
 
 
 @once
