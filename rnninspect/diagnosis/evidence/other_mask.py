@@ -10,6 +10,8 @@ from rnninspect.core.trace import Bools, Ints, last_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.measure.facts import TrackFacts, under
 
+EVERY = slice(None)
+
 
 def with_mask(case: Case, mask: Bools, sentence: str) -> Case:
     """The case as it would be were these the real steps `[B, T]`, which `sentence` says why; what was measured is not
@@ -26,11 +28,12 @@ def with_mask(case: Case, mask: Bools, sentence: str) -> Case:
     return replace(case.with_trace(trace, measured), batch=batch)
 
 
-def as_before(facts: TrackFacts) -> Bools:
-    """`[B, T]`: steps that equal the one read before them."""
+def as_before(facts: TrackFacts, rows: slice = EVERY) -> Bools:
+    """`[B, T]`: steps that equal the one read before them, of these rows."""
+    repeats = facts.repeats[rows]
     if facts.track.direction == "forward" or facts.track.order != "time":
-        return facts.repeats
-    return np.concatenate([facts.repeats[:, 1:], np.zeros_like(facts.repeats[:, :1])], 1)
+        return repeats
+    return np.concatenate([repeats[:, 1:], np.zeros_like(repeats[:, :1])], 1)
 
 
 def in_time(facts: TrackFacts, steps: Bools) -> Bools:

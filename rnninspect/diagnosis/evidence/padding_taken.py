@@ -8,13 +8,14 @@ import numpy as np
 
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.frozen import frozen
-from rnninspect.core.trace import Bools, Ints, prefix_mask
+from rnninspect.core.trace import Bools, Ints, count_true, prefix_mask
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.other_mask import as_before, in_time, with_mask
 from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.once import once
 from rnninspect.measure.facts import TrackFacts
 
+FEW = 4  # rows that are looked at before all are
 SKIPPED = "skipped"  # a run over the steps that are not real
 COUNTED = "counted"  # a run over the first T - length steps
 
@@ -35,14 +36,15 @@ def _found(case: Case) -> tuple[Bools, str, str] | None:
     mask = case.trace.mask
     if not case.facts or mask.all() or not case.trace.knows_padding:
         return None
+    by_run = case.has("inputs") and case.has("weights") and not agrees(case)
+    if not by_run and not _may_show(case):
+        return None
     ways = list(_ways(mask))
     for steps, kind in ways:
         how = _shown(case, steps, kind)
         if how:
             return steps, kind, how
-    if not (case.has("inputs") and case.has("weights")) or agrees(case):
-        return None
-    for steps, kind in ways:
+    for steps, kind in ways if by_run else ():
         if _holds_more(case, steps) or (kind == COUNTED and not _told_apart(case, steps)):
             continue
         supposed = with_mask(case, steps, "")
@@ -68,6 +70,16 @@ def _ways(mask: Bools) -> Iterator[tuple[Bools, str]]:
     counted = prefix_mask(mask.shape[1] - mask.sum(1), mask.shape[1])
     if is_of_lengths(mask) and (counted != mask).any():
         yield counted, COUNTED
+
+
+def _may_show(case: Case) -> bool:
+    """Whether outputs and states alone may show such steps: some state is off, or the first few rows move at those."""
+    mask, few = case.trace.mask[:FEW], slice(FEW)
+    ways = ~mask, prefix_mask(mask.shape[1] - count_true(mask), mask.shape[1])
+    moves = [in_time(f, ~(f.zero[few] | as_before(f, few))) for f in case.facts]
+    return any(f.mismatched.any() for f in case.facts) or any(
+        all(np.array_equal(moving, steps) for moving in moves) for steps in ways
+    )
 
 
 def _shown(case: Case, steps: Bools, kind: str) -> str:
