@@ -183,8 +183,8 @@ class Batch:
         """
         return replace(self, inputs=tuple(self._noised(one, rng, size, share) for one in self.inputs))
 
-    def with_other_rows(self, rng: np.random.Generator, row: int) -> Batch:
-        """Other values at the real steps of every row but this one."""
+    def with_other_rows(self, rng: np.random.Generator, row: int | slice) -> Batch:
+        """Other values at the real steps of every row but this one, or these."""
         inputs = []
         for one in self.inputs:
             if one.kind == "data" and one.noised and one.group is not None:

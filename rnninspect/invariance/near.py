@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+
+import numpy as np
 
 from rnninspect.invariance.batch import Batch, joined
 from rnninspect.invariance.model import RunFailed
@@ -13,15 +15,18 @@ from rnninspect.invariance.probe import Outcome
 from rnninspect.invariance.trial import Trial
 
 FAR, NEAR = 16, 8  # real steps of the shortest row: from FAR on there is another batch with NEAR of them
-WIDEST = 3 * NEAR
+WIDER = 3  # times the steps of the shortest row: so wide is the batch at most
+OTHERS = 6  # batches of other values, of which one shows what only chance hides
+AT_ONCE = 0.01  # of a difference, that one step more leaves at most where it does not fade
 
 
-def near(batch: Batch) -> Batch | None:
-    """The batch with every row as much shorter, so that the shortest keeps NEAR steps; None where rows are short."""
-    shift = cut_by(batch)
-    if shift < FAR - NEAR:
+def near(batch: Batch, steps: int = NEAR) -> Batch | None:
+    """The batch with every row as much shorter, so that the shortest keeps so many steps; None where rows are short."""
+    shortest = _shortest(batch)
+    if shortest < FAR:
         return None
-    widths = [min(width - shift, WIDEST) for width in batch.widths]
+    shift = shortest - steps
+    widths = [min(width - shift, WIDER * steps) for width in batch.widths]
     rows = []
     for row in range(batch.batch_size):
         lengths = [int(group.lengths[row]) - shift for group in batch.groups]
@@ -30,13 +35,16 @@ def near(batch: Batch) -> Batch | None:
     return joined(rows)
 
 
-def cut_by(batch: Batch) -> int:
-    """How many steps are cut from every row."""
-    return min(int(group.lengths.min()) for group in batch.groups) - NEAR
+def _shortest(batch: Batch) -> int:
+    return min(int(group.lengths.min()) for group in batch.groups)
 
 
 def made_near(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome) -> Outcome:
-    """What a probe that held gives on rows cut to few steps, where it does not hold there; else as it was."""
+    """What a probe that held gives on rows cut to few steps, where it does not hold there; else as it was.
+
+    What longer rows forget fades as they grow. Where it is gone at once, rows were cut below what the model needs: it
+    is right for those that were given, and only told of shorter ones.
+    """
     there = _nearby(trial) if made.held else None
     if there is None:
         return made
@@ -46,9 +54,52 @@ def made_near(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome) -> 
         return made
     if again.held is not False:
         return made
+    needed = _needed(trial, make, made, again)
+    if needed:
+        told = f"rows of fewer than {needed} steps would read padding ({made.probe}); there are none in this batch"
+        return replace(made, remark="; ".join(filter(None, [made.remark, told])))
     before = f"{again.what}, " if again.what else ""
-    where = f"{before}with all rows cut by {cut_by(trial.batch)} steps: in longer ones it is forgotten again"
+    cut_by = _shortest(trial.batch) - NEAR
+    where = f"{before}with all rows cut by {cut_by} steps: in longer ones it is forgotten again"
     return replace(again, what=where, trial=there)
+
+
+def _needed(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome, again: Outcome) -> int:
+    """The fewest steps of the shortest row at which the difference is gone at once; 0 where it fades, or where other
+    rows of as many steps show it: what a maximum over unmasked padding gives away is a matter of chance.
+    """
+    differs, holds = NEAR, _shortest(trial.batch)
+    largest, rest = again.largest, made.largest
+    while holds - differs > 1:
+        steps = (differs + holds) // 2
+        batch = near(trial.batch, steps)
+        assert batch is not None
+        try:
+            outcome = make(observed(trial.model, batch, trial.tolerance))
+        except RunFailed:
+            return 0
+        if outcome.held is False:
+            differs, largest = steps, outcome.largest
+        else:
+            holds, rest = steps, outcome.largest
+    if rest >= AT_ONCE * largest or any(_differs(trial, make, batch) for batch in _others(trial.batch, holds)):
+        return 0
+    return holds
+
+
+def _others(batch: Batch, steps: int) -> Iterator[Batch]:
+    """Batches of rows cut so, of other values."""
+    cut = near(batch, steps)
+    for seed in range(OTHERS):
+        if cut is not None:
+            yield cut.with_other_rows(np.random.default_rng(seed), slice(0))
+
+
+def _differs(trial: Trial, make: Callable[[Trial], Outcome], batch: Batch) -> bool:
+    try:
+        return make(observed(trial.model, batch, trial.tolerance)).held is False
+    except RunFailed:
+        return False
 
 
 def _nearby(trial: Trial) -> Trial | None:
