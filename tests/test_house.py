@@ -127,7 +127,8 @@ invariance/rows_mixed
 invariance/torch_modules/keep invariance/torch_modules/floats
 invariance/torch_modules/expand invariance/torch_modules/signature
 invariance/torch_modules/rule
-invariance/torch_modules/live invariance/function invariance/onnx_graph invariance/onnx_live
+invariance/torch_modules/live invariance/torch_modules/double invariance/rounding
+invariance/function invariance/onnx_graph invariance/onnx_live
 invariance/keras_keep invariance/keras_live
 invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invariance/frameworks/__init__
 invariance/orders invariance/traces invariance/spot invariance/suspect invariance/layer_rule

@@ -20,6 +20,7 @@ from rnninspect.invariance.place import Place
 from rnninspect.invariance.probe import Outcome, not_made
 from rnninspect.invariance.probes import get, probes
 from rnninspect.invariance.ragged import padded_arguments
+from rnninspect.invariance.rounding import OF_SHAPES, beyond_rounding
 from rnninspect.invariance.several_inputs import doubtful, with_companions, with_unread
 from rnninspect.invariance.statements import statements
 from rnninspect.invariance.trial import Model, Trial
@@ -186,7 +187,8 @@ def _made(name: str, trial: Trial, padded: bool, lengths: Any) -> Outcome:
     if name == "noise" and trial.batch.bare:
         return not_made(name, "the sequences are given without padding")
     try:
-        return get(name).make(trial)
+        made = get(name).make(trial)
+        return beyond_rounding(trial, get(name).make, made) if made.held is False and name in OF_SHAPES else made
     except RunFailed as error:
         return not_made(name, f"the model fails: {error}")
     except OutOfTime as error:

@@ -41,6 +41,11 @@ class Model:
         self.passes = 0
         live.until = float("inf") if seconds is None else self._began + seconds
 
+    def of(self, live: LiveModel) -> Model:
+        """The same arguments for another model, in the time that is left."""
+        left = None if self.seconds is None else max(0.0, self.seconds - time.monotonic() + self._began)
+        return Model(live, self._arguments, self._tick, left)
+
     def _passed(self) -> None:
         """Count one run more, where there is time for it."""
         if self.seconds is not None and self.passes and time.monotonic() - self._began > self.seconds:

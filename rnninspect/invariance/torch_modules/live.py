@@ -39,11 +39,11 @@ class TorchModel:
     drawn: Any = None
 
     def __init__(self, model: Any) -> None:
-        self._called = unwrapped(model)
-        self._module = self._called if isinstance(self._called, nn.Module) else nn.Module()
-        self.name = type(self._called).__name__ if isinstance(self._called, nn.Module) else _name(model)
+        self.called = unwrapped(model)
+        self._module = self.called if isinstance(self.called, nn.Module) else nn.Module()
+        self.name = type(self.called).__name__ if isinstance(self.called, nn.Module) else _name(model)
         self._watched = [m for m in self._module.modules() if not isinstance(m, torch.jit.ScriptModule)]
-        self.traceable = isinstance(self._called, nn.Module) and self._module in self._watched
+        self.traceable = isinstance(self.called, nn.Module) and self._module in self._watched
         self._names = {id(m): name for name, m in self._module.named_modules()}
         norms = [m for m in self._module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self._norms = [m for m in norms if not isinstance(m, nn.SyncBatchNorm)]
@@ -69,7 +69,7 @@ class TorchModel:
             raise UserError(f"{self.name} is on the meta device, without numbers: load its weights, then check it")
 
     def _signature(self) -> inspect.Signature:
-        called = self._called.forward if isinstance(self._called, nn.Module) else self._called
+        called = self.called.forward if isinstance(self.called, nn.Module) else self.called
         return signature_of(called)
 
     def bind(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class TorchModel:
                 args.append(value)
             else:
                 kwargs[name] = value
-        return self._called(*args, **kwargs)
+        return self.called(*args, **kwargs)
 
     def trace(self, arguments: Mapping[str, Any], manner: Manner, patches: Mapping[Key, Patch]) -> Traced:
         """The results with every call of a module within."""
