@@ -57,13 +57,16 @@ def test_a_run_over_the_padding_alone_is_named(real: Array, padding: str) -> Non
 
 def test_a_mask_that_fits_two_runs_is_not_clean() -> None:
     """Proves that outputs which are zero, or stand still, at true alone leave it open which way round the mask is,
-    where no row without padding tells, and that masks the right way round stay clean."""
-    for real, padding in ((REAL, "repeat"), (REAL, "zero"), (IN_FRONT, "repeat")):
+    where no row without padding tells, rows that get longer among them, and that masks the right way round stay
+    clean."""
+    rising = REAL[[1, 3, 2, 0]]
+    for real, padding in ((REAL, "repeat"), (REAL, "zero"), (rising, "repeat"), (rising, "zero"), (IN_FRONT, "repeat")):
         wrong = rnninspect.inspect(ran(~real, real, padding) | {"mask": real})
         assert wrong.verdict == "unjudged"
         assert wrong.untested is not None
         assert "called with the opposite" in wrong.untested
         assert told(ran(real, real, padding) | {"mask": real}) == ("clean", [])
+    assert told(ran(rising, rising, "zero") | {"mask": ~rising}) == ("clean", [])
     in_front = np.flip(FULL, 1)
     assert told(ran(in_front, in_front, "repeat") | {"mask": ~in_front}) == ("clean", [])
     assert told(ran(FULL, FULL, "repeat") | {"mask": ~FULL}) == ("clean", [])

@@ -51,7 +51,7 @@ def with_true_at_real_steps(
     if mask is None or added:
         return slots, added
     stored = mask if reversed_time_axis is None else np.flip(mask, reversed_time_axis)
-    told = next(_tellings(mask, stored, outputs[0], others), None)
+    told = min(_tellings(mask, stored, outputs[0], others), key=lambda told: told[0] is None, default=None)
     if told is not None and told[0] is not False:
         inverted = replace(slot, array=slot.array == 0)
         note = f"{shown}: true is read as padding, for {told[1]}"
@@ -128,8 +128,9 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
 
 
 def _comes_first(mask: Bools) -> bool:
-    """Whether true comes before false in every row of `[B, T]`, whichever axis is that of time."""
-    return _comes_behind(~mask) and not _comes_behind(mask)
+    """Whether true comes before false in every row of `[B, T]`, along one axis at least: of rows that get longer, true
+    comes behind along the other."""
+    return _comes_behind(~mask)
 
 
 def _whole_rows_tell(mask: Bools) -> bool | None:
