@@ -38,6 +38,10 @@ _OF_TORCH = {
 }
 _BUILT = regex(r"Transformer((En|De)coder(Layer)?)?")
 _OF_KERAS = {
+    r"(LSTM|GRU|SimpleRNN|RNN|Bidirectional|ConvLSTM[1-3]D)": (
+        "{name}(x, mask=mask)  # [B, T], true where a step is real; or, before the layer {name},\n"
+        "x = keras.layers.Masking(0.0)(x)  # of vectors; of tokens Embedding(…, mask_zero=True)"
+    ),
     r"Conv1D": "x = x * mask[..., None]  # [B, T, F], before the layer {name}: its windows reach into the padding",
     r"GlobalMaxPooling1D": "x = ops.where(mask[..., None], x, -1e9)  # before the layer {name}",
     r"GlobalAveragePooling1D": "{name}(x, mask=mask)  # [B, T], true where a step is real",
@@ -54,6 +58,8 @@ def layer_fix(call: LayerCall, calls: Sequence[LayerCall], framework: str, probe
     around = by_key.get(call.parent) if call.parent else None
     while around is not None and _BUILT.fullmatch(around.kind):  # whose own code is the framework's
         call, around = around, by_key.get(around.parent) if around.parent else None
+    if around is not None and around.kind == "Bidirectional":  # the code calls it, not the two layers within
+        call = around
     kinds = {"torch": _OF_TORCH, "keras": _OF_KERAS}.get(framework, {})
     code = next((code for kind, code in kinds.items() if regex(kind).fullmatch(call.kind)), "")
     if probe not in OF_PADDING:

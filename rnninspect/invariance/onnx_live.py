@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,13 @@ _TYPES = {
     "tensor(bool)": np.bool_,
 }
 SEQUENCE_LENS = 4  # which input of a recurrent node
+_WIRE = (
+    "node = next(n for n in model.graph.node if n.op_type == {kind!r})  # here {name}, which reads no lengths\n"
+    "node.input.extend([''] * (5 - len(node.input)))\n"
+    "node.input[4] = 'lengths'\n"
+    "model.graph.input.append(helper.make_tensor_value_info('lengths', TensorProto.INT32, ['B']))\n"
+    "# then feed 'lengths': lengths.astype(np.int32); or export the model again, with packed sequences"
+)
 ROOT: Key = ("", 0)
 
 
@@ -171,8 +179,15 @@ class OnnxModel:
                 report = inspect(values[node.results[0]], *states[:1], lengths=lengths, convention="onnx")
         except UserError:
             return None
-        named = [one for one in report.findings if not one.rule.startswith("unexplained")]
+        named = [_wired(one, node) for one in report.findings if not one.rule.startswith("unexplained")]
         return next((one for one in named if one.severity in ("error", "warning")), None)
+
+
+def _wired(finding: Finding, node: Node) -> Finding:
+    """The finding with a fix that the graph can be given: lengths are fed to a node that has such an input alone."""
+    if SEQUENCE_LENS in node.inputs or "'sequence_lens'" not in finding.fix:
+        return finding
+    return replace(finding, fix=_WIRE.format(kind=node.kind, name=node.name))
 
 
 def _begun_in_padding(node: Node) -> Finding:

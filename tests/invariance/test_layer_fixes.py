@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rnninspect import check_padding
+from rnninspect.invariance.layer_fixes import layer_fix
+from rnninspect.invariance.model import LayerCall
 
 F, T = 4, 7
 LENGTHS = torch.tensor([7, 3, 5])
@@ -91,3 +93,16 @@ def test_what_is_computed_over_the_batch_was_not_sorted(over_batch: bool) -> Non
     """Rows in another order are right, and a row by itself is not: the code is of the axis."""
     report = check_padding(lambda x: x.sum(1).softmax(0 if over_batch else 1), X, probes=("permute", "alone"))
     assert ["dim=0" in one.fix and "argsort" not in one.fix for one in report.findings] == [True] * over_batch
+
+
+def test_a_recurrent_layer_of_keras_is_given_its_mask() -> None:
+    """Not numpy's code for its outputs, which a layer that returns its state alone has none of; of a layer in two
+    directions the one is named that the code calls.
+    """
+    calls = [
+        LayerCall("both", 0, "Bidirectional", None, {}, {}),
+        LayerCall("forward_gru", 0, "GRU", ("both", 0), {}, {}, recurrent=True),
+        LayerCall("lstm", 0, "LSTM", None, {}, {}, recurrent=True),
+    ]
+    assert layer_fix(calls[1], calls, "keras", "noise").startswith("both(x, mask=mask)")
+    assert layer_fix(calls[2], calls, "keras", "noise").startswith("lstm(x, mask=mask)")

@@ -64,6 +64,14 @@ def test_a_node_that_reads_backwards_without_lengths_begins_in_the_padding(maske
     assert masked or "direction='reverse')  # sequence_lens" in report.findings[0].fix
 
 
+def test_the_fix_gives_lengths_to_a_node_that_has_none() -> None:
+    """Run as it is shown, it makes the model right: the graph has no input that it could be fed as yet."""
+    model = graph(False, "final")
+    (finding,) = check_padding(model, X, lengths=LENGTHS).findings
+    exec(finding.fix, {"model": model, "helper": helper, "TensorProto": TensorProto})  # as a reader would paste it
+    assert check_padding(model, X, LENGTHS, lengths="lengths").verdict == "clean"
+
+
 @pytest.mark.parametrize(
     ("masked", "ending", "finding", "node", "rule"),
     [
