@@ -37,7 +37,7 @@ conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/siblings conventions/dumps/turned_masks conventions/dumps/inverted conventions/dumps/offsets
-conventions/dumps/unread conventions/dumps/spread
+conventions/dumps/unread conventions/dumps/spread conventions/dumps/rightful
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes
 conventions/dumps/rows_apart conventions/dumps/steps_apart
 conventions/dumps/frameworks conventions/dumps/axes conventions/dumps/elided conventions/dumps/misfits

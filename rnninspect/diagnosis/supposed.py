@@ -16,6 +16,8 @@ from rnninspect.diagnosis.mask_by_run import counts_other_axes, may_mask
 from rnninspect.diagnosis.rule import Rule, listed
 from rnninspect.measure.facts import TrackFacts
 
+ENOUGH = 3  # different lengths that numbers must follow before they are these in another unit
+
 
 def with_proven_lengths(case: Case) -> Case:
     """The case with the lengths that its zeroed padding proves, which its trace's `source` says; the case as it is,
@@ -38,13 +40,29 @@ def with_proven_lengths(case: Case) -> Case:
 
 
 def _listed_otherwise(case: Case, ends: Ints) -> bool:
-    """Whether an array without a role holds these lengths `[B]`, moved by one number (and cut to T) or for other rows:
-    it speaks against them."""
+    """Whether an array without a role holds these lengths `[B]`, moved by one number (and cut to T), for other rows, or
+    times one number, as of frames before they are subsampled: it speaks against them."""
     listed_apart, _ = _listed_apart(case)
-    if listed_apart is None or np.array_equal(listed_apart, ends):
+    if listed_apart is None:
+        return any(_are_times(array, ends) for array in _without_role(case).values())
+    if np.array_equal(listed_apart, ends):
         return False
     moved = (listed_apart - ends)[listed_apart < case.trace.steps]
-    return np.unique(moved).size == 1 or np.array_equal(np.sort(listed_apart), np.sort(ends))
+    in_order = np.unique(moved).size == 1 or _are_times(listed_apart, ends)
+    return in_order or np.array_equal(np.sort(listed_apart), np.sort(ends))
+
+
+def _are_times(array: Array, ends: Ints) -> bool:
+    """Whether whole numbers `[B]` are lengths `[B]`, not all one, in another unit: each the same number of times its
+    length or its part, up to rounding, of enough rows that it is no chance."""
+    if array.dtype.kind not in "iu" or array.size != ends.size or np.unique(ends).size < ENOUGH:
+        return False
+    values = array.reshape(-1).astype(np.float64)
+    ratio = values.max() / ends.max()
+    if values.min() < 1 or abs(ratio - 1) < 0.25:
+        return False
+    unit = max(ratio, 1.0)  # what one step of the coarser of the two is, in steps of the finer one
+    return bool((np.abs(values - ratio * ends) < unit).all())
 
 
 def with_proven_mask(case: Case) -> Case:
@@ -113,12 +131,16 @@ def _ends_of(inputs: Array) -> tuple[Ints | None, str]:
 
 def _listed_apart(case: Case) -> tuple[Ints | None, str]:
     """The one array without a role that holds a whole number from 1 to T for every row."""
-    used = {id(slot.array) for slot in case.dump.slots}
-    fitting = [(name, a) for name, a in case.dump.arrays.items() if id(a) not in used and _may_be_lengths(a, case)]
+    fitting = [(name, a) for name, a in _without_role(case).items() if _may_be_lengths(a, case)]
     if len(fitting) != 1:
         return None, ""
     name, array = fitting[0]
     return array.reshape(-1).astype(np.int64), f"they stand under {name!r}"
+
+
+def _without_role(case: Case) -> dict[str, Array]:
+    used = {id(slot.array) for slot in case.dump.slots}
+    return {name: array for name, array in case.dump.arrays.items() if id(array) not in used}
 
 
 def _may_be_lengths(array: Array, case: Case) -> bool:

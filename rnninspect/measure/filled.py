@@ -8,8 +8,9 @@ from rnninspect.core.trace import Array, Bools
 
 
 def holds_the_fill(final: Array, equal: Bools, mask: Bools) -> Bools:
-    """`[B]`: rows whose state `[B, H]` is one finite number in every unit, not zero, that all of their masked outputs
-    hold and no real one; none where these numbers differ, or a single row or unit might hold it by chance.
+    """`[B]`: rows whose state `[B, H]` is one number in every unit, not zero, that all of their masked outputs hold and
+    no real one; none where these numbers differ, or a single row or unit might hold it by chance. Infinity is such a
+    number (before a maximum over time); NaN is none, which a run over NaN in the padding computes too.
 
     `equal` `[B, T]`: the steps that equal the row's state; `mask` `[B, T]`: the real ones.
 
@@ -18,7 +19,7 @@ def holds_the_fill(final: Array, equal: Bools, mask: Bools) -> Bools:
     array([ True, False])
     """
     first = final[:, :1]
-    filled = np.asarray((final == first).all(1) & (first[:, 0] != 0) & np.isfinite(first[:, 0]))
+    filled = np.asarray((final == first).all(1) & (first[:, 0] != 0))
     filled &= ~mask.all(1) & np.where(mask, ~equal, equal).all(1)
     values = first[filled, 0]
     chance = values.size < 2 and final.shape[1] < 2

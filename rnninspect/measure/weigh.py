@@ -16,6 +16,7 @@ from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
 from rnninspect.conventions.dumps.misfits import unplaced
+from rnninspect.conventions.dumps.misnamed import guesses_as_named
 from rnninspect.conventions.dumps.offsets import with_lengths_of_offsets
 from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
@@ -150,12 +151,13 @@ def _weigh(
     try:
         chosen = choose_roles(guesses, read)
         fit = fit_as_named(chosen)
-        if dump.returned or fit >= CONVINCING:
+        if dump.returned:
             return chosen
-        from rnninspect.conventions.dumps.misnamed import guesses_exchanged
+        if fit < CONVINCING:
+            from rnninspect.conventions.dumps.misnamed import guesses_exchanged
 
-        crossed = guesses_exchanged(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
-        return choose_exchanged(chosen, fit, crossed, read)
+            crossed = guesses_exchanged(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
+            chosen = choose_exchanged(chosen, fit, crossed, read)
     except ShapeError:
         from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
 
@@ -165,7 +167,9 @@ def _weigh(
         weighed = choose_by_numbers(guesses_by_shape(convention, arrays, config, dump.named, whose_known), read)
         if weighed is None:
             raise
-        return weighed
+        chosen = weighed
+    crossed = guesses_as_named(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
+    return next(map(read, crossed), chosen)
 
 
 def _read(

@@ -19,7 +19,7 @@ def filled(value: float, directions: int) -> Array:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("value", [0.0, -1.0, -1e9])
+@pytest.mark.parametrize("value", [0.0, -1.0, -np.inf])
 @pytest.mark.parametrize(
     ("taken", "cause"),
     [("last column", "last-column-as-final-state"), ("the step before", "off-by-one-length"), ("right", None)],
@@ -37,13 +37,20 @@ def test_the_fill_is_the_last_column_and_no_step(taken: str, cause: str | None, 
     assert causes == ({cause} | wrong_end if cause else set())
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_fill_that_is_no_number_is_told_as_such(value: float) -> None:
-    """NaN and infinity have a cause of their own, which the last column would hide."""
-    outputs = filled(value, 1)
+def test_a_fill_that_is_no_number_is_told_as_such() -> None:
+    """NaN has a cause of its own, which the last column would hide: a run over NaN in the padding gives it too."""
+    outputs = filled(np.nan, 1)
     report = rnninspect.inspect(outputs, outputs[:, -1], lengths=LENGTHS)
     assert "nonfinite-values" in {f.rule for f in report.findings}
     assert "last-column-as-final-state" not in {f.rule for f in report.findings}
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_fill_needs_no_lengths_to_be_one(value: float) -> None:
+    """Rows that end in one value are padded, whatever it is, and right states beside them are accused of nothing."""
+    outputs = filled(value, 1)
+    report = rnninspect.inspect(outputs, outputs[np.arange(6), LENGTHS - 1])
+    assert {(f.rule, f.severity) for f in report.findings} == {("nonfinite-values", "note")}
 
 
 def test_one_unit_in_one_row_may_hold_it_by_chance() -> None:

@@ -12,6 +12,7 @@ from itertools import product
 
 from rnninspect.conventions.base import Convention
 from rnninspect.conventions.dumps.names import OTHER_THINGS, is_usual
+from rnninspect.conventions.dumps.rightful import as_named
 from rnninspect.conventions.dumps.roles import MOST_GUESSES, Guess, guess_roles
 from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.core.evidence import Role, Slot
@@ -49,7 +50,9 @@ def guesses_by_shape(
     pairs = _pairs(outputs, states)
     if "outputs" not in named and not any(pair[0].array.size > pair[1].array.size for pair in pairs):
         called_inputs = [slot for slot in _of_other_names("outputs", arrays, named) if _says_inputs(slot.name)]
-        pairs += _pairs(called_inputs, [slot for slot in states if not is_usual("c", slot.name)])
+        pairs += _pairs(
+            called_inputs, [slot for slot in states if not is_usual("c", slot.name) or as_named((slot,), arrays)]
+        )
     for pair in pairs if len(pairs) <= MOST_GUESSES else ():
         told = {**named, "outputs": pair[0], "h": pair[1]}
         notes = tuple(
@@ -82,6 +85,29 @@ def guesses_exchanged(
         f"{list(state.array.shape)} as the final state, as shapes and numbers show"
     )
     told = {**named, "outputs": steps, "h": state}
+    for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
+        yield replace(guess, notes=(note, *guess.notes))
+
+
+def guesses_as_named(
+    convention: Convention,
+    arrays: Mapping[str, Array],
+    config: LayerConfig,
+    named: Mapping[Role, Slot],
+    slots: tuple[Slot, ...],
+    whose_known: bool,
+) -> Iterator[Guess]:
+    """The arrays with h and c as their names say, where numbers alone made the c of them h: they were exchanged."""
+    pair = None if {"h", "c"} & set(named) else as_named(slots, convention.prepare(arrays, config))
+    outputs = [slot for slot in slots if slot.role == "outputs"]
+    if pair is None or len(outputs) != 1:
+        return
+    h, c = pair
+    note = (
+        f"{h.name} {list(h.array.shape)} is taken as the final state and {c.name} as the cell state, as their names "
+        "say: by its numbers each is the other"
+    )
+    told = {**named, "outputs": outputs[0], "h": h, "c": c}
     for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
         yield replace(guess, notes=(note, *guess.notes))
 

@@ -79,8 +79,8 @@ USUAL_NAMES: dict[Role, tuple[str, ...]] = {
         r"lens?|len|ls",
         r"(?:x|seq|sequence|src|source|input|text|sent|sentence|token|word|batch|row|enc|encoder|mel|frame|audio|wav|doc"
         r"|real|true|actual|decode|caption|cap|q|query|feat|feats|feature|time|step)_?(?:lens?|lengths?)",
-        r"(?:n|num)_?(?:frames|steps|tokens|words|real|valid)|valid_(?:lens?|lengths?)|durations?|cu_seq_?lens?",
-        _WORD + r"(?:lens|lengths)",
+        r"(?:n|nb|num)_?(?:frames|steps|tokens|words|real|valid)|input_sizes?|valid_(?:lens?|lengths?)|durations?|cu_seq_?lens?",
+        _WORD + r"[a-z]?(?:lens|lengths)",
     ),
     "mask": (
         r"masks|attention_mask|attn_mask|(?:seq|sequence|src|input|text|sent|valid|x|step|time)_mask|valid|is_real",

@@ -19,6 +19,7 @@ from rnninspect.conventions.dumps.layer_names import natural_order
 from rnninspect.conventions.dumps.names import OTHER_THINGS, PLAIN_NAMES, USUAL_NAMES
 from rnninspect.conventions.dumps.numbered_pairs import are_beside_their_stack, as_directions
 from rnninspect.conventions.dumps.positions import as_values_tell, note_of_order, of_layers, place_lists
+from rnninspect.conventions.dumps.rightful import h_under_another_name, may_be_outputs, without_states
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_mask, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
 from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side
@@ -166,6 +167,7 @@ def _by_names(
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
             left = {n: a for n, a in left.items() if not is_of_other_side(n, slots)}
+            left = without_states(left, free) if role == "outputs" else left
             slots.extend(_siblings(role, left, USUAL_NAMES[role], slots) or _usual(role, left))
     slots = [slot for slot in slots if slot.role in taken_roles or not is_of_other_layer(slot, slots)]
     if ANONYMOUS in arrays and anonymous not in {slot.role for slot in slots}:
@@ -219,7 +221,8 @@ def _candidates(role: Role, arrays: Mapping[str, Array], slots: tuple[Slot, ...]
             continue
         usual = any(match_name(p, name) for p in USUAL_NAMES[role])
         other = any(match_name(p, name) for r in USUAL_NAMES if r != role for p in (*USUAL_NAMES[r], *PLAIN_NAMES[r]))
-        if (usual or not other) and not re.fullmatch(OTHER_THINGS, name):
+        freed = role == "outputs" and may_be_outputs(name, array, slots)
+        if (usual or not other or freed) and not re.fullmatch(OTHER_THINGS, name):
             yield Slot(role, name, array)
 
 
@@ -243,6 +246,7 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
     states = [s.array for s in slots if s.role == "h"]
     if "c" not in taken_roles and len(states) == 1:
         cells = [n for n, a in free.items() if is_behind(states[0], a)]
+        cells = cells or h_under_another_name(states[0], free, outputs)
         if len(cells) == 1:
             yield Slot("c", cells[0], arrays[cells[0]])
 

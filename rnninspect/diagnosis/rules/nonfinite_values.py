@@ -56,11 +56,14 @@ class NonfiniteValues(Rule):
             rows = any_of(facts.nonfinite) | state
             if not rows.any():
                 continue
-            in_padding = not state.any() and not (facts.nonfinite & facts.mask).any()
+            read = state & ~(facts.final_blank & facts.mismatched)  # a state that is padding was computed from none
+            fill = "" if state.any() or facts.lengths_known else _fill(facts)
+            in_padding = bool(fill) or not (read.any() or (facts.nonfinite & facts.mask).any())
+            what = fill or (_padding_value(facts) if in_padding else _where(facts))
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: {_padding_value(facts) if in_padding else _where(facts)}; {_reach(state)}",
+                f"{{rows}}: {what}; {_reach(state)}",
                 kind="fact",
                 severity="note" if in_padding else "error",
                 fix=zeroed(case, ZEROED) if in_padding else "",
@@ -122,6 +125,17 @@ def _padding_value(facts: TrackFacts) -> str:
     return f"{what}; no real step holds any"
 
 
+def _fill(facts: TrackFacts) -> str:
+    """That rows of which no lengths are known end in one value, as padding is filled; empty where they do not, or hold
+    nothing else: what a step computes from a NaN of the inputs reaches the final state."""
+    rows = np.flatnonzero(any_of(facts.nonfinite))
+    ends = np.asarray(facts.nonfinite[rows])
+    if not rows.size or ends[:, 0].any() or (ends[:, :-1] > ends[:, 1:]).any():
+        return ""
+    held = np.unique(np.asarray(facts.outputs[rows])[ends])
+    return f"they end in steps of {held[0]} alone, as filled padding does; no lengths are known" * (held.size == 1)
+
+
 def _where(facts: TrackFacts) -> str:
     if not facts.nonfinite.any():
         return "every output is finite, but the final state is not"
@@ -129,7 +143,8 @@ def _where(facts: TrackFacts) -> str:
     step = int(np.flatnonzero(facts.nonfinite[row])[0])
     unit = int(np.flatnonzero(~np.isfinite(facts.outputs[row, step]))[0])
     value = facts.outputs[row, step, unit]
-    place = "a padded step" if not facts.mask[row, step] else "a real step"
+    real = "a real step" if facts.lengths_known else "a step of which no lengths say whether it is real"
+    place = real if facts.mask[row, step] else "a padded step"
     padded_only = not (facts.nonfinite & facts.mask).any()
     origin = "; no real step holds any, so it comes from the padding" if padded_only else ""
     return f"the first of them is {value} at row {row}, step {step}, unit {unit}, {place}{origin}"

@@ -1,0 +1,70 @@
+"""Arrays whose names claim a role that another array fills better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rnninspect
+from rnninspect.core.trace import Array
+
+LENGTHS = np.array([5, 2, 4, 3])
+
+
+def lstm() -> tuple[Array, Array, Array]:
+    """Outputs `[B, T, H]` with zeroed padding, h and c `[1, B, H]`, of numbers that an LSTM may give."""
+    rng = np.random.default_rng(3)
+    outputs = rng.uniform(-0.9, 0.9, (4, 5, 5)).astype(np.float32)
+    outputs[np.arange(5) >= LENGTHS[:, None]] = 0
+    h = outputs[np.arange(4), LENGTHS - 1][None]
+    return outputs, h, np.arctanh(h) * rng.uniform(1.1, 2, h.shape).astype(np.float32)
+
+
+def said(tmp_path_factory: pytest.TempPathFactory, **arrays: Array) -> tuple[str, set[str]]:
+    path = tmp_path_factory.mktemp("dump") / "run.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    report = rnninspect.compare(path)
+    return report.verdict, {finding.rule for finding in report.findings if finding.severity != "note"}
+
+
+@pytest.mark.parametrize("names", [("encoder_outputs", "state", "memory"), ("result", "hidden", "hidden_state")])
+def test_a_state_named_as_outputs_is_none(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`memory` is c beside an h of its shape and larger outputs, whatever these are called."""
+    outputs, h, c = lstm()
+    assert said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
+        "clean",
+        set(),
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [("vals", "h_T", "c_T"), ("r_out", "h_n", "h_c"), ("x", "h_n", "cell"), ("Z", "u", "C")]
+)
+def test_h_and_c_keep_their_names(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An h that is c by its numbers, beside a c that is h, is told whatever the outputs are called."""
+    outputs, h, c = lstm()
+    assert said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
+        "clean",
+        set(),
+    )
+    swapped = said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, c, h, LENGTHS), strict=True)))
+    assert swapped == ("findings", {"cell-hidden-swapped"})
+
+
+def test_features_beside_inputs_are_outputs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a name calls inputs is read as outputs where another array is the inputs."""
+    outputs, h, _ = lstm()
+    inputs = np.ones((4, 5, 3), np.float32)
+    assert said(tmp_path_factory, features=outputs, h_n=h, inputs=inputs, lengths=LENGTHS) == ("clean", set())
+    moved = said(tmp_path_factory, features=outputs, h_n=np.roll(h, 1, 1), inputs=inputs, lengths=LENGTHS)
+    assert moved == ("findings", {"rows-permuted"})
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("ilens", "findings"), ("nb_steps", "findings"), ("extent", "unjudged")])
+def test_lengths_in_another_unit_are_not_passed_over(
+    name: str, verdict: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Numbers that are twice the steps before the zeros are judged as lengths, or keep the zeros from proving any."""
+    outputs, h, _ = lstm()
+    assert said(tmp_path_factory, output=outputs, h_n=h, **{name: 2 * LENGTHS})[0] == verdict
+    assert said(tmp_path_factory, output=outputs, h_n=h, **{name: LENGTHS}) == ("clean", set())
