@@ -20,7 +20,7 @@ def lstm() -> tuple[Array, Array, Array]:
     return outputs, h, np.arctanh(h) * rng.uniform(1.1, 2, h.shape).astype(np.float32)
 
 
-def said(tmp_path_factory: pytest.TempPathFactory, **arrays: Array) -> tuple[str, set[str]]:
+def judged(tmp_path_factory: pytest.TempPathFactory, **arrays: Array) -> tuple[str, set[str]]:
     path = tmp_path_factory.mktemp("dump") / "run.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     report = rnninspect.compare(path)
@@ -31,7 +31,7 @@ def said(tmp_path_factory: pytest.TempPathFactory, **arrays: Array) -> tuple[str
 def test_a_state_named_as_outputs_is_none(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
     """`memory` is c beside an h of its shape and larger outputs, whatever these are called."""
     outputs, h, c = lstm()
-    assert said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
+    assert judged(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
         "clean",
         set(),
     )
@@ -43,11 +43,11 @@ def test_a_state_named_as_outputs_is_none(names: tuple[str, ...], tmp_path_facto
 def test_h_and_c_keep_their_names(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
     """An h that is c by its numbers, beside a c that is h, is told whatever the outputs are called."""
     outputs, h, c = lstm()
-    assert said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
+    assert judged(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, h, c, LENGTHS), strict=True))) == (
         "clean",
         set(),
     )
-    swapped = said(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, c, h, LENGTHS), strict=True)))
+    swapped = judged(tmp_path_factory, **dict(zip((*names, "lengths"), (outputs, c, h, LENGTHS), strict=True)))
     assert swapped == ("findings", {"cell-hidden-swapped"})
 
 
@@ -55,8 +55,8 @@ def test_features_beside_inputs_are_outputs(tmp_path_factory: pytest.TempPathFac
     """What a name calls inputs is read as outputs where another array is the inputs."""
     outputs, h, _ = lstm()
     inputs = np.ones((4, 5, 3), np.float32)
-    assert said(tmp_path_factory, features=outputs, h_n=h, inputs=inputs, lengths=LENGTHS) == ("clean", set())
-    moved = said(tmp_path_factory, features=outputs, h_n=np.roll(h, 1, 1), inputs=inputs, lengths=LENGTHS)
+    assert judged(tmp_path_factory, features=outputs, h_n=h, inputs=inputs, lengths=LENGTHS) == ("clean", set())
+    moved = judged(tmp_path_factory, features=outputs, h_n=np.roll(h, 1, 1), inputs=inputs, lengths=LENGTHS)
     assert moved == ("findings", {"rows-permuted"})
 
 
@@ -66,5 +66,5 @@ def test_lengths_in_another_unit_are_not_passed_over(
 ) -> None:
     """Numbers that are twice the steps before the zeros are judged as lengths, or keep the zeros from proving any."""
     outputs, h, _ = lstm()
-    assert said(tmp_path_factory, output=outputs, h_n=h, **{name: 2 * LENGTHS})[0] == verdict
-    assert said(tmp_path_factory, output=outputs, h_n=h, **{name: LENGTHS}) == ("clean", set())
+    assert judged(tmp_path_factory, output=outputs, h_n=h, **{name: 2 * LENGTHS})[0] == verdict
+    assert judged(tmp_path_factory, output=outputs, h_n=h, **{name: LENGTHS}) == ("clean", set())

@@ -107,12 +107,16 @@ def _tellings(mask: Bools, stored: Bools, outputs: Array, slots: Sequence[Slot])
             counts = by_row.sum(1)
             if (lengths == counts).all() != (lengths == by_row.shape[1] - counts).all():
                 yield bool((lengths != counts).any()), "the lengths count the steps where it is false"
-    zero, blank_inputs = np.asarray((outputs == 0).all(-1)), _blank_inputs(mask, slots)
-    for blank, along, what in ((blank_inputs, mask, "the inputs are blank"), (zero, stored, "the outputs are zero")):
+    filled, blank_inputs = _filled_outputs(outputs), _blank_inputs(mask, slots)
+    value = f"{outputs[filled][0, 0]:g}" if filled.any() and outputs[filled][0, 0] else "zero"
+    for blank, along, what in (
+        (blank_inputs, mask, "the inputs are blank"),
+        (filled, stored, f"the outputs are {value}"),
+    ):
         if blank is None or not blank.any() or blank.all():
             continue
         if not along.all() and (blank == along).all():
-            is_so = _is_padding(mask) if blank is zero else True
+            is_so = _is_padding(mask) if blank is filled else True
             yield is_so, f"{what} where it is true, and nowhere else"
         if (blank == ~along).all():
             yield False, ""
@@ -147,6 +151,16 @@ def _is_padding(mask: Bools) -> bool | None:
     if _comes_first(mask):
         return told
     return None if told is False else True
+
+
+def _filled_outputs(outputs: Array) -> Bools:
+    """The steps `[B, T]` that are zero; where none is, those that hold another number in every unit, all the same."""
+    zero = np.asarray((outputs == 0).all(-1))
+    if zero.any() or outputs.shape[-1] < 2:
+        return zero
+    level = np.asarray((outputs == outputs[..., :1]).all(-1))
+    values = outputs[level][:, :1]
+    return level if len(values) > 1 and (values == values[0]).all() else zero
 
 
 def _blank_inputs(mask: Bools, slots: Sequence[Slot]) -> Bools | None:

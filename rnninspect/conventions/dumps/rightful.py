@@ -28,14 +28,16 @@ def without_states(called_outputs: Mapping[str, Array], arrays: Mapping[str, Arr
 
 
 def _has_twin(name: str, arrays: Mapping[str, Array]) -> bool:
-    own = arrays[name]
-    return any(n != name and a.shape == own.shape and a.dtype.kind == "f" and not _starts(n) for n, a in arrays.items())
+    array = arrays[name]
+    return any(
+        n != name and a.shape == array.shape and a.dtype.kind == "f" and not _starts(n) for n, a in arrays.items()
+    )
 
 
 def _has_steps(name: str, arrays: Mapping[str, Array]) -> bool:
-    own = arrays[name]
-    larger = [a for n, a in arrays.items() if a.size > own.size and not is_usual("inputs", n)]
-    return any(fits_as_state(own, array) for array in larger)
+    array = arrays[name]
+    larger = [a for n, a in arrays.items() if a.size > array.size and not is_usual("inputs", n)]
+    return any(fits_as_state(array, steps) for steps in larger)
 
 
 def _starts(name: str) -> bool:
@@ -43,7 +45,7 @@ def _starts(name: str) -> bool:
 
 
 def may_be_outputs(name: str, array: Array, slots: Iterable[Slot]) -> bool:
-    """Whether what a name calls inputs may be the outputs: another array is the inputs, and a state fits this one."""
+    """Whether `[B, T, D*H]` that a name calls inputs may be the outputs: others are inputs, and a state fits it."""
     slots = list(slots)
     inputs = [slot for slot in slots if slot.role == "inputs"]
     states = [slot.array for slot in slots if slot.role == "h"]

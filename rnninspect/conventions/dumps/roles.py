@@ -241,7 +241,9 @@ def _of_values(arrays: Mapping[str, Array], slots: list[Slot]) -> Iterator[Slot]
         masks = [n for n, a in free.items() if any(a.shape == shape and is_prefix(a) for shape in axes)]
         if len(lengths) == 1:
             yield Slot("lengths", lengths[0], arrays[lengths[0]])
-        elif masks := masks or [n for n, a in arrays.items() if a.shape in axes and _is_of_padding(n, a)]:
+        elif masks := masks or [
+            n for n, a in arrays.items() if {a.shape, a.shape[::-1]} & {*axes} and _is_of_padding(n, a)
+        ]:
             yield from (Slot("mask", name, arrays[name]) for name in masks if len(masks) == 1)
     states = [s.array for s in slots if s.role == "h"]
     if "c" not in taken_roles and len(states) == 1:

@@ -16,6 +16,7 @@ from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import ends_of_outputs, run_ends
 
+OWN = "h = outputs[np.arange(len(outputs)), lengths - 1]  # these rows' lengths, in the order of these outputs"
 EACH = "h = outputs[np.arange(B), lengths - 1]  # each row's own length, not one for all"
 
 
@@ -38,7 +39,24 @@ class LengthsMisaligned(Rule):
         ),
     )
 
+    def code(self, case: Case) -> str:
+        return gathered(case, OWN) if self.mends(case) else self.fix
+
+    def fitted(self, case: Case, theirs: str) -> str:
+        return self.code(case) if self.mends(case) else theirs
+
+    def mends(self, case: Case) -> bool:
+        """Where the outputs end at the lengths given, which the layer has read then: the states alone were gathered by
+        others, and a new run in another order would break what is right."""
+        ends = ends_of_outputs(case.facts)
+        return (
+            ends is not None
+            and np.array_equal(ends, case.facts[0].ends)
+            and any(f.mismatched.any() for f in case.facts)
+        )
+
     def check(self, case: Case) -> Iterable[Proposal]:
+        whose = "states were gathered by" if self.mends(case) else "were really used are"
         for facts in case.facts:
             used = _lengths_used(facts)
             if used is None:
@@ -50,7 +68,7 @@ class LengthsMisaligned(Rule):
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that were really used are "
+                f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that {whose} "
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
                 strength=-1 if not several else 0 if -1 in used else 1 if ended is None else 2,
