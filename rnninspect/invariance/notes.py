@@ -57,6 +57,8 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
     elif told[0] is None and told[1] is None and sequences:
         names = ", ".join(one.name or "" for one in sequences)
         notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
+    if getattr(trial.model.live, "forgets", False):
+        notes.append("the model carries a state from call to call, which is taken as zeros here: it is of other rows")
     if is_full(told[0]):
         notes += _overruled(leaves, trial.batch.widths[0])
     if trial.batch.groups[0].side == "left":

@@ -25,6 +25,9 @@ def observed(model: Model, batch: Batch, tolerance: tuple[float | None, float | 
     Raises RunFailed where it does not run on the batch as it is.
     """
     base = model.run(batch)
+    forget = getattr(model.live, "forget", None)
+    if forget is not None and forget(batch.batch_size):
+        base = model.run(batch)
     went = model.live.drawn
     if not flat(base):
         raise UserError(f"{model.live.name} returns no arrays, but {type(base).__name__}: there is nothing to compare")

@@ -292,3 +292,38 @@ def test_a_place_is_looked_for_without_the_compiler_and_without_other_weights() 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+class Streaming(nn.Module):
+    """A layer that goes on from the state of the call before; `mistake`: it reads padding, or mixes rows."""
+
+    def __init__(self, held: str, mistake: str = "") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.held, self.mistake = nn.GRU(4, 5, batch_first=True), held, mistake
+        self.states: Any = [] if held == "list" else ()
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        outputs, state = self.rnn(x, self.states[-1] if self.states else None)
+        if self.held == "list":
+            self.states.append(state.detach())
+        else:
+            self.states = (state.detach(),)
+        last = outputs[torch.arange(len(x)), -1 if self.mistake == "padding" else lengths - 1]
+        return last - last.mean(0) if self.mistake == "rows" else last  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("mistake", ["", "padding", "rows"])
+@pytest.mark.parametrize("held", ["list", "tuple"])
+def test_what_a_model_carries_from_another_batch_is_not_taken_for_its_rows(held: str, mistake: str) -> None:
+    """After a call it is judged as a fresh one is, its states are given back, and the report says so."""
+    x, lengths = torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([7, 3, 5])
+    model = Streaming(held, mistake)
+    model(x, lengths)
+    state, before = model.states[-1], model.states[-1].clone()
+    report = check_padding(model, x, lengths)
+    expected = {"": [], "padding": ["reads-padding"], "rows": ["rows-mixed"]}[mistake]
+    assert [finding.rule for finding in report.findings] == expected
+    assert any("carries a state from call to call" in note for note in report.notes)
+    assert model.states[-1] is state
+    assert torch.equal(state, before)

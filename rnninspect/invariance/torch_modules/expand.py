@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnninspect.core.arrays import to_array
-from rnninspect.invariance.nested import holds_attributes
+from rnninspect.invariance.model import Patch
+from rnninspect.invariance.nested import flat, holds_attributes, mapped
 
 
 def expanded(value: Any) -> Any:
@@ -42,3 +43,15 @@ def expanded(value: Any) -> Any:
     if holds_attributes(value):
         return {name: expanded(item) for name, item in vars(value).items()}
     return value
+
+
+def patched(output: Any, patch: Patch) -> Any:
+    """The output with what the patch gives in place of its arrays; packed sequences stay as they are."""
+    replaced = patch(flat(expanded(output)))
+
+    def visit(path: str, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor) and path in replaced:
+            return torch.from_numpy(np.array(replaced[path])).to(leaf)
+        return leaf
+
+    return output if isinstance(output, PackedSequence) else mapped(output, visit)

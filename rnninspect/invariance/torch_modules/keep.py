@@ -6,7 +6,7 @@ import copy
 import pickle
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -65,6 +65,7 @@ class Kept:
         self._asks: list[tuple[Tensor, bool]] = []  # whether gradients are asked for
         self._modes: list[tuple[nn.Module, bool]] = []  # of scripted modules, which keep theirs elsewhere
         self._seen: set[int] = set()
+        self._forgotten: list[tuple[Tensor, Tensor]] = []
         self._inference = any(t.is_inference() for t in (*module.parameters(), *module.buffers()))
         for inner in module.modules():
             if isinstance(inner, torch.jit.ScriptModule) and hasattr(inner, "training"):
@@ -97,6 +98,9 @@ class Kept:
             self._generators.append(_Source(value.getstate, value.setstate))
         elif isinstance(value, np.ndarray):
             self._contents.append(_Array(value, value.copy()))  # type: ignore[arg-type]
+        elif isinstance(value, tuple) and depth < 3:
+            for item in value:
+                self._keep(item, depth + 1)
         elif isinstance(value, _CONTAINERS) and depth < 3:
             self._contents.append(_Content(value, copy.copy(value)))
             for item in value.values() if isinstance(value, dict) else value:
@@ -105,6 +109,30 @@ class Kept:
         elif _is_plain(value) and depth < 3 and id(value) not in self._seen:
             self._seen.add(id(value))
             self._keep(value.__dict__, depth)
+
+    def carried(self, after: Kept) -> list[Tensor]:
+        """The tensors that a run changed or replaced, or that lie in a list which it changed; `after`: it."""
+        kept = {key for key, (tensor, was) in self._tensors.items() if tensor.shape == was.shape and _same(tensor, was)}
+        listed = [tensor for key, (tensor, _) in self._tensors.items() if key not in kept & after._tensors.keys()]
+        for content in self._contents:
+            if isinstance(content, _Content) and isinstance(content.container, (list, deque)):
+                changed = [*map(id, content.container)] != [*map(id, content.items)]
+                listed += [one for one in content.items if changed and isinstance(one, Tensor)]
+        return listed
+
+    def forget(self, tensors: Sequence[Tensor]) -> None:
+        """Let these be zero in every run from now on."""
+        with torch.inference_mode(self._inference), torch.no_grad():
+            for tensor in tensors:
+                self._forgotten.append((tensor, tensor.detach().clone()))
+                tensor.zero_()
+                self._tensors[id(tensor)] = tensor, tensor.detach().clone()
+
+    def remember(self) -> None:
+        """Give these back what they held."""
+        with torch.inference_mode(self._inference), torch.no_grad():
+            for tensor, was in self._forgotten:
+                tensor.copy_(was)
 
     def drawn(self) -> tuple[Any, ...] | None:
         """How far a run went in all random numbers, those of the module's own generators among them."""

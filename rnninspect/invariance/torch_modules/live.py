@@ -19,9 +19,9 @@ from torch.nn.utils.rnn import PackedSequence
 from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, LayerCall, Manner, Patch, RunFailed, Traced, one_line
-from rnninspect.invariance.nested import flat, mapped
+from rnninspect.invariance.nested import flat
 from rnninspect.invariance.random_numbers import random_numbers_kept, seed_everything
-from rnninspect.invariance.torch_modules.expand import expanded
+from rnninspect.invariance.torch_modules.expand import expanded, patched
 from rnninspect.invariance.torch_modules.floats import FloatsSeen, width_of_weights
 from rnninspect.invariance.torch_modules.keep import Kept, settings_kept
 from rnninspect.invariance.torch_modules.signature import signature_of
@@ -56,7 +56,8 @@ class TorchModel:
         if lazy:
             raise UserError(f"{self.name} has a {type(lazy[0]).__name__} without weights: call it once, then check it")
         self.coarsest = width_of_weights(self._module.parameters())  # then of what is seen to be computed with
-        self._seen = self._generates = False
+        self._seen = self._generates = self.forgets = False
+        self._carried: list[Tensor] | None = None
         self._differentiates = False
         self._settled = False  # whether it is known with how many threads it runs best
         quantised = [m for m in self._module.modules() if ".quantized.dynamic" in type(m).__module__]
@@ -91,6 +92,7 @@ class TorchModel:
         """Everything as it was, however it ends; compiled parts run uncompiled."""
         self._kept = Kept(self._module)
         with ExitStack() as stack:
+            stack.callback(self._kept.remember)
             stack.callback(self._kept.restore)
             stack.enter_context(settings_kept())
             stack.enter_context(random_numbers_kept())
@@ -145,7 +147,18 @@ class TorchModel:
         except (Exception, SystemExit) as error:  # whatever the model raises: it is the model's answer to this batch
             raise RunFailed(one_line(error)) from error
         finally:
+            if self._carried is None:
+                self._carried = self._kept.carried(Kept(self._module))
             self._kept.restore(weights=False)
+
+    def forget(self, rows: int) -> bool:
+        """Begin at zeros with what it carries from call to call of so many rows: they were another batch's."""
+        assert self._kept is not None
+        carried = [one for one in self._carried or () if rows in one.shape]
+        self._carried = []
+        self._kept.forget(carried)
+        self.forgets = self.forgets or bool(carried)
+        return bool(carried)
 
     def _forward(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         """The results; with gradients only of a model that computes some within its forward, as of its energy."""
@@ -257,7 +270,7 @@ class _Watch:
         patch = self.patches.get(key)
         if patch is not None:
             try:
-                output = _patched(output, patch)
+                output = patched(output, patch)
             except Exception as error:
                 self.error = error
                 raise
@@ -268,18 +281,6 @@ class _Watch:
         kind = type(module).__name__
         self.calls[place] = LayerCall(*key, kind, parent, inputs, results, recurrent, rows_axis)
         return output if patch is not None else None
-
-
-def _patched(output: Any, patch: Patch) -> Any:
-    """The output with what the patch gives in place of its arrays; packed sequences stay as they are."""
-    replaced = patch(flat(expanded(output)))
-
-    def visit(path: str, leaf: Any) -> Any:
-        if isinstance(leaf, Tensor) and path in replaced:
-            return torch.from_numpy(np.array(replaced[path])).to(leaf)
-        return leaf
-
-    return output if isinstance(output, PackedSequence) else mapped(output, visit)
 
 
 def unwrapped(model: Any) -> Any:
