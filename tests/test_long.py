@@ -154,6 +154,12 @@ def test_some_right_runs() -> None:
     assert check_right(range(SHORT)) > SHORT / 2
 
 
+@pytest.mark.parametrize("seed", [144, 200, 704])
+def test_off_by_one_is_no_second_cause(seed: int) -> None:
+    """Layers whose states are those of the lengths given have read no padding, and a zero is at no step of theirs."""
+    assert check_planted(range(seed, seed + 1))["off-by-one-length"] == 1
+
+
 @pytest.mark.long
 def test_right_runs_are_never_accused() -> None:
     """No right run of any convention is accused."""

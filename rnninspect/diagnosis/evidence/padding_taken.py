@@ -45,7 +45,7 @@ def _found(case: Case) -> tuple[Bools, str, str] | None:
         if how:
             return steps, kind, how
     for steps, kind in ways if by_run else ():
-        if _holds_more(case, steps) or (kind == COUNTED and not _told_apart(case, steps)):
+        if _holds_more(case, steps) or (kind == COUNTED and not _told_apart(case.trace.mask, steps)):
             continue
         supposed = with_mask(case, steps, "")
         if agrees(supposed) and not any(f.mismatched.any() for f in supposed.facts):
@@ -88,9 +88,12 @@ def _shown(case: Case, steps: Bools, kind: str) -> str:
     enough = case.trace.mask.sum() > 1 and bool(steps.any())
     if enough and all((moving == steps).all() for moving in moves) and _differ(case):
         if kind == COUNTED:
-            return "the outputs end after T - length steps" if _told_apart(case, steps) else ""
+            return "the outputs end after T - length steps" if _told_apart(case.trace.mask, steps) else ""
         return "the outputs are zero, or stand still, at the real steps, and move at the padded ones"
-    if kind == COUNTED and _told_apart(case, steps) and _end_there(case, steps):
+    zero = np.logical_or.reduce(
+        [np.zeros(len(steps), np.bool_), *(f.final_zero for f in case.facts)]
+    )  # at any padded step
+    if kind == COUNTED and _told_apart(case.trace.mask[~zero], steps[~zero]) and _end_there(case, steps):
         return "every final_state.h equals outputs at step T - length - 1"
     return ""
 
@@ -100,9 +103,8 @@ def _differ(case: Case) -> bool:
     return any((f.outputs != f.outputs.flat[0]).any() for f in case.facts)
 
 
-def _told_apart(case: Case, steps: Bools) -> bool:
-    """Whether rows of two lengths or more, at least, would end elsewhere: of one, an offset gives the same."""
-    mask = case.trace.mask
+def _told_apart(mask: Bools, steps: Bools) -> bool:
+    """Whether rows `[B, T]` of two lengths or more, at least, would end elsewhere: of one, an offset gives the same."""
     counts, read = mask.sum(1), steps.sum(1)
     off = (counts != read) & (read > 0)
     permuted = np.array_equal(np.sort(counts[off]), np.sort(read[off]))

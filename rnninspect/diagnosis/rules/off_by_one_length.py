@@ -31,7 +31,7 @@ class OffByOneLength(Rule):
     group = "Wrong step"
     place = 3
     needs = ("outputs", "lengths")
-    implies = ("padding-computed", "zero-length-row", "length-exceeds-time")
+    implies = ("padding-computed", "zero-length-row", "length-exceeds-time", "lengths-ignored")
     example = "rows"
     threads = (
         Thread(
