@@ -39,6 +39,8 @@ def test_c_and_h_side_by_side_are_told_apart(cell_first: bool) -> None:
     outputs, h, c = layer_run("LSTM")
     for state, rule in ((h[0], None), (outputs[:, -1], "last-column-as-final-state")):
         flat = np.concatenate([c[0], state] if cell_first else [state, c[0]], 1)
+        column = rnninspect.inspect(outputs, flat[:, :, None], lengths=LENGTHS)
+        assert [f.rule for f in column.findings] == ([rule] if rule else [])
         report = rnninspect.inspect(outputs, flat, lengths=LENGTHS)
         assert [f.rule for f in report.findings] == ([rule] if rule else [])
         assert any(f"read as {'c and h' if cell_first else 'h and c'} side by side" in note for note in report.notes)
@@ -48,14 +50,18 @@ def test_c_and_h_side_by_side_are_told_apart(cell_first: bool) -> None:
 
 @pytest.mark.parametrize(("layers", "bidirectional"), [(2, False), (3, False), (2, True)])
 def test_layers_side_by_side_are_counted(layers: int, bidirectional: bool) -> None:
-    """A transposed state is right, a viewed one is named, and layers that were stated otherwise are refused."""
+    """A transposed state is right, a viewed one is named and put right, also as a column `[B, L*D*H, 1]`; layers that
+    were stated otherwise are refused."""
     outputs, h, _ = layer_run("GRU", layers, bidirectional)
-    right, viewed = h.transpose(1, 0, 2).reshape(4, -1), h.reshape(4, -1)
-    report = rnninspect.inspect(outputs, right, lengths=LENGTHS)
-    assert report.verdict == "clean"
-    assert any(f"read as {layers} layers side by side" in note for note in report.notes)
-    wrong = rnninspect.inspect(outputs, viewed, lengths=LENGTHS)
-    assert [f.rule for f in wrong.findings] == ["state-reshaped-not-transposed"]
+    for axes in ((4, -1), (4, -1, 1)):
+        right, viewed = h.transpose(1, 0, 2).reshape(axes), h.reshape(axes)
+        report = rnninspect.inspect(outputs, right, lengths=LENGTHS)
+        assert report.verdict == "clean"
+        assert any(f"read as {layers} layers side by side" in note for note in report.notes)
+        wrong = rnninspect.inspect(outputs, viewed, lengths=LENGTHS)
+        assert [f.rule for f in wrong.findings] == ["state-reshaped-not-transposed"]
+        fixed = rnninspect.fix(outputs, viewed, lengths=LENGTHS).arrays["final_state"]
+        assert np.array_equal(fixed, right)
     with pytest.raises(ShapeError, match="fits no reading"):
         rnninspect.inspect(outputs, right, lengths=LENGTHS, layers=1)
 

@@ -25,7 +25,7 @@ from rnninspect.conventions.dumps.misfits import (
 from rnninspect.conventions.dumps.projected import as_exchanged, exchanged
 from rnninspect.conventions.dumps.spread import over_rows, spread_note
 from rnninspect.conventions.dumps.stacked import with_directions_apart, with_pair_by_axes, with_pair_shown
-from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_rows_unpacked
+from rnninspect.conventions.dumps.unpacking import holds_steps, with_cells_apart, with_columns_flat, with_rows_unpacked
 from rnninspect.core.batch import is_of_lengths
 from rnninspect.core.evidence import Evidence, Reading, Role, Slot
 from rnninspect.core.layer_config import LayerConfig
@@ -97,18 +97,18 @@ def _forms(
     yield from with_layers_joined(slots, config)
     if crossed := exchanged(slots):
         yield crossed, config, ""
-    outputs, states = ([s.array for s in slots if s.role == role] for role in ("outputs", "h"))
+    flat = with_columns_flat(slots)
+    outputs, states = ([s.array for s in flat if s.role == role] for role in ("outputs", "h"))
     if len(outputs) != 1 or len(states) != 1 or outputs[0].ndim != 3 or states[0].ndim != 2:
         return
     if not (units := outputs[0].shape[2]) or (width := states[0].shape[1]) == units or width % units:
         return
-    cells_of = [s.array for s in slots if s.role == "c" and s.array.shape == states[0].shape]
+    cells_of = [s.array for s in flat if s.role == "c" and s.array.shape == states[0].shape]
     stepped = any(holds_steps(state, outputs[0]) for state in (states[0], *cells_of))  # c, where the two are exchanged
     if not stepped and not holds_pools(states[0], outputs[0]):
         return
     if stepped and (config.cell is None or cells.get(config.cell).has_c):
-        for apart, note in with_cells_apart(slots, units):
-            yield apart, config, note
+        yield from ((apart, config, note) for apart, note in with_cells_apart(flat, units))
     if config.layers is None:
         note = f"the state {list(states[0].shape)} is read as {width // units} layers side by side"
         yield slots, replace(config, layers=width // units), note

@@ -116,6 +116,19 @@ def _fit(outputs: Array, lengths: Array, states: list[Array]) -> float:
     return max(fits)
 
 
+def with_columns_flat(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """The slots with states `[B, N*H, 1]`, which attention multiplies by, as `[B, N*H]`; as they are where the outputs
+    have one unit, of which `[B, L*D, 1]` is a stack."""
+    if any(slot.role == "outputs" and slot.array.shape[-1:] == (1,) for slot in slots):
+        return slots
+
+    def flat(slot: Slot) -> Slot:
+        column = slot.role in ("h", "c") and slot.array.ndim == 3 and slot.array.shape[2] == 1
+        return replace(slot, array=slot.array[:, :, 0]) if column else slot
+
+    return tuple(map(flat, slots))
+
+
 def with_cells_apart(slots: tuple[Slot, ...], units: int) -> Iterator[tuple[tuple[Slot, ...], str]]:
     """The slots with a lone state `[B, 2H]` taken apart into c and h, in the order that its numbers allow, with a note.
 
