@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,3 +54,13 @@ def test_lengths_of_the_other_side_alone_are_not_read() -> None:
     report = rnninspect.inspect({"decoder_outputs": outputs, "decoder_hidden": state, "src_lengths": LENGTHS["src"]})
     assert report.verdict != "findings"
     assert any("src_lengths" in sentence for sentence in report.source["unused"])
+
+
+def test_a_decoders_state_that_is_stated_leaves_its_encoder_the_outputs(tmp_path: Path) -> None:
+    """A decoder begins at its encoder's final state; a decoder's own outputs go before the encoder's."""
+    runs = {side: _ran(LENGTHS["tgt"], seed) for seed, side in enumerate(("encoder", "decoder"))}
+    dump = {"encoder_outputs": runs["encoder"][0], "input_lengths": LENGTHS["tgt"]}
+    decoded = {"decoder_outputs": runs["decoder"][0], "decoder_hidden": runs["decoder"][1]}
+    for name, arrays in (("begun", {"decoder_hidden": runs["encoder"][1]}), ("both", decoded)):
+        np.savez(tmp_path / f"{name}.npz", **dump, **arrays)
+        assert rnninspect.compare(tmp_path / f"{name}.npz", state="decoder_hidden").verdict == "clean"

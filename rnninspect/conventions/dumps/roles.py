@@ -22,7 +22,7 @@ from rnninspect.conventions.dumps.positions import as_values_tell, note_of_order
 from rnninspect.conventions.dumps.rightful import h_under_another_name, may_be_outputs, without_states
 from rnninspect.conventions.dumps.shapes import are_full_lengths, is_mask, is_prefix, is_taken, match_name, suits
 from rnninspect.conventions.dumps.siblings import layers_of, siblings
-from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side
+from rnninspect.conventions.dumps.sides import is_of_other_layer, is_of_other_side, of_own_side
 from rnninspect.conventions.dumps.unread import WORDS
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.frozen import frozen
@@ -166,7 +166,7 @@ def _by_names(
     for role in USUAL_NAMES:
         if role not in {slot.role for slot in slots}:
             left = {n: a for n, a in free.items() if not is_taken(n, a, tuple(slots)) and suits(role, a)}
-            left = {n: a for n, a in left.items() if not is_of_other_side(n, slots)}
+            left = of_own_side(role, left, slots)
             left = without_states(left, free) if role == "outputs" else left
             slots.extend(_siblings(role, left, USUAL_NAMES[role], slots) or _usual(role, left))
     slots = [slot for slot in slots if slot.role in taken_roles or not is_of_other_layer(slot, slots)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from rnninspect.core.evidence import Slot
+from rnninspect.conventions.dumps.names import is_usual
+from rnninspect.core.evidence import Role, Slot
+from rnninspect.core.trace import Array
 
 _SIDES = (r"enc|src|source", r"dec|tgt|trg|target")  # an encoder reads the source, a decoder the target
 
@@ -23,6 +25,14 @@ def is_of_other_side(name: str, slots: Iterable[Slot]) -> bool:
     other way round."""
     names = {slot.role: slot.name for slot in slots if slot.role in ("outputs", "h")}
     return are_of_two_sides(name, names.get("outputs") or names.get("h") or "")
+
+
+def of_own_side(role: Role, arrays: Mapping[str, Array], slots: Iterable[Slot]) -> dict[str, Array]:
+    """The arrays without the other side's; with them where outputs are sought, and only those are called so:
+    a decoder begins at its encoder's final state."""
+    slots = list(slots)
+    same_side = {n: a for n, a in arrays.items() if not is_of_other_side(n, slots)}
+    return dict(arrays) if role == "outputs" and not any(is_usual("outputs", n) for n in same_side) else same_side
 
 
 def are_of_two_sides(name: str, other_name: str) -> bool:
