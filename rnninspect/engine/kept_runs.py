@@ -4,6 +4,7 @@ a dump and of every mistake that is undone first."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 from rnninspect.core.batch import Batch
@@ -19,7 +20,7 @@ _kept: OrderedDict[Any, tuple[Track, ...]] = OrderedDict()
 
 
 def run_once(batch: Batch, weights: Weights, **options: Any) -> tuple[Track, ...]:
-    """What `run` gives; of a small run that was made lately, that very run, whose arrays cannot be written to."""
+    """What `run` gives; of a small run that was made lately, copies of its arrays."""
     size = max(batch.inputs.size, sum(w.input_kernel.size + w.recurrent_kernel.size for w in weights.layers))
     if size > FEW:
         return run(batch, weights, **options)
@@ -36,12 +37,16 @@ def run_once(batch: Batch, weights: Weights, **options: Any) -> tuple[Track, ...
     tracks = _kept.pop(key, None)
     if tracks is None:
         tracks = run(batch, weights, **options)
-        for made in (state for t in tracks for state in (t.outputs, t.final, t.cell) if state is not None):
-            made.setflags(write=False)
     _kept[key] = tracks  # the latest at the end
     while len(_kept) > KEPT:
         _kept.popitem(last=False)
-    return tracks
+    return tuple(map(_copied, tracks))
+
+
+def _copied(track: Track) -> Track:
+    """The track with arrays of its own, which may be written to."""
+    arrays = {name: getattr(track, name) for name in ("outputs", "final", "cell")}
+    return replace(track, **{name: None if array is None else array.copy() for name, array in arrays.items()})
 
 
 def _told(array: Array | None) -> tuple[str, tuple[int, ...], bytes] | None:

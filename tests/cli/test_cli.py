@@ -353,7 +353,7 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr("rnninspect.cli.inputs.read_arrays", numpy_refuses)
         done = rnninspect("compare", DUMP)
     assert (done.code, done.err) == (2, f"rnninspect: {DUMP}: not enough memory: Unable to allocate 1. TiB\n")
-    monkeypatch.setattr("rnninspect.engine.run.run", torch_refuses)
+    monkeypatch.setattr("rnninspect.engine.kept_runs.run_once", torch_refuses)
     done = rnninspect(*RUN)
     assert (done.code, done.err.startswith("rnninspect: not enough memory on cpu for inputs of (3, 3, 3)")) == (2, True)
 

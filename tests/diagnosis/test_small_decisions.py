@@ -29,7 +29,7 @@ def test_only_lack_of_memory_is_called_so(fault: str, raised: type[Exception], m
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError(fault)
 
-    monkeypatch.setattr("rnninspect.engine.run.run", fail)
+    monkeypatch.setattr("rnninspect.engine.kept_runs.run_once", fail)
     with pytest.raises(raised, match="not enough memory on cpu" if raised is UserError else "bad"):
         correct_case()
 

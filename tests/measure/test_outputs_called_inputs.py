@@ -94,8 +94,8 @@ def test_c_beside_h_is_no_output_of_one_step(name: str) -> None:
     outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0].numpy()
     dump = {name: outputs, "x": x.numpy(), "h_n": h.numpy(), "c_n": c.numpy(), "lengths": LENGTHS}
     assert rnninspect.inspect(dump).verdict == "clean"
-    with pytest.raises(ShapeError, match="found no outputs"):  # no step is h_n, and what is called c is no h
-        rnninspect.inspect({**dump, "h_n": c.numpy(), "c_n": h.numpy()})
+    exchanged = rnninspect.inspect({**dump, "h_n": c.numpy(), "c_n": h.numpy()})
+    assert [f.rule for f in exchanged.findings if f.severity == "error"] == ["cell-hidden-swapped"]
 
 
 def test_code_that_builds_an_lstm_says_what_a_gru_has() -> None:

@@ -18,13 +18,17 @@ _H = {"h", "ht", "hn", "hx", "hidden"}
 _NOT_C = {*_H, "out", "output", "outputs"}  # a cell's output is h
 
 
-def without_states(called_outputs: Mapping[str, Array], arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """What usual names call outputs, without the arrays that are states of larger ones: `memory` may be an encoder's
-    outputs, and the c of a state beside it.
+def without_states(free: Mapping[str, Array], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of no role yet, without what usual names call outputs and is a state of larger ones: `memory` may be an
+    encoder's outputs, and the c of a state beside it.
 
     An array is a state where another has its very shape, as h and c have, and both fit as the final state of a third.
     """
-    return {n: a for n, a in called_outputs.items() if not (_has_twin(n, arrays) and _has_steps(n, arrays))}
+    return {
+        name: array
+        for name, array in free.items()
+        if not (is_usual("outputs", name) and _has_twin(name, arrays) and _has_steps(name, arrays))
+    }
 
 
 def _has_twin(name: str, arrays: Mapping[str, Array]) -> bool:
