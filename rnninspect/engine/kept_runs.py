@@ -45,8 +45,8 @@ def run_once(batch: Batch, weights: Weights, **options: Any) -> tuple[Track, ...
 
 def _copied(track: Track) -> Track:
     """The track with arrays of its own, which may be written to."""
-    arrays = {name: getattr(track, name) for name in ("outputs", "final", "cell")}
-    return replace(track, **{name: None if array is None else array.copy() for name, array in arrays.items()})
+    outputs, final, cell = (None if a is None else a.copy() for a in (track.outputs, track.final, track.cell))
+    return replace(track, outputs=outputs, final=final, cell=cell)
 
 
 def _told(array: Array | None) -> tuple[str, tuple[int, ...], bytes] | None:
