@@ -226,7 +226,7 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
             quiet,
         )
     elif not case.reading.as_stated:
-        note(f"what was stated does not fit; read as {in_words(case.reading.text)}", quiet)
+        note(f"what is usual or stated does not fit; read as {in_words(case.reading.text)}", quiet)
     for rival in case.choice.rivals:
         note(f"the numbers also allow: {in_words(rival.text)}", quiet)
 

@@ -120,7 +120,7 @@ def _list_entries(named: Mapping[str, Any], view: View) -> str:
 
 def _reading(report: ReportRecord, view: View) -> str:
     used = _text.clean(in_words(str(report.reading.get("used") or "")), view.ascii)
-    return used + (" (not the one stated)" if used and report.reading.get("stated") is False else "")
+    return used + (" (unlike what is usual or stated)" if used and report.reading.get("stated") is False else "")
 
 
 def _also_fit(report: ReportRecord, view: View) -> str:

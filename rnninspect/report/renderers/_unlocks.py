@@ -8,14 +8,14 @@ from rnninspect.core.frozen import frozen
 from rnninspect.core.wording import argument, worded
 from rnninspect.report.record import ReportRecord
 
-# What can be given where a rule's evidence is missing, by the name of the evidence. A second direction cannot.
+# What can be given where a rule's evidence is missing, by the name of the evidence. A second direction cannot, nor can
+# outputs: they were given, and hold the sum of two directions.
 _ARGUMENTS = {
     "lengths": "lengths",
     "inputs": "inputs",
     "weights": "weights",
     "cell state": "cell_state",
     "second dump": "against",
-    "outputs": "outputs",
 }
 _OF_COMMAND = {  # what a command has an option for; the others have all
     "run": ("lengths", "weights"),  # a run makes all else by itself
