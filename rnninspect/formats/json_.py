@@ -1,4 +1,4 @@
-"""`.json`: nested lists, ragged lists, or an object of named arrays."""
+"""`.json`: nested lists, ragged lists, outputs and state in one list, or an object of named arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.errors import UnreadableError
 from rnninspect.formats.base import NamedArrays, only_once, whole
-from rnninspect.formats.nested import PADDED, from_nested, is_ragged, row_steps
+from rnninspect.formats.nested import PADDED, from_nested, is_ragged, of_pair, row_steps
 
 NAME = "json"
 SUFFIXES = (".json",)
@@ -76,7 +76,7 @@ def from_text(text: str, name: str) -> NamedArrays:
     """The arrays of one JSON text; UnreadableError on what is none, or holds none."""
     with shallow(name):
         try:
-            data = json.loads(text, object_pairs_hook=only_once(name))
+            data = of_pair(json.loads(text, object_pairs_hook=only_once(name)))
         except ValueError as error:
             raise UnreadableError(f"{name}: not JSON, or truncated ({error})") from None
         if not isinstance(data, (list, dict)):

@@ -70,6 +70,25 @@ def of_samples(data: Any, source: str) -> Any:
     return {name: [row[name] for row in data] for name in names}
 
 
+def of_pair(data: Any) -> Any:
+    """A list of outputs `[B, T, D*H]` and their state `[…, B, H]`, as a call returns them, as an object with the places
+    for names; anything else, such as two rows, as it is.
+
+    >>> list(of_pair([[[[1.0], [2.0]]], [[2.0]]])), of_pair([[[1.0]], [[2.0], [3.0]]])
+    (['0', '1'], [[[1.0]], [[2.0], [3.0]]])
+    """
+    if not isinstance(data, list) or len(data) != 2:
+        return data
+    try:
+        outputs, state = map(np.asarray, data)
+    except ValueError:  # ragged
+        return data
+    if outputs.ndim != 3 or state.ndim < 2 or state.shape[1:] == outputs.shape[1:]:
+        return data
+    fits = state.shape[-2] in outputs.shape[:2] and outputs.shape[2] in (state.shape[-1], 2 * state.shape[-1])
+    return {str(place): part for place, part in enumerate(data)} if fits else data
+
+
 def is_ragged(data: Any) -> bool:
     """Whether the rows of a list (or of an object's lists) have different numbers of steps."""
     if isinstance(data, dict):

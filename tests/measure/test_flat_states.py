@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Trace
 from rnninspect.diagnosis.build_case import read_case
 from rnninspect.errors import ShapeError
+from rnninspect.formats.nested import of_pair
 from rnninspect.measure import choose_reading as choosing
 from rnninspect.measure.choose_reading import Tolerance, measure_all
 from rnninspect.measure.facts import TrackFacts
@@ -132,3 +134,16 @@ def test_a_list_in_another_order_than_the_frameworks_is_named(cell_first: bool, 
     assert of_nobody.verdict == "clean"
     notes = [note for note in of_nobody.notes if note.startswith("state.1 is taken as the final state h")]
     assert len(notes) == (cell_first and of_nobody.convention != "tf1")
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_a_json_list_of_outputs_and_state_is_what_a_call_returned(cell: str, tmp_path: Path) -> None:
+    """`[outputs, h]` or `[outputs, [h, c]]`: right as it is, and with other rows named; two rows are no such pair."""
+    outputs, h, c = layer_run(cell, bidirectional=True)
+    state = h.tolist() if c is None else [h.tolist(), c.tolist()]
+    for array, rules in ((outputs, []), (outputs[::-1], ["rows-permuted"])):
+        (tmp_path / "pair.json").write_text(json.dumps([array.tolist(), state]))
+        report = rnninspect.compare(tmp_path / "pair.json", lengths=LENGTHS)
+        assert [f.rule for f in report.findings] == rules
+    rows = [outputs[0].tolist(), outputs[1, :2].tolist()]
+    assert of_pair(rows) is rows
