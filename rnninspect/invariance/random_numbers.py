@@ -30,9 +30,8 @@ def random_numbers_kept() -> Iterator[None]:
     torch: Any = sys.modules.get("torch")
     with ExitStack() as stack:
         if hasattr(torch, "random"):
-            devices: list[int] | None = (
-                None if torch.cuda.is_initialized() else []
-            )  # to ask a device for its numbers starts it
+            # None: all of them; to ask a device for its numbers starts it
+            devices: list[int] | None = None if torch.cuda.is_initialized() else []
             stack.enter_context(torch.random.fork_rng(devices))
         try:
             yield

@@ -6,6 +6,7 @@ are kept in the reading's `evidence`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -16,7 +17,14 @@ from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
 from rnninspect.conventions.dumps.misfits import unplaced
-from rnninspect.conventions.dumps.misnamed import guesses_as_named
+from rnninspect.conventions.dumps.misnamed import (
+    Renamed,
+    exchanged,
+    exchanged_cell,
+    guesses_by_shape,
+    guesses_renamed,
+    is_told,
+)
 from rnninspect.conventions.dumps.offsets import with_lengths_of_offsets
 from rnninspect.conventions.dumps.positions import in_order_of, note_of_turned
 from rnninspect.conventions.dumps.roles import Guess, guess_roles
@@ -148,19 +156,18 @@ def _weigh(
         return _read(convention, dump, guess, config, tolerance, measurer)
 
     whose_known = dump.convention != "auto"
+
+    def renamed(others: Renamed | None) -> Iterator[Guess]:
+        return guesses_renamed(convention, dump.arrays, config, dump.named, others, whose_known)
+
     try:
         chosen = choose_roles(guesses, read)
         fit = fit_as_named(chosen)
         if dump.returned:
             return chosen
         if fit < CONVINCING:
-            from rnninspect.conventions.dumps.misnamed import guesses_exchanged
-
-            crossed = guesses_exchanged(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
-            chosen = choose_exchanged(chosen, fit, crossed, read)
+            chosen = choose_exchanged(chosen, fit, renamed(exchanged(chosen.slots, dump.named)), read)
     except ShapeError:
-        from rnninspect.conventions.dumps.misnamed import guesses_by_shape, is_told
-
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
         arrays = convention.prepare(dump.arrays, config)
@@ -168,8 +175,8 @@ def _weigh(
         if weighed is None:
             raise
         chosen = weighed
-    crossed = guesses_as_named(convention, dump.arrays, config, dump.named, chosen.slots, whose_known)
-    return next(map(read, crossed), chosen)
+    cell = exchanged_cell(chosen.slots, dump.named, convention.prepare(dump.arrays, config))
+    return next(map(read, renamed(cell)), chosen)
 
 
 def _read(

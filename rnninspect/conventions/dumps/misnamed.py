@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 from rnninspect.conventions.base import Convention
@@ -20,6 +20,14 @@ from rnninspect.core.layer_config import LayerConfig
 from rnninspect.core.trace import Array
 
 _NEITHER: tuple[Role, ...] = ("lengths", "mask", "initial_h", "initial_c")
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """Arrays in other roles than those that names or numbers gave them, and a note that says so."""
+
+    slots: Mapping[Role, Slot]
+    note: str
 
 
 def is_told(guess: Guess) -> bool:
@@ -64,52 +72,49 @@ def guesses_by_shape(
             yield replace(guess, notes=(*notes, *guess.notes))
 
 
-def guesses_exchanged(
+def guesses_renamed(
     convention: Convention,
     arrays: Mapping[str, Array],
     config: LayerConfig,
     named: Mapping[Role, Slot],
-    slots: tuple[Slot, ...],
+    renamed: Renamed | None,
     whose_known: bool,
 ) -> Iterator[Guess]:
-    """The arrays with outputs and final state exchanged, as `h_n, output = gru(x)` names them: where what names made
-    the outputs is the smaller of the two, has the axes of a state of the other, and nobody stated either."""
+    """The arrays in those roles, the others as names tell them; nothing of None."""
+    if renamed is None:
+        return
+    for guess in guess_roles(convention, arrays, config, {**named, **renamed.slots}, whose_known=whose_known):
+        yield replace(guess, notes=(renamed.note, *guess.notes))
+
+
+def exchanged(slots: tuple[Slot, ...], named: Mapping[Role, Slot]) -> Renamed | None:
+    """Outputs and final state exchanged, as `h_n, output = gru(x)` names them: where what names made the outputs is the
+    smaller of the two, has the axes of a state of the other, and nobody stated either. None elsewhere."""
     outputs, states = ([s for s in slots if s.role == role] for role in ("outputs", "h"))
     if len(outputs) != 1 or len(states) != 1 or {"outputs", "h"} & set(named):
-        return
+        return None
     steps, state = replace(states[0], role="outputs"), replace(outputs[0], role="h")
     if steps.array.size <= state.array.size or not fits_as_state(state.array, steps.array):
-        return
+        return None
     note = (
         f"the names are exchanged: {steps.name} {list(steps.array.shape)} is taken as the outputs and {state.name} "
         f"{list(state.array.shape)} as the final state, as shapes and numbers show"
     )
-    told = {**named, "outputs": steps, "h": state}
-    for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
-        yield replace(guess, notes=(note, *guess.notes))
+    return Renamed({"outputs": steps, "h": state}, note)
 
 
-def guesses_as_named(
-    convention: Convention,
-    arrays: Mapping[str, Array],
-    config: LayerConfig,
-    named: Mapping[Role, Slot],
-    slots: tuple[Slot, ...],
-    whose_known: bool,
-) -> Iterator[Guess]:
-    """The arrays with h and c as their names say, where numbers alone made the c of them h: they were exchanged."""
-    pair = None if {"h", "c"} & set(named) else as_named(slots, convention.prepare(arrays, config))
+def exchanged_cell(slots: tuple[Slot, ...], named: Mapping[Role, Slot], arrays: Mapping[str, Array]) -> Renamed | None:
+    """h and c as their names say, where numbers alone made the c of them h; None where they did not."""
+    pair = None if {"h", "c"} & set(named) else as_named(slots, arrays)
     outputs = [slot for slot in slots if slot.role == "outputs"]
     if pair is None or len(outputs) != 1:
-        return
+        return None
     h, c = pair
     note = (
         f"{h.name} {list(h.array.shape)} is taken as the final state and {c.name} as the cell state, as their names "
         "say: by its numbers each is the other"
     )
-    told = {**named, "outputs": outputs[0], "h": h, "c": c}
-    for guess in guess_roles(convention, arrays, config, told, whose_known=whose_known):
-        yield replace(guess, notes=(note, *guess.notes))
+    return Renamed({"outputs": outputs[0], "h": h, "c": c}, note)
 
 
 def _pairs(outputs: list[Slot], states: list[Slot]) -> list[tuple[Slot, Slot]]:

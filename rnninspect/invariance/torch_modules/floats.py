@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_WIDTHS = {torch.float64: 8, torch.float32: 4, torch.float16: 2, torch.bfloat16: 1}
+from rnninspect.invariance.precision import WIDTHS
+
+_WIDTHS: dict[torch.dtype, int] = {getattr(torch, name): width for name, width in WIDTHS.items()}
 
 
 class FloatsSeen(TorchFunctionMode):
