@@ -159,7 +159,7 @@ def test_no_text_is_slow(kind: str) -> None:
         with contextlib.suppress(UnreadableError):
             from_text(HOSTILE[kind], "x")
 
-    assert seconds_of(read, times=1) < 5
+    assert seconds_of(read, times=1) < 4
 
 
 def test_other_formats_come_first(tmp_path: Path) -> None:
