@@ -33,6 +33,10 @@ class ShapeError(UserError):
     """Arrays whose shapes or dtypes do not fit each other, or the option that describes them."""
 
 
+class ModelFailedError(UserError):
+    """A live model that raises an error of its own on the batch as it was given."""
+
+
 class MissingExtraError(UserError):
     """A reader needs a package that is not installed; the message holds the `pip install` line."""
 

@@ -134,7 +134,7 @@ invariance/probes/* invariance/probes/__init__ invariance/frameworks/* invarianc
 invariance/orders invariance/traces invariance/spot invariance/suspect invariance/layer_rule
 invariance/seams invariance/layer_fixes invariance/place invariance/judge invariance/arguments invariance/notes
 invariance/check
-invariance/lessons invariance/loading
+invariance/calls invariance/lessons invariance/loading
 invariance/__init__
 testing
 pytest_plugin

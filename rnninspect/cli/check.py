@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnninspect.cli import options, output
 from rnninspect.cli.overwrites import refuse_overwriting
 from rnninspect.core.full_lengths import FULL
+from rnninspect.errors import ModelFailedError
 from rnninspect.formats.base import ANONYMOUS
+
+if TYPE_CHECKING:
+    from rnninspect.invariance.calls import Call
+    from rnninspect.report.report import Report
 
 _NUMBER = r"\s*[+-]?\d+(?:\.\d*)?\s*"  # of which the check says itself what is no length
 
@@ -66,31 +72,51 @@ def command(model: str, batch: str, **params: Any) -> int:
     rnninspect check model.onnx batch.npz --lengths lengths
     rnninspect check package.module:model batch.npz --lengths 5,3,2
     """
-    from rnninspect.cli.progress import over_runs
-    from rnninspect.invariance import check_padding
-    from rnninspect.invariance.loading import arguments_of, arguments_taken, load_model
+    from rnninspect.invariance.calls import calls_of
+    from rnninspect.invariance.loading import load_model
 
     refuse_overwriting([model, batch, *_sources(model)], params)
     live = load_model(model, params["weights"])
-    arrays = _arrays(batch, params["quiet"])
-    lengths, mask = _named(params["lengths"]), _named(params["mask"])
-    kwargs, inputs, aside = arguments_of(live, arrays)
-    unused = [name for name in aside if name not in (params["lengths"], params["mask"])]
-    lengths = next((aside[n] for n in ([lengths] if isinstance(lengths, str) else []) if n in aside), lengths)
-    mask = next((aside[n] for n in ([mask] if isinstance(mask, str) else []) if n in aside), mask)
-    for name in unused:
+    report = _first_that_runs(live, calls_of(live, _arrays(batch, params["quiet"])), model, batch, params)
+    output.show(report, params)
+    return output.exit_code(report, params)
+
+
+def _first_that_runs(live: Any, calls: Iterator[Call], model: str, batch: str, params: dict[str, Any]) -> Report:
+    """The report of the first call that the model runs with; where there is none, the error of the first is raised."""
+    failed: ModelFailedError | None = None
+    for call in calls:
+        try:
+            return _report(live, call, model, batch, params)
+        except ModelFailedError as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
+
+
+def _report(live: Any, call: Call, model: str, batch: str, params: dict[str, Any]) -> Report:
+    """The report of a model that is called so. Raises ModelFailedError where it does not run."""
+    from rnninspect.cli.progress import over_runs
+    from rnninspect.invariance import check_padding
+    from rnninspect.invariance.calls import arguments_taken
+
+    apart = {**call.aside, **call.unnamed}
+    lengths, mask = (_of_batch(_named(params[name]), apart) for name in ("lengths", "mask"))
+    notes = [f"{model} {call.note}"] if call.note else []
+    for name in apart:
+        if name in (params["lengths"], params["mask"]):
+            continue
         if lengths is None and mask is None and re.search("len", name):
-            lengths = aside[name]
-            output.note(f"the lengths are those of the batch's member {name}", params["quiet"])
-        else:
+            lengths = apart[name]
+            notes.append(f"the lengths are those of the batch's member {name}")
+        elif name in call.aside:
             takes = ", ".join(arguments_taken(live))
-            note = f"{name} of {batch} was left out: no argument of the model is called so ({takes})"
-            output.note(note, params["quiet"])
+            notes.append(f"{name} of {batch} was left out: no argument of the model is called so ({takes})")
     with over_runs(params["quiet"]) as progress:
         report = check_padding(
             live,
-            *inputs,
-            kwargs=kwargs,
+            *call.inputs,
+            kwargs=call.kwargs,
             lengths=lengths,
             mask=mask,
             probes=_split(params["probes"]) or None,
@@ -99,8 +125,14 @@ def command(model: str, batch: str, **params: Any) -> int:
             progress=progress,
             **{name: params[name] for name in ("rtol", "atol", "max_rows", "seconds", "side")},
         )
-    output.show(report, params)
-    return output.exit_code(report, params)
+    for text in notes:
+        output.note(text, params["quiet"])
+    return report
+
+
+def _of_batch(value: Any, apart: Mapping[str, Any]) -> Any:
+    """The array of that name, where the model is not given it by name."""
+    return apart.get(value, value) if isinstance(value, str) else value
 
 
 def _sources(model: str) -> list[str]:

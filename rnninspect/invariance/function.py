@@ -14,7 +14,7 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import UserError
 from rnninspect.invariance.model import Change, Key, Manner, Patch, RunFailed, Traced, one_line
 from rnninspect.invariance.nested import mapped
-from rnninspect.invariance.random_numbers import drawn, random_numbers_kept, seed_everything
+from rnninspect.invariance.random_numbers import drawn, is_key, of_seed, random_numbers_kept, seed_everything
 
 
 class FunctionModel:
@@ -61,9 +61,17 @@ class FunctionModel:
     def run(self, arguments: Mapping[str, Any], manner: Manner) -> Any:
         """What it returns, arrays of numpy; RunFailed where it raises."""
         seed_everything(manner.seed)
+        keys: list[Any] = []  # how often a key is drawn from is not seen
+
+        def seeded(path: str, leaf: Any) -> Any:
+            if not is_key(leaf):
+                return leaf
+            keys.append(leaf)
+            return of_seed(leaf, manner.seed)
+
         try:
-            results = self._call(arguments)
-            self.drawn = drawn()
+            results = self._call(mapped(arguments, seeded))
+            self.drawn = None if keys else drawn()
         except (KeyboardInterrupt, MemoryError):
             raise
         except (Exception, SystemExit) as error:  # whatever it raises: it is its answer to this batch

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.arrays import is_array
 from rnninspect.core.wording import argument
-from rnninspect.errors import ShapeError, UserError
+from rnninspect.errors import ModelFailedError, ShapeError, UserError
 from rnninspect.invariance.batch import Batch, Input, Side
 from rnninspect.invariance.model import OutOfTime, RunFailed
 from rnninspect.invariance.observe import fewer_rows, observed
@@ -87,7 +87,7 @@ def trial_of(
             f"({argument('seconds')}), give it fewer rows ({argument('max_rows')}) or fewer steps"
         )
     if search.trial is None:
-        raise UserError(f"{model.live.name} does not run on this batch: {search.failed}")
+        raise ModelFailedError(f"{model.live.name} does not run on this batch: {search.failed}")
     return search.trial
 
 

@@ -19,6 +19,7 @@ from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 from rnninspect.invariance.convert import like
 from rnninspect.invariance.nested import is_leaf, last_name, mapped, mapping_like
+from rnninspect.invariance.random_numbers import is_typed_key
 
 _OFFSETS = regex(r"cu_?(seq)?_?len|offset|indptr|row_(splits|starts)|ptr$", re.IGNORECASE)
 _PACKED = ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
@@ -222,8 +223,8 @@ def is_text(value: Any) -> bool:
 
 
 def has_numbers(leaf: Any) -> bool:
-    """Whether an array can be read as numbers before it is padded: it is neither of texts nor nested."""
-    return not is_text(leaf) and getattr(leaf, "is_nested", False) is not True
+    """Whether an array can be read as numbers before it is padded: it is no text, no key of jax, and not nested."""
+    return not is_typed_key(leaf) and not is_text(leaf) and getattr(leaf, "is_nested", False) is not True
 
 
 def _counts(rows: Any) -> Array:

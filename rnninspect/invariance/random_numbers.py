@@ -1,6 +1,7 @@
 """The random numbers of Python, numpy and torch: seeded for a run, looked at after it, given back in the end.
 
-torch is not imported for it: where nothing did, no model draws of its numbers.
+torch is not imported for it: where nothing did, no model draws of its numbers. jax has none but those of its keys,
+which a function gets as arguments.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
+
+from rnninspect.core.arrays import framework, is_array
 
 
 def seed_everything(seed: int) -> None:
@@ -54,3 +57,25 @@ def drawn() -> tuple[Any, ...] | None:
     if torch.cuda.is_initialized() and any(int(one[8:16].sum()) for one in torch.cuda.get_rng_state_all()):
         return None
     return (*states, hash(torch.get_rng_state().numpy().tobytes()))
+
+
+def is_key(value: Any) -> bool:
+    """Whether it is a key of jax's random numbers: of a dtype of its own, or the two words that it was before.
+
+    >>> is_key(np.zeros(2, np.uint32))
+    False
+    """
+    if not is_array(value) or framework(value) not in ("jax", "jaxlib"):
+        return False
+    return is_typed_key(value) or (str(value.dtype) == "uint32" and tuple(value.shape) == (2,))
+
+
+def is_typed_key(value: Any) -> bool:
+    """Whether it is a key that numpy cannot read: `jax.random.key(0)`."""
+    return str(getattr(value, "dtype", "")).startswith("key<")
+
+
+def of_seed(key: Any, seed: int) -> Any:
+    """The key for runs of this seed: itself for 0."""
+    jax: Any = sys.modules["jax"]
+    return jax.random.fold_in(key, seed) if seed else key

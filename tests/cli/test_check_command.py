@@ -33,6 +33,18 @@ class Masked(Last):
     def forward(self, frames, frame_mask=None):
         return (frames * frame_mask[..., None]).sum(1)
 
+class OfMapping(Gathered):
+    def forward(self, batch):
+        return super().forward(batch["x"], batch["lengths"])
+
+class OfTuple(Gathered):
+    def forward(self, batch):
+        x, lengths = batch
+        return super().forward(x, lengths)
+
+def of_tensors(x, lengths):
+    return (x * (torch.arange(x.shape[1]) < lengths[:, None])[..., None]).sum(1)
+
 def make():
     return Gathered()
 
@@ -43,6 +55,7 @@ def leaves(x, lengths):
     raise SystemExit(3)
 
 model = Last()
+gathered = Gathered()
 wrapped = nn.DataParallel(Last())
 number = 3
 """
@@ -77,6 +90,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("checked_models:Last", "other.npz"), 1, "reads-padding"),
         (("checked_models:Masked", "masked.npz", "--mask", "mask"), 0, "5 probes: 5 held"),
         (("checked_models:function", "masked.npz", "--mask", "mask"), 0, "clean"),
+        (("checked_models:OfMapping", "batch.npz"), 0, "batch['lengths'] [batch]"),
+        (("checked_models:OfTuple", "batch.npz"), 0, "batch[1] [batch] (lengths)"),
+        (("checked_models:OfTuple", "batch.npz", "--lengths", "lengths"), 0, "batch[1] [batch] (lengths)"),
+        (("checked_models:of_tensors", "batch.npz"), 0, "5 probes: 5 held"),
+        (("checked_models:gathered.forward", "batch.npz"), 0, "5 probes: 5 held"),
+        (("checked_models:model.forward", "batch.npz"), 1, "lengths-ignored"),
         (("checked_models:Last", "batch.npz", "--skip", "noise,more"), 0, "3 probes: 3 held"),
         (("checked_models:Last", "batch.npz", "--probe", "noise"), 1, "1 probe: 1 differ"),
         (("checked_models:Last", "batch.npz", "--exit-zero"), 0, "reads-padding"),

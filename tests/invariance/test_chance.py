@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch.nn import functional
 
 from rnninspect import check_padding
 from rnninspect.core.finding import Verdict
+from rnninspect.core.trace import Array
 
 LENGTHS = torch.tensor([9, 4, 6, 2])
 MASK = torch.arange(9) < LENGTHS[:, None]
@@ -77,3 +80,23 @@ def test_padding_that_a_sampling_model_tells_by_its_values(last: bool) -> None:
     report = check_padding(ByValue(last), IDS, lengths=LENGTHS)
     assert [finding.rule for finding in report.findings] == ["reads-padding"] * last
     assert report.verdict == ("findings" if last else "unjudged")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "typed", "verdict"),
+    [(False, True, "clean"), (False, False, "clean"), (True, True, "unjudged"), (True, False, "unjudged")],
+)
+def test_keys_of_jax_are_arguments_that_say_whether_a_function_samples(
+    drawn: bool, typed: bool, verdict: Verdict
+) -> None:
+    """A key that nothing is drawn from is passed on as it is; numbers drawn by it are no reading of the padding."""
+    import jax
+
+    def summed(x: Array, lengths: Array, rng: Any) -> Array:
+        bits = np.asarray(jax.random.key_data(rng) if typed else rng)
+        kept = x * np.random.default_rng(bits).integers(2, size=x.shape) if drawn else x
+        return np.asarray(np.where((np.arange(x.shape[1]) < lengths[:, None])[..., None], kept, 0).sum(1))
+
+    key = jax.random.key(0) if typed else jax.random.PRNGKey(0)
+    probes = ("noise", "more", "permute")
+    assert check_padding(summed, X.numpy(), LENGTHS.numpy(), key, probes=probes).verdict == verdict

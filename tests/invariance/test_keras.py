@@ -13,7 +13,7 @@ import torch
 
 import rnninspect
 from rnninspect.errors import UserError
-from rnninspect.invariance.loading import arguments_of
+from rnninspect.invariance.calls import calls_of
 
 keras = pytest.importorskip("keras")
 
@@ -131,8 +131,9 @@ def test_a_layer_on_the_backend_of_torch_is_called_as_keras_is(monkeypatch: pyte
     that backend, and that a module which is none of Keras' still gets tensors."""
     model = keras.Model(one := keras.Input((None, 5), name="x"), keras.layers.LSTM(6)(one))
     arrays = {"x": X, "lengths": LENGTHS}
-    monkeypatch.setattr("rnninspect.invariance.loading._is_module", lambda one: one is model)
-    assert [list(part) for part in arguments_of(model, arrays)] == [["x"], [], ["lengths"]]
+    monkeypatch.setattr("rnninspect.invariance.calls._is_module", lambda one: one is model)
+    call = next(calls_of(model, arrays))
+    assert [list(part) for part in (call.kwargs, call.inputs, call.aside)] == [["x"], [], ["lengths"]]
     monkeypatch.undo()
-    keywords, inputs, _ = arguments_of(torch.nn.LSTM(5, 6), {"x": X})
-    assert [type(part) for part in (*keywords.values(), *inputs)] == [torch.Tensor]
+    call = next(calls_of(torch.nn.LSTM(5, 6), {"x": X}))
+    assert [type(part) for part in (*call.kwargs.values(), *call.inputs)] == [torch.Tensor]
