@@ -154,10 +154,13 @@ def test_some_right_runs() -> None:
     assert check_right(range(SHORT)) > SHORT / 2
 
 
-@pytest.mark.parametrize("seed", [144, 200, 704])
-def test_off_by_one_is_no_second_cause(seed: int) -> None:
-    """Layers whose states are those of the lengths given have read no padding, and a zero is at no step of theirs."""
-    assert check_planted(range(seed, seed + 1))["off-by-one-length"] == 1
+@pytest.mark.parametrize(
+    ("rule", "seed"), [*(("off-by-one-length", seed) for seed in (144, 200, 704)), ("directions-exchanged", 5218)]
+)
+def test_no_second_cause(rule: str, seed: int) -> None:
+    """Layers whose states are those of the lengths given have read no padding, a zero is at no step of theirs, and
+    directions exchanged in the layers below are so in the top one, whatever else would give its one row."""
+    assert check_planted(range(seed, seed + 1))[rule] == 1
 
 
 @pytest.mark.long

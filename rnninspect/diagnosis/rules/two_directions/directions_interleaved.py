@@ -55,10 +55,7 @@ class DirectionsInterleaved(Rule):
     )
 
     def code(self, case: Case) -> str:
-        taken = next(
-            (mend.code for mend in _mended(case) if convincing(case, fixed_by(case, mend.trace, mend.whole))), None
-        )
-        return taken or self.fix
+        return next((mend.code for mend, _ in _fitting(case)), self.fix)
 
     def fitted(self, case: Case, theirs: str) -> str:
         code = self.code(case)
@@ -67,11 +64,9 @@ class DirectionsInterleaved(Rule):
     def check(self, case: Case) -> Iterable[Proposal]:
         if not any(facts.mismatched.any() for facts in case.facts):
             return
-        for mend in _mended(case):
-            seen = fixed_by(case, mend.trace, mend.whole)
-            if not convincing(case, seen):
-                continue
-            yield from proposal(self, seen, f"{{rows}}: {mend.sentence}", strength=6)
+        for mend, seen in _fitting(case):
+            strength = 5 if _is_exchange(case, seen) else 6  # no more than what exchanged halves give as well
+            yield from proposal(self, seen, f"{{rows}}: {mend.sentence}", strength=strength)
         halves = _mixed_halves(case)
         if convincing(case, halves):
             yield from proposal(
@@ -171,6 +166,32 @@ class _Mend:
     code: str
     trace: Trace
     whole: bool = False
+
+
+def _fitting(case: Case) -> Iterator[tuple[_Mend, list[Seen]]]:
+    """Those readings that put enough right, and the rows that they do; none of the outputs where they are a run's."""
+    for mend in _mended(case):
+        seen = fixed_by(case, mend.trace, mend.whole)
+        if convincing(case, seen) and not (mend.whole and _are_of_run(case)):
+            yield mend, seen
+
+
+def _are_of_run(case: Case) -> bool:
+    """Whether a run of the weights given agrees with the outputs as they are read."""
+    if not (case.has("inputs") and case.has("weights")):
+        return False
+    from rnninspect.diagnosis.evidence.weight_search import agrees
+
+    return agrees(case)
+
+
+def _is_exchange(case: Case, seen: list[Seen]) -> bool:
+    """Whether each of these states is what the other half's outputs end in: of one row of two steps, say."""
+    for facts, rows in ((s.facts, s.rows) for s in seen if s.rows.any()):
+        other = next((f for f in case.facts if f.track.layer == facts.track.layer and f is not facts), None)
+        if other is None or not same(other.at_end[rows], facts.final[rows]).all():
+            return False
+    return True
 
 
 def _mended(case: Case) -> Iterator[_Mend]:
