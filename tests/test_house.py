@@ -117,7 +117,7 @@ recording/*
 recording/registry recording/judge_calls recording/whose_state recording/recorder recording/__init__
 invariance/nested invariance/model invariance/pairs_of_steps invariance/batch invariance/statements
 invariance/padding_content invariance/precision invariance/random_numbers
-invariance/pairs_recognised invariance/sequence_axes invariance/companions
+invariance/words invariance/pairs_recognised invariance/sequence_axes invariance/companions
 invariance/roles invariance/axes
 invariance/full_float32
 invariance/compare invariance/convert invariance/ragged invariance/trial invariance/observe

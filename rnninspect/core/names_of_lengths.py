@@ -17,7 +17,7 @@ LENGTHS_NAME = regex(
     r"segments|chunks|chars|characters|timesteps))(_|$)|lens?$|lengths?$"
 )
 MASK_NAME = regex(r"mask|is_?pad|valid|dones?$")
-_PAD_IS_TRUE = regex(r"(key_)?pad(ding)?_?mask|is_?pad")
+PAD_IS_TRUE = regex(r"(key_)?pad(ding)?_?mask|is_?pad")
 
 
 def runs_on(mask: Bools) -> bool:
@@ -30,9 +30,9 @@ def says_padding(mask: Bools, name: str) -> bool:
     """Whether True stands for padding in `[B, T]`: every row begins, or every row ends, with a real step."""
     ends = [mask[:, 0], mask[:, -1]]
     if all(end.all() or not end.any() for end in ends) and (ends[0][0] == ends[1][0]):
-        return bool(_PAD_IS_TRUE.search(name)) if mask.all() or not mask.any() else not ends[0][0]
+        return bool(PAD_IS_TRUE.search(name)) if mask.all() or not mask.any() else not ends[0][0]
     side = next((end for end in ends if end.all() or not end.any()), None)
-    return bool(_PAD_IS_TRUE.search(name)) if side is None else not side[0]
+    return bool(PAD_IS_TRUE.search(name)) if side is None else not side[0]
 
 
 def rows_by_name(values: Mapping[str, Any], rows: int, steps: int) -> tuple[str, Array] | None:

@@ -49,7 +49,7 @@ class Input:
     bare: bool = False
     unread: bool = False  # no result depends on it
     target: bool = False  # it goes along, and what stands in its padding says that it is left out
-    inner: Bools | None = None  # `[B, T, W]`: real words, where the steps of a row have lengths of their own
+    inner: Bools | None = None  # `[B, T, n]`: real words, where each step has a length of its own
 
     @property
     def steps_first(self) -> Array:

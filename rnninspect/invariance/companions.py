@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from rnninspect.core.masks import is_additive
-from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME
+from rnninspect.core.names_of_lengths import MASK_NAME
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.invariance.batch import Group, Input, Layout
 from rnninspect.invariance.nested import last_name
 from rnninspect.invariance.padding_content import constant_step, with_padding
 from rnninspect.invariance.pairs_recognised import pairs_of
+from rnninspect.invariance.words import is_inner_count
 
 _TARGET = regex(r"(^|_)(tgt|trg|targets?|labels?|dec|decoder|captions?|caps|y|mels?_?targets?)(_|$)")
 
@@ -49,7 +50,7 @@ def companion(one: Input, rows: int, groups: Sequence[Group], layout: Layout) ->
             if value is not None:
                 return replace(placed, kind="mask", padding=value)
             if _goes_along(placed, group):
-                inner = bool(LENGTHS_NAME.search(last_name(one.path)))
+                inner = is_inner_count(last_name(one.path))
                 target = is_target(one.path)
                 return replace(with_padding(placed, group), kind="data", noised=not inner and not target, target=target)
     return one
@@ -137,17 +138,3 @@ def _ends_with_rows(one: Input, group: Group, constant: Array) -> bool:
 def is_target(path: str) -> bool:
     """Whether an input is named as what a model is to produce, whose steps are not those of what it reads."""
     return bool(_TARGET.search(last_name(path)))
-
-
-def with_inner(one: Input, inputs: Sequence[Input]) -> Input:
-    """With the real words of every step, where another input holds how many there are of each."""
-    if one.kind != "data" or not one.noised or one.row is None or one.time is None or one.array.ndim < 3:
-        return one
-    steps = one.steps_first
-    for other in inputs:
-        counts = other.array
-        alike = other.row == one.row and other.time == one.time and other.group == one.group and other.path != one.path
-        named = counts.ndim == 2 and counts.dtype.kind in "iu" and LENGTHS_NAME.search(last_name(other.path))
-        if alike and named and counts.max(initial=0) <= steps.shape[2]:
-            return replace(one, inner=np.arange(steps.shape[2]) < other.steps_first[:, :, None])
-    return one

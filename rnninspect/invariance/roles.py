@@ -10,10 +10,11 @@ import numpy as np
 from rnninspect.core.trace import Array, Bools
 from rnninspect.errors import ShapeError
 from rnninspect.invariance.batch import Batch, Group, Input, Kind, Layout, Side
-from rnninspect.invariance.companions import companion, with_inner
+from rnninspect.invariance.companions import companion
 from rnninspect.invariance.padding_content import constant_step, with_padding
 from rnninspect.invariance.sequence_axes import layouts, primary, real_steps
 from rnninspect.invariance.statements import Sequences
+from rnninspect.invariance.words import with_inner
 
 
 @dataclass
@@ -48,7 +49,7 @@ def understood(
     assert placing.rows is not None
     assert placing.layout is not None
     batch = tuple(companion(placing.parts[one.path], placing.rows, placing.groups, placing.layout) for one in inputs)
-    return Batch(tuple(with_inner(one, batch) for one in batch), tuple(placing.groups), placing.rows)
+    return Batch(with_inner(batch), tuple(placing.groups), placing.rows)
 
 
 def _place_stated(

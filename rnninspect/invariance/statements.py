@@ -11,7 +11,7 @@ import numpy as np
 from rnninspect.core.arrays import to_array
 from rnninspect.core.full_lengths import FULL
 from rnninspect.core.masks import is_additive, plain_mask
-from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, runs_on, says_padding
+from rnninspect.core.names_of_lengths import LENGTHS_NAME, MASK_NAME, PAD_IS_TRUE, runs_on, says_padding
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array, Bools
 from rnninspect.core.wording import argument
@@ -227,6 +227,9 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     seen = _seen_steps(array)
     if seen is not None:
         return [Sequences(seen, True, name)]
+    if array.ndim == 3 and any(one.array.shape[:3] == array.shape and one.path != name for one in inputs):
+        hides = name is not None and bool(PAD_IS_TRUE.search(last_name(name)))
+        return [Sequences(np.asarray((array == 0 if hides else array != 0).any(2)), True)]  # of the words of each step
     if array.ndim != 2:
         raise ShapeError(f"mask has shape {list(shape)}; one value a row and step is needed: [B, T]")
     if added:

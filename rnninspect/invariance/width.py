@@ -9,6 +9,7 @@ from rnninspect.invariance.model import Manner, RunFailed
 from rnninspect.invariance.observe import trimmed
 from rnninspect.invariance.probe import Disturbed
 from rnninspect.invariance.trial import Trial
+from rnninspect.invariance.words import with_more_words, with_presumed_words
 
 MORE = 3  # steps of padding that are added
 
@@ -27,6 +28,20 @@ def widened(
         return str(error)
     compared = trial.compare(run, base=base, exact=True)
     return [(one, disturbed) for one in compared if not _tells_width(trial, one.path, base or trial.base, run)]
+
+
+def widened_within(trial: Trial, presumed: bool = False) -> list[tuple[Difference, Disturbed]]:
+    """How the results differ with more padding within the steps, where the model runs on it; it is known, or
+    `presumed` by the values alone."""
+    wide = with_more_words(with_presumed_words(trial.batch) if presumed else trial.batch, MORE)
+    if wide is None:
+        return []
+    disturbed = Disturbed(wide, trial.base.rows, exact=True)
+    try:
+        run = trial.run(wide)
+    except RunFailed:
+        return []
+    return [(one, disturbed) for one in trial.compare(run, exact=True)]
 
 
 def _tells_width(trial: Trial, path: str, base: Run, run: Run) -> bool:

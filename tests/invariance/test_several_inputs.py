@@ -170,3 +170,35 @@ def test_a_row_of_all_steps_says_nothing_of_the_width() -> None:
     lengths = torch.tensor([9, 4, 6, 3])
     report = check_padding(fixed, torch.randn(4, 9, 5), lengths, probes="more")
     assert [probe.standing for probe in report.probes] == ["not made"]
+
+
+COUNTS = torch.tensor([[3, 1, 2, 3, 2, 1], [2, 3, 1, 0, 0, 0], [1, 1, 3, 2, 0, 0], [3, 2, 2, 1, 3, 1]])
+WORDS = torch.randint(1, 9, (4, 6, 3), generator=RNG) * (torch.arange(3) < COUNTS[..., None])
+
+
+@pytest.mark.parametrize(
+    ("form", "mistake", "verdict"),
+    [
+        *((form, "", "clean") for form in ("counts", "mask", "values")),
+        *((form, kind, "findings") for form in ("counts", "mask") for kind in ("sum", "mean")),
+        ("values", "mean", "unjudged"),
+    ],
+)
+def test_padding_within_the_steps_is_probed(form: str, mistake: str, verdict: str) -> None:
+    """The words of each step are counted or marked beside a document: other values behind them, and more of these, must
+    change nothing; where the values alone tell what is padding, a model that more of it changes is not called clean."""
+
+    def model(document: Tensor, lengths: Tensor, real_words: Tensor) -> Tensor:
+        counted = (document != 0).sum(2) if form == "values" else real_words.reshape(*real_words.shape[:2], -1).sum(2)
+        real = torch.arange(document.shape[2]) < counted[..., None]
+        vectors = TABLE[document] * (1 if mistake == "sum" else real[..., None])
+        steps = vectors.mean(2) if mistake == "mean" else vectors.sum(2)
+        return summed(steps, lengths, True)
+
+    called = {
+        "counts": lambda document, lengths, words_per_step: model(document, lengths, words_per_step),
+        "mask": lambda document, lengths, word_mask: model(document, lengths, word_mask),
+        "values": lambda document, lengths: model(document, lengths, COUNTS),
+    }
+    beside = {"counts": [COUNTS], "mask": [torch.arange(3) < COUNTS[..., None]], "values": []}
+    assert check_padding(called[form], WORDS, LENGTHS, *beside[form], probes=PROBES).verdict == verdict

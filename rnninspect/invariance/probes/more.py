@@ -13,7 +13,12 @@ from rnninspect.invariance.model import Manner
 from rnninspect.invariance.near import made_near
 from rnninspect.invariance.probe import Disturbed, Outcome, Probe, amount, gathered, not_made, outcome
 from rnninspect.invariance.trial import Trial
-from rnninspect.invariance.width import cut, widened
+from rnninspect.invariance.width import cut, widened, widened_within
+
+_PRESUMED = (
+    "more of the value that ends short steps changes results, and whether it is padding within the steps is not known: "
+    "give how many words each step has as an input [B, T]"
+)
 
 
 class More(Probe):
@@ -52,6 +57,11 @@ class More(Probe):
         if isinstance(wider, str) and not listed:
             return not_made(self.probe, f"a wider batch fails: {wider}")
         made = outcome(self.probe, listed, remark=late)
+        within = widened_within(trial) if made.held else []
+        if any(one.rows for one, _ in within):
+            return outcome(self.probe, within, what="padding within the steps")
+        if made.held and not within and any(one.rows for one, _ in widened_within(trial, presumed=True)):
+            return not_made(self.probe, _PRESUMED, doubtful=True)
         return in_training(trial, made, _widened) if made.held else made
 
     def shown_on(self) -> tuple[Any, tuple[Any, ...]]:
