@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,9 +24,9 @@ from rnninspect.cli.param_types import (
     Numbers,
     one_of,
 )
+from rnninspect.cli.report_format import chosen_format
 from rnninspect.cli.signals import without_warnings
 from rnninspect.core.full_lengths import FULL
-from rnninspect.errors import UnknownNameError
 from rnninspect.formats.limits import limited, parsed
 
 __all__ = ["CELL", "CONVENTION", "FORMAT", "MEMBER", "MISTAKE", "PROBE", "RULE", "TEXT", "Count", "Number"]
@@ -154,34 +153,6 @@ lengths_option = click.option(
     help="Number of real steps of each row; full: every step is real.",
 )
 
-# Suffixes that are not a format's name.
-_SUFFIXES = {"md": "markdown", "jsonl": "ndjson", "htm": "html", "xml": "junit", "txt": "table"}
-
-_PLAIN = ("log", "out", "err", "ans")  # what may hold a table
-
-
-def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The format that was stated; else the one that the suffix of `-o` names; else the default.
-
-    Raises UnknownNameError before anything is read where there is no such format.
-    """
-    from rnninspect.report.renderers import is_format, renderers
-
-    typed = ctx.get_parameter_source("format_") is ParameterSource.COMMANDLINE
-    target = ctx.params.get("output")
-    suffix = os.path.splitext(target)[1].lstrip(".").lower() if target and not typed else ""
-    name = _SUFFIXES.get(suffix, suffix)
-    if name and is_format(name):
-        return name
-    if not is_format(value):
-        raise UnknownNameError("format", value, [format_ for format_, _ in renderers()])
-    if name and suffix not in _PLAIN:
-        from rnninspect.cli.output import note
-
-        note(f"{target}: no report's format is called {suffix}; this is the format {value} (--format states another)")
-    return value
-
-
 fail_options = _stack(
     "Judging",
     click.option(
@@ -216,7 +187,7 @@ output_options = _stack(
         "--format",
         "format_",
         type=FORMAT,
-        callback=_format,
+        callback=chosen_format,
         envvar="RNNINSPECT_FORMAT",
         metavar="NAME",
         default="table",

@@ -148,8 +148,24 @@ def test_the_suffix_decides_the_format(suffix: str, begins: str, tmp_path: Path)
 
 def test_a_suffix_of_no_format_is_said_to_be_none(tmp_path: Path) -> None:
     """A PDF is not what is written, and that is said; a log may hold a table."""
-    assert "no report's format is called pdf" in command("compare", DUMP, "-o", tmp_path / "x.pdf").err
+    assert "no report format is called pdf" in command("compare", DUMP, "-o", tmp_path / "x.pdf").err
     assert "format is called" not in command("compare", DUMP, "-o", tmp_path / "x.log").err
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "arrays"),
+    [("compare", DUMP, "fix DUMP -o"), ("run", "sample_data/batch.npy", "run --save"), ("demo", "lengths-ignored", None)],
+)
+def test_a_report_is_not_written_into_a_file_of_arrays(
+    name: str, argument: object, arrays: str | None, tmp_path: Path
+) -> None:
+    """`-o x.npz` writes nothing, and names the option that writes a report and, if there is one, the arrays."""
+    target = tmp_path / "x.npz"
+    refused = command(name, argument, "-o", target)
+    assert (refused.code, refused.out, target.exists()) == (2, "", False)
+    assert f"give --format json -o {tmp_path / 'x.json'}" in refused.err
+    assert ("(`rnninspect" in refused.err) == (arrays is not None) and (arrays or "") in refused.err
+    assert command(name, argument, "-q", "--format", "json", "--exit-zero", "-o", target).code == 0
 
 
 def test_what_is_stated_wins_over_the_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
